@@ -1,0 +1,33 @@
+"""Errors a user can cause, each one clear sentence: what was expected, what came, what to do."""
+
+import difflib
+from collections.abc import Iterable
+
+
+class ColonnadeError(Exception):
+    """Something failed while working; the command line prints it and exits with status 1."""
+
+    exit_status = 1
+
+
+class UsageError(ColonnadeError, ValueError):
+    """The request itself is wrong; the command line prints it and exits with status 2."""
+
+    exit_status = 2
+
+
+def unknown_name(kind: str, name: str, choices: Iterable[str]) -> UsageError:
+    """Make the error for a name that is not among `choices`, suggesting the nearest one.
+
+    Args:
+        kind: What the name stands for, as in "suite" or "Atari game".
+        name: The name that came.
+        choices: The names that would have been right.
+
+    Returns:
+        The error, for the caller to raise.
+    """
+    known = sorted(choices)
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    hint = f"did you mean {near[0]!r}?" if near else f"choose one of: {', '.join(known)}."
+    return UsageError(f"Unknown {kind} {name!r}; {hint}")

@@ -1,0 +1,205 @@
+"""The seams: what tasks, networks, methods and learners pass to one another.
+
+The loop that joins them, in `colonnade.training`, is in outline::
+
+    network = method.begin_task(task.spec)              # a Network, new parameters unfrozen
+    learner = learner_config.build(network, task.spec)  # an optimiser over what requires gradients
+    for rollout in collect(envs, network):              # Network.precompute, Network.forward
+        learner.update(rollout, method.penalty)         # Network.unroll, loss, backward, step
+        method.on_segment(returns)
+    method.end_task(samples, learner.log_likelihood)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+import gymnasium
+import torch
+from torch import Tensor
+
+Shape = tuple[int, ...]
+
+Inputs = dict[str, Tensor]
+"""What a network sees, by name. A leading axis N runs over environments. A task whose observation
+space is a plain Box appears under the one name `OBSERVATION`; a Dict space keeps its own names.
+`Network.precompute` adds entries of its own."""
+
+State = dict[str, Tensor]
+"""What a network carries per environment from step to step (LSTM cores, routes), each [N, ...].
+Empty for a feed-forward network."""
+
+OBSERVATION = "observation"
+
+
+@dataclass(frozen=True)
+class TaskSpec:
+    """What a method and a learner need to know of a task.
+
+    Attributes:
+        id: A name that is unique within a sequence of tasks.
+        observation_space: A Box, or a Dict of Boxes; images are channels-first (C, H, W) uint8.
+        action_space: Discrete or MultiDiscrete.
+        steps: The budget in agent steps (an agent step is one action; Atari repeats it 4 frames).
+        reward_clip: Rewards are clipped to [-reward_clip, reward_clip] for learning, never for
+            reporting; None leaves them as they are.
+    """
+
+    id: str
+    observation_space: gymnasium.Space[object]
+    action_space: gymnasium.Space[object]
+    steps: int
+    reward_clip: float | None = None
+
+    @property
+    def input_shapes(self) -> dict[str, Shape]:
+        """Shape of each named input of a network for this task."""
+        space = self.observation_space
+        if isinstance(space, gymnasium.spaces.Dict):
+            return {name: tuple(sub.shape or ()) for name, sub in space.items()}
+        return {OBSERVATION: tuple(space.shape or ())}
+
+    @property
+    def action_sizes(self) -> tuple[int, ...]:
+        """Number of choices of each action component; Discrete(n) is (n,)."""
+        space = self.action_space
+        if isinstance(space, gymnasium.spaces.MultiDiscrete):
+            return tuple(int(n) for n in space.nvec.ravel())
+        if isinstance(space, gymnasium.spaces.Discrete):
+            return (int(space.n),)
+        raise TypeError(
+            f"Task {self.id!r} has action space {space}; Colonnade's policies need Discrete or "
+            "MultiDiscrete actions, so wrap the environment to discretise them."
+        )
+
+    @property
+    def outputs(self) -> int:
+        """Width of an actor-critic network's output: all policy logits, then the value."""
+        return sum(self.action_sizes) + 1
+
+
+class Task(Protocol):
+    """Something to learn: a spec, and the vector environments to learn it in."""
+
+    @property
+    def spec(self) -> TaskSpec:
+        """What methods and learners need to know."""
+        ...
+
+    def make_vec(self, num_envs: int, threads: int = 1) -> gymnasium.vector.VectorEnv:
+        """Make `num_envs` copies that reset in the same step (`AutoresetMode.SAME_STEP`).
+
+        Seeds are given at `reset(seed=...)`. `info["final_obs"]` holds the last observation of
+        every episode that ended in a step.
+        """
+        ...
+
+
+class Network(Protocol):
+    """What a learner trains and an actor runs; a `torch.nn.Module` that has these methods.
+
+    Output is [N, outputs]: policy logits followed by one value for actor-critics, plain scores
+    for classifiers and Q-networks.
+    """
+
+    def initial_state(self, batch: int) -> State:
+        """Make the state at the start of an episode, for `batch` environments."""
+        ...
+
+    def precompute(self, inputs: Inputs, state: State) -> tuple[Inputs, State]:
+        """Extend `inputs` by whatever frozen parts compute from them, so that it is done once.
+
+        `forward` and `unroll` accept inputs with and without these entries. The returned state has
+        the frozen parts' entries moved on by one step.
+        """
+        ...
+
+    def forward(self, inputs: Inputs | Tensor, state: State | None = None) -> tuple[Tensor, State]:
+        """Take one step: [N, ...] inputs to [N, outputs] and the next state."""
+        ...
+
+    def unroll(self, inputs: Inputs, state: State, starts: Tensor) -> tuple[Tensor, State]:
+        """Take T steps: [T, N, ...] inputs to [T, N, outputs] and the last state.
+
+        Args:
+            inputs: As returned by `precompute` at each step, stacked over time.
+            state: The state before the first step.
+            starts: [T, N] bool; True where a step is the first of an episode, before which that
+                environment's state returns to `initial_state`.
+        """
+        ...
+
+    def parameters(self) -> object:
+        """As in `torch.nn.Module`."""
+        ...
+
+
+@dataclass
+class Rollout:
+    """T steps of N environments, as collected; `terminated` and `truncated` stay apart.
+
+    Attributes:
+        inputs: Each [T, N, ...], as `Network.precompute` returned them.
+        actions: [T, N, A] int64, one column per action component.
+        rewards: [T, N] float32, clipped if the task says so.
+        terminated: [T, N] bool; the episode ended in this step and nothing follows.
+        truncated: [T, N] bool; the episode was cut off, and its value continues.
+        starts: [T, N] bool; this step is the first of an episode.
+        log_probs: [T, N] of the actions taken, under the policy that took them.
+        values: [T, N] predicted at each step.
+        final_values: [T, N] value of the final observation where truncated, else 0.
+        last_value: [N] value of the observation after the last step.
+        state: The network's state before the first step.
+    """
+
+    inputs: Inputs
+    actions: Tensor
+    rewards: Tensor
+    terminated: Tensor
+    truncated: Tensor
+    starts: Tensor
+    log_probs: Tensor
+    values: Tensor
+    final_values: Tensor
+    last_value: Tensor
+    state: State
+
+    @property
+    def steps(self) -> int:
+        """Number of agent steps, T x N."""
+        return self.rewards.numel()
+
+
+Metrics = Mapping[str, Tensor]
+"""Named scalars of an update, left on their device so that reading them is the caller's choice."""
+
+Penalty = Callable[[], Tensor | None]
+"""What a method adds to a learner's loss, or None where it adds nothing."""
+
+LogLikelihood = Callable[[object], Tensor]
+
+
+class Method(Protocol):
+    """How a sequence of tasks is learned: which parameters exist, which move, what holds them."""
+
+    def begin_task(self, spec: TaskSpec) -> torch.nn.Module:
+        """Prepare for a task and return the `Network` to train on it."""
+        ...
+
+    def penalty(self) -> Tensor | None:
+        """Return what to add to the loss now, or None for nothing."""
+        ...
+
+    def on_segment(self, returns: list[float]) -> None:
+        """Take note of the episode returns since the last call."""
+        ...
+
+    def end_task(self, samples: object, log_likelihood: LogLikelihood | None) -> None:
+        """Consolidate what was learned; `samples` are of the task just ended."""
+        ...
+
+    def network_for(self, task: str) -> torch.nn.Module:
+        """Return the `Network` that plays `task`; never adds or changes a parameter."""
+        ...
