@@ -12,9 +12,9 @@ The loop that joins them, in `colonnade.training`, is in outline::
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import gymnasium
 import torch
@@ -131,7 +131,21 @@ class Network(Protocol):
         """
         ...
 
-    def parameters(self) -> object:
+    def __call__(
+        self, inputs: Inputs | Tensor, state: State | None = None
+    ) -> tuple[Tensor, State]:
+        """Call `forward`, as in `torch.nn.Module`."""
+        ...
+
+    def named_parameters(self) -> Iterator[tuple[str, torch.nn.Parameter]]:
+        """As in `torch.nn.Module`."""
+        ...
+
+    def to(self, device: torch.device) -> Any:
+        """As in `torch.nn.Module`."""
+        ...
+
+    def train(self, mode: bool = True) -> Any:
         """As in `torch.nn.Module`."""
         ...
 
@@ -171,20 +185,55 @@ class Rollout:
         """Number of agent steps, T x N."""
         return self.rewards.numel()
 
+    def at_times(self, index: Tensor) -> Rollout:
+        """Select steps [B] of all environments; only where no state links the steps."""
+        return self._select(0, index)
 
-Metrics = Mapping[str, Tensor]
+    def of_environments(self, index: Tensor) -> Rollout:
+        """Select environments [B] with all their steps, in order."""
+        return self._select(1, index)
+
+    def _select(self, axis: int, index: Tensor) -> Rollout:
+        def pick(value: Tensor) -> Tensor:
+            return value.index_select(axis, index)
+
+        def pick_environments(value: Tensor) -> Tensor:
+            return value if axis == 0 else value.index_select(0, index)
+
+        return Rollout(
+            inputs={name: pick(value) for name, value in self.inputs.items()},
+            actions=pick(self.actions),
+            rewards=pick(self.rewards),
+            terminated=pick(self.terminated),
+            truncated=pick(self.truncated),
+            starts=pick(self.starts),
+            log_probs=pick(self.log_probs),
+            values=pick(self.values),
+            final_values=pick(self.final_values),
+            last_value=pick_environments(self.last_value),
+            state={name: pick_environments(value) for name, value in self.state.items()},
+        )
+
+    @property
+    def recurrent(self) -> bool:
+        """Whether the order of steps matters to the network: it carries a state."""
+        return bool(self.state)
+
+
+Metrics = dict[str, Tensor]
 """Named scalars of an update, left on their device so that reading them is the caller's choice."""
 
 Penalty = Callable[[], Tensor | None]
 """What a method adds to a learner's loss, or None where it adds nothing."""
 
-LogLikelihood = Callable[[object], Tensor]
+LogLikelihood = Callable[[Rollout], Tensor]
+"""Log-probability [T, N] that the network gives to what was done, with its graph."""
 
 
 class Method(Protocol):
     """How a sequence of tasks is learned: which parameters exist, which move, what holds them."""
 
-    def begin_task(self, spec: TaskSpec) -> torch.nn.Module:
+    def begin_task(self, spec: TaskSpec) -> Network:
         """Prepare for a task and return the `Network` to train on it."""
         ...
 
@@ -196,10 +245,23 @@ class Method(Protocol):
         """Take note of the episode returns since the last call."""
         ...
 
-    def end_task(self, samples: object, log_likelihood: LogLikelihood | None) -> None:
-        """Consolidate what was learned; `samples` are of the task just ended."""
+    def end_task(self, samples: Iterator[Rollout], log_likelihood: LogLikelihood) -> None:
+        """Consolidate what was learned.
+
+        Args:
+            samples: Endless fresh experience of the task just ended, collected as it is asked for.
+            log_likelihood: What the learner's network gives to such samples.
+        """
         ...
 
-    def network_for(self, task: str) -> torch.nn.Module:
+    def network_for(self, task: str) -> Network:
         """Return the `Network` that plays `task`; never adds or changes a parameter."""
+        ...
+
+    def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """Return all that a checkpoint must keep: tensors by name, and JSON data."""
+        ...
+
+    def load_state(self, tensors: dict[str, Tensor], meta: dict[str, Any]) -> None:
+        """Return to a state that `state` gave."""
         ...

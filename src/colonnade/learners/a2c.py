@@ -1,0 +1,103 @@
+"""Advantage actor-critic: the synchronous form of A3C (Mnih et al. 2016)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from colonnade.learners.actor_critic import (
+    Policy,
+    actor_critic_policy,
+    advantages_of,
+    evaluate_rollout,
+)
+from colonnade.learners.compute import Compute
+from colonnade.learners.optimisation import Optimisation, trainable
+from colonnade.types import Metrics, Network, Penalty, Rollout, TaskSpec
+
+
+@dataclass(frozen=True)
+class A2C:
+    """Hyperparameters of A2C; the defaults are Mnih et al. 2016 where they state a value."""
+
+    learning_rate: float = 7e-4
+    """Step size of RMSProp at the start; annealed linearly to zero over the task's budget."""
+    entropy_cost: float = 1e-2
+    """Weight of the policy's entropy (nats), added to the objective."""
+    value_cost: float = 0.5
+    """Weight of the squared error of the value."""
+    gamma: float = 0.99
+    """Discount factor."""
+    lam: float = 1.0
+    """Decay of generalised advantage estimation; 1 gives the paper's n-step returns."""
+    rollout_steps: int = 5
+    """Steps between updates (t_max)."""
+    clip_norm: float = 40.0
+    """Largest norm of the gradient (of the loss summed over time, averaged over environments)."""
+    decay: float = 0.99
+    """Decay of RMSProp's mean square."""
+    epsilon: float = 1e-5
+    """Added to RMSProp's root mean square."""
+    anneal: bool = True
+    """Whether the learning rate falls linearly to zero."""
+
+    def build(self, network: Network, spec: TaskSpec, compute: Compute) -> A2CLearner:
+        """Make a learner for one task over the network's parameters that require gradients."""
+        return A2CLearner(self, network, spec, compute)
+
+
+class A2CLearner:
+    """Trains an actor-critic network, one gradient step a rollout."""
+
+    def __init__(self, config: A2C, network: Network, spec: TaskSpec, compute: Compute) -> None:
+        """Set up RMSProp without momentum or centring, as Rusu et al. 2016 state."""
+        self._config = config
+        self._network = network
+        self._sizes = spec.action_sizes
+        self._compute = compute
+        self.optimisation = Optimisation(
+            torch.optim.RMSprop(
+                trainable(network), lr=config.learning_rate, alpha=config.decay, eps=config.epsilon
+            ),
+            budget=spec.steps if config.anneal else None,
+            clip_norm=config.clip_norm,
+        )
+
+    def policy(self, generator: torch.Generator, greedy: bool = False) -> Policy:
+        """Make the policy that collects experience."""
+        return actor_critic_policy(self._network, self._sizes, self._compute, generator, greedy)
+
+    def update(self, rollout: Rollout, penalty: Penalty) -> Metrics:
+        """Take one gradient step on a rollout.
+
+        The loss is summed over time and averaged over environments: the mean over N workers of
+        what each A3C worker accumulates in t_max steps (Mnih et al. 2016, Alg. S3).
+
+        Returns:
+            The parts of the loss, averaged over steps, and the gradient's norm.
+        """
+        config = self._config
+        self.optimisation.advance(rollout.steps)
+        advantages = advantages_of(rollout, config.gamma, config.lam)
+        targets = advantages + rollout.values
+        policy, values = evaluate_rollout(self._network, rollout, self._sizes, self._compute)
+        policy_loss = -(policy.log_prob(rollout.actions) * advantages).mean()
+        value_loss = (targets - values).square().mean()
+        entropy = policy.entropy().mean()
+        objective = policy_loss + config.value_cost * value_loss - config.entropy_cost * entropy
+        loss = objective * len(rollout.rewards)
+        held = penalty()
+        norm = self.optimisation.descend(loss if held is None else loss + held)
+        return {
+            "policy_loss": policy_loss.detach(),
+            "value_loss": value_loss.detach(),
+            "entropy": entropy.detach(),
+            "gradient_norm": norm,
+        }
+
+    def log_likelihood(self, rollout: Rollout) -> Tensor:
+        """Log-probability [T, N] of the actions taken, with its graph."""
+        policy, _ = evaluate_rollout(self._network, rollout, self._sizes, self._compute)
+        return policy.log_prob(rollout.actions)

@@ -1,0 +1,195 @@
+"""Collecting experience: one way for every on-policy learner, network and task."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import gymnasium
+import numpy as np
+import torch
+from torch import Tensor
+
+from colonnade.learners.actor_critic import Policy
+from colonnade.learners.compute import Compute
+from colonnade.types import OBSERVATION, Inputs, Network, Rollout, Shape, State, TaskSpec
+
+
+class Episode(NamedTuple):
+    """A finished episode: undiscounted, unclipped return and length in agent steps."""
+
+    total_return: float
+    length: int
+
+
+@dataclass
+class _Arrays:
+    """What the environments say in T steps, gathered on the host."""
+
+    rewards: np.ndarray[Any, np.dtype[np.float32]]
+    terminated: np.ndarray[Any, np.dtype[np.bool_]]
+    truncated: np.ndarray[Any, np.dtype[np.bool_]]
+    starts: np.ndarray[Any, np.dtype[np.bool_]]
+
+    @classmethod
+    def empty(cls, steps: int, envs: int) -> _Arrays:
+        flags = [np.zeros((steps + extra, envs), bool) for extra in (0, 0, 1)]
+        return cls(np.zeros((steps, envs), np.float32), *flags)
+
+
+class Collector:
+    """Steps N environments with a policy and hands over rollouts of T steps.
+
+    The environments reset in the same step as an episode ends, so every step is experience.
+    Frozen parts of the network are computed once per observation, here; learners find their
+    results in `Rollout.inputs`. Buffers are reused: a rollout is valid until the next `collect`.
+
+    Attributes:
+        episodes: Episodes finished since this list was last cleared.
+    """
+
+    def __init__(
+        self,
+        spec: TaskSpec,
+        envs: gymnasium.vector.VectorEnv[Any, Any, Any],
+        network: Network,
+        policy: Policy,
+        steps: int,
+        compute: Compute,
+    ) -> None:
+        """Prepare buffers for T = `steps` and the environments' N; call `reset` before use."""
+        self.episodes: list[Episode] = []
+        self._spec = spec
+        self._envs = envs
+        self._network = network
+        self._policy = policy
+        self._steps = steps
+        self._compute = compute
+        self._buffers: Inputs = {}
+        self._host = _Arrays.empty(steps, envs.num_envs)
+        count, device = envs.num_envs, compute.device
+        self._initial = {
+            name: part.to(device) for name, part in network.initial_state(count).items()
+        }
+        self._actions = torch.empty((steps, count, len(spec.action_sizes)), dtype=torch.int64)
+        self._actions = self._actions.to(device)
+        self._log_probs = torch.empty((steps, count), device=device)
+        self._values = torch.empty((steps, count), device=device)
+        self._returns = np.zeros(count)
+        self._lengths = np.zeros(count, np.int64)
+        self._flat = isinstance(spec.action_space, gymnasium.spaces.Discrete)
+
+    def reset(self, seed: int) -> None:
+        """Begin new episodes in all environments."""
+        observations, _ = self._envs.reset(seed=seed)
+        self._returns[:] = 0
+        self._lengths[:] = 0
+        self._host.starts[self._steps] = True
+        self._state = dict(self._initial)
+        self._observe(observations, self._steps)
+
+    @torch.no_grad()
+    def collect(self) -> Rollout:
+        """Take T steps in every environment."""
+        steps, host = self._steps, self._host
+        host.starts[0] = host.starts[steps]
+        for buffer in self._buffers.values():
+            buffer[0].copy_(buffer[steps])
+        first_state = self._state
+        final_values = torch.zeros_like(self._values)
+        for t in range(steps):
+            decision = self._policy(self._inputs(t), self._state)
+            self._state = decision.state
+            self._actions[t] = decision.actions
+            self._log_probs[t] = decision.log_probs
+            self._values[t] = decision.values
+            actions = decision.actions.cpu().numpy()
+            observations, rewards, terminated, truncated, info = self._envs.step(
+                actions[:, 0] if self._flat else actions
+            )
+            host.rewards[t], host.terminated[t], host.truncated[t] = rewards, terminated, truncated
+            if truncated.any():
+                final_values[t] = self._final_values(info["final_obs"])
+            self._count(host.rewards[t], terminated | truncated)
+            host.starts[t + 1] = terminated | truncated
+            self._observe(observations, t + 1)
+        last = self._policy(self._inputs(steps), self._state)
+        return self._rollout(first_state, final_values, last.values)
+
+    def _inputs(self, t: int) -> Inputs:
+        return {name: buffer[t] for name, buffer in self._buffers.items()}
+
+    def _observe(self, observations: Any, t: int) -> None:
+        """Write what the network needs of an observation to place `t` of the buffers."""
+        starts = self._host.starts[t]
+        if self._state and starts.any():
+            mask = torch.from_numpy(starts).to(self._compute.device)
+            self._state = {
+                name: torch.where(_expand(mask, part), self._initial[name], part)
+                for name, part in self._state.items()
+            }
+        with self._compute.autocast():
+            inputs, self._state = self._network.precompute(self._tensors(observations), self._state)
+        for name, value in inputs.items():
+            if name not in self._buffers:
+                self._buffers[name] = _buffer(self._steps + 1, value)
+            self._buffers[name][t].copy_(value)
+
+    def _tensors(self, observations: Any) -> Inputs:
+        named = observations if isinstance(observations, dict) else {OBSERVATION: observations}
+        return {name: _to_device(value, self._compute.device) for name, value in named.items()}
+
+    def _final_values(self, final_observations: Any) -> Tensor:
+        """Value [N] of final observations; rows of episodes that go on mean nothing."""
+        with self._compute.autocast():
+            inputs, state = self._network.precompute(self._tensors(final_observations), self._state)
+        return self._policy(inputs, state).values
+
+    def _count(self, rewards: np.ndarray[Any, Any], ended: np.ndarray[Any, Any]) -> None:
+        self._returns += rewards
+        self._lengths += 1
+        for env in np.flatnonzero(ended):
+            self.episodes.append(Episode(float(self._returns[env]), int(self._lengths[env])))
+        self._returns[ended] = 0
+        self._lengths[ended] = 0
+
+    def _rollout(self, state: State, final_values: Tensor, last_value: Tensor) -> Rollout:
+        host, device, clip = self._host, self._compute.device, self._spec.reward_clip
+        rewards = torch.from_numpy(host.rewards)
+        return Rollout(
+            inputs={name: buffer[:-1] for name, buffer in self._buffers.items()},
+            actions=self._actions,
+            rewards=(rewards if clip is None else rewards.clamp(-clip, clip)).to(device),
+            terminated=torch.from_numpy(host.terminated).to(device),
+            truncated=torch.from_numpy(host.truncated).to(device),
+            starts=torch.from_numpy(host.starts[:-1]).to(device),
+            log_probs=self._log_probs,
+            values=self._values,
+            final_values=final_values,
+            last_value=last_value,
+            state=state,
+        )
+
+
+def _expand(mask: Tensor, like: Tensor) -> Tensor:
+    return mask.view(-1, *[1] * (like.dim() - 1))
+
+
+def _to_device(value: Any, device: torch.device) -> Tensor:
+    """Bring an observation to the device; images [N, C, H, W] in channels-last memory."""
+    tensor = torch.from_numpy(value) if isinstance(value, np.ndarray) else torch.as_tensor(value)
+    tensor = tensor.to(device, non_blocking=True)
+    if tensor.dtype == torch.float64:
+        tensor = tensor.float()
+    if tensor.dim() == 4:
+        tensor = tensor.contiguous(memory_format=torch.channels_last)
+    return tensor
+
+
+def _buffer(steps: int, like: Tensor) -> Tensor:
+    """Make room for [steps, *like.shape]; images [N, C, H, W] in channels-last memory."""
+    shape: Shape = tuple(like.shape)
+    if like.dim() == 4:
+        n, c, h, w = shape
+        return like.new_empty((steps, n, h, w, c)).permute(0, 1, 4, 2, 3)
+    return like.new_empty((steps, *shape))

@@ -1,0 +1,58 @@
+"""Where and in which precision a network computes."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+
+from colonnade.errors import UsageError
+from colonnade.types import TaskSpec
+
+Precision = Literal["auto", "float32", "bfloat16"]
+
+
+@dataclass(frozen=True)
+class Compute:
+    """A device and the precision of matrix products on it; parameters always stay float32."""
+
+    device: torch.device
+    bfloat16: bool = False
+
+    @classmethod
+    def choose(
+        cls, spec: TaskSpec, device: str = "auto", precision: Precision = "auto"
+    ) -> Compute:
+        """Choose for a task: a GPU where there is one, bfloat16 for images where it is fast.
+
+        Args:
+            spec: Tasks with images gain from bfloat16; small vectors do not.
+            device: A torch device name, or "auto".
+            precision: "auto" takes bfloat16 only where the processor computes in it natively.
+        """
+        if device == "auto":
+            device = "cuda" if torch.cuda.is_available() else "cpu"
+        try:
+            place = torch.device(device)
+            torch.empty(0, device=place)
+        except (RuntimeError, AssertionError) as error:
+            reason = str(error).splitlines()[0]
+            raise UsageError(f"Device {device!r} can't be used ({reason}); try 'cpu'.") from error
+        if precision == "auto":
+            images = any(len(shape) == 3 for shape in spec.input_shapes.values())
+            return cls(place, images and _native_bfloat16(place))
+        return cls(place, precision == "bfloat16")
+
+    def autocast(self) -> AbstractContextManager[object]:
+        """Enter the chosen precision."""
+        if not self.bfloat16:
+            return nullcontext()
+        return torch.autocast(self.device.type, dtype=torch.bfloat16)
+
+
+def _native_bfloat16(device: torch.device) -> bool:
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    return device.type == "cpu" and bool(torch.cpu._is_avx512_bf16_supported())

@@ -1,0 +1,145 @@
+"""Proximal policy optimisation (Schulman et al. 2017)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from colonnade.errors import UsageError
+from colonnade.learners.actor_critic import (
+    Policy,
+    actor_critic_policy,
+    advantages_of,
+    evaluate_rollout,
+)
+from colonnade.learners.compute import Compute
+from colonnade.learners.optimisation import Optimisation, trainable
+from colonnade.types import Metrics, Network, Penalty, Rollout, TaskSpec
+
+
+@dataclass(frozen=True)
+class PPO:
+    """Hyperparameters of PPO; the defaults suit Atari with 16 environments."""
+
+    learning_rate: float = 7e-4
+    """Step size of Adam at the start; annealed linearly to zero over the task's budget."""
+    entropy_cost: float = 1e-2
+    """Weight of the policy's entropy (nats), added to the objective."""
+    value_cost: float = 0.5
+    """Weight of the squared error of the value."""
+    gamma: float = 0.99
+    """Discount factor."""
+    lam: float = 0.95
+    """Decay of generalised advantage estimation."""
+    rollout_steps: int = 128
+    """Steps in every environment between updates."""
+    epochs: int = 3
+    """Passes over each rollout."""
+    minibatches: int = 4
+    """Parts a rollout is split into, by time (feed-forward) or by environment (recurrent)."""
+    clip: float = 0.1
+    """Largest change of the probability ratio from one that is still rewarded."""
+    clip_norm: float = 0.5
+    """Largest norm of the gradient of the mean loss."""
+    epsilon: float = 1e-5
+    """Added to Adam's root mean square."""
+    anneal: bool = True
+    """Whether the learning rate falls linearly to zero."""
+
+    def build(self, network: Network, spec: TaskSpec, compute: Compute) -> PPOLearner:
+        """Make a learner for one task over the network's parameters that require gradients."""
+        return PPOLearner(self, network, spec, compute)
+
+
+class PPOLearner:
+    """Trains an actor-critic network, several passes over each rollout."""
+
+    def __init__(self, config: PPO, network: Network, spec: TaskSpec, compute: Compute) -> None:
+        """Set up Adam."""
+        self._config = config
+        self._network = network
+        self._sizes = spec.action_sizes
+        self._compute = compute
+        self.optimisation = Optimisation(
+            torch.optim.Adam(
+                trainable(network), lr=config.learning_rate, eps=config.epsilon, fused=True
+            ),
+            budget=spec.steps if config.anneal else None,
+            clip_norm=config.clip_norm,
+        )
+
+    def policy(self, generator: torch.Generator, greedy: bool = False) -> Policy:
+        """Make the policy that collects experience."""
+        return actor_critic_policy(self._network, self._sizes, self._compute, generator, greedy)
+
+    def update(self, rollout: Rollout, penalty: Penalty) -> Metrics:
+        """Take `epochs` x `minibatches` gradient steps on a rollout.
+
+        Minibatches are drawn over time where steps are independent, and over environments, whose
+        steps then stay in order, where the network is recurrent.
+
+        Returns:
+            The parts of the loss and the gradient's norm, averaged over minibatches.
+        """
+        config = self._config
+        self.optimisation.advance(rollout.steps)
+        advantages = advantages_of(rollout, config.gamma, config.lam)
+        targets = advantages + rollout.values
+        axis = 1 if rollout.recurrent else 0
+        total: Metrics = {}
+        for _ in range(config.epochs):
+            for index in self._minibatches(rollout, axis):
+                part = rollout.of_environments(index) if axis else rollout.at_times(index)
+                metrics = self._step(
+                    part,
+                    advantages.index_select(axis, index),
+                    targets.index_select(axis, index),
+                    penalty,
+                )
+                total = {name: total.get(name, 0) + value for name, value in metrics.items()}
+        return {
+            name: value / (config.epochs * config.minibatches) for name, value in total.items()
+        }
+
+    def _step(
+        self, part: Rollout, advantages: Tensor, targets: Tensor, penalty: Penalty
+    ) -> Metrics:
+        """Take one gradient step on a minibatch (Schulman et al. 2017, Eq. 7 and 9)."""
+        config = self._config
+        advantages = (advantages - advantages.mean()) / (advantages.std() + 1e-8)
+        policy, values = evaluate_rollout(self._network, part, self._sizes, self._compute)
+        # On the first minibatch the network is still the one that acted: the ratio is one.
+        log_ratio = policy.log_prob(part.actions) - part.log_probs
+        ratio = log_ratio.exp()
+        clipped = ratio.clamp(1 - config.clip, 1 + config.clip)
+        policy_loss = -torch.min(ratio * advantages, clipped * advantages).mean()
+        value_loss = (targets - values).square().mean()
+        entropy = policy.entropy().mean()
+        loss = policy_loss + config.value_cost * value_loss - config.entropy_cost * entropy
+        held = penalty()
+        norm = self.optimisation.descend(loss if held is None else loss + held)
+        return {
+            "policy_loss": policy_loss.detach(),
+            "value_loss": value_loss.detach(),
+            "entropy": entropy.detach(),
+            "gradient_norm": norm,
+            "kl": (ratio - 1 - log_ratio).mean().detach(),
+        }
+
+    def log_likelihood(self, rollout: Rollout) -> Tensor:
+        """Log-probability [T, N] of the actions taken, with its graph."""
+        policy, _ = evaluate_rollout(self._network, rollout, self._sizes, self._compute)
+        return policy.log_prob(rollout.actions)
+
+    def _minibatches(self, rollout: Rollout, axis: int) -> tuple[Tensor, ...]:
+        size = rollout.rewards.shape[axis]
+        if size < self._config.minibatches:
+            what = "environments" if axis else "steps a rollout"
+            raise UsageError(
+                f"PPO can't split {size} {what} into {self._config.minibatches} minibatches; "
+                f"use fewer minibatches or more {what}."
+            )
+        order = torch.randperm(size).to(rollout.rewards.device)
+        return order.tensor_split(self._config.minibatches)

@@ -1,0 +1,41 @@
+"""Progressive networks (Rusu et al. 2016), and the baselines that share their columns."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from colonnade.methods.columns import ColumnChoice, ColumnMethod
+from colonnade.types import Network, TaskSpec
+
+
+class Progressive(ColumnMethod):
+    """A new column for each task, with laterals from all frozen earlier ones."""
+
+    def begin_task(self, spec: TaskSpec) -> Network:
+        """Freeze the columns so far and add one."""
+        return self.add_column(spec, self.column_for(spec))
+
+
+class Scratch(ColumnMethod):
+    """A new column for each task that knows nothing of the others (baseline 1)."""
+
+    def begin_task(self, spec: TaskSpec) -> Network:
+        """Add a column without laterals."""
+        column = replace(self.column_for(spec), laterals="none", output_laterals="none")
+        return self.add_column(spec, column)
+
+
+class RandomColumn(Progressive):
+    """A progressive network whose first columns were never trained (baseline 4)."""
+
+    def __init__(self, column: ColumnChoice = None, random_columns: int = 1) -> None:
+        """Begin with no column; `random_columns` frozen ones precede the first task's."""
+        super().__init__(column)
+        self._random_columns = random_columns
+
+    def begin_task(self, spec: TaskSpec) -> Network:
+        """Add the random columns, if they are not there yet, and one to train."""
+        if not self.columns:
+            for _ in range(self._random_columns):
+                self.network.add_column(self.column_for(spec), spec.input_shapes, spec.outputs)
+        return super().begin_task(spec)
