@@ -1,0 +1,1 @@
+"""Experiments: frozen specs, the runs they stand for, where runs are kept and what they show."""
