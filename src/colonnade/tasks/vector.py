@@ -1,0 +1,123 @@
+"""Vector environments: what every task family's share, and the single environment made of one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gymnasium
+import numpy as np
+from gymnasium.vector import AutoresetMode, VectorEnv, VectorWrapper
+from numpy.typing import NDArray
+
+from colonnade.tasks.variants import Transform
+
+AnyVectorEnv = VectorEnv[Any, Any, NDArray[Any]]
+StepResult = tuple[Any, NDArray[Any], NDArray[Any], NDArray[Any], dict[str, Any]]
+
+
+class TransformedVectorEnv(VectorWrapper[Any, Any, Any, Any, NDArray[Any]]):
+    """A vector environment whose images pass through a transform, whole batches at a time.
+
+    Observations and `info["final_obs"]` are transformed. Each is a freshly allocated array (or,
+    for a transform that changes nothing, the one from below), so a consumer may keep it: no later
+    step writes to it.
+
+    Args:
+        env: Its observations are uint8 images [N, C, H, W], of which `info["final_obs"]` is a
+            full batch.
+        transform: From images to images of the same shape.
+    """
+
+    def __init__(self, env: AnyVectorEnv, transform: Transform) -> None:
+        super().__init__(env)
+        self._transform = transform
+
+    def reset(
+        self, *, seed: Any = None, options: dict[str, Any] | None = None
+    ) -> tuple[Any, dict[str, Any]]:
+        """Reset all environments; see `gymnasium.vector.VectorEnv.reset`."""
+        observations, info = self.env.reset(seed=seed, options=options)
+        return self._transform(observations), info
+
+    def step(self, actions: Any) -> StepResult:
+        """Step all environments; see `gymnasium.vector.VectorEnv.step`."""
+        observations, rewards, terminated, truncated, info = self.env.step(actions)
+        if "final_obs" in info:
+            info["final_obs"] = self._transform(info["final_obs"])
+        return self._transform(observations), rewards, terminated, truncated, info
+
+
+class SingleEnv(gymnasium.Env[NDArray[np.uint8], np.int64]):
+    """One environment of images, played by a vector environment of one.
+
+    It shows the same frames as that vector environment: a `reset()` without a seed after an
+    episode's end goes on with the episode that the vector environment began in the same step.
+
+    Args:
+        vector: A vector environment of size 1 that resets in the same step; its observations are
+            uint8 images [1, C, H, W], the newest frame last.
+        render_mode: "rgb_array", or None for no pictures.
+    """
+
+    def __init__(self, vector: AnyVectorEnv, render_mode: str | None = None) -> None:
+        if vector.num_envs != 1 or vector.metadata["autoreset_mode"] != AutoresetMode.SAME_STEP:
+            raise ValueError("SingleEnv plays a vector environment of size 1 with SAME_STEP resets")
+        fps = vector.metadata.get("render_fps", 15)
+        self.metadata = {"render_modes": ["rgb_array"], "render_fps": fps}
+        self.render_mode = render_mode
+        self.observation_space = vector.single_observation_space
+        self.action_space = vector.single_action_space
+        self._vector = vector
+        self._shown: NDArray[np.uint8] | None = None
+        self._begun: tuple[NDArray[np.uint8], dict[str, Any]] | None = None
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[NDArray[np.uint8], dict[str, Any]]:
+        """Begin an episode; see `gymnasium.Env.reset`."""
+        super().reset(seed=seed)
+        if seed is None and self._begun is not None:
+            observation, info = self._begun
+        else:
+            observations, infos = self._vector.reset(seed=seed)
+            observation, info = observations[0], _first(infos)
+        self._begun = None
+        self._shown = observation
+        return observation, info
+
+    def step(self, action: np.int64) -> tuple[NDArray[np.uint8], float, bool, bool, dict[str, Any]]:
+        """Take one action; see `gymnasium.Env.step`."""
+        actions = np.array([action], np.int64)
+        observations, rewards, terminated, truncated, infos = self._vector.step(actions)
+        observation = observations[0]
+        ended = bool(terminated[0]) or bool(truncated[0])
+        if ended:
+            self._begun = observation, _first(infos)
+            observation = infos["final_obs"][0]
+        self._shown = observation
+        return (
+            observation,
+            float(rewards[0]),
+            bool(terminated[0]),
+            bool(truncated[0]),
+            {} if ended else _first(infos),
+        )
+
+    def render(self) -> Any:
+        """Return the newest frame as grey RGB [H, W, 3], or None without a render mode."""
+        if self.render_mode is None or self._shown is None:
+            return None
+        return np.repeat(self._shown[-1][..., None], 3, axis=-1)
+
+    def close(self) -> None:
+        """Free the vector environment."""
+        self._vector.close()
+
+
+def _first(infos: dict[str, Any]) -> dict[str, Any]:
+    """Take the only environment's entries out of a vector environment's infos."""
+    return {
+        key: value[0]
+        for key, value in infos.items()
+        if isinstance(value, np.ndarray) and not key.startswith(("_", "final_"))
+    }
