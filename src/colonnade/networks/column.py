@@ -1,0 +1,245 @@
+"""A column as a module, and which features of earlier columns each of its stages reads."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import torch
+from torch import nn
+
+from colonnade.errors import UsageError, unknown_name
+from colonnade.networks.laterals import LinearLaterals
+from colonnade.networks.recurrent import LSTMStage
+from colonnade.networks.specs import (
+    LSTM,
+    ColumnSpec,
+    Conv,
+    Dense,
+    Join,
+    StageSpec,
+)
+from colonnade.networks.stages import ConvStage, CustomStage, DenseStage, JoinStage, OutputStage
+from colonnade.types import OBSERVATION, Shape
+
+HiddenStage = ConvStage | DenseStage | CustomStage | JoinStage | LSTMStage
+
+
+class Feature(NamedTuple):
+    """The features of one stage of one column.
+
+    Attributes:
+        column: Index of the column.
+        stage: Index of the stage; the output layer is no feature.
+    """
+
+    column: int
+    stage: int
+
+    @property
+    def key(self) -> str:
+        """The name under which the features are cached among a network's inputs."""
+        return f"column{self.column}/stage{self.stage}"
+
+
+class Column(nn.Module):
+    """One column: its stages, its output layer, and what they read.
+
+    Columns are aligned from the top: the output layer reads the last hidden features of each
+    earlier column, the stage below it what their last hidden stages read, and so on, so that
+    columns of equal depth meet as in Rusu et al. 2016. A first stage reads the raw input only.
+
+    Args:
+        spec: What to build.
+        index: Number of columns before this one.
+        input_shapes: Shape of each named input of the task.
+        outputs: Width of the output layer.
+        earlier: The columns before this one.
+
+    Raises:
+        UsageError: A shape or a name does not fit.
+
+    Attributes:
+        stages: The stages, lowest first.
+        output: The output layer.
+        input: Name of the input the first stage reads.
+        reads: For each stage, the earlier columns' features that enter it, oldest first.
+        output_reads: The same for the output layer.
+    """
+
+    def __init__(
+        self,
+        spec: ColumnSpec,
+        input_shapes: Mapping[str, Shape],
+        outputs: int,
+        earlier: Sequence[Column],
+    ) -> None:
+        super().__init__()
+        if outputs < 1:
+            raise UsageError(f"A column needs an output width of 1 or more, but got {outputs}.")
+        self.spec = spec
+        self.index = len(earlier)
+        self.input_shapes = {name: tuple(shape) for name, shape in input_shapes.items()}
+        self.outputs = outputs
+        self.input = _starting_input(spec, self.input_shapes)
+        self.reads: list[tuple[Feature, ...]] = []
+        self.stages = nn.ModuleList()
+        shape = self.input_shapes[self.input]
+        for position, stage in enumerate(spec.stages):
+            reads = self._aligned(position, earlier)
+            module = self._build(position, stage, shape, self._shapes(reads, earlier))
+            self.reads.append(reads)
+            self.stages.append(module)
+            shape = module.out_shape
+        self.output_reads = self._aligned(len(spec.stages), earlier)
+        self.output_in_shape = shape
+        self.output = self._build_output(earlier)
+        _to_channels_last(self)
+
+    def stage(self, position: int) -> HiddenStage:
+        """Return the hidden stage at `position`."""
+        module = self.stages[position]
+        assert isinstance(module, HiddenStage)
+        return module
+
+    def out_shape(self, position: int) -> Shape:
+        """Shape of the features of the stage at `position`, or of the raw input for -1."""
+        return self.input_shapes[self.input] if position < 0 else self.stage(position).out_shape
+
+    def freeze(self) -> None:
+        """Freeze every stage and the output layer for good."""
+        self.freeze_features()
+        self.output.freeze()
+
+    def freeze_features(self) -> None:
+        """Freeze every stage but the output layer."""
+        for position in range(len(self.stages)):
+            self.stage(position).freeze()
+
+    def unfreeze(self) -> None:
+        """Let every stage and the output layer learn."""
+        for position in range(len(self.stages)):
+            self.stage(position).unfreeze()
+        self.output.unfreeze()
+
+    def replace_output(self, outputs: int, earlier: Sequence[Column]) -> None:
+        """Start a new output layer of another width, as random as the spec says."""
+        device, dtype = self.output.weight.device, self.output.weight.dtype
+        self.outputs = outputs
+        self.output = self._build_output(earlier).to(device, dtype)
+
+    @torch.no_grad()
+    def copy_output_of(self, previous: Column) -> None:
+        """Start the output layer as a copy of the previous column's (Rusu et al. 2017).
+
+        The laterals take over its weights and its own laterals, the bias is copied, and this
+        column's own weights start at zero, so that the outputs are identical.
+
+        Raises:
+            UsageError: The widths differ, or the previous output layer has adapters.
+        """
+        place = f'Column {self.index} with output_init="copy"'
+        if previous.outputs != self.outputs:
+            raise UsageError(
+                f"{place} needs the previous column's output width of {previous.outputs}, "
+                f"but has {self.outputs}."
+            )
+        inherited = previous.output.lateral
+        if not isinstance(inherited, LinearLaterals | None):
+            raise UsageError(
+                f"{place} cannot copy the adapters that feed column {previous.index}'s output "
+                'layer; give that column output_laterals="linear" or "none".'
+            )
+        lateral = self.output.lateral
+        if not isinstance(lateral, LinearLaterals):
+            raise UsageError(f"{place} finds no hidden features in column {previous.index}.")
+        weights = {Feature(previous.index, len(previous.stages) - 1): previous.output.weight}
+        if inherited is not None:
+            for feature, transfer in zip(previous.output_reads, inherited.transfers, strict=True):
+                weights[feature] = transfer.get_parameter("weight")
+        for feature, transfer in zip(self.output_reads, lateral.transfers, strict=True):
+            own = transfer.get_parameter("weight")
+            own.copy_(weights[feature]) if feature in weights else own.zero_()
+        self.output.weight.zero_()
+        self.output.bias.copy_(previous.output.bias)
+
+    def _build(
+        self, position: int, stage: StageSpec, shape: Shape, sources: list[Shape]
+    ) -> HiddenStage:
+        try:
+            match stage:
+                case Conv():
+                    return ConvStage(stage, shape, sources, self.spec)
+                case Dense():
+                    return DenseStage(stage, shape, sources, self.spec)
+                case LSTM():
+                    return LSTMStage(stage, shape, sources, self.spec)
+                case Join():
+                    if stage.input not in self.input_shapes:
+                        raise unknown_name("input", stage.input, self.input_shapes)
+                    return JoinStage(stage, shape, self.input_shapes[stage.input], self.spec)
+                case _:
+                    return CustomStage(stage, shape, sources, self.spec)
+        except UsageError as error:
+            place = f"Column {self.index}, stage {position} ({type(stage).__name__})"
+            hint = ' Make the shapes equal or set laterals="none" for it.' if sources else ""
+            raise UsageError(f"{place}: {str(error).rstrip('.')}.{hint}") from None
+
+    def _build_output(self, earlier: Sequence[Column]) -> OutputStage:
+        sources = self._shapes(self.output_reads, earlier)
+        return OutputStage(self.outputs, self.output_in_shape, sources, self.spec)
+
+    def _aligned(self, position: int, earlier: Sequence[Column]) -> tuple[Feature, ...]:
+        """Find what the stage at `position` (the number of stages: the output layer) reads."""
+        at_output = position == len(self.spec.stages)
+        stage = None if at_output else self.spec.stages[position]
+        kind = self.spec.output_laterals_kind if stage is None else self.spec.laterals_of(stage)
+        levels = _levels(self.spec)
+        if kind == "none" or levels.index(position) == 0:
+            return ()
+        below_top = len(levels) - levels.index(position)
+        features = []
+        for column in earlier:
+            source_levels = _levels(column.spec)
+            if below_top >= len(source_levels):
+                continue
+            source = source_levels[-below_top]
+            features.append(Feature(column.index, source - 1))
+            if (
+                isinstance(stage, LSTM)
+                and source < len(column.stages)
+                and isinstance(column.stage(source), LSTMStage)
+            ):
+                features.append(Feature(column.index, source))
+        return tuple(features)
+
+    @staticmethod
+    def _shapes(features: Sequence[Feature], earlier: Sequence[Column]) -> list[Shape]:
+        return [earlier[feature.column].out_shape(feature.stage) for feature in features]
+
+
+def _to_channels_last(module: nn.Module) -> None:
+    for parameter in module.parameters():
+        if parameter.dim() == 4:
+            parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
+
+
+def _levels(spec: ColumnSpec) -> list[int]:
+    """Positions of the stages that count in the alignment, and of the output layer."""
+    hidden = [i for i, stage in enumerate(spec.stages) if not isinstance(stage, Join)]
+    return [*hidden, len(spec.stages)]
+
+
+def _starting_input(spec: ColumnSpec, input_shapes: Mapping[str, Shape]) -> str:
+    if spec.input is not None:
+        if spec.input not in input_shapes:
+            raise unknown_name("input", spec.input, input_shapes)
+        return spec.input
+    if OBSERVATION in input_shapes:
+        return OBSERVATION
+    if len(input_shapes) == 1:
+        return next(iter(input_shapes))
+    raise UsageError(
+        f"The task has the inputs {', '.join(sorted(input_shapes)) or 'none'}; "
+        "say with ColumnSpec(input=...) which one the column starts from."
+    )

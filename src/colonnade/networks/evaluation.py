@@ -1,0 +1,195 @@
+"""How features are computed: on demand, each once, from cached features where there are any."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from colonnade.errors import UsageError
+from colonnade.networks.column import Column, Feature
+from colonnade.networks.recurrent import LSTMStage
+from colonnade.networks.stages import JoinStage
+from colonnade.types import Inputs, Shape, State
+
+
+class Evaluation:
+    """One step, or T steps at once, of the columns of a network.
+
+    Args:
+        columns: The columns, oldest first.
+        inputs: Raw inputs and cached features, each [N, ...], or [T, N, ...] with `starts`.
+        state: The LSTMs' state before the first step.
+        starts: [T, N] bool, where episodes start; None for one step.
+
+    Attributes:
+        state: The state after the last step, once the features have been asked for.
+    """
+
+    def __init__(
+        self,
+        columns: Sequence[Column],
+        inputs: Inputs,
+        state: State,
+        starts: Tensor | None = None,
+    ) -> None:
+        self.columns = columns
+        self.inputs = inputs
+        self.state = dict(state)
+        self.starts = starts
+        self._raw: dict[str, Tensor] = {}
+        self._features: dict[Feature, Tensor] = {}
+
+    def output(self, index: int) -> Tensor:
+        """Compute the output of a column, [B, outputs]; B is N, or T x N."""
+        column = self.columns[index]
+        features = self._below(column, len(column.stages))
+        result: Tensor = column.output(features, self._all(column.output_reads))
+        return result
+
+    def feature(self, feature: Feature) -> Tensor:
+        """Compute the features of a stage, [B, ...]; B is N, or T x N."""
+        if feature not in self._features:
+            cached = self.inputs.get(feature.key)
+            self._features[feature] = (
+                self._compute(feature) if cached is None else self._flat(cached)
+            )
+        return self._features[feature]
+
+    def _compute(self, feature: Feature) -> Tensor:
+        column = self.columns[feature.column]
+        stage = column.stage(feature.stage)
+        features = self._below(column, feature.stage)
+        if isinstance(stage, JoinStage):
+            joined: Tensor = stage(features, self._input(column, stage.input))
+            return joined
+        sources = self._all(column.reads[feature.stage])
+        if isinstance(stage, LSTMStage):
+            hidden, cell = state_keys(feature)
+            try:
+                before = self.state[hidden], self.state[cell]
+            except KeyError as error:
+                raise UsageError(
+                    f"The network's state lacks {error}; start from `initial_state(batch)`."
+                ) from None
+            outputs: Tensor
+            outputs, self.state[hidden], self.state[cell] = stage(
+                features, sources, *before, self.starts
+            )
+            return outputs
+        result: Tensor = stage(features, sources)
+        return result
+
+    def _below(self, column: Column, position: int) -> Tensor:
+        if position == 0:
+            return self._input(column, column.input)
+        return self.feature(Feature(column.index, position - 1))
+
+    def _all(self, features: Sequence[Feature]) -> list[Tensor]:
+        return [self.feature(feature) for feature in features]
+
+    def _input(self, column: Column, name: str) -> Tensor:
+        if name not in self._raw:
+            value = self.inputs.get(name)
+            if value is None:
+                raise UsageError(
+                    f"The network reads the input {name!r}, but was given only "
+                    f"{', '.join(map(repr, self.inputs)) or 'none'}."
+                )
+            self._raw[name] = to_compute_dtype(
+                self._flat(value, name, column.input_shapes[name]), column.output.weight.dtype
+            )
+        return self._raw[name]
+
+    def _flat(self, value: Tensor, name: str = "", shape: Shape | None = None) -> Tensor:
+        axes = 1 if self.starts is None else 2
+        if shape is not None and (value.dim() < axes or tuple(value.shape[axes:]) != shape):
+            lead = "N" if axes == 1 else "T, N"
+            raise UsageError(
+                f"The input {name!r} should be [{', '.join([lead, *map(str, shape)])}], "
+                f"but came as {list(value.shape)}."
+            )
+        value = value if self.starts is None else value.flatten(0, 1)
+        return value.contiguous(memory_format=torch.channels_last) if value.dim() == 4 else value
+
+
+def to_compute_dtype(value: Tensor, dtype: torch.dtype) -> Tensor:
+    """Bring a raw input [B, ...] to floating point, keeping its memory layout.
+
+    uint8 becomes the autocast dtype, or `dtype` where autocast is off, and is scaled by 1/255;
+    other inputs become `dtype`, unscaled.
+    """
+    if value.dtype != torch.uint8:
+        return value.to(dtype)
+    device = value.device.type
+    if torch.is_autocast_enabled(device):
+        dtype = torch.get_autocast_dtype(device)
+    return value.to(dtype).mul_(1 / 255)
+
+
+def state_keys(feature: Feature) -> tuple[str, str]:
+    """Names of an LSTM stage's output and cell in the network's state."""
+    return f"{feature.key}/h", f"{feature.key}/c"
+
+
+def reachable(columns: Sequence[Column], index: int) -> list[Feature]:
+    """List the features that a column's output depends on."""
+    found: dict[Feature, None] = {}
+    waiting = output_reads(columns[index])
+    while waiting:
+        feature = waiting.pop()
+        if feature not in found:
+            found[feature] = None
+            waiting += feature_reads(columns, feature)
+    return list(found)
+
+
+def frontier(columns: Sequence[Column], index: int) -> tuple[list[Feature], list[str]]:
+    """List what the unfrozen part of a column reads: frozen features, and names of raw inputs.
+
+    A feature is frozen if its stage is and everything it reads is. The output layer counts as
+    unfrozen, so that a frozen network's frontier is what its output layer reads.
+    """
+    frozen: dict[Feature, bool] = {}
+
+    def is_frozen(feature: Feature) -> bool:
+        if feature not in frozen:
+            stage = columns[feature.column].stage(feature.stage)
+            frozen[feature] = stage.frozen and all(map(is_frozen, feature_reads(columns, feature)))
+        return frozen[feature]
+
+    cached: dict[Feature, None] = {}
+    names: dict[str, None] = {}
+    seen: set[Feature] = set()
+    waiting = output_reads(columns[index])
+    while waiting:
+        feature = waiting.pop()
+        if feature in seen:
+            continue
+        seen.add(feature)
+        if is_frozen(feature):
+            cached[feature] = None
+        else:
+            waiting += feature_reads(columns, feature)
+            names.update(dict.fromkeys(raw_reads(columns, feature)))
+    return list(cached), list(names)
+
+
+def output_reads(column: Column) -> list[Feature]:
+    """List the features a column's output layer reads."""
+    return [Feature(column.index, len(column.stages) - 1), *column.output_reads]
+
+
+def feature_reads(columns: Sequence[Column], feature: Feature) -> list[Feature]:
+    """List the features a stage reads, of its own column and of others."""
+    own = [Feature(feature.column, feature.stage - 1)] if feature.stage > 0 else []
+    return [*own, *columns[feature.column].reads[feature.stage]]
+
+
+def raw_reads(columns: Sequence[Column], feature: Feature) -> list[str]:
+    """List the names of the raw inputs a stage reads."""
+    column = columns[feature.column]
+    stage = column.stage(feature.stage)
+    first = [column.input] if feature.stage == 0 else []
+    return [*first, stage.input] if isinstance(stage, JoinStage) else first

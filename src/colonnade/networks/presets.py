@@ -1,0 +1,117 @@
+"""Columns of the papers, and small ones to start with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Literal
+
+from colonnade.errors import unknown_name
+from colonnade.networks.progressive import ProgressiveNetwork
+from colonnade.networks.specs import LSTM, ColumnSpec, Conv, Dense
+from colonnade.types import OBSERVATION
+
+SIM_TO_REAL_INPUT = (3, 64, 64)
+SIM_TO_REAL_OUTPUTS = 28
+"""Nine joints of three actions each, and the value."""
+
+
+def atari_column() -> ColumnSpec:
+    """The Atari column of Rusu et al. 2016: three convolutions of 12 maps, 256 units."""
+    return ColumnSpec((Conv(12, 8, 4), Conv(12, 4, 2), Conv(12, 3, 1), Dense(256)))
+
+
+def pong_soup_column() -> ColumnSpec:
+    """The Pong Soup column of Rusu et al. 2016: two convolutions and one dense layer.
+
+    The paper gives the form and 8 maps in the first convolution (Fig. 5). Kernels, strides, the
+    second convolution's 16 maps and the 256 units are chosen here after Mnih et al. 2013, which
+    doubles the maps.
+    """
+    return ColumnSpec((Conv(8, 8, 4), Conv(16, 4, 2), Dense(256)))
+
+
+def mlp_column(hidden: Sequence[int] = (64, 64)) -> ColumnSpec:
+    """A column of tanh layers for vector observations, `hidden` units each."""
+    return ColumnSpec(tuple(Dense(units) for units in hidden), activation="tanh")
+
+
+def tiny_column() -> ColumnSpec:
+    """A column for images of 16 to 24 pixels a side, small enough for tests and first steps."""
+    return ColumnSpec((Conv(8, 4, 2), Conv(16, 3, 2), Dense(64)))
+
+
+def sim_to_real_ff_wide() -> ColumnSpec:
+    """The wide feed-forward column of Rusu et al. 2017, trained in simulation."""
+    return ColumnSpec((Conv(16, 8, 4), Conv(32, 5, 2), Dense(512)), output_laterals="linear")
+
+
+def sim_to_real_recurrent_wide() -> ColumnSpec:
+    """The wide recurrent column of Rusu et al. 2017, trained in simulation."""
+    return ColumnSpec(
+        (Conv(16, 8, 4), Conv(32, 5, 2), Dense(128), LSTM(128, laterals="linear")),
+        output_laterals="linear",
+    )
+
+
+def sim_to_real_ff_narrow() -> ColumnSpec:
+    """The narrow feed-forward column of Rusu et al. 2017, trained on the robot.
+
+    It starts with the policy of the column before it.
+    """
+    return ColumnSpec(
+        (Conv(8, 8, 4), Conv(8, 5, 2), Dense(32)), output_laterals="linear", output_init="copy"
+    )
+
+
+def sim_to_real_recurrent_narrow() -> ColumnSpec:
+    """The narrow recurrent column of Rusu et al. 2017, trained on the robot.
+
+    It starts with the policy of the column before it.
+    """
+    return ColumnSpec(
+        (Conv(8, 8, 4), Conv(8, 5, 2), Dense(16), LSTM(16, laterals="linear")),
+        output_laterals="linear",
+        output_init="copy",
+    )
+
+
+COLUMN_PRESETS: dict[str, Callable[[], ColumnSpec]] = {
+    "atari": atari_column,
+    "pong-soup": pong_soup_column,
+    "mlp": mlp_column,
+    "tiny": tiny_column,
+    "sim-to-real-ff-wide": sim_to_real_ff_wide,
+    "sim-to-real-ff-narrow": sim_to_real_ff_narrow,
+    "sim-to-real-recurrent-wide": sim_to_real_recurrent_wide,
+    "sim-to-real-recurrent-narrow": sim_to_real_recurrent_narrow,
+}
+
+
+def column_preset(name: str) -> ColumnSpec:
+    """Return the column spec of a preset.
+
+    Raises:
+        UsageError: There is no preset of that name.
+    """
+    if name not in COLUMN_PRESETS:
+        raise unknown_name("column preset", name, COLUMN_PRESETS)
+    return COLUMN_PRESETS[name]()
+
+
+def sim_to_real_network(core: Literal["ff", "recurrent"]) -> ProgressiveNetwork:
+    """Build the two columns of Rusu et al. 2017, a narrow one on a wide one.
+
+    Args:
+        core: Feed-forward, or with an LSTM.
+
+    Returns:
+        A network for images of `SIM_TO_REAL_INPUT` with `SIM_TO_REAL_OUTPUTS` outputs.
+
+    Raises:
+        UsageError: `core` is neither.
+    """
+    network = ProgressiveNetwork()
+    for width in ("wide", "narrow"):
+        spec = column_preset(f"sim-to-real-{core}-{width}")
+        network.add_column(spec, {OBSERVATION: SIM_TO_REAL_INPUT}, SIM_TO_REAL_OUTPUTS)
+    return network

@@ -1,0 +1,303 @@
+"""Progressive networks, feed-forward and recurrent.
+
+Rusu et al. 2016 (arXiv 1606.04671); the recurrent and sim-to-real forms are of Rusu et al. 2017
+(arXiv 1610.04286).
+
+    network = ProgressiveNetwork()
+    network.add_column(atari_column(), {"observation": (4, 84, 84)}, outputs=7)   # train it, then
+    network.add_column(atari_column(), {"observation": (4, 84, 84)}, outputs=7)   # the next
+    logits_and_value, _ = network({"observation": frames})
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from colonnade.errors import UsageError, unknown_name
+from colonnade.networks.column import Column
+from colonnade.networks.evaluation import (
+    Evaluation,
+    frontier,
+    raw_reads,
+    reachable,
+    state_keys,
+)
+from colonnade.networks.recurrent import LSTMStage
+from colonnade.networks.specs import ColumnSpec
+from colonnade.types import Inputs, Shape, State
+
+
+class ColumnView(nn.Module):
+    """A `colonnade.types.Network` whose output is that of its last column.
+
+    It shares the columns of the `ProgressiveNetwork` that made it, owns nothing, and sees none
+    that are newer. Features that frozen stages compute, and the state of frozen LSTMs, may be
+    computed once by `precompute`; `forward` and `unroll` then run the other stages only.
+
+    Args:
+        columns: The columns, oldest first.
+
+    Attributes:
+        columns: The columns, oldest first.
+    """
+
+    def __init__(self, columns: Iterable[Column] = ()) -> None:
+        super().__init__()
+        self.columns = nn.ModuleList(columns)
+
+    def column(self, index: int) -> Column:
+        """Return a column.
+
+        Raises:
+            UsageError: There is no such column.
+        """
+        if not 0 <= index < len(self.columns):
+            raise UsageError(
+                f"There is no column {index}; the network has {len(self.columns)}, "
+                "counted from 0, and `add_column` adds one."
+            )
+        column = self.columns[index]
+        assert isinstance(column, Column)
+        return column
+
+    @property
+    def newest(self) -> Column:
+        """The last column."""
+        return self.column(len(self.columns) - 1)
+
+    def initial_state(self, batch: int) -> State:
+        """Make the state at the start of an episode: zeros [batch, H] for each LSTM in use."""
+        state: State = {}
+        columns = self._columns()
+        for feature in reachable(columns, self.newest.index):
+            stage = columns[feature.column].stage(feature.stage)
+            if isinstance(stage, LSTMStage):
+                for key in state_keys(feature):
+                    state[key] = stage.weight.new_zeros(batch, stage.units)
+        return state
+
+    @torch.no_grad()
+    def precompute(self, inputs: Inputs, state: State) -> tuple[Inputs, State]:
+        """Compute the frozen features that unfrozen stages, or the output layer, read.
+
+        Args:
+            inputs: Each [N, ...].
+            state: As before this step.
+
+        Returns:
+            What `forward` and `unroll` need: those features under keys such as "column0/stage1",
+            maps with channels-last strides, and the raw inputs that unfrozen stages read; and the
+            state with the frozen LSTMs' entries moved on by this step.
+        """
+        columns = self._columns()
+        cached, names = frontier(columns, self.newest.index)
+        evaluation = Evaluation(columns, inputs, state)
+        features = {feature.key: evaluation.feature(feature) for feature in cached}
+        return {**{n: inputs[n] for n in names if n in inputs}, **features}, evaluation.state
+
+    def forward(self, inputs: Inputs | Tensor, state: State | None = None) -> tuple[Tensor, State]:
+        """Take one step.
+
+        Args:
+            inputs: Each [N, ...], with or without what `precompute` adds; a lone tensor is the
+                input the newest column starts from. uint8 is scaled to [0, 1], other data is not.
+            state: The state before the step; None is the start of an episode.
+
+        Returns:
+            [N, outputs] and the state after the step.
+
+        Raises:
+            UsageError: An input is missing or has another shape than the column was made for.
+        """
+        newest = self.newest
+        if isinstance(inputs, Tensor):
+            inputs = {newest.input: inputs}
+        if state is None:
+            state = self.initial_state(next(iter(inputs.values())).shape[0]) if inputs else {}
+        evaluation = Evaluation(self._columns(), inputs, state)
+        return evaluation.output(newest.index), evaluation.state
+
+    def unroll(self, inputs: Inputs, state: State, starts: Tensor) -> tuple[Tensor, State]:
+        """Take T steps, all at once but for the recurrent part of LSTMs.
+
+        Args:
+            inputs: Each [T, N, ...], with or without what `precompute` adds.
+            state: The state before the first step.
+            starts: [T, N] bool; where an episode starts the state returns to zero before the step.
+
+        Returns:
+            [T, N, outputs] and the state after the last step; entries of LSTMs whose features were
+            precomputed are passed on as they came.
+
+        Raises:
+            UsageError: An input is missing or has another shape than the column was made for.
+        """
+        evaluation = Evaluation(self._columns(), inputs, state, starts)
+        output = evaluation.output(self.newest.index)
+        return output.unflatten(0, starts.shape), evaluation.state
+
+    def freeze_features(self) -> None:
+        """Freeze the newest column but for its output layer (baseline 2 of Rusu et al. 2016)."""
+        self.newest.freeze_features()
+
+    def unfreeze(self) -> None:
+        """Let the whole newest column learn, as it does when it is added (baseline 3)."""
+        self.newest.unfreeze()
+
+    def _columns(self) -> list[Column]:
+        return [self.column(i) for i in range(len(self.columns))]
+
+
+class ProgressiveNetwork(ColumnView):
+    """Columns that are added one per task, each reading the frozen ones before it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+
+    def add_column(
+        self,
+        spec: ColumnSpec,
+        input_shapes: Mapping[str, Shape],
+        outputs: int,
+        generator: torch.Generator | None = None,
+    ) -> int:
+        """Freeze all columns for good and add one that learns.
+
+        Args:
+            spec: What to build.
+            input_shapes: Shape of each named input of the task, without the batch axis.
+            outputs: Width of the output layer: all policy logits and the value.
+            generator: Where the first weights come from, custom modules' included; None is
+                PyTorch's global generator.
+
+        Returns:
+            The new column's index.
+
+        Raises:
+            UsageError: The shapes do not fit, or an earlier column that the new one reads needs
+                an input that the task lacks. The network is then as it was.
+        """
+        earlier = self._columns()
+        with _random_from(generator):
+            column = Column(spec, input_shapes, outputs, earlier)
+            self._check_inputs_of_sources(column)
+            if spec.output_init == "copy" and earlier:
+                column.copy_output_of(earlier[-1])
+        if earlier:
+            weight = earlier[-1].output.weight
+            column.to(weight.device, weight.dtype)
+        for frozen in earlier:
+            frozen.freeze()
+        self.columns.append(column.train(self.training))
+        return column.index
+
+    def replace_output(self, outputs: int, generator: torch.Generator | None = None) -> None:
+        """Start a new output layer for the newest column, for a task with other actions.
+
+        Args:
+            outputs: Its width.
+            generator: Where its weights come from; None is PyTorch's global generator.
+        """
+        with _random_from(generator):
+            self.newest.replace_output(outputs, self._columns()[:-1])
+
+    def view(self, column: int | None = None) -> ColumnView:
+        """Return the network of one column and those before it; None is the newest.
+
+        This is what learners train and evaluators play: nothing done with a view of an old column
+        changes the network.
+
+        Raises:
+            UsageError: There is no such column.
+        """
+        index = self.newest.index if column is None else self.column(column).index
+        view = ColumnView(self._columns()[: index + 1])
+        view.training = self.training
+        return view
+
+    def forward(
+        self, inputs: Inputs | Tensor, state: State | None = None, column: int | None = None
+    ) -> tuple[Tensor, State]:
+        """Take one step of a column, the newest by default; see `ColumnView.forward`."""
+        if column is None:
+            return super().forward(inputs, state)
+        return self.view(column).forward(inputs, state)
+
+    def spec_dict(self) -> dict[str, Any]:
+        """Return all columns' specs, input shapes and output widths as plain JSON data.
+
+        Raises:
+            UsageError: A column has a Custom stage, which is code.
+        """
+        return {
+            "columns": [
+                {
+                    "spec": column.spec.to_dict(),
+                    "input_shapes": {n: list(s) for n, s in column.input_shapes.items()},
+                    "outputs": column.outputs,
+                }
+                for column in self._columns()
+            ]
+        }
+
+    @classmethod
+    def from_spec(cls, data: Mapping[str, Any]) -> ProgressiveNetwork:
+        """Build the network that `spec_dict` described; its weights come by `load_state_dict`.
+
+        Raises:
+            UsageError: The data is not what `spec_dict` gives.
+        """
+        network = cls()
+        for entry in _field(data, "columns", list):
+            shapes = {
+                name: tuple(shape) for name, shape in _field(entry, "input_shapes", dict).items()
+            }
+            spec = ColumnSpec.from_dict(_field(entry, "spec", dict))
+            network.add_column(spec, shapes, _field(entry, "outputs", int))
+        return network
+
+    def _check_inputs_of_sources(self, column: Column) -> None:
+        columns = [*self._columns(), column]
+        for feature in reachable(columns, column.index):
+            source = columns[feature.column]
+            for name in raw_reads(columns, feature):
+                expected, came = source.input_shapes[name], column.input_shapes.get(name)
+                if came is None:
+                    raise unknown_name(
+                        f"input among this task's: column {source.index}, which the new column "
+                        f"reads, needs",
+                        name,
+                        column.input_shapes,
+                    )
+                if came != expected:
+                    raise UsageError(
+                        f"Column {source.index}, which the new column reads, was made for "
+                        f"{name!r} of shape {expected}, but this task's has shape {came}; make "
+                        'them equal or set laterals="none".'
+                    )
+
+
+def _field(data: object, name: str, kind: type) -> Any:
+    if not isinstance(data, Mapping) or not isinstance(data.get(name), kind):
+        raise UsageError(
+            f"A network's spec should be as `spec_dict` writes it, with {name!r} as "
+            f"{kind.__name__}, but came as {data!r}."
+        )
+    return data[name]
+
+
+@contextmanager
+def _random_from(generator: torch.Generator | None) -> Iterator[None]:
+    """Let PyTorch's global CPU generator follow `generator` within the block, and restore it."""
+    if generator is None:
+        yield
+        return
+    seed = int(torch.randint(2**62, (), generator=generator, device=generator.device))
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)
+        yield

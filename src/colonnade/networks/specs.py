@@ -1,0 +1,278 @@
+"""What a column is made of, as frozen dataclasses that go to JSON data and back.
+
+atari = ColumnSpec((Conv(12, 8, 4), Conv(12, 4, 2), Conv(12, 3, 1), Dense(256)))
+assert ColumnSpec.from_dict(atari.to_dict()) == atari
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import typing
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, TypeVar
+
+from torch import nn
+
+from colonnade.errors import UsageError, unknown_name
+from colonnade.types import Shape
+
+LateralKind = Literal["adapter", "linear", "none"]
+"""How a stage reads earlier columns: Eq. 2, Eq. 1 or not at all (Rusu et al. 2016)."""
+
+Activation = Literal["relu", "tanh", "elu", "silu"]
+
+
+@dataclass(frozen=True)
+class Conv:
+    """A square convolution followed by the column's activation.
+
+    Attributes:
+        maps: Number of feature maps.
+        kernel: Side of the kernel, in pixels.
+        stride: Step of the kernel, in pixels.
+        padding: Zeros added on each side, in pixels; none by default, as in both papers.
+        laterals: Overrides the column's kind of lateral for this stage.
+    """
+
+    maps: int
+    kernel: int
+    stride: int = 1
+    padding: int = 0
+    laterals: LateralKind | None = None
+
+    def __post_init__(self) -> None:
+        _check_counts(self, "maps", "kernel", "stride")
+        _check_laterals(self.laterals)
+        if self.padding < 0:
+            raise UsageError(f"Conv.padding must be 0 or more, but is {self.padding}.")
+
+
+@dataclass(frozen=True)
+class Dense:
+    """A fully connected layer, over flattened features, followed by the column's activation.
+
+    Attributes:
+        units: Number of units.
+        laterals: Overrides the column's kind of lateral for this stage.
+    """
+
+    units: int
+    laterals: LateralKind | None = None
+
+    def __post_init__(self) -> None:
+        _check_counts(self, "units")
+        _check_laterals(self.laterals)
+
+
+@dataclass(frozen=True)
+class LSTM:
+    """A layer of LSTM cells over flattened features.
+
+    Attributes:
+        units: Number of cells.
+        laterals: Overrides the column's kind of lateral for this stage.
+        forget_bias: Where the forget gates' bias starts; 1 lets a new cell remember.
+    """
+
+    units: int
+    laterals: LateralKind | None = None
+    forget_bias: float = 1.0
+
+    def __post_init__(self) -> None:
+        _check_counts(self, "units")
+        _check_laterals(self.laterals)
+
+
+@dataclass(frozen=True)
+class Join:
+    """Another named input, encoded by a dense layer and concatenated to the flattened features.
+
+    It has no laterals of its own and is no level when columns are aligned: a later column that
+    reads the features of this one reads them joined.
+
+    Attributes:
+        input: Name of the input.
+        units: Number of units of its encoder.
+    """
+
+    input: str
+    units: int
+
+    def __post_init__(self) -> None:
+        _check_counts(self, "units")
+
+
+@dataclass(frozen=True)
+class Custom:
+    """A user's own module, which gives the pre-activation; the column applies its activation.
+
+    Attributes:
+        factory: Makes the module for an input of the given shape (without the batch axis). It is
+            called once for the stage and again for each lateral that enters it.
+        out_shape: Shape of the module's output, without the batch axis.
+        laterals: Overrides the column's kind of lateral for this stage.
+    """
+
+    factory: Callable[[Shape], nn.Module]
+    out_shape: Shape
+    laterals: LateralKind | None = None
+
+    def __post_init__(self) -> None:
+        _check_laterals(self.laterals)
+
+
+StageSpec = Conv | Dense | LSTM | Join | Custom
+
+_KINDS: dict[str, type[Conv] | type[Dense] | type[LSTM] | type[Join]] = {
+    "conv": Conv,
+    "dense": Dense,
+    "lstm": LSTM,
+    "join": Join,
+}
+
+
+@dataclass(frozen=True)
+class ColumnSpec:
+    """A column: its stages from the input up, and how it reads the columns before it.
+
+    An output layer, as wide as the task asks, follows the last stage.
+
+    Attributes:
+        stages: The stages, lowest first.
+        input: Name of the input the first stage reads; None means `OBSERVATION`, or the only
+            input there is.
+        laterals: Kind of the lateral connections into the stages.
+        output_laterals: Kind of those into the output layer; None means as `laterals`.
+        alpha: Where the adapters' learned scalars start. The paper draws it from {1, 0.1, 0.01}.
+        scale_per: One learned scalar per source column, or one per layer; the paper does not say.
+        output_init: "random", or "copy" for the sim-to-real initialisation (Rusu et al. 2017):
+            output laterals start as the previous column's output layer and own output weights at
+            zero, so that the first policy is the previous column's. It needs linear output
+            laterals; a first column, with nothing to copy, starts at random.
+        activation: The non-linearity of conv, dense and custom stages and of adapters.
+        init: "orthogonal" (gain sqrt 2, biases zero) or "default", PyTorch's own.
+        output_gain: Gain of the output layer under "orthogonal".
+    """
+
+    stages: tuple[StageSpec, ...]
+    input: str | None = None
+    laterals: LateralKind = "adapter"
+    output_laterals: LateralKind | None = None
+    alpha: float = 0.1
+    scale_per: Literal["source", "layer"] = "source"
+    output_init: Literal["random", "copy"] = "random"
+    activation: Activation = "relu"
+    init: Literal["orthogonal", "default"] = "orthogonal"
+    output_gain: float = 0.01
+
+    def __post_init__(self) -> None:
+        if not self.stages:
+            raise UsageError("A column needs at least one stage, but its `stages` are empty.")
+        for stage in self.stages:
+            if not isinstance(stage, StageSpec):
+                raise UsageError(
+                    f"A stage must be Conv, Dense, LSTM, Join or Custom, but one is {stage!r}."
+                )
+        _check_laterals(self.laterals)
+        _check_laterals(self.output_laterals)
+        _check_choice("scale_per", self.scale_per, ("source", "layer"))
+        _check_choice("output_init", self.output_init, ("random", "copy"))
+        _check_choice("activation", self.activation, typing.get_args(Activation))
+        _check_choice("init", self.init, ("orthogonal", "default"))
+        if self.output_init == "copy" and self.output_laterals_kind != "linear":
+            raise UsageError(
+                'output_init="copy" copies weights into linear output laterals, but this column\'s '
+                f'are "{self.output_laterals_kind}"; set output_laterals="linear".'
+            )
+
+    @property
+    def output_laterals_kind(self) -> LateralKind:
+        """Kind of the laterals into the output layer."""
+        return self.output_laterals or self.laterals
+
+    def laterals_of(self, stage: StageSpec) -> LateralKind:
+        """Kind of the laterals into one of the column's stages."""
+        if isinstance(stage, Join):
+            return "none"
+        return stage.laterals or self.laterals
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the spec as plain JSON data.
+
+        Raises:
+            UsageError: A stage is `Custom`, which is code and no data.
+        """
+        data = {
+            f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.name != "stages"
+        }
+        return {"stages": [_stage_to_dict(stage) for stage in self.stages], **data}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> ColumnSpec:
+        """Make the spec that `to_dict` described.
+
+        Raises:
+            UsageError: A field or a kind of stage is unknown, or a needed field is missing.
+        """
+        stages = data.get("stages", ())
+        if not isinstance(stages, Iterable) or isinstance(stages, str | Mapping):
+            raise UsageError(f"A column's `stages` must be a list of stages, but are {stages!r}.")
+        fields = {**data, "stages": tuple(_stage_from_dict(stage) for stage in stages)}
+        return _construct(cls, "column", fields)
+
+
+def _stage_to_dict(stage: StageSpec) -> dict[str, Any]:
+    if isinstance(stage, Custom):
+        raise UsageError(
+            "A column with a Custom stage cannot be written as data, since its factory is code; "
+            "keep the code that makes the column and save only its weights."
+        )
+    kind = next(kind for kind, cls in _KINDS.items() if isinstance(stage, cls))
+    return {"kind": kind, **dataclasses.asdict(stage)}
+
+
+def _stage_from_dict(data: object) -> StageSpec:
+    if not isinstance(data, Mapping) or not isinstance(data.get("kind"), str):
+        raise UsageError(
+            f'A stage must be data with a "kind" ({", ".join(_KINDS)}), but came as {data!r}.'
+        )
+    kind = data["kind"]
+    if kind not in _KINDS:
+        raise unknown_name("kind of stage", kind, _KINDS)
+    fields = {name: value for name, value in data.items() if name != "kind"}
+    return _construct(_KINDS[kind], f"{kind} stage", fields)
+
+
+_T = TypeVar("_T")
+
+
+def _construct(cls: type[_T], what: str, fields: Mapping[str, Any]) -> _T:
+    known = {f.name: f for f in dataclasses.fields(cls)}  # type: ignore[arg-type]
+    for name in fields:
+        if name not in known:
+            raise unknown_name(f"field of a {what}", name, known)
+    for name, field in known.items():
+        if field.default is dataclasses.MISSING and name not in fields:
+            raise UsageError(f"A {what} needs the field {name!r}, which is missing.")
+    return cls(**fields)
+
+
+def _check_counts(stage: StageSpec, *names: str) -> None:
+    for name in names:
+        value = getattr(stage, name)
+        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+            raise UsageError(
+                f"{type(stage).__name__}.{name} must be a whole number of 1 or more, "
+                f"but is {value!r}."
+            )
+
+
+def _check_laterals(kind: str | None) -> None:
+    if kind is not None:
+        _check_choice("laterals", kind, typing.get_args(LateralKind))
+
+
+def _check_choice(field: str, value: str, choices: Iterable[str]) -> None:
+    if value not in choices:
+        raise unknown_name(f"value for `{field}`", str(value), choices)

@@ -1,0 +1,222 @@
+"""The stages of a column as modules: features from below and from earlier columns in, own out."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from colonnade.errors import UsageError
+from colonnade.networks.initialisation import Initialiser
+from colonnade.networks.laterals import ACTIVATIONS, Laterals, build_laterals
+from colonnade.networks.specs import ColumnSpec, Conv, Custom, Dense, Join, LateralKind
+from colonnade.types import Shape
+
+
+class Stage(nn.Module):
+    """What all stages share: a shape, laterals, and freezing that lasts.
+
+    Attributes:
+        out_shape: Shape of the features, without the batch axis.
+        lateral: The connections from earlier columns, or None.
+        frozen: Whether the stage is frozen; set it by `freeze` and `unfreeze`.
+    """
+
+    def __init__(self, out_shape: Shape, lateral: Laterals | None) -> None:
+        super().__init__()
+        self.out_shape = out_shape
+        self.lateral = lateral
+        self.frozen = False
+
+    def freeze(self) -> None:
+        """Stop everything that could change the features: gradients, dropout and statistics."""
+        self.frozen = True
+        self.requires_grad_(False)
+        self.eval()
+
+    def unfreeze(self) -> None:
+        """Let the stage learn again."""
+        self.frozen = False
+        self.requires_grad_(True)
+        self.train()
+
+    def train(self, mode: bool = True) -> Stage:
+        """Set training mode; a frozen stage stays in evaluation mode."""
+        super().train(mode and not self.frozen)
+        return self
+
+
+class ConvStage(Stage):
+    """A convolution, laterals, and the activation."""
+
+    def __init__(
+        self, stage: Conv, in_shape: Shape, source_shapes: Sequence[Shape], spec: ColumnSpec
+    ) -> None:
+        out_shape = _conv_out_shape(stage, in_shape)
+        initialise = Initialiser(spec.init)
+
+        def make_transfer(shape: Shape) -> nn.Module:
+            if _conv_out_shape(stage, shape) != out_shape:
+                raise UsageError(
+                    f"its own features have shape {out_shape}, but the same convolution of a "
+                    f"source of shape {shape} gives {_conv_out_shape(stage, shape)}"
+                )
+            transfer = nn.Conv2d(
+                shape[0], stage.maps, stage.kernel, stage.stride, stage.padding, bias=False
+            )
+            initialise(transfer.weight)
+            return transfer
+
+        kind = spec.laterals_of(stage)
+        lateral = build_laterals(kind, source_shapes, in_shape, make_transfer, False, spec)
+        super().__init__(out_shape, lateral)
+        self.stride, self.padding = stage.stride, stage.padding
+        self.activation = ACTIVATIONS[spec.activation]
+        self.weight = nn.Parameter(torch.empty(stage.maps, in_shape[0], *[stage.kernel] * 2))
+        self.bias = nn.Parameter(torch.empty(stage.maps))
+        initialise(self.weight, self.bias)
+
+    def forward(self, features: Tensor, sources: Sequence[Tensor]) -> Tensor:
+        """Map [B, C, H, W] and the sources' features to [B, maps, H', W']."""
+        total = F.conv2d(features, self.weight, self.bias, self.stride, self.padding)
+        if self.lateral is not None:
+            total = total + self.lateral(sources)
+        return self.activation(total)
+
+
+class DenseStage(Stage):
+    """A fully connected layer, laterals, and the activation."""
+
+    def __init__(
+        self, stage: Dense, in_shape: Shape, source_shapes: Sequence[Shape], spec: ColumnSpec
+    ) -> None:
+        initialise = Initialiser(spec.init)
+        lateral = linear_laterals_into(
+            stage.units, spec.laterals_of(stage), in_shape, source_shapes, spec, initialise
+        )
+        super().__init__((stage.units,), lateral)
+        self.activation = ACTIVATIONS[spec.activation]
+        self.weight = nn.Parameter(torch.empty(stage.units, math.prod(in_shape)))
+        self.bias = nn.Parameter(torch.empty(stage.units))
+        initialise(self.weight, self.bias)
+
+    def forward(self, features: Tensor, sources: Sequence[Tensor]) -> Tensor:
+        """Map [B, ...] and the sources' features to [B, units]."""
+        total = F.linear(features.flatten(1), self.weight, self.bias)
+        if self.lateral is not None:
+            total = total + self.lateral(sources)
+        return self.activation(total)
+
+
+class CustomStage(Stage):
+    """A user's module, laterals through further modules of the same kind, and the activation."""
+
+    def __init__(
+        self, stage: Custom, in_shape: Shape, source_shapes: Sequence[Shape], spec: ColumnSpec
+    ) -> None:
+        kind = spec.laterals_of(stage)
+        lateral = build_laterals(kind, source_shapes, in_shape, stage.factory, False, spec)
+        super().__init__(tuple(stage.out_shape), lateral)
+        self.activation = ACTIVATIONS[spec.activation]
+        self.module = stage.factory(in_shape)
+
+    def forward(self, features: Tensor, sources: Sequence[Tensor]) -> Tensor:
+        """Map [B, ...] and the sources' features to [B, *out_shape]."""
+        total: Tensor = self._checked(self.module(features), "module")
+        if self.lateral is not None:
+            total = total + self._checked(self.lateral(sources), "lateral")
+        return self.activation(total)
+
+    def _checked(self, value: Tensor, what: str) -> Tensor:
+        if tuple(value.shape[1:]) != self.out_shape:
+            raise UsageError(
+                f"A Custom stage states out_shape {self.out_shape}, but its {what} gave "
+                f"{tuple(value.shape[1:])}; state the shape that its factory's modules give."
+            )
+        return value
+
+
+class JoinStage(Stage):
+    """Another input, encoded and concatenated to the flattened features."""
+
+    def __init__(self, stage: Join, in_shape: Shape, joined_shape: Shape, spec: ColumnSpec) -> None:
+        super().__init__((math.prod(in_shape) + stage.units,), None)
+        self.input = stage.input
+        self.activation = ACTIVATIONS[spec.activation]
+        self.weight = nn.Parameter(torch.empty(stage.units, math.prod(joined_shape)))
+        self.bias = nn.Parameter(torch.empty(stage.units))
+        Initialiser(spec.init)(self.weight, self.bias)
+
+    def forward(self, features: Tensor, joined: Tensor) -> Tensor:
+        """Map features [B, ...] and the joined input [B, ...] to [B, features + units]."""
+        encoded = self.activation(F.linear(joined.flatten(1), self.weight, self.bias))
+        return torch.cat([features.flatten(1).to(encoded.dtype), encoded], 1)
+
+
+class OutputStage(Stage):
+    """The output layer: policy logits and value, or scores; linear, in the weights' precision.
+
+    It runs in full precision under autocast too, since a value of 20 in bfloat16 is good to 0.06
+    only. The bias comes last in the sum, so that a layer started by copying the previous column's
+    gives the same output bit for bit.
+    """
+
+    def __init__(
+        self, outputs: int, in_shape: Shape, source_shapes: Sequence[Shape], spec: ColumnSpec
+    ) -> None:
+        initialise = Initialiser(spec.init, spec.output_gain)
+        lateral = linear_laterals_into(
+            outputs, spec.output_laterals_kind, in_shape, source_shapes, spec, initialise
+        )
+        super().__init__((outputs,), lateral)
+        self.weight = nn.Parameter(torch.empty(outputs, math.prod(in_shape)))
+        self.bias = nn.Parameter(torch.empty(outputs))
+        initialise(self.weight, self.bias)
+
+    def forward(self, features: Tensor, sources: Sequence[Tensor]) -> Tensor:
+        """Map [B, ...] and the sources' features to [B, outputs]."""
+        dtype = self.weight.dtype
+        with torch.autocast(features.device.type, enabled=False):
+            total = F.linear(features.flatten(1).to(dtype), self.weight)
+            if self.lateral is not None:
+                total = total + self.lateral([source.to(dtype) for source in sources])
+            return total + self.bias
+
+
+def linear_laterals_into(
+    units: int,
+    kind: LateralKind,
+    in_shape: Shape,
+    source_shapes: Sequence[Shape],
+    spec: ColumnSpec,
+    initialise: Initialiser,
+) -> Laterals | None:
+    """Make laterals into `units` pre-activations of a stage that flattens its input."""
+
+    def make_transfer(shape: Shape) -> nn.Module:
+        transfer = nn.Linear(shape[0], units, bias=False)
+        initialise(transfer.weight)
+        return transfer
+
+    return build_laterals(kind, source_shapes, in_shape, make_transfer, True, spec)
+
+
+def _conv_out_shape(stage: Conv, in_shape: Shape) -> Shape:
+    if len(in_shape) != 3:
+        raise UsageError(
+            f"a convolution reads maps of shape (C, H, W), but its input has shape {in_shape}"
+        )
+    height, width = (side + 2 * stage.padding for side in in_shape[1:])
+    if stage.kernel > min(height, width):
+        raise UsageError(
+            f"its kernel of {stage.kernel}x{stage.kernel} is larger than the map of "
+            f"{height}x{width} it reads; use a smaller kernel or fewer convolutions"
+        )
+    return (
+        stage.maps,
+        (height - stage.kernel) // stage.stride + 1,
+        (width - stage.kernel) // stage.stride + 1,
+    )
