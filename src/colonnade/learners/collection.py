@@ -16,10 +16,17 @@ from colonnade.types import OBSERVATION, Inputs, Network, Rollout, Shape, State,
 
 
 class Episode(NamedTuple):
-    """A finished episode: undiscounted, unclipped return and length in agent steps."""
+    """A finished episode.
+
+    Attributes:
+        total_return: Undiscounted, unclipped.
+        length: Agent steps.
+        environment: Which of the N environments it was in.
+    """
 
     total_return: float
     length: int
+    environment: int
 
 
 @dataclass
@@ -149,7 +156,9 @@ class Collector:
         self._returns += rewards
         self._lengths += 1
         for env in np.flatnonzero(ended):
-            self.episodes.append(Episode(float(self._returns[env]), int(self._lengths[env])))
+            self.episodes.append(
+                Episode(float(self._returns[env]), int(self._lengths[env]), int(env))
+            )
         self._returns[ended] = 0
         self._lengths[ended] = 0
 

@@ -22,9 +22,7 @@ class Compute:
     bfloat16: bool = False
 
     @classmethod
-    def choose(
-        cls, spec: TaskSpec, device: str = "auto", precision: Precision = "auto"
-    ) -> Compute:
+    def choose(cls, spec: TaskSpec, device: str = "auto", precision: Precision = "auto") -> Compute:
         """Choose for a task: a GPU where there is one, bfloat16 for images where it is fast.
 
         Args:

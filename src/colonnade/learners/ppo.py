@@ -99,9 +99,7 @@ class PPOLearner:
                     penalty,
                 )
                 total = {name: total.get(name, 0) + value for name, value in metrics.items()}
-        return {
-            name: value / (config.epochs * config.minibatches) for name, value in total.items()
-        }
+        return {name: value / (config.epochs * config.minibatches) for name, value in total.items()}
 
     def _step(
         self, part: Rollout, advantages: Tensor, targets: Tensor, penalty: Penalty

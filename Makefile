@@ -1,0 +1,53 @@
+# Every target makes the environment it needs, in .venv; PYTHON chooses the interpreter.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+
+.PHONY: help demo test test-slow check format bench clean
+
+help:
+	@echo "make demo       learn a variant of Pong with a progressive network; runs/demo/report.html"
+	@echo "make test       the tests"
+	@echo "make test-slow  the tests that train for minutes"
+	@echo "make check      format, lint, types, layers"
+	@echo "make bench      every script in benchmarks/, in full"
+
+$(VENV)/.base: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) -r constraints.txt
+	$(PIP) -e .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.base
+	$(PIP) -e ".[dev]"
+	@touch $@
+
+$(VENV)/.bench: $(VENV)/.base
+	$(PIP) -e ".[bench]"
+	@touch $@
+
+demo: $(VENV)/.base
+	$(BIN)/colonnade run demo --out runs/demo
+
+test: $(VENV)/.dev check
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -q
+
+test-slow: $(VENV)/.dev
+	$(BIN)/python -m pytest -m slow -q
+
+check: $(VENV)/.dev
+	$(BIN)/ruff format --check src tests benchmarks
+	$(BIN)/ruff check src tests benchmarks
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(VENV)/.dev
+	$(BIN)/ruff format src tests benchmarks
+	$(BIN)/ruff check --fix src tests benchmarks
+
+bench: $(VENV)/.bench
+	@for script in benchmarks/[a-z]*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+
+clean:
+	rm -rf $(VENV) build dist

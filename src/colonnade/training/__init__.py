@@ -1,0 +1,27 @@
+"""Learning a task, learning a sequence of tasks, and telling how well it went."""
+
+from colonnade.training.checkpoints import read_tensors, write_tensors
+from colonnade.training.evaluation import evaluate
+from colonnade.training.recorder import (
+    DivergedError,
+    Interrupted,
+    MemoryRecorder,
+    Progress,
+    Recorder,
+    Row,
+)
+from colonnade.training.sequence import TrainingOptions, train_sequence
+
+__all__ = [
+    "DivergedError",
+    "Interrupted",
+    "MemoryRecorder",
+    "Progress",
+    "Recorder",
+    "Row",
+    "TrainingOptions",
+    "evaluate",
+    "read_tensors",
+    "train_sequence",
+    "write_tensors",
+]

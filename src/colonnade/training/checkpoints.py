@@ -1,0 +1,76 @@
+"""Tensors and JSON data in one file that is whole or absent, and that executes nothing on load."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import safetensors
+import safetensors.torch
+import torch
+from torch import Tensor
+
+from colonnade.errors import ColonnadeError
+
+
+def write_tensors(path: Path, tensors: dict[str, Tensor], meta: dict[str, Any]) -> None:
+    """Write a safetensors file under a temporary name, then rename it.
+
+    Args:
+        path: The file to make or replace.
+        tensors: By name; a copy on the host is written.
+        meta: JSON data, kept in the file's header.
+    """
+    flat = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    body = json.dumps(meta, sort_keys=True)
+    header = {"colonnade": body, "checksum": _checksum(flat, body)}
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            file.write(safetensors.torch.save(flat, header))
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Read what `write_tensors` wrote.
+
+    Raises:
+        ColonnadeError: The file is missing, cut short, damaged or from another program.
+    """
+    try:
+        with safetensors.safe_open(path, framework="pt") as file:
+            header = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except FileNotFoundError as error:
+        raise ColonnadeError(f"Expected a weights file at {path}, but there is none.") from error
+    except (safetensors.SafetensorError, OSError) as error:
+        raise ColonnadeError(
+            f"Expected a safetensors file at {path}, but it is cut short or of another kind "
+            f"({error}); delete it to go on from an earlier checkpoint."
+        ) from error
+    if "colonnade" not in header:
+        raise ColonnadeError(
+            f"{path} holds tensors, but Colonnade did not write it; point to the weights of a run."
+        )
+    body = header["colonnade"]
+    if header.get("checksum") != _checksum(tensors, body):
+        raise ColonnadeError(
+            f"{path} is damaged: its checksum does not fit its content; delete it to go on from "
+            "an earlier checkpoint."
+        )
+    return tensors, json.loads(body)
+
+
+def _checksum(tensors: dict[str, Tensor], body: str) -> str:
+    digest = hashlib.sha256(body.encode())
+    for name in sorted(tensors):
+        digest.update(name.encode())
+        digest.update(tensors[name].reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()

@@ -1,0 +1,102 @@
+"""How well a network, or chance, plays a task."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from colonnade.errors import UsageError
+from colonnade.learners import Collector, Compute, Decision, Policy, actor_critic_policy
+from colonnade.seeding import derive, generator
+from colonnade.types import Inputs, Network, State, Task
+
+_CHUNK = 32
+"""Agent steps between looks at the finished episodes."""
+
+
+def evaluate(
+    task: Task,
+    network: Network | None,
+    *,
+    episodes: int = 10,
+    seed: int = 0,
+    num_envs: int = 8,
+    device: str = "auto",
+    greedy: bool = False,
+) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """Play whole episodes and return their undiscounted, unclipped returns.
+
+    Every environment plays equally many, so that short episodes are not favoured. The network is
+    neither trained nor changed.
+
+    Args:
+        task: What to play.
+        network: An actor-critic for it; None plays uniformly random actions.
+        episodes: How many returns to give.
+        seed: Of the environments and of the sampled actions.
+        num_envs: How many to play side by side.
+        device: A torch device name, or "auto".
+        greedy: Take the most likely action instead of sampling.
+
+    Returns:
+        [episodes] returns.
+    """
+    if episodes < 1:
+        raise UsageError(f"Evaluating needs at least one episode; got {episodes}.")
+    spec = task.spec
+    compute = Compute.choose(spec, device)
+    num_envs = min(num_envs, episodes)
+    stream = generator(seed, "evaluation actions", device=compute.device)
+    policy: Policy
+    if network is None:
+        network = _NoNetwork()
+        policy = _uniform_policy(spec.action_sizes, num_envs, stream)
+    else:
+        policy = actor_critic_policy(network, spec.action_sizes, compute, stream, greedy)
+    envs = task.make_vec(num_envs)
+    try:
+        collector = Collector(spec, envs, network, policy, _CHUNK, compute)
+        collector.reset(derive(seed, "evaluation"))
+        share = -(-episodes // num_envs)
+        while True:
+            collector.collect()
+            done = Counter(episode.environment for episode in collector.episodes)
+            if len(done) == num_envs and min(done.values()) >= share:
+                break
+    finally:
+        envs.close()
+    played = [
+        [e.total_return for e in collector.episodes if e.environment == env][:share]
+        for env in range(num_envs)
+    ]
+    return np.array(played).T.ravel()[:episodes]
+
+
+class _NoNetwork(torch.nn.Module):
+    """Stands where the collector wants a network that sees nothing."""
+
+    def initial_state(self, batch: int) -> State:
+        return {}
+
+    def precompute(self, inputs: Inputs, state: State) -> tuple[Inputs, State]:
+        return {}, state
+
+    def forward(self, inputs: Inputs | Tensor, state: State | None = None) -> tuple[Tensor, State]:
+        raise AssertionError("never called")
+
+    def unroll(self, inputs: Inputs, state: State, starts: Tensor) -> tuple[Tensor, State]:
+        raise AssertionError("never called")
+
+
+def _uniform_policy(sizes: tuple[int, ...], count: int, stream: torch.Generator) -> Policy:
+    def decide(inputs: Inputs, state: State) -> Decision:
+        place = stream.device
+        actions = [torch.randint(n, (count,), generator=stream, device=place) for n in sizes]
+        zeros = torch.zeros(count, device=place)
+        return Decision(torch.stack(actions, -1), zeros, zeros, state)
+
+    return decide

@@ -1,0 +1,114 @@
+"""Where training writes: curve points, checkpoints, progress; and how it is asked to stop."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from torch import Tensor
+
+from colonnade.errors import ColonnadeError
+
+Row = dict[str, Any]
+"""One line of metrics: JSON data with a "kind"."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far training has come.
+
+    Attributes:
+        task: Id of the task.
+        task_index: Its place in the sequence.
+        step: Agent steps taken in it.
+        total_steps: Its budget.
+        steps_per_second: Of late.
+        recent_return: Mean over the last 100 episodes; None before the first ends.
+    """
+
+    task: str
+    task_index: int
+    step: int
+    total_steps: int
+    steps_per_second: float
+    recent_return: float | None
+
+
+class Interrupted(ColonnadeError):
+    """Training was asked to stop; the last checkpoint is kept."""
+
+
+class DivergedError(ColonnadeError):
+    """A loss or a parameter became NaN or infinite; the last good checkpoint is kept."""
+
+
+class Recorder(Protocol):
+    """What training needs of a place to write to."""
+
+    @property
+    def rows(self) -> int:
+        """Number of rows so far."""
+        ...
+
+    def append(self, row: Row) -> None:
+        """Add a row."""
+        ...
+
+    def rewind(self, rows: int) -> None:
+        """Drop all but the first `rows` rows: those after the checkpoint to resume from."""
+        ...
+
+    def save_checkpoint(self, tensors: dict[str, Tensor], meta: dict[str, Any]) -> None:
+        """Keep a checkpoint; it must be whole or absent whenever the process dies."""
+        ...
+
+    def load_checkpoint(self) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
+        """Return the newest whole checkpoint, if there is one."""
+        ...
+
+    def progress(self, progress: Progress) -> None:
+        """Take note of the progress; called about once a second."""
+        ...
+
+    def should_stop(self) -> bool:
+        """Say whether to stop at the next rollout."""
+        ...
+
+
+class MemoryRecorder:
+    """Keeps the rows in a list and no checkpoint: for scripts and tests.
+
+    Attributes:
+        history: All rows.
+    """
+
+    def __init__(self) -> None:
+        """Begin with no row."""
+        self.history: list[Row] = []
+
+    @property
+    def rows(self) -> int:
+        """Number of rows so far."""
+        return len(self.history)
+
+    def append(self, row: Row) -> None:
+        """Add a row."""
+        self.history.append(row)
+
+    def rewind(self, rows: int) -> None:
+        """Drop all but the first `rows` rows."""
+        del self.history[rows:]
+
+    def save_checkpoint(self, tensors: dict[str, Tensor], meta: dict[str, Any]) -> None:
+        """Keep nothing."""
+
+    def load_checkpoint(self) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
+        """Return None: nothing is kept."""
+        return None
+
+    def progress(self, progress: Progress) -> None:
+        """Show nothing."""
+
+    def should_stop(self) -> bool:
+        """Never stop."""
+        return False

@@ -1,0 +1,281 @@
+"""The loop that joins tasks, a method and a learner; it can stop anywhere and go on exactly.
+
+A task is learned in segments. Each begins with fresh episodes and random streams seeded by the
+segment's number, and ends with a checkpoint: training that was cut off and taken up again goes
+through the same numbers as training that never stopped, with any environment, even one whose
+state can't be saved. The price is one unfinished episode per environment and segment, which is
+trained on but counts for no score.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+from colonnade.errors import UsageError
+from colonnade.learners import Collector, Compute, Learner, LearnerConfig, Precision
+from colonnade.seeding import derive
+from colonnade.training.curves import Curve
+from colonnade.training.recorder import (
+    DivergedError,
+    Interrupted,
+    MemoryRecorder,
+    Progress,
+    Recorder,
+)
+from colonnade.types import Method, Metrics, Network, Rollout, Task
+
+
+@dataclass(frozen=True)
+class TrainingOptions:
+    """How training runs; what is learned does not depend on these but by chance."""
+
+    num_envs: int = 16
+    """Environments stepped side by side."""
+    threads: int = 1
+    """Threads that step them, where the environment can use several."""
+    segment_steps: int = 250_000
+    """Agent steps between checkpoints."""
+    curve_steps: int = 10_000
+    """Width of a learning curve's bins in agent steps."""
+    device: str = "auto"
+    """A torch device name; "auto" takes a GPU where there is one."""
+    precision: Precision = "auto"
+    """Precision of matrix products; "auto" is bfloat16 for images where that is fast."""
+
+    def __post_init__(self) -> None:
+        """Refuse numbers that make no sense."""
+        for name in ("num_envs", "threads", "segment_steps", "curve_steps"):
+            if getattr(self, name) < 1:
+                raise UsageError(f"{name} must be at least 1; got {getattr(self, name)}.")
+
+
+def train_sequence(
+    tasks: Sequence[Task],
+    method: Method,
+    learner: LearnerConfig,
+    *,
+    seed: int = 0,
+    options: TrainingOptions | None = None,
+    recorder: Recorder | None = None,
+) -> None:
+    """Learn tasks one after another, or go on where the recorder's checkpoint left off.
+
+    Args:
+        tasks: In the order of learning; ids must differ.
+        method: How the sequence is learned; it holds the networks afterwards.
+        learner: Hyperparameters of how one task is learned.
+        seed: Everything random follows from it.
+        options: How training runs.
+        recorder: Where curves and checkpoints go; by default nowhere.
+
+    Raises:
+        Interrupted: The recorder asked to stop.
+        DivergedError: A loss or a parameter became NaN or infinite.
+    """
+    ids = [task.spec.id for task in tasks]
+    if not ids or len(set(ids)) < len(ids):
+        raise UsageError(f"A sequence needs at least one task, each with its own id; got {ids}.")
+    options, recorder = options or TrainingOptions(), recorder or MemoryRecorder()
+    training = _Training(ids, method, learner, seed, options, recorder)
+    place = training.restore()
+    for index in range(place.task, len(tasks)):
+        training.learn(tasks[index], place if index == place.task else _Place(index))
+
+
+@dataclass
+class _Place:
+    """Where in the sequence training stands."""
+
+    task: int = 0
+    segment: int = 0
+    step: int = 0
+    learner: tuple[dict[str, torch.Tensor], dict[str, Any]] | None = field(default=None)
+
+    @property
+    def begun(self) -> bool:
+        return self.learner is not None
+
+
+class _Training:
+    """One run through a sequence."""
+
+    def __init__(
+        self,
+        ids: list[str],
+        method: Method,
+        learner: LearnerConfig,
+        seed: int,
+        options: TrainingOptions,
+        recorder: Recorder,
+    ) -> None:
+        self._ids = ids
+        self._method = method
+        self._config = learner
+        self._seed = seed
+        self._options = options
+        self._recorder = recorder
+
+    def restore(self) -> _Place:
+        """Return to the newest checkpoint, or to the beginning."""
+        found = self._recorder.load_checkpoint()
+        if found is None:
+            self._recorder.rewind(0)
+            return _Place()
+        tensors, meta = found
+        if meta["tasks"] != self._ids:
+            raise UsageError(
+                f"The checkpoint belongs to the tasks {meta['tasks']}, not to {self._ids}; choose "
+                "another output folder."
+            )
+        self._recorder.rewind(meta["rows"])
+        self._method.load_state(_under("method/", tensors), meta["method"])
+        if meta["finished"]:
+            return _Place(meta["task"] + 1)
+        learner = (_under("learner/", tensors), meta["learner"])
+        return _Place(meta["task"], meta["segment"], meta["step"], learner)
+
+    def learn(self, task: Task, place: _Place) -> None:
+        """Learn one task, from its beginning or from a checkpoint within it."""
+        spec, options = task.spec, self._options
+        compute = Compute.choose(spec, options.device, options.precision)
+        if place.begun:
+            network = self._method.network_for(spec.id)
+        else:
+            torch.manual_seed(derive(self._seed, "parameters", place.task))
+            network = self._method.begin_task(spec)
+        network.to(compute.device)
+        network.train()
+        learner = self._config.build(network, spec, compute)
+        if place.learner is not None:
+            learner.optimisation.load_state(*place.learner)
+        actions = torch.Generator(compute.device)
+        envs = task.make_vec(options.num_envs, options.threads)
+        try:
+            policy = learner.policy(actions)
+            collector = Collector(spec, envs, network, policy, self._config.rollout_steps, compute)
+            clock = _Clock()
+            while place.step < spec.steps:
+                actions.manual_seed(derive(self._seed, "actions", place.task, place.segment))
+                torch.manual_seed(derive(self._seed, "learning", place.task, place.segment))
+                collector.reset(derive(self._seed, "environments", place.task, place.segment))
+                self._segment(task, place, network, learner, collector, clock)
+                place.segment += 1
+                if place.step < spec.steps:
+                    self._checkpoint(place, learner, finished=False)
+            self._method.end_task(_endless(collector), learner.log_likelihood)
+            self._checkpoint(place, learner, finished=True)
+        finally:
+            envs.close()
+
+    def _segment(
+        self,
+        task: Task,
+        place: _Place,
+        network: Network,
+        learner: Learner,
+        collector: Collector,
+        clock: _Clock,
+    ) -> None:
+        """Train up to the next checkpoint."""
+        spec, options = task.spec, self._options
+        end = min(spec.steps, (place.segment + 1) * options.segment_steps)
+        curve = Curve(spec.id, place.task, options.curve_steps, place.step)
+        collector.episodes.clear()
+        metrics: Metrics = {}
+        while place.step < end:
+            if self._recorder.should_stop():
+                raise Interrupted(
+                    f"Stopped at step {place.step:,} of task {spec.id!r}; the last checkpoint is "
+                    "kept, and the same command goes on from it."
+                )
+            rollout = collector.collect()
+            metrics = learner.update(rollout, self._method.penalty)
+            place.step += rollout.steps
+            if not bool(torch.stack(list(metrics.values())).isfinite().all()):
+                raise _diverged(spec.id, place.step, metrics, network)
+            self._method.on_segment([episode.total_return for episode in collector.episodes])
+            row = curve.add(collector.episodes, place.step)
+            collector.episodes.clear()
+            if row is not None:
+                self._recorder.append(row | _losses(metrics))
+            if clock.due(place.step):
+                self._recorder.progress(
+                    Progress(
+                        task=spec.id,
+                        task_index=place.task,
+                        step=place.step,
+                        total_steps=spec.steps,
+                        steps_per_second=clock.rate,
+                        recent_return=curve.recent_return,
+                    )
+                )
+        row = curve.close(place.step)
+        if row is not None:
+            self._recorder.append(row | _losses(metrics))
+
+    def _checkpoint(self, place: _Place, learner: Learner, *, finished: bool) -> None:
+        method_tensors, method_meta = self._method.state()
+        learner_tensors, learner_meta = learner.optimisation.state()
+        tensors = {f"method/{name}": value for name, value in method_tensors.items()}
+        if not finished:
+            tensors |= {f"learner/{name}": value for name, value in learner_tensors.items()}
+        meta = {
+            "tasks": self._ids,
+            "task": place.task,
+            "segment": place.segment,
+            "step": place.step,
+            "finished": finished,
+            "rows": self._recorder.rows,
+            "method": method_meta,
+            "learner": learner_meta,
+        }
+        self._recorder.save_checkpoint(tensors, meta)
+
+
+class _Clock:
+    """Steps per second of late, and when to say so."""
+
+    def __init__(self) -> None:
+        self._time = time.perf_counter()
+        self._step: int | None = None
+        self.rate = 0.0
+
+    def due(self, step: int) -> bool:
+        now = time.perf_counter()
+        if self._step is not None and now - self._time < 1.0:
+            return False
+        if self._step is not None:
+            latest = (step - self._step) / (now - self._time)
+            self.rate = latest if not self.rate else 0.8 * self.rate + 0.2 * latest
+        self._time, self._step = now, step
+        return True
+
+
+def _under(prefix: str, tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    return {name.removeprefix(prefix): t for name, t in tensors.items() if name.startswith(prefix)}
+
+
+def _losses(metrics: Metrics) -> dict[str, float]:
+    return {f"loss/{name}": round(float(value), 6) for name, value in metrics.items()}
+
+
+def _endless(collector: Collector) -> Iterator[Rollout]:
+    while True:
+        yield collector.collect()
+
+
+def _diverged(task: str, step: int, metrics: Metrics, network: Network) -> DivergedError:
+    losses = [name for name, value in metrics.items() if not math.isfinite(value)]
+    weights = [name for name, p in network.named_parameters() if not bool(torch.isfinite(p).all())]
+    where = f"; parameters no longer finite: {', '.join(weights)}" if weights else ""
+    return DivergedError(
+        f"Training diverged at step {step:,} of task {task!r}: {', '.join(losses)} became NaN or "
+        f"infinite{where}. The last good checkpoint is kept; lower the learning rate or clip the "
+        "gradient harder."
+    )
