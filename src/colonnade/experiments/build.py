@@ -1,0 +1,93 @@
+"""The one place where the names in a spec become objects."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from colonnade.errors import UsageError, unknown_name
+from colonnade.experiments.spec import RunSpec, TaskBudget
+from colonnade.learners import LearnerConfig, learner_from_name
+from colonnade.methods import ColumnMethod, method_from_name
+from colonnade.networks import ColumnSpec, column_preset
+from colonnade.tasks import task_from_name
+from colonnade.training import TrainingOptions
+from colonnade.types import Task
+
+DEFAULT_COLUMN = "default"
+"""As `RunSpec.column`: a column that suits each task's observations."""
+
+
+def build_task(budget: TaskBudget) -> Task:
+    """Make a task.
+
+    Raises:
+        UsageError: No task has that name.
+    """
+    return task_from_name(budget.name, steps=budget.steps)
+
+
+def build_tasks(spec: RunSpec) -> list[Task]:
+    """Make the tasks of a run, in order.
+
+    Raises:
+        UsageError: No task has one of the names.
+    """
+    return [build_task(budget) for budget in spec.tasks]
+
+
+def build_column(column: str | dict[str, Any]) -> ColumnSpec | None:
+    """Make the column that a spec names or describes; None stands for the default.
+
+    Raises:
+        UsageError: No preset has that name, or the description is wrong.
+    """
+    if column == DEFAULT_COLUMN:
+        return None
+    return column_preset(column) if isinstance(column, str) else ColumnSpec.from_dict(column)
+
+
+def build_method(spec: RunSpec) -> ColumnMethod:
+    """Make the method of a run, before its first task.
+
+    Raises:
+        UsageError: The method, one of its options or the column is unknown.
+    """
+    return method_from_name(spec.method, column=build_column(spec.column), **spec.method_options)
+
+
+def build_learner(spec: RunSpec) -> LearnerConfig:
+    """Make the learner's configuration.
+
+    Raises:
+        UsageError: The learner or one of its options is unknown.
+    """
+    return learner_from_name(spec.learner, **spec.learner_options)
+
+
+def build_training_options(spec: RunSpec) -> TrainingOptions:
+    """Make the options of training.
+
+    Raises:
+        UsageError: An option is unknown or has the wrong type.
+    """
+    defaults = {name: type(value) for name, value in vars(TrainingOptions()).items()}
+    for name, value in spec.training_options.items():
+        if name not in defaults:
+            raise unknown_name("training option", name, defaults)
+        if type(value) is not defaults[name]:
+            kind = defaults[name].__name__
+            raise UsageError(f"Training option {name!r} must be of type {kind}; got {value!r}.")
+    options: dict[str, Any] = spec.training_options
+    return TrainingOptions(**options)
+
+
+def check(spec: RunSpec) -> None:
+    """Build everything a spec names and drop it, so that wrong names are found before any work.
+
+    Raises:
+        UsageError: Something in the spec is unknown or has the wrong type.
+    """
+    build_tasks(spec)
+    build_method(spec)
+    build_learner(spec)
+    build_training_options(spec)

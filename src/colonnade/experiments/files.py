@@ -1,0 +1,136 @@
+"""Writing to a run folder so that nothing is ever half there, and saying so where it fails."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from colonnade.errors import ColonnadeError
+
+
+class DiskFullError(ColonnadeError):
+    """No space was left for what a run had to write."""
+
+
+@contextmanager
+def disk_errors(path: Path) -> Iterator[None]:
+    """Turn operating system errors of a write into one clear sentence.
+
+    Args:
+        path: What is being written, for the message.
+
+    Raises:
+        DiskFullError: The disk or the quota is full.
+        ColonnadeError: Writing failed for another reason.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise DiskFullError(
+                f"The disk is full, so {path} could not be written; free some space and run the "
+                "same command again, it resumes from the last checkpoint."
+            ) from error
+        raise ColonnadeError(f"{path} could not be written: {error.strerror or error}.") from error
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file whole or not at all: to a temporary name, then renamed.
+
+    Raises:
+        ColonnadeError: Writing failed.
+    """
+    write_bytes(path, text.encode())
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all: to a temporary name, then renamed.
+
+    Raises:
+        ColonnadeError: Writing failed.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    with disk_errors(path):
+        try:
+            with temporary.open("wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+def write_json(path: Path, value: object) -> None:
+    """Write a value as JSON, whole or not at all.
+
+    Raises:
+        ColonnadeError: Writing failed.
+    """
+    write_text(path, json.dumps(value, indent=2) + "\n")
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Read a JSON object.
+
+    Raises:
+        ColonnadeError: The file is missing, or does not hold a JSON object.
+    """
+    try:
+        value = json.loads(path.read_text())
+    except FileNotFoundError:
+        raise ColonnadeError(f"{path} is missing.") from None
+    except (OSError, ValueError) as error:
+        raise ColonnadeError(f"{path} cannot be read as JSON: {error}.") from error
+    if not isinstance(value, dict):
+        raise ColonnadeError(f"{path} holds {type(value).__name__}, where a JSON object belongs.")
+    return value
+
+
+class FolderLock:
+    """Keeps a second process from writing a folder; the system frees it when its holder dies.
+
+    Args:
+        folder: What is being locked; it must exist.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._descriptor: int | None = None
+
+    def __enter__(self) -> FolderLock:
+        """Take the lock.
+
+        Raises:
+            ColonnadeError: Another process holds it; the message says which.
+        """
+        path = self._folder / "lock"
+        with disk_errors(path):
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = os.read(descriptor, 32).decode(errors="replace").strip() or "unknown"
+            os.close(descriptor)
+            raise ColonnadeError(
+                f"{self._folder} is being written by process {holder}; wait for it or stop it, "
+                "or choose another --out."
+            ) from None
+        with disk_errors(path):
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+        self._descriptor = descriptor
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Free the lock. The file stays: removing it would race with a process that waits."""
+        if self._descriptor is not None:
+            os.ftruncate(self._descriptor, 0)
+            os.close(self._descriptor)
+            self._descriptor = None

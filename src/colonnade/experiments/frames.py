@@ -1,0 +1,93 @@
+"""Pictures of what an agent sees."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import imageio.v3 as imageio
+import numpy as np
+from numpy.typing import NDArray
+
+from colonnade.experiments.files import write_bytes
+from colonnade.seeding import derive
+from colonnade.types import Task
+
+Image = NDArray[np.uint8]
+
+_FRAMES = 4
+_STEPS_BETWEEN = 12
+_GAP = 3
+_FIRST_STEP = 30
+
+
+def frame_of(observation: object) -> Image | None:
+    """Picture one environment's observation.
+
+    Args:
+        observation: (C, H, W) uint8, or a dict that holds one such. Three channels are taken for
+            colours, any other number for a stack of grey frames, of which the newest is shown.
+
+    Returns:
+        [H, W, 3] uint8; None where the agent sees no image.
+    """
+    if isinstance(observation, dict):
+        pictures = [frame_of(observation[name]) for name in sorted(observation)]
+        return next((picture for picture in pictures if picture is not None), None)
+    pixels = np.asarray(observation)
+    if pixels.ndim != 3 or pixels.dtype != np.uint8:
+        return None
+    if pixels.shape[0] == 3:
+        return np.ascontiguousarray(pixels.transpose(1, 2, 0))
+    return np.repeat(pixels[-1][..., None], 3, axis=-1)
+
+
+def film_strip(task: Task, seed: int) -> Image | None:
+    """Let a random policy play a little and picture some moments, side by side.
+
+    Args:
+        task: What is played.
+        seed: Of the environment and the actions.
+
+    Returns:
+        [H, W, 3] uint8; None where the agent sees no image.
+    """
+    envs = task.make_vec(1)
+    try:
+        observations, _ = envs.reset(seed=derive(seed, "film strip"))
+        envs.action_space.seed(derive(seed, "film strip actions"))
+        frames: list[Image] = []
+        for step in range(_FIRST_STEP + _FRAMES * _STEPS_BETWEEN):
+            frame = frame_of(first_of(observations))
+            if frame is None:
+                return None
+            if step >= _FIRST_STEP and (step - _FIRST_STEP) % _STEPS_BETWEEN == 0:
+                frames.append(frame)
+            observations, *_ = envs.step(envs.action_space.sample())
+    finally:
+        envs.close()
+    gap = np.full((frames[0].shape[0], _GAP, 3), 255, dtype=np.uint8)
+    parts = [part for frame in frames for part in (frame, gap)]
+    return np.concatenate(parts[:-1], axis=1)
+
+
+def save_frames(tasks: Sequence[Task], path: Path, seed: int) -> None:
+    """Write a PNG that shows the last task, unless it is there already or there is nothing to see.
+
+    Raises:
+        ColonnadeError: Writing failed.
+    """
+    strip = None if path.exists() else film_strip(tasks[-1], seed)
+    if strip is not None:
+        buffer = io.BytesIO()
+        imageio.imwrite(buffer, strip, extension=".png")
+        write_bytes(path, buffer.getvalue())
+
+
+def first_of(observations: Any) -> Any:
+    """Take the first environment's part of a batch of observations."""
+    if isinstance(observations, dict):
+        return {name: values[0] for name, values in observations.items()}
+    return observations[0]

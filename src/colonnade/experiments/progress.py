@@ -1,0 +1,153 @@
+"""Showing how far a suite is: a live table, or plain lines where there is no terminal."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+
+from colonnade.experiments.spec import RunSpec
+
+State = Literal["waiting", "running", "done", "failed"]
+
+_LINE_SECONDS = 20.0
+
+
+@dataclass(frozen=True)
+class RunView:
+    """Where a run stands.
+
+    Attributes:
+        spec: The run.
+        state: Whether it waits, trains or is over.
+        progress: As `status.json` has it, while it trains; None before the first news.
+        notes: What the user should know of it.
+    """
+
+    spec: RunSpec
+    state: State
+    progress: dict[str, Any] | None = None
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def step(self) -> int:
+        """Agent steps taken, of `spec.steps`."""
+        if self.state == "done":
+            return self.spec.steps
+        return min(self.spec.steps, self.progress["run_step"]) if self.progress else 0
+
+    @property
+    def rate(self) -> float:
+        """Agent steps per second of late; 0 where it does not train."""
+        return float(self.progress["steps_per_second"]) if self.progress else 0.0
+
+    @property
+    def score(self) -> str:
+        """Recent mean return, in words."""
+        score = self.progress["recent_return"] if self.progress else None
+        return "-" if score is None else f"{score:.2f}"
+
+
+class Display:
+    """Shows the progress of all runs; a context.
+
+    Args:
+        console: Where to show it.
+        title: Of the suite.
+    """
+
+    def __init__(self, console: Console, title: str) -> None:
+        self._console = console
+        self._title = title
+        self._live = Live(console=console, refresh_per_second=2) if console.is_terminal else None
+        self._states: dict[str, State] = {}
+        self._said: set[str] = set()
+        self._line_due = 0.0
+
+    def __enter__(self) -> Display:
+        """Begin to show."""
+        if self._live is not None:
+            self._live.__enter__()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Leave the last state on the screen."""
+        if self._live is not None:
+            self._live.__exit__(None, None, None)
+
+    def show(self, views: list[RunView]) -> None:
+        """Show where the runs stand."""
+        for note in (note for view in views for note in view.notes):
+            if note not in self._said:
+                self._said.add(note)
+                self._console.print(f"Note: {note}", highlight=False, soft_wrap=True)
+        if self._live is not None:
+            self._live.update(_table(self._title, views))
+            return
+        for view in views:
+            if self._states.get(view.spec.id) != view.state and view.state != "waiting":
+                self._line(f"{view.state:>7}  {view.spec.label}")
+            self._states[view.spec.id] = view.state
+        if time.monotonic() >= self._line_due:
+            self._line_due = time.monotonic() + _LINE_SECONDS
+            for view in (view for view in views if view.state == "running" and view.progress):
+                share = view.step / view.spec.steps
+                self._line(
+                    f"{share:>7.0%}  {view.spec.label}: {view.rate:,.0f} steps/s, "
+                    f"recent score {view.score}"
+                )
+            self._line(summary(views))
+
+    def _line(self, text: str) -> None:
+        self._console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+
+def summary(views: list[RunView]) -> str:
+    """Say in one line how far all runs together are."""
+    done = sum(view.state == "done" for view in views)
+    failed = sum(view.state == "failed" for view in views)
+    rate = sum(view.rate for view in views)
+    over = [view for view in views if view.state == "failed"]
+    left = sum(view.spec.steps - view.step for view in views) - sum(v.spec.steps for v in over)
+    parts = [f"{done} of {len(views)} runs complete"]
+    if failed:
+        parts.append(f"{failed} failed")
+    if rate:
+        parts += [f"{rate:,.0f} steps/s", f"about {duration(left / rate)} left"]
+    return ", ".join(parts)
+
+
+def duration(seconds: float) -> str:
+    """Write a duration in the two largest units that matter."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    days, hours = divmod(hours, 24)
+    if days:
+        return f"{days} d {hours} h"
+    if hours:
+        return f"{hours} h {minutes:02d} min"
+    return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
+
+
+def _table(title: str, views: list[RunView]) -> Table:
+    table = Table(title=title, title_justify="left", caption=summary(views), box=None)
+    for name in ("run", ""):
+        table.add_column(name)
+    for name in ("progress", "steps/s", "left", "recent score"):
+        table.add_column(name, justify="right")
+    shown = [view for view in views if view.state in ("running", "failed")]
+    for view in shown:
+        rest = duration((view.spec.steps - view.step) / view.rate) if view.rate else "-"
+        table.add_row(
+            view.spec.label,
+            view.state,
+            f"{view.step / view.spec.steps:.0%}",
+            f"{view.rate:,.0f}" if view.rate else "-",
+            rest,
+            view.score,
+        )
+    return table

@@ -1,0 +1,190 @@
+"""Writing the folder of the run that is being trained."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import asdict
+from itertools import accumulate
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from colonnade.errors import ColonnadeError
+from colonnade.experiments.files import FolderLock, disk_errors, write_json
+from colonnade.experiments.metrics import MetricsFile, Row
+from colonnade.experiments.spec import RunSpec
+from colonnade.experiments.store import RunFolder
+from colonnade.training import Progress, read_tensors, write_tensors
+
+if TYPE_CHECKING:
+    from torch import Tensor
+    from torch.utils.tensorboard.writer import SummaryWriter
+
+logger = logging.getLogger(__name__)
+
+_KEPT_CHECKPOINTS = 2
+_STATUS_SECONDS = 0.5
+
+
+class RunRecorder:
+    """Writes metrics, checkpoints, status and TensorBoard events; a `training.Recorder`.
+
+    A context: while it is open, no other process can write the folder.
+
+    Args:
+        folder: Where to write.
+        spec: What is being run.
+        stop: Asked between updates whether to stop.
+    """
+
+    def __init__(
+        self, folder: RunFolder, spec: RunSpec, stop: Callable[[], bool] = lambda: False
+    ) -> None:
+        self.folder = folder
+        self.notes: list[str] = []
+        self._spec = spec
+        self._stop = stop
+        self._offsets = [0, *accumulate(task.steps for task in spec.tasks)]
+        self._lock = FolderLock(folder.path)
+        self._metrics: MetricsFile
+        self._events: SummaryWriter | None = None
+        self._last: Row | None = None
+        self._progress: Progress | None = None
+        self._written = 0.0
+
+    def __enter__(self) -> RunRecorder:
+        """Lock the folder, and begin it or go on in it.
+
+        Raises:
+            ColonnadeError: It is locked, damaged, another run's, or can't be written.
+        """
+        path = self.folder.path
+        with disk_errors(path):
+            path.mkdir(parents=True, exist_ok=True)
+        self._lock.__enter__()
+        try:
+            if not (path / "spec.json").exists() and not self.folder.metrics_path.exists():
+                write_json(path / "spec.json", self._spec.to_json())
+            if self.folder.spec != self._spec:
+                raise ColonnadeError(f"{path} holds another run; choose another --out.")
+            self._metrics = MetricsFile(self.folder.metrics_path)
+            if self._metrics.cut:
+                self.note(f"The last line of {self.folder.metrics_path} was torn and is cut.")
+            self._last = self._metrics.content[-1] if self._metrics.content else None
+        except BaseException:
+            self._lock.__exit__()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Write the last status and free the folder."""
+        try:
+            # What went wrong first is what counts: closing must not hide it.
+            with suppress(OSError, ColonnadeError) if error else disk_errors(self.folder.path):
+                if self._events is not None:
+                    self._events.close()
+                self._metrics.close()
+                self.write_status(str(error) if error else None)
+        finally:
+            self._lock.__exit__()
+
+    @property
+    def rows(self) -> int:
+        """Number of metrics rows."""
+        return self._metrics.rows
+
+    def append(self, row: Row) -> None:
+        """Add a metrics row, and draw its numbers in TensorBoard."""
+        self._metrics.append(row)
+        events = self._tensorboard()
+        with disk_errors(self.folder.path):
+            for name, value in row.items():
+                if name not in ("step", "task_index") and isinstance(value, int | float):
+                    events.add_scalar(f"{row['kind']}/{name}", value, self._global_step(row))
+        self._last = row
+
+    def rewind(self, rows: int) -> None:
+        """Drop metrics rows written after a checkpoint."""
+        self._metrics.rewind(rows)
+        kept = self._metrics.content[:rows]
+        self._last = kept[-1] if kept else None
+
+    def save_checkpoint(self, tensors: dict[str, Tensor], meta: dict[str, Any]) -> None:
+        """Keep a checkpoint, and of the older ones the newest."""
+        self._metrics.sync()
+        older = self._checkpoints()
+        number = int(older[-1].stem.rpartition("-")[2]) + 1 if older else 1
+        path = self.folder.path / f"checkpoint-{number:06d}.safetensors"
+        with disk_errors(path):
+            write_tensors(path, tensors, meta)
+            for old in [*older, path][:-_KEPT_CHECKPOINTS]:
+                old.unlink()
+
+    def load_checkpoint(self) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
+        """Return the newest whole checkpoint; damaged ones are set aside, and a note says so.
+
+        Where there is none the run starts from the beginning, without any rows.
+        """
+        for path in reversed(self._checkpoints()):
+            try:
+                return read_tensors(path)
+            except ColonnadeError as error:
+                self.note(f"A checkpoint is passed over: {error}")
+                path.rename(path.with_suffix(".damaged"))
+        self.rewind(0)
+        return None
+
+    def clear_checkpoints(self) -> None:
+        """Remove the checkpoints of a run that is complete."""
+        for path in self._checkpoints():
+            path.unlink()
+
+    def progress(self, progress: Progress) -> None:
+        """Show how far the run is."""
+        self._progress = progress
+        if time.monotonic() - self._written >= _STATUS_SECONDS:
+            self.write_status()
+
+    def should_stop(self) -> bool:
+        """Say whether a stop was asked for."""
+        return self._stop()
+
+    def note(self, message: str) -> None:
+        """Say something that the user should know, now and in the result."""
+        logger.warning(message)
+        self.notes.append(message)
+
+    def write_status(self, error: str | None = None) -> None:
+        """Write status.json, which a process that waits for this one reads."""
+        self._written = time.monotonic()
+        progress = asdict(self._progress) if self._progress else None
+        if self._progress:
+            done = self._offsets[self._progress.task_index] + self._progress.step
+            progress = {**asdict(self._progress), "run_step": done}
+        status = {"pid": os.getpid(), "progress": progress, "notes": self.notes, "error": error}
+        write_json(self.folder.path / "status.json", status)
+
+    def _checkpoints(self) -> list[Path]:
+        return sorted(self.folder.path.glob("checkpoint-*.safetensors"))
+
+    def _global_step(self, row: Row) -> int:
+        return int(self._offsets[row.get("task_index", 0)] + row.get("step", 0))
+
+    def _tensorboard(self) -> SummaryWriter:
+        if self._events is None:
+            from torch.utils.tensorboard.writer import SummaryWriter
+
+            # TensorBoard hides older events from the purge step on: rows that were rewound.
+            purge = self._global_step(self._last) + 1 if self._last else 0
+            with disk_errors(self.folder.path):
+                self._events = SummaryWriter(str(self.folder.path), purge_step=purge)
+        return self._events

@@ -1,0 +1,134 @@
+"""One run, from its spec to DONE, in this process."""
+
+from __future__ import annotations
+
+import platform
+import time
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import torch
+
+from colonnade.experiments.build import (
+    build_learner,
+    build_method,
+    build_tasks,
+    build_training_options,
+)
+from colonnade.experiments.files import disk_errors, write_json, write_text
+from colonnade.experiments.frames import save_frames
+from colonnade.experiments.hardware import available_cores, cpu_model
+from colonnade.experiments.metrics import Row
+from colonnade.experiments.recorder import RunRecorder
+from colonnade.experiments.spec import RunSpec
+from colonnade.experiments.store import RunFolder, read_parent
+from colonnade.seeding import derive
+from colonnade.training import TrainingOptions, evaluate, train_sequence, write_tensors
+from colonnade.types import Network, Task
+
+
+def train_run(
+    suite: Path, spec: RunSpec, *, threads: int = 1, stop: Callable[[], bool] = lambda: False
+) -> None:
+    """Train and score a run, or complete one that was interrupted.
+
+    Args:
+        suite: The output folder.
+        spec: What to run; its parent, if any, must be complete.
+        threads: For the network and for the emulators.
+        stop: Asked between updates whether to stop.
+
+    Raises:
+        ColonnadeError: Something in the spec, the folder or the training is wrong.
+        Interrupted: `stop` said so; the last checkpoint is kept.
+    """
+    folder = RunFolder(suite / "runs" / spec.id)
+    with RunRecorder(folder, spec, stop) as recorder:
+        if folder.done:
+            return
+        torch.set_num_threads(threads)
+        tasks, method, learner = build_tasks(spec), build_method(spec), build_learner(spec)
+        options = replace(build_training_options(spec), threads=threads)
+        recorder.write_status()
+        save_frames(tasks, folder.frames_path, seed=spec.seed)
+        if spec.parent is not None:
+            method.load_state(*read_parent(suite, spec.parent))
+        started = time.time()
+        train_sequence(tasks, method, learner, seed=spec.seed, options=options, recorder=recorder)
+        scores = [
+            score
+            for task in tasks
+            for score in _scores(task, method.network_for(task.spec.id), spec, options)
+        ]
+        for score in scores:
+            recorder.append(score)
+        tensors, meta = method.state()
+        with disk_errors(folder.path):
+            write_tensors(folder.path / "weights.safetensors", tensors, meta)
+        write_json(folder.path / "network.json", meta)
+        result = {
+            "spec": spec.to_json(),
+            "learner": asdict(cast("Any", learner)),
+            "training": asdict(options),
+            "scores": scores,
+            "versions": _versions(),
+            "hardware": _hardware(threads),
+            "timing": _timing(folder.metrics(), started),
+            "notes": recorder.notes,
+        }
+        write_json(folder.path / "result.json", result)
+        recorder.clear_checkpoints()
+        write_text(folder.path / "DONE", "")
+
+
+def _scores(task: Task, network: Network, spec: RunSpec, options: TrainingOptions) -> list[Row]:
+    """Score the random and the trained policy; the random one alike in all runs of a task."""
+    name = task.spec.id
+    rows: list[Row] = []
+    policies: list[tuple[str, Network | None, int]] = [
+        ("random", None, derive(0, "random policy", name)),
+        ("trained", network, derive(spec.seed, "trained policy", name)),
+    ]
+    for policy, player, seed in policies:
+        returns = evaluate(
+            task, player, episodes=spec.evaluation_episodes, seed=seed, device=options.device
+        )
+        rows.append(
+            {
+                "kind": "evaluation",
+                "task": name,
+                "policy": policy,
+                "step": task.spec.steps,
+                "episodes": len(returns),
+                "return_mean": float(np.mean(returns)),
+                "return_std": float(np.std(returns)),
+            }
+        )
+    return rows
+
+
+def _versions() -> dict[str, str]:
+    packages = {name: version(name) for name in ("colonnade", "torch", "numpy", "gymnasium")}
+    return {"python": platform.python_version(), **packages}
+
+
+def _hardware(threads: int) -> dict[str, Any]:
+    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
+    cores = available_cores()
+    return {"cpu": cpu_model(), "cores": cores, "threads": threads, "gpu": gpu}
+
+
+def _timing(rows: list[Row], started: float) -> dict[str, float]:
+    """Sum up the bins' own times, which count each step once however often a run was resumed."""
+    seconds, last = 0.0, (0, 0)
+    for row in rows:
+        if row["kind"] != "curve":
+            continue
+        task, step = row["task_index"], row["step"]
+        seconds += (step - (last[1] if task == last[0] else 0)) / row["steps_per_second"]
+        last = (task, step)
+    return {"training_seconds": round(seconds, 1), "started": started, "finished": time.time()}

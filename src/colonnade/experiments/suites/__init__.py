@@ -1,0 +1,26 @@
+"""The suites, one file per paper figure."""
+
+from colonnade.errors import unknown_name
+from colonnade.experiments.suites.demo import DEMO_SUITE
+from colonnade.experiments.suites.pong_soup import PONG_SOUP, PONG_SOUP_SHORT
+from colonnade.experiments.suites.pong_soup_mini import PONG_SOUP_MINI
+from colonnade.experiments.suites.sim_to_real import SIM_TO_REAL
+from colonnade.experiments.suites.suite import Suite
+
+SUITES: tuple[Suite, ...] = (DEMO_SUITE, PONG_SOUP_MINI, PONG_SOUP_SHORT, PONG_SOUP, SIM_TO_REAL)
+"""All suites, the quickest first."""
+
+
+def suite_from_name(name: str) -> Suite:
+    """Find a suite.
+
+    Raises:
+        UsageError: There is none of that name; the nearest is suggested.
+    """
+    for suite in SUITES:
+        if suite.name == name:
+            return suite
+    raise unknown_name("suite", name, (suite.name for suite in SUITES))
+
+
+__all__ = ["SUITES", "Suite", "suite_from_name"]

@@ -1,0 +1,42 @@
+"""The demo: one transfer in the real emulator, in minutes, from a column that ships along."""
+
+from dataclasses import replace
+
+from colonnade.experiments.plan import Plan, SuiteOptions
+from colonnade.experiments.store import bundled_columns
+from colonnade.experiments.suites.suite import Suite
+from colonnade.experiments.suites.transfer import TransferDesign
+
+TARGET = "h-flip"
+SOURCE_COLUMN = "pong-source"
+"""Name of the shipped source column, trained on Pong."""
+
+DEMO = TransferDesign(
+    family="pong-soup",
+    sources=("pong",),
+    targets=(TARGET,),
+    methods=("scratch", "progressive"),
+    source_steps=600_000,
+    target_steps=600_000,
+    seeds=1,
+    column="pong-soup",
+    learner="ppo",
+    training_options={"curve_steps": 10_000, "segment_steps": 100_000},
+    evaluation_episodes=10,
+)
+
+
+def plan(options: SuiteOptions) -> Plan:
+    """Make the demo's runs; without the shipped column a source is trained first."""
+    bundled = SOURCE_COLUMN if SOURCE_COLUMN in bundled_columns() else None
+    return replace(DEMO, bundled=bundled).plan(options)
+
+
+DEMO_SUITE = Suite(
+    name="demo",
+    title="A column that has seen Pong",
+    summary="a trained Pong column helps a new one to learn mirrored Pong, against scratch",
+    figure="after Rusu et al. 2016, Fig. 4",
+    steps_per_second=4_000,
+    plan=plan,
+)

@@ -1,0 +1,53 @@
+"""Pong Soup: Rusu et al. 2016 (arXiv 1606.04671), Fig. 4 and the first column of Table 1."""
+
+from colonnade.experiments.suites.suite import Suite
+from colonnade.experiments.suites.transfer import TransferDesign
+
+VARIANTS = ("pong", "noisy", "black", "white", "zoom", "h-flip", "v-flip", "vh-flip")
+ALL_METHODS = ("scratch", "output-only", "finetune", "random-column", "progressive")
+
+FULL = TransferDesign(
+    family="pong-soup",
+    sources=("pong", "noisy", "h-flip"),
+    targets=VARIANTS,
+    methods=ALL_METHODS,
+    chains=True,
+    source_steps=5_000_000,
+    target_steps=5_000_000,
+    seeds=3,
+    column="pong-soup",
+    learner="a2c",
+    training_options={"curve_steps": 50_000},
+)
+"""The paper trains up to 40 M agent steps and 25 jobs a cell; Pong is learned well before 5 M."""
+
+SHORT = TransferDesign(
+    family="pong-soup",
+    sources=("pong",),
+    targets=("noisy", "white", "zoom", "h-flip"),
+    methods=("scratch", "finetune", "progressive"),
+    source_steps=2_000_000,
+    target_steps=1_000_000,
+    seeds=2,
+    column="pong-soup",
+    learner="ppo",
+    training_options={"curve_steps": 20_000},
+)
+
+PONG_SOUP = Suite(
+    name="pong-soup",
+    title="Pong Soup",
+    summary="8 looks of Pong: 3 sources x all targets x all baselines, 2 and 3 columns",
+    figure="Rusu et al. 2016, Fig. 4 and Table 1",
+    steps_per_second=5_000,
+    plan=FULL.plan,
+)
+
+PONG_SOUP_SHORT = Suite(
+    name="pong-soup-short",
+    title="Pong Soup, short",
+    summary="Pong to Noisy, White, Zoom and H-flip, 1 M steps each",
+    figure="Rusu et al. 2016, part of Fig. 4",
+    steps_per_second=4_500,
+    plan=SHORT.plan,
+)

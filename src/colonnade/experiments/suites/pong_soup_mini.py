@@ -1,0 +1,29 @@
+"""Pong Soup's design on MiniPong: the whole of it in minutes."""
+
+from colonnade.experiments.suites.pong_soup import ALL_METHODS
+from colonnade.experiments.suites.suite import Suite
+from colonnade.experiments.suites.transfer import TransferDesign
+
+MINI = TransferDesign(
+    family="mini-pong",
+    sources=("pong", "noisy"),
+    targets=("pong", "noisy", "white", "zoom", "h-flip"),
+    methods=ALL_METHODS,
+    chains=True,
+    source_steps=200_000,
+    target_steps=200_000,
+    seeds=2,
+    column="tiny",
+    learner="ppo",
+    training_options={"curve_steps": 5_000, "segment_steps": 100_000},
+    evaluation_episodes=100,
+)
+
+PONG_SOUP_MINI = Suite(
+    name="pong-soup-mini",
+    title="Pong Soup, mini",
+    summary="the same design on MiniPong, a 20 x 20 Pong that is learned in seconds",
+    figure="after Rusu et al. 2016, Fig. 4",
+    steps_per_second=20_000,
+    plan=MINI.plan,
+)

@@ -1,0 +1,53 @@
+"""The process that trains one run: `python -m colonnade.experiments.worker OUT RUN_ID THREADS`.
+
+Its messages go to standard error, which the executor sends to the run's log.txt; how far it is and
+what went wrong go to status.json. SIGTERM asks it to stop, and so does the death of its parent.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+from pathlib import Path
+
+from colonnade.errors import ColonnadeError
+from colonnade.experiments.store import SuiteFolder
+
+STOPPED = 143
+"""Exit status of a worker that was asked to stop: 128 + SIGTERM."""
+
+
+def main(arguments: list[str]) -> int:
+    """Train one run and return the exit status."""
+    out, run_id, threads = arguments
+    parent = os.getppid()
+    asked: list[int] = []
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda received, _: asked.append(received))
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.INFO)
+    # torch is imported here, after the handlers are in place.
+    from colonnade.experiments.run import train_run
+    from colonnade.training import Interrupted
+
+    suite = SuiteFolder.read(Path(out))
+    spec = next(spec for spec in suite.plan.runs if spec.id == run_id)
+    try:
+        train_run(
+            suite.path,
+            spec,
+            threads=int(threads),
+            stop=lambda: bool(asked) or os.getppid() != parent,
+        )
+    except Interrupted as error:
+        logging.info("%s", error)
+        return STOPPED
+    except ColonnadeError as error:
+        logging.exception("%s", error)
+        return error.exit_status
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
