@@ -112,12 +112,21 @@ def test_band_agrees_with_the_slow_loop_at_each_bin() -> None:
 
 
 def test_transfer_interval() -> None:
-    low, high = transfer.bootstrap_transfer([4.0, 4.0], [2.0, 2.0])
-    assert low == high == 2.0
-    low, high = transfer.bootstrap_transfer([3.0, 5.0], [2.0, 4.0])
+    interval = transfer.bootstrap_transfer
+    assert interval([("a", [4.0, 4.0])], {"a": [2.0, 2.0]}) == (2.0, 2.0)
+    low, high = interval([("a", [3.0, 5.0])], {"a": [2.0, 4.0]})
     assert low == pytest.approx(3 / 4)
     assert high == pytest.approx(5 / 2)
-    assert np.isnan(transfer.bootstrap_transfer([1.0, 1.0], [-1.0, 1.0])).all()
+    assert np.isnan(interval([("a", [1.0, 1.0])], {"a": [-1.0, 1.0]})).all()
+    assert np.isnan(interval([], {"a": [1.0]})).all()
+    # (4 / 2 + 9 / 3) / 2, without any spread.
+    assert interval([("a", [4.0]), ("b", [9.0])], {"a": [2.0], "b": [3.0]}) == (2.5, 2.5)
+
+
+def test_cells_of_one_target_share_its_redrawn_references() -> None:
+    # 1 / r and -1 / r cancel only if r is the same draw.
+    cells = [("a", [1.0]), ("a", [-1.0])]
+    assert transfer.bootstrap_transfer(cells, {"a": [1.0, 2.0, 4.0]}) == (0.0, 0.0)
 
 
 @pytest.mark.parametrize("level", [0.0, 1.0, 95.0])

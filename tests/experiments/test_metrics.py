@@ -59,12 +59,12 @@ def test_numbers_that_are_not_finite_are_null(tmp_path: Path) -> None:
 def test_a_damaged_line_in_the_middle_is_named(tmp_path: Path, damage: str) -> None:
     path = tmp_path / "metrics.jsonl"
     path.write_text(f'{{"a":1}}\n{damage}\n{{"a":3}}\n')
-    with pytest.raises(ColonnadeError, match="Line 2 of .* is damaged"):
+    with pytest.raises(ColonnadeError, match=r"Line 2 of .* is damaged"):
         read_metrics(path)
     with pytest.raises(ColonnadeError, match="Line 2"):
         MetricsFile(path)
 
 
 def test_fewer_rows_than_the_checkpoint_counts(tmp_path: Path) -> None:
-    with pytest.raises(ColonnadeError, match="holds 0 rows, but its checkpoint .* after 5"):
+    with pytest.raises(ColonnadeError, match=r"holds 0 rows, but its checkpoint .* after 5"):
         MetricsFile(tmp_path / "metrics.jsonl").rewind(5)

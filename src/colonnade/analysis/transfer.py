@@ -10,6 +10,7 @@ throughout, and every summary says over how many values it was taken.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -206,33 +207,39 @@ def bootstrap_band(
 
 
 def bootstrap_transfer(
-    areas: ArrayLike,
-    references: ArrayLike,
+    cells: Sequence[tuple[str, ArrayLike]],
+    references: Mapping[str, ArrayLike],
     *,
     seed: int = 0,
     resamples: int = 2000,
     level: float = 0.95,
 ) -> tuple[float, float]:
-    """Estimate a bootstrap interval of the ratio of mean areas, redrawing both sides' runs.
+    """Estimate a bootstrap interval of the mean transfer score, redrawing both sides' runs.
 
     Args:
-        areas: [R] areas of the method's runs.
-        references: [S] areas of baseline 1's runs.
+        cells: For each source-target pair the target's name and the [R] areas of its runs.
+        references: [S] areas of baseline 1's runs for each target's name; pairs that share a
+            target share its redrawn references, as they share the runs.
         seed: Of the resampling.
         resamples: How many bootstrap samples.
         level: Coverage of the interval, between 0 and 1.
 
     Returns:
-        (low, high); NaN where some resample of the references has no positive mean, for then the
-        interval has no end.
+        (low, high); NaN where some redrawn references have no positive mean, for then the
+        interval has no end, or where there are no cells.
     """
-    source = np.random.default_rng(seed)
-    means = []
-    for side in (areas, references):
-        values = np.asarray(side, dtype=np.float64)
-        means.append(values[source.integers(values.size, size=(resamples, values.size))].mean(1))
-    ratios = transfer_score(means[0], means[1])
-    low, high = _percentiles(ratios, level)
+    if not cells:
+        return np.nan, np.nan
+    stream = np.random.default_rng(seed)
+
+    def redrawn_mean(samples: ArrayLike) -> Floats:
+        values = np.asarray(samples, dtype=np.float64)
+        mean: Floats = values[stream.integers(values.size, size=(resamples, values.size))].mean(1)
+        return mean
+
+    below = {target: redrawn_mean(areas) for target, areas in references.items()}
+    ratios = [transfer_score(redrawn_mean(areas), below[target]) for target, areas in cells]
+    low, high = _percentiles(np.mean(ratios, axis=0), level)
     return float(low), float(high)
 
 

@@ -1,0 +1,213 @@
+"""The command line: `colonnade suites | run | report | play | describe`.
+
+Exit status 0 for success, 1 for a failure, 2 for wrong use, 130 and 143 for Ctrl-C and SIGTERM.
+Heavy packages are imported by the commands that need them, so that help and mistakes come at once.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import logging
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import tyro
+from tyro.conf import OmitArgPrefixes, Positional, UseAppendAction, subcommand
+
+from colonnade.errors import ColonnadeError, UsageError
+from colonnade.experiments.plan import SuiteOptions
+
+if TYPE_CHECKING:
+    from colonnade.experiments.store import SuiteFolder
+
+DESCRIPTION = """Continual and transfer learning for deep reinforcement learning.
+
+`colonnade --version` prints the version; `--debug` anywhere shows where an error arose.
+"""
+
+
+@dataclass(frozen=True)
+class Suites:
+    """List what can be run, with its cost on two cores."""
+
+    def __call__(self) -> None:
+        """Print one line for each suite."""
+        from colonnade.experiments.listing import print_suites
+
+        print_suites()
+
+
+@dataclass(frozen=True)
+class Run:
+    """Train a suite and write its report; goes on where an earlier run of it was interrupted."""
+
+    suite: Positional[str]
+    """Name of a suite (see `colonnade suites`), or a JSON file with a run's spec or a list of
+    specs."""
+    out: Path
+    """Folder for everything that comes of it. One that holds a part of the suite is completed."""
+    jobs: int | None = None
+    """How many runs train at once; by default one for each core."""
+    only: UseAppendAction[tuple[str, ...]] = ()
+    """Train only runs whose id or label matches this pattern, and those they start from. May be
+    repeated. Plain text matches anywhere; *, ? and [...] match as in file names."""
+    options: OmitArgPrefixes[SuiteOptions] = field(default_factory=SuiteOptions)
+    """What to change about the suite."""
+
+    def __call__(self) -> None:
+        """Train, then write the report."""
+        from rich.console import Console
+
+        from colonnade.experiments.execute import execute
+        from colonnade.experiments.launch import begin
+        from colonnade.experiments.progress import Display
+        from colonnade.experiments.report import write_report
+
+        if self.jobs is not None and self.jobs < 1:
+            raise UsageError(f"--jobs is a number of processes from 1 on, but {self.jobs} came.")
+        suite = begin(self.suite, self.out, self.options)
+        plan = suite.plan.select(self._wanted(suite))
+        if not plan.runs:
+            raise UsageError(
+                f"No run matches --only {' '.join(self.only)}; ids look like "
+                f"{suite.plan.runs[0].id!r}."
+            )
+        console = Console()
+        failures = execute(suite, plan, jobs=self.jobs, display=Display(console, suite.name))
+        report = write_report(suite)
+        console.print(f"Report: {report}", highlight=False, soft_wrap=True)
+        if failures:
+            lines = [
+                f"  {failure.run}: {failure.reason}" + (f" ({failure.log})" if failure.log else "")
+                for failure in failures
+            ]
+            raise ColonnadeError("\n".join([_count(len(failures)) + " failed:", *lines]))
+
+    def _wanted(self, suite: SuiteFolder) -> Callable[[str], bool]:
+        labels = {spec.id: spec.label for spec in suite.plan.runs}
+
+        def matches(run: str, pattern: str) -> bool:
+            names = (run, labels[run])
+            return any(pattern in name or fnmatch.fnmatch(name, pattern) for name in names)
+
+        return lambda run: not self.only or any(matches(run, pattern) for pattern in self.only)
+
+
+@dataclass(frozen=True)
+class Report:
+    """Write DIR/report.html from what a folder holds, complete or not."""
+
+    dir: Positional[Path]
+    """A folder that `colonnade run --out` made."""
+
+    def __call__(self) -> None:
+        """Write the report and say where it is."""
+        from colonnade.experiments.report import write_report
+        from colonnade.experiments.store import SuiteFolder
+
+        print(write_report(SuiteFolder.read(self.dir)))
+
+
+@dataclass(frozen=True)
+class Play:
+    """Let a trained column play, and film what it sees; needs no display."""
+
+    dir: Positional[Path]
+    """A folder that `colonnade run --out` made."""
+    run: str | None = None
+    """Id of the run whose network plays, or the beginning of it; by default the last one that is
+    complete."""
+    task: str | None = None
+    """Name of the task to play, among those the network has learned; by default its last."""
+    episodes: int = 1
+    """How many episodes to play."""
+    film: Path | None = None
+    """Where to write a film of what the agent sees; the name ends in .mp4 or .gif."""
+    seed: int = 0
+    """Of the environment and of the actions."""
+
+    def __call__(self) -> None:
+        """Play, film, and print the returns."""
+        from colonnade.experiments.play import play
+        from colonnade.experiments.store import SuiteFolder
+
+        suite = SuiteFolder.read(self.dir)
+        played = play(suite, self.run, self.task, self.episodes, self.film, self.seed)
+        print(f"{played.run} plays {played.task}")
+        for number, score in enumerate(played.returns, start=1):
+            print(f"episode {number}: return {score:g}")
+        if self.film is not None:
+            print(f"film: {self.film}")
+
+
+@dataclass(frozen=True)
+class Describe:
+    """Print networks layer by layer: shapes, parameters, laterals."""
+
+    what: Positional[str]
+    """Name of a suite, or a folder that `colonnade run --out` made."""
+
+    def __call__(self) -> None:
+        """Print the networks."""
+        from colonnade.experiments.describe import print_networks
+
+        print_networks(self.what)
+
+
+Command = (
+    Annotated[Suites, subcommand("suites")]
+    | Annotated[Run, subcommand("run")]
+    | Annotated[Report, subcommand("report")]
+    | Annotated[Play, subcommand("play")]
+    | Annotated[Describe, subcommand("describe")]
+)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command and return its exit status.
+
+    Args:
+        arguments: Those of the command line if not given.
+    """
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    debug = "--debug" in given
+    given = [argument for argument in given if argument != "--debug"]
+    if given == ["--version"]:
+        print(f"colonnade {version('colonnade')}")
+        return 0
+    logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.WARNING)
+    command = tyro.cli(Command, prog="colonnade", description=DESCRIPTION, args=given)
+    try:
+        command()
+    except ColonnadeError as error:
+        return _fail(str(error), error.exit_status, debug)
+    except KeyboardInterrupt:
+        return _fail("Stopped.", 130, debug)
+    except BrokenPipeError:
+        # Whoever read our output has had enough: nothing to say, and nobody to say it to.
+        sys.stdout = None
+        return 1
+    except Exception as error:
+        what = f"{type(error).__name__}: {error}"
+        return _fail(f"An unforeseen {what}; --debug shows where it arose.", 1, debug)
+    return 0
+
+
+def _fail(message: str, status: int, debug: bool) -> int:
+    if debug:
+        traceback.print_exc()
+    print(f"colonnade: {message}", file=sys.stderr)
+    return status
+
+
+def _count(runs: int) -> str:
+    return "1 run" if runs == 1 else f"{runs} runs"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,90 @@
+"""The networks of a suite, before any training."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from rich.console import Console
+
+from colonnade.experiments.build import build_method, build_tasks
+from colonnade.experiments.plan import METHOD_TITLES, Plan, SuiteOptions
+from colonnade.experiments.spec import BUNDLED, RunSpec
+from colonnade.experiments.store import SuiteFolder, read_parent
+from colonnade.experiments.suites import suite_from_name
+from colonnade.networks import (
+    ProgressiveNetwork,
+    column_totals,
+    describe,
+    format_description,
+    sim_to_real_network,
+)
+
+
+def print_networks(what: str) -> None:
+    """Print the networks of a suite or an output folder, layer by layer.
+
+    Args:
+        what: Name of a suite, or an output folder.
+
+    Raises:
+        UsageError: It is neither.
+    """
+    # A pipe has no width: there, lines stay whole.
+    console = Console(width=None if sys.stdout.isatty() else 160)
+    for title, network in _networks(what):
+        rows = describe(network)
+        console.print(format_description(rows, title))
+        total = sum(column_totals(rows))
+        console.print(f"all columns: {total:,} parameters\n", highlight=False)
+
+
+def _networks(what: str) -> Iterator[tuple[str, ProgressiveNetwork]]:
+    folder = Path(what)
+    if (folder / "suite.json").exists():
+        yield from _of_plan(SuiteFolder.read(folder).plan)
+        return
+    suite = suite_from_name(what)
+    if suite.plan is not None:
+        yield from _of_plan(suite.plan(SuiteOptions()))
+        return
+    yield "Feed-forward, narrow on wide", sim_to_real_network("ff")
+    yield "Recurrent, narrow on wide", sim_to_real_network("recurrent")
+
+
+def _of_plan(plan: Plan) -> Iterator[tuple[str, ProgressiveNetwork]]:
+    """One network for each method of the plan; methods that share a network are shown once."""
+    examples = {entry.method: entry.run for entry in plan.comparisons}
+    specs = {spec.id: spec for spec in plan.runs}
+    if not examples:
+        examples = {spec.label: spec.id for spec in plan.runs}
+    seen: dict[str, tuple[list[str], ProgressiveNetwork]] = {}
+    for key, run in examples.items():
+        network = untrained(plan, specs[run])
+        layout = str(describe(network))
+        seen.setdefault(layout, ([], network))[0].append(METHOD_TITLES.get(key, key))
+    for titles, network in seen.values():
+        yield "; ".join(titles), network
+
+
+def untrained(plan: Plan, spec: RunSpec) -> ProgressiveNetwork:
+    """Build the network of a run as it is when its last task begins.
+
+    Args:
+        plan: Holds the runs that it starts from.
+        spec: The run.
+    """
+    specs = {other.id: other for other in plan.runs}
+    line = [specs[run] for run in reversed(plan.ancestors(spec.id))] + [spec]
+    state = None
+    if line[0].parent and line[0].parent.startswith(BUNDLED):
+        state = read_parent(Path(), line[0].parent)
+    for step in line:
+        method = build_method(step)
+        if state is not None:
+            method.load_state(*state)
+        for task in build_tasks(step):
+            method.begin_task(task.spec)
+        state = method.state()
+    return method.network

@@ -1,0 +1,61 @@
+"""From what a user names to an output folder that is ready to train in."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+from colonnade.errors import UsageError
+from colonnade.experiments.plan import Plan, SuiteOptions
+from colonnade.experiments.spec import RunSpec
+from colonnade.experiments.store import SuiteFolder
+from colonnade.experiments.suites import suite_from_name
+
+
+def begin(name: str, out: Path, options: SuiteOptions) -> SuiteFolder:
+    """Plan a suite or a user's own specs, check every name in them and begin the output folder.
+
+    Args:
+        name: Of a suite, or of a JSON file with a spec or a list of specs.
+        out: The output folder.
+        options: What to change about the suite.
+
+    Raises:
+        UsageError: A name is unknown, a spec is wrong, or the folder holds something else.
+    """
+    from colonnade.experiments.build import check
+
+    if name.endswith(".json"):
+        suite = _from_file(Path(name), out, options)
+    else:
+        found = suite_from_name(name)
+        if found.plan is None:
+            raise UsageError(
+                f"Suite {name!r} can only be described as yet; see `colonnade describe {name}`."
+            )
+        given = {key: value for key, value in asdict(options).items() if value is not None}
+        suite = SuiteFolder(out, name, given, found.plan(options))
+    for spec in suite.plan.runs:
+        check(spec)
+    suite.begin()
+    return suite
+
+
+def _from_file(path: Path, out: Path, options: SuiteOptions) -> SuiteFolder:
+    if options != SuiteOptions():
+        raise UsageError(
+            "--seeds, --budget, --learner and --device change a suite; a spec file states them "
+            "itself, so edit it."
+        )
+    try:
+        content = json.loads(path.read_text())
+    except OSError as error:
+        raise UsageError(f"The spec {path} can't be read: {error.strerror}.") from error
+    except ValueError as error:
+        raise UsageError(f"The spec {path} is no JSON: {error}.") from error
+    listed = content if isinstance(content, list) else [content]
+    if not listed:
+        raise UsageError(f"{path} lists no run; write at least one spec into it.")
+    specs = tuple(RunSpec.from_json(value, path.name) for value in listed)
+    return SuiteFolder(out, path.name, {}, Plan(specs))

@@ -1,0 +1,153 @@
+"""Letting a trained network play, and filming what it sees."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import imageio.v3 as imageio
+import numpy as np
+from gymnasium.vector import VectorEnv, VectorWrapper
+from numpy.typing import NDArray
+
+from colonnade.errors import ColonnadeError, UsageError, unknown_name
+from colonnade.experiments.build import build_method, build_task
+from colonnade.experiments.files import disk_errors
+from colonnade.experiments.frames import Image, first_of, frame_of
+from colonnade.experiments.store import RunFolder, SuiteFolder
+from colonnade.training import evaluate
+from colonnade.types import Task, TaskSpec
+
+FILM_KINDS = (".mp4", ".gif")
+
+_FRAMES_PER_SECOND = 15
+"""Real time for Atari: 60 frames a second, of which an agent sees every fourth."""
+
+_FILM_SIDE = 320
+"""Films are enlarged by a whole factor up to about this many pixels a side."""
+
+
+@dataclass(frozen=True)
+class Played:
+    """What was played.
+
+    Attributes:
+        run: Id of the run whose network played.
+        task: Name of the task.
+        returns: [episodes] undiscounted returns.
+    """
+
+    run: str
+    task: str
+    returns: NDArray[np.float64]
+
+
+def play(
+    suite: SuiteFolder,
+    run: str | None,
+    task: str | None,
+    episodes: int,
+    film: Path | None,
+    seed: int,
+) -> Played:
+    """Play some episodes with the network of a complete run.
+
+    Args:
+        suite: The output folder.
+        run: Beginning of a run's id; None takes the last complete one.
+        task: Name of a task that the run has learned; None takes its last.
+        episodes: How many to play.
+        film: Where to write a film; None makes none.
+        seed: Of the environment and of the actions.
+
+    Raises:
+        UsageError: The run, the task or the kind of film is unknown.
+        ColonnadeError: The run's weights are damaged, or the film can't be written.
+    """
+    if episodes < 1:
+        raise UsageError(f"--episodes is at least 1, but {episodes} came.")
+    if film is not None and film.suffix not in FILM_KINDS:
+        raise UsageError(
+            f"A film's name ends in {' or '.join(FILM_KINDS)}, but {str(film)!r} came."
+        )
+    folder = _find(suite, run)
+    spec = folder.spec
+    budgets = {budget.name: budget for budget in spec.tasks}
+    if task is not None and task not in budgets:
+        raise unknown_name(f"task of run {spec.id}:", task, budgets)
+    method = build_method(spec)
+    method.load_state(*folder.weights())
+    stage = _FilmedTask(build_task(budgets[task or spec.target]), episodes)
+    network = method.network_for(stage.spec.id)
+    returns = evaluate(stage, network, episodes=episodes, seed=seed, num_envs=1)
+    if film is not None:
+        _write_film(film, stage.frames)
+    return Played(spec.id, stage.spec.id, returns)
+
+
+def _find(suite: SuiteFolder, run: str | None) -> RunFolder:
+    complete = {folder.id: folder for folder in suite.runs if folder.done}
+    if not complete:
+        raise ColonnadeError(f"No run in {suite.path} is complete; `colonnade run` completes them.")
+    if run is None:
+        return list(complete.values())[-1]
+    matching = [folder for name, folder in complete.items() if name.startswith(run)]
+    if not matching:
+        raise unknown_name("complete run", run, complete)
+    return matching[0]
+
+
+class _FilmedTask:
+    """A task whose environments note what the first of them shows, for some episodes."""
+
+    def __init__(self, task: Task, episodes: int) -> None:
+        self._task = task
+        self._episodes = episodes
+        self.frames: list[Image] = []
+
+    @property
+    def spec(self) -> TaskSpec:
+        return self._task.spec
+
+    def make_vec(self, num_envs: int, threads: int = 1) -> VectorEnv[Any, Any, Any]:
+        return _Camera(self._task.make_vec(num_envs, threads), self.frames, self._episodes)
+
+
+class _Camera(VectorWrapper):
+    def __init__(self, env: VectorEnv[Any, Any, Any], frames: list[Image], episodes: int) -> None:
+        super().__init__(env)
+        self._frames = frames
+        self._left = episodes
+
+    def reset(self, **options: Any) -> tuple[Any, dict[str, Any]]:
+        observations, info = self.env.reset(**options)
+        self._shoot(first_of(observations))
+        return observations, info
+
+    def step(self, actions: Any) -> Any:
+        observations, rewards, terminated, truncated, info = self.env.step(actions)
+        over = bool(terminated[0] or truncated[0])
+        self._shoot(first_of(info["final_obs"] if over else observations))
+        self._left -= over
+        return observations, rewards, terminated, truncated, info
+
+    def _shoot(self, observation: Any) -> None:
+        frame = frame_of(observation) if self._left > 0 else None
+        if frame is not None:
+            self._frames.append(frame)
+
+
+def _write_film(path: Path, frames: list[Image]) -> None:
+    if not frames:
+        raise UsageError("This task shows no images, so it can't be filmed; leave --film away.")
+    factor = max(1, _FILM_SIDE // max(frames[0].shape[:2]))
+    enlarged = np.repeat(np.repeat(np.stack(frames), factor, axis=1), factor, axis=2)
+    options: dict[str, Any]
+    if path.suffix == ".gif":
+        options = {"duration": 1000 / _FRAMES_PER_SECOND, "loop": 0}
+    else:
+        options = {"fps": _FRAMES_PER_SECOND, "codec": "libx264", "macro_block_size": 2}
+    with disk_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        imageio.imwrite(path, enlarged, **options)
