@@ -131,9 +131,7 @@ class Network(Protocol):
         """
         ...
 
-    def __call__(
-        self, inputs: Inputs | Tensor, state: State | None = None
-    ) -> tuple[Tensor, State]:
+    def __call__(self, inputs: Inputs | Tensor, state: State | None = None) -> tuple[Tensor, State]:
         """Call `forward`, as in `torch.nn.Module`."""
         ...
 

@@ -116,7 +116,7 @@ class Collector:
             )
             host.rewards[t], host.terminated[t], host.truncated[t] = rewards, terminated, truncated
             if truncated.any():
-                final_values[t] = self._final_values(info["final_obs"])
+                final_values[t] = self._final_values(_complete(info["final_obs"], observations))
             self._count(host.rewards[t], terminated | truncated)
             host.starts[t + 1] = terminated | truncated
             self._observe(observations, t + 1)
@@ -178,6 +178,23 @@ class Collector:
             last_value=last_value,
             state=state,
         )
+
+
+def _complete(final: Any, observations: Any) -> Any:
+    """Make a full batch of Gymnasium's final observations, which may be one object per episode."""
+    if isinstance(final, dict) or final.dtype != object:
+        return final
+    ended = [env for env, one in enumerate(final) if one is not None]
+
+    def fill(batch: np.ndarray[Any, Any], name: str | None) -> np.ndarray[Any, Any]:
+        whole = np.array(batch)
+        for env in ended:
+            whole[env] = final[env] if name is None else final[env][name]
+        return whole
+
+    if isinstance(observations, dict):
+        return {name: fill(batch, name) for name, batch in observations.items()}
+    return fill(observations, None)
 
 
 def _expand(mask: Tensor, like: Tensor) -> Tensor:

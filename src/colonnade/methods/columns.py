@@ -8,7 +8,13 @@ from typing import Any
 from torch import Tensor
 
 from colonnade.errors import UsageError
-from colonnade.networks import ColumnSpec, ProgressiveNetwork, default_column
+from colonnade.networks import (
+    ColumnSpec,
+    ProgressiveNetwork,
+    atari_column,
+    mlp_column,
+    tiny_column,
+)
 from colonnade.types import LogLikelihood, Network, Rollout, TaskSpec
 
 ColumnChoice = ColumnSpec | Callable[[TaskSpec, int], ColumnSpec] | None
@@ -38,7 +44,7 @@ class ColumnMethod:
         """Say what the next column looks like, if it is for this task."""
         if callable(self._column):
             return self._column(spec, len(self.network.columns))
-        return self._column or default_column(spec.input_shapes)
+        return self._column or _default_column(spec)
 
     def add_column(self, spec: TaskSpec, column: ColumnSpec) -> Network:
         """Add a column for a task, freezing all earlier ones."""
@@ -81,3 +87,11 @@ class ColumnMethod:
         frozen = set(meta["frozen"])
         for name, parameter in self.network.named_parameters():
             parameter.requires_grad_(name not in frozen)
+
+
+def _default_column(spec: TaskSpec) -> ColumnSpec:
+    """Choose by the observations: the Atari network, a smaller one for small images, or an MLP."""
+    images = [shape for shape in spec.input_shapes.values() if len(shape) == 3]
+    if not images:
+        return mlp_column()
+    return atari_column() if min(images[0][1:]) >= 64 else tiny_column()

@@ -24,7 +24,7 @@ class Finetune(ColumnMethod):
         self.network.unfreeze()
 
     def _check_fit(self, spec: TaskSpec, index: int) -> None:
-        column = self.network.columns[index]
+        column = self.network.column(index)
         if column.outputs != spec.outputs:
             raise UsageError(
                 f"Task {spec.id!r} needs {spec.outputs} outputs (its actions and a value) but the "

@@ -1,0 +1,75 @@
+"""Collected experience against worlds whose every number is known."""
+
+import pytest
+import torch
+from worlds import ClockNetwork, CountingTask
+
+from colonnade.learners import A2C, Collector, Compute
+
+CPU = Compute(torch.device("cpu"))
+
+
+@pytest.fixture
+def collector():
+    task = CountingTask(reward_clip=5.0)
+    network = ClockNetwork()
+    policy = A2C().build(network, task.spec, CPU).policy(torch.Generator().manual_seed(0))
+    envs = task.make_vec(2)
+    collector = Collector(task.spec, envs, network, policy, 8, CPU)
+    collector.reset(0)
+    yield collector
+    envs.close()
+
+
+def test_every_step_is_experience_and_ends_are_told_apart(collector):
+    rollout = collector.collect()
+    # Environment 0 has episodes of 3 steps, environment 1 of 4; odd episodes are cut off.
+    observations = rollout.inputs["observation"][..., 0]
+    assert observations[:, 0].tolist() == [0, 1, 2, 0, 1, 2, 0, 1]
+    assert observations[:, 1].tolist() == [0, 1, 2, 3, 0, 1, 2, 3]
+    assert rollout.starts[:, 0].nonzero().flatten().tolist() == [0, 3, 6]
+    assert rollout.starts[:, 1].nonzero().flatten().tolist() == [0, 4]
+    assert rollout.terminated.nonzero().tolist() == [[2, 0], [3, 1]]
+    assert rollout.truncated.nonzero().tolist() == [[5, 0], [7, 1]]
+
+
+def test_final_values_are_those_of_the_last_observation_with_its_state(collector):
+    rollout = collector.collect()
+    # At the end of an episode of L steps the observation is L and the clock has counted L.
+    expected = torch.zeros(8, 2)
+    expected[5, 0], expected[7, 1] = 6.0, 8.0
+    assert torch.equal(rollout.final_values * rollout.truncated, expected)
+
+
+def test_last_value_belongs_to_the_observation_after_the_rollout(collector):
+    first = collector.collect()
+    assert first.last_value.tolist() == [4.0, 0.0]
+    second = collector.collect()
+    assert second.inputs["observation"][0, :, 0].tolist() == [2, 0]
+    assert second.starts[0].tolist() == [False, True]
+    assert second.values[0].tolist() == [4.0, 0.0]
+
+
+def test_state_in_rollout_and_in_update_agree(collector):
+    network = ClockNetwork()
+    for _ in range(3):
+        rollout = collector.collect()
+        output, _ = network.unroll(rollout.inputs, rollout.state, rollout.starts)
+        assert torch.equal(output[..., -1], rollout.values)
+
+
+def test_rewards_are_clipped_for_learning_and_whole_for_reporting(collector):
+    rollout = collector.collect()
+    assert rollout.rewards.max() == 5.0
+    of_first = [e for e in collector.episodes if e.environment == 0]
+    assert [e.total_return for e in of_first] == [30.0, 30.0]  # 0 + 10 + 20
+    assert [e.length for e in of_first] == [3, 3]
+
+
+def test_reset_begins_anew(collector):
+    collector.collect()
+    collector.reset(0)
+    rollout = collector.collect()
+    assert rollout.starts[0].all()
+    assert rollout.inputs["observation"][0].eq(0).all()
+    assert rollout.values[0].eq(0).all()
