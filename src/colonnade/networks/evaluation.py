@@ -10,7 +10,7 @@ from torch import Tensor
 from colonnade.errors import UsageError
 from colonnade.networks.column import Column, Feature
 from colonnade.networks.recurrent import LSTMStage
-from colonnade.networks.stages import JoinStage
+from colonnade.networks.stages import ConvStage, JoinStage
 from colonnade.types import Inputs, Shape, State
 
 
@@ -60,6 +60,8 @@ class Evaluation:
     def _compute(self, feature: Feature) -> Tensor:
         column = self.columns[feature.column]
         stage = column.stage(feature.stage)
+        if feature.stage == 0 and isinstance(stage, ConvStage):
+            return self._first_convolution(column, stage)
         features = self._below(column, feature.stage)
         if isinstance(stage, JoinStage):
             joined: Tensor = stage(features, self._input(column, stage.input))
@@ -81,6 +83,11 @@ class Evaluation:
         result: Tensor = stage(features, sources)
         return result
 
+    def _first_convolution(self, column: Column, stage: ConvStage) -> Tensor:
+        pixels = self._unscaled(column, column.input)
+        features: Tensor = stage(pixels, (), self._scale(column.input))
+        return features
+
     def _below(self, column: Column, position: int) -> Tensor:
         if position == 0:
             return self._input(column, column.input)
@@ -90,6 +97,15 @@ class Evaluation:
         return [self.feature(feature) for feature in features]
 
     def _input(self, column: Column, name: str) -> Tensor:
+        scale = self._scale(name)
+        value = self._unscaled(column, name)
+        return value if scale is None else value * scale
+
+    def _scale(self, name: str) -> float | None:
+        value = self.inputs.get(name)
+        return 1 / 255 if value is not None and value.dtype == torch.uint8 else None
+
+    def _unscaled(self, column: Column, name: str) -> Tensor:
         if name not in self._raw:
             value = self.inputs.get(name)
             if value is None:
@@ -115,17 +131,14 @@ class Evaluation:
 
 
 def to_compute_dtype(value: Tensor, dtype: torch.dtype) -> Tensor:
-    """Bring a raw input [B, ...] to floating point, keeping its memory layout.
+    """Bring a raw input [B, ...] to floating point, keeping its memory layout and its values.
 
-    uint8 becomes the autocast dtype, or `dtype` where autocast is off, and is scaled by 1/255;
-    other inputs become `dtype`, unscaled.
+    uint8 becomes the autocast dtype, or `dtype` where autocast is off; both hold 0 to 255 exactly.
+    Other inputs become `dtype`, unless they come in the autocast dtype already.
     """
-    if value.dtype != torch.uint8:
-        return value.to(dtype)
     device = value.device.type
-    if torch.is_autocast_enabled(device):
-        dtype = torch.get_autocast_dtype(device)
-    return value.to(dtype).mul_(1 / 255)
+    autocast = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else dtype
+    return value.to(autocast if value.dtype in (torch.uint8, autocast) else dtype)
 
 
 def state_keys(feature: Feature) -> tuple[str, str]:

@@ -36,13 +36,19 @@ class LinearLaterals(nn.Module):
         source_shapes: Shape of each source's features, oldest column first.
         make_transfer: Makes U for a source.
         flat: Flatten the features before U, as dense stages do.
+        precise: Apply U in its own precision under autocast too.
     """
 
     def __init__(
-        self, source_shapes: Sequence[Shape], make_transfer: TransferFactory, flat: bool
+        self,
+        source_shapes: Sequence[Shape],
+        make_transfer: TransferFactory,
+        flat: bool,
+        precise: bool = False,
     ) -> None:
         super().__init__()
         self.flat = flat
+        self.precise = precise
         self.transfers = nn.ModuleList(
             make_transfer((math.prod(shape),) if flat else shape) for shape in source_shapes
         )
@@ -54,7 +60,7 @@ class LinearLaterals(nn.Module):
         same numbers in the same order as the layer it was copied from.
         """
         terms = [
-            transfer(source.flatten(1) if self.flat else source)
+            _transfer(transfer, source.flatten(1) if self.flat else source, self.precise)
             for transfer, source in zip(self.transfers, sources, strict=True)
         ]
         total: Tensor = terms[0]
@@ -77,6 +83,7 @@ class AdapterLaterals(nn.Module):
         make_transfer: Makes U.
         flat: Flatten V's output before U, as dense stages do.
         spec: Of the column, for `alpha`, `scale_per`, `activation` and `init`.
+        precise: Apply U in its own precision under autocast too.
 
     Raises:
         UsageError: A source does not fit `in_shape` and may not be flattened.
@@ -89,6 +96,7 @@ class AdapterLaterals(nn.Module):
         make_transfer: TransferFactory,
         flat: bool,
         spec: ColumnSpec,
+        precise: bool = False,
     ) -> None:
         super().__init__()
         maps = len(in_shape) == 3 and all(
@@ -100,6 +108,7 @@ class AdapterLaterals(nn.Module):
                 f"{in_shape[1:]}, but theirs are {', '.join(map(str, source_shapes))}"
             )
         self.flat = flat
+        self.precise = precise
         self.activation = ACTIVATIONS[spec.activation]
         self.project: nn.Conv2d | nn.Linear
         if maps:
@@ -122,19 +131,28 @@ class AdapterLaterals(nn.Module):
         """Map the sources' features, each [B, ...], to a term of the pre-activation."""
         scale = self.scales[self.owner]
         if isinstance(self.project, nn.Conv2d):
-            features = sources[0] if len(sources) == 1 else torch.cat(list(sources), 1)
+            features = torch.cat(list(sources), 1)
             weight = self.project.weight * scale.view(1, -1, 1, 1)
             projected = F.conv2d(features, weight, self.project.bias)
         else:
-            flattened = [source.flatten(1) for source in sources]
-            features = flattened[0] if len(flattened) == 1 else torch.cat(flattened, 1)
+            features = torch.cat([source.flatten(1) for source in sources], 1)
             projected = F.linear(features, self.project.weight * scale, self.project.bias)
         projected = self.activation(projected)
-        result: Tensor = self.transfer(projected.flatten(1) if self.flat else projected)
-        return result
+        flattened_or_maps = projected.flatten(1) if self.flat else projected
+        return _transfer(self.transfer, flattened_or_maps, self.precise)
 
 
 Laterals = LinearLaterals | AdapterLaterals
+
+
+def _transfer(transfer: nn.Module, features: Tensor, precise: bool) -> Tensor:
+    result: Tensor
+    if not precise:
+        result = transfer(features)
+        return result
+    with torch.autocast(features.device.type, enabled=False):
+        result = transfer(features.to(transfer.get_parameter("weight").dtype))
+    return result
 
 
 def build_laterals(
@@ -144,6 +162,7 @@ def build_laterals(
     make_transfer: TransferFactory,
     flat: bool,
     spec: ColumnSpec,
+    precise: bool = False,
 ) -> Laterals | None:
     """Make the laterals into one stage, or None where it reads no earlier column.
 
@@ -154,6 +173,7 @@ def build_laterals(
         make_transfer: Makes U for an input shape.
         flat: Whether the stage works on flattened features.
         spec: Of the column.
+        precise: Apply U in its own precision under autocast too.
 
     Raises:
         UsageError: The sources' shapes do not fit; the sentence wants a place put before it.
@@ -161,5 +181,5 @@ def build_laterals(
     if kind == "none" or not source_shapes:
         return None
     if kind == "linear":
-        return LinearLaterals(source_shapes, make_transfer, flat)
-    return AdapterLaterals(source_shapes, in_shape, make_transfer, flat, spec)
+        return LinearLaterals(source_shapes, make_transfer, flat, precise)
+    return AdapterLaterals(source_shapes, in_shape, make_transfer, flat, spec, precise)

@@ -79,9 +79,15 @@ class ConvStage(Stage):
         self.bias = nn.Parameter(torch.empty(stage.maps))
         initialise(self.weight, self.bias)
 
-    def forward(self, features: Tensor, sources: Sequence[Tensor]) -> Tensor:
-        """Map [B, C, H, W] and the sources' features to [B, maps, H', W']."""
-        total = F.conv2d(features, self.weight, self.bias, self.stride, self.padding)
+    def forward(
+        self, features: Tensor, sources: Sequence[Tensor], scale: float | None = None
+    ) -> Tensor:
+        """Map [B, C, H, W], times `scale`, and the sources' features to [B, maps, H', W'].
+
+        The weights take the scale, since they are far fewer than the pixels of a batch.
+        """
+        weight = self.weight if scale is None else self.weight * scale
+        total = F.conv2d(features, weight, self.bias, self.stride, self.padding)
         if self.lateral is not None:
             total = total + self.lateral(sources)
         return self.activation(total)
@@ -169,7 +175,13 @@ class OutputStage(Stage):
     ) -> None:
         initialise = Initialiser(spec.init, spec.output_gain)
         lateral = linear_laterals_into(
-            outputs, spec.output_laterals_kind, in_shape, source_shapes, spec, initialise
+            outputs,
+            spec.output_laterals_kind,
+            in_shape,
+            source_shapes,
+            spec,
+            initialise,
+            precise=True,
         )
         super().__init__((outputs,), lateral)
         self.weight = nn.Parameter(torch.empty(outputs, math.prod(in_shape)))
@@ -178,12 +190,11 @@ class OutputStage(Stage):
 
     def forward(self, features: Tensor, sources: Sequence[Tensor]) -> Tensor:
         """Map [B, ...] and the sources' features to [B, outputs]."""
-        dtype = self.weight.dtype
         with torch.autocast(features.device.type, enabled=False):
-            total = F.linear(features.flatten(1).to(dtype), self.weight)
-            if self.lateral is not None:
-                total = total + self.lateral([source.to(dtype) for source in sources])
-            return total + self.bias
+            total = F.linear(features.flatten(1).to(self.weight.dtype), self.weight)
+        if self.lateral is not None:
+            total = total + self.lateral(sources)
+        return total + self.bias
 
 
 def linear_laterals_into(
@@ -193,6 +204,7 @@ def linear_laterals_into(
     source_shapes: Sequence[Shape],
     spec: ColumnSpec,
     initialise: Initialiser,
+    precise: bool = False,
 ) -> Laterals | None:
     """Make laterals into `units` pre-activations of a stage that flattens its input."""
 
@@ -201,7 +213,7 @@ def linear_laterals_into(
         initialise(transfer.weight)
         return transfer
 
-    return build_laterals(kind, source_shapes, in_shape, make_transfer, True, spec)
+    return build_laterals(kind, source_shapes, in_shape, make_transfer, True, spec, precise)
 
 
 def _conv_out_shape(stage: Conv, in_shape: Shape) -> Shape:
