@@ -1,0 +1,205 @@
+"""Any environment registered with Gymnasium, as a task."""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import gymnasium
+import numpy as np
+from gymnasium.spaces import Box, Dict, Discrete, MultiDiscrete, Space
+from gymnasium.vector import AutoresetMode, VectorWrapper
+from gymnasium.vector.utils import batch_space
+from numpy.typing import NDArray
+
+from colonnade.errors import UsageError, unknown_name
+from colonnade.tasks.vector import AnyVectorEnv, StepResult
+from colonnade.types import TaskSpec
+
+_CHANNELS = (1, 3, 4)
+
+
+@dataclass(frozen=True)
+class GymTask:
+    """An environment that `gymnasium.make` can make.
+
+    Observations are a Box, or a Dict of Boxes (a nested one must be flattened first). Images, that
+    is uint8 Boxes (H, W, C) with 1, 3 or 4 channels, are turned channels-first. Environments whose
+    id is registered with a vector environment of its own that resets in the same step use it.
+
+    Attributes:
+        id: As in "CartPole-v1", or "module:Name-v0" to import the module that registers it.
+        steps: Budget in agent steps.
+        reward_clip: As in `TaskSpec.reward_clip`.
+        processes: Whether each environment runs in a process of its own, which pays where a step
+            takes longer than about a tenth of a millisecond.
+        options: Passed to the environment's constructor; plain JSON values.
+
+    Raises:
+        UsageError: The id is unknown (the nearest is suggested), the environment rejects its
+            options, or its spaces are of a kind that Colonnade's networks do not take. The last
+            two when `spec` is first asked for.
+    """
+
+    id: str
+    steps: int = 100_000
+    reward_clip: float | None = None
+    processes: bool = False
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        check_id(self.id)
+
+    def __hash__(self) -> int:
+        return hash((self.id, self.steps, self.reward_clip, self.processes, self._options_key))
+
+    @property
+    def _options_key(self) -> str:
+        return json.dumps(dict(self.options), sort_keys=True)
+
+    @property
+    def spec(self) -> TaskSpec:
+        """What methods and learners need to know; makes the environment once to ask for it."""
+        observations, actions = _spaces(self.id, self._options_key)
+        return TaskSpec(f"gym/{self.id}", observations, actions, self.steps, self.reward_clip)
+
+    def make_vec(self, num_envs: int, threads: int = 1) -> AnyVectorEnv:
+        """Make `num_envs` copies; `processes` says how they run, whatever `threads` says."""
+        options = dict(self.options)
+        if gymnasium.spec(self.id).vector_entry_point is not None and not self.processes:
+            own = gymnasium.make_vec(self.id, num_envs, **options)
+            if own.metadata.get("autoreset_mode") == AutoresetMode.SAME_STEP:
+                return own
+            own.close()
+        vector = gymnasium.make_vec(
+            self.id,
+            num_envs,
+            vectorization_mode="async" if self.processes else "sync",
+            vector_kwargs={"autoreset_mode": AutoresetMode.SAME_STEP},
+            **options,
+        )
+        return _Batched(vector)
+
+
+def check_id(env_id: str) -> None:
+    """Raise a `UsageError` with the nearest id unless Gymnasium knows `env_id`."""
+    try:
+        gymnasium.spec(env_id)
+    except ModuleNotFoundError as error:
+        raise UsageError(f"Cannot import the module of Gymnasium id {env_id!r}: {error}.") from None
+    except gymnasium.error.Error:
+        raise unknown_name("Gymnasium id", env_id, gymnasium.registry) from None
+
+
+@functools.cache
+def _spaces(env_id: str, options: str) -> tuple[Space[Any], Space[Any]]:
+    try:
+        env = gymnasium.make(env_id, **json.loads(options))
+    except TypeError as error:
+        raise UsageError(f"{env_id} does not take the options {options}: {error}.") from None
+    except gymnasium.error.DependencyNotInstalled as error:
+        raise UsageError(f"{env_id} needs a package that is not installed: {error}.") from None
+    try:
+        _check_observations(env_id, env.observation_space)
+        _check_actions(env_id, env.action_space)
+        return _channels_first_space(env.observation_space), env.action_space
+    finally:
+        env.close()
+
+
+def _check_actions(env_id: str, space: Space[Any]) -> None:
+    if isinstance(space, Box):
+        raise UsageError(
+            f"{env_id} has continuous actions, {space}; Colonnade's policies choose among discrete "
+            "ones, so wrap it in gymnasium.wrappers.DiscretizeAction and register the result."
+        )
+    discrete = isinstance(space, Discrete) and int(space.start) == 0
+    if not discrete and not (isinstance(space, MultiDiscrete) and not space.start.any()):
+        raise UsageError(
+            f"{env_id} has actions {space}; Colonnade's policies need Discrete or MultiDiscrete "
+            "actions counted from 0, so wrap it in gymnasium.wrappers.TransformAction."
+        )
+
+
+def _check_observations(env_id: str, space: Space[Any]) -> None:
+    parts = space.spaces.values() if isinstance(space, Dict) else (space,)
+    if not all(isinstance(part, Box) for part in parts):
+        raise UsageError(
+            f"{env_id} has observations {space}; Colonnade's networks need a Box or a Dict of "
+            "Boxes, so wrap it in gymnasium.wrappers.FlattenObservation."
+        )
+
+
+def _is_channels_last(space: Space[Any]) -> bool:
+    shape = space.shape or ()
+    return (
+        space.dtype == np.uint8
+        and len(shape) == 3
+        and shape[-1] in _CHANNELS
+        and shape[0] not in _CHANNELS
+    )
+
+
+def _channels_first_space(space: Space[Any]) -> Space[Any]:
+    if isinstance(space, Dict):
+        return Dict({name: _channels_first_space(part) for name, part in space.items()})
+    if isinstance(space, Box) and _is_channels_last(space):
+        low, high = (np.moveaxis(bound, -1, 0) for bound in (space.low, space.high))
+        return Box(low, high, dtype=np.uint8)
+    return space
+
+
+def _channels_first(space: Space[Any], batch: Any) -> Any:
+    if isinstance(space, Dict):
+        return {name: _channels_first(part, batch[name]) for name, part in space.items()}
+    if _is_channels_last(space):
+        return np.ascontiguousarray(np.moveaxis(batch, -1, 1))
+    return batch
+
+
+def _full_batch(space: Space[Any], observations: Any, ended: NDArray[np.bool_]) -> Any:
+    """Stack the observations of ended episodes into a batch whose other rows are zero."""
+    if isinstance(space, Dict):
+        return {
+            name: _full_batch(part, [o and o[name] for o in observations], ended)
+            for name, part in space.items()
+        }
+    batch = np.zeros((len(ended), *(space.shape or ())), space.dtype)
+    for i in np.flatnonzero(ended):
+        batch[i] = observations[i]
+    return batch
+
+
+class _Batched(VectorWrapper[Any, Any, Any, Any, NDArray[Any]]):
+    """Images channels-first, float32 rewards, and `info["final_obs"]` as one batch.
+
+    Every returned array is fresh; no later step writes to it.
+    """
+
+    def __init__(self, env: AnyVectorEnv) -> None:
+        super().__init__(env)
+        self._inner_space = env.single_observation_space
+        self.single_observation_space = _channels_first_space(self._inner_space)
+        self.observation_space = batch_space(self.single_observation_space, env.num_envs)
+
+    def reset(
+        self, *, seed: Any = None, options: dict[str, Any] | None = None
+    ) -> tuple[Any, dict[str, Any]]:
+        observations, info = self.env.reset(seed=seed, options=options)
+        return _channels_first(self._inner_space, observations), info
+
+    def step(self, actions: Any) -> StepResult:
+        observations, rewards, terminated, truncated, info = self.env.step(actions)
+        if "final_obs" in info:
+            final = _full_batch(self._inner_space, info["final_obs"], terminated | truncated)
+            info["final_obs"] = _channels_first(self._inner_space, final)
+        return (
+            _channels_first(self._inner_space, observations),
+            rewards.astype(np.float32),
+            terminated,
+            truncated,
+            info,
+        )

@@ -1,0 +1,82 @@
+"""The library's own environments as Gymnasium ids, for other libraries to use.
+
+    >>> import colonnade.tasks, gymnasium
+    >>> gymnasium.make("colonnade/MiniPong-HFlip-v0").observation_space.shape
+    (2, 16, 16)
+
+`make_vec` on these ids gives vector environments that reset in the same step, which their metadata
+say; Gymnasium's own reset in the next one.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gymnasium
+
+from colonnade.tasks.mini_pong import MiniPongTask
+from colonnade.tasks.pong_soup import PongSoupTask
+from colonnade.tasks.variants import VARIANTS
+from colonnade.tasks.vector import AnyVectorEnv, SingleEnv
+from colonnade.types import Task
+
+_FAMILIES = {"PongSoup": PongSoupTask, "MiniPong": MiniPongTask}
+
+
+def gymnasium_id(family: str, variant: str) -> str:
+    """Return the Gymnasium id of a variant, as in "colonnade/PongSoup-VHFlip-v0".
+
+    Args:
+        family: "PongSoup" or "MiniPong".
+        variant: One of `VARIANTS`.
+    """
+    *flips, last = variant.split("-")
+    name = "".join(flips).upper() + last.capitalize()
+    return f"colonnade/{family}-{name}-v0"
+
+
+def register_envs() -> None:
+    """Register every variant of Pong Soup and MiniPong with Gymnasium, once.
+
+    Gymnasium calls this on import through the package's `gymnasium.envs` entry point.
+    """
+    for family in _FAMILIES:
+        for variant in VARIANTS:
+            env_id = gymnasium_id(family, variant)
+            if env_id not in gymnasium.registry:
+                gymnasium.register(
+                    env_id,
+                    entry_point=f"{__name__}:make_single",
+                    vector_entry_point=f"{__name__}:make_vector",
+                    kwargs={"family": family, "variant": variant},
+                )
+
+
+def make_vector(
+    num_envs: int, family: str, variant: str, threads: int = 1, **options: Any
+) -> AnyVectorEnv:
+    """Make `num_envs` copies of a variant.
+
+    Args:
+        num_envs: The number of copies.
+        family: "PongSoup" or "MiniPong".
+        variant: One of `VARIANTS`.
+        threads: Threads for the emulator.
+        **options: Fields of `PongSoupTask` or `MiniPongTask`, such as `look`.
+    """
+    task: Task = _FAMILIES[family](variant, **options)
+    return task.make_vec(num_envs, threads)
+
+
+def make_single(
+    family: str, variant: str, render_mode: str | None = None, **options: Any
+) -> SingleEnv:
+    """Make one environment of a variant; it shows the same frames as the vector one.
+
+    Args:
+        family: "PongSoup" or "MiniPong".
+        variant: One of `VARIANTS`.
+        render_mode: "rgb_array" or None.
+        **options: As in `make_vector`.
+    """
+    return SingleEnv(make_vector(1, family, variant, **options), render_mode)
