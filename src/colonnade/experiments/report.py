@@ -1,0 +1,268 @@
+"""The report of a suite: one HTML file that needs nothing else, from what the folder holds."""
+
+from __future__ import annotations
+
+import base64
+import math
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from markupsafe import Markup
+from matplotlib.figure import Figure
+
+from colonnade.errors import UsageError
+from colonnade.experiments.charts import (
+    learning_curves,
+    plain_curves,
+    short_number,
+    source_title,
+    task_title,
+    transfer_matrix,
+)
+from colonnade.experiments.files import disk_errors, read_json, write_bytes, write_text
+from colonnade.experiments.network_drawing import network_drawing
+from colonnade.experiments.plan import METHOD_TITLES, SCRATCH
+from colonnade.experiments.progress import duration
+from colonnade.experiments.results import Results, RunResult
+from colonnade.experiments.store import SuiteFolder
+from colonnade.experiments.style import METHOD_COLOURS, drawing, to_png, to_svg
+from colonnade.experiments.suites import Suite, suite_from_name
+
+PAPER_PONG_SOUP = {
+    "scratch": (100, 100),
+    "output-only": (35, 7),
+    "finetune": (181, 160),
+    "random-column": (134, 131),
+    "progressive-2": (209, 169),
+    "progressive-3": (222, 183),
+}
+"""Mean and median transfer in per cent: Rusu et al. 2016, Table 1, Pong Soup."""
+
+
+@dataclass(frozen=True)
+class _TableRow:
+    title: str
+    colour: str
+    mean: str
+    interval: str
+    median: str
+    pairs: str
+    paper: str
+
+
+def write_report(suite: SuiteFolder) -> Path:
+    """Write report.html, and its pictures as PNG files under figures/.
+
+    Args:
+        suite: The output folder; runs that are not complete are named as such.
+
+    Returns:
+        Path of the report.
+
+    Raises:
+        ColonnadeError: A file of a run is damaged, or writing failed.
+    """
+    results = Results(suite)
+    with drawing():
+        figures = _figures(results)
+        for name, figure in figures.items():
+            path = suite.path / "figures" / f"{name}.png"
+            with disk_errors(path):
+                path.parent.mkdir(exist_ok=True)
+            write_bytes(path, to_png(figure))
+        drawings = {name: Markup(to_svg(figure)) for name, figure in figures.items()}
+    resources = files("colonnade.experiments")
+    environment = jinja2.Environment(
+        autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
+    )
+    template = environment.from_string((resources / "report.html.jinja").read_text())
+    page = template.render(
+        css=Markup((resources / "report.css").read_text()),
+        curves=[
+            (source_title(source), drawings[f"curves-{_slug(source)}"])
+            for source in results.sources
+        ],
+        plain=drawings.get("curves"),
+        matrix=drawings.get("transfer-matrix"),
+        network=drawings.get("network"),
+        **_content(results),
+    )
+    path = suite.path / "report.html"
+    write_text(path, page)
+    return path
+
+
+def _figures(results: Results) -> dict[str, Figure]:
+    figures = {
+        f"curves-{_slug(source)}": learning_curves(results, source) for source in results.sources
+    }
+    if not results.comparisons:
+        figures["curves"] = plain_curves(results)
+    elif any(cell.method != SCRATCH for cell in results.cells):
+        figures["transfer-matrix"] = transfer_matrix(results)
+    largest = _largest_network(results)
+    if largest is not None:
+        figures["network"] = largest
+    return figures
+
+
+def _content(results: Results) -> dict[str, Any]:
+    suite = _suite(results.suite.name)
+    runs = list(results.runs.values())
+    undefined = [
+        f"{METHOD_TITLES[cell.method]}, "
+        f"{source_title(cell.source) + ' to ' if cell.source else ''}{task_title(cell.target)}"
+        for cell in results.cells
+        if cell.areas.size and math.isnan(cell.score)
+    ]
+    return {
+        "title": suite.title if suite else results.suite.name,
+        "subtitle": f"{suite.summary[0].upper()}{suite.summary[1:]}." if suite else "",
+        "figure": suite.figure if suite else "",
+        "facts": _facts(results),
+        "complete": sum(run.done for run in runs),
+        "total": len(runs),
+        "missing": [(run.spec, _state(run)) for run in runs if not run.done],
+        "table": [_table_row(results, method) for method in results.methods],
+        "mini": not any(run.spec.target.startswith("pong-soup/") for run in runs),
+        "undefined": undefined,
+        "random_scores": {
+            task_title(task): f"{score:.2f}" for task, (score, _) in results.random_scores.items()
+        },
+        "frames": _frames(results),
+        "runs": [_run_row(run) for run in runs],
+        "notes": [(run.spec.label, note) for run in runs for note in run.result.get("notes", ())],
+        "written": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        "version": version("colonnade"),
+    }
+
+
+def _facts(results: Results) -> list[tuple[str, str]]:
+    """State what was run, and on what."""
+    runs = list(results.runs.values())
+    done = [run.result for run in runs if run.done]
+
+    def each(values: list[str]) -> str:
+        return ", ".join(dict.fromkeys(values))
+
+    facts = [
+        ("Runs", f"{len(done)} of {len(runs)} complete"),
+        ("Seeds", each([str(run.spec.seed) for run in runs])),
+        ("Agent steps", each([f"{short_number(run.spec.steps)}" for run in runs]) + " a run"),
+        ("Learner", each([run.spec.learner.upper() for run in runs])),
+        ("Column", each([c if isinstance(c := run.spec.column, str) else "own" for run in runs])),
+    ]
+    if done:
+        seconds = sum(result["timing"]["training_seconds"] for result in done)
+        begun = min(result["timing"]["started"] for result in done)
+        ended = max(result["timing"]["finished"] for result in done)
+        steps = sum(run.spec.steps for run in runs if run.done)
+        facts += [
+            ("Training time", f"{duration(seconds)}, all runs added up"),
+            ("Wall time", f"{duration(ended - begun)} from the first start to the last end"),
+            ("Speed", f"{steps / max(seconds, 1e-9):,.0f} agent steps/s in a run, on average"),
+            ("Hardware", each([_machine(result["hardware"]) for result in done])),
+            (
+                "Software",
+                each(
+                    [
+                        ", ".join(f"{name} {number}" for name, number in r["versions"].items())
+                        for r in done
+                    ]
+                ),
+            ),
+        ]
+    return facts
+
+
+def _machine(hardware: dict[str, Any]) -> str:
+    gpu = f", {hardware['gpu']}" if hardware["gpu"] else ""
+    return f"{hardware['cpu']}, {hardware['cores']} cores, {hardware['threads']} a run{gpu}"
+
+
+def _table_row(results: Results, method: str) -> _TableRow:
+    summary, (low, high) = results.summary(method)
+    paper = PAPER_PONG_SOUP.get(method)
+    sizes = [cell.areas.size for cell in results.cells if cell.method == method]
+    spread = method != SCRATCH and min(sizes) > 1 and not math.isnan(low)
+    return _TableRow(
+        title=METHOD_TITLES[method],
+        colour=METHOD_COLOURS[method],
+        mean=_percent(summary.mean),
+        interval=f"{low:.0f} to {high:.0f}" if spread else "",
+        median=_percent(summary.median),
+        pairs=f"{summary.pairs} of {summary.pairs + summary.undefined}",
+        paper=f"{paper[0]} / {paper[1]}" if paper else "",
+    )
+
+
+def _percent(value: float) -> str:
+    return "?" if math.isnan(value) else f"{value:.0f}"
+
+
+def _state(run: RunResult) -> str:
+    status = run.folder.status()
+    if status.get("error"):
+        return str(status["error"])
+    if progress := status.get("progress"):
+        return f"at {progress['run_step'] / run.spec.steps:.0%}"
+    return "not begun"
+
+
+def _run_row(run: RunResult) -> dict[str, str]:
+    random_row, trained = run.score("random"), run.score("trained")
+    seconds = run.result.get("timing", {}).get("training_seconds")
+    return {
+        "label": run.spec.label,
+        "id": run.spec.id,
+        "state": "complete" if run.done else _state(run),
+        "steps": f"{run.spec.steps:,}",
+        "random": f"{random_row['return_mean']:.2f}" if random_row else "",
+        "trained": (
+            f"{trained['return_mean']:.2f} ± {trained['return_std']:.2f}" if trained else ""
+        ),
+        "speed": f"{run.spec.steps / seconds:,.0f}" if seconds else "",
+        "time": duration(seconds) if seconds else "",
+    }
+
+
+def _frames(results: Results) -> list[tuple[str, Markup]]:
+    """Take one picture for each task, as data URLs."""
+    pictures: dict[str, Markup] = {}
+    for run in results.runs.values():
+        if run.spec.target not in pictures and run.folder.frames_path.exists():
+            data = base64.b64encode(run.folder.frames_path.read_bytes()).decode()
+            pictures[run.spec.target] = Markup(f"data:image/png;base64,{data}")
+    return [(task_title(task), picture) for task, picture in pictures.items()]
+
+
+def _largest_network(results: Results) -> Figure | None:
+    """Draw the network with the most columns, after its training."""
+    drawn: tuple[dict[str, Any], list[str]] | None = None
+    for run in results.runs.values():
+        if not run.done:
+            continue
+        meta = read_json(run.folder.path / "network.json")
+        network = meta["network"]
+        if drawn is None or len(network["columns"]) > len(drawn[0]["columns"]):
+            captions = ["never trained"] * len(network["columns"])
+            for task, column in meta["tasks"].items():
+                captions[column] = task_title(task)
+            drawn = network, captions
+    return network_drawing(*drawn) if drawn else None
+
+
+def _suite(name: str) -> Suite | None:
+    try:
+        return suite_from_name(name)
+    except UsageError:
+        return None
+
+
+def _slug(source: str) -> str:
+    return source.replace(" + ", "-")

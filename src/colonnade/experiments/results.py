@@ -1,0 +1,199 @@
+"""From a suite's folder to arrays: learning curves, areas, transfer scores."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from colonnade.analysis import transfer
+from colonnade.experiments.metrics import Row
+from colonnade.experiments.plan import METHOD_TITLES, SCRATCH, Comparison
+from colonnade.experiments.spec import RunSpec
+from colonnade.experiments.store import RunFolder, SuiteFolder
+
+Floats = NDArray[np.float64]
+
+_DEFAULT_BIN = 10_000
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """What a run has shown so far.
+
+    Attributes:
+        spec: The run.
+        folder: Where it lies.
+        done: Whether it is complete.
+        curve: [B] mean return per bin of the last task, NaN where no episode ended or the run has
+            not come yet.
+        bin_steps: Width of a bin in agent steps.
+        reached: Agent steps taken in the last task.
+        result: Content of result.json; empty unless complete.
+    """
+
+    spec: RunSpec
+    folder: RunFolder
+    done: bool
+    curve: Floats
+    bin_steps: int
+    reached: int
+    result: dict[str, Any]
+
+    def score(self, policy: str) -> Row | None:
+        """Return the evaluation of the "random" or the "trained" policy on the last task."""
+        for row in self.result.get("scores", ()):
+            if row["task"] == self.spec.target and row["policy"] == policy:
+                return dict(row)
+        return None
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A place in the transfer matrix: one method, source and target, over all seeds.
+
+    Attributes:
+        method: A key of `METHOD_TITLES`.
+        source: In words; None where the method has none.
+        target: Name of the task.
+        areas: [R] areas of the complete runs.
+        score: Transfer score; NaN where it is ill-defined or nothing is complete.
+    """
+
+    method: str
+    source: str | None
+    target: str
+    areas: Floats
+    score: float
+
+
+class Results:
+    """Everything a report says of a suite.
+
+    Args:
+        suite: The output folder, complete or not.
+    """
+
+    def __init__(self, suite: SuiteFolder) -> None:
+        self.suite = suite
+        self.runs: dict[str, RunResult] = {
+            spec.id: _read_run(suite.run(spec.id), spec) for spec in suite.plan.runs
+        }
+
+    @property
+    def comparisons(self) -> Sequence[Comparison]:
+        """The places of the runs, as planned."""
+        return self.suite.plan.comparisons
+
+    @property
+    def methods(self) -> list[str]:
+        """Keys of the methods compared, in the order of `METHOD_TITLES`."""
+        present = {entry.method for entry in self.comparisons}
+        return [method for method in METHOD_TITLES if method in present]
+
+    @property
+    def targets(self) -> list[str]:
+        """Names of the targets, in the order of the plan."""
+        return list(dict.fromkeys(entry.target for entry in self.comparisons))
+
+    @property
+    def sources(self) -> list[str]:
+        """The sources in words, in the order of the plan."""
+        return list(dict.fromkeys(e.source for e in self.comparisons if e.source is not None))
+
+    def runs_of(self, method: str, source: str | None, target: str) -> list[RunResult]:
+        """Return the runs of all seeds at one place."""
+        return [
+            self.runs[entry.run]
+            for entry in self.comparisons
+            if (entry.method, entry.source, entry.target) == (method, source, target)
+        ]
+
+    @cached_property
+    def random_scores(self) -> Mapping[str, tuple[float, float]]:
+        """For each task with a complete run, the random policy's mean return and its error."""
+        found: dict[str, list[tuple[float, float]]] = {}
+        for run in self.runs.values():
+            if row := run.score("random"):
+                error = row["return_std"] / math.sqrt(row["episodes"])
+                found.setdefault(run.spec.target, []).append((row["return_mean"], error))
+        return {
+            task: (float(np.mean([mean for mean, _ in rows])), max(error for _, error in rows))
+            for task, rows in found.items()
+        }
+
+    @cached_property
+    def references(self) -> Mapping[str, Floats]:
+        """[R] areas of baseline 1's complete runs for each target that has some."""
+        areas = {target: self._areas(SCRATCH, None, target) for target in self.targets}
+        return {target: values for target, values in areas.items() if values.size}
+
+    @cached_property
+    def cells(self) -> Sequence[Cell]:
+        """The transfer matrix, without its gaps."""
+        places = dict.fromkeys((e.method, e.source, e.target) for e in self.comparisons)
+        return [self._cell(*place) for place in places]
+
+    def summary(self, method: str) -> tuple[transfer.Summary, tuple[float, float]]:
+        """Reduce a method to its row of Table 1, with an interval of the mean in per cent."""
+        cells = [cell for cell in self.cells if cell.method == method]
+        known = [(cell.target, cell.areas) for cell in cells if not math.isnan(cell.score)]
+        low, high = transfer.bootstrap_transfer(known, self.references)
+        return transfer.summarise([cell.score for cell in cells]), (100 * low, 100 * high)
+
+    def _areas(self, method: str, source: str | None, target: str) -> Floats:
+        if target not in self.random_scores:
+            return np.empty(0)
+        random_score, _ = self.random_scores[target]
+        runs = [run for run in self.runs_of(method, source, target) if run.done]
+        areas = [float(transfer.area_under_curve(run.curve, random_score)) for run in runs]
+        return np.array(areas)
+
+    def _cell(self, method: str, source: str | None, target: str) -> Cell:
+        areas = self._areas(method, source, target)
+        score = math.nan
+        if areas.size and target in self.references:
+            # A reference within the error of the random score is no measure of anything.
+            _, error = self.random_scores[target]
+            reference = self.references[target].mean()
+            score = float(transfer.transfer_score(areas.mean(), reference, minimum=error))
+        return Cell(method, source, target, areas, score)
+
+
+def _read_run(folder: RunFolder, spec: RunSpec) -> RunResult:
+    configured = spec.training_options.get("curve_steps", _DEFAULT_BIN)
+    width = configured if isinstance(configured, int) else _DEFAULT_BIN
+    last = len(spec.tasks) - 1
+    rows = [
+        row
+        for row in folder.metrics()
+        if row.get("kind") == "curve" and row.get("task_index") == last
+    ]
+    return RunResult(
+        spec=spec,
+        folder=folder,
+        done=folder.done,
+        curve=_curve(rows, width, spec.tasks[-1].steps),
+        bin_steps=width,
+        reached=max((row["step"] for row in rows), default=0),
+        result=folder.result() if folder.done else {},
+    )
+
+
+def _curve(rows: Sequence[Row], width: int, steps: int) -> Floats:
+    """Put curve rows on a regular grid; rows that share a bin are weighted by their episodes."""
+    bins = max(1, -(-steps // width))
+    total, episodes = np.zeros(bins), np.zeros(bins)
+    for row in rows:
+        if row["return_mean"] is not None:
+            # A row closes with the first rollout past its bin's end.
+            place = min(bins, max(1, round(row["step"] / width))) - 1
+            total[place] += row["return_mean"] * row["episodes"]
+            episodes[place] += row["episodes"]
+    curve: Floats = np.divide(total, episodes, out=np.full(bins, np.nan), where=episodes > 0)
+    return curve

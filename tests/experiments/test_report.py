@@ -1,0 +1,145 @@
+import re
+from collections.abc import Callable
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+
+from colonnade.errors import ColonnadeError
+from colonnade.experiments.charts import short_number, source_title, task_title
+from colonnade.experiments.plan import Plan, SuiteOptions
+from colonnade.experiments.report import write_report
+from colonnade.experiments.results import Results
+from colonnade.experiments.store import SuiteFolder
+from colonnade.experiments.suites import suite_from_name
+from colonnade.experiments.suites.pong_soup import SHORT
+
+Fabricate = Callable[..., SuiteFolder]
+
+
+class Balance(HTMLParser):
+    """Collects tags that open and never close."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: object) -> None:
+        if tag not in ("meta", "img", "br"):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+
+def test_a_complete_suite(fabricate: Fabricate, options: SuiteOptions) -> None:
+    suite = fabricate(SHORT.plan(options))
+    path = write_report(suite)
+    page = path.read_text()
+    balance = Balance()
+    balance.feed(page)
+    assert balance.open == []
+    assert "26 of 26 complete" in page
+    assert "Not complete" not in page
+    assert "181 / 160" in page, "the paper's row for finetuning"
+    assert "above the random policy" in page
+    assert not re.search(r'(src|href)="(?!data:|#)', page), "nothing is loaded from elsewhere"
+    names = {entry.name for entry in (suite.path / "figures").iterdir()}
+    assert names == {"curves-pong.png", "transfer-matrix.png", "network.png"}
+
+
+@pytest.mark.parametrize("done", [0, 3, 15])
+def test_a_half_finished_suite_says_so(
+    fabricate: Fabricate, options: SuiteOptions, done: int
+) -> None:
+    plan = SHORT.plan(options)
+    page = write_report(fabricate(plan, done=done)).read_text()
+    assert f"Not complete: {done} of 26 runs" in page
+    assert f"The {26 - done} missing runs" in page
+    assert plan.runs[-1].label in page
+
+
+def test_a_users_own_specs_have_curves_and_no_table(
+    fabricate: Fabricate, options: SuiteOptions
+) -> None:
+    plan = Plan(SHORT.plan(options).runs[:3])
+    page = write_report(fabricate(plan, name="my-specs.json")).read_text()
+    assert "my-specs.json" in page
+    assert "Transfer matrix" not in page
+    assert page.count("<svg") == 2, "curves and the network"
+
+
+def test_transfer_scores_are_ratios_of_mean_areas_above_random(
+    fabricate: Fabricate, options: SuiteOptions
+) -> None:
+    results = Results(fabricate(SHORT.plan(options)))
+
+    def area(method: str) -> float:
+        total = []
+        for spec in results.suite.plan.runs:
+            if spec.label.startswith(f"{method} ") and "zoom" in spec.label:
+                rows = results.suite.run(spec.id).metrics()
+                bins = [-20.0 if r["return_mean"] is None else r["return_mean"] for r in rows]
+                total.append(np.mean(bins) + 20)
+        assert len(total) == 2
+        return float(np.mean(total))
+
+    cell = next(
+        cell
+        for cell in results.cells
+        if cell.method == "finetune" and cell.target == "pong-soup/zoom"
+    )
+    assert cell.source == "pong"
+    assert cell.score == pytest.approx(area("finetune") / area("scratch"))
+    summary, _ = results.summary("scratch")
+    assert (summary.mean, summary.median, summary.pairs) == pytest.approx((100, 100, 4))
+    summary, (low, high) = results.summary("progressive-2")
+    assert 100 < low < summary.mean < high
+
+
+def test_a_reference_that_learned_nothing_is_said_to_be_no_measure(
+    fabricate: Fabricate, options: SuiteOptions
+) -> None:
+    suite = fabricate(SHORT.plan(options))
+    for spec in suite.plan.runs:
+        if spec.method == "scratch" and "zoom" in spec.label:
+            path = suite.run(spec.id).metrics_path
+            path.write_text(
+                re.sub(r'"return_mean": [-\d.]+', '"return_mean": -20.0', path.read_text())
+            )
+    page = write_report(suite).read_text()
+    assert "Ill-defined" in page
+    assert "Baseline 3 (full finetune), Pong to Zoom" in page
+    assert "3 of 4" in page
+
+
+def test_rows_are_put_on_the_bins_they_close(fabricate: Fabricate, options: SuiteOptions) -> None:
+    suite = fabricate(SHORT.plan(options), done=1)
+    first = Results(suite).runs[suite.plan.runs[0].id]
+    expected = [row["return_mean"] for row in first.folder.metrics()]
+    assert np.isnan(first.curve[0])
+    assert first.curve[1:].tolist() == pytest.approx(expected[1:])
+
+
+def test_a_damaged_run_is_named(fabricate: Fabricate, options: SuiteOptions) -> None:
+    suite = fabricate(SHORT.plan(options))
+    path = suite.run(suite.plan.runs[4].id).metrics_path
+    path.write_text("damage\n" + path.read_text())
+    with pytest.raises(ColonnadeError, match=f"Line 1 of {path} is damaged"):
+        write_report(suite)
+
+
+@pytest.mark.parametrize("name", ["pong-soup", "pong-soup-mini", "demo"])
+def test_every_suite_has_a_report(fabricate: Fabricate, name: str) -> None:
+    plan = suite_from_name(name).plan
+    assert plan is not None
+    runs = plan(SuiteOptions(seeds=1, budget=0.1))
+    page = write_report(fabricate(runs, name=name, done=len(runs.runs) // 3)).read_text()
+    assert suite_from_name(name).title in page
+
+
+def test_names_for_people() -> None:
+    assert task_title("pong-soup/vh-flip") == "VH-flip"
+    assert task_title("pong-soup/pong") == "Pong"
+    assert source_title("pong + h-flip") == "Pong + H-flip"
+    assert [short_number(n) for n in (999, 250_000, 1_500_000)] == ["999", "250 k", "1.5 M"]
