@@ -177,6 +177,8 @@ def test_a_network_that_trains_entirely_caches_nothing():
 
 def test_cached_maps_are_channels_last_and_in_the_compute_dtype():
     network = network_of(FF, FF)
+    for parameter in network.parameters():
+        assert parameter.dim() != 4 or parameter.is_contiguous(memory_format=torch.channels_last)
     with torch.autocast("cpu", torch.bfloat16):
         inputs, _ = network.precompute({"observation": frames()[0]}, {})
     maps = inputs["column0/stage0"]
@@ -192,3 +194,23 @@ def test_inputs_are_never_written_to():
     network.unroll({"observation": floats}, {}, torch.zeros(T, N, dtype=torch.bool))
     assert torch.equal(pixels, before)
     assert torch.equal(floats, before / 255.0)
+
+
+@pytest.mark.parametrize("laterals", ["linear", "adapter"])
+def test_the_output_layer_keeps_full_precision_under_autocast(laterals):
+    spec = ColumnSpec((Conv(4, 3), Dense(6)), output_laterals=laterals)
+    network = network_of(spec, spec)
+    network.freeze_features()
+    layer, entering = network.columns[1].output, []
+    if laterals == "adapter":
+        layer.lateral.transfer.register_forward_pre_hook(lambda _, args: entering.append(args[0]))
+    with torch.autocast("cpu", torch.bfloat16):
+        inputs, _ = network.precompute({"observation": frames()[0]}, {})
+        output, _ = network(inputs)
+    if laterals == "linear":
+        u, source = layer.lateral.transfers[0].weight, inputs["column0/stage1"]
+    else:
+        u, source = layer.lateral.transfer.weight, entering[0]
+    own, w = inputs["column1/stage1"].double(), layer.weight.double()
+    expected = own @ w.T + source.double() @ u.double().T + layer.bias
+    torch.testing.assert_close(output.double(), expected, atol=1e-6, rtol=1e-5)

@@ -26,7 +26,8 @@ class LayerRow:
         layer: The layer in words, as in "conv 12 8x8 s4".
         out_shape: Shape of its features, without the batch axis.
         parameters: Number of its own weights and biases.
-        laterals: Its laterals in words, as in "adapter from 0, 1"; empty where there are none.
+        laterals: Its laterals in words, as in "adapter from 0/1, 1/1", the features of columns 0
+            and 1, layer 1, counted from 0; empty where there are none.
         lateral_parameters: Number of the laterals' weights and biases.
         scalars: Number of the adapters' learned scalars, which the papers' totals leave out.
         frozen: Whether it no longer learns.
@@ -69,7 +70,7 @@ def column_totals(rows: Iterable[LayerRow]) -> list[int]:
 
 def format_description(rows: Sequence[LayerRow], title: str | None = None) -> Table:
     """Lay the rows out as a table to print with `rich`, with a total for each column."""
-    table = Table(title=title)
+    table = Table(title=title, caption="0/1: the features of column 0, layer 1, counted from 0")
     for heading in ("column", "layer", "output"):
         table.add_column(heading)
     table.add_column("parameters", justify="right")
@@ -88,7 +89,7 @@ def format_description(rows: Sequence[LayerRow], title: str | None = None) -> Ta
             )
         all_scalars = sum(row.scalars for row in own)
         table.add_row(
-            "", "total", "", f"{total:,}", "", "", str(all_scalars) if all_scalars else "",
+            "", "total", "", f"{total:,}", "", "", str(all_scalars or ""),
             style="bold", end_section=True,
         )  # fmt: skip
     return table
