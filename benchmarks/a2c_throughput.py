@@ -1,0 +1,131 @@
+"""A2C on Pong: against the emulator alone, against Stable-Baselines3, and with four columns.
+
+All sides use Rusu et al.'s network of 12 maps and the same number of threads. Figures:
+
+- `a2c_vs_emulator`: training steps/s over those of the emulator alone, same environments.
+- `a2c_vs_sb3`: over those of Stable-Baselines3's A2C, 16 environments (its SubprocVecEnv).
+- `fourth_column_vs_first`: training a fourth column over training a first.
+"""
+
+from collections.abc import Callable
+
+from _alternate import alternate, arguments, report
+
+ARGS = arguments(__doc__)
+ENVS = 32
+
+import gymnasium  # noqa: E402
+import numpy as np  # noqa: E402
+import torch  # noqa: E402
+from torch import nn  # noqa: E402
+
+from colonnade.learners import A2C, Collector, Compute  # noqa: E402
+from colonnade.networks import ProgressiveNetwork, atari_column  # noqa: E402
+from colonnade.tasks import AtariTask  # noqa: E402
+
+TASK = AtariTask("pong", steps=10**9)
+
+
+def emulator() -> Callable[[], int]:
+    """Random actions, nothing else."""
+    envs = TASK.make_vec(ENVS, ARGS.threads)
+    envs.reset(seed=0)
+    actions = np.random.default_rng(0).integers(0, 6, (50, ENVS))
+
+    def work() -> int:
+        for row in actions:
+            envs.step(row)
+        return actions.size
+
+    return work
+
+
+def colonnade(columns: int, num_envs: int) -> Callable[[], int]:
+    """Training of the last of `columns` columns."""
+    spec = TASK.spec
+    network = ProgressiveNetwork()
+    for _ in range(columns):
+        network.add_column(atari_column(), spec.input_shapes, spec.outputs)
+    view = network.view()
+    compute = Compute.choose(spec, "cpu")
+    config = A2C()
+    learner = config.build(view, spec, compute)
+    envs = TASK.make_vec(num_envs, ARGS.threads)
+    policy = learner.policy(torch.Generator().manual_seed(0))
+    collector = Collector(spec, envs, view, policy, config.rollout_steps, compute)
+    collector.reset(0)
+
+    def work() -> int:
+        steps = 0
+        for _ in range(10):
+            rollout = collector.collect()
+            learner.update(rollout, lambda: None)
+            steps += rollout.steps
+        collector.episodes.clear()
+        return steps
+
+    return work
+
+
+def stable_baselines3() -> Callable[[], int]:
+    """Stable-Baselines3's A2C with its Atari wrappers, 16 processes and the same network."""
+    import stable_baselines3 as sb3
+    from stable_baselines3.common.env_util import make_atari_env
+    from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
+    from stable_baselines3.common.vec_env import SubprocVecEnv, VecFrameStack
+
+    class Features(BaseFeaturesExtractor):
+        def __init__(self, space: gymnasium.spaces.Box) -> None:
+            super().__init__(space, 256)
+            sizes = [(space.shape[0], 8, 4), (12, 4, 2), (12, 3, 1)]
+            convs = [m for c, k, s in sizes for m in (nn.Conv2d(c, 12, k, s), nn.ReLU())]
+            self.body = nn.Sequential(*convs, nn.Flatten(), nn.Linear(588, 256), nn.ReLU())
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.body(x)
+
+    envs = make_atari_env(
+        "ALE/Pong-v5",
+        n_envs=16,
+        seed=0,
+        env_kwargs={"frameskip": 1, "repeat_action_probability": 0.0},
+        vec_env_cls=SubprocVecEnv,
+        vec_env_kwargs={"start_method": "fork"},
+    )
+    policy = {"features_extractor_class": Features, "net_arch": []}
+    stack = VecFrameStack(envs, 4)
+    model = sb3.A2C("CnnPolicy", stack, policy_kwargs=policy, device="cpu", n_steps=5)
+    model.learn(80)
+
+    def work() -> int:
+        model.learn(800, reset_num_timesteps=False)
+        return 800
+
+    return work
+
+
+def main() -> None:
+    """Measure and report."""
+    torch.set_num_threads(ARGS.threads)
+    peer = stable_baselines3()  # first: it forks, which is safest before other threads exist
+    sides = {
+        "emulator": emulator(),
+        "a2c": colonnade(1, ENVS),
+        "a2c_16": colonnade(1, 16),
+        "sb3_16": peer,
+        "fourth_column": colonnade(4, ENVS),
+    }
+    rounds, seconds = (3, 2.0) if ARGS.quick else (9, 6.0)
+    rate = alternate(sides, rounds=rounds, seconds=seconds)
+    report(
+        {
+            "a2c_vs_emulator": rate["a2c"] / rate["emulator"],
+            "a2c_vs_sb3": rate["a2c_16"] / rate["sb3_16"],
+            "fourth_column_vs_first": rate["fourth_column"] / rate["a2c"],
+            **{f"{name}_steps_per_second": value for name, value in rate.items()},
+        }
+    )
+
+
+if __name__ == "__main__":
+    main()
