@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import importlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -69,7 +70,8 @@ class GymTask:
     def make_vec(self, num_envs: int, threads: int = 1) -> AnyVectorEnv:
         """Make `num_envs` copies; `processes` says how they run, whatever `threads` says."""
         options = dict(self.options)
-        if gymnasium.spec(self.id).vector_entry_point is not None and not self.processes:
+        own_vector = gymnasium.registry[self.id.rpartition(":")[2]].vector_entry_point
+        if own_vector is not None and not self.processes:
             own = gymnasium.make_vec(self.id, num_envs, **options)
             if own.metadata.get("autoreset_mode") == AutoresetMode.SAME_STEP:
                 return own
@@ -86,12 +88,17 @@ class GymTask:
 
 def check_id(env_id: str) -> None:
     """Raise a `UsageError` with the nearest id unless Gymnasium knows `env_id`."""
-    try:
-        gymnasium.spec(env_id)
-    except ModuleNotFoundError as error:
-        raise UsageError(f"Cannot import the module of Gymnasium id {env_id!r}: {error}.") from None
-    except gymnasium.error.Error:
-        raise unknown_name("Gymnasium id", env_id, gymnasium.registry) from None
+    module, colon, name = env_id.rpartition(":")
+    if colon:
+        try:
+            importlib.import_module(module)
+        except ModuleNotFoundError as error:
+            raise UsageError(
+                f"Gymnasium id {env_id!r} needs the module {module!r}, and importing it failed: "
+                f"{error}."
+            ) from None
+    if name not in gymnasium.registry:
+        raise unknown_name("Gymnasium id", name, gymnasium.registry)
 
 
 @functools.cache
