@@ -15,9 +15,10 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 from colonnade.analysis.transfer import DISPLAY_LIMIT, bootstrap_band, carry_forward
 from colonnade.experiments.plan import METHOD_TITLES
 from colonnade.experiments.results import Results, RunResult
-from colonnade.experiments.style import FAINT, FALLBACK_COLOURS, INK, METHOD_COLOURS
+from colonnade.experiments.style import FAINT, FALLBACK_COLOURS, INK, METHOD_COLOURS, PAPER
 
-_PANEL_WIDTH, _PANEL_HEIGHT, _PANELS_A_ROW = 3.1, 2.5, 4
+_WIDTH = 9.4
+"""Of a row of panels, in inches."""
 
 _TRANSFER_COLOURS = LinearSegmentedColormap.from_list(
     "transfer", ["#c8641e", "#f0c9a4", "#f4f4f2", "#a8c8e4", "#1f6fb2"]
@@ -37,13 +38,16 @@ def source_title(source: str) -> str:
     return " + ".join(task_title(part) for part in source.split(" + "))
 
 
-def learning_curves(results: Results, source: str) -> Figure:
-    """Draw, for each target of a source, all methods' mean curves with bootstrap bands."""
-    targets = [
-        target
-        for target in results.targets
-        if any(entry.source == source and entry.target == target for entry in results.comparisons)
-    ]
+def learning_curves(results: Results, source: str) -> Figure | None:
+    """Draw, for each target of a source, all methods' mean curves with bootstrap bands.
+
+    Returns:
+        The figure; None where no run from that source has begun.
+    """
+    entries = [entry for entry in results.comparisons if entry.source == source]
+    if not any(results.runs[entry.run].reached for entry in entries):
+        return None
+    targets = list(dict.fromkeys(entry.target for entry in entries))
     figure, panels = _panels(len(targets))
     methods: list[str] = []
     for axes, target in zip(panels, targets, strict=True):
@@ -54,12 +58,9 @@ def learning_curves(results: Results, source: str) -> Figure:
                 methods.append(method)
         _finish(axes, results, target)
     titles = {method: METHOD_TITLES[method] for method in METHOD_TITLES if method in methods}
-    handles = [
-        Line2D([], [], color=METHOD_COLOURS[method], label=title)
-        for method, title in titles.items()
-    ]
+    handles = [Line2D([], [], color=METHOD_COLOURS[key], label=titles[key]) for key in titles]
     handles.append(Line2D([], [], color=INK, lw=1, ls=":", label="Random policy"))
-    figure.legend(handles=handles, loc="upper left", bbox_to_anchor=(0, 0), ncols=3)
+    figure.legend(handles=handles, loc="outside lower left", ncols=3)
     return figure
 
 
@@ -87,21 +88,32 @@ def transfer_matrix(results: Results) -> Figure:
     rows = sorted((row for row in rows if row[0] != "scratch"), key=lambda r: order.index(r[0]))
     targets = results.targets
     scores = np.full((len(rows), len(targets)), math.nan)
-    planned = np.zeros(scores.shape, dtype=bool)
+    planned, complete = np.zeros((2, *scores.shape), dtype=bool)
     for cell in results.cells:
         if (cell.method, cell.source) in rows:
             place = rows.index((cell.method, cell.source)), targets.index(cell.target)
             scores[place], planned[place] = cell.score, True
+            complete[place] = cell.areas.size > 0
     figure = Figure(figsize=(3.2 + 0.85 * len(targets), 1.0 + 0.42 * len(rows)))
     axes = figure.subplots()
     axes.grid(visible=False)
     axes.imshow(
-        np.clip(scores, 0, DISPLAY_LIMIT), cmap=_TRANSFER_COLOURS, vmin=0, vmax=2, aspect="auto"
+        np.clip(scores, 0, DISPLAY_LIMIT),
+        cmap=_TRANSFER_COLOURS,
+        vmin=0,
+        vmax=DISPLAY_LIMIT,
+        aspect="auto",
     )
+    for edge in range(1, len(targets)):
+        axes.axvline(edge - 0.5, color=PAPER, lw=2)
+    for edge in range(1, len(rows)):
+        axes.axhline(edge - 0.5, color=PAPER, lw=2)
     for (row, column), score in np.ndenumerate(scores):
         if not planned[row, column]:
             continue
-        text = "?" if math.isnan(score) else f"{score:.2f}"
+        text = f"{score:.2f}"
+        if math.isnan(score):
+            text = "?" if complete[row, column] else "·"
         strong = not math.isnan(score) and abs(np.clip(score, 0, 2) - 1) > 0.7
         # Numbers stand on coloured cells, whose colours do not follow the page's theme.
         colour = FAINT if math.isnan(score) else "#ffffff" if strong else "#202124"
@@ -112,9 +124,6 @@ def transfer_matrix(results: Results) -> Figure:
     axes.xaxis.tick_top()
     for spine in axes.spines.values():
         spine.set_visible(False)
-    for edge in range(1, len(rows)):
-        if rows[edge][0] != rows[edge - 1][0]:
-            axes.axhline(edge - 0.5, color=FAINT, lw=1)
     return figure
 
 
@@ -124,12 +133,10 @@ def _row_title(method: str, source: str | None) -> str:
 
 
 def _panels(count: int) -> tuple[Figure, Sequence[Axes]]:
-    columns = min(_PANELS_A_ROW, max(1, count))
-    rows = -(-count // columns)
-    wide = 2 if count == 1 else 1
-    size = (wide * columns * _PANEL_WIDTH, wide * 0.75 * rows * _PANEL_HEIGHT)
-    figure = Figure(figsize=size if wide > 1 else (size[0], rows * _PANEL_HEIGHT))
-    figure.set_layout_engine("constrained")
+    columns = {1: 1, 2: 2, 4: 2}.get(count, 3)
+    rows = max(1, -(-count // columns))
+    height = {1: 4.2, 2: 2.9, 3: 2.4}[columns]
+    figure = Figure(figsize=(_WIDTH if columns > 1 else 7.0, rows * height), layout="constrained")
     panels = figure.subplots(rows, columns, squeeze=False).ravel()
     for unused in panels[count:]:
         unused.remove()

@@ -86,6 +86,7 @@ def write_report(suite: SuiteFolder) -> Path:
         curves=[
             (source_title(source), drawings[f"curves-{_slug(source)}"])
             for source in results.sources
+            if f"curves-{_slug(source)}" in drawings
         ],
         plain=drawings.get("curves"),
         matrix=drawings.get("transfer-matrix"),
@@ -98,9 +99,10 @@ def write_report(suite: SuiteFolder) -> Path:
 
 
 def _figures(results: Results) -> dict[str, Figure]:
-    figures = {
+    curves = {
         f"curves-{_slug(source)}": learning_curves(results, source) for source in results.sources
     }
+    figures = {name: figure for name, figure in curves.items() if figure is not None}
     if not results.comparisons:
         figures["curves"] = plain_curves(results)
     elif any(cell.method != SCRATCH for cell in results.cells):
