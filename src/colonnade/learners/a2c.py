@@ -88,9 +88,9 @@ class A2CLearner:
         entropy = policy.entropy().mean()
         objective = policy_loss + config.value_cost * value_loss - config.entropy_cost * entropy
         loss = objective * len(rollout.rewards)
-        held = penalty()
+        metrics = {} if (held := penalty()) is None else {"penalty": held.detach()}
         norm = self.optimisation.descend(loss if held is None else loss + held)
-        return {
+        return metrics | {
             "policy_loss": policy_loss.detach(),
             "value_loss": value_loss.detach(),
             "entropy": entropy.detach(),

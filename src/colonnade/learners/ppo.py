@@ -116,9 +116,9 @@ class PPOLearner:
         value_loss = (targets - values).square().mean()
         entropy = policy.entropy().mean()
         loss = policy_loss + config.value_cost * value_loss - config.entropy_cost * entropy
-        held = penalty()
+        metrics = {} if (held := penalty()) is None else {"penalty": held.detach()}
         norm = self.optimisation.descend(loss if held is None else loss + held)
-        return {
+        return metrics | {
             "policy_loss": policy_loss.detach(),
             "value_loss": value_loss.detach(),
             "entropy": entropy.detach(),

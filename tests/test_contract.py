@@ -1,0 +1,141 @@
+"""One table of every method with every learner: what may move, what must not."""
+
+import copy
+
+import pytest
+import torch
+
+from colonnade.learners import LEARNERS, learner_from_name
+from colonnade.methods import METHODS, method_from_name
+from colonnade.networks import LSTM, ColumnSpec, Conv, Dense
+from colonnade.tasks import MiniPongTask
+from colonnade.training import TrainingOptions, evaluate, train_sequence
+
+FEED_FORWARD = ColumnSpec((Conv(4, 4, 2), Dense(8)))
+RECURRENT = ColumnSpec((Conv(4, 4, 2), Dense(8), LSTM(6)))
+OPTIONS = TrainingOptions(num_envs=4, segment_steps=1000, curve_steps=100, device="cpu")
+TASKS = [MiniPongTask(variant, steps=320) for variant in ("pong", "h-flip", "noisy")]
+
+pairs = pytest.mark.parametrize(
+    ("method", "learner", "column"),
+    [
+        (method, learner, column)
+        for method in METHODS
+        for learner in LEARNERS
+        for column in (FEED_FORWARD, RECURRENT)
+    ],
+    ids=lambda value: value if isinstance(value, str) else f"{len(value.stages)}stages",
+)
+
+
+def small(learner):
+    options = {"rollout_steps": 20}
+    if learner == "ppo":
+        options |= {"minibatches": 2, "epochs": 1}
+    return learner_from_name(learner, **options)
+
+
+def learn(method, learner, tasks=TASKS):
+    train_sequence(tasks, method, small(learner), seed=3, options=OPTIONS)
+
+
+def output_of(network, frames):
+    network.train()  # learners do so; frozen parts must not care
+    with torch.no_grad():
+        state = network.initial_state(len(frames))
+        return network({"observation": frames}, state)[0]
+
+
+@pytest.fixture(scope="module")
+def frames():
+    envs = TASKS[0].make_vec(5)
+    observations, _ = envs.reset(seed=0)
+    return torch.from_numpy(observations)
+
+
+@pairs
+def test_what_moves_and_what_stays(method, learner, column, frames):
+    made = method_from_name(method, column=column)
+    learn(made, learner, TASKS[:1])
+    before = {k: v.clone() for k, v in made.network.state_dict().items()}
+    first = output_of(made.network_for("mini-pong/pong"), frames)
+    learn(made, learner, TASKS[1:2])
+    after = made.network.state_dict()
+    moved = {name for name in before if not torch.equal(before[name], after[name])}
+    last = len(made.network.columns) - 1
+    if method == "finetune":
+        assert any("output" in name for name in moved)
+        assert any("stages.0" in name for name in moved)
+    elif method == "output-only":
+        assert moved
+        assert all(".output." in name for name in moved)
+    else:
+        assert not moved
+        assert torch.equal(output_of(made.network_for("mini-pong/pong"), frames), first)
+        fresh = [name for name in after if name.startswith(f"columns.{last}.")]
+        assert fresh
+        assert not set(fresh) & set(before)
+
+
+@pairs
+def test_every_trainable_parameter_learns(method, learner, column):
+    made = method_from_name(method, column=column)
+    start: dict[str, torch.Tensor] = {}
+    begin = made.begin_task
+
+    def spying_begin(spec):
+        view = begin(spec)
+        start.clear()
+        start.update({k: p.detach().clone() for k, p in made.network.named_parameters()})
+        return view
+
+    made.begin_task = spying_begin
+    learn(made, learner, TASKS[:2])
+    for name, parameter in made.network.named_parameters():
+        changed = not torch.equal(parameter, start[name])
+        assert changed == parameter.requires_grad, name
+
+
+@pairs
+def test_same_seed_same_weights(method, learner, column):
+    first, second = (method_from_name(method, column=column) for _ in range(2))
+    learn(first, learner, TASKS[:2])
+    torch.rand(7)  # the caller's use of the global stream must not matter
+    learn(second, learner, TASKS[:2])
+    for name, value in first.network.state_dict().items():
+        assert torch.equal(value, second.network.state_dict()[name]), name
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_evaluating_changes_nothing(method):
+    made = method_from_name(method, column=FEED_FORWARD)
+    learn(made, "a2c", TASKS[:2])
+    network = made.network
+    before = copy.deepcopy(network.state_dict())
+    columns = len(network.columns)
+    requires = [p.requires_grad for p in network.parameters()]
+    for task in TASKS[:2]:
+        returns = evaluate(task, made.network_for(task.spec.id), episodes=3, device="cpu")
+        assert returns.shape == (3,)
+    assert len(network.columns) == columns
+    assert [p.requires_grad for p in network.parameters()] == requires
+    for name, value in network.state_dict().items():
+        assert torch.equal(value, before[name])
+    with pytest.raises(Exception, match="No column plays task"):
+        made.network_for(TASKS[2].spec.id)
+    assert len(network.columns) == columns
+
+
+def test_number_of_columns_of_each_method():
+    counts = {}
+    for name in METHODS:
+        made = method_from_name(name, column=FEED_FORWARD)
+        learn(made, "a2c", TASKS)
+        counts[name] = len(made.network.columns)
+    assert counts == {
+        "scratch": 3,
+        "output-only": 1,
+        "finetune": 1,
+        "random-column": 4,
+        "progressive": 3,
+    }

@@ -1,0 +1,148 @@
+"""Training stops anywhere and goes on exactly; it learns; it notices divergence."""
+
+import json
+
+import pytest
+import torch
+
+from colonnade.errors import UsageError
+from colonnade.learners import A2C, PPO
+from colonnade.methods import Progressive, Scratch
+from colonnade.networks import LSTM, ColumnSpec, Conv, Dense
+from colonnade.tasks import MiniPongTask
+from colonnade.training import (
+    DivergedError,
+    Interrupted,
+    MemoryRecorder,
+    TrainingOptions,
+    evaluate,
+    train_sequence,
+)
+
+COLUMN = ColumnSpec((Conv(4, 4, 2), Dense(8), LSTM(6)))
+OPTIONS = TrainingOptions(num_envs=4, segment_steps=240, curve_steps=100, device="cpu")
+TASKS = [MiniPongTask("pong", steps=600), MiniPongTask("zoom", steps=500)]
+LEARNER = PPO(rollout_steps=15, minibatches=2, epochs=2)
+
+
+class Interrupting(MemoryRecorder):
+    """Keeps checkpoints as bytes would be kept, and asks to stop at given rollouts."""
+
+    def __init__(self, stop_at):
+        super().__init__()
+        self.kept = None
+        self._left = stop_at
+
+    def save_checkpoint(self, tensors, meta):
+        self.kept = ({k: v.clone() for k, v in tensors.items()}, json.dumps(meta))
+
+    def load_checkpoint(self):
+        if self.kept is None:
+            return None
+        tensors, meta = self.kept
+        return {k: v.clone() for k, v in tensors.items()}, json.loads(meta)
+
+    def should_stop(self):
+        self._left -= 1
+        return self._left < 0
+
+    def resume_for(self, rollouts):
+        self._left = rollouts
+
+
+def without_clock(rows):
+    return [{k: v for k, v in row.items() if k != "steps_per_second"} for row in rows]
+
+
+def uninterrupted():
+    method, recorder = Progressive(COLUMN), Interrupting(10**6)
+    train_sequence(TASKS, method, LEARNER, seed=1, options=OPTIONS, recorder=recorder)
+    return method, recorder
+
+
+@pytest.mark.parametrize("rollouts", [1, 3, 4, 6, 10])
+def test_interrupted_runs_end_with_the_same_numbers(rollouts):
+    expected, reference = uninterrupted()
+    recorder = Interrupting(rollouts)
+    for _ in range(40):
+        method = Progressive(COLUMN)  # a new process knows only what the recorder kept
+        try:
+            train_sequence(TASKS, method, LEARNER, seed=1, options=OPTIONS, recorder=recorder)
+            break
+        except Interrupted:
+            recorder.resume_for(max(rollouts, 5))  # a segment has 4 rollouts
+    else:
+        pytest.fail("never finished")
+    assert without_clock(recorder.history) == without_clock(reference.history)
+    for name, value in expected.network.state_dict().items():
+        assert torch.equal(value, method.network.state_dict()[name]), name
+
+
+def test_the_curve_accounts_for_every_step_once():
+    _, recorder = uninterrupted()
+    for index, task in enumerate(TASKS):
+        steps = [row["step"] for row in recorder.history if row["task_index"] == index]
+        assert steps == sorted(set(steps))
+        assert task.spec.steps <= steps[-1] < task.spec.steps + 60  # one rollout at most
+        assert max(b - a for a, b in zip([0, *steps], steps, strict=False)) <= 160
+
+
+def test_a_finished_run_trains_no_more():
+    method, recorder = uninterrupted()
+    rows = len(recorder.history)
+    again = Progressive(COLUMN)
+    train_sequence(TASKS, again, LEARNER, seed=1, options=OPTIONS, recorder=recorder)
+    assert len(recorder.history) == rows
+    for name, value in method.network.state_dict().items():
+        assert torch.equal(value, again.network.state_dict()[name])
+
+
+def test_a_checkpoint_of_other_tasks_is_refused():
+    _, recorder = uninterrupted()
+    with pytest.raises(UsageError, match="belongs to the tasks"):
+        train_sequence(TASKS[:1], Progressive(COLUMN), LEARNER, options=OPTIONS, recorder=recorder)
+
+
+def test_nan_stops_training_says_where_and_keeps_the_checkpoint():
+    class Poisoned(Progressive):
+        calls = 0
+
+        def penalty(self):
+            self.calls += 1
+            return torch.tensor(float("nan")) if self.calls > 18 else None
+
+    recorder = Interrupting(10**6)
+    with pytest.raises(DivergedError, match=r"step 300 of task 'mini-pong/pong': penalty became"):
+        train_sequence(TASKS, Poisoned(COLUMN), LEARNER, seed=1, options=OPTIONS, recorder=recorder)
+    tensors, meta = recorder.load_checkpoint()
+    assert meta["step"] == 240
+    assert all(torch.isfinite(value).all() for value in tensors.values())
+
+
+@pytest.mark.parametrize("field", ["num_envs", "threads", "segment_steps", "curve_steps"])
+def test_options_must_be_positive(field):
+    with pytest.raises(UsageError, match=f"{field} must be at least 1; got 0"):
+        TrainingOptions(**{field: 0})
+
+
+def test_tasks_need_distinct_ids():
+    with pytest.raises(UsageError, match="its own id"):
+        train_sequence([TASKS[0], TASKS[0]], Scratch(), LEARNER)
+
+
+def test_evaluation_is_reproducible_and_random_play_is_poor():
+    task = TASKS[0]
+    first = evaluate(task, None, episodes=10, seed=4, num_envs=4, device="cpu")
+    second = evaluate(task, None, episodes=10, seed=4, num_envs=4, device="cpu")
+    assert (first == second).all()
+    assert len(set(evaluate(task, None, episodes=40, seed=5, device="cpu"))) > 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("learner", [A2C(learning_rate=2e-3, rollout_steps=10), PPO()])
+@pytest.mark.parametrize("seed", range(3))
+def test_learners_solve_mini_pong(learner, seed):
+    task, method = MiniPongTask("pong", steps=300_000), Scratch()
+    options = TrainingOptions(num_envs=32, segment_steps=100_000, device="cpu")
+    train_sequence([task], method, learner, seed=seed, options=options)
+    assert evaluate(task, method.network_for(task.spec.id), episodes=100).mean() > 0.8
