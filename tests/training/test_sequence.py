@@ -7,7 +7,7 @@ import torch
 
 from colonnade.errors import UsageError
 from colonnade.learners import A2C, PPO
-from colonnade.methods import Progressive, Scratch
+from colonnade.methods import Finetune, OutputOnly, Progressive, Scratch
 from colonnade.networks import LSTM, ColumnSpec, Conv, Dense
 from colonnade.tasks import MiniPongTask
 from colonnade.training import (
@@ -54,18 +54,21 @@ def without_clock(rows):
     return [{k: v for k, v in row.items() if k != "steps_per_second"} for row in rows]
 
 
-def uninterrupted():
-    method, recorder = Progressive(COLUMN), Interrupting(10**6)
+def uninterrupted(make=Progressive):
+    method, recorder = make(COLUMN), Interrupting(10**6)
     train_sequence(TASKS, method, LEARNER, seed=1, options=OPTIONS, recorder=recorder)
     return method, recorder
 
 
-@pytest.mark.parametrize("rollouts", [1, 3, 4, 6, 10])
-def test_interrupted_runs_end_with_the_same_numbers(rollouts):
-    expected, reference = uninterrupted()
+@pytest.mark.parametrize(
+    ("make", "rollouts"),
+    [(Progressive, 1), (Progressive, 4), (Progressive, 10), (OutputOnly, 12), (Finetune, 12)],
+)
+def test_interrupted_runs_end_with_the_same_numbers(make, rollouts):
+    expected, reference = uninterrupted(make)
     recorder = Interrupting(rollouts)
     for _ in range(40):
-        method = Progressive(COLUMN)  # a new process knows only what the recorder kept
+        method = make(COLUMN)  # a new process knows only what the recorder kept
         try:
             train_sequence(TASKS, method, LEARNER, seed=1, options=OPTIONS, recorder=recorder)
             break

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from colonnade.learners.actor_critic import Policy
 from colonnade.learners.compute import Compute
-from colonnade.types import OBSERVATION, Inputs, Network, Rollout, Shape, State, TaskSpec
+from colonnade.types import OBSERVATION, Inputs, Network, Rollout, State, TaskSpec
 
 
 class Episode(NamedTuple):
@@ -72,7 +72,7 @@ class Collector:
         self._policy = policy
         self._steps = steps
         self._compute = compute
-        self._buffers: Inputs = {}
+        self._buffers: Inputs = {}  # T + 2 places: one after the rollout, one for final values
         self._host = _Arrays.empty(steps, envs.num_envs)
         count, device = envs.num_envs, compute.device
         self._initial = {
@@ -124,10 +124,10 @@ class Collector:
         return self._rollout(first_state, final_values, last.values)
 
     def _inputs(self, t: int) -> Inputs:
-        return {name: buffer[t] for name, buffer in self._buffers.items()}
+        return {name: self._buffers[name][t] for name in self._needed}
 
     def _observe(self, observations: Any, t: int) -> None:
-        """Write what the network needs of an observation to place `t` of the buffers."""
+        """Bring what the network needs of an observation to place `t`, and its state up to it."""
         starts = self._host.starts[t]
         if self._state and starts.any():
             mask = torch.from_numpy(starts).to(self._compute.device)
@@ -135,22 +135,30 @@ class Collector:
                 name: torch.where(_expand(mask, part), self._initial[name], part)
                 for name, part in self._state.items()
             }
-        with self._compute.autocast():
-            inputs, self._state = self._network.precompute(self._tensors(observations), self._state)
-        for name, value in inputs.items():
-            if name not in self._buffers:
-                self._buffers[name] = _buffer(self._steps + 1, value)
-            self._buffers[name][t].copy_(value)
+        self._state = self._perceive(observations, t)
 
-    def _tensors(self, observations: Any) -> Inputs:
+    def _perceive(self, observations: Any, t: int) -> State:
+        """Write an observation, and what frozen parts compute from it, to place `t`."""
         named = observations if isinstance(observations, dict) else {OBSERVATION: observations}
-        return {name: _to_device(value, self._compute.device) for name, value in named.items()}
+        raw = {name: self._write(name, torch.as_tensor(value), t) for name, value in named.items()}
+        with self._compute.autocast():
+            inputs, state = self._network.precompute(raw, self._state)
+        for name, value in inputs.items():
+            if name not in raw:
+                self._write(name, value, t)
+        self._needed = tuple(inputs)
+        return state
+
+    def _write(self, name: str, value: Tensor, t: int) -> Tensor:
+        if name not in self._buffers:
+            self._buffers[name] = _buffer(self._steps + 2, value, self._compute.device)
+        return self._buffers[name][t].copy_(value)
 
     def _final_values(self, final_observations: Any) -> Tensor:
         """Value [N] of final observations; rows of episodes that go on mean nothing."""
-        with self._compute.autocast():
-            inputs, state = self._network.precompute(self._tensors(final_observations), self._state)
-        return self._policy(inputs, state).values
+        spare = self._steps + 1
+        state = self._perceive(final_observations, spare)
+        return self._policy(self._inputs(spare), state).values
 
     def _count(self, rewards: np.ndarray[Any, Any], ended: np.ndarray[Any, Any]) -> None:
         self._returns += rewards
@@ -166,7 +174,7 @@ class Collector:
         host, device, clip = self._host, self._compute.device, self._spec.reward_clip
         rewards = torch.from_numpy(host.rewards)
         return Rollout(
-            inputs={name: buffer[:-1] for name, buffer in self._buffers.items()},
+            inputs={name: self._buffers[name][: self._steps] for name in self._needed},
             actions=self._actions,
             rewards=(rewards if clip is None else rewards.clamp(-clip, clip)).to(device),
             terminated=torch.from_numpy(host.terminated).to(device),
@@ -201,21 +209,11 @@ def _expand(mask: Tensor, like: Tensor) -> Tensor:
     return mask.view(-1, *[1] * (like.dim() - 1))
 
 
-def _to_device(value: Any, device: torch.device) -> Tensor:
-    """Bring an observation to the device; images [N, C, H, W] in channels-last memory."""
-    tensor = torch.from_numpy(value) if isinstance(value, np.ndarray) else torch.as_tensor(value)
-    tensor = tensor.to(device, non_blocking=True)
-    if tensor.dtype == torch.float64:
-        tensor = tensor.float()
-    if tensor.dim() == 4:
-        tensor = tensor.contiguous(memory_format=torch.channels_last)
-    return tensor
-
-
-def _buffer(steps: int, like: Tensor) -> Tensor:
-    """Make room for [steps, *like.shape]; images [N, C, H, W] in channels-last memory."""
-    shape: Shape = tuple(like.shape)
+def _buffer(places: int, like: Tensor, device: torch.device) -> Tensor:
+    """Make room for [places, *like.shape]; images [N, C, H, W] in channels-last memory."""
+    dtype = torch.float32 if like.dtype == torch.float64 else like.dtype
     if like.dim() == 4:
-        n, c, h, w = shape
-        return like.new_empty((steps, n, h, w, c)).permute(0, 1, 4, 2, 3)
-    return like.new_empty((steps, *shape))
+        n, c, h, w = like.shape
+        memory = torch.empty((places, n, h, w, c), dtype=dtype, device=device)
+        return memory.permute(0, 1, 4, 2, 3)
+    return torch.empty((places, *like.shape), dtype=dtype, device=device)

@@ -52,5 +52,6 @@ class Compute:
 
 def _native_bfloat16(device: torch.device) -> bool:
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
+        supported: bool = torch.cuda.is_bf16_supported(including_emulation=False)
+        return supported
     return device.type == "cpu" and bool(torch.cpu._is_avx512_bf16_supported())

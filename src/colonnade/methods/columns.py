@@ -75,8 +75,12 @@ class ColumnMethod:
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Return the network's weights, its layout and which column plays which task."""
-        frozen = [name for name, p in self.network.named_parameters() if not p.requires_grad]
-        meta = {"network": self.network.spec_dict(), "tasks": self.columns, "frozen": frozen}
+        newest = self.network.newest
+        meta = {
+            "network": self.network.spec_dict(),
+            "tasks": self.columns,
+            "features_frozen": all(newest.stage(i).frozen for i in range(len(newest.stages))),
+        }
         return dict(self.network.state_dict()), meta
 
     def load_state(self, tensors: dict[str, Tensor], meta: dict[str, Any]) -> None:
@@ -84,9 +88,8 @@ class ColumnMethod:
         self.network = ProgressiveNetwork.from_spec(meta["network"])
         self.network.load_state_dict(tensors)
         self.columns = dict(meta["tasks"])
-        frozen = set(meta["frozen"])
-        for name, parameter in self.network.named_parameters():
-            parameter.requires_grad_(name not in frozen)
+        if meta["features_frozen"]:
+            self.network.freeze_features()
 
 
 def _default_column(spec: TaskSpec) -> ColumnSpec:
