@@ -67,6 +67,7 @@ class Display:
         self._states: dict[str, State] = {}
         self._said: set[str] = set()
         self._line_due = 0.0
+        self._views: list[RunView] = []
 
     def __enter__(self) -> Display:
         """Begin to show."""
@@ -78,9 +79,12 @@ class Display:
         """Leave the last state on the screen."""
         if self._live is not None:
             self._live.__exit__(None, None, None)
+        else:
+            self._line(summary(self._views))
 
     def show(self, views: list[RunView]) -> None:
         """Show where the runs stand."""
+        self._views = views
         for note in (note for view in views for note in view.notes):
             if note not in self._said:
                 self._said.add(note)

@@ -1,0 +1,160 @@
+import io
+import os
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from colonnade.errors import ColonnadeError
+from colonnade.experiments.execute import Failure, StoppedError, execute
+from colonnade.experiments.files import FolderLock
+from colonnade.experiments.plan import Plan
+from colonnade.experiments.progress import Display, RunView, duration, summary
+from colonnade.experiments.spec import RunSpec, TaskBudget
+from colonnade.experiments.store import SuiteFolder
+
+# Stands for the worker: notes when it begins and ends, and does what the run's id says.
+FAKE = """
+import os, signal, sys, time
+from pathlib import Path
+out, run = Path(sys.argv[1]), sys.argv[2]
+def note(what):
+    with (out / "order.txt").open("a") as file:
+        file.write(f"{what} {run.split('-')[0]}\\n")
+def stop(*_):
+    note("stopped")
+    sys.exit(143)
+signal.signal(signal.SIGTERM, stop)
+note("begins")
+if "fails" in run:
+    print("Traceback: many lines")
+    print("colonnade.errors.ColonnadeError: The loss is NaN.")
+    sys.exit(1)
+if "killed" in run:
+    os.kill(os.getpid(), signal.SIGKILL)
+time.sleep(60 if "long" in run else 0.05)
+assert os.environ["OMP_WAIT_POLICY"] == "passive"
+note("ends")
+(out / "runs" / run / "DONE").touch()
+"""
+
+
+def spec(label: str, parent: RunSpec | None = None) -> RunSpec:
+    task = TaskBudget("mini-pong/pong", 100)
+    return RunSpec(label, "scratch", (task,), "ppo", "tiny", parent=parent.id if parent else None)
+
+
+def fake(suite: Path, run: str, threads: int) -> list[str]:
+    return [sys.executable, "-c", FAKE, str(suite), run]
+
+
+def run(path: Path, *specs: RunSpec, jobs: int = 2) -> tuple[list[Failure], list[str], str]:
+    suite = SuiteFolder(path, "test", {}, Plan(specs))
+    suite.begin()
+    output = io.StringIO()
+    display = Display(Console(file=output, width=200), "test")
+    failures = execute(suite, suite.plan, jobs=jobs, display=display, command=fake)
+    return failures, (path / "order.txt").read_text().splitlines(), output.getvalue()
+
+
+def test_a_run_begins_when_its_parent_is_complete(tmp_path: Path) -> None:
+    root = spec("root")
+    child = spec("child", root)
+    failures, order, _ = run(tmp_path, root, child, spec("grandchild", child), jobs=3)
+    assert failures == []
+    expected = ["root", "child", "grandchild"]
+    assert order == [f"{what} {name}" for name in expected for what in ("begins", "ends")]
+
+
+def test_runs_are_done_side_by_side_but_no_more_than_jobs(tmp_path: Path) -> None:
+    _, order, _ = run(tmp_path, *(spec(name) for name in "abcd"), jobs=2)
+    level = highest = 0
+    for line in order:
+        level += 1 if line.startswith("begins") else -1
+        highest = max(highest, level)
+    assert (level, highest) == (0, 2)
+
+
+def test_complete_runs_are_not_done_again(tmp_path: Path) -> None:
+    run(tmp_path, spec("a"))
+    _, order, _ = run(tmp_path, spec("a"), spec("b"))
+    assert sorted(order) == ["begins a", "begins b", "ends a", "ends b"]
+
+
+def test_a_failed_run_stops_only_its_children_and_says_why(tmp_path: Path) -> None:
+    failing, killed = spec("fails"), spec("killed")
+    child = spec("child", failing)
+    failures, order, output = run(tmp_path, failing, child, killed, spec("other"))
+    assert "ends other" in order
+    assert "begins child" not in order
+    reasons = {failure.run: failure.reason for failure in failures}
+    assert reasons == {
+        failing.id: "The loss is NaN.",
+        child.id: f"it starts from run {failing.id}, which failed",
+        killed.id: "its process was ended by signal 9 (SIGKILL)",
+    }
+    log = tmp_path / "runs" / failing.id / "log.txt"
+    assert {failure.log for failure in failures if failure.run == failing.id} == {log}
+    assert "1 of 4 runs complete, 3 failed" in output
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_signals_stop_the_runs_and_name_the_exit_status(tmp_path: Path, number: int) -> None:
+    def interrupt() -> None:
+        order = tmp_path / "order.txt"
+        while not order.exists() or order.read_text().count("begins") < 2:
+            time.sleep(0.02)
+        os.kill(os.getpid(), number)
+
+    thread = threading.Thread(target=interrupt)
+    thread.start()
+    with pytest.raises(StoppedError, match="the same command goes on") as caught:
+        run(tmp_path, spec("long"), spec("longer"), spec("waiting"))
+    thread.join()
+    assert caught.value.exit_status == 128 + number
+    order = (tmp_path / "order.txt").read_text().splitlines()
+    assert sorted(order[:2]) == ["begins long", "begins longer"]
+    assert sorted(order[2:]) == ["stopped long", "stopped longer"]
+
+
+def test_two_commands_never_work_in_one_folder(tmp_path: Path) -> None:
+    SuiteFolder(tmp_path, "test", {}, Plan((spec("a"),))).begin()
+    with FolderLock(tmp_path), pytest.raises(ColonnadeError, match="being written by process"):
+        run(tmp_path, spec("a"))
+
+
+def test_the_summary_adds_up() -> None:
+    def progress(step: int) -> dict[str, float | None]:
+        return {"run_step": step, "steps_per_second": 5.0, "recent_return": None}
+
+    views = [
+        RunView(spec("a"), "done"),
+        RunView(spec("b"), "running", progress(40)),
+        RunView(spec("c"), "running", progress(90)),
+        RunView(spec("d"), "waiting"),
+        RunView(spec("e"), "failed"),
+    ]
+    # Left: 60 + 10 + 100 steps at 10 a second.
+    assert summary(views) == "1 of 5 runs complete, 1 failed, 10 steps/s, about 17 s left"
+
+
+def test_durations() -> None:
+    seconds = [0, 59.6, 61, 3600, 90_000]
+    words = ["0 s", "1 min 00 s", "1 min 01 s", "1 h 00 min", "1 d 1 h"]
+    assert [duration(value) for value in seconds] == words
+
+
+def test_a_terminal_gets_a_table() -> None:
+    output = io.StringIO()
+    console = Console(file=output, force_terminal=True, width=120)
+    progress = {"run_step": 40, "steps_per_second": 5.0, "recent_return": -3.25}
+    with Display(console, "test") as display:
+        display.show([RunView(spec("running one"), "running", progress, ["A torn line."])])
+    text = output.getvalue()
+    assert "running one" in text
+    assert "-3.25" in text
+    assert "Note: A torn line." in text

@@ -1,0 +1,168 @@
+import errno
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from colonnade.errors import ColonnadeError
+from colonnade.experiments.files import DiskFullError
+from colonnade.experiments.recorder import RunRecorder
+from colonnade.experiments.spec import RunSpec, TaskBudget
+from colonnade.experiments.store import RunFolder
+from colonnade.training import Progress
+
+SPEC = RunSpec(
+    label="two tasks",
+    method="progressive",
+    tasks=(TaskBudget("mini-pong/pong", 100), TaskBudget("mini-pong/zoom", 100)),
+    learner="ppo",
+    column="tiny",
+)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> RunFolder:
+    return RunFolder(tmp_path / SPEC.id)
+
+
+def row(task_index: int, step: int) -> dict[str, Any]:
+    return {"kind": "curve", "task_index": task_index, "step": step, "return_mean": float(step)}
+
+
+def checkpoint(recorder: RunRecorder, value: float) -> None:
+    recorder.save_checkpoint({"w": torch.full((100,), value)}, {"rows": recorder.rows})
+
+
+def values(folder: RunFolder) -> Iterator[float]:
+    with RunRecorder(folder, SPEC) as recorder:
+        loaded = recorder.load_checkpoint()
+        assert loaded is not None
+        yield float(loaded[0]["w"][0])
+
+
+def test_the_newest_two_checkpoints_are_kept(folder: RunFolder) -> None:
+    with RunRecorder(folder, SPEC) as recorder:
+        for value in (1.0, 2.0, 3.0):
+            checkpoint(recorder, value)
+    names = sorted(path.name for path in folder.path.glob("checkpoint-*"))
+    assert names == ["checkpoint-000002.safetensors", "checkpoint-000003.safetensors"]
+    assert list(values(folder)) == [3.0]
+
+
+@pytest.mark.parametrize("damage", ["truncated", "foreign", "flipped"])
+def test_a_damaged_checkpoint_gives_way_to_the_one_before_and_a_note_says_so(
+    folder: RunFolder, damage: str
+) -> None:
+    with RunRecorder(folder, SPEC) as recorder:
+        for value in (1.0, 2.0):
+            recorder.append(row(0, int(value)))
+            checkpoint(recorder, value)
+    newest = folder.path / "checkpoint-000002.safetensors"
+    content = bytearray(newest.read_bytes())
+    if damage == "flipped":
+        content[-1] ^= 1
+    newest.write_bytes({"truncated": content[:-50], "foreign": b"no tensors"}.get(damage, content))
+    with RunRecorder(folder, SPEC) as recorder:
+        loaded = recorder.load_checkpoint()
+        assert loaded is not None
+        assert (float(loaded[0]["w"][0]), loaded[1]) == (1.0, {"rows": 1})
+        assert "checkpoint-000002" in recorder.notes[0]
+        checkpoint(recorder, 5.0)
+        checkpoint(recorder, 6.0)
+    assert list(values(folder)) == [6.0]
+
+
+def test_without_a_checkpoint_a_run_starts_over_without_rows(folder: RunFolder) -> None:
+    with RunRecorder(folder, SPEC) as recorder:
+        recorder.append(row(0, 10))
+    with RunRecorder(folder, SPEC) as recorder:
+        assert recorder.load_checkpoint() is None
+    assert folder.metrics() == []
+
+
+def test_a_torn_last_line_is_cut_and_noted(folder: RunFolder) -> None:
+    with RunRecorder(folder, SPEC) as recorder:
+        recorder.append(row(0, 10))
+    with folder.metrics_path.open("a") as file:
+        file.write('{"kind": "cur')
+    with RunRecorder(folder, SPEC) as recorder:
+        assert recorder.rows == 1
+        assert "torn" in recorder.notes[0]
+    assert folder.status()["notes"] == recorder.notes
+    assert folder.metrics() == [row(0, 10)]
+
+
+def test_a_folder_without_its_spec_is_refused(folder: RunFolder) -> None:
+    with RunRecorder(folder, SPEC) as recorder:
+        recorder.append(row(0, 10))
+    (folder.path / "spec.json").unlink()
+    with pytest.raises(ColonnadeError, match=r"spec\.json is missing"), RunRecorder(folder, SPEC):
+        pass
+
+
+def test_a_folder_of_another_run_is_refused(tmp_path: Path, folder: RunFolder) -> None:
+    with RunRecorder(folder, SPEC):
+        pass
+    moved = RunFolder(tmp_path / "another-00000000")
+    folder.path.rename(moved.path)
+    with (
+        pytest.raises(ColonnadeError, match="does not belong in this folder"),
+        RunRecorder(moved, SPEC),
+    ):
+        pass
+
+
+def test_two_recorders_never_write_one_folder(folder: RunFolder) -> None:
+    with (
+        RunRecorder(folder, SPEC),
+        pytest.raises(ColonnadeError, match="being written by process"),
+        RunRecorder(folder, SPEC),
+    ):
+        pass
+
+
+def test_a_full_disk_keeps_the_last_checkpoint(
+    folder: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    def train() -> None:
+        with RunRecorder(folder, SPEC) as recorder:
+            checkpoint(recorder, 1.0)
+            monkeypatch.setattr("os.fsync", full)
+            checkpoint(recorder, 2.0)
+
+    with pytest.raises(DiskFullError, match="disk is full"):
+        train()
+    monkeypatch.undo()
+    assert list(values(folder)) == [1.0]
+    assert not list(folder.path.glob(".*tmp"))
+
+
+def test_status_counts_steps_over_the_whole_sequence(folder: RunFolder) -> None:
+    with RunRecorder(folder, SPEC) as recorder:
+        recorder.progress(Progress("mini-pong/zoom", 1, 40, 100, 1000.0, None))
+    assert folder.status()["progress"]["run_step"] == 140
+    assert folder.status()["error"] is None
+
+
+def test_status_says_what_went_wrong(folder: RunFolder) -> None:
+    with pytest.raises(ColonnadeError), RunRecorder(folder, SPEC):
+        raise ColonnadeError("The loss is NaN.")
+    assert folder.status()["error"] == "The loss is NaN."
+
+
+def test_tensorboard_shows_no_step_twice_after_a_resume(folder: RunFolder) -> None:
+    with RunRecorder(folder, SPEC) as recorder:
+        for index, step in ((0, 50), (0, 100), (1, 50), (1, 100)):
+            recorder.append(row(index, step))
+    with RunRecorder(folder, SPEC) as recorder:
+        recorder.rewind(2)
+        recorder.append(row(1, 50) | {"return_mean": -1.0})
+    events = EventAccumulator(str(folder.path)).Reload()
+    scalars = [(event.step, event.value) for event in events.Scalars("curve/return_mean")]
+    assert scalars == [(50, 50.0), (100, 100.0), (150, -1.0)]

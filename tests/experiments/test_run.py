@@ -1,0 +1,195 @@
+"""The real thing, small: train, kill, resume, play, on MiniPong."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import imageio.v3 as imageio
+import pytest
+import torch
+
+from colonnade.errors import ColonnadeError, UsageError
+from colonnade.experiments.execute import worker_command
+from colonnade.experiments.metrics import Row
+from colonnade.experiments.plan import Plan
+from colonnade.experiments.play import play
+from colonnade.experiments.run import train_run
+from colonnade.experiments.spec import RunSpec, TaskBudget
+from colonnade.experiments.store import SuiteFolder
+from colonnade.training import Interrupted
+
+SPEC = RunSpec(
+    label="two small tasks",
+    method="progressive",
+    tasks=(TaskBudget("mini-pong/pong", 1600), TaskBudget("mini-pong/zoom", 1600)),
+    learner="a2c",
+    column="tiny",
+    training_options={"num_envs": 8, "segment_steps": 400, "curve_steps": 200},
+    evaluation_episodes=4,
+)
+
+
+def begin(path: Path, *specs: RunSpec) -> SuiteFolder:
+    suite = SuiteFolder(path, "test", {}, Plan(specs or (SPEC,)))
+    suite.begin()
+    return suite
+
+
+def comparable(rows: list[Row]) -> list[Row]:
+    return [{k: v for k, v in row.items() if k != "steps_per_second"} for row in rows]
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> SuiteFolder:
+    suite = begin(tmp_path_factory.mktemp("whole"))
+    train_run(suite.path, SPEC)
+    return suite
+
+
+def test_a_complete_run_says_everything(whole: SuiteFolder) -> None:
+    folder = whole.run(SPEC.id)
+    result = folder.result()
+    assert folder.done
+    assert RunSpec.from_json(result["spec"]) == SPEC
+    assert result["versions"]["torch"] == torch.__version__
+    assert result["hardware"]["cores"] >= 1
+    assert result["timing"]["training_seconds"] > 0
+    assert [(s["task"], s["policy"], s["episodes"]) for s in result["scores"]] == [
+        (task.name, policy, 4) for task in SPEC.tasks for policy in ("random", "trained")
+    ]
+    tensors, meta = folder.weights()
+    assert meta["tasks"] == {"mini-pong/pong": 0, "mini-pong/zoom": 1}
+    assert len(meta["network"]["columns"]) == 2
+    assert tensors
+    assert imageio.imread(folder.frames_path).shape[2] == 3
+    assert not list(folder.path.glob("checkpoint-*")), "a complete run needs none"
+
+
+def test_killed_and_resumed_equals_never_stopped(tmp_path: Path, whole: SuiteFolder) -> None:
+    suite = begin(tmp_path)
+    folder = suite.run(SPEC.id)
+    folder.path.mkdir()
+    worker = subprocess.Popen(
+        worker_command(suite.path, SPEC.id, 1), stderr=subprocess.PIPE, env=os.environ
+    )
+    while not list(folder.path.glob("checkpoint-000002*")) and worker.poll() is None:
+        time.sleep(0.001)
+    worker.send_signal(signal.SIGKILL)
+    worker.communicate()
+    assert not folder.done, "the worker was to be killed on its way"
+    with folder.metrics_path.open("a") as file:
+        file.write('{"kind":"curve","task":"mini-pong/po')
+    train_run(suite.path, SPEC)
+    reference = whole.run(SPEC.id)
+    assert comparable(folder.metrics()) == comparable(reference.metrics())
+    tensors, _ = folder.weights()
+    for name, tensor in reference.weights()[0].items():
+        assert torch.equal(tensors[name], tensor), name
+    assert "torn" in folder.result()["notes"][0]
+
+
+def test_stop_keeps_the_last_checkpoint(tmp_path: Path) -> None:
+    suite = begin(tmp_path)
+    folder = suite.run(SPEC.id)
+    with pytest.raises(Interrupted):
+        train_run(suite.path, SPEC, stop=lambda: bool(list(folder.path.glob("checkpoint*"))))
+    assert len(list(folder.path.glob("checkpoint*"))) == 1
+    assert not folder.done
+
+
+def test_a_worker_answers_sigterm(tmp_path: Path) -> None:
+    long = replace(SPEC, tasks=(TaskBudget("mini-pong/pong", 10**8),))
+    suite = begin(tmp_path, long)
+    worker = subprocess.Popen(
+        worker_command(suite.path, long.id, 1), stderr=subprocess.PIPE, text=True
+    )
+    while not list(suite.run(long.id).path.glob("checkpoint*")) and worker.poll() is None:
+        time.sleep(0.02)
+    worker.terminate()
+    _, log = worker.communicate(timeout=30)
+    assert worker.returncode == 143
+    assert "the last checkpoint is kept" in log
+
+
+def test_a_child_starts_from_its_parents_column(tmp_path: Path) -> None:
+    parent = replace(SPEC, label="parent", tasks=SPEC.tasks[:1])
+    child = replace(SPEC, label="child", tasks=SPEC.tasks[1:], parent=parent.id)
+    suite = begin(tmp_path, parent, child)
+    with pytest.raises(ColonnadeError, match=f"Run {parent.id}.* isn't complete"):
+        train_run(suite.path, child)
+    train_run(suite.path, parent)
+    train_run(suite.path, child)
+    first, _ = suite.run(parent.id).weights()
+    both, meta = suite.run(child.id).weights()
+    assert len(meta["network"]["columns"]) == 2
+    assert all(torch.equal(both[name], tensor) for name, tensor in first.items())
+
+
+def test_divergence_is_reported_and_checkpoints_kept(tmp_path: Path) -> None:
+    wild = replace(SPEC, label="wild", learner_options={"learning_rate": 1e38, "anneal": False})
+    suite = begin(tmp_path, wild)
+    with pytest.raises(ColonnadeError, match=r"diverged at step .* of task 'mini-pong/pong'"):
+        train_run(suite.path, wild)
+    assert "diverged" in suite.run(wild.id).status()["error"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"method": "progresive"}, "did you mean 'progressive'"),
+        ({"learner": "a2cc"}, "did you mean 'a2c'"),
+        ({"learner_options": {"learning_rte": 1.0}}, "did you mean 'learning_rate'"),
+        ({"training_options": {"num_env": 4}}, "did you mean 'num_envs'"),
+        ({"training_options": {"num_envs": "many"}}, "must be of type int; got 'many'"),
+        ({"column": "tinny"}, "did you mean 'tiny'"),
+        ({"tasks": (TaskBudget("mini-pong/zom", 10),)}, "did you mean"),
+    ],
+)
+def test_unknown_names_suggest_the_nearest(changes: dict[str, Any], message: str) -> None:
+    from colonnade.experiments.build import check
+
+    with pytest.raises(UsageError, match=message):
+        check(replace(SPEC, **changes))
+
+
+@pytest.mark.parametrize("kind", ["gif", "mp4"])
+def test_a_film_shows_whole_episodes(tmp_path: Path, whole: SuiteFolder, kind: str) -> None:
+    film = tmp_path / f"film.{kind}"
+    played = play(whole, None, "mini-pong/pong", episodes=2, film=film, seed=3)
+    assert played.returns.shape == (2,)
+    pictures = imageio.imread(film)
+    assert pictures.ndim == 4
+    assert min(pictures.shape[1:3]) >= 240
+    again = play(whole, SPEC.id[:5], "mini-pong/pong", episodes=2, film=None, seed=3)
+    assert again.returns.tolist() == played.returns.tolist()
+
+
+def test_playing_what_is_not_there(tmp_path: Path, whole: SuiteFolder) -> None:
+    with pytest.raises(UsageError, match=r"ends in \.mp4 or \.gif"):
+        play(whole, None, None, episodes=1, film=Path("film.avi"), seed=0)
+    with pytest.raises(UsageError, match="Unknown complete run 'zzz'"):
+        play(whole, "zzz", None, episodes=1, film=None, seed=0)
+    with pytest.raises(UsageError, match="did you mean 'mini-pong/zoom'"):
+        play(whole, None, "mini-pong/zom", episodes=1, film=None, seed=0)
+    with pytest.raises(ColonnadeError, match=r"No run in .* is complete"):
+        play(begin(tmp_path), None, None, episodes=1, film=None, seed=0)
+
+
+def test_the_worker_names_its_errors_last(tmp_path: Path) -> None:
+    suite = begin(tmp_path)
+    folder = suite.run(SPEC.id).path
+    folder.mkdir()
+    (folder / "metrics.jsonl").write_text("{}\n")
+    done = subprocess.run(
+        [sys.executable, *worker_command(suite.path, SPEC.id, 1)[1:]],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "spec.json is missing" in done.stderr.splitlines()[-1]

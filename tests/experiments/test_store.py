@@ -1,0 +1,141 @@
+from pathlib import Path
+
+import pytest
+
+from colonnade.errors import ColonnadeError, UsageError
+from colonnade.experiments.files import write_json
+from colonnade.experiments.plan import Plan, SuiteOptions
+from colonnade.experiments.spec import RunSpec, TaskBudget
+from colonnade.experiments.store import RunFolder, SuiteFolder, read_parent
+from colonnade.experiments.suites import SUITES, suite_from_name
+from colonnade.experiments.suites.pong_soup import FULL
+from colonnade.experiments.suites.pong_soup_mini import MINI
+
+
+def folder(path: Path, **options: int | float) -> SuiteFolder:
+    plan = MINI.plan(SuiteOptions(**options))  # type: ignore[arg-type]
+    return SuiteFolder(path, "pong-soup-mini", dict(options), plan)
+
+
+def test_a_folder_is_read_as_it_was_begun(tmp_path: Path) -> None:
+    suite = folder(tmp_path / "out", seeds=1)
+    suite.begin()
+    assert SuiteFolder.read(tmp_path / "out") == suite
+
+
+def test_more_seeds_extend_a_folder(tmp_path: Path) -> None:
+    folder(tmp_path, seeds=1).begin()
+    folder(tmp_path, seeds=2).begin()
+    assert len(SuiteFolder.read(tmp_path).plan.runs) == len(MINI.plan(SuiteOptions(seeds=2)).runs)
+
+
+def test_a_folder_of_another_suite_or_other_options_is_refused(tmp_path: Path) -> None:
+    folder(tmp_path, seeds=2, budget=0.5).begin()
+    with pytest.raises(UsageError, match=r"seeds=2, budget=0\.5, but .* seeds=2, budget=0\.1 was"):
+        folder(tmp_path, seeds=2, budget=0.1).begin()
+    with pytest.raises(UsageError, match="belongs to suite 'pong-soup-mini'"):
+        SuiteFolder(tmp_path, "demo", {}, folder(tmp_path, seeds=2, budget=0.5).plan).begin()
+
+
+def test_a_folder_with_other_things_in_it_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "thesis.tex").touch()
+    with pytest.raises(UsageError, match=r"no suite\.json, so it isn't Colonnade's"):
+        folder(tmp_path).begin()
+    with pytest.raises(UsageError, match=r"holds no suite\.json; give a folder"):
+        SuiteFolder.read(tmp_path)
+
+
+def test_a_suite_file_of_another_format_or_without_runs(tmp_path: Path) -> None:
+    write_json(tmp_path / "suite.json", {"format": 99})
+    with pytest.raises(UsageError, match=r"format 99, but this version .* reads format 1"):
+        SuiteFolder.read(tmp_path)
+    write_json(tmp_path / "suite.json", {"format": 1})
+    with pytest.raises(UsageError, match="does not hold the runs"):
+        SuiteFolder.read(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "there is none"),
+        (b"not a weights file", "safetensors"),
+        (b"\x08\x00\x00\x00\x00\x00\x00\x00{}      ", "did not write it"),
+    ],
+)
+def test_weights_that_are_missing_or_foreign(
+    tmp_path: Path, content: bytes | None, message: str
+) -> None:
+    if content is not None:
+        (tmp_path / "weights.safetensors").write_bytes(content)
+    with pytest.raises(ColonnadeError, match=message):
+        RunFolder(tmp_path).weights()
+
+
+def test_parents_that_cannot_be_read(tmp_path: Path) -> None:
+    with pytest.raises(ColonnadeError, match="isn't complete"):
+        read_parent(tmp_path, "pong-12345678")
+    with pytest.raises(UsageError, match="Unknown bundled column 'nope'"):
+        read_parent(tmp_path, "bundled:nope")
+
+
+def test_pong_soup_has_every_cell_of_the_figure() -> None:
+    plan = FULL.plan(SuiteOptions(seeds=2))
+    places = [(e.method, e.source, e.target) for e in plan.comparisons if e.seed == 1]
+    count = {method: sum(p[0] == method for p in places) for method, *_ in places}
+    assert count == {
+        "scratch": 8,
+        "random-column": 8,
+        "output-only": 21,
+        "finetune": 21,
+        "progressive-2": 21,
+        "progressive-3": 18,
+    }
+    assert len(set(places)) == len(places)
+    # 8 scratch runs serve as sources too; the middle columns of chains are 2-column runs.
+    assert len(plan.runs) == 2 * sum(count.values())
+
+
+def test_chains_grow_from_the_two_column_run_of_their_sources() -> None:
+    plan = FULL.plan(SuiteOptions(seeds=1))
+    specs = {spec.id: spec for spec in plan.runs}
+    third = next(s for s in plan.runs if s.label == "progressive pong, noisy to zoom, seed 0")
+    line = [specs[run].label for run in plan.ancestors(third.id)]
+    assert line == ["progressive pong to noisy, seed 0", "scratch pong, seed 0"]
+    selected = plan.select(lambda run: run == third.id)
+    assert [spec.label for spec in selected.runs] == [*reversed(line), third.label]
+
+
+def test_options_change_budgets_seeds_and_learner() -> None:
+    plan = MINI.plan(SuiteOptions(seeds=3, budget=0.5, learner="a2c"))
+    assert {spec.seed for spec in plan.runs} == {0, 1, 2}
+    assert {spec.steps for spec in plan.runs} == {MINI.target_steps // 2}
+    assert {spec.learner for spec in plan.runs} == {"a2c"}
+
+
+@pytest.mark.parametrize("wrong", [{"seeds": 0}, {"budget": 0.0}, {"budget": float("nan")}])
+def test_impossible_options(wrong: dict[str, float]) -> None:
+    with pytest.raises(UsageError):
+        SuiteOptions(**wrong)  # type: ignore[arg-type]
+
+
+def test_names_in_every_suite_exist() -> None:
+    from colonnade.experiments.build import check
+
+    for suite in SUITES:
+        for spec in suite.plan(SuiteOptions(seeds=1)).runs if suite.plan else ():
+            check(spec)
+
+
+def test_unknown_suite() -> None:
+    with pytest.raises(UsageError, match="did you mean 'pong-soup'"):
+        suite_from_name("pong-sop")
+
+
+def test_plans_refuse_orphans_and_repetitions() -> None:
+    first = RunSpec("a", "scratch", (TaskBudget("mini-pong/pong", 1),), "ppo", "tiny")
+    child = RunSpec("b", "finetune", first.tasks, "ppo", "tiny", parent=first.id)
+    assert Plan((first, child)).ancestors(child.id) == (first.id,)
+    with pytest.raises(UsageError, match="list the parent first"):
+        Plan((child, first))
+    with pytest.raises(UsageError, match="listed 2 times"):
+        Plan((first, first))

@@ -1,0 +1,177 @@
+"""The command line as a user meets it: in a process of its own."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from colonnade.experiments.spec import RunSpec, TaskBudget
+
+COMMAND = [sys.executable, "-m", "colonnade.cli"]
+
+
+def colonnade(*arguments: object, status: int = 0) -> subprocess.CompletedProcess[str]:
+    done = subprocess.run(
+        [*COMMAND, *map(str, arguments)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == status, done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+    return done
+
+
+def tiny(label: str, steps: int = 400, **changes: Any) -> RunSpec:
+    values: dict[str, Any] = {
+        "label": label,
+        "method": "progressive",
+        "tasks": (TaskBudget("mini-pong/pong", steps),),
+        "learner": "a2c",
+        "column": "tiny",
+        "training_options": {"num_envs": 4, "segment_steps": 200, "curve_steps": 100},
+        "evaluation_episodes": 2,
+    }
+    return RunSpec(**{**values, **changes})
+
+
+def write(path: Path, *specs: RunSpec) -> Path:
+    path.write_text(json.dumps([spec.to_json() for spec in specs]))
+    return path
+
+
+def test_version_and_suites_come_at_once_and_without_torch() -> None:
+    assert colonnade("--version").stdout.startswith("colonnade 0.")
+    listed = colonnade("suites").stdout
+    for name in ("demo", "pong-soup", "pong-soup-mini", "pong-soup-short", "sim-to-real"):
+        assert any(line.split()[0] == name for line in listed.splitlines() if line.strip())
+    check = "import sys, colonnade.cli as cli; cli.main(['suites']); print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True)
+    assert done.stdout.endswith("False\n")
+
+
+def test_run_report_play_describe(tmp_path: Path) -> None:
+    first = tiny("first")
+    second = tiny("second", tasks=(TaskBudget("mini-pong/zoom", 400),), parent=first.id)
+    out = tmp_path / "out"
+    done = colonnade("run", write(tmp_path / "specs.json", first, second), "--out", out)
+    assert "2 of 2 runs complete" in done.stdout
+    assert "Not complete" not in (out / "report.html").read_text()
+    (out / "report.html").unlink()
+    assert colonnade("report", out).stdout.strip() == str(out / "report.html")
+    assert (out / "report.html").exists()
+    film = tmp_path / "film.gif"
+    played = colonnade("play", out, "--task", "mini-pong/zoom", "--film", film).stdout
+    assert f"{second.id} plays mini-pong/zoom" in played
+    assert "episode 1: return" in played
+    assert film.stat().st_size > 1000
+    assert "adapter from 0/0" in colonnade("describe", out).stdout
+
+
+def test_only_trains_what_matches_and_what_that_starts_from(tmp_path: Path) -> None:
+    first = tiny("first")
+    specs = write(
+        tmp_path / "specs.json", first, tiny("other"), tiny("last", parent=first.id, seed=1,
+        tasks=(TaskBudget("mini-pong/zoom", 400),))
+    )  # fmt: skip
+    out = tmp_path / "out"
+    assert "2 of 2 runs" in colonnade("run", specs, "--out", out, "--only", "la*").stdout
+    assert "2 of 3 runs" in (out / "report.html").read_text()
+
+
+def test_a_failed_run_is_named_and_the_others_complete(tmp_path: Path) -> None:
+    wild = tiny("wild", learner_options={"learning_rate": 1e38, "anneal": False})
+    specs = write(tmp_path / "specs.json", wild, tiny("tame"))
+    done = colonnade("run", specs, "--out", tmp_path / "out", status=1)
+    assert "1 of 2 runs complete, 1 failed" in done.stdout
+    assert f"{wild.id}: Training diverged at step" in done.stderr
+    assert str(tmp_path / "out" / "runs" / wild.id / "log.txt") in done.stderr
+    assert "Training diverged" in (tmp_path / "out" / "report.html").read_text()
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_signals_stop_cleanly_and_the_same_command_goes_on(
+    tmp_path: Path, number: int, status: int
+) -> None:
+    spec = tiny("long", steps=5_000)
+    out = tmp_path / "out"
+    arguments = ["run", str(write(tmp_path / "specs.json", spec)), "--out", str(out)]
+    process = subprocess.Popen(
+        [*COMMAND, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    run = out / "runs" / spec.id
+    while not list(run.glob("checkpoint-*")) and process.poll() is None:
+        time.sleep(0.005)
+    os.kill(process.pid, number)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == status
+    assert errors == (
+        "colonnade: Stopped; the last checkpoints are kept, and the same command goes on from "
+        "them.\n"
+    )
+    assert list(run.glob("checkpoint-*"))
+    assert not (run / "DONE").exists()
+    colonnade(*arguments)
+    assert (run / "DONE").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["rum"], "rum"),
+        (["run"], "required"),
+        (["run", "pong-soup-mini"], "--out"),
+        (["run", "pong-sop", "--out", "OUT"], "did you mean 'pong-soup'?"),
+        (["run", "sim-to-real", "--out", "OUT"], "only be described"),
+        (["run", "pong-soup-mini", "--out", "OUT", "--sedes", "2"], "--sedes"),
+        (["run", "pong-soup-mini", "--out", "OUT", "--seeds", "two"], "two"),
+        (["run", "pong-soup-mini", "--out", "OUT", "--seeds", "0"], "at least 1 seed"),
+        (["run", "pong-soup-mini", "--out", "OUT", "--budget", "-1"], "a factor above 0"),
+        (["run", "pong-soup-mini", "--out", "OUT", "--jobs", "0"], "from 1 on, but 0 came"),
+        (["run", "pong-soup-mini", "--out", "OUT", "--learner", "pppo"], "did you mean 'ppo'?"),
+        (["run", "pong-soup-mini", "--out", "OUT", "--only", "zzz"], "No run matches"),
+        (["run", "absent.json", "--out", "OUT"], "can't be read: No such file"),
+        (["run", "BROKEN", "--out", "OUT"], "is no JSON"),
+        (["run", "SPEC", "--out", "OUT", "--seeds", "2"], "a spec file states them"),
+        (["run", "SPEC", "--out", "FULL"], "isn't Colonnade's; choose another --out"),
+        (["report", "FULL"], "holds no suite.json"),
+        (["play", "FULL"], "holds no suite.json"),
+        (["describe", "pong-sop"], "did you mean 'pong-soup'?"),
+    ],
+)
+def test_wrong_use_gets_status_2_and_one_sentence(
+    tmp_path: Path, arguments: list[str], words: str
+) -> None:
+    full = tmp_path / "full"
+    full.mkdir()
+    (full / "thesis.tex").touch()
+    broken = tmp_path / "broken.json"
+    broken.write_text("{")
+    paths = {
+        "OUT": str(tmp_path / "out"),
+        "FULL": str(full),
+        "BROKEN": str(broken),
+        "SPEC": str(write(tmp_path / "spec.json", tiny("spec"))),
+    }
+    done = colonnade(*(paths.get(argument, argument) for argument in arguments), status=2)
+    assert words in done.stderr
+    assert done.stdout == ""
+    if "colonnade:" in done.stderr:
+        assert done.stderr.count("\n") == 1
+
+
+def test_debug_shows_where_an_error_arose() -> None:
+    done = subprocess.run(
+        [*COMMAND, "--debug", "describe", "nothing"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    assert "Traceback" in done.stderr
+
+
+def test_describe_prints_the_papers_totals() -> None:
+    printed = colonnade("describe", "sim-to-real").stdout
+    for total in ("620,620", "298,700", "38,876", "36,940"):
+        assert total in printed
