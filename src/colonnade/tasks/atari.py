@@ -7,7 +7,6 @@ import weakref
 from dataclasses import dataclass
 from typing import Any
 
-import ale_py
 import gymnasium
 import numpy as np
 from ale_py import roms
@@ -23,11 +22,14 @@ SCREEN = (4, 84, 84)
 
 _SEEDS = 2**31
 
+# ALE has no rules for one player of these, and ends the process when asked to load one.
+_FOR_TWO_PLAYERS = {"combat", "joust", "maze_craze", "warlords"}
+
 
 @functools.cache
 def games() -> tuple[str, ...]:
-    """Name every game whose ROM ships with ale-py, as in "ms_pacman"."""
-    return tuple(sorted(roms.get_all_rom_ids()))
+    """Name every game for one player whose ROM ships with ale-py, as in "ms_pacman"."""
+    return tuple(sorted(set(roms.get_all_rom_ids()) - _FOR_TWO_PLAYERS))
 
 
 def game_name(name: str) -> str:
@@ -45,12 +47,11 @@ def game_name(name: str) -> str:
 
 @functools.cache
 def _action_space(game: str, full: bool) -> gymnasium.spaces.Discrete:
-    ale = ale_py.ALEInterface()
-    rom = roms.get_rom_path(game)
-    assert rom is not None, game
-    ale.loadROM(rom)
-    actions = ale.getLegalActionSet() if full else ale.getMinimalActionSet()
-    return gymnasium.spaces.Discrete(len(actions))
+    probe = AtariVectorEnv(game, 1, num_threads=1, full_action_space=full)
+    space = probe.single_action_space
+    probe.close()
+    assert isinstance(space, gymnasium.spaces.Discrete)
+    return space
 
 
 @dataclass(frozen=True)

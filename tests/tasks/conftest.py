@@ -1,0 +1,3 @@
+import toy_envs
+
+toy_envs.register()

@@ -1,0 +1,74 @@
+"""The library's environments through `gymnasium.make` and `make_vec`."""
+
+import gymnasium
+import numpy as np
+import pytest
+from gymnasium.utils.env_checker import check_env
+
+from colonnade.tasks import VARIANTS, register_envs
+from colonnade.tasks.registration import gymnasium_id
+
+NAMES = ("Pong", "Noisy", "Black", "White", "Zoom", "HFlip", "VFlip", "VHFlip")
+IDS = [f"colonnade/{family}-{name}-v0" for family in ("PongSoup", "MiniPong") for name in NAMES]
+
+
+def test_ids_are_the_documented_ones():
+    register_envs()
+    assert [gymnasium_id("PongSoup", variant) for variant in VARIANTS] == IDS[:8]
+    assert sorted(i for i in gymnasium.registry if i.startswith("colonnade/")) == sorted(IDS)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("env_id", IDS)
+def test_single_environments_pass_gymnasiums_checker(env_id):
+    env = gymnasium.make(env_id)
+    check_env(env.unwrapped)
+    env.close()
+
+
+@pytest.mark.parametrize("env_id", IDS[:1] + IDS[5:6] + IDS[8:])
+def test_single_and_vector_environments_show_the_same(env_id):
+    single, vector = gymnasium.make(env_id), gymnasium.make_vec(env_id, 1)
+    batch, _ = vector.reset(seed=2)
+    alone, _ = single.reset(seed=2)
+    np.testing.assert_array_equal(alone, batch[0])
+    ends = 0
+    rng = np.random.default_rng(0)
+    while ends < 2:
+        action = rng.integers(0, 3)
+        batch, reward, terminated, truncated, info = vector.step(np.array([action]))
+        alone, *outcome, _ = single.step(action)
+        assert outcome == [reward[0], terminated[0], truncated[0]]
+        if outcome[1] or outcome[2]:
+            ends += 1
+            np.testing.assert_array_equal(alone, info["final_obs"][0])
+            alone, _ = single.reset()
+        np.testing.assert_array_equal(alone, batch[0])
+        if "PongSoup" in env_id and rng.random() < 0.02:
+            break  # a whole game of Pong is long
+    single.close()
+    vector.close()
+
+
+def test_make_vec_takes_the_number_of_environments_and_threads():
+    env = gymnasium.make_vec("colonnade/PongSoup-HFlip-v0", num_envs=3, threads=2)
+    assert env.reset(seed=0)[0].shape == (3, 4, 84, 84)
+    env.close()
+
+
+def test_render_is_the_newest_frame_in_grey():
+    env = gymnasium.make("colonnade/MiniPong-White-v0", render_mode="rgb_array")
+    observation, _ = env.reset(seed=0)
+    picture = env.render()
+    for channel in range(3):
+        np.testing.assert_array_equal(picture[..., channel], observation[-1])
+    env.close()
+
+
+def test_a_reset_in_the_middle_of_an_episode_begins_another():
+    env = gymnasium.make("colonnade/MiniPong-Pong-v0")
+    env.reset(seed=0)
+    first = [env.step(0)[0] for _ in range(3)][-1]
+    again, _ = env.reset()
+    assert (again[0] == again[1]).all()
+    assert (again != first).any()

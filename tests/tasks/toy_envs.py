@@ -1,0 +1,54 @@
+"""Small Gymnasium environments whose every observation can be told by hand."""
+
+from typing import Any
+
+import gymnasium
+import numpy as np
+from gymnasium.spaces import Box, Dict, Discrete, MultiDiscrete
+
+
+class Counter(gymnasium.Env[Any, Any]):
+    """Shows how many steps the episode has lasted; action 1 ends it, and so do `limit` steps."""
+
+    def __init__(self, limit: int = 5, actions: Any = None, observations: str = "dict") -> None:
+        self.limit = limit
+        self.action_space = actions or Discrete(2)
+        image = Box(0, 255, (6, 7, 3), np.uint8)
+        self.observation_space = (
+            Dict({"camera": image, "joints": Box(-1, 99, (2,), np.float32)})
+            if observations == "dict"
+            else {"image": image, "discrete": Discrete(9)}[observations]
+        )
+        self._dict = observations == "dict"
+
+    def _observe(self) -> Any:
+        image = np.arange(6 * 7 * 3, dtype=np.uint8).reshape(6, 7, 3) + np.uint8(self.age)
+        if not self._dict:
+            return image
+        return {"camera": image, "joints": np.array([self.age, self.episode], np.float32)}
+
+    def reset(self, *, seed: int | None = None, options: Any = None) -> tuple[Any, dict[str, Any]]:
+        super().reset(seed=seed)
+        self.episode = 0 if seed is not None else self.episode + 1
+        self.age = 0
+        return self._observe(), {}
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        self.age += 1
+        return self._observe(), 0.1, bool(np.all(action == 1)), self.age >= self.limit, {}
+
+
+def register() -> None:
+    """Register the toys with Gymnasium."""
+    here = f"{__name__}:Counter"
+    toys: dict[str, dict[str, Any]] = {
+        "toy/Dict-v0": {},
+        "toy/Image-v0": {"observations": "image"},
+        "toy/MultiDiscrete-v0": {"actions": MultiDiscrete([2, 3])},
+        "toy/StartsAtOne-v0": {"actions": Discrete(2, start=1)},
+        "toy/Continuous-v0": {"actions": Box(-1, 1, (1,))},
+        "toy/DiscreteObservation-v0": {"observations": "discrete"},
+    }
+    for env_id, kwargs in toys.items():
+        if env_id not in gymnasium.registry:
+            gymnasium.register(env_id, here, kwargs=kwargs, disable_env_checker=True)
