@@ -39,15 +39,19 @@ def source_title(source: str) -> str:
 
 
 def learning_curves(results: Results, source: str) -> Figure | None:
-    """Draw, for each target of a source, all methods' mean curves with bootstrap bands.
+    """Draw, for each target begun from a source, all methods' mean curves with bootstrap bands.
 
     Returns:
         The figure; None where no run from that source has begun.
     """
-    entries = [entry for entry in results.comparisons if entry.source == source]
-    if not any(results.runs[entry.run].reached for entry in entries):
+    begun = [
+        entry.target
+        for entry in results.comparisons
+        if entry.source == source and results.runs[entry.run].reached
+    ]
+    if not begun:
         return None
-    targets = list(dict.fromkeys(entry.target for entry in entries))
+    targets = list(dict.fromkeys(begun))
     figure, panels = _panels(len(targets))
     methods: list[str] = []
     for axes, target in zip(panels, targets, strict=True):

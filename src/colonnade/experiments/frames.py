@@ -19,7 +19,6 @@ Image = NDArray[np.uint8]
 
 _FRAMES = 4
 _STEPS_BETWEEN = 12
-_GAP = 3
 _FIRST_STEP = 30
 
 
@@ -68,7 +67,8 @@ def film_strip(task: Task, seed: int) -> Image | None:
             observations, *_ = envs.step(envs.action_space.sample())
     finally:
         envs.close()
-    gap = np.full((frames[0].shape[0], _GAP, 3), 255, dtype=np.uint8)
+    height = frames[0].shape[0]
+    gap = np.full((height, max(1, height // 28), 3), 255, dtype=np.uint8)
     parts = [part for frame in frames for part in (frame, gap)]
     return np.concatenate(parts[:-1], axis=1)
 

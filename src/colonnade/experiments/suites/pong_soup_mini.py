@@ -7,23 +7,27 @@ from colonnade.experiments.suites.transfer import TransferDesign
 MINI = TransferDesign(
     family="mini-pong",
     sources=("pong", "noisy"),
-    targets=("pong", "noisy", "white", "zoom", "h-flip"),
+    targets=("noisy", "white", "zoom", "h-flip"),
     methods=ALL_METHODS,
     chains=True,
-    source_steps=200_000,
-    target_steps=200_000,
+    source_steps=100_000,
+    target_steps=50_000,
     seeds=2,
     column="tiny",
     learner="ppo",
-    training_options={"curve_steps": 5_000, "segment_steps": 100_000},
+    learner_options={
+        "ppo": {"learning_rate": 3e-3, "rollout_steps": 32, "clip": 0.2},
+        "a2c": {"learning_rate": 2e-3, "rollout_steps": 10},
+    },
+    training_options={"curve_steps": 2_500, "segment_steps": 50_000},
     evaluation_episodes=100,
 )
 
 PONG_SOUP_MINI = Suite(
     name="pong-soup-mini",
     title="Pong Soup, mini",
-    summary="the same design on MiniPong, a 20 x 20 Pong that is learned in seconds",
+    summary="the same design on MiniPong, a small Pong that is learned in seconds",
     figure="after Rusu et al. 2016, Fig. 4",
-    steps_per_second=20_000,
+    steps_per_second=10_000,
     plan=MINI.plan,
 )
