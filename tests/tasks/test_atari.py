@@ -22,14 +22,14 @@ def play(env, steps, actions=6, seed=0):
     env.close()
 
 
-def test_every_game_for_one_player_has_a_task():
+def test_games_for_two_players_are_left_out():
     # Loading one of these four ends the process.
-    assert set(roms.get_all_rom_ids()) - set(games()) <= {
-        "combat",
-        "joust",
-        "maze_craze",
-        "warlords",
-    }
+    two_players = {"combat", "joust", "maze_craze", "warlords"}
+    assert set(roms.get_all_rom_ids()) - set(games()) == two_players
+
+
+@pytest.mark.slow
+def test_every_game_can_be_loaded():
     for game in games():
         assert 3 <= AtariTask(game).spec.action_sizes[0] <= 18
 
@@ -147,7 +147,13 @@ def test_unknown_variant_suggests_the_nearest():
         PongSoupTask("nosy")
 
 
-@pytest.mark.parametrize("ending", ["", "env.close()", "env.close(); env.close()", "del env"])
+HELD_BY_A_THREAD = """
+import threading, time
+threading.Thread(target=lambda held: time.sleep(60), args=(env,), daemon=True).start()
+"""
+
+
+@pytest.mark.parametrize("ending", ["env.close(); env.close()", HELD_BY_A_THREAD])
 def test_nothing_is_printed_at_exit(ending):
     program = (
         "from colonnade.tasks import PongSoupTask\n"
@@ -155,6 +161,4 @@ def test_nothing_is_printed_at_exit(ending):
         "env.reset(seed=0)\n" + ending
     )
     run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
-    assert run.returncode == 0
-    assert "leak" not in run.stdout + run.stderr
-    assert "Traceback" not in run.stderr
+    assert (run.returncode, run.stdout, run.stderr) == (0, "", "")
