@@ -1,5 +1,8 @@
 """The library's environments through `gymnasium.make` and `make_vec`."""
 
+import subprocess
+import sys
+
 import gymnasium
 import numpy as np
 import pytest
@@ -48,6 +51,16 @@ def test_single_and_vector_environments_show_the_same(env_id):
             break  # a whole game of Pong is long
     single.close()
     vector.close()
+
+
+def test_gymnasium_can_do_the_import_itself():
+    program = (
+        "import gymnasium\n"
+        "env = gymnasium.make('colonnade.tasks:colonnade/MiniPong-Zoom-v0')\n"
+        "print(env.reset(seed=0)[0].shape)"
+    )
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert run.stdout.strip() == "(2, 16, 16)"
 
 
 def test_make_vec_takes_the_number_of_environments_and_threads():

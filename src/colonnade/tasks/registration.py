@@ -38,7 +38,8 @@ def gymnasium_id(family: str, variant: str) -> str:
 def register_envs() -> None:
     """Register every variant of Pong Soup and MiniPong with Gymnasium, once.
 
-    Gymnasium calls this on import through the package's `gymnasium.envs` entry point.
+    Importing `colonnade.tasks` calls it. Gymnasium (from 1.0 on) looks for no plugins by itself;
+    `gymnasium.make("colonnade.tasks:colonnade/PongSoup-HFlip-v0")` does the import on the way.
     """
     for family in _FAMILIES:
         for variant in VARIANTS:
