@@ -108,7 +108,7 @@ def test_chains_grow_from_the_two_column_run_of_their_sources() -> None:
 def test_options_change_budgets_seeds_and_learner() -> None:
     plan = MINI.plan(SuiteOptions(seeds=3, budget=0.5, learner="a2c"))
     assert {spec.seed for spec in plan.runs} == {0, 1, 2}
-    assert {spec.steps for spec in plan.runs} == {MINI.target_steps // 2}
+    assert {spec.steps for spec in plan.runs} == {MINI.target_steps // 2, MINI.source_steps // 2}
     assert {spec.learner for spec in plan.runs} == {"a2c"}
 
 
