@@ -21,7 +21,7 @@ from colonnade.errors import UsageError, unknown_name
 from colonnade.learners.a2c import A2C
 from colonnade.learners.actor_critic import Decision, Policy, actor_critic_policy
 from colonnade.learners.collection import Collector, Episode
-from colonnade.learners.compute import Compute, Precision
+from colonnade.learners.compute import Compute, Precision, torch_threads
 from colonnade.learners.optimisation import Optimisation
 from colonnade.learners.ppo import PPO
 from colonnade.types import Metrics, Network, Penalty, Rollout, TaskSpec
@@ -96,4 +96,5 @@ __all__ = [
     "Precision",
     "actor_critic_policy",
     "learner_from_name",
+    "torch_threads",
 ]

@@ -10,7 +10,14 @@ import torch
 from torch import Tensor
 
 from colonnade.errors import UsageError
-from colonnade.learners import Collector, Compute, Decision, Policy, actor_critic_policy
+from colonnade.learners import (
+    Collector,
+    Compute,
+    Decision,
+    Policy,
+    actor_critic_policy,
+    torch_threads,
+)
 from colonnade.seeding import derive, generator
 from colonnade.types import Inputs, Network, State, Task
 
@@ -62,11 +69,11 @@ def evaluate(
         collector = Collector(spec, envs, network, policy, _CHUNK, compute)
         collector.reset(derive(seed, "evaluation"))
         share = -(-episodes // num_envs)
-        while True:
-            collector.collect()
-            done = Counter(episode.environment for episode in collector.episodes)
-            if len(done) == num_envs and min(done.values()) >= share:
-                break
+        done: Counter[int] = Counter()
+        with torch_threads(1):
+            while len(done) < num_envs or min(done.values()) < share:
+                collector.collect()
+                done = Counter(episode.environment for episode in collector.episodes)
     finally:
         envs.close()
     played = [

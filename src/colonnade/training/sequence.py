@@ -18,7 +18,14 @@ from typing import Any
 import torch
 
 from colonnade.errors import UsageError
-from colonnade.learners import Collector, Compute, Learner, LearnerConfig, Precision
+from colonnade.learners import (
+    Collector,
+    Compute,
+    Learner,
+    LearnerConfig,
+    Precision,
+    torch_threads,
+)
 from colonnade.seeding import derive
 from colonnade.training.curves import Curve
 from colonnade.training.recorder import (
@@ -38,7 +45,8 @@ class TrainingOptions:
     num_envs: int = 16
     """Environments stepped side by side."""
     threads: int = 1
-    """Threads that step them, where the environment can use several."""
+    """Threads for the network and, where they can use several, for the environments; more than
+    one pays for images in large batches."""
     segment_steps: int = 250_000
     """Agent steps between checkpoints."""
     curve_steps: int = 10_000
@@ -83,9 +91,10 @@ def train_sequence(
         raise UsageError(f"A sequence needs at least one task, each with its own id; got {ids}.")
     options, recorder = options or TrainingOptions(), recorder or MemoryRecorder()
     training = _Training(ids, method, learner, seed, options, recorder)
-    place = training.restore()
-    for index in range(place.task, len(tasks)):
-        training.learn(tasks[index], place if index == place.task else _Place(index))
+    with torch_threads(options.threads):
+        place = training.restore()
+        for index in range(place.task, len(tasks)):
+            training.learn(tasks[index], place if index == place.task else _Place(index))
 
 
 @dataclass
