@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import tyro
-from tyro.conf import OmitArgPrefixes, Positional, UseAppendAction, subcommand
+from tyro.conf import Positional, UseAppendAction, arg, subcommand
 
 from colonnade.errors import ColonnadeError, UsageError
 from colonnade.experiments.plan import SuiteOptions
@@ -56,7 +56,7 @@ class Run:
     only: UseAppendAction[tuple[str, ...]] = ()
     """Train only runs whose id or label matches this pattern, and those they start from. May be
     repeated. Plain text matches anywhere; *, ? and [...] match as in file names."""
-    options: OmitArgPrefixes[SuiteOptions] = field(default_factory=SuiteOptions)
+    options: Annotated[SuiteOptions, arg(name="")] = field(default_factory=SuiteOptions)
     """What to change about the suite."""
 
     def __call__(self) -> None:

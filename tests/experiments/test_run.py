@@ -14,6 +14,7 @@ import pytest
 import torch
 
 from colonnade.errors import ColonnadeError, UsageError
+from colonnade.experiments.build import build_column, check
 from colonnade.experiments.execute import worker_command
 from colonnade.experiments.metrics import Row
 from colonnade.experiments.plan import Plan
@@ -21,6 +22,7 @@ from colonnade.experiments.play import play
 from colonnade.experiments.run import train_run
 from colonnade.experiments.spec import RunSpec, TaskBudget
 from colonnade.experiments.store import SuiteFolder
+from colonnade.networks import column_preset
 from colonnade.training import Interrupted
 
 SPEC = RunSpec(
@@ -147,14 +149,22 @@ def test_divergence_is_reported_and_checkpoints_kept(tmp_path: Path) -> None:
         ({"training_options": {"num_env": 4}}, "did you mean 'num_envs'"),
         ({"training_options": {"num_envs": "many"}}, "must be of type int; got 'many'"),
         ({"column": "tinny"}, "did you mean 'tiny'"),
+        ({"column": {"preset": "tinny"}}, "did you mean 'tiny'"),
+        ({"column": {"preset": "tiny", "alfa": 1.0}}, "did you mean 'alpha'"),
         ({"tasks": (TaskBudget("mini-pong/zom", 10),)}, "did you mean"),
     ],
 )
 def test_unknown_names_suggest_the_nearest(changes: dict[str, Any], message: str) -> None:
-    from colonnade.experiments.build import check
-
     with pytest.raises(UsageError, match=message):
         check(replace(SPEC, **changes))
+
+
+def test_columns_by_name_by_change_and_by_description() -> None:
+    tiny = column_preset("tiny")
+    assert build_column("tiny") == tiny
+    assert build_column("default") is None
+    assert build_column({"preset": "tiny", "alpha": 1.0}) == replace(tiny, alpha=1.0)
+    assert build_column(tiny.to_dict()) == tiny
 
 
 @pytest.mark.parametrize("kind", ["gif", "mp4"])

@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 
 from colonnade.errors import ColonnadeError, UsageError
+from colonnade.experiments.build import check
 from colonnade.experiments.files import write_json
 from colonnade.experiments.plan import Plan, SuiteOptions
 from colonnade.experiments.spec import RunSpec, TaskBudget
@@ -119,8 +120,6 @@ def test_impossible_options(wrong: dict[str, float]) -> None:
 
 
 def test_names_in_every_suite_exist() -> None:
-    from colonnade.experiments.build import check
-
     for suite in SUITES:
         for spec in suite.plan(SuiteOptions(seeds=1)).runs if suite.plan else ():
             check(spec)

@@ -36,14 +36,27 @@ def build_tasks(spec: RunSpec) -> list[Task]:
 
 
 def build_column(column: str | dict[str, Any]) -> ColumnSpec | None:
-    """Make the column that a spec names or describes; None stands for the default.
+    """Make the column that a spec names or describes.
+
+    Args:
+        column: Name of a preset; a preset with some fields changed, as in
+            `{"preset": "tiny", "alpha": 1.0}`; a column as `ColumnSpec.to_dict` writes it; or
+            `DEFAULT_COLUMN`.
+
+    Returns:
+        The column; None stands for the default.
 
     Raises:
         UsageError: No preset has that name, or the description is wrong.
     """
     if column == DEFAULT_COLUMN:
         return None
-    return column_preset(column) if isinstance(column, str) else ColumnSpec.from_dict(column)
+    if isinstance(column, str):
+        return column_preset(column)
+    if "preset" in column:
+        changes = {name: value for name, value in column.items() if name != "preset"}
+        return ColumnSpec.from_dict(column_preset(str(column["preset"])).to_dict() | changes)
+    return ColumnSpec.from_dict(column)
 
 
 def build_method(spec: RunSpec) -> ColumnMethod:

@@ -15,6 +15,7 @@ from colonnade.errors import ColonnadeError, UsageError, unknown_name
 from colonnade.experiments.build import build_method, build_task
 from colonnade.experiments.files import disk_errors
 from colonnade.experiments.frames import Image, first_of, frame_of
+from colonnade.experiments.spec import TaskBudget
 from colonnade.experiments.store import RunFolder, SuiteFolder
 from colonnade.training import evaluate
 from colonnade.types import Task, TaskSpec
@@ -73,12 +74,12 @@ def play(
         )
     folder = _find(suite, run)
     spec = folder.spec
-    budgets = {budget.name: budget for budget in spec.tasks}
-    if task is not None and task not in budgets:
-        raise unknown_name(f"task of run {spec.id}:", task, budgets)
     method = build_method(spec)
     method.load_state(*folder.weights())
-    stage = _FilmedTask(build_task(budgets[task or spec.target]), episodes)
+    name = task or spec.target
+    if name not in method.columns:
+        raise unknown_name(f"task of run {spec.id}:", name, method.columns)
+    stage = _FilmedTask(build_task(TaskBudget(name, steps=1)), episodes)
     network = method.network_for(stage.spec.id)
     returns = evaluate(stage, network, episodes=episodes, seed=seed, num_envs=1)
     if film is not None:

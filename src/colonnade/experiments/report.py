@@ -157,7 +157,7 @@ def _facts(results: Results) -> list[tuple[str, str]]:
         ("Seeds", each([str(run.spec.seed) for run in runs])),
         ("Agent steps", each([f"{short_number(run.spec.steps)}" for run in runs]) + " a run"),
         ("Learner", each([run.spec.learner.upper() for run in runs])),
-        ("Column", each([c if isinstance(c := run.spec.column, str) else "own" for run in runs])),
+        ("Column", each([_column(run.spec.column) for run in runs])),
     ]
     if done:
         seconds = sum(result["timing"]["training_seconds"] for result in done)
@@ -180,6 +180,13 @@ def _facts(results: Results) -> list[tuple[str, str]]:
             ),
         ]
     return facts
+
+
+def _column(column: str | dict[str, Any]) -> str:
+    if isinstance(column, str):
+        return column
+    changes = [f"{name} {value}" for name, value in column.items() if name != "preset"]
+    return ", ".join([str(column["preset"]), *changes]) if "preset" in column else "the user's own"
 
 
 def _machine(hardware: dict[str, Any]) -> str:

@@ -53,7 +53,7 @@ class RunSpec:
         method: Name of the method, e.g. "progressive".
         tasks: The sequence of tasks, in order.
         learner: Name of the learner, e.g. "a2c".
-        column: Name of a column preset, or a column as `ColumnSpec.to_dict` writes it.
+        column: What columns look like; see `build.build_column`.
         seed: Of every random stream of the run.
         method_options: Keyword options of the method.
         learner_options: Hyperparameters that differ from the learner's defaults.

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from colonnade.experiments.plan import Plan, SuiteOptions
 from colonnade.experiments.store import bundled_columns
+from colonnade.experiments.suites.pong_soup import COLUMN
 from colonnade.experiments.suites.suite import Suite
 from colonnade.experiments.suites.transfer import TransferDesign
 
@@ -19,7 +20,7 @@ DEMO = TransferDesign(
     source_steps=600_000,
     target_steps=600_000,
     seeds=1,
-    column="pong-soup",
+    column=COLUMN,
     learner="ppo",
     training_options={"curve_steps": 10_000, "segment_steps": 100_000},
     evaluation_episodes=10,

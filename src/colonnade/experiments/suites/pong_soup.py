@@ -1,10 +1,14 @@
 """Pong Soup: Rusu et al. 2016 (arXiv 1606.04671), Fig. 4 and the first column of Table 1."""
 
+from colonnade.experiments.spec import Json
 from colonnade.experiments.suites.suite import Suite
 from colonnade.experiments.suites.transfer import TransferDesign
 
 VARIANTS = ("pong", "noisy", "black", "white", "zoom", "h-flip", "v-flip", "vh-flip")
 ALL_METHODS = ("scratch", "output-only", "finetune", "random-column", "progressive")
+
+COLUMN: dict[str, Json] = {"preset": "pong-soup", "alpha": 1.0}
+"""The paper draws alpha from {1, 0.1, 0.01} for each job; 1 transferred most on MiniPong."""
 
 FULL = TransferDesign(
     family="pong-soup",
@@ -15,7 +19,7 @@ FULL = TransferDesign(
     source_steps=5_000_000,
     target_steps=5_000_000,
     seeds=3,
-    column="pong-soup",
+    column=COLUMN,
     learner="a2c",
     training_options={"curve_steps": 50_000},
 )
@@ -29,7 +33,7 @@ SHORT = TransferDesign(
     source_steps=2_000_000,
     target_steps=1_000_000,
     seeds=2,
-    column="pong-soup",
+    column=COLUMN,
     learner="ppo",
     training_options={"curve_steps": 20_000},
 )

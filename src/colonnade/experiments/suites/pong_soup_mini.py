@@ -13,7 +13,7 @@ MINI = TransferDesign(
     source_steps=100_000,
     target_steps=50_000,
     seeds=2,
-    column="tiny",
+    column={"preset": "tiny", "alpha": 1.0},
     learner="ppo",
     learner_options={
         "ppo": {"learning_rate": 3e-3, "rollout_steps": 32, "clip": 0.2},

@@ -29,7 +29,7 @@ class TransferDesign:
         source_steps: Agent steps of a source column.
         target_steps: Agent steps of everything else.
         seeds: How many seeds, unless the options say otherwise.
-        column: Preset of every column.
+        column: Of every run, as in `RunSpec`.
         learner: Name of the learner, unless the options say otherwise.
         learner_options: Hyperparameters per learner's name.
         training_options: Fields of `TrainingOptions`.
@@ -44,7 +44,7 @@ class TransferDesign:
     source_steps: int
     target_steps: int
     seeds: int
-    column: str
+    column: str | dict[str, Json]
     learner: str
     chains: bool = False
     learner_options: dict[str, dict[str, Json]] = field(default_factory=dict)
