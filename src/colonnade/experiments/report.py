@@ -105,7 +105,7 @@ def _figures(results: Results) -> dict[str, Figure]:
     figures = {name: figure for name, figure in curves.items() if figure is not None}
     if not results.comparisons:
         figures["curves"] = plain_curves(results)
-    elif any(cell.method != SCRATCH for cell in results.cells):
+    elif sum(cell.method != SCRATCH for cell in results.cells) > 1:
         figures["transfer-matrix"] = transfer_matrix(results)
     largest = _largest_network(results)
     if largest is not None:
