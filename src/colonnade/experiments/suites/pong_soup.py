@@ -10,6 +10,9 @@ ALL_METHODS = ("scratch", "output-only", "finetune", "random-column", "progressi
 COLUMN: dict[str, Json] = {"preset": "pong-soup", "alpha": 1.0}
 """The paper draws alpha from {1, 0.1, 0.01} for each job; 1 transferred most on MiniPong."""
 
+ATARI_COLUMN: dict[str, Json] = {"preset": "atari", "alpha": 1.0}
+"""The paper's network for Atari games, with half as many weights."""
+
 FULL = TransferDesign(
     family="pong-soup",
     sources=("pong", "noisy", "h-flip"),
@@ -30,13 +33,13 @@ SHORT = TransferDesign(
     sources=("pong",),
     targets=("noisy", "white", "zoom", "h-flip"),
     methods=("scratch", "finetune", "progressive"),
-    source_steps=2_000_000,
+    source_steps=4_000_000,
     target_steps=1_000_000,
     seeds=2,
-    column=COLUMN,
+    column=ATARI_COLUMN,
     learner="ppo",
-    training_options={"curve_steps": 20_000},
 )
+"""On two cores: PPO, which is quicker here, and a source trained until it wins."""
 
 PONG_SOUP = Suite(
     name="pong-soup",
