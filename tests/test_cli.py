@@ -96,7 +96,7 @@ def test_a_failed_run_is_named_and_the_others_complete(tmp_path: Path) -> None:
 def test_signals_stop_cleanly_and_the_same_command_goes_on(
     tmp_path: Path, number: int, status: int
 ) -> None:
-    spec = tiny("long", steps=5_000)
+    spec = tiny("long", steps=2_500)
     out = tmp_path / "out"
     arguments = ["run", str(write(tmp_path / "specs.json", spec)), "--out", str(out)]
     process = subprocess.Popen(

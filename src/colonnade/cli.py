@@ -181,9 +181,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"colonnade {version('colonnade')}")
         return 0
     logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.WARNING)
-    command = tyro.cli(Command, prog="colonnade", description=DESCRIPTION, args=given)
     try:
-        command()
+        tyro.cli(Command, prog="colonnade", description=DESCRIPTION, args=given)()
     except ColonnadeError as error:
         return _fail(str(error), error.exit_status, debug)
     except KeyboardInterrupt:
