@@ -9,16 +9,16 @@ from colonnade.learners import A2C, Collector, Compute
 CPU = Compute(torch.device("cpu"))
 
 
-@pytest.fixture
-def collector():
+@pytest.fixture(params=[1, 2])
+def collector(request):
+    """Two environments, in one lane and in two: the numbers must be the same."""
     task = CountingTask(reward_clip=5.0)
     network = ClockNetwork()
     policy = A2C().build(network, task.spec, CPU).policy(torch.Generator().manual_seed(0))
-    envs = task.make_vec(2)
-    collector = Collector(task.spec, envs, network, policy, 8, CPU)
-    collector.reset(0)
-    yield collector
-    envs.close()
+    lanes = request.param
+    with Collector(task, network, policy, CPU, steps=8, num_envs=2, lanes=lanes) as collector:
+        collector.reset(0)
+        yield collector
 
 
 def test_every_step_is_experience_and_ends_are_told_apart(collector):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import count
 
 import gymnasium
 import numpy as np
@@ -40,10 +42,11 @@ class Counting(gymnasium.Env):
 
 @dataclass(frozen=True)
 class CountingTask:
-    """Environments whose episodes last 3, 4, ... steps."""
+    """Environments whose episodes last 3, 4, ... steps, in the order they are made."""
 
     steps: int = 100
     reward_clip: float | None = None
+    lengths: Iterator[int] = field(default_factory=lambda: count(3))
 
     @property
     def spec(self) -> TaskSpec:
@@ -54,7 +57,7 @@ class CountingTask:
 
     def make_vec(self, num_envs: int, threads: int = 1) -> SyncVectorEnv:
         return SyncVectorEnv(
-            [lambda n=n: Counting(3 + n) for n in range(num_envs)],
+            [lambda: Counting(next(self.lengths)) for _ in range(num_envs)],
             autoreset_mode=AutoresetMode.SAME_STEP,
         )
 

@@ -64,18 +64,16 @@ def evaluate(
         policy = _uniform_policy(spec.action_sizes, num_envs, stream)
     else:
         policy = actor_critic_policy(network, spec.action_sizes, compute, stream, greedy)
-    envs = task.make_vec(num_envs)
-    try:
-        collector = Collector(spec, envs, network, policy, _CHUNK, compute)
+    share = -(-episodes // num_envs)
+    done: Counter[int] = Counter()
+    with (
+        torch_threads(1),
+        Collector(task, network, policy, compute, steps=_CHUNK, num_envs=num_envs) as collector,
+    ):
         collector.reset(derive(seed, "evaluation"))
-        share = -(-episodes // num_envs)
-        done: Counter[int] = Counter()
-        with torch_threads(1):
-            while len(done) < num_envs or min(done.values()) < share:
-                collector.collect()
-                done = Counter(episode.environment for episode in collector.episodes)
-    finally:
-        envs.close()
+        while len(done) < num_envs or min(done.values()) < share:
+            collector.collect()
+            done = Counter(episode.environment for episode in collector.episodes)
     played = [
         [e.total_return for e in collector.episodes if e.environment == env][:share]
         for env in range(num_envs)

@@ -47,6 +47,9 @@ class TrainingOptions:
     threads: int = 1
     """Threads for the network and, where they can use several, for the environments; more than
     one pays for images in large batches."""
+    lanes: int = 1
+    """Groups of environments: the network decides for one while another is stepped, which pays
+    with more than one thread."""
     segment_steps: int = 250_000
     """Agent steps between checkpoints."""
     curve_steps: int = 10_000
@@ -58,7 +61,7 @@ class TrainingOptions:
 
     def __post_init__(self) -> None:
         """Refuse numbers that make no sense."""
-        for name in ("num_envs", "threads", "segment_steps", "curve_steps"):
+        for name in ("num_envs", "threads", "lanes", "segment_steps", "curve_steps"):
             if getattr(self, name) < 1:
                 raise UsageError(f"{name} must be at least 1; got {getattr(self, name)}.")
 
@@ -164,11 +167,17 @@ class _Training:
         if place.learner is not None:
             learner.optimisation.load_state(*place.learner)
         actions = torch.Generator(compute.device)
-        envs = task.make_vec(options.num_envs, options.threads)
-        try:
-            policy = learner.policy(actions)
-            collector = Collector(spec, envs, network, policy, self._config.rollout_steps, compute)
-            clock = _Clock()
+        clock = _Clock()
+        with Collector(
+            task,
+            network,
+            learner.policy(actions),
+            compute,
+            steps=self._config.rollout_steps,
+            num_envs=options.num_envs,
+            threads=options.threads,
+            lanes=options.lanes,
+        ) as collector:
             while place.step < spec.steps:
                 actions.manual_seed(derive(self._seed, "actions", place.task, place.segment))
                 torch.manual_seed(derive(self._seed, "learning", place.task, place.segment))
@@ -178,9 +187,7 @@ class _Training:
                 if place.step < spec.steps:
                     self._checkpoint(place, learner, finished=False)
             self._method.end_task(_endless(collector), learner.log_likelihood)
-            self._checkpoint(place, learner, finished=True)
-        finally:
-            envs.close()
+        self._checkpoint(place, learner, finished=True)
 
     def _segment(
         self,
