@@ -12,7 +12,7 @@ from collections.abc import Callable
 from _alternate import alternate, arguments, report
 
 ARGS = arguments(__doc__)
-ENVS = 32
+ENVS = 64
 
 import gymnasium  # noqa: E402
 import numpy as np  # noqa: E402
@@ -58,7 +58,6 @@ def colonnade(columns: int, num_envs: int) -> Callable[[], int]:
         steps=config.rollout_steps,
         num_envs=num_envs,
         threads=ARGS.threads,
-        lanes=2,
     )
     collector.reset(0)
 

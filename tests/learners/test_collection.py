@@ -9,14 +9,12 @@ from colonnade.learners import A2C, Collector, Compute
 CPU = Compute(torch.device("cpu"))
 
 
-@pytest.fixture(params=[1, 2])
-def collector(request):
-    """Two environments, in one lane and in two: the numbers must be the same."""
+@pytest.fixture
+def collector():
     task = CountingTask(reward_clip=5.0)
     network = ClockNetwork()
     policy = A2C().build(network, task.spec, CPU).policy(torch.Generator().manual_seed(0))
-    lanes = request.param
-    with Collector(task, network, policy, CPU, steps=8, num_envs=2, lanes=lanes) as collector:
+    with Collector(task, network, policy, CPU, steps=8, num_envs=2) as collector:
         collector.reset(0)
         yield collector
 

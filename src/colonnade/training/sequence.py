@@ -47,9 +47,6 @@ class TrainingOptions:
     threads: int = 1
     """Threads for the network and, where they can use several, for the environments; more than
     one pays for images in large batches."""
-    lanes: int = 1
-    """Groups of environments: the network decides for one while another is stepped, which pays
-    with more than one thread."""
     segment_steps: int = 250_000
     """Agent steps between checkpoints."""
     curve_steps: int = 10_000
@@ -61,7 +58,7 @@ class TrainingOptions:
 
     def __post_init__(self) -> None:
         """Refuse numbers that make no sense."""
-        for name in ("num_envs", "threads", "lanes", "segment_steps", "curve_steps"):
+        for name in ("num_envs", "threads", "segment_steps", "curve_steps"):
             if getattr(self, name) < 1:
                 raise UsageError(f"{name} must be at least 1; got {getattr(self, name)}.")
 
@@ -176,7 +173,6 @@ class _Training:
             steps=self._config.rollout_steps,
             num_envs=options.num_envs,
             threads=options.threads,
-            lanes=options.lanes,
         ) as collector:
             while place.step < spec.steps:
                 actions.manual_seed(derive(self._seed, "actions", place.task, place.segment))
