@@ -3,10 +3,12 @@
 A learner's configuration (`A2C`, `PPO`) is a frozen dataclass; its `build` makes the learner for
 one task. The loop is::
 
-    learner = config.build(network, spec, compute)
-    collector = Collector(spec, envs, network, learner.policy(generator), config.rollout_steps, ...)
-    while learning:
-        learner.update(collector.collect(), penalty)
+    learner = config.build(network, task.spec, compute)
+    policy = learner.policy(generator)
+    with Collector(task, network, policy, compute, steps=config.rollout_steps, num_envs=16) as c:
+        c.reset(seed)
+        while learning:
+            learner.update(c.collect(), penalty)
 """
 
 from __future__ import annotations

@@ -35,7 +35,7 @@ from colonnade.training.recorder import (
     Progress,
     Recorder,
 )
-from colonnade.types import Method, Metrics, Network, Rollout, Task
+from colonnade.types import Method, Metrics, Network, Rollout, Task, TaskSpec
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ def train_sequence(
         raise UsageError(f"A sequence needs at least one task, each with its own id; got {ids}.")
     options, recorder = options or TrainingOptions(), recorder or MemoryRecorder()
     training = _Training(ids, method, learner, seed, options, recorder)
-    with torch_threads(options.threads):
+    with torch_threads(options.threads), torch.random.fork_rng(devices=[]):
         place = training.restore()
         for index in range(place.task, len(tasks)):
             training.learn(tasks[index], place if index == place.task else _Place(index))
@@ -164,6 +164,7 @@ class _Training:
         if place.learner is not None:
             learner.optimisation.load_state(*place.learner)
         actions = torch.Generator(compute.device)
+        curve = Curve(spec.id, place.task, options.curve_steps, place.step)
         clock = _Clock()
         with Collector(
             task,
@@ -178,58 +179,44 @@ class _Training:
                 actions.manual_seed(derive(self._seed, "actions", place.task, place.segment))
                 torch.manual_seed(derive(self._seed, "learning", place.task, place.segment))
                 collector.reset(derive(self._seed, "environments", place.task, place.segment))
-                self._segment(task, place, network, learner, collector, clock)
+                end = min(spec.steps, (place.segment + 1) * options.segment_steps)
+                while place.step < end:
+                    metrics = self._update(spec, place, network, learner, collector)
+                    row = curve.add(collector.episodes, place.step)
+                    if place.step >= end and row is None:
+                        row = curve.close(place.step)
+                    if row is not None:
+                        self._recorder.append(row | _losses(metrics))
+                    if clock.due(place.step):
+                        self._recorder.progress(_progress(spec, place, clock, curve))
+                    collector.episodes.clear()
                 place.segment += 1
                 if place.step < spec.steps:
                     self._checkpoint(place, learner, finished=False)
             self._method.end_task(_endless(collector), learner.log_likelihood)
         self._checkpoint(place, learner, finished=True)
 
-    def _segment(
+    def _update(
         self,
-        task: Task,
+        spec: TaskSpec,
         place: _Place,
         network: Network,
         learner: Learner,
         collector: Collector,
-        clock: _Clock,
-    ) -> None:
-        """Train up to the next checkpoint."""
-        spec, options = task.spec, self._options
-        end = min(spec.steps, (place.segment + 1) * options.segment_steps)
-        curve = Curve(spec.id, place.task, options.curve_steps, place.step)
-        collector.episodes.clear()
-        metrics: Metrics = {}
-        while place.step < end:
-            if self._recorder.should_stop():
-                raise Interrupted(
-                    f"Stopped at step {place.step:,} of task {spec.id!r}; the last checkpoint is "
-                    "kept, and the same command goes on from it."
-                )
-            rollout = collector.collect()
-            metrics = learner.update(rollout, self._method.penalty)
-            place.step += rollout.steps
-            if not bool(torch.stack(list(metrics.values())).isfinite().all()):
-                raise _diverged(spec.id, place.step, metrics, network)
-            self._method.on_segment([episode.total_return for episode in collector.episodes])
-            row = curve.add(collector.episodes, place.step)
-            collector.episodes.clear()
-            if row is not None:
-                self._recorder.append(row | _losses(metrics))
-            if clock.due(place.step):
-                self._recorder.progress(
-                    Progress(
-                        task=spec.id,
-                        task_index=place.task,
-                        step=place.step,
-                        total_steps=spec.steps,
-                        steps_per_second=clock.rate,
-                        recent_return=curve.recent_return,
-                    )
-                )
-        row = curve.close(place.step)
-        if row is not None:
-            self._recorder.append(row | _losses(metrics))
+    ) -> Metrics:
+        """Collect a rollout and learn from it."""
+        if self._recorder.should_stop():
+            raise Interrupted(
+                f"Stopped at step {place.step:,} of task {spec.id!r}; the last checkpoint is kept, "
+                "and the same command goes on from it."
+            )
+        rollout = collector.collect()
+        metrics = learner.update(rollout, self._method.penalty)
+        place.step += rollout.steps
+        if not bool(torch.stack(list(metrics.values())).isfinite().all()):
+            raise _diverged(spec.id, place.step, metrics, network)
+        self._method.on_segment([episode.total_return for episode in collector.episodes])
+        return metrics
 
     def _checkpoint(self, place: _Place, learner: Learner, *, finished: bool) -> None:
         method_tensors, method_meta = self._method.state()
@@ -267,6 +254,17 @@ class _Clock:
             self.rate = latest if not self.rate else 0.8 * self.rate + 0.2 * latest
         self._time, self._step = now, step
         return True
+
+
+def _progress(spec: TaskSpec, place: _Place, clock: _Clock, curve: Curve) -> Progress:
+    return Progress(
+        task=spec.id,
+        task_index=place.task,
+        step=place.step,
+        total_steps=spec.steps,
+        steps_per_second=clock.rate,
+        recent_return=curve.recent_return,
+    )
 
 
 def _under(prefix: str, tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:

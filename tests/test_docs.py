@@ -1,0 +1,42 @@
+"""The code in README and docs runs as printed, with fewer steps."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+BLOCKS = [
+    pytest.param(block, id=f"{page.name}-{number}")
+    for page in PAGES
+    for number, block in enumerate(re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL))
+]
+
+
+@pytest.mark.parametrize("block", BLOCKS)
+def test_code_of_the_docs_runs(block, tmp_path):
+    shorter = re.sub(r"steps=[\d_]+\b(?!,\n)", "steps=600", block)
+    script = tmp_path / "block.py"
+    script.write_text(shorter)
+    done = subprocess.run(
+        [sys.executable, script], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_links_of_the_docs_lead_somewhere():
+    for page in [*PAGES, ROOT / "CONTRIBUTING.md"]:
+        for target in re.findall(r"\]\((?!http)([^)#]+)", page.read_text()):
+            assert (page.parent / target).exists(), f"{page.name} links to {target}"
+
+
+@pytest.mark.slow
+def test_the_readme_solves_its_three_tasks():
+    block = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)[0]
+    done = subprocess.run([sys.executable, "-c", block], capture_output=True, text=True, check=True)
+    scores = [int(score) for score in re.findall(r": (\d+) of 500", done.stdout)]
+    assert len(scores) == 3
+    assert min(scores) > 400
