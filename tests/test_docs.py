@@ -18,7 +18,7 @@ BLOCKS = [
 
 @pytest.mark.parametrize("block", BLOCKS)
 def test_code_of_the_docs_runs(block, tmp_path):
-    shorter = re.sub(r"steps=[\d_]+\b(?!,\n)", "steps=600", block)
+    shorter = re.sub(r"\bsteps=[\d_]+", "steps=600", block)
     script = tmp_path / "block.py"
     script.write_text(shorter)
     done = subprocess.run(
