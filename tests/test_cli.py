@@ -11,6 +11,9 @@ from typing import Any
 
 import pytest
 
+from colonnade.cli import main
+from colonnade.errors import ColonnadeError
+from colonnade.experiments.execute import Failure
 from colonnade.experiments.spec import RunSpec, TaskBudget
 
 COMMAND = [sys.executable, "-m", "colonnade.cli"]
@@ -118,6 +121,39 @@ def test_signals_stop_cleanly_and_the_same_command_goes_on(
     assert (run / "DONE").exists()
 
 
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_signals_outside_of_training_stop_in_one_sentence(number: int, status: int) -> None:
+    code = (
+        "import os, sys, colonnade.cli as cli; "
+        f"cli.Suites.__call__ = lambda self: os.kill(os.getpid(), {int(number)}); "
+        "sys.exit(cli.main(['suites']))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (status, "colonnade: Stopped.\n")
+
+
+def test_a_failing_report_does_not_hide_the_failed_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(*_: object, **__: object) -> list[Failure]:
+        child = Failure("child", "it starts from run first, which failed", None)
+        return [Failure("first", "The disk is full.", Path("log.txt")), child, child]
+
+    def full(_: object) -> Path:
+        raise ColonnadeError("The report could not be written.")
+
+    monkeypatch.setattr("colonnade.experiments.execute.execute", fail)
+    monkeypatch.setattr("colonnade.experiments.report.write_report", full)
+    specs = write(tmp_path / "specs.json", tiny("first"))
+    assert main(["run", str(specs), "--out", str(tmp_path / "out")]) == 1
+    assert capsys.readouterr().err == (
+        "colonnade: 1 run failed:\n"
+        "  first: The disk is full. (log.txt)\n"
+        "  2 runs not begun: what they start from failed\n"
+        "The report could not be written.\n"
+    )
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -140,6 +176,9 @@ def test_signals_stop_cleanly_and_the_same_command_goes_on(
         (["report", "FULL"], "holds no suite.json"),
         (["play", "FULL"], "holds no suite.json"),
         (["describe", "pong-sop"], "did you mean 'pong-soup'?"),
+        (["describe", "FULL"], "holds no suite.json"),
+        (["run", "pong-soup-mini", "--out", "OUT", "--device", "cdua"], "Device 'cdua' can't be"),
+        (["run", "WRONG", "--out", "OUT"], "Run 'odd' of wrong.json: Unknown method"),
     ],
 )
 def test_wrong_use_gets_status_2_and_one_sentence(
@@ -154,6 +193,7 @@ def test_wrong_use_gets_status_2_and_one_sentence(
         "OUT": str(tmp_path / "out"),
         "FULL": str(full),
         "BROKEN": str(broken),
+        "WRONG": str(write(tmp_path / "wrong.json", tiny("spec"), tiny("odd", method="od"))),
         "SPEC": str(write(tmp_path / "spec.json", tiny("spec"))),
     }
     done = colonnade(*(paths.get(argument, argument) for argument in arguments), status=2)

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import fnmatch
 import logging
+import signal
 import sys
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -23,6 +25,7 @@ from colonnade.errors import ColonnadeError, UsageError
 from colonnade.experiments.plan import SuiteOptions
 
 if TYPE_CHECKING:
+    from colonnade.experiments.execute import Failure
     from colonnade.experiments.store import SuiteFolder
 
 DESCRIPTION = """Continual and transfer learning for deep reinforcement learning.
@@ -79,14 +82,15 @@ class Run:
             )
         console = Console()
         failures = execute(suite, plan, jobs=self.jobs, display=Display(console, suite.name))
-        report = write_report(suite)
+        lines = _failure_lines(failures)
+        try:
+            report = write_report(suite)
+        except ColonnadeError as error:
+            # What stopped the runs, a full disk for one, may stop the report too: say both.
+            raise ColonnadeError("\n".join([*lines, str(error)])) from error
         console.print(f"Report: {report}", highlight=False, soft_wrap=True)
-        if failures:
-            lines = [
-                f"  {failure.run}: {failure.reason}" + (f" ({failure.log})" if failure.log else "")
-                for failure in failures
-            ]
-            raise ColonnadeError("\n".join([_count(len(failures)) + " failed:", *lines]))
+        if lines:
+            raise ColonnadeError("\n".join(lines))
 
     def _wanted(self, suite: SuiteFolder) -> Callable[[str], bool]:
         labels = {spec.id: spec.label for spec in suite.plan.runs}
@@ -120,8 +124,8 @@ class Play:
     dir: Positional[Path]
     """A folder that `colonnade run --out` made."""
     run: str | None = None
-    """Id of the run whose network plays, or the beginning of it; by default the last one that is
-    complete."""
+    """Id of the run whose network plays, or a beginning that no other has; by default the last one
+    that is complete."""
     task: str | None = None
     """Name of the task to play, among those the network has learned; by default its last."""
     episodes: int = 1
@@ -182,11 +186,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.WARNING)
     try:
-        tyro.cli(Command, prog="colonnade", description=DESCRIPTION, args=given)()
+        with _sigterm_raises():
+            tyro.cli(Command, prog="colonnade", description=DESCRIPTION, args=given)()
     except ColonnadeError as error:
         return _fail(str(error), error.exit_status, debug)
-    except KeyboardInterrupt:
-        return _fail("Stopped.", 130, debug)
+    except KeyboardInterrupt as error:
+        return _fail("Stopped.", 143 if isinstance(error, _TerminatedError) else 130, debug)
     except BrokenPipeError:
         # Whoever read our output has had enough: nothing to say, and nobody to say it to.
         sys.stdout = None
@@ -204,8 +209,35 @@ def _fail(message: str, status: int, debug: bool) -> int:
     return status
 
 
+def _failure_lines(failures: Sequence[Failure]) -> list[str]:
+    """Name the runs that failed by themselves, and count those that start from them."""
+    if not failures:
+        return []
+    own = [failure for failure in failures if failure.log is not None]
+    lines = [f"  {failure.run}: {failure.reason} ({failure.log})" for failure in own]
+    if waiting := len(failures) - len(own):
+        lines.append(f"  {_count(waiting)} not begun: what they start from failed")
+    return [f"{_count(len(own))} failed:", *lines]
+
+
 def _count(runs: int) -> str:
     return "1 run" if runs == 1 else f"{runs} runs"
+
+
+class _TerminatedError(KeyboardInterrupt):
+    """SIGTERM came; like Ctrl-C it passes by whoever handles errors."""
+
+
+@contextmanager
+def _sigterm_raises() -> Iterator[None]:
+    def terminate(_: int, __: object) -> None:
+        raise _TerminatedError
+
+    before = signal.signal(signal.SIGTERM, terminate)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ import imageio.v3 as imageio
 import numpy as np
 import pytest
 
+from colonnade.experiments.build import build_training_options
 from colonnade.experiments.plan import Plan, SuiteOptions
 from colonnade.experiments.spec import RunSpec
 from colonnade.experiments.store import SuiteFolder
@@ -30,7 +31,7 @@ def fabricate_run(folder: Path, spec: RunSpec, curve: list[float | None], done: 
     """Write the files of a run whose bins have the given mean returns."""
     folder.mkdir(parents=True)
     (folder / "spec.json").write_text(json.dumps(spec.to_json()))
-    width = int(str(spec.training_options["curve_steps"]))
+    width = build_training_options(spec).curve_steps
     rows = [
         {
             "kind": "curve", "task": spec.target, "task_index": 0, "step": width * (i + 1) + 3,
@@ -74,7 +75,7 @@ def fabricate(tmp_path: Path) -> Callable[..., SuiteFolder]:
         random = np.random.default_rng(0)
         speeds = {"scratch": 0.5, "finetune": 0.9, "progressive": 1.3}
         for number, spec in enumerate(plan.runs[: done if done is None else done + 1]):
-            width = int(str(spec.training_options["curve_steps"]))
+            width = build_training_options(spec).curve_steps
             bins = spec.steps // width
             speed = speeds.get(spec.method, 0.6) * random.uniform(0.8, 1.2)
             ramp = -20 + 40 / (1 + np.exp(-12 * (np.linspace(0, 1, bins) * speed - 0.4)))

@@ -34,6 +34,10 @@ if "fails" in run:
     print("Traceback: many lines")
     print("colonnade.errors.ColonnadeError: The loss is NaN.")
     sys.exit(1)
+if "reports" in run:
+    (out / "runs" / run / "status.json").write_text('{"error": "The loss is NaN."}')
+    print("a warning at exit")
+    sys.exit(1)
 if "killed" in run:
     os.kill(os.getpid(), signal.SIGKILL)
 time.sleep(60 if "long" in run else 0.05)
@@ -86,20 +90,21 @@ def test_complete_runs_are_not_done_again(tmp_path: Path) -> None:
 
 
 def test_a_failed_run_stops_only_its_children_and_says_why(tmp_path: Path) -> None:
-    failing, killed = spec("fails"), spec("killed")
+    failing, reports, killed = spec("fails"), spec("reports"), spec("killed")
     child = spec("child", failing)
-    failures, order, output = run(tmp_path, failing, child, killed, spec("other"))
+    failures, order, output = run(tmp_path, failing, child, reports, killed, spec("other"))
     assert "ends other" in order
     assert "begins child" not in order
     reasons = {failure.run: failure.reason for failure in failures}
     assert reasons == {
         failing.id: "The loss is NaN.",
+        reports.id: "The loss is NaN.",
         child.id: f"it starts from run {failing.id}, which failed",
         killed.id: "its process was ended by signal 9 (SIGKILL)",
     }
     log = tmp_path / "runs" / failing.id / "log.txt"
     assert {failure.log for failure in failures if failure.run == failing.id} == {log}
-    assert "1 of 4 runs complete, 3 failed" in output
+    assert "1 of 5 runs complete, 4 failed" in output
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

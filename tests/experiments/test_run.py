@@ -4,18 +4,19 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import imageio.v3 as imageio
 import pytest
 import torch
 
 from colonnade.errors import ColonnadeError, UsageError
-from colonnade.experiments.build import build_column, check
+from colonnade.experiments.build import build_column
 from colonnade.experiments.execute import worker_command
+from colonnade.experiments.files import FolderLock
 from colonnade.experiments.metrics import Row
 from colonnade.experiments.plan import Plan
 from colonnade.experiments.play import play
@@ -140,25 +141,6 @@ def test_divergence_is_reported_and_checkpoints_kept(tmp_path: Path) -> None:
     assert "diverged" in suite.run(wild.id).status()["error"]
 
 
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"method": "progresive"}, "did you mean 'progressive'"),
-        ({"learner": "a2cc"}, "did you mean 'a2c'"),
-        ({"learner_options": {"learning_rte": 1.0}}, "did you mean 'learning_rate'"),
-        ({"training_options": {"num_env": 4}}, "did you mean 'num_envs'"),
-        ({"training_options": {"num_envs": "many"}}, "must be of type int; got 'many'"),
-        ({"column": "tinny"}, "did you mean 'tiny'"),
-        ({"column": {"preset": "tinny"}}, "did you mean 'tiny'"),
-        ({"column": {"preset": "tiny", "alfa": 1.0}}, "did you mean 'alpha'"),
-        ({"tasks": (TaskBudget("mini-pong/zom", 10),)}, "did you mean"),
-    ],
-)
-def test_unknown_names_suggest_the_nearest(changes: dict[str, Any], message: str) -> None:
-    with pytest.raises(UsageError, match=message):
-        check(replace(SPEC, **changes))
-
-
 def test_columns_by_name_by_change_and_by_description() -> None:
     tiny = column_preset("tiny")
     assert build_column("tiny") == tiny
@@ -186,8 +168,34 @@ def test_playing_what_is_not_there(tmp_path: Path, whole: SuiteFolder) -> None:
         play(whole, "zzz", None, episodes=1, film=None, seed=0)
     with pytest.raises(UsageError, match="did you mean 'mini-pong/zoom'"):
         play(whole, None, "mini-pong/zom", episodes=1, film=None, seed=0)
+    with pytest.raises(UsageError, match="at least 1, but 0 came"):
+        play(whole, None, None, episodes=0, film=None, seed=0)
     with pytest.raises(ColonnadeError, match=r"No run in .* is complete"):
         play(begin(tmp_path), None, None, episodes=1, film=None, seed=0)
+
+
+def test_the_beginning_of_an_id_must_be_that_of_one_run(tmp_path: Path) -> None:
+    twins = [replace(SPEC, seed=seed) for seed in (0, 1)]
+    suite = begin(tmp_path, *twins)
+    for spec in twins:
+        suite.run(spec.id).path.mkdir()
+        (suite.run(spec.id).path / "DONE").touch()
+    with pytest.raises(UsageError, match=r"2 complete runs begin with 'two'.*two-small-tasks-"):
+        play(suite, "two", None, episodes=1, film=None, seed=0)
+    with pytest.raises(ColonnadeError, match=rf"{twins[1].id}/spec\.json is missing"):
+        play(suite, twins[1].id, None, episodes=1, film=None, seed=0)
+
+
+def test_a_worker_waits_for_one_whose_parent_was_killed(tmp_path: Path) -> None:
+    folder = begin(tmp_path).run(SPEC.id)
+    folder.path.mkdir()
+    lock = FolderLock(folder.path)
+    lock.__enter__()
+    threading.Timer(0.3, lock.__exit__).start()
+    with pytest.raises(Interrupted):
+        train_run(tmp_path, SPEC, stop=lambda: True, patience=30)
+    with FolderLock(folder.path), pytest.raises(ColonnadeError, match="being written by process"):
+        train_run(tmp_path, SPEC, stop=lambda: True)
 
 
 def test_the_worker_names_its_errors_last(tmp_path: Path) -> None:

@@ -1,11 +1,14 @@
+import json
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from colonnade.errors import ColonnadeError, UsageError
-from colonnade.experiments.build import check
 from colonnade.experiments.files import write_json
 from colonnade.experiments.plan import Plan, SuiteOptions
+from colonnade.experiments.rehearsal import Rehearsal
 from colonnade.experiments.spec import RunSpec, TaskBudget
 from colonnade.experiments.store import RunFolder, SuiteFolder, read_parent
 from colonnade.experiments.suites import SUITES, suite_from_name
@@ -60,7 +63,7 @@ def test_a_suite_file_of_another_format_or_without_runs(tmp_path: Path) -> None:
     [
         (None, "there is none"),
         (b"not a weights file", "safetensors"),
-        (b"\x08\x00\x00\x00\x00\x00\x00\x00{}      ", "did not write it"),
+        (b"\x08\x00\x00\x00\x00\x00\x00\x00{}      ", "another program wrote the file"),
     ],
 )
 def test_weights_that_are_missing_or_foreign(
@@ -121,8 +124,9 @@ def test_impossible_options(wrong: dict[str, float]) -> None:
 
 def test_names_in_every_suite_exist() -> None:
     for suite in SUITES:
+        rehearsal = Rehearsal()
         for spec in suite.plan(SuiteOptions(seeds=1)).runs if suite.plan else ():
-            check(spec)
+            rehearsal.check(spec)
 
 
 def test_unknown_suite() -> None:
@@ -138,3 +142,28 @@ def test_plans_refuse_orphans_and_repetitions() -> None:
         Plan((child, first))
     with pytest.raises(UsageError, match="listed 2 times"):
         Plan((first, first))
+    with pytest.raises(UsageError, match="starts from run ''"):
+        Plan((replace(child, parent=""),))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"format": 1, "runs": []},
+        {"format": 1, "runs": [], "comparisons": [3]},
+        {"format": 1, "runs": [], "comparisons": [{"run": "a"}]},
+        {"format": 1, "runs": [3], "comparisons": []},
+    ],
+)
+def test_a_foreign_suite_file_is_refused(tmp_path: Path, content: dict[str, Any]) -> None:
+    (tmp_path / "suite.json").write_text(json.dumps(content))
+    with pytest.raises(UsageError, match=r"suite\.json"):
+        SuiteFolder.read(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["result.json", "network.json"])
+def test_a_foreign_result_is_named(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text("{}")
+    folder = RunFolder(tmp_path)
+    with pytest.raises(ColonnadeError, match=rf"{name} lacks .*delete .* to train the run again"):
+        folder.result() if name == "result.json" else folder.network()

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import typing
 from typing import Any
 
 from colonnade.errors import UsageError, unknown_name
 from colonnade.experiments.spec import RunSpec, TaskBudget
-from colonnade.learners import LearnerConfig, learner_from_name
+from colonnade.learners import LearnerConfig, Precision, learner_from_name
 from colonnade.methods import ColumnMethod, method_from_name
 from colonnade.networks import ColumnSpec, column_preset
 from colonnade.tasks import task_from_name
@@ -65,6 +66,8 @@ def build_method(spec: RunSpec) -> ColumnMethod:
     Raises:
         UsageError: The method, one of its options or the column is unknown.
     """
+    if "column" in spec.method_options:
+        raise UsageError("'column' is no method option; it has a field of its own in the spec.")
     return method_from_name(spec.method, column=build_column(spec.column), **spec.method_options)
 
 
@@ -91,16 +94,7 @@ def build_training_options(spec: RunSpec) -> TrainingOptions:
             kind = defaults[name].__name__
             raise UsageError(f"Training option {name!r} must be of type {kind}; got {value!r}.")
     options: dict[str, Any] = spec.training_options
+    precision = options.get("precision", "auto")
+    if precision not in typing.get_args(Precision):
+        raise unknown_name("precision", precision, typing.get_args(Precision))
     return TrainingOptions(**options)
-
-
-def check(spec: RunSpec) -> None:
-    """Build everything a spec names and drop it, so that wrong names are found before any work.
-
-    Raises:
-        UsageError: Something in the spec is unknown or has the wrong type.
-    """
-    build_tasks(spec)
-    build_method(spec)
-    build_learner(spec)
-    build_training_options(spec)

@@ -8,11 +8,10 @@ from pathlib import Path
 
 from rich.console import Console
 
-from colonnade.experiments.build import build_method, build_tasks
 from colonnade.experiments.plan import METHOD_TITLES, Plan, SuiteOptions
-from colonnade.experiments.spec import BUNDLED, RunSpec
-from colonnade.experiments.store import SuiteFolder, read_parent
-from colonnade.experiments.suites import suite_from_name
+from colonnade.experiments.rehearsal import Rehearsal
+from colonnade.experiments.store import SuiteFolder
+from colonnade.experiments.suites import SUITES, suite_from_name
 from colonnade.networks import (
     ProgressiveNetwork,
     column_totals,
@@ -42,7 +41,8 @@ def print_networks(what: str) -> None:
 
 def _networks(what: str) -> Iterator[tuple[str, ProgressiveNetwork]]:
     folder = Path(what)
-    if (folder / "suite.json").exists():
+    named = any(suite.name == what for suite in SUITES)
+    if (folder / "suite.json").exists() or (folder.is_dir() and not named):
         yield from _of_plan(SuiteFolder.read(folder).plan)
         return
     suite = suite_from_name(what)
@@ -56,35 +56,14 @@ def _networks(what: str) -> Iterator[tuple[str, ProgressiveNetwork]]:
 def _of_plan(plan: Plan) -> Iterator[tuple[str, ProgressiveNetwork]]:
     """One network for each method of the plan; methods that share a network are shown once."""
     examples = {entry.method: entry.run for entry in plan.comparisons}
-    specs = {spec.id: spec for spec in plan.runs}
     if not examples:
         examples = {spec.label: spec.id for spec in plan.runs}
+    rehearsal = Rehearsal()
+    networks = {spec.id: rehearsal.method(spec).network for spec in plan.runs}
     seen: dict[str, tuple[list[str], ProgressiveNetwork]] = {}
     for key, run in examples.items():
-        network = untrained(plan, specs[run])
+        network = networks[run]
         layout = str(describe(network))
         seen.setdefault(layout, ([], network))[0].append(METHOD_TITLES.get(key, key))
     for titles, network in seen.values():
         yield "; ".join(titles), network
-
-
-def untrained(plan: Plan, spec: RunSpec) -> ProgressiveNetwork:
-    """Build the network of a run as it is when its last task begins.
-
-    Args:
-        plan: Holds the runs that it starts from.
-        spec: The run.
-    """
-    specs = {other.id: other for other in plan.runs}
-    line = [specs[run] for run in reversed(plan.ancestors(spec.id))] + [spec]
-    state = None
-    if line[0].parent and line[0].parent.startswith(BUNDLED):
-        state = read_parent(Path(), line[0].parent)
-    for step in line:
-        method = build_method(step)
-        if state is not None:
-            method.load_state(*state)
-        for task in build_tasks(step):
-            method.begin_task(task.spec)
-        state = method.state()
-    return method.network

@@ -94,6 +94,7 @@ def execute(
                 while work.advance():
                     display.show(work.views())
                     if received:
+                        display.say("Stopping the runs; the same signal again ends them at once.")
                         raise StoppedError(
                             "Stopped; the last checkpoints are kept, and the same command goes on "
                             "from them.",
@@ -211,7 +212,8 @@ class _Execution:
         if status < 0:
             reason = f"its process was ended by signal {-status} ({signal.Signals(-status).name})"
         else:
-            reason = _last_line(folder.log_path) or f"its process ended with status {status}"
+            reason = folder.status().get("error") or _last_line(folder.log_path)
+            reason = reason or f"its process ended with status {status}"
         self.failures.append(Failure(run, reason, folder.log_path))
 
 

@@ -6,12 +6,15 @@ import errno
 import fcntl
 import json
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from colonnade.errors import ColonnadeError
+
+_POLL_SECONDS = 0.1
 
 
 class DiskFullError(ColonnadeError):
@@ -98,10 +101,12 @@ class FolderLock:
 
     Args:
         folder: What is being locked; it must exist.
+        patience: How many seconds to wait for another process to free it.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, patience: float = 0.0) -> None:
         self._folder = folder
+        self._patience = patience
         self._descriptor: int | None = None
 
     def __enter__(self) -> FolderLock:
@@ -113,15 +118,16 @@ class FolderLock:
         path = self._folder / "lock"
         with disk_errors(path):
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        limit = time.monotonic() + self._patience
+        while not (locked := _try_lock(descriptor)) and time.monotonic() < limit:
+            time.sleep(_POLL_SECONDS)
+        if not locked:
             holder = os.read(descriptor, 32).decode(errors="replace").strip() or "unknown"
             os.close(descriptor)
             raise ColonnadeError(
                 f"{self._folder} is being written by process {holder}; wait for it or stop it, "
                 "or choose another --out."
-            ) from None
+            )
         with disk_errors(path):
             os.ftruncate(descriptor, 0)
             os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
@@ -134,3 +140,11 @@ class FolderLock:
             os.ftruncate(self._descriptor, 0)
             os.close(self._descriptor)
             self._descriptor = None
+
+
+def _try_lock(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

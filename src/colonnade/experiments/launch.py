@@ -24,7 +24,7 @@ def begin(name: str, out: Path, options: SuiteOptions) -> SuiteFolder:
     Raises:
         UsageError: A name is unknown, a spec is wrong, or the folder holds something else.
     """
-    from colonnade.experiments.build import check
+    from colonnade.experiments.rehearsal import Rehearsal
 
     if name.endswith(".json"):
         suite = _from_file(Path(name), out, options)
@@ -36,8 +36,14 @@ def begin(name: str, out: Path, options: SuiteOptions) -> SuiteFolder:
             )
         given = {key: value for key, value in asdict(options).items() if value is not None}
         suite = SuiteFolder(out, name, given, found.plan(options))
+    rehearsal = Rehearsal()
     for spec in suite.plan.runs:
-        check(spec)
+        try:
+            rehearsal.check(spec)
+        except UsageError as error:
+            # The runs of a suite are alike; in a file of specs the reader must find the wrong one.
+            named = f"Run {spec.label!r} of {Path(name).name}: " if name.endswith(".json") else ""
+            raise UsageError(f"{named}{error}") from error
     suite.begin()
     return suite
 

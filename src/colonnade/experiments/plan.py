@@ -86,9 +86,10 @@ class Plan:
     def __post_init__(self) -> None:
         seen: set[str] = set()
         for spec in self.runs:
-            if spec.parent and not spec.parent.startswith(BUNDLED) and spec.parent not in seen:
+            parent = spec.parent
+            if parent is not None and not parent.startswith(BUNDLED) and parent not in seen:
                 raise UsageError(
-                    f"Run {spec.label!r} starts from run {spec.parent!r}, which is not among the "
+                    f"Run {spec.label!r} starts from run {parent!r}, which is not among the "
                     "runs before it; list the parent first."
                 )
             seen.add(spec.id)
@@ -137,9 +138,10 @@ class Plan:
             UsageError: It is not a plan.
         """
         names = {f.name for f in fields(Comparison)}
-        entries = value.get("comparisons", [])
-        runs = value.get("runs")
-        if not isinstance(runs, list) or any(entry.keys() != names for entry in entries):
+        runs, entries = value.get("runs"), value.get("comparisons")
+        if not (isinstance(runs, list) and isinstance(entries, list)) or any(
+            not isinstance(entry, dict) or entry.keys() != names for entry in entries
+        ):
             raise UsageError(f"{where} does not hold the runs of a suite.")
         return cls(
             tuple(RunSpec.from_json(spec, f"{where}, run {i + 1}") for i, spec in enumerate(runs)),

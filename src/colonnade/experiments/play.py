@@ -56,7 +56,7 @@ def play(
 
     Args:
         suite: The output folder.
-        run: Beginning of a run's id; None takes the last complete one.
+        run: Id of a run, or a beginning that no other has; None takes the last complete one.
         task: Name of a task that the run has learned; None takes its last.
         episodes: How many to play.
         film: Where to write a film; None makes none.
@@ -93,10 +93,17 @@ def _find(suite: SuiteFolder, run: str | None) -> RunFolder:
         raise ColonnadeError(f"No run in {suite.path} is complete; `colonnade run` completes them.")
     if run is None:
         return list(complete.values())[-1]
-    matching = [folder for name, folder in complete.items() if name.startswith(run)]
+    matching = [name for name in complete if name == run] or [
+        name for name in complete if name.startswith(run)
+    ]
     if not matching:
         raise unknown_name("complete run", run, complete)
-    return matching[0]
+    if len(matching) > 1:
+        raise UsageError(
+            f"{len(matching)} complete runs begin with {run!r}; give more of the id of one: "
+            f"{', '.join(matching)}."
+        )
+    return complete[matching[0]]
 
 
 class _FilmedTask:

@@ -80,7 +80,7 @@ class Display:
         if self._live is not None:
             self._live.__exit__(None, None, None)
         else:
-            self._line(summary(self._views))
+            self.say(summary(self._views))
 
     def show(self, views: list[RunView]) -> None:
         """Show where the runs stand."""
@@ -88,25 +88,26 @@ class Display:
         for note in (note for view in views for note in view.notes):
             if note not in self._said:
                 self._said.add(note)
-                self._console.print(f"Note: {note}", highlight=False, soft_wrap=True)
+                self.say(f"Note: {note}")
         if self._live is not None:
             self._live.update(_table(self._title, views))
             return
         for view in views:
             if self._states.get(view.spec.id) != view.state and view.state != "waiting":
-                self._line(f"{view.state:>7}  {view.spec.label}")
+                self.say(f"{view.state:>7}  {view.spec.label}")
             self._states[view.spec.id] = view.state
         if time.monotonic() >= self._line_due:
             self._line_due = time.monotonic() + _LINE_SECONDS
             for view in (view for view in views if view.state == "running" and view.progress):
                 share = view.step / view.spec.steps
-                self._line(
+                self.say(
                     f"{share:>7.0%}  {view.spec.label}: {view.rate:,.0f} steps/s, "
                     f"recent score {view.score}"
                 )
-            self._line(summary(views))
+            self.say(summary(views))
 
-    def _line(self, text: str) -> None:
+    def say(self, text: str) -> None:
+        """Print a line, above the table where there is one."""
         self._console.print(text, highlight=False, markup=False, soft_wrap=True)
 
 

@@ -39,17 +39,22 @@ class RunRecorder:
         folder: Where to write.
         spec: What is being run.
         stop: Asked between updates whether to stop.
+        patience: How many seconds to wait for another process that writes the folder.
     """
 
     def __init__(
-        self, folder: RunFolder, spec: RunSpec, stop: Callable[[], bool] = lambda: False
+        self,
+        folder: RunFolder,
+        spec: RunSpec,
+        stop: Callable[[], bool] = lambda: False,
+        patience: float = 0.0,
     ) -> None:
         self.folder = folder
         self.notes: list[str] = []
         self._spec = spec
         self._stop = stop
         self._offsets = [0, *accumulate(task.steps for task in spec.tasks)]
-        self._lock = FolderLock(folder.path)
+        self._lock = FolderLock(folder.path, patience)
         self._metrics: MetricsFile
         self._events: SummaryWriter | None = None
         self._last: Row | None = None

@@ -24,7 +24,7 @@ from colonnade.experiments.charts import (
     task_title,
     transfer_matrix,
 )
-from colonnade.experiments.files import disk_errors, read_json, write_bytes, write_text
+from colonnade.experiments.files import disk_errors, write_bytes, write_text
 from colonnade.experiments.network_drawing import network_drawing
 from colonnade.experiments.plan import METHOD_TITLES, SCRATCH
 from colonnade.experiments.progress import duration
@@ -256,7 +256,7 @@ def _largest_network(results: Results) -> Figure | None:
     for run in results.runs.values():
         if not run.done:
             continue
-        meta = read_json(run.folder.path / "network.json")
+        meta = run.folder.network()
         network = meta["network"]
         if drawn is None or len(network["columns"]) > len(drawn[0]["columns"]):
             captions = ["never trained"] * len(network["columns"])

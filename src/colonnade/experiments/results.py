@@ -12,6 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from colonnade.analysis import transfer
+from colonnade.errors import ColonnadeError
+from colonnade.experiments.build import build_training_options
 from colonnade.experiments.metrics import Row
 from colonnade.experiments.plan import METHOD_TITLES, SCRATCH, Comparison
 from colonnade.experiments.spec import RunSpec
@@ -19,7 +21,7 @@ from colonnade.experiments.store import RunFolder, SuiteFolder
 
 Floats = NDArray[np.float64]
 
-_DEFAULT_BIN = 10_000
+_CURVE_KEYS = {"task_index", "step", "return_mean", "episodes"}
 
 
 @dataclass(frozen=True)
@@ -166,14 +168,15 @@ class Results:
 
 
 def _read_run(folder: RunFolder, spec: RunSpec) -> RunResult:
-    configured = spec.training_options.get("curve_steps", _DEFAULT_BIN)
-    width = configured if isinstance(configured, int) else _DEFAULT_BIN
-    last = len(spec.tasks) - 1
-    rows = [
-        row
-        for row in folder.metrics()
-        if row.get("kind") == "curve" and row.get("task_index") == last
-    ]
+    width = build_training_options(spec).curve_steps
+    rows = [row for row in folder.metrics() if row.get("kind") == "curve"]
+    if any(_CURVE_KEYS - row.keys() for row in rows):
+        raise ColonnadeError(
+            f"{folder.metrics_path} holds points of a curve that lack some of "
+            f"{', '.join(sorted(_CURVE_KEYS))}; restore it, or delete {folder.path} to train the "
+            "run again."
+        )
+    rows = [row for row in rows if row["task_index"] == len(spec.tasks) - 1]
     return RunResult(
         spec=spec,
         folder=folder,

@@ -32,7 +32,12 @@ from colonnade.types import Network, Task
 
 
 def train_run(
-    suite: Path, spec: RunSpec, *, threads: int = 1, stop: Callable[[], bool] = lambda: False
+    suite: Path,
+    spec: RunSpec,
+    *,
+    threads: int = 1,
+    stop: Callable[[], bool] = lambda: False,
+    patience: float = 0.0,
 ) -> None:
     """Train and score a run, or complete one that was interrupted.
 
@@ -41,13 +46,14 @@ def train_run(
         spec: What to run; its parent, if any, must be complete.
         threads: For the network and for the emulators.
         stop: Asked between updates whether to stop.
+        patience: How many seconds to wait for another process that trains the run.
 
     Raises:
         ColonnadeError: Something in the spec, the folder or the training is wrong.
         Interrupted: `stop` said so; the last checkpoint is kept.
     """
     folder = RunFolder(suite / "runs" / spec.id)
-    with RunRecorder(folder, spec, stop) as recorder:
+    with RunRecorder(folder, spec, stop, patience) as recorder:
         if folder.done:
             return
         torch.set_num_threads(threads)

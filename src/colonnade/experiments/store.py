@@ -107,9 +107,17 @@ class RunFolder:
         """Read what the run came to.
 
         Raises:
-            ColonnadeError: The run is not complete.
+            ColonnadeError: The run is not complete, or the file is damaged.
         """
-        return read_json(self.path / "result.json")
+        return self._read("result.json", "scores", "timing", "versions", "hardware", "notes")
+
+    def network(self) -> dict[str, Any]:
+        """Read the layout of the run's network, and which column plays which task.
+
+        Raises:
+            ColonnadeError: The run is not complete, or the file is damaged.
+        """
+        return self._read("network.json", "network", "tasks")
 
     def status(self) -> dict[str, Any]:
         """Read how far the run is; empty where it never began."""
@@ -124,7 +132,20 @@ class RunFolder:
         """
         from colonnade.training import read_tensors
 
-        return read_tensors(self.path / "weights.safetensors")
+        try:
+            return read_tensors(self.path / "weights.safetensors")
+        except ColonnadeError as error:
+            raise ColonnadeError(f"{error} Delete {self.path} to train the run again.") from error
+
+    def _read(self, name: str, *keys: str) -> dict[str, Any]:
+        value = read_json(self.path / name)
+        for key in keys:
+            if key not in value:
+                raise ColonnadeError(
+                    f"{self.path / name} lacks {key!r}; restore it, or delete {self.path} to "
+                    "train the run again."
+                )
+        return value
 
 
 @dataclass(frozen=True)
@@ -199,7 +220,10 @@ class SuiteFolder:
                 f"format {FORMAT}; use the version that wrote it."
             )
         plan = Plan.from_json(content, str(file))
-        return cls(path, str(content.get("suite")), dict(content.get("options") or {}), plan)
+        options = content.get("options")
+        return cls(
+            path, str(content.get("suite")), options if isinstance(options, dict) else {}, plan
+        )
 
 
 def read_parent(suite: Path, parent: str) -> tuple[dict[str, Tensor], dict[str, Any]]:

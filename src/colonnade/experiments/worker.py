@@ -18,6 +18,9 @@ from colonnade.experiments.store import SuiteFolder
 STOPPED = 143
 """Exit status of a worker that was asked to stop: 128 + SIGTERM."""
 
+PATIENCE_SECONDS = 60.0
+"""A worker whose parent was killed notices at its next update; its successor waits that long."""
+
 
 def main(arguments: list[str]) -> int:
     """Train one run and return the exit status."""
@@ -39,6 +42,7 @@ def main(arguments: list[str]) -> int:
             spec,
             threads=int(threads),
             stop=lambda: bool(asked) or os.getppid() != parent,
+            patience=PATIENCE_SECONDS,
         )
     except Interrupted as error:
         logging.info("%s", error)

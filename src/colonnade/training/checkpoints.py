@@ -53,18 +53,15 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     except (safetensors.SafetensorError, OSError) as error:
         raise ColonnadeError(
             f"Expected a safetensors file at {path}, but it is cut short or of another kind "
-            f"({error}); delete it to go on from an earlier checkpoint."
+            f"({error})."
         ) from error
     if "colonnade" not in header:
         raise ColonnadeError(
-            f"{path} holds tensors, but Colonnade did not write it; point to the weights of a run."
+            f"Expected weights of Colonnade at {path}, but another program wrote the file."
         )
     body = header["colonnade"]
     if header.get("checksum") != _checksum(tensors, body):
-        raise ColonnadeError(
-            f"{path} is damaged: its checksum does not fit its content; delete it to go on from "
-            "an earlier checkpoint."
-        )
+        raise ColonnadeError(f"{path} is damaged: its checksum does not fit its content.")
     return tensors, json.loads(body)
 
 

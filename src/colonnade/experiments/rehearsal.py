@@ -1,0 +1,103 @@
+"""Runs without the training: the networks their last tasks begin with, and mistakes in specs.
+
+A suite of a hundred runs has a handful of different networks, so that a rehearsal costs little and
+finds mistakes before any work: unknown names, a column that does not fit the observations, an
+output that does not fit the actions, a device that is not there.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from colonnade.errors import ColonnadeError, UsageError
+from colonnade.experiments.build import (
+    build_learner,
+    build_method,
+    build_tasks,
+    build_training_options,
+)
+from colonnade.experiments.spec import RunSpec
+from colonnade.experiments.store import read_parent
+from colonnade.learners import Compute
+from colonnade.methods import ColumnMethod
+
+_DECIDES_NO_LAYOUT = ("label", "seed", "learner", "learner_options", "training_options")
+
+
+class Rehearsal:
+    """Goes through runs in the order of a plan, each after the run it starts from."""
+
+    def __init__(self) -> None:
+        """Begin with no run."""
+        self._layouts: dict[str, str] = {}
+        self._methods: dict[str, ColumnMethod] = {}
+
+    def method(self, spec: RunSpec) -> ColumnMethod:
+        """Return a run's method as it is when the last task begins, but untrained.
+
+        Runs whose networks are alike share one.
+
+        Args:
+            spec: The run; the run it starts from must have been rehearsed before.
+
+        Raises:
+            UsageError: A name is unknown, or the network does not fit a task.
+        """
+        tasks = [task.spec for task in build_tasks(spec)]
+        ids = [task.id for task in tasks]
+        if len(set(ids)) < len(ids):
+            raise UsageError(
+                f"The tasks of a run must differ, but came as {', '.join(ids)}; to go on with a "
+                "task, let a second run start from this one as its 'parent'."
+            )
+        layout = spec.to_json() | {
+            "tasks": [str((task.observation_space, task.action_space)) for task in tasks],
+            "parent": self._layouts.get(spec.parent or "", spec.parent),
+        }
+        key = json.dumps({k: v for k, v in layout.items() if k not in _DECIDES_NO_LAYOUT})
+        self._layouts[spec.id] = key
+        if key not in self._methods:
+            with _building():
+                method = build_method(spec)
+                if spec.parent is not None:
+                    method.load_state(*self._state(spec.parent))
+                for task in tasks:
+                    method.begin_task(task)
+            self._methods[key] = method
+        return self._methods[key]
+
+    def check(self, spec: RunSpec) -> None:
+        """Build everything that a run will need, except for its environments.
+
+        Raises:
+            UsageError: Something in the spec is unknown, has the wrong type or does not fit.
+        """
+        learner, options = build_learner(spec), build_training_options(spec)
+        network = self.method(spec).network
+        task = build_tasks(spec)[-1].spec
+        # Taking a GPU that nobody named would keep its memory from the runs.
+        device = "cpu" if options.device == "auto" else options.device
+        with _building():
+            learner.build(network, task, Compute.choose(task, device, options.precision))
+
+    def _state(self, parent: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        if parent in self._layouts:
+            return self._methods[self._layouts[parent]].state()
+        return read_parent(Path(), parent)
+
+
+@contextmanager
+def _building() -> Iterator[None]:
+    """Call what only torch refuses, such as a negative learning rate, a mistake of the spec."""
+    try:
+        yield
+    except ColonnadeError:
+        raise
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise UsageError(f"The run can't be built: {error}.") from error

@@ -1,0 +1,69 @@
+"""What is wrong with a spec is found before any work."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+
+from colonnade.errors import UsageError
+from colonnade.experiments.rehearsal import Rehearsal
+from colonnade.experiments.spec import RunSpec, TaskBudget
+
+PONG, POLE = TaskBudget("mini-pong/pong", 100), TaskBudget("CartPole-v1", 100)
+SPEC = RunSpec("a run", "progressive", (PONG,), "a2c", "tiny")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"method": "progresive"}, "did you mean 'progressive'"),
+        ({"method_options": {"random_columns": 2}}, "random_columns"),
+        ({"method_options": {"column": "tiny"}}, "a field of its own"),
+        ({"learner": "a2cc"}, "did you mean 'a2c'"),
+        ({"learner_options": {"learning_rte": 1.0}}, "did you mean 'learning_rate'"),
+        ({"learner_options": {"learning_rate": -1}}, "can't be built: .*learning.rate"),
+        ({"training_options": {"num_env": 4}}, "did you mean 'num_envs'"),
+        ({"training_options": {"num_envs": "many"}}, "must be of type int; got 'many'"),
+        ({"training_options": {"precision": "float23"}}, "did you mean 'float32'"),
+        ({"training_options": {"device": "cdua"}}, "Device 'cdua' can't be used"),
+        ({"column": "tinny"}, "did you mean 'tiny'"),
+        ({"column": {"preset": "tinny"}}, "did you mean 'tiny'"),
+        ({"column": {"preset": "tiny", "alfa": 1.0}}, "did you mean 'alpha'"),
+        ({"column": {"preset": "tiny", "input": "pixels"}}, "Unknown input 'pixels'"),
+        ({"column": "atari"}, "kernel of 4x4 is larger than the map"),
+        ({"tasks": (TaskBudget("mini-pong/zom", 10),)}, "did you mean"),
+        ({"tasks": (PONG, PONG)}, "must differ"),
+        ({"tasks": (POLE,)}, r"maps of shape \(C, H, W\)"),
+        ({"tasks": (TaskBudget("Pendulum-v1", 10),)}, "continuous actions"),
+        ({"parent": "bundled:nothing"}, "Unknown bundled column"),
+    ],
+)
+def test_mistakes(changes: dict[str, Any], message: str) -> None:
+    Rehearsal().check(SPEC)
+    with pytest.raises(UsageError, match=message):
+        Rehearsal().check(replace(SPEC, **changes))
+
+
+@pytest.mark.parametrize("method", ["finetune", "output-only"])
+def test_a_parent_with_other_actions(method: str) -> None:
+    parent = replace(SPEC, tasks=(TaskBudget("atari/pong", 100),))
+    tasks = (TaskBudget("atari/breakout", 100),)
+    child = replace(parent, method=method, tasks=tasks, parent=parent.id)
+    rehearsal = Rehearsal()
+    rehearsal.check(parent)
+    with pytest.raises(UsageError, match=r"needs 5 outputs .* has 7; give all tasks the same"):
+        rehearsal.check(child)
+    rehearsal.check(replace(child, method="progressive"))
+
+
+def test_networks_are_those_of_training_and_built_once_for_runs_that_are_alike() -> None:
+    rehearsal = Rehearsal()
+    method = rehearsal.method(SPEC)
+    assert rehearsal.method(replace(SPEC, seed=1, label="other", learner="ppo")) is method
+    assert rehearsal.method(replace(SPEC, method="scratch")) is not method
+    child = replace(SPEC, tasks=(TaskBudget("mini-pong/zoom", 10), PONG), parent=SPEC.id)
+    assert len(rehearsal.method(child).network.columns) == 3
+    assert len(method.network.columns) == 1, "a child leaves its parent as it is"
+    first, grown = method.network.state_dict(), rehearsal.method(child).network.state_dict()
+    assert all(torch.equal(grown[name], tensor) for name, tensor in first.items())
