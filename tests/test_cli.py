@@ -1,4 +1,4 @@
-"""The command line as a user meets it: in a process of its own."""
+"""The command line: in a process of its own where that matters, else by a call of `main`."""
 
 import json
 import os
@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import pytest
 from colonnade.cli import main
 from colonnade.errors import ColonnadeError
 from colonnade.experiments.execute import Failure
+from colonnade.experiments.plan import Plan
 from colonnade.experiments.spec import RunSpec, TaskBudget
 
 COMMAND = [sys.executable, "-m", "colonnade.cli"]
@@ -26,6 +28,23 @@ def colonnade(*arguments: object, status: int = 0) -> subprocess.CompletedProces
     assert done.returncode == status, done.stdout + done.stderr
     assert "Traceback" not in done.stderr
     return done
+
+
+Call = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def call(capsys: pytest.CaptureFixture[str]) -> Call:
+    """Calls `main` and returns its status and what it printed to both streams."""
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        try:
+            status = main([str(argument) for argument in arguments])
+        except SystemExit as stop:
+            status = int(stop.code or 0)
+        return (status, *capsys.readouterr())
+
+    return run
 
 
 def tiny(label: str, steps: int = 400, **changes: Any) -> RunSpec:
@@ -56,7 +75,7 @@ def test_version_and_suites_come_at_once_and_without_torch() -> None:
     assert done.stdout.endswith("False\n")
 
 
-def test_run_report_play_describe(tmp_path: Path) -> None:
+def test_run_report_play_describe(tmp_path: Path, call: Call) -> None:
     first = tiny("first")
     second = tiny("second", tasks=(TaskBudget("mini-pong/zoom", 400),), parent=first.id)
     out = tmp_path / "out"
@@ -64,34 +83,60 @@ def test_run_report_play_describe(tmp_path: Path) -> None:
     assert "2 of 2 runs complete" in done.stdout
     assert "Not complete" not in (out / "report.html").read_text()
     (out / "report.html").unlink()
-    assert colonnade("report", out).stdout.strip() == str(out / "report.html")
+    assert call("report", out) == (0, f"{out / 'report.html'}\n", "")
     assert (out / "report.html").exists()
     film = tmp_path / "film.gif"
-    played = colonnade("play", out, "--task", "mini-pong/zoom", "--film", film).stdout
+    status, played, _ = call("play", out, "--task", "mini-pong/zoom", "--film", film)
+    assert status == 0
     assert f"{second.id} plays mini-pong/zoom" in played
     assert "episode 1: return" in played
     assert film.stat().st_size > 1000
-    assert "adapter from 0/0" in colonnade("describe", out).stdout
+    assert "adapter from 0/0" in call("describe", out)[1]
 
 
-def test_only_trains_what_matches_and_what_that_starts_from(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("patterns", "labels"),
+    [
+        (["la*"], ["first", "last"]),
+        (["irs"], ["first"]),
+        (["other", "first"], ["first", "other"]),
+        (["mini"], None),
+    ],
+)
+def test_only_trains_what_matches_and_what_that_starts_from(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    call: Call,
+    patterns: list[str],
+    labels: list[str] | None,
+) -> None:
+    trained: list[str] = []
+
+    def note(_: object, plan: Plan, **__: object) -> list[Failure]:
+        trained.extend(spec.label for spec in plan.runs)
+        return []
+
+    monkeypatch.setattr("colonnade.experiments.execute.execute", note)
+    monkeypatch.setattr("colonnade.experiments.report.write_report", lambda suite: suite.path)
     first = tiny("first")
     specs = write(
         tmp_path / "specs.json", first, tiny("other"), tiny("last", parent=first.id, seed=1,
         tasks=(TaskBudget("mini-pong/zoom", 400),))
     )  # fmt: skip
-    out = tmp_path / "out"
-    assert "2 of 2 runs" in colonnade("run", specs, "--out", out, "--only", "la*").stdout
-    assert "2 of 3 runs" in (out / "report.html").read_text()
+    only = [part for pattern in patterns for part in ("--only", pattern)]
+    status, _, errors = call("run", specs, "--out", tmp_path / "out", *only)
+    assert status == (2 if labels is None else 0), errors
+    assert trained == (labels or [])
 
 
-def test_a_failed_run_is_named_and_the_others_complete(tmp_path: Path) -> None:
+def test_a_failed_run_is_named_and_the_others_complete(tmp_path: Path, call: Call) -> None:
     wild = tiny("wild", learner_options={"learning_rate": 1e38, "anneal": False})
     specs = write(tmp_path / "specs.json", wild, tiny("tame"))
-    done = colonnade("run", specs, "--out", tmp_path / "out", status=1)
-    assert "1 of 2 runs complete, 1 failed" in done.stdout
-    assert f"{wild.id}: Training diverged at step" in done.stderr
-    assert str(tmp_path / "out" / "runs" / wild.id / "log.txt") in done.stderr
+    status, printed, errors = call("run", specs, "--out", tmp_path / "out")
+    assert status == 1
+    assert "1 of 2 runs complete, 1 failed" in printed
+    assert f"{wild.id}: Training diverged at step" in errors
+    assert str(tmp_path / "out" / "runs" / wild.id / "log.txt") in errors
     assert "Training diverged" in (tmp_path / "out" / "report.html").read_text()
 
 
@@ -117,8 +162,9 @@ def test_signals_stop_cleanly_and_the_same_command_goes_on(
     )
     assert list(run.glob("checkpoint-*"))
     assert not (run / "DONE").exists()
-    colonnade(*arguments)
-    assert (run / "DONE").exists()
+    if number == signal.SIGINT:
+        colonnade(*arguments)
+        assert (run / "DONE").exists()
 
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
@@ -133,7 +179,7 @@ def test_signals_outside_of_training_stop_in_one_sentence(number: int, status: i
 
 
 def test_a_failing_report_does_not_hide_the_failed_runs(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: Call
 ) -> None:
     def fail(*_: object, **__: object) -> list[Failure]:
         child = Failure("child", "it starts from run first, which failed", None)
@@ -145,8 +191,9 @@ def test_a_failing_report_does_not_hide_the_failed_runs(
     monkeypatch.setattr("colonnade.experiments.execute.execute", fail)
     monkeypatch.setattr("colonnade.experiments.report.write_report", full)
     specs = write(tmp_path / "specs.json", tiny("first"))
-    assert main(["run", str(specs), "--out", str(tmp_path / "out")]) == 1
-    assert capsys.readouterr().err == (
+    status, _, errors = call("run", specs, "--out", tmp_path / "out")
+    assert status == 1
+    assert errors == (
         "colonnade: 1 run failed:\n"
         "  first: The disk is full. (log.txt)\n"
         "  2 runs not begun: what they start from failed\n"
@@ -182,7 +229,7 @@ def test_a_failing_report_does_not_hide_the_failed_runs(
     ],
 )
 def test_wrong_use_gets_status_2_and_one_sentence(
-    tmp_path: Path, arguments: list[str], words: str
+    tmp_path: Path, call: Call, arguments: list[str], words: str
 ) -> None:
     full = tmp_path / "full"
     full.mkdir()
@@ -196,11 +243,12 @@ def test_wrong_use_gets_status_2_and_one_sentence(
         "WRONG": str(write(tmp_path / "wrong.json", tiny("spec"), tiny("odd", method="od"))),
         "SPEC": str(write(tmp_path / "spec.json", tiny("spec"))),
     }
-    done = colonnade(*(paths.get(argument, argument) for argument in arguments), status=2)
-    assert words in done.stderr
-    assert done.stdout == ""
-    if "colonnade:" in done.stderr:
-        assert done.stderr.count("\n") == 1
+    status, printed, errors = call(*(paths.get(argument, argument) for argument in arguments))
+    assert (status, printed) == (2, "")
+    assert words in errors
+    if "colonnade:" in errors:
+        assert errors.count("\n") == 1
+    assert not (tmp_path / "out" / "runs").exists() or "--only" in arguments
 
 
 def test_debug_shows_where_an_error_arose() -> None:

@@ -105,6 +105,16 @@ def test_stop_keeps_the_last_checkpoint(tmp_path: Path) -> None:
     assert not folder.done
 
 
+def test_a_run_stopped_before_scoring_goes_on_there(tmp_path: Path, whole: SuiteFolder) -> None:
+    suite = begin(tmp_path)
+    folder = suite.run(SPEC.id)
+    rows = len(whole.run(SPEC.id).metrics()) - 4
+    with pytest.raises(Interrupted, match="before scoring"):
+        train_run(suite.path, SPEC, stop=lambda: len(folder.metrics()) == rows)
+    train_run(suite.path, SPEC)
+    assert comparable(folder.metrics()) == comparable(whole.run(SPEC.id).metrics())
+
+
 def test_a_worker_answers_sigterm(tmp_path: Path) -> None:
     long = replace(SPEC, tasks=(TaskBudget("mini-pong/pong", 10**8),))
     suite = begin(tmp_path, long)
@@ -159,6 +169,14 @@ def test_a_film_shows_whole_episodes(tmp_path: Path, whole: SuiteFolder, kind: s
     assert min(pictures.shape[1:3]) >= 240
     again = play(whole, SPEC.id[:5], "mini-pong/pong", episodes=2, film=None, seed=3)
     assert again.returns.tolist() == played.returns.tolist()
+
+
+def test_a_film_that_cannot_be_written(tmp_path: Path, whole: SuiteFolder) -> None:
+    film = tmp_path / "film.gif"
+    film.mkdir()
+    with pytest.raises(ColonnadeError, match=r"film\.gif could not be written: Is a directory"):
+        play(whole, None, None, episodes=1, film=film, seed=0)
+    assert list(tmp_path.iterdir()) == [film]
 
 
 def test_playing_what_is_not_there(tmp_path: Path, whole: SuiteFolder) -> None:

@@ -162,7 +162,7 @@ def _draw_curve(
     if len(begun) > 1:
         low, high = bootstrap_band(curves)
         axes.fill_between(steps, low, high, color=colour, alpha=0.16, lw=0)
-    axes.plot(steps, curves.mean(axis=0), color=colour)
+    axes.plot(steps, curves.mean(axis=0), color=colour, marker="o" if steps.size == 1 else "")
     return True
 
 

@@ -37,8 +37,8 @@ def disk_errors(path: Path) -> Iterator[None]:
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise DiskFullError(
-                f"The disk is full, so {path} could not be written; free some space and run the "
-                "same command again, it resumes from the last checkpoint."
+                f"The disk is full, so {path} could not be written; free some space and give the "
+                "same command again; training goes on from the last checkpoint."
             ) from error
         raise ColonnadeError(f"{path} could not be written: {error.strerror or error}.") from error
 

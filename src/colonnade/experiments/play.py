@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
-import imageio.v3 as imageio
 import numpy as np
 from gymnasium.vector import VectorEnv, VectorWrapper
+from imageio.v2 import get_writer
 from numpy.typing import NDArray
 
 from colonnade.errors import ColonnadeError, UsageError, unknown_name
 from colonnade.experiments.build import build_method, build_task
-from colonnade.experiments.files import disk_errors
+from colonnade.experiments.files import disk_errors, write_bytes
 from colonnade.experiments.frames import Image, first_of, frame_of
 from colonnade.experiments.spec import TaskBudget
 from colonnade.experiments.store import RunFolder, SuiteFolder
@@ -150,12 +151,19 @@ def _write_film(path: Path, frames: list[Image]) -> None:
     if not frames:
         raise UsageError("This task shows no images, so it can't be filmed; leave --film away.")
     factor = max(1, _FILM_SIDE // max(frames[0].shape[:2]))
-    enlarged = np.repeat(np.repeat(np.stack(frames), factor, axis=1), factor, axis=2)
     options: dict[str, Any]
     if path.suffix == ".gif":
         options = {"duration": 1000 / _FRAMES_PER_SECOND, "loop": 0}
     else:
         options = {"fps": _FRAMES_PER_SECOND, "codec": "libx264", "macro_block_size": 2}
+    with TemporaryDirectory() as place:
+        # Writers of films leave half a file and many words where they can't write.
+        draft = Path(place) / f"film{path.suffix}"
+        writer: Any = get_writer(draft, **options)
+        with writer:
+            for frame in frames:
+                writer.append_data(frame.repeat(factor, axis=0).repeat(factor, axis=1))
+        content = draft.read_bytes()
     with disk_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        imageio.imwrite(path, enlarged, **options)
+    write_bytes(path, content)

@@ -251,14 +251,17 @@ def _frames(results: Results) -> list[tuple[str, Markup]]:
 
 
 def _largest_network(results: Results) -> Figure | None:
-    """Draw the network with the most columns, after its training."""
+    """Draw the network with the most columns, and the most that have learned a task."""
     drawn: tuple[dict[str, Any], list[str]] | None = None
+    largest = (0, 0)
     for run in results.runs.values():
         if not run.done:
             continue
         meta = run.folder.network()
         network = meta["network"]
-        if drawn is None or len(network["columns"]) > len(drawn[0]["columns"]):
+        size = len(network["columns"]), len(set(meta["tasks"].values()))
+        if size > largest:
+            largest = size
             captions = ["never trained"] * len(network["columns"])
             for task, column in meta["tasks"].items():
                 captions[column] = task_title(task)

@@ -27,7 +27,13 @@ from colonnade.experiments.recorder import RunRecorder
 from colonnade.experiments.spec import RunSpec
 from colonnade.experiments.store import RunFolder, read_parent
 from colonnade.seeding import derive
-from colonnade.training import TrainingOptions, evaluate, train_sequence, write_tensors
+from colonnade.training import (
+    Interrupted,
+    TrainingOptions,
+    evaluate,
+    train_sequence,
+    write_tensors,
+)
 from colonnade.types import Network, Task
 
 
@@ -65,11 +71,11 @@ def train_run(
             method.load_state(*read_parent(suite, spec.parent))
         started = time.time()
         train_sequence(tasks, method, learner, seed=spec.seed, options=options, recorder=recorder)
-        scores = [
-            score
-            for task in tasks
-            for score in _scores(task, method.network_for(task.spec.id), spec, options)
-        ]
+        scores: list[Row] = []
+        for task in tasks:
+            if recorder.should_stop():
+                raise Interrupted("Stopped before scoring, which the same command goes on with.")
+            scores += _scores(task, method.network_for(task.spec.id), spec, options)
         for score in scores:
             recorder.append(score)
         tensors, meta = method.state()

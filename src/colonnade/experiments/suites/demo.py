@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from colonnade.experiments.plan import Plan, SuiteOptions
 from colonnade.experiments.store import bundled_columns
-from colonnade.experiments.suites.pong_soup import COLUMN
+from colonnade.experiments.suites.pong_soup import ATARI_COLUMN
 from colonnade.experiments.suites.suite import Suite
 from colonnade.experiments.suites.transfer import TransferDesign
 
@@ -17,11 +17,12 @@ DEMO = TransferDesign(
     sources=("pong",),
     targets=(TARGET,),
     methods=("scratch", "progressive"),
-    source_steps=600_000,
-    target_steps=600_000,
+    source_steps=2_000_000,
+    target_steps=450_000,
     seeds=1,
-    column=COLUMN,
+    column=ATARI_COLUMN,
     learner="ppo",
+    learner_options={"ppo": {"rollout_steps": 64}},
     training_options={"curve_steps": 10_000, "segment_steps": 100_000},
     evaluation_episodes=10,
 )
