@@ -17,14 +17,13 @@ from colonnade.errors import ColonnadeError, UsageError
 from colonnade.experiments.build import build_column
 from colonnade.experiments.execute import worker_command
 from colonnade.experiments.files import FolderLock
-from colonnade.experiments.metrics import Row
 from colonnade.experiments.plan import Plan
 from colonnade.experiments.play import play
 from colonnade.experiments.run import train_run
 from colonnade.experiments.spec import RunSpec, TaskBudget
 from colonnade.experiments.store import SuiteFolder
 from colonnade.networks import column_preset
-from colonnade.training import Interrupted
+from colonnade.training import Interrupted, Row
 
 SPEC = RunSpec(
     label="two small tasks",

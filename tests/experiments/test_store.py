@@ -14,6 +14,7 @@ from colonnade.experiments.store import RunFolder, SuiteFolder, read_parent
 from colonnade.experiments.suites import SUITES, suite_from_name
 from colonnade.experiments.suites.pong_soup import FULL
 from colonnade.experiments.suites.pong_soup_mini import MINI
+from colonnade.tasks.variants import VARIANTS
 
 
 def folder(path: Path, **options: int | float) -> SuiteFolder:
@@ -127,6 +128,10 @@ def test_names_in_every_suite_exist() -> None:
         rehearsal = Rehearsal()
         for spec in suite.plan(SuiteOptions(seeds=1)).runs if suite.plan else ():
             rehearsal.check(spec)
+
+
+def test_pong_soup_learns_every_variant() -> None:
+    assert sorted(FULL.targets) == sorted(VARIANTS)
 
 
 def test_unknown_suite() -> None:

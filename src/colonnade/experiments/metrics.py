@@ -12,14 +12,15 @@ import logging
 import math
 import os
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from colonnade.errors import ColonnadeError
 from colonnade.experiments.files import disk_errors
 
-logger = logging.getLogger(__name__)
+if TYPE_CHECKING:
+    from colonnade.training import Row
 
-Row = dict[str, Any]
+logger = logging.getLogger(__name__)
 
 
 def read_metrics(path: Path) -> list[Row]:

@@ -19,11 +19,11 @@ from colonnade.errors import UsageError
 from colonnade.experiments.charts import (
     learning_curves,
     plain_curves,
-    short_number,
     source_title,
     task_title,
     transfer_matrix,
 )
+from colonnade.experiments.facts import facts
 from colonnade.experiments.files import disk_errors, write_bytes, write_text
 from colonnade.experiments.network_drawing import network_drawing
 from colonnade.experiments.plan import METHOD_TITLES, SCRATCH
@@ -126,7 +126,7 @@ def _content(results: Results) -> dict[str, Any]:
         "title": suite.title if suite else results.suite.name,
         "subtitle": f"{suite.summary[0].upper()}{suite.summary[1:]}." if suite else "",
         "figure": suite.figure if suite else "",
-        "facts": _facts(results),
+        "facts": facts(results),
         "complete": sum(run.done for run in runs),
         "total": len(runs),
         "missing": [(run.spec, _state(run)) for run in runs if not run.done],
@@ -142,56 +142,6 @@ def _content(results: Results) -> dict[str, Any]:
         "written": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "version": version("colonnade"),
     }
-
-
-def _facts(results: Results) -> list[tuple[str, str]]:
-    """State what was run, and on what."""
-    runs = list(results.runs.values())
-    done = [run.result for run in runs if run.done]
-
-    def each(values: list[str]) -> str:
-        return ", ".join(dict.fromkeys(values))
-
-    facts = [
-        ("Runs", f"{len(done)} of {len(runs)} complete"),
-        ("Seeds", each([str(run.spec.seed) for run in runs])),
-        ("Agent steps", each([f"{short_number(run.spec.steps)}" for run in runs]) + " a run"),
-        ("Learner", each([run.spec.learner.upper() for run in runs])),
-        ("Column", each([_column(run.spec.column) for run in runs])),
-    ]
-    if done:
-        seconds = sum(result["timing"]["training_seconds"] for result in done)
-        begun = min(result["timing"]["started"] for result in done)
-        ended = max(result["timing"]["finished"] for result in done)
-        steps = sum(run.spec.steps for run in runs if run.done)
-        facts += [
-            ("Training time", f"{duration(seconds)}, all runs added up"),
-            ("Wall time", f"{duration(ended - begun)} from the first start to the last end"),
-            ("Speed", f"{steps / max(seconds, 1e-9):,.0f} agent steps/s in a run, on average"),
-            ("Hardware", each([_machine(result["hardware"]) for result in done])),
-            (
-                "Software",
-                each(
-                    [
-                        ", ".join(f"{name} {number}" for name, number in r["versions"].items())
-                        for r in done
-                    ]
-                ),
-            ),
-        ]
-    return facts
-
-
-def _column(column: str | dict[str, Any]) -> str:
-    if isinstance(column, str):
-        return column
-    changes = [f"{name} {value}" for name, value in column.items() if name != "preset"]
-    return ", ".join([str(column["preset"]), *changes]) if "preset" in column else "the user's own"
-
-
-def _machine(hardware: dict[str, Any]) -> str:
-    gpu = f", {hardware['gpu']}" if hardware["gpu"] else ""
-    return f"{hardware['cpu']}, {hardware['cores']} cores, {hardware['threads']} a run{gpu}"
 
 
 def _table_row(results: Results, method: str) -> _TableRow:

@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from colonnade.analysis import transfer
 from colonnade.errors import ColonnadeError
 from colonnade.experiments.build import build_training_options
-from colonnade.experiments.metrics import Row
 from colonnade.experiments.plan import METHOD_TITLES, SCRATCH, Comparison
 from colonnade.experiments.spec import RunSpec
 from colonnade.experiments.store import RunFolder, SuiteFolder
+from colonnade.training import Row
 
 Floats = NDArray[np.float64]
 

@@ -22,13 +22,13 @@ from colonnade.experiments.build import (
 from colonnade.experiments.files import disk_errors, write_json, write_text
 from colonnade.experiments.frames import save_frames
 from colonnade.experiments.hardware import available_cores, cpu_model
-from colonnade.experiments.metrics import Row
 from colonnade.experiments.recorder import RunRecorder
 from colonnade.experiments.spec import RunSpec
 from colonnade.experiments.store import RunFolder, read_parent
 from colonnade.seeding import derive
 from colonnade.training import (
     Interrupted,
+    Row,
     TrainingOptions,
     evaluate,
     train_sequence,

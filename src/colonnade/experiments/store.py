@@ -26,12 +26,14 @@ from typing import TYPE_CHECKING, Any
 
 from colonnade.errors import ColonnadeError, UsageError, unknown_name
 from colonnade.experiments.files import disk_errors, read_json, write_json
-from colonnade.experiments.metrics import Row, read_metrics
+from colonnade.experiments.metrics import read_metrics
 from colonnade.experiments.plan import Plan
 from colonnade.experiments.spec import BUNDLED, RunSpec
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from colonnade.training import Row
 
 logger = logging.getLogger(__name__)
 

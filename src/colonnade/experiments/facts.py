@@ -1,0 +1,59 @@
+"""What was run, on what and how fast, in words."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from colonnade.experiments.charts import short_number
+from colonnade.experiments.progress import duration
+from colonnade.experiments.results import Results
+
+
+def facts(results: Results) -> list[tuple[str, str]]:
+    """State what was run, and on what, as pairs of a name and words for a report."""
+    runs = list(results.runs.values())
+    done = [run.result for run in runs if run.done]
+
+    def each(values: list[str]) -> str:
+        return ", ".join(dict.fromkeys(values))
+
+    stated = [
+        ("Runs", f"{len(done)} of {len(runs)} complete"),
+        ("Seeds", each([str(run.spec.seed) for run in runs])),
+        ("Agent steps", each([f"{short_number(run.spec.steps)}" for run in runs]) + " a run"),
+        ("Learner", each([run.spec.learner.upper() for run in runs])),
+        ("Column", each([_column(run.spec.column) for run in runs])),
+    ]
+    if done:
+        seconds = sum(result["timing"]["training_seconds"] for result in done)
+        begun = min(result["timing"]["started"] for result in done)
+        ended = max(result["timing"]["finished"] for result in done)
+        steps = sum(run.spec.steps for run in runs if run.done)
+        stated += [
+            ("Training time", f"{duration(seconds)}, all runs added up"),
+            ("Wall time", f"{duration(ended - begun)} from the first start to the last end"),
+            ("Speed", f"{steps / max(seconds, 1e-9):,.0f} agent steps/s in a run, on average"),
+            ("Hardware", each([_machine(result["hardware"]) for result in done])),
+            (
+                "Software",
+                each(
+                    [
+                        ", ".join(f"{name} {number}" for name, number in r["versions"].items())
+                        for r in done
+                    ]
+                ),
+            ),
+        ]
+    return stated
+
+
+def _column(column: str | dict[str, Any]) -> str:
+    if isinstance(column, str):
+        return column
+    changes = [f"{name} {value}" for name, value in column.items() if name != "preset"]
+    return ", ".join([str(column["preset"]), *changes]) if "preset" in column else "the user's own"
+
+
+def _machine(hardware: dict[str, Any]) -> str:
+    gpu = f", {hardware['gpu']}" if hardware["gpu"] else ""
+    return f"{hardware['cpu']}, {hardware['cores']} cores, {hardware['threads']} a run{gpu}"
