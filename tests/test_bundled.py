@@ -1,0 +1,40 @@
+"""The column that ships along plays as well, in the real emulator, as its record says."""
+
+import json
+from importlib import resources
+
+import pytest
+
+from colonnade.experiments.spec import RunSpec
+from colonnade.experiments.store import bundled_columns
+from colonnade.methods import Progressive
+from colonnade.tasks import task_from_name
+from colonnade.training import evaluate, read_tensors
+
+DATA = resources.files("colonnade") / "data"
+
+
+@pytest.mark.parametrize("name", bundled_columns())
+def test_bundled_column_reaches_its_score(name):
+    record = json.loads((DATA / f"{name}.json").read_text())
+    spec = RunSpec.from_json(record["spec"])
+    with resources.as_file(DATA / f"{name}.safetensors") as path:
+        tensors, meta = read_tensors(path)
+    method = Progressive()
+    method.load_state(tensors, meta)
+    score = record["score"]
+    task = task_from_name(spec.target, steps=1)
+    returns = evaluate(
+        task, method.network_for(spec.target), episodes=score["episodes"], seed=score["seed"]
+    )
+    # Another processor rounds differently, and games then take other turns.
+    slack = 3 * score["return_std"] / score["episodes"] ** 0.5
+    assert returns.mean() >= score["return_mean"] - slack
+    chance = evaluate(task, None, episodes=4, seed=0).mean()
+    assert score["return_mean"] > chance + slack
+
+
+def test_the_demo_has_its_column():
+    assert bundled_columns() == ("pong-source",)
+    record = json.loads((DATA / "pong-source.json").read_text())
+    assert RunSpec.from_json(record["spec"]).column == {"preset": "atari", "alpha": 1.0}
