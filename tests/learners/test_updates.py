@@ -206,3 +206,20 @@ def test_names_and_options():
         learner_from_name("ppo", learning_rat=0.1)
     with pytest.raises(UsageError, match=r"must be of type int; got 1\.5"):
         learner_from_name("ppo", epochs=1.5)
+
+
+@pytest.mark.parametrize(
+    ("make", "option", "value"),
+    [
+        (A2C, "rollout_steps", 0),
+        (A2C, "gamma", 2.0),
+        (A2C, "learning_rate", -1e-3),
+        (A2C, "learning_rate", float("nan")),
+        (PPO, "minibatches", 0),
+        (PPO, "epochs", 0),
+        (PPO, "clip", -0.2),
+    ],
+)
+def test_hyperparameters_out_of_range_are_refused(make, option, value):
+    with pytest.raises(UsageError, match=f"{option} of {make.__name__} must be a number"):
+        make(**{option: value})

@@ -122,6 +122,19 @@ def test_nan_stops_training_says_where_and_keeps_the_checkpoint():
     assert all(torch.isfinite(value).all() for value in tensors.values())
 
 
+def test_infinite_weights_are_never_saved():
+    class Exploding(Progressive):
+        def on_segment(self, returns):
+            with torch.no_grad():
+                self.network.newest.output.weight.fill_(float("inf"))
+
+    recorder = Interrupting(10**6)
+    one_rollout = TrainingOptions(num_envs=4, segment_steps=60, curve_steps=60, device="cpu")
+    with pytest.raises(DivergedError, match=r"columns\.0\.output\.weight became NaN or inf"):
+        train_sequence(TASKS, Exploding(COLUMN), LEARNER, options=one_rollout, recorder=recorder)
+    assert recorder.load_checkpoint() is None
+
+
 @pytest.mark.parametrize("field", ["num_envs", "threads", "segment_steps", "curve_steps"])
 def test_options_must_be_positive(field):
     with pytest.raises(UsageError, match=f"{field} must be at least 1; got 0"):

@@ -14,6 +14,7 @@ from colonnade.learners.actor_critic import (
     evaluate_rollout,
 )
 from colonnade.learners.compute import Compute
+from colonnade.learners.hyperparameters import COMMON, check_ranges
 from colonnade.learners.optimisation import Optimisation, trainable
 from colonnade.types import Metrics, Network, Penalty, Rollout, TaskSpec
 
@@ -42,6 +43,10 @@ class A2C:
     """Added to RMSProp's root mean square."""
     anneal: bool = True
     """Whether the learning rate falls linearly to zero."""
+
+    def __post_init__(self) -> None:
+        """Refuse values out of range."""
+        check_ranges(self, COMMON | {"decay": (0, 1)})
 
     def build(self, network: Network, spec: TaskSpec, compute: Compute) -> A2CLearner:
         """Make a learner for one task over the network's parameters that require gradients."""

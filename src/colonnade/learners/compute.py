@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 
-from colonnade.errors import UsageError
+from colonnade.errors import UsageError, unknown_name
 from colonnade.types import TaskSpec
 
 Precision = Literal["auto", "float32", "bfloat16"]
@@ -39,6 +39,8 @@ class Compute:
         except (RuntimeError, AssertionError) as error:
             reason = str(error).splitlines()[0]
             raise UsageError(f"Device {device!r} can't be used ({reason}); try 'cpu'.") from error
+        if precision not in get_args(Precision):
+            raise unknown_name("precision", precision, get_args(Precision))
         if precision == "auto":
             images = any(len(shape) == 3 for shape in spec.input_shapes.values())
             return cls(place, images and _native_bfloat16(place))

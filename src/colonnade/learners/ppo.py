@@ -15,6 +15,7 @@ from colonnade.learners.actor_critic import (
     evaluate_rollout,
 )
 from colonnade.learners.compute import Compute
+from colonnade.learners.hyperparameters import COMMON, UNBOUNDED, check_ranges
 from colonnade.learners.optimisation import Optimisation, trainable
 from colonnade.types import Metrics, Network, Penalty, Rollout, TaskSpec
 
@@ -47,6 +48,11 @@ class PPO:
     """Added to Adam's root mean square."""
     anneal: bool = True
     """Whether the learning rate falls linearly to zero."""
+
+    def __post_init__(self) -> None:
+        """Refuse values out of range."""
+        own = {"epochs": (1, UNBOUNDED), "minibatches": (1, UNBOUNDED), "clip": (0, UNBOUNDED)}
+        check_ranges(self, COMMON | own)
 
     def build(self, network: Network, spec: TaskSpec, compute: Compute) -> PPOLearner:
         """Make a learner for one task over the network's parameters that require gradients."""

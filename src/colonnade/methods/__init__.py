@@ -6,10 +6,11 @@ start from a run of any other: baselines and progressive networks share their so
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from typing import Any
 
-from colonnade.errors import UsageError, unknown_name
+from colonnade.errors import unknown_name
 from colonnade.methods.columns import ColumnMethod
 from colonnade.methods.finetune import Finetune, OutputOnly
 from colonnade.methods.progressive import Progressive, RandomColumn, Scratch
@@ -31,10 +32,11 @@ def method_from_name(name: str, **options: Any) -> ColumnMethod:
     """
     if name not in METHODS:
         raise unknown_name("method", name, METHODS)
-    try:
-        return METHODS[name](**options)
-    except TypeError as error:
-        raise UsageError(f"Method {name!r} can't be made with {options}: {error}.") from error
+    known = inspect.signature(METHODS[name]).parameters
+    for option in options:
+        if option not in known:
+            raise unknown_name(f"{name} option", option, known)
+    return METHODS[name](**options)
 
 
 __all__ = [

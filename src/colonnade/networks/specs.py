@@ -7,6 +7,7 @@ assert ColumnSpec.from_dict(atari.to_dict()) == atari
 from __future__ import annotations
 
 import dataclasses
+import math
 import typing
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -44,6 +45,7 @@ class Conv:
     def __post_init__(self) -> None:
         _check_counts(self, "maps", "kernel", "stride")
         _check_laterals(self.laterals)
+        _check_numbers(self, "padding")
         if self.padding < 0:
             raise UsageError(f"Conv.padding must be 0 or more, but is {self.padding}.")
 
@@ -82,6 +84,7 @@ class LSTM:
     def __post_init__(self) -> None:
         _check_counts(self, "units")
         _check_laterals(self.laterals)
+        _check_numbers(self, "forget_bias")
 
 
 @dataclass(frozen=True)
@@ -176,6 +179,9 @@ class ColumnSpec:
                 )
         _check_laterals(self.laterals)
         _check_laterals(self.output_laterals)
+        _check_numbers(self, "alpha", "output_gain")
+        if self.input is not None and not isinstance(self.input, str):
+            raise UsageError(f"ColumnSpec.input must be an input's name, but is {self.input!r}.")
         _check_choice("scale_per", self.scale_per, ("source", "layer"))
         _check_choice("output_init", self.output_init, ("random", "copy"))
         _check_choice("activation", self.activation, typing.get_args(Activation))
@@ -265,6 +271,15 @@ def _check_counts(stage: StageSpec, *names: str) -> None:
             raise UsageError(
                 f"{type(stage).__name__}.{name} must be a whole number of 1 or more, "
                 f"but is {value!r}."
+            )
+
+
+def _check_numbers(spec: object, *names: str) -> None:
+    for name in names:
+        value = getattr(spec, name)
+        if not isinstance(value, int | float) or not math.isfinite(value):
+            raise UsageError(
+                f"{type(spec).__name__}.{name} must be a finite number, but is {value!r}."
             )
 
 

@@ -214,12 +214,16 @@ class _Training:
         metrics = learner.update(rollout, self._method.penalty)
         place.step += rollout.steps
         if not bool(torch.stack(list(metrics.values())).isfinite().all()):
-            raise _diverged(spec.id, place.step, metrics, network)
+            losses = [name for name, value in metrics.items() if not math.isfinite(value)]
+            raise _diverged(spec.id, place.step, losses)
         self._method.on_segment([episode.total_return for episode in collector.episodes])
         return metrics
 
     def _checkpoint(self, place: _Place, learner: Learner, *, finished: bool) -> None:
         method_tensors, method_meta = self._method.state()
+        broken = [name for name, value in method_tensors.items() if not value.isfinite().all()]
+        if broken:
+            raise _diverged(self._ids[place.task], place.step, broken)
         learner_tensors, learner_meta = learner.optimisation.state()
         tensors = {f"method/{name}": value for name, value in method_tensors.items()}
         if not finished:
@@ -280,12 +284,9 @@ def _endless(collector: Collector) -> Iterator[Rollout]:
         yield collector.collect()
 
 
-def _diverged(task: str, step: int, metrics: Metrics, network: Network) -> DivergedError:
-    losses = [name for name, value in metrics.items() if not math.isfinite(value)]
-    weights = [name for name, p in network.named_parameters() if not bool(torch.isfinite(p).all())]
-    where = f"; parameters no longer finite: {', '.join(weights)}" if weights else ""
+def _diverged(task: str, step: int, where: list[str]) -> DivergedError:
     return DivergedError(
-        f"Training diverged at step {step:,} of task {task!r}: {', '.join(losses)} became NaN or "
-        f"infinite{where}. The last good checkpoint is kept; lower the learning rate or clip the "
-        "gradient harder."
+        f"Training diverged at step {step:,} of task {task!r}: {', '.join(where)} became NaN or "
+        "infinite. The last good checkpoint, if there is one, is kept; lower the learning rate or "
+        "clip the gradient harder."
     )
