@@ -23,7 +23,7 @@ DEMO = TransferDesign(
     column=ATARI_COLUMN,
     learner="ppo",
     learner_options={"ppo": {"rollout_steps": 64}},
-    training_options={"curve_steps": 10_000, "segment_steps": 100_000},
+    training_options={"curve_steps": 50_000, "segment_steps": 100_000},
     evaluation_episodes=10,
 )
 
