@@ -72,9 +72,10 @@ class Optimisation:
     def load_state(self, tensors: dict[str, Tensor], meta: dict[str, Any]) -> None:
         """Return to a state that `state` gave."""
         self._taken = meta["taken"]
-        by_name = dict(zip(self._names, self._parameters, strict=True))
+        state: dict[int, dict[str, Tensor]] = {}
         for key, value in tensors.items():
             name, entry = key.rsplit("|", 1)
-            parameter = by_name[name]
-            place = parameter.device if value.dim() else value.device
-            self.optimizer.state[parameter][entry] = value.to(place).clone()
+            state.setdefault(self._names.index(name), {})[entry] = value.clone()
+        # The optimiser knows which entries belong beside the parameters and which on the host.
+        groups = self.optimizer.state_dict()["param_groups"]
+        self.optimizer.load_state_dict({"state": state, "param_groups": groups})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -22,7 +23,7 @@ ColumnChoice = ColumnSpec | Callable[[TaskSpec, int], ColumnSpec] | None
 default that suits the task's observations."""
 
 
-class ColumnMethod:
+class ColumnMethod(ABC):
     """A progressive network, and which of its columns plays which task.
 
     Attributes:
@@ -36,9 +37,9 @@ class ColumnMethod:
         self.columns: dict[str, int] = {}
         self._column = column
 
+    @abstractmethod
     def begin_task(self, spec: TaskSpec) -> Network:
         """Prepare for a task and return the network to train on it."""
-        raise NotImplementedError
 
     def column_for(self, spec: TaskSpec) -> ColumnSpec:
         """Say what the next column looks like, if it is for this task."""

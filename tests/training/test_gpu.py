@@ -1,0 +1,30 @@
+"""Training, stopping, resuming and playing on a GPU; skipped where there is none."""
+
+import pytest
+import torch
+from test_sequence import COLUMN, LEARNER, TASKS, Interrupting
+
+from colonnade.learners import A2C
+from colonnade.methods import OutputOnly, Progressive
+from colonnade.training import Interrupted, TrainingOptions, evaluate, train_sequence
+
+pytestmark = [
+    pytest.mark.gpu,
+    pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU"),
+]
+OPTIONS = TrainingOptions(num_envs=4, segment_steps=240, curve_steps=100, device="cuda")
+
+
+@pytest.mark.parametrize("learner", [LEARNER, A2C(rollout_steps=15)])
+@pytest.mark.parametrize("make", [Progressive, OutputOnly])
+def test_training_is_interrupted_and_goes_on(make, learner):
+    recorder = Interrupting(6)
+    with pytest.raises(Interrupted):
+        train_sequence(TASKS, make(COLUMN), learner, options=OPTIONS, recorder=recorder)
+    recorder.resume_for(10**6)
+    method = make(COLUMN)
+    train_sequence(TASKS, method, learner, options=OPTIONS, recorder=recorder)
+    assert {p.device.type for p in method.network.parameters()} == {"cuda"}
+    assert recorder.history[-1]["step"] >= TASKS[-1].spec.steps
+    network = method.network_for(TASKS[-1].spec.id)
+    assert evaluate(TASKS[-1], network, episodes=4, device="cuda").shape == (4,)
