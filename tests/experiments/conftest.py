@@ -76,7 +76,7 @@ def fabricate(tmp_path: Path) -> Callable[..., SuiteFolder]:
         speeds = {"scratch": 0.5, "finetune": 0.9, "progressive": 1.3}
         for number, spec in enumerate(plan.runs[: done if done is None else done + 1]):
             width = build_training_options(spec).curve_steps
-            bins = spec.steps // width
+            bins = max(2, spec.steps // width)
             speed = speeds.get(spec.method, 0.6) * random.uniform(0.8, 1.2)
             ramp = -20 + 40 / (1 + np.exp(-12 * (np.linspace(0, 1, bins) * speed - 0.4)))
             curve: list[float | None] = [*(ramp + random.normal(0, 0.7, bins))]

@@ -22,7 +22,7 @@ SPEC = RunSpec("a run", "progressive", (PONG,), "a2c", "tiny")
         ({"method_options": {"column": "tiny"}}, "a field of its own"),
         ({"learner": "a2cc"}, "did you mean 'a2c'"),
         ({"learner_options": {"learning_rte": 1.0}}, "did you mean 'learning_rate'"),
-        ({"learner_options": {"learning_rate": -1}}, "can't be built: .*learning.rate"),
+        ({"learner_options": {"learning_rate": -1}}, "learning_rate of A2C must be a number"),
         ({"training_options": {"num_env": 4}}, "did you mean 'num_envs'"),
         ({"training_options": {"num_envs": "many"}}, "must be of type int; got 'many'"),
         ({"training_options": {"precision": "float23"}}, "did you mean 'float32'"),

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from colonnade.atomic import write_atomically
 from colonnade.errors import ColonnadeError
 
 _POLL_SECONDS = 0.1
@@ -58,16 +59,8 @@ def write_bytes(path: Path, content: bytes) -> None:
     Raises:
         ColonnadeError: Writing failed.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
     with disk_errors(path):
-        try:
-            with temporary.open("wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
+        write_atomically(path, content)
 
 
 def write_json(path: Path, value: object) -> None:

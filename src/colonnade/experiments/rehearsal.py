@@ -78,13 +78,13 @@ class Rehearsal:
         Raises:
             UsageError: Something in the spec is unknown, has the wrong type or does not fit.
         """
-        learner, options = build_learner(spec), build_training_options(spec)
-        network = self.method(spec).network
+        build_learner(spec)
+        options = build_training_options(spec)
+        self.method(spec)
         task = build_tasks(spec)[-1].spec
         # Taking a GPU that nobody named would keep its memory from the runs.
         device = "cpu" if options.device == "auto" else options.device
-        with _building():
-            learner.build(network, task, Compute.choose(task, device, options.precision))
+        Compute.choose(task, device, options.precision)
 
     def _state(self, parent: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
         if parent in self._layouts:
@@ -94,7 +94,7 @@ class Rehearsal:
 
 @contextmanager
 def _building() -> Iterator[None]:
-    """Call what only torch refuses, such as a negative learning rate, a mistake of the spec."""
+    """Call what torch refuses when a network is built a mistake of the spec."""
     try:
         yield
     except ColonnadeError:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
+from colonnade.atomic import write_atomically
 from colonnade.errors import ColonnadeError
 
 
@@ -27,15 +27,7 @@ def write_tensors(path: Path, tensors: dict[str, Tensor], meta: dict[str, Any]) 
     flat = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     body = json.dumps(meta, sort_keys=True)
     header = {"colonnade": body, "checksum": _checksum(flat, body)}
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("wb") as file:
-            file.write(safetensors.torch.save(flat, header))
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    write_atomically(path, safetensors.torch.save(flat, header))
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
