@@ -121,7 +121,7 @@ def main() -> None:
         "sb3_16": peer,
         "fourth_column": colonnade(4, ENVS),
     }
-    rounds, seconds = (3, 1.5) if ARGS.quick else (9, 6.0)
+    rounds, seconds = (3, 1.0) if ARGS.quick else (9, 6.0)
     rate = alternate(sides, rounds=rounds, seconds=seconds)
     report(
         {
