@@ -2,23 +2,25 @@
 
 The loop that joins them, in `colonnade.training`, is in outline::
 
-    network = method.begin_task(task.spec)              # a Network, new parameters unfrozen
-    learner = learner_config.build(network, task.spec)  # an optimiser over what requires gradients
-    for rollout in collect(envs, network):              # Network.precompute, Network.forward
-        learner.update(rollout, method.penalty)         # Network.unroll, loss, backward, step
-        method.on_segment(returns)
-    method.end_task(samples, learner.log_likelihood)
+    network = method.begin_task(task.spec)                 # a Network, new parameters unfrozen
+    with config.trainer(task, network, method.penalty) as trainer:  # environments and a learner
+        while steps < task.spec.steps:
+            steps, metrics, episodes = trainer.advance()   # act or read, loss, backward, step
+            method.on_segment(episodes)
+        method.end_task(trainer.samples(), trainer.likelihood)
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
 import gymnasium
 import torch
 from torch import Tensor
+
+from colonnade.errors import UsageError
 
 Shape = tuple[int, ...]
 
@@ -41,10 +43,12 @@ class TaskSpec:
     Attributes:
         id: A name that is unique within a sequence of tasks.
         observation_space: A Box, or a Dict of Boxes; images are channels-first (C, H, W) uint8.
-        action_space: Discrete or MultiDiscrete.
-        steps: The budget in agent steps (an agent step is one action; Atari repeats it 4 frames).
+        action_space: Discrete or MultiDiscrete; of a data set, its labels.
+        steps: The budget in agent steps (an agent step is one action; Atari repeats it 4 frames),
+            or in examples.
         reward_clip: Rewards are clipped to [-reward_clip, reward_clip] for learning, never for
             reporting; None leaves them as they are.
+        value: Whether a network's output ends with a value, as actor-critics need it.
     """
 
     id: str
@@ -52,6 +56,7 @@ class TaskSpec:
     action_space: gymnasium.Space[object]
     steps: int
     reward_clip: float | None = None
+    value: bool = True
 
     @property
     def input_shapes(self) -> dict[str, Shape]:
@@ -76,17 +81,22 @@ class TaskSpec:
 
     @property
     def outputs(self) -> int:
-        """Width of an actor-critic network's output: all policy logits, then the value."""
-        return sum(self.action_sizes) + 1
+        """Width of a network's output: all logits, then the value if there is one."""
+        return sum(self.action_sizes) + self.value
 
 
 class Task(Protocol):
-    """Something to learn: a spec, and the vector environments to learn it in."""
+    """Something to learn."""
 
     @property
     def spec(self) -> TaskSpec:
         """What methods and learners need to know."""
         ...
+
+
+@runtime_checkable
+class EnvironmentTask(Task, Protocol):
+    """A task to learn by acting in its environments."""
 
     def make_vec(self, num_envs: int, threads: int = 1) -> gymnasium.vector.VectorEnv:
         """Make `num_envs` copies that reset in the same step (`AutoresetMode.SAME_STEP`).
@@ -94,6 +104,32 @@ class Task(Protocol):
         Seeds are given at `reset(seed=...)`. `info["final_obs"]` holds the last observation of
         every episode that ended in a step.
         """
+        ...
+
+
+def environments_of(task: Task) -> EnvironmentTask:
+    """Return the task if it has environments.
+
+    Raises:
+        UsageError: It has none.
+    """
+    if isinstance(task, EnvironmentTask):
+        return task
+    raise UsageError(
+        f"Task {task.spec.id!r} has no environments to act in; a data set is learned with the "
+        "learner 'supervised'."
+    )
+
+
+Split = Literal["train", "validation", "test"]
+
+
+@runtime_checkable
+class DatasetTask(Task, Protocol):
+    """A task to learn from labelled examples."""
+
+    def examples(self, split: Split) -> Examples:
+        """Return a part of the data set, always in the same order."""
         ...
 
 
@@ -148,6 +184,90 @@ class Network(Protocol):
         ...
 
 
+class Distribution(Protocol):
+    """What a network's output says of actions or labels [..., A]."""
+
+    def log_prob(self, actions: Tensor) -> Tensor:
+        """Log-probability [...] of actions."""
+        ...
+
+    def sample(self, generator: torch.Generator | None = None) -> Tensor:
+        """Draw actions [..., A]."""
+        ...
+
+    def mode(self) -> Tensor:
+        """Most likely actions [..., A]."""
+        ...
+
+
+Likelihood = Callable[[Tensor], Distribution]
+"""What a network's output [..., outputs] means; policies leave out the value."""
+
+
+class Batch(Protocol):
+    """Experience to learn from or to estimate with: a `Rollout`, or `Examples`."""
+
+    @property
+    def inputs(self) -> Inputs:
+        """What the network sees."""
+        ...
+
+    @property
+    def actions(self) -> Tensor:
+        """What was done, or what would be right: [..., A] int64."""
+        ...
+
+    @property
+    def steps(self) -> int:
+        """Number of agent steps or of examples."""
+        ...
+
+    def outputs(self, network: Network) -> Tensor:
+        """Run a network over the batch: [..., outputs]."""
+        ...
+
+
+@dataclass(frozen=True)
+class Examples:
+    """B labelled examples.
+
+    Attributes:
+        inputs: Each [B, ...].
+        targets: [B] int64 labels.
+    """
+
+    inputs: Inputs
+    targets: Tensor
+
+    @property
+    def actions(self) -> Tensor:
+        """The labels as the one component of an action: [B, 1]."""
+        return self.targets.unsqueeze(-1)
+
+    @property
+    def steps(self) -> int:
+        """Number of examples, B."""
+        return len(self.targets)
+
+    def outputs(self, network: Network) -> Tensor:
+        """Run a network over the examples: [B, outputs]."""
+        return network(self.inputs)[0]
+
+
+class Episode(NamedTuple):
+    """A finished episode; of a data set, a minibatch and the share of it that was right.
+
+    Attributes:
+        total_return: Undiscounted, unclipped.
+        length: Agent steps, or examples.
+        environment: Which of the N environments it was in.
+    """
+
+    total_return: float
+    length: int
+    environment: int
+
+
 @dataclass
 class Rollout:
     """T steps of N environments, as collected; `terminated` and `truncated` stay apart.
@@ -182,6 +302,10 @@ class Rollout:
     def steps(self) -> int:
         """Number of agent steps, T x N."""
         return self.rewards.numel()
+
+    def outputs(self, network: Network) -> Tensor:
+        """Run a network over the rollout: [T, N, outputs]."""
+        return network.unroll(self.inputs, self.state, self.starts)[0]
 
     def at_times(self, index: Tensor) -> Rollout:
         """Select steps [B] of all environments; only where no state links the steps."""
@@ -224,9 +348,6 @@ Metrics = dict[str, Tensor]
 Penalty = Callable[[], Tensor | None]
 """What a method adds to a learner's loss, or None where it adds nothing."""
 
-LogLikelihood = Callable[[Rollout], Tensor]
-"""Log-probability [T, N] that the network gives to what was done, with its graph."""
-
 
 class Method(Protocol):
     """How a sequence of tasks is learned: which parameters exist, which move, what holds them."""
@@ -239,16 +360,18 @@ class Method(Protocol):
         """Return what to add to the loss now, or None for nothing."""
         ...
 
-    def on_segment(self, returns: list[float]) -> None:
-        """Take note of the episode returns since the last call."""
+    def on_segment(self, episodes: list[Episode]) -> None:
+        """Take note of the episodes that ended since the last call, between two updates."""
         ...
 
-    def end_task(self, samples: Iterator[Rollout], log_likelihood: LogLikelihood) -> None:
+    def end_task(self, samples: Iterator[Batch], likelihood: Likelihood) -> None:
         """Consolidate what was learned.
 
         Args:
-            samples: Endless fresh experience of the task just ended, collected as it is asked for.
-            log_likelihood: What the learner's network gives to such samples.
+            samples: Endless fresh experience of the task just ended, collected as it is asked
+                for; of a data set, its training examples again and again. A batch is valid until
+                the next one is asked for.
+            likelihood: What the output of the task's network means.
         """
         ...
 

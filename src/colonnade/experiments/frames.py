@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from colonnade.experiments.files import write_bytes
 from colonnade.seeding import derive
-from colonnade.types import Task
+from colonnade.types import EnvironmentTask, Task
 
 Image = NDArray[np.uint8]
 
@@ -53,6 +53,8 @@ def film_strip(task: Task, seed: int) -> Image | None:
     Returns:
         [H, W, 3] uint8; None where the agent sees no image.
     """
+    if not isinstance(task, EnvironmentTask):
+        return None
     envs = task.make_vec(1)
     try:
         observations, _ = envs.reset(seed=derive(seed, "film strip"))

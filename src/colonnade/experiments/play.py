@@ -19,7 +19,7 @@ from colonnade.experiments.frames import Image, first_of, frame_of
 from colonnade.experiments.spec import TaskBudget
 from colonnade.experiments.store import RunFolder, SuiteFolder
 from colonnade.training import evaluate
-from colonnade.types import Task, TaskSpec
+from colonnade.types import EnvironmentTask, TaskSpec, environments_of
 
 FILM_KINDS = (".mp4", ".gif")
 
@@ -80,7 +80,7 @@ def play(
     name = task or spec.target
     if name not in method.columns:
         raise unknown_name(f"task of run {spec.id}:", name, method.columns)
-    stage = _FilmedTask(build_task(TaskBudget(name, steps=1)), episodes)
+    stage = _FilmedTask(environments_of(build_task(TaskBudget(name, steps=1))), episodes)
     network = method.network_for(stage.spec.id)
     returns = evaluate(stage, network, episodes=episodes, seed=seed, num_envs=1)
     if film is not None:
@@ -110,7 +110,7 @@ def _find(suite: SuiteFolder, run: str | None) -> RunFolder:
 class _FilmedTask:
     """A task whose environments note what the first of them shows, for some episodes."""
 
-    def __init__(self, task: Task, episodes: int) -> None:
+    def __init__(self, task: EnvironmentTask, episodes: int) -> None:
         self._task = task
         self._episodes = episodes
         self.frames: list[Image] = []

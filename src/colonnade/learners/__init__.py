@@ -1,7 +1,8 @@
 """How one task is learned: A2C and PPO, over one shared way of collecting experience.
 
-A learner's configuration (`A2C`, `PPO`) is a frozen dataclass; its `build` makes the learner for
-one task. The loop is::
+A learner's configuration (`A2C`, `PPO`) is a frozen dataclass. Its `trainer` is what training
+runs: experience and learner together, learning bit by bit. Its `build` makes the learner alone,
+for a loop of one's own::
 
     learner = config.build(network, task.spec, compute)
     policy = learner.policy(generator)
@@ -14,51 +15,16 @@ one task. The loop is::
 from __future__ import annotations
 
 from dataclasses import fields
-from typing import Any, Protocol
-
-import torch
-from torch import Tensor
+from typing import Any
 
 from colonnade.errors import UsageError, unknown_name
 from colonnade.learners.a2c import A2C
-from colonnade.learners.actor_critic import Decision, Policy, actor_critic_policy
-from colonnade.learners.collection import Collector, Episode
+from colonnade.learners.actor_critic import Decision, Policy, actor_critic_policy, policy_of
+from colonnade.learners.collection import Collector
 from colonnade.learners.compute import Compute, Precision, torch_threads
-from colonnade.learners.optimisation import Optimisation
+from colonnade.learners.on_policy import OnPolicyLearner, OnPolicyTrainer
 from colonnade.learners.ppo import PPO
-from colonnade.types import Metrics, Network, Penalty, Rollout, TaskSpec
-
-
-class Learner(Protocol):
-    """What training asks of a learner."""
-
-    optimisation: Optimisation
-
-    def policy(self, generator: torch.Generator, greedy: bool = False) -> Policy:
-        """Make the policy that collects experience."""
-        ...
-
-    def update(self, rollout: Rollout, penalty: Penalty) -> Metrics:
-        """Learn from a rollout."""
-        ...
-
-    def log_likelihood(self, rollout: Rollout) -> Tensor:
-        """Log-probability [T, N] of what was done, with its graph."""
-        ...
-
-
-class LearnerConfig(Protocol):
-    """A learner's hyperparameters, and how to build it."""
-
-    @property
-    def rollout_steps(self) -> int:
-        """Steps in every environment between updates."""
-        ...
-
-    def build(self, network: Network, spec: TaskSpec, compute: Compute) -> Learner:
-        """Make a learner for one task over the network's parameters that require gradients."""
-        ...
-
+from colonnade.learners.trainer import Advance, LearnerConfig, Streams, Trainer
 
 LEARNERS: dict[str, type[A2C] | type[PPO]] = {"a2c": A2C, "ppo": PPO}
 
@@ -88,15 +54,19 @@ __all__ = [
     "A2C",
     "LEARNERS",
     "PPO",
+    "Advance",
     "Collector",
     "Compute",
     "Decision",
-    "Episode",
-    "Learner",
     "LearnerConfig",
+    "OnPolicyLearner",
+    "OnPolicyTrainer",
     "Policy",
     "Precision",
+    "Streams",
+    "Trainer",
     "actor_critic_policy",
     "learner_from_name",
+    "policy_of",
     "torch_threads",
 ]

@@ -28,6 +28,16 @@ class Decision(NamedTuple):
 Policy = Callable[[Inputs, State], Decision]
 
 
+def policy_of(output: Tensor, sizes: tuple[int, ...]) -> MultiCategorical:
+    """Read the policy off an actor-critic's output [..., outputs], whose last entry is the value.
+
+    Args:
+        output: In any precision; the policy is float32.
+        sizes: Number of choices of each action component.
+    """
+    return MultiCategorical(output[..., :-1].float(), sizes)
+
+
 def actor_critic_policy(
     network: Network,
     sizes: tuple[int, ...],
@@ -41,10 +51,9 @@ def actor_critic_policy(
     def decide(inputs: Inputs, state: State) -> Decision:
         with compute.autocast():
             output, state = network(inputs, state)
-        output = output.float()
-        policy = MultiCategorical(output[..., :-1], sizes)
+        policy = policy_of(output, sizes)
         actions = policy.mode() if greedy else policy.sample(generator)
-        return Decision(actions, policy.log_prob(actions), output[..., -1], state)
+        return Decision(actions, policy.log_prob(actions), output[..., -1].float(), state)
 
     return decide
 
@@ -54,9 +63,8 @@ def evaluate_rollout(
 ) -> tuple[MultiCategorical, Tensor]:
     """Run the present network over a rollout: its policy, and its values [T, N]."""
     with compute.autocast():
-        output, _ = network.unroll(rollout.inputs, rollout.state, rollout.starts)
-    output = output.float()
-    return MultiCategorical(output[..., :-1], sizes), output[..., -1]
+        output = rollout.outputs(network)
+    return policy_of(output, sizes), output[..., -1].float()
 
 
 def advantages_of(rollout: Rollout, gamma: float, lam: float) -> Tensor:

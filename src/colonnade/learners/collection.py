@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import gymnasium
 import numpy as np
@@ -12,21 +12,7 @@ from torch import Tensor
 
 from colonnade.learners.actor_critic import Policy
 from colonnade.learners.compute import Compute
-from colonnade.types import OBSERVATION, Inputs, Network, Rollout, State, Task
-
-
-class Episode(NamedTuple):
-    """A finished episode.
-
-    Attributes:
-        total_return: Undiscounted, unclipped.
-        length: Agent steps.
-        environment: Which of the N environments it was in.
-    """
-
-    total_return: float
-    length: int
-    environment: int
+from colonnade.types import OBSERVATION, EnvironmentTask, Episode, Inputs, Network, Rollout, State
 
 
 @dataclass
@@ -57,7 +43,7 @@ class Collector:
 
     def __init__(
         self,
-        task: Task,
+        task: EnvironmentTask,
         network: Network,
         policy: Policy,
         compute: Compute,
@@ -85,8 +71,7 @@ class Collector:
         self._compute = compute
         self._steps = steps
         device = compute.device
-        initial = network.initial_state(num_envs)
-        self._initial = {name: part.to(device) for name, part in initial.items()}
+        self._num_envs = num_envs
         self._buffers: Inputs = {}  # T + 2 places: one after the rollout, one for final values
         self._host = _Arrays.empty(steps, num_envs)
         sizes = self._spec.action_sizes
@@ -111,7 +96,7 @@ class Collector:
         self._returns[:] = 0
         self._lengths[:] = 0
         self._host.starts[self._steps] = True
-        self._state = dict(self._initial)
+        self._state = self._initial_state()
         self._observe(observations, self._steps)
 
     @torch.no_grad()
@@ -151,11 +136,17 @@ class Collector:
         starts = self._host.starts[t]
         if self._state and starts.any():
             mask = torch.from_numpy(starts).to(self._compute.device)
+            initial = self._initial_state()
             self._state = {
-                name: torch.where(_expand(mask, part), self._initial[name], part)
+                name: torch.where(_expand(mask, part), initial[name], part)
                 for name, part in self._state.items()
             }
         self._state = self._perceive(observations, t)
+
+    def _initial_state(self) -> State:
+        """Ask anew each time: what an episode begins with may change, as PathNet's routes do."""
+        initial = self._network.initial_state(self._num_envs)
+        return {name: part.to(self._compute.device) for name, part in initial.items()}
 
     def _perceive(self, observations: Any, t: int) -> State:
         """Write an observation, and what frozen parts compute from it, to place `t`."""

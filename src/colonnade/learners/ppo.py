@@ -13,11 +13,14 @@ from colonnade.learners.actor_critic import (
     actor_critic_policy,
     advantages_of,
     evaluate_rollout,
+    policy_of,
 )
 from colonnade.learners.compute import Compute
 from colonnade.learners.hyperparameters import COMMON, UNBOUNDED, check_ranges
+from colonnade.learners.on_policy import OnPolicyTrainer
 from colonnade.learners.optimisation import Optimisation, trainable
-from colonnade.types import Metrics, Network, Penalty, Rollout, TaskSpec
+from colonnade.ops import MultiCategorical
+from colonnade.types import Metrics, Network, Penalty, Rollout, Task, TaskSpec
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,22 @@ class PPO:
     def build(self, network: Network, spec: TaskSpec, compute: Compute) -> PPOLearner:
         """Make a learner for one task over the network's parameters that require gradients."""
         return PPOLearner(self, network, spec, compute)
+
+    def trainer(
+        self,
+        task: Task,
+        network: Network,
+        penalty: Penalty,
+        compute: Compute,
+        *,
+        num_envs: int = 16,
+        threads: int = 1,
+    ) -> OnPolicyTrainer:
+        """Make the environments of a task and a learner, and join them."""
+        learner = self.build(network, task.spec, compute)
+        return OnPolicyTrainer(
+            task, network, learner, penalty, compute, self.rollout_steps, num_envs, threads
+        )
 
 
 class PPOLearner:
@@ -132,10 +151,9 @@ class PPOLearner:
             "kl": (ratio - 1 - log_ratio).mean().detach(),
         }
 
-    def log_likelihood(self, rollout: Rollout) -> Tensor:
-        """Log-probability [T, N] of the actions taken, with its graph."""
-        policy, _ = evaluate_rollout(self._network, rollout, self._sizes, self._compute)
-        return policy.log_prob(rollout.actions)
+    def likelihood(self, output: Tensor) -> MultiCategorical:
+        """Return the policy that an output [..., outputs] means."""
+        return policy_of(output, self._sizes)
 
     def _minibatches(self, rollout: Rollout, axis: int) -> tuple[Tensor, ...]:
         size = rollout.rewards.shape[axis]

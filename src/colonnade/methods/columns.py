@@ -16,7 +16,7 @@ from colonnade.networks import (
     mlp_column,
     tiny_column,
 )
-from colonnade.types import LogLikelihood, Network, Rollout, TaskSpec
+from colonnade.types import Batch, Episode, Likelihood, Network, TaskSpec
 
 ColumnChoice = ColumnSpec | Callable[[TaskSpec, int], ColumnSpec] | None
 """A column for every task; or a function of the task and the column's index; or None for a
@@ -61,10 +61,10 @@ class ColumnMethod(ABC):
         """Return None: columns are kept apart by structure, not by a penalty."""
         return None
 
-    def on_segment(self, returns: list[float]) -> None:
-        """Ignore the returns."""
+    def on_segment(self, episodes: list[Episode]) -> None:
+        """Ignore the episodes."""
 
-    def end_task(self, samples: Iterator[Rollout], log_likelihood: LogLikelihood) -> None:
+    def end_task(self, samples: Iterator[Batch], likelihood: Likelihood) -> None:
         """Do nothing: the next `begin_task` freezes what must not move."""
 
     def network_for(self, task: str) -> Network:

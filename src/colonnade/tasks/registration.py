@@ -18,7 +18,7 @@ from colonnade.tasks.mini_pong import MiniPongTask
 from colonnade.tasks.pong_soup import PongSoupTask
 from colonnade.tasks.variants import VARIANTS
 from colonnade.tasks.vector import AnyVectorEnv, SingleEnv
-from colonnade.types import Task
+from colonnade.types import EnvironmentTask
 
 _FAMILIES = {"PongSoup": PongSoupTask, "MiniPong": MiniPongTask}
 
@@ -65,7 +65,7 @@ def make_vector(
         threads: Threads for the emulator.
         **options: Fields of `PongSoupTask` or `MiniPongTask`, such as `look`.
     """
-    task: Task = _FAMILIES[family](variant, **options)
+    task: EnvironmentTask = _FAMILIES[family](variant, **options)
     return task.make_vec(num_envs, threads)
 
 

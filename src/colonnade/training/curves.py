@@ -7,8 +7,8 @@ from collections import deque
 
 import numpy as np
 
-from colonnade.learners import Episode
 from colonnade.training.recorder import Row
+from colonnade.types import Episode
 
 
 class Curve:

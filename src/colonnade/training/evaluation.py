@@ -19,7 +19,7 @@ from colonnade.learners import (
     torch_threads,
 )
 from colonnade.seeding import derive, generator
-from colonnade.types import Inputs, Network, State, Task
+from colonnade.types import Inputs, Network, State, Task, environments_of
 
 _CHUNK = 32
 """Agent steps between looks at the finished episodes."""
@@ -68,7 +68,9 @@ def evaluate(
     done: Counter[int] = Counter()
     with (
         torch_threads(1),
-        Collector(task, network, policy, compute, steps=_CHUNK, num_envs=num_envs) as collector,
+        Collector(
+            environments_of(task), network, policy, compute, steps=_CHUNK, num_envs=num_envs
+        ) as collector,
     ):
         collector.reset(derive(seed, "evaluation"))
         while len(done) < num_envs or min(done.values()) < share:

@@ -11,19 +11,20 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
 
 from colonnade.errors import UsageError
 from colonnade.learners import (
-    Collector,
+    Advance,
     Compute,
-    Learner,
     LearnerConfig,
     Precision,
+    Trainer,
     torch_threads,
 )
 from colonnade.seeding import derive
@@ -35,7 +36,7 @@ from colonnade.training.recorder import (
     Progress,
     Recorder,
 )
-from colonnade.types import Method, Metrics, Network, Rollout, Task, TaskSpec
+from colonnade.types import Method, Metrics, Task, TaskSpec
 
 
 @dataclass(frozen=True)
@@ -104,11 +105,11 @@ class _Place:
     task: int = 0
     segment: int = 0
     step: int = 0
-    learner: tuple[dict[str, torch.Tensor], dict[str, Any]] | None = field(default=None)
+    trainer: tuple[dict[str, torch.Tensor], dict[str, Any]] | None = None
 
     @property
     def begun(self) -> bool:
-        return self.learner is not None
+        return self.trainer is not None
 
 
 class _Training:
@@ -146,8 +147,8 @@ class _Training:
         self._method.load_state(_under("method/", tensors), meta["method"])
         if meta["finished"]:
             return _Place(meta["task"] + 1)
-        learner = (_under("learner/", tensors), meta["learner"])
-        return _Place(meta["task"], meta["segment"], meta["step"], learner)
+        trainer = (_under("learner/", tensors), meta["learner"])
+        return _Place(meta["task"], meta["segment"], meta["step"], trainer)
 
     def learn(self, task: Task, place: _Place) -> None:
         """Learn one task, from its beginning or from a checkpoint within it."""
@@ -160,71 +161,62 @@ class _Training:
             network = self._method.begin_task(spec)
         network.to(compute.device)
         network.train()
-        learner = self._config.build(network, spec, compute)
-        if place.learner is not None:
-            learner.optimisation.load_state(*place.learner)
-        actions = torch.Generator(compute.device)
         curve = Curve(spec.id, place.task, options.curve_steps, place.step)
         clock = _Clock()
-        with Collector(
+        with self._config.trainer(
             task,
             network,
-            learner.policy(actions),
+            self._method.penalty,
             compute,
-            steps=self._config.rollout_steps,
             num_envs=options.num_envs,
             threads=options.threads,
-        ) as collector:
+        ) as trainer:
+            if place.trainer is not None:
+                trainer.load_state(*place.trainer)
             while place.step < spec.steps:
-                actions.manual_seed(derive(self._seed, "actions", place.task, place.segment))
-                torch.manual_seed(derive(self._seed, "learning", place.task, place.segment))
-                collector.reset(derive(self._seed, "environments", place.task, place.segment))
+                trainer.reset(partial(self._stream, place.task, place.segment))
                 end = min(spec.steps, (place.segment + 1) * options.segment_steps)
                 while place.step < end:
-                    metrics = self._update(spec, place, network, learner, collector)
-                    row = curve.add(collector.episodes, place.step)
+                    advance = self._advance(spec, place, trainer)
+                    row = curve.add(advance.episodes, place.step)
                     if place.step >= end and row is None:
                         row = curve.close(place.step)
                     if row is not None:
-                        self._recorder.append(row | _losses(metrics))
+                        self._recorder.append(row | _losses(advance.metrics))
                     if clock.due(place.step):
                         self._recorder.progress(_progress(spec, place, clock, curve))
-                    collector.episodes.clear()
                 place.segment += 1
                 if place.step < spec.steps:
-                    self._checkpoint(place, learner, finished=False)
-            self._method.end_task(_endless(collector), learner.log_likelihood)
-        self._checkpoint(place, learner, finished=True)
+                    self._checkpoint(place, trainer, finished=False)
+            self._method.end_task(trainer.samples(), trainer.likelihood)
+            self._checkpoint(place, trainer, finished=True)
 
-    def _update(
-        self,
-        spec: TaskSpec,
-        place: _Place,
-        network: Network,
-        learner: Learner,
-        collector: Collector,
-    ) -> Metrics:
-        """Collect a rollout and learn from it."""
+    def _stream(self, task: int, segment: int, name: str) -> int:
+        """Seed of a random stream of a segment."""
+        return derive(self._seed, name, task, segment)
+
+    def _advance(self, spec: TaskSpec, place: _Place, trainer: Trainer) -> Advance:
+        """Learn a bit, and make sure that it went well."""
         if self._recorder.should_stop():
             raise Interrupted(
                 f"Stopped at step {place.step:,} of task {spec.id!r}; the last checkpoint is kept, "
                 "and the same command goes on from it."
             )
-        rollout = collector.collect()
-        metrics = learner.update(rollout, self._method.penalty)
-        place.step += rollout.steps
+        advance = trainer.advance()
+        place.step += advance.steps
+        metrics = advance.metrics
         if not bool(torch.stack(list(metrics.values())).isfinite().all()):
             losses = [name for name, value in metrics.items() if not math.isfinite(value)]
             raise _diverged(spec.id, place.step, losses)
-        self._method.on_segment([episode.total_return for episode in collector.episodes])
-        return metrics
+        self._method.on_segment(advance.episodes)
+        return advance
 
-    def _checkpoint(self, place: _Place, learner: Learner, *, finished: bool) -> None:
+    def _checkpoint(self, place: _Place, trainer: Trainer, *, finished: bool) -> None:
         method_tensors, method_meta = self._method.state()
         broken = [name for name, value in method_tensors.items() if not value.isfinite().all()]
         if broken:
             raise _diverged(self._ids[place.task], place.step, broken)
-        learner_tensors, learner_meta = learner.optimisation.state()
+        learner_tensors, learner_meta = trainer.state()
         tensors = {f"method/{name}": value for name, value in method_tensors.items()}
         if not finished:
             tensors |= {f"learner/{name}": value for name, value in learner_tensors.items()}
@@ -277,11 +269,6 @@ def _under(prefix: str, tensors: dict[str, torch.Tensor]) -> dict[str, torch.Ten
 
 def _losses(metrics: Metrics) -> dict[str, float]:
     return {f"loss/{name}": round(float(value), 6) for name, value in metrics.items()}
-
-
-def _endless(collector: Collector) -> Iterator[Rollout]:
-    while True:
-        yield collector.collect()
 
 
 def _diverged(task: str, step: int, where: list[str]) -> DivergedError:
