@@ -181,10 +181,20 @@ def test_saved_and_restored_learner_takes_the_same_steps(config, network, rollou
         assert torch.equal(p, q)
 
 
-def test_log_likelihood_has_a_value_and_a_gradient_per_step(network, rollout):
-    log_probs = A2C().build(network, SPEC, CPU).log_likelihood(rollout)
+@pytest.mark.parametrize("config", [A2C(), PPO(minibatches=1)], ids=["a2c", "ppo"])
+def test_likelihood_is_that_of_the_policy_that_acted(config, network, rollout):
+    likelihood = config.build(network, SPEC, CPU).likelihood
+    log_probs = likelihood(rollout.outputs(network)).log_prob(rollout.actions)
     torch.testing.assert_close(log_probs.detach(), rollout.log_probs)
     assert log_probs.requires_grad
+
+
+def test_a_task_without_environments_is_refused(network):
+    class Labels:
+        spec = SPEC
+
+    with pytest.raises(UsageError, match="no environments to act in"):
+        A2C().trainer(Labels(), network, lambda: None, CPU)
 
 
 def test_frozen_network_is_refused(network):

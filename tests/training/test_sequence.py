@@ -124,7 +124,7 @@ def test_nan_stops_training_says_where_and_keeps_the_checkpoint():
 
 def test_infinite_weights_are_never_saved():
     class Exploding(Progressive):
-        def on_segment(self, returns):
+        def on_segment(self, episodes):
             with torch.no_grad():
                 self.network.newest.output.weight.fill_(float("inf"))
 
