@@ -1,6 +1,25 @@
-"""Progressive networks as plain `torch.nn.Module`s."""
+"""Progressive and modular networks as plain `torch.nn.Module`s."""
 
 from colonnade.networks.describe import LayerRow, column_totals, describe, format_description
+from colonnade.networks.pathnet import ModularNetwork
+from colonnade.networks.pathnet_describe import (
+    ModularRow,
+    active_share,
+    describe_modular,
+    format_modular,
+)
+from colonnade.networks.pathnet_spec import (
+    MODULAR_PRESETS,
+    ModularSpec,
+    Path,
+    atari_modules,
+    cifar_svhn_modules,
+    mini_modules,
+    mnist_modules,
+    modular_preset,
+    vector_modules,
+)
+from colonnade.networks.pathnet_views import PathView, PopulationView
 from colonnade.networks.presets import (
     COLUMN_PRESETS,
     atari_column,
@@ -20,6 +39,7 @@ from colonnade.networks.specs import LSTM, ColumnSpec, Conv, Custom, Dense, Join
 __all__ = [
     "COLUMN_PRESETS",
     "LSTM",
+    "MODULAR_PRESETS",
     "ColumnSpec",
     "ColumnView",
     "Conv",
@@ -27,13 +47,27 @@ __all__ = [
     "Dense",
     "Join",
     "LayerRow",
+    "ModularNetwork",
+    "ModularRow",
+    "ModularSpec",
+    "Path",
+    "PathView",
+    "PopulationView",
     "ProgressiveNetwork",
+    "active_share",
     "atari_column",
+    "atari_modules",
+    "cifar_svhn_modules",
     "column_preset",
     "column_totals",
     "describe",
+    "describe_modular",
     "format_description",
+    "format_modular",
+    "mini_modules",
     "mlp_column",
+    "mnist_modules",
+    "modular_preset",
     "pong_soup_column",
     "sim_to_real_ff_narrow",
     "sim_to_real_ff_wide",
@@ -41,4 +75,5 @@ __all__ = [
     "sim_to_real_recurrent_narrow",
     "sim_to_real_recurrent_wide",
     "tiny_column",
+    "vector_modules",
 ]

@@ -55,7 +55,7 @@ def describe(network: ColumnView) -> list[LayerRow]:
         column = network.column(index)
         for position, stage in enumerate(column.spec.stages):
             module = column.stage(position)
-            rows.append(_row(column, _words(stage), module, column.reads[position]))
+            rows.append(_row(column, words(stage), module, column.reads[position]))
         rows.append(_row(column, f"output {column.outputs}", column.output, column.output_reads))
     return rows
 
@@ -122,7 +122,8 @@ def _count(module: nn.Module) -> int:
     return sum(math.prod(parameter.shape) for parameter in module.parameters())
 
 
-def _words(stage: StageSpec) -> str:
+def words(stage: StageSpec) -> str:
+    """Say what a stage is, as in "conv 12 8x8 s4"."""
     match stage:
         case Conv():
             return f"conv {stage.maps} {stage.kernel}x{stage.kernel} s{stage.stride}"

@@ -1,0 +1,350 @@
+"""A layer of alike modules, computed along one path or along a different one for each row.
+
+Each module has parameters of its own, so that those of modules no row uses get no gradient at all
+and no optimiser moves them, whatever its momentum. What is computed at once is joined at once.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from functools import cached_property
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from colonnade.errors import UsageError
+from colonnade.networks.initialisation import Initialiser
+from colonnade.networks.laterals import ACTIVATIONS
+from colonnade.networks.pathnet_spec import ModularSpec
+from colonnade.networks.specs import Conv, Custom, Dense
+from colonnade.types import Shape
+
+_PER_ELEMENT = 80.0
+"""Cost of moving an element to and from a module's rows, in multiply-adds (measured)."""
+
+_PER_MODULE = 5e5
+"""Cost of one more operation, in multiply-adds (measured)."""
+
+
+class Routes:
+    """Which modules of a layer each of R rows uses.
+
+    Args:
+        mask: [R, M] bool.
+    """
+
+    def __init__(self, mask: Tensor) -> None:
+        self.mask = mask
+
+    @cached_property
+    def used(self) -> list[int]:
+        """The modules that any row uses, ascending."""
+        found: list[int] = self.mask.any(0).nonzero().flatten().tolist()
+        return found
+
+    @cached_property
+    def counts(self) -> list[int]:
+        """For each used module, how many rows use it."""
+        counts: list[int] = self.mask[:, self.used].sum(0).tolist()
+        return counts
+
+    @cached_property
+    def rows(self) -> Tensor:
+        """The rows of the first used module, then those of the next: [sum of counts]."""
+        return self.mask.t().nonzero()[:, 1].contiguous()
+
+    @cached_property
+    def uniform(self) -> list[int] | None:
+        """The modules that all rows use, if all use the same."""
+        alike = not self.counts or min(self.counts) == len(self.mask)
+        return self.used if alike else None
+
+    def chosen(self, dtype: torch.dtype) -> Tensor:
+        """The columns of used modules as numbers: [R, used]."""
+        return self.mask[:, self.used].to(dtype)
+
+
+class AffineModule(nn.Module):
+    """One module's weights and bias; the layer computes with them."""
+
+    def __init__(self, weight_shape: Shape, initialise: Initialiser) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(weight_shape))
+        self.bias = nn.Parameter(torch.empty(weight_shape[0]))
+        self._initialise = initialise
+        self.reinitialise()
+
+    def reinitialise(self) -> None:
+        """Draw new weights."""
+        self._initialise(self.weight, self.bias)
+
+
+class ModularLayer(nn.Module, ABC):
+    """M modules, whose activated outputs are summed over those that are active.
+
+    Attributes:
+        bank: The modules.
+        in_shape: Shape of what they read, without the batch axis.
+        out_shape: Shape of what they give, without the batch axis.
+        frozen: Indices of the modules that never change again.
+    """
+
+    def __init__(self, bank: Sequence[nn.Module], in_shape: Shape, out_shape: Shape) -> None:
+        super().__init__()
+        self.bank = nn.ModuleList(bank)
+        self.in_shape, self.out_shape = in_shape, out_shape
+        self.frozen: set[int] = set()
+
+    @abstractmethod
+    def reinitialise(self, module: int) -> None:
+        """Draw new weights for a module."""
+
+    @abstractmethod
+    def along(self, features: Tensor, active: Sequence[int], scale: float | None) -> Tensor:
+        """Map features [R, *in_shape], times `scale`, to the sum over the active modules."""
+
+    @abstractmethod
+    def mixed(self, features: Tensor, routes: Routes, scale: float | None) -> Tensor:
+        """Do the same where each row has its own active modules."""
+
+    def forward(self, features: Tensor, routes: Routes, scale: float | None = None) -> Tensor:
+        """Map features [R, *in_shape] to [R, *out_shape], each row along its own route."""
+        if routes.uniform is not None:
+            return self.along(features, routes.uniform, scale)
+        return self.mixed(features, routes, scale)
+
+    def flat(self, features: Tensor) -> Tensor:
+        """Bring features [R, ...] to the form the modules read."""
+        return features
+
+    def freeze(self, modules: Sequence[int]) -> None:
+        """Stop everything that could change some modules: gradients, dropout, statistics."""
+        self.frozen |= set(modules)
+        for module in modules:
+            self.bank[module].requires_grad_(False)
+            self.bank[module].eval()
+
+    def train(self, mode: bool = True) -> ModularLayer:
+        """Set training mode; frozen modules stay in evaluation mode."""
+        super().train(mode)
+        for module in self.frozen:
+            self.bank[module].eval()
+        return self
+
+
+class _AffineLayer(ModularLayer):
+    """Modules that are one linear operation each, which are computed side by side as one."""
+
+    def __init__(
+        self,
+        weight_shape: Shape,
+        in_shape: Shape,
+        out_shape: Shape,
+        spec: ModularSpec,
+    ) -> None:
+        initialise = Initialiser(spec.init, summing_gain(spec.active))
+        bank = [AffineModule(weight_shape, initialise) for _ in range(spec.modules)]
+        super().__init__(bank, in_shape, out_shape)
+        self.activation = ACTIVATIONS[spec.activation]
+
+    def reinitialise(self, module: int) -> None:
+        affine = self.bank[module]
+        assert isinstance(affine, AffineModule)
+        affine.reinitialise()
+
+    def along(self, features: Tensor, active: Sequence[int], scale: float | None) -> Tensor:
+        joined = self._side_by_side(features, active, scale)
+        return joined if len(active) == 1 else self._summed(joined, len(active))
+
+    def mixed(self, features: Tensor, routes: Routes, scale: float | None) -> Tensor:
+        if self._cheaper_by_module(len(features), routes):
+            return self._by_module(features, routes, scale)
+        joined = self._side_by_side(features, routes.used, scale)
+        return self._chosen(joined, routes)
+
+    def _side_by_side(self, features: Tensor, active: Sequence[int], scale: float | None) -> Tensor:
+        """Activated outputs of some modules, one after another along axis 1."""
+        if len(active) == 1:
+            weight, bias = self._affine(active[0])
+        else:
+            pairs = [self._affine(module) for module in active]
+            weight, bias = torch.cat([w for w, _ in pairs]), torch.cat([b for _, b in pairs])
+        return self.activation(self._apply_weights(features, _scaled(weight, scale), bias))
+
+    def _by_module(self, features: Tensor, routes: Routes, scale: float | None) -> Tensor:
+        """Bring together the rows of each module, and their outputs back to the rows."""
+        parts = _rows_of(features, routes.rows).split(routes.counts)
+        outputs = []
+        for part, module in zip(parts, routes.used, strict=True):
+            weight, bias = self._affine(module)
+            outputs.append(self._apply_weights(part, _scaled(weight, scale), bias))
+        joined = _channels_last(self.activation(torch.cat(outputs)))
+        total = joined.new_zeros(len(features), *joined.shape[1:])
+        return _channels_first(total.index_add(0, routes.rows, joined))
+
+    def _cheaper_by_module(self, rows: int, routes: Routes) -> bool:
+        pairs = sum(routes.counts)
+        weights = math.prod(self._affine(0)[0].shape[1:])
+        work = math.prod(self.out_shape) * weights
+        moved = math.prod(self.in_shape) + math.prod(self.out_shape)
+        by_module = pairs * (work + _PER_ELEMENT * moved) + len(routes.used) * _PER_MODULE
+        return by_module < rows * len(routes.used) * work
+
+    def _affine(self, module: int) -> tuple[Tensor, Tensor]:
+        affine = self.bank[module]
+        assert isinstance(affine, AffineModule)
+        return affine.weight, affine.bias
+
+    @abstractmethod
+    def _apply_weights(self, features: Tensor, weight: Tensor, bias: Tensor) -> Tensor: ...
+
+    @abstractmethod
+    def _summed(self, joined: Tensor, count: int) -> Tensor: ...
+
+    @abstractmethod
+    def _chosen(self, joined: Tensor, routes: Routes) -> Tensor: ...
+
+
+class DenseLayer(_AffineLayer):
+    """Fully connected modules over flattened features."""
+
+    def __init__(self, stage: Dense, in_shape: Shape, spec: ModularSpec) -> None:
+        flat = math.prod(in_shape)
+        super().__init__((stage.units, flat), (flat,), (stage.units,), spec)
+
+    def flat(self, features: Tensor) -> Tensor:
+        """Flatten features [R, ...]."""
+        return features.flatten(1)
+
+    def _apply_weights(self, features: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        return F.linear(features, weight, bias)
+
+    def _summed(self, joined: Tensor, count: int) -> Tensor:
+        total: Tensor = joined.unflatten(1, (count, -1)).sum(1)
+        return total
+
+    def _chosen(self, joined: Tensor, routes: Routes) -> Tensor:
+        chosen = routes.chosen(joined.dtype).unsqueeze(2)
+        total: Tensor = (joined.unflatten(1, (len(routes.used), -1)) * chosen).sum(1)
+        return total
+
+
+class ConvLayer(_AffineLayer):
+    """Convolutions over maps in channels-last memory."""
+
+    def __init__(self, stage: Conv, in_shape: Shape, spec: ModularSpec) -> None:
+        if len(in_shape) != 3 or stage.kernel > min(in_shape[1:]) + 2 * stage.padding:
+            raise UsageError(
+                f"A convolution of {stage.kernel}x{stage.kernel} reads maps (C, H, W) at least as "
+                f"large, but its input has shape {in_shape}; use smaller kernels or fewer layers."
+            )
+        sides = (
+            (side + 2 * stage.padding - stage.kernel) // stage.stride + 1 for side in in_shape[1:]
+        )
+        weight = (stage.maps, in_shape[0], stage.kernel, stage.kernel)
+        super().__init__(weight, in_shape, (stage.maps, *sides), spec)
+        self.stride, self.padding = stage.stride, stage.padding
+
+    def _apply_weights(self, features: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        return F.conv2d(features, weight, bias, self.stride, self.padding)
+
+    def _summed(self, joined: Tensor, count: int) -> Tensor:
+        pixels = _channels_last(joined)
+        if joined.dtype == torch.bfloat16:
+            # A product with stacked identity matrices, much quicker there than a sum.
+            total = pixels @ self._identities(count, joined)
+        else:
+            total = pixels.unflatten(3, (count, -1)).sum(3)
+        return _channels_first(total)
+
+    def _chosen(self, joined: Tensor, routes: Routes) -> Tensor:
+        pixels = _channels_last(joined)
+        identities = self._identities(len(routes.used), joined).unflatten(0, (len(routes.used), -1))
+        choice = routes.chosen(joined.dtype)[:, :, None, None] * identities
+        total = torch.bmm(pixels.flatten(1, 2), choice.flatten(1, 2))
+        return _channels_first(total.unflatten(1, pixels.shape[1:3]))
+
+    def _identities(self, count: int, like: Tensor) -> Tensor:
+        return torch.eye(self.out_shape[0], dtype=like.dtype, device=like.device).repeat(count, 1)
+
+
+class CustomLayer(ModularLayer):
+    """A user's own modules, which give the pre-activation; computed one after another."""
+
+    def __init__(self, stage: Custom, in_shape: Shape, spec: ModularSpec) -> None:
+        bank = [stage.factory(in_shape) for _ in range(spec.modules)]
+        super().__init__(bank, in_shape, tuple(stage.out_shape))
+        self._factory = stage.factory
+        self.activation = ACTIVATIONS[spec.activation]
+
+    def reinitialise(self, module: int) -> None:
+        """Let the factory make the module anew, on the same device."""
+        old = self.bank[module]
+        fresh = self._factory(self.in_shape).train(old.training)
+        like = next(iter(old.parameters()), None)
+        self.bank[module] = fresh if like is None else fresh.to(like.device, like.dtype)
+
+    def along(self, features: Tensor, active: Sequence[int], scale: float | None) -> Tensor:
+        """Map features [R, *in_shape], times `scale`, to the sum over the active modules."""
+        features = _scaled(features, scale)
+        return torch.stack([self._one(module, features) for module in active]).sum(0)
+
+    def mixed(self, features: Tensor, routes: Routes, scale: float | None) -> Tensor:
+        """Do the same where each row has its own active modules."""
+        features = _scaled(features, scale)
+        parts = _rows_of(features, routes.rows).split(routes.counts)
+        outputs = [self._one(m, part) for m, part in zip(routes.used, parts, strict=True)]
+        joined = torch.cat(outputs)
+        total = joined.new_zeros(len(features), *joined.shape[1:])
+        return total.index_add(0, routes.rows, joined)
+
+    def _one(self, module: int, features: Tensor) -> Tensor:
+        output: Tensor = self.bank[module](features)
+        if tuple(output.shape[1:]) != self.out_shape:
+            raise UsageError(
+                f"A Custom module states out_shape {self.out_shape}, but gave "
+                f"{tuple(output.shape[1:])}; state the shape that its factory's modules give."
+            )
+        return self.activation(output)
+
+
+def build_layer(stage: Conv | Dense | Custom, in_shape: Shape, spec: ModularSpec) -> ModularLayer:
+    """Make the layer of M modules that a spec describes."""
+    match stage:
+        case Conv():
+            return ConvLayer(stage, in_shape, spec)
+        case Dense():
+            return DenseLayer(stage, in_shape, spec)
+        case Custom():
+            return CustomLayer(stage, in_shape, spec)
+
+
+def summing_gain(active: int) -> float:
+    """Gain with which a sum of N ReLU modules keeps the mean square of its input.
+
+    For unit normal pre-activations a ReLU has mean square 1/2 and mean 1 / sqrt(2 pi); the sum of
+    N independent ones has mean square N / 2 + N (N - 1) / (2 pi). For N = 1 it is sqrt 2.
+    """
+    return 1 / math.sqrt(active / 2 + active * (active - 1) / (2 * math.pi))
+
+
+def _scaled(value: Tensor, scale: float | None) -> Tensor:
+    return value if scale is None else value * scale
+
+
+def _channels_last(maps: Tensor) -> Tensor:
+    """View maps [R, C, H, W] as [R, H, W, C]; other features pass."""
+    return maps.permute(0, 2, 3, 1) if maps.dim() == 4 else maps
+
+
+def _channels_first(maps: Tensor) -> Tensor:
+    """View maps [R, H, W, C] as [R, C, H, W]; other features pass."""
+    return maps.permute(0, 3, 1, 2) if maps.dim() == 4 else maps
+
+
+def _rows_of(features: Tensor, rows: Tensor) -> Tensor:
+    """Select rows, keeping maps in channels-last memory."""
+    return _channels_first(_channels_last(features).index_select(0, rows))
