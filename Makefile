@@ -4,12 +4,15 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: help demo test test-slow check format bench clean
+KILLS ?= 50
+
+.PHONY: help demo test test-slow stress check format bench clean
 
 help:
 	@echo "make demo       learn a variant of Pong with a progressive network; runs/demo/report.html"
 	@echo "make test       the tests"
 	@echo "make test-slow  the tests that train for minutes"
+	@echo "make stress     kill runs at KILLS random moments, resume them, compare"
 	@echo "make check      format, lint, types, layers"
 	@echo "make bench      every script in benchmarks/, in full"
 
@@ -35,6 +38,9 @@ test: $(VENV)/.dev check
 
 test-slow: $(VENV)/.dev
 	$(BIN)/python -m pytest -m slow -q
+
+stress: $(VENV)/.dev
+	@OMP_NUM_THREADS=1 OMP_WAIT_POLICY=passive $(BIN)/python tests/stress.py --kills $(KILLS)
 
 check: $(VENV)/.dev
 	$(BIN)/ruff format --check src tests benchmarks

@@ -1,6 +1,7 @@
 import io
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -16,6 +17,7 @@ from colonnade.experiments.plan import Plan
 from colonnade.experiments.progress import Display, RunView, duration, summary
 from colonnade.experiments.spec import RunSpec, TaskBudget
 from colonnade.experiments.store import SuiteFolder
+from colonnade.experiments.workers import Ended
 
 # Stands for the worker: notes when it begins and ends, and does what the run's id says.
 FAKE = """
@@ -41,7 +43,6 @@ if "reports" in run:
 if "killed" in run:
     os.kill(os.getpid(), signal.SIGKILL)
 time.sleep(60 if "long" in run else 0.05)
-assert os.environ["OMP_WAIT_POLICY"] == "passive"
 note("ends")
 (out / "runs" / run / "DONE").touch()
 """
@@ -52,8 +53,32 @@ def spec(label: str, parent: RunSpec | None = None) -> RunSpec:
     return RunSpec(label, "scratch", (task,), "ppo", "tiny", parent=parent.id if parent else None)
 
 
-def fake(suite: Path, run: str, threads: int) -> list[str]:
-    return [sys.executable, "-c", FAKE, str(suite), run]
+class FakeWorkers:
+    """Workers that are plain processes."""
+
+    def __init__(self, suite: Path, threads: int) -> None:
+        self.suite = suite
+        self.processes: dict[str, subprocess.Popen[bytes]] = {}
+
+    def start(self, run: str, log: Path) -> None:
+        with log.open("ab") as file:
+            self.processes[run] = subprocess.Popen(
+                [sys.executable, "-c", FAKE, str(self.suite), run],
+                stdout=file,
+                stderr=file,
+                start_new_session=True,
+            )
+
+    def ended(self, seconds: float) -> list[Ended]:
+        time.sleep(min(seconds, 0.02))
+        over = [run for run, process in self.processes.items() if process.poll() is not None]
+        return [Ended(run, self.processes.pop(run).returncode) for run in over]
+
+    def signal(self, run: str, number: int) -> None:
+        self.processes[run].send_signal(number)
+
+    def close(self) -> None:
+        assert not self.processes, "all have ended"
 
 
 def run(path: Path, *specs: RunSpec, jobs: int = 2) -> tuple[list[Failure], list[str], str]:
@@ -61,7 +86,7 @@ def run(path: Path, *specs: RunSpec, jobs: int = 2) -> tuple[list[Failure], list
     suite.begin()
     output = io.StringIO()
     display = Display(Console(file=output, width=200), "test")
-    failures = execute(suite, suite.plan, jobs=jobs, display=display, command=fake)
+    failures = execute(suite, suite.plan, jobs=jobs, display=display, make_workers=FakeWorkers)
     return failures, (path / "order.txt").read_text().splitlines(), output.getvalue()
 
 

@@ -1,10 +1,13 @@
 import errno
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from colonnade.errors import ColonnadeError
@@ -12,7 +15,7 @@ from colonnade.experiments.files import DiskFullError
 from colonnade.experiments.recorder import RunRecorder
 from colonnade.experiments.spec import RunSpec, TaskBudget
 from colonnade.experiments.store import RunFolder
-from colonnade.training import Progress
+from colonnade.training import Progress, read_tensors, write_tensors
 
 SPEC = RunSpec(
     label="two tasks",
@@ -166,3 +169,36 @@ def test_tensorboard_shows_no_step_twice_after_a_resume(folder: RunFolder) -> No
     events = EventAccumulator(str(folder.path)).Reload()
     scalars = [(event.step, event.value) for event in events.Scalars("curve/return_mean")]
     assert scalars == [(50, 50.0), (100, 100.0), (150, -1.0)]
+
+
+def test_what_a_killed_process_left_unfinished_is_removed(folder: RunFolder) -> None:
+    folder.path.mkdir()
+    left = folder.path / ".checkpoint-000003.safetensors.4711.tmp"
+    left.write_bytes(b"half a checkpoint")
+    with RunRecorder(folder, SPEC):
+        assert not left.exists()
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.data())
+def test_no_damage_to_a_checkpoint_goes_unnoticed(data: st.DataObject) -> None:
+    tensors = {"a": torch.arange(12.0).reshape(3, 4), "b": torch.ones(5, dtype=torch.int64)}
+    with TemporaryDirectory() as place:
+        path = Path(place) / "checkpoint.safetensors"
+        write_tensors(path, tensors, {"rows": 3, "note": "Grüße"})
+        whole = path.read_bytes()
+        if data.draw(st.booleans()):
+            damaged = whole[: data.draw(st.integers(0, len(whole) - 1))]
+        else:
+            changed = bytearray(whole)
+            changed[data.draw(st.integers(0, len(whole) - 1))] ^= data.draw(st.integers(1, 255))
+            damaged = bytes(changed)
+        path.write_bytes(damaged)
+        try:
+            found, meta = read_tensors(path)
+        except ColonnadeError:
+            return
+        # Some bytes mean nothing, such as the blanks after the header.
+        assert meta == {"rows": 3, "note": "Grüße"}
+        assert found.keys() == tensors.keys()
+        assert all(torch.equal(found[name], tensors[name]) for name in tensors)

@@ -15,10 +15,10 @@ import torch
 
 from colonnade.errors import ColonnadeError, UsageError
 from colonnade.experiments.build import build_column
-from colonnade.experiments.execute import worker_command
 from colonnade.experiments.files import FolderLock
 from colonnade.experiments.plan import Plan
 from colonnade.experiments.play import play
+from colonnade.experiments.recorder import RunRecorder
 from colonnade.experiments.run import train_run
 from colonnade.experiments.spec import RunSpec, TaskBudget
 from colonnade.experiments.store import SuiteFolder
@@ -34,6 +34,10 @@ SPEC = RunSpec(
     training_options={"num_envs": 8, "segment_steps": 400, "curve_steps": 200},
     evaluation_episodes=4,
 )
+
+
+def worker_command(suite: Path, run: str, threads: int) -> list[str]:
+    return [sys.executable, "-m", "colonnade.experiments.worker", str(suite), run, str(threads)]
 
 
 def begin(path: Path, *specs: RunSpec) -> SuiteFolder:
@@ -93,6 +97,33 @@ def test_killed_and_resumed_equals_never_stopped(tmp_path: Path, whole: SuiteFol
     for name, tensor in reference.weights()[0].items():
         assert torch.equal(tensors[name], tensor), name
     assert "torn" in folder.result()["notes"][0]
+
+
+def test_dying_between_done_and_the_last_cleaning_loses_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    suite = begin(tmp_path)
+    folder = suite.run(SPEC.id)
+    with monkeypatch.context() as patch:
+        patch.setattr(RunRecorder, "clear_checkpoints", lambda self: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            train_run(suite.path, SPEC)
+    assert folder.done
+    before = folder.metrics()
+    train_run(suite.path, SPEC)
+    assert folder.metrics() == before
+    assert not list(folder.path.glob("checkpoint-*"))
+
+
+def test_ppo_goes_on_exactly_from_a_checkpoint(tmp_path: Path) -> None:
+    # Its optimiser is fused: it walks through memory and knows no strides.
+    spec = replace(SPEC, learner="ppo", learner_options={"rollout_steps": 10, "minibatches": 2})
+    whole, parted = begin(tmp_path / "whole", spec), begin(tmp_path / "parted", spec)
+    train_run(whole.path, spec)
+    with pytest.raises(Interrupted):
+        train_run(parted.path, spec, stop=lambda: len(parted.run(spec.id).metrics()) == 3)
+    train_run(parted.path, spec)
+    assert comparable(parted.run(spec.id).metrics()) == comparable(whole.run(spec.id).metrics())
 
 
 def test_stop_keeps_the_last_checkpoint(tmp_path: Path) -> None:

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import re
 import signal
-import subprocess
-import sys
-import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from time import monotonic
 from types import FrameType
 
 from colonnade.errors import ColonnadeError
@@ -21,12 +18,13 @@ from colonnade.experiments.plan import Plan
 from colonnade.experiments.progress import Display, RunView, State
 from colonnade.experiments.spec import RunSpec
 from colonnade.experiments.store import SuiteFolder
+from colonnade.experiments.workers import Ended, ForkedWorkers, Workers, last_line
 
-Command = Callable[[Path, str, int], list[str]]
-"""Makes the command line of a worker from the output folder, the run's id and its threads."""
-
-_POLL_SECONDS = 0.2
+_SHOW_SECONDS = 0.5
 _GRACE_SECONDS = 60.0
+_KILL_SECONDS = 5.0
+_LIVES = 3
+"""How often a run is begun again because the processes' common parent was killed."""
 
 
 class StoppedError(ColonnadeError):
@@ -52,19 +50,13 @@ class Failure:
     log: Path | None
 
 
-def worker_command(suite: Path, run: str, threads: int) -> list[str]:
-    """Make the command line that trains one run."""
-    module = "colonnade.experiments.worker"
-    return [sys.executable, "-m", module, str(suite), run, str(threads)]
-
-
 def execute(
     suite: SuiteFolder,
     plan: Plan,
     *,
     jobs: int | None = None,
     display: Display,
-    command: Command = worker_command,
+    make_workers: Callable[[Path, int], Workers] = ForkedWorkers,
 ) -> list[Failure]:
     """Train all runs of a plan that are not complete yet.
 
@@ -76,7 +68,7 @@ def execute(
         plan: The suite's plan or a part of it.
         jobs: How many runs train at once; by default as many as there are cores.
         display: Shows the progress.
-        command: Makes the command line of a worker.
+        make_workers: Makes what trains the runs from the output folder and the threads of a run.
 
     Returns:
         The runs that failed.
@@ -86,9 +78,10 @@ def execute(
         ColonnadeError: Another process is at work in the folder.
     """
     cores = available_cores()
-    workers = min(jobs or cores, max(1, len(plan.runs)))
+    count = min(jobs or cores, max(1, len(plan.runs)))
     with FolderLock(suite.path), _signals() as received:
-        work = _Execution(suite, plan, workers, max(1, cores // workers), command)
+        workers = make_workers(suite.path, max(1, cores // count))
+        work = _Execution(suite, plan, count, workers)
         with display:
             try:
                 while work.advance():
@@ -100,7 +93,7 @@ def execute(
                             "from them.",
                             received[0],
                         )
-                    time.sleep(_POLL_SECONDS)
+                    work.wait(_SHOW_SECONDS)
                 display.show(work.views())
             finally:
                 work.stop(hurry=lambda: len(received) > 1)
@@ -130,20 +123,18 @@ class _Execution:
     suite: SuiteFolder
     plan: Plan
     jobs: int
-    threads: int
-    command: Command
+    workers: Workers
     failures: list[Failure] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self._done = {spec.id for spec in self.plan.runs if self.suite.run(spec.id).done}
         self._waiting = [spec for spec in self.plan.runs if spec.id not in self._done]
-        self._running: dict[str, subprocess.Popen[bytes]] = {}
+        self._running: dict[str, RunSpec] = {}
+        self._lost: Counter[str] = Counter()
         self._planned = {spec.id for spec in self.plan.runs}
 
     def advance(self) -> bool:
-        """Take note of what ended and start what can start; False when nothing is left."""
-        for run in [run for run, process in self._running.items() if process.poll() is not None]:
-            self._end(run, self._running.pop(run).returncode)
+        """Start what can start; False when nothing is left."""
         failed = {failure.run for failure in self.failures}
         for spec in list(self._waiting):
             if spec.parent in failed:
@@ -155,6 +146,15 @@ class _Execution:
                 self._waiting.remove(spec)
                 self._start(spec)
         return bool(self._running or self._waiting)
+
+    def wait(self, seconds: float) -> None:
+        """Take note of what ends within that time, and return as soon as something does."""
+        limit = monotonic() + seconds
+        while not (ended := self.workers.ended(max(0.0, limit - monotonic()))):
+            if monotonic() >= limit:
+                return
+        for end in ended:
+            self._end(end)
 
     def views(self) -> list[RunView]:
         """Show where each run stands."""
@@ -170,54 +170,65 @@ class _Execution:
 
     def stop(self, hurry: Callable[[], bool]) -> None:
         """Ask all running processes to stop, and end those that don't."""
-        for process in self._running.values():
-            process.terminate()
-        limit = time.monotonic() + _GRACE_SECONDS
-        for process in self._running.values():
-            while process.poll() is None and time.monotonic() < limit and not hurry():
-                time.sleep(_POLL_SECONDS / 4)
-            process.kill()
-            process.wait()
+        try:
+            for run in self._running:
+                self.workers.signal(run, signal.SIGTERM)
+            limit = monotonic() + _GRACE_SECONDS
+            while self._running and monotonic() < limit and not hurry():
+                self._forget(self.workers.ended(0.05))
+            for run in self._running:
+                self.workers.signal(run, signal.SIGKILL)
+            limit = monotonic() + _KILL_SECONDS
+            while self._running and monotonic() < limit:
+                self._forget(self.workers.ended(0.05))
+        finally:
+            self.workers.close()
+
+    def _forget(self, ended: list[Ended]) -> None:
+        for end in ended:
+            self._running.pop(end.run, None)
 
     def _ready(self, spec: RunSpec) -> bool:
         return spec.parent not in self._planned or spec.parent in self._done
 
     def _start(self, spec: RunSpec) -> None:
         folder = self.suite.run(spec.id)
-        # OpenMP reads these when torch is imported; its threads would otherwise spin while they
-        # wait, and slow the emulators down.
-        environment = os.environ | {
-            "OMP_NUM_THREADS": str(self.threads),
-            "OMP_WAIT_POLICY": "passive",
-        }
         with disk_errors(folder.path):
             folder.path.mkdir(parents=True, exist_ok=True)
             (folder.path / "status.json").unlink(missing_ok=True)
-            with folder.log_path.open("ab") as log:
-                # A session of its own: a Ctrl-C at the terminal reaches this process alone.
-                self._running[spec.id] = subprocess.Popen(
-                    self.command(self.suite.path, spec.id, self.threads),
-                    stdin=subprocess.DEVNULL,
-                    stdout=log,
-                    stderr=log,
-                    env=environment,
-                    start_new_session=True,
-                )
+        self._running[spec.id] = spec
+        self.workers.start(spec.id, folder.log_path)
 
-    def _end(self, run: str, status: int) -> None:
-        folder = self.suite.run(run)
-        if status == 0 and folder.done:
-            self._done.add(run)
-            return
-        if status < 0:
-            reason = f"its process was ended by signal {-status} ({signal.Signals(-status).name})"
+    def _end(self, end: Ended) -> None:
+        spec = self._running.pop(end.run)
+        folder = self.suite.run(end.run)
+        if folder.done:
+            self._done.add(end.run)
+        elif end.status is None and self._lost[end.run] < _LIVES:
+            # What trained was not at fault; it goes on from its last checkpoint.
+            self._lost[end.run] += 1
+            self._waiting.insert(0, spec)
         else:
-            reason = folder.status().get("error") or _last_line(folder.log_path)
-            reason = reason or f"its process ended with status {status}"
-        self.failures.append(Failure(run, reason, folder.log_path))
+            self.failures.append(Failure(end.run, self._reason(end), folder.log_path))
+
+    def _reason(self, end: Ended) -> str:
+        folder = self.suite.run(end.run)
+        if end.status is None:
+            return "the process that all runs are forked from was ended again and again"
+        if end.status < 0:
+            return _killed(-end.status, end.memory)
+        return (
+            folder.status().get("error")
+            or last_line(folder.log_path)
+            or f"its process ended with status {end.status}"
+        )
 
 
-def _last_line(log: Path) -> str:
-    """Take the sentence of the error that a log ends with."""
-    lines = log.read_text(errors="replace").strip().splitlines() if log.exists() else []
-    return re.sub(r"^[\w.]+(Error|Exception|Interrupted): ", "", lines[-1]) if lines else ""
+def _killed(number: int, memory: int) -> str:
+    reason = f"its process was ended by signal {number} ({signal.Signals(number).name})"
+    if number == signal.SIGKILL and memory:
+        reason += (
+            f", as the system does when memory runs out; it held {memory / 2**30:.1f} GiB at most, "
+            "and fewer runs at once need less"
+        )
+    return reason

@@ -6,6 +6,8 @@ import errno
 import fcntl
 import json
 import os
+import platform
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,6 +22,29 @@ _POLL_SECONDS = 0.1
 
 class DiskFullError(ColonnadeError):
     """No space was left for what a run had to write."""
+
+
+class OutOfMemoryError(ColonnadeError):
+    """A run asked for more memory than there is."""
+
+
+@contextmanager
+def memory_errors() -> Iterator[None]:
+    """Turn a failed allocation into one clear sentence.
+
+    Raises:
+        OutOfMemoryError: Memory ran out; torch has no error of its own for that on the host.
+    """
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        words = ("can't allocate memory", "out of memory", "bad_alloc")
+        if not (isinstance(error, MemoryError) or any(w in str(error).lower() for w in words)):
+            raise
+        raise OutOfMemoryError(
+            "Memory ran out: train fewer runs at once, or use fewer environments or a smaller "
+            "network; the last checkpoint is kept."
+        ) from error
 
 
 @contextmanager
@@ -115,7 +140,7 @@ class FolderLock:
         while not (locked := _try_lock(descriptor)) and time.monotonic() < limit:
             time.sleep(_POLL_SECONDS)
         if not locked:
-            holder = os.read(descriptor, 32).decode(errors="replace").strip() or "unknown"
+            holder = os.read(descriptor, 400).decode(errors="replace").strip() or "unknown"
             os.close(descriptor)
             raise ColonnadeError(
                 f"{self._folder} is being written by process {holder}; wait for it or stop it, "
@@ -123,7 +148,7 @@ class FolderLock:
             )
         with disk_errors(path):
             os.ftruncate(descriptor, 0)
-            os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+            os.pwrite(descriptor, f"{_this_process()}\n".encode(), 0)
         self._descriptor = descriptor
         return self
 
@@ -133,6 +158,13 @@ class FolderLock:
             os.ftruncate(self._descriptor, 0)
             os.close(self._descriptor)
             self._descriptor = None
+
+
+def _this_process() -> str:
+    """Say who holds a lock, so that a person finds the process and knows it."""
+    name = " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])[:120]
+    since = time.strftime("%Y-%m-%d %H:%M")
+    return f"{os.getpid()} ({name!r} on {platform.node()}, since {since})"
 
 
 def _try_lock(descriptor: int) -> bool:

@@ -72,6 +72,9 @@ class RunRecorder:
             path.mkdir(parents=True, exist_ok=True)
         self._lock.__enter__()
         try:
+            # Under the lock nobody else writes here: these were left by a process that was killed.
+            for unfinished in path.glob(".*.tmp"):
+                unfinished.unlink()
             if not (path / "spec.json").exists() and not self.folder.metrics_path.exists():
                 write_json(path / "spec.json", self._spec.to_json())
             if self.folder.spec != self._spec:
@@ -98,7 +101,7 @@ class RunRecorder:
                 if self._events is not None:
                     self._events.close()
                 self._metrics.close()
-                self.write_status(str(error) if error else None)
+                self.write_status(_sentence(error) if error else None)
         finally:
             self._lock.__exit__()
 
@@ -193,3 +196,8 @@ class RunRecorder:
             with disk_errors(self.folder.path):
                 self._events = SummaryWriter(str(self.folder.path), purge_step=purge)
         return self._events
+
+
+def _sentence(error: BaseException) -> str:
+    """Name an error; ours say by themselves what they are."""
+    return str(error) if isinstance(error, ColonnadeError) else f"{type(error).__name__}: {error}"

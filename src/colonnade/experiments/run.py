@@ -19,7 +19,7 @@ from colonnade.experiments.build import (
     build_tasks,
     build_training_options,
 )
-from colonnade.experiments.files import disk_errors, write_json, write_text
+from colonnade.experiments.files import disk_errors, memory_errors, write_json, write_text
 from colonnade.experiments.frames import save_frames
 from colonnade.experiments.hardware import available_cores, cpu_model
 from colonnade.experiments.recorder import RunRecorder
@@ -59,8 +59,9 @@ def train_run(
         Interrupted: `stop` said so; the last checkpoint is kept.
     """
     folder = RunFolder(suite / "runs" / spec.id)
-    with RunRecorder(folder, spec, stop, patience) as recorder:
+    with RunRecorder(folder, spec, stop, patience) as recorder, memory_errors():
         if folder.done:
+            recorder.clear_checkpoints()
             return
         torch.set_num_threads(threads)
         tasks, method, learner = build_tasks(spec), build_method(spec), build_learner(spec)
@@ -93,8 +94,9 @@ def train_run(
             "notes": recorder.notes,
         }
         write_json(folder.path / "result.json", result)
-        recorder.clear_checkpoints()
         write_text(folder.path / "DONE", "")
+        # In this order: a run that dies between the two is complete, not without checkpoints.
+        recorder.clear_checkpoints()
 
 
 def _scores(task: Task, network: Network, spec: RunSpec, options: TrainingOptions) -> list[Row]:

@@ -1,7 +1,8 @@
-"""The process that trains one run: `python -m colonnade.experiments.worker OUT RUN_ID THREADS`.
+"""Training one run in a process of its own.
 
-Its messages go to standard error, which the executor sends to the run's log.txt; how far it is and
-what went wrong go to status.json. SIGTERM asks it to stop, and so does the death of its parent.
+`python -m colonnade.experiments.worker OUT RUN_ID THREADS` trains one run; `worker_server` trains
+many, each in a fork. Messages go to standard error, which is the run's log.txt; how far it is and
+what went wrong go to status.json. SIGTERM asks a worker to stop, as does the death of its parent.
 """
 
 from __future__ import annotations
@@ -22,10 +23,15 @@ PATIENCE_SECONDS = 60.0
 """A worker whose parent was killed notices at its next update; its successor waits that long."""
 
 
-def main(arguments: list[str]) -> int:
-    """Train one run and return the exit status."""
-    out, run_id, threads = arguments
-    parent = os.getppid()
+def train(suite: SuiteFolder, run_id: str, threads: int, parent: int) -> int:
+    """Train one run in this process, which does nothing else, and return the exit status.
+
+    Args:
+        suite: The output folder.
+        run_id: Which of its runs.
+        threads: For the network and for the emulators.
+        parent: Id of the process whose death asks this one to stop.
+    """
     asked: list[int] = []
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda received, _: asked.append(received))
@@ -34,13 +40,12 @@ def main(arguments: list[str]) -> int:
     from colonnade.experiments.run import train_run
     from colonnade.training import Interrupted
 
-    suite = SuiteFolder.read(Path(out))
     spec = next(spec for spec in suite.plan.runs if spec.id == run_id)
     try:
         train_run(
             suite.path,
             spec,
-            threads=int(threads),
+            threads=threads,
             stop=lambda: bool(asked) or os.getppid() != parent,
             patience=PATIENCE_SECONDS,
         )
@@ -51,6 +56,13 @@ def main(arguments: list[str]) -> int:
         logging.exception("%s", error)
         return error.exit_status
     return 0
+
+
+def main(arguments: list[str]) -> int:
+    """Train one run and return the exit status."""
+    parent = os.getppid()
+    out, run_id, threads = arguments
+    return train(SuiteFolder.read(Path(out)), run_id, int(threads), parent)
 
 
 if __name__ == "__main__":

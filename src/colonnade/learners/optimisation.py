@@ -75,7 +75,13 @@ class Optimisation:
         state: dict[int, dict[str, Tensor]] = {}
         for key, value in tensors.items():
             name, entry = key.rsplit("|", 1)
-            state.setdefault(self._names.index(name), {})[entry] = value.clone()
+            index = self._names.index(name)
+            parameter = self._parameters[index]
+            # Files hold tensors row by row; fused optimisers walk through memory and so need their
+            # state laid out as the parameter is, convolutions' channels last.
+            like = torch.empty_like(parameter, dtype=value.dtype, device=value.device)
+            copied = like.copy_(value) if value.shape == parameter.shape else value.clone()
+            state.setdefault(index, {})[entry] = copied
         # The optimiser knows which entries belong beside the parameters and which on the host.
         groups = self.optimizer.state_dict()["param_groups"]
         self.optimizer.load_state_dict({"state": state, "param_groups": groups})

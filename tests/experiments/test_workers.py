@@ -1,0 +1,185 @@
+"""Forked workers: what they train, and what is said when one of them is ended."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from colonnade.errors import ColonnadeError
+from colonnade.experiments.execute import execute
+from colonnade.experiments.files import read_json
+from colonnade.experiments.plan import Plan
+from colonnade.experiments.progress import Display
+from colonnade.experiments.run import train_run
+from colonnade.experiments.spec import RunSpec, TaskBudget
+from colonnade.experiments.store import RunFolder, SuiteFolder
+from colonnade.experiments.workers import Ended, ForkedWorkers, last_line
+
+SHORT = 400
+ENDLESS = 10**9
+
+
+def tiny(label: str, steps: int = SHORT, environment: str = "mini-pong/pong") -> RunSpec:
+    return RunSpec(
+        label=label,
+        method="scratch",
+        tasks=(TaskBudget(environment, steps),),
+        learner="a2c",
+        column="tiny",
+        training_options={"num_envs": 4, "segment_steps": 200, "curve_steps": 100},
+        evaluation_episodes=2,
+    )
+
+
+def begin(path: Path, *specs: RunSpec) -> SuiteFolder:
+    suite = SuiteFolder(path, "test", {}, Plan(specs))
+    suite.begin()
+    for spec in specs:
+        suite.run(spec.id).path.mkdir()
+    return suite
+
+
+def until(condition: Callable[[], object], seconds: float = 60.0) -> None:
+    limit = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < limit, "waited too long"
+        time.sleep(0.01)
+
+
+def pid(folder: RunFolder) -> int:
+    """Id of the process that trains a run, once it does."""
+    until(lambda: (folder.status().get("progress") or {}).get("run_step"))
+    return int(folder.status()["pid"])
+
+
+def gone(process: int) -> bool:
+    """Say whether a process has ended; one that nobody has waited for yet has, too."""
+    state = Path(f"/proc/{process}/stat")
+    try:
+        return state.read_text().rpartition(")")[2].split()[0] == "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+
+
+@pytest.fixture
+def workers(tmp_path: Path) -> Iterator[Callable[[SuiteFolder], ForkedWorkers]]:
+    made: list[ForkedWorkers] = []
+
+    def make(suite: SuiteFolder) -> ForkedWorkers:
+        made.append(ForkedWorkers(suite.path, threads=1))
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.close()
+
+
+def all_ended(workers: ForkedWorkers, count: int) -> dict[str, Ended]:
+    ended: dict[str, Ended] = {}
+    until(lambda: ended.update({e.run: e for e in workers.ended(0.1)}) or len(ended) == count)
+    return ended
+
+
+Make = Callable[[SuiteFolder], ForkedWorkers]
+
+
+def test_a_fork_trains_what_a_process_of_its_own_trains(tmp_path: Path, workers: Make) -> None:
+    spec, other = tiny("one"), tiny("other")
+    suite, alone = begin(tmp_path / "forked", spec, other), begin(tmp_path / "alone", spec)
+    forked = workers(suite)
+    for each in (spec, other):
+        forked.start(each.id, suite.run(each.id).log_path)
+    train_run(alone.path, spec)
+    ended = all_ended(forked, 2)
+    assert {end.status for end in ended.values()} == {0}
+    assert 0.1 < ended[spec.id].cpu_seconds < 60
+    assert 1e7 < ended[spec.id].memory < 1e10
+
+    def rows(suite: SuiteFolder) -> list[dict[str, object]]:
+        found = suite.run(spec.id).metrics()
+        return [{k: v for k, v in row.items() if k != "steps_per_second"} for row in found]
+
+    assert rows(suite) == rows(alone)
+
+
+def test_a_killed_worker_is_named_and_the_others_go_on(tmp_path: Path) -> None:
+    victim, other = tiny("victim", ENDLESS), tiny("other")
+    suite = begin(tmp_path, victim, other)
+    script = (
+        "import os, signal, sys, time; sys.path.insert(0, sys.argv[2]); import test_workers as t;"
+        "from pathlib import Path; suite = t.SuiteFolder.read(Path(sys.argv[1]));"
+        "os.kill(t.pid(suite.runs[0]), signal.SIGKILL)"
+    )
+    here = str(Path(__file__).parent)
+    killer = subprocess.Popen([sys.executable, "-c", script, str(tmp_path), here])
+    failures = execute(suite, suite.plan, jobs=2, display=Display(Console(quiet=True), "test"))
+    assert killer.wait() == 0
+    assert suite.run(other.id).done
+    assert [failure.run for failure in failures] == [victim.id]
+    assert "ended by signal 9 (SIGKILL), as the system does when memory" in failures[0].reason
+
+
+def test_runs_go_on_when_the_server_is_killed(tmp_path: Path) -> None:
+    suite = begin(tmp_path, tiny("long", 6_000), tiny("short"))
+    made: list[ForkedWorkers] = []
+
+    class Killed(ForkedWorkers):
+        """Loses its server once, as soon as the long run trains."""
+
+        def ended(self, seconds: float) -> list[Ended]:
+            if self._server and not made and suite.runs[0].status().get("progress"):
+                made.append(self)
+                self._server.kill()
+            return super().ended(seconds)
+
+    display = Display(Console(quiet=True), "test")
+    assert execute(suite, suite.plan, jobs=2, display=display, make_workers=Killed) == []
+    assert made
+    assert all(run.done for run in suite.runs)
+
+
+def test_workers_stop_when_the_command_is_killed(tmp_path: Path) -> None:
+    specs = tmp_path / "specs.json"
+    spec = tiny("endless", ENDLESS)
+    specs.write_text(json.dumps(spec.to_json()))
+    out = tmp_path / "out"
+    command = [sys.executable, "-m", "colonnade.cli", "run", str(specs), "--out", str(out)]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    folder = RunFolder(out / "runs" / spec.id)
+    until(lambda: (folder.path / "status.json").exists())
+    worker = pid(folder)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    until(lambda: gone(worker))
+    assert "the last checkpoint is kept" in last_line(folder.log_path)
+
+
+def test_memory_that_runs_out_is_said(tmp_path: Path, workers: Make) -> None:
+    spec = tiny("hungry")
+    column = {"stages": [{"kind": "dense", "units": 2**40}]}
+    spec = RunSpec(**{**vars(spec), "column": column})
+    suite = begin(tmp_path, spec)
+    forked = workers(suite)
+    forked.start(spec.id, suite.run(spec.id).log_path)
+    assert all_ended(forked, 1)[spec.id].status == 1
+    error = read_json(suite.run(spec.id).path / "status.json")["error"]
+    assert error.startswith("Memory ran out: train fewer runs at once")
+
+
+def test_a_server_that_cannot_start_is_one_sentence(
+    tmp_path: Path, workers: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    suite = begin(tmp_path, tiny("one"))
+    monkeypatch.setenv("PYTHONPATH", os.devnull)
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+    forked = workers(suite)
+    forked.start(suite.runs[0].id, suite.runs[0].log_path)
+    with pytest.raises(ColonnadeError, match="No worker could be started: its process was ended"):
+        all_ended(forked, 1)
