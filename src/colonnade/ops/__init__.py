@@ -1,6 +1,16 @@
-"""The arithmetic of learning: returns, policies over logits, statistics."""
+"""The arithmetic of learning: returns, distributions over outputs, the Fisher information."""
 
-from colonnade.ops.policies import MultiCategorical
+from colonnade.ops.fisher import FisherKind, parameter_fisher
+from colonnade.ops.policies import Gaussian, MultiCategorical, categorical, gaussian
 from colonnade.ops.returns import gae, n_step_returns
 
-__all__ = ["MultiCategorical", "gae", "n_step_returns"]
+__all__ = [
+    "FisherKind",
+    "Gaussian",
+    "MultiCategorical",
+    "categorical",
+    "gae",
+    "gaussian",
+    "n_step_returns",
+    "parameter_fisher",
+]
