@@ -2,11 +2,12 @@
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.distributions import Categorical
 
-from colonnade.ops import MultiCategorical
+from colonnade.errors import UsageError
+from colonnade.ops import Gaussian, MultiCategorical
 
 sizes_and_seed = given(st.lists(st.integers(1, 5), min_size=1, max_size=4), st.integers(0, 999))
 
@@ -51,3 +52,44 @@ def test_entropy_has_finite_gradients_with_unequal_sizes():
 def test_wrong_width_is_refused():
     with pytest.raises(ValueError, match="needs 5 logits; got 4"):
         MultiCategorical(torch.zeros(1, 4), (2, 3))
+
+
+@given(
+    st.lists(st.floats(-30, 30), min_size=5, max_size=5),
+    st.sampled_from([(5,), (2, 3), (1, 4), (3, 1, 1)]),
+)
+@settings(max_examples=50, deadline=None)
+def test_the_fisher_root_squares_to_the_fisher_of_the_logits(logits, sizes):
+    logits = torch.tensor([logits], dtype=torch.float64)
+    root = MultiCategorical(logits, sizes).fisher_root()
+    assert len(root) == sum(size - 1 for size in sizes)
+    found = torch.einsum("rnak,rnbl->akbl", root, root)
+    for a, part in enumerate(logits.split(list(sizes), -1)):
+        p = part[0].softmax(-1)
+        size = len(p)
+        torch.testing.assert_close(found[a, :size, a, :size], p.diag() - torch.outer(p, p))
+        assert float(found[a].sum()) == pytest.approx(0, abs=1e-9)
+
+
+def test_the_fisher_root_keeps_the_digits_of_a_sure_choice():
+    """In float32, 1 - p of a probability near one has none left; the root works in logarithms."""
+    logits = torch.tensor([[40.0, 0.0, -3.0]])
+    root = MultiCategorical(logits, (3,)).fisher_root()
+    p = logits.double().softmax(-1)[0]
+    expected = p * torch.tensor([float(p[1] + p[2]), 1 - float(p[1]), 1 - float(p[2])])
+    torch.testing.assert_close(root.double().square().sum(0)[0, 0], expected, rtol=1e-5, atol=0)
+
+
+def test_a_gaussian_is_torchs_own():
+    mean, targets = torch.randn(3, 4), torch.randn(3, 4)
+    ours, theirs = Gaussian(mean, 0.7), torch.distributions.Normal(mean, 0.7)
+    torch.testing.assert_close(ours.log_prob(targets), theirs.log_prob(targets).sum(-1))
+    root = ours.fisher_root()
+    torch.testing.assert_close(
+        torch.einsum("rnd,rne->nde", root, root), (torch.eye(4) / 0.49).expand(3, 4, 4)
+    )
+    drawn = Gaussian(torch.full((20_000, 1), 3.0), 2.0).sample(torch.Generator().manual_seed(0))
+    assert float(drawn.mean()) == pytest.approx(3, abs=0.05)
+    assert float(drawn.std()) == pytest.approx(2, abs=0.05)
+    with pytest.raises(UsageError, match="standard deviation above 0; got 0"):
+        Gaussian(mean, 0)

@@ -2,12 +2,14 @@
 
 from colonnade.ops.fisher import FisherKind, parameter_fisher
 from colonnade.ops.policies import Gaussian, MultiCategorical, categorical, gaussian
+from colonnade.ops.quadratic import Quadratic
 from colonnade.ops.returns import gae, n_step_returns
 
 __all__ = [
     "FisherKind",
     "Gaussian",
     "MultiCategorical",
+    "Quadratic",
     "categorical",
     "gae",
     "gaussian",

@@ -8,6 +8,7 @@ another number, which shrinks as the batch grows.
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -173,7 +174,6 @@ class _Estimate:
         else:
             self._squares.add(samples.inputs, samples.labels, self._scores)
         self._batches += 1
-        self.count += len(samples) * samples.steps
 
     def result(self) -> dict[str, Tensor]:
         """Return the average."""
@@ -208,6 +208,7 @@ class _Estimate:
                 yield alone.view_as(vector)
 
     def _vectors(self, outputs: Tensor, labels: Tensor | None) -> list[Tensor]:
+        self.count += math.prod(outputs.shape[:-1])
         outputs = outputs.requires_grad_()
         given = self._likelihood(outputs)
         if labels is not None:

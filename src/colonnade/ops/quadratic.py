@@ -1,0 +1,177 @@
+"""Quadratic penalties around anchors, merged exactly into one.
+
+A sum of quadratics is a quadratic (Kirkpatrick et al. 2017, below Eq. 3): with curvatures F_k,
+
+    sum_k 1/2 F_k (theta - theta_k)^2 = 1/2 A (theta - m)^2 + C
+
+where A is the sum of the F_k, m their weighted mean of anchors and C what is left of the sum at m.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from colonnade.errors import UsageError
+
+
+class Quadratic:
+    """1/2 sum_i A_i (theta_i - m_i)^2 + C, over named parameters.
+
+    Kept as curvature, centre and constant instead of as the coefficients of theta^2 and theta: near
+    the anchors, where training lives, those would be large numbers whose difference is wanted. For
+    the same reason the centre is kept to twice a parameter's digits, as a sum of two numbers.
+
+    Attributes:
+        curvature: A, by parameter name.
+        centre: m rounded to the parameter's precision, by parameter name.
+        remainder: m minus `centre`, by parameter name.
+        constant: C, a float64 scalar.
+        merged: How many penalties went in.
+    """
+
+    def __init__(self) -> None:
+        """Begin with no penalty."""
+        self.curvature: dict[str, Tensor] = {}
+        self.centre: dict[str, Tensor] = {}
+        self.remainder: dict[str, Tensor] = {}
+        self.constant = torch.zeros((), dtype=torch.float64)
+        self.merged = 0
+
+    @torch.no_grad()
+    def merge(self, curvature: Mapping[str, Tensor], anchor: Mapping[str, Tensor]) -> None:
+        """Add 1/2 sum_i F_i (theta_i - a_i)^2.
+
+        Args:
+            curvature: F by parameter name, 0 or above.
+            anchor: a by parameter name; parameters may be new, and old ones may be missing.
+
+        Raises:
+            UsageError: A shape is not as before.
+        """
+        check_shapes(self.centre, anchor)
+        for name, added in curvature.items():
+            place = anchor[name].detach()
+            if name not in self.curvature:
+                self.curvature[name] = added.detach().clone()
+                self.centre[name] = place.clone()
+                self.remainder[name] = torch.zeros_like(place)
+                continue
+            old, total = self.curvature[name].double(), self.curvature[name].double() + added
+            share = torch.where(total > 0, added / total, 1.0)
+            before = self.centre[name].double() + self.remainder[name].double()
+            apart = place.double() - before
+            centre = before + share * apart
+            self.constant += 0.5 * (old * share * apart.square()).sum().cpu()
+            self.curvature[name] = total.to(place.dtype)
+            self.centre[name] = centre.to(place.dtype)
+            self.remainder[name] = (centre - self.centre[name]).to(place.dtype)
+        self.merged += 1
+
+    @torch.no_grad()
+    def replace(self, curvature: Mapping[str, Tensor], anchor: Mapping[str, Tensor]) -> None:
+        """Forget what was merged and begin again with one penalty."""
+        self.curvature, self.centre, self.remainder = {}, {}, {}
+        self.constant = torch.zeros_like(self.constant)
+        merged = self.merged
+        self.merge(curvature, anchor)
+        self.merged = merged + 1
+
+    def __call__(self, parameters: Mapping[str, Tensor]) -> Tensor:
+        """Evaluate at some parameters, as a scalar that can be differentiated by them.
+
+        Raises:
+            UsageError: A parameter is missing or has another shape.
+        """
+        check_shapes(self.centre, parameters)
+        names = list(self.curvature)
+        curvature = [self.curvature[name] for name in names]
+        centre = [self.centre[name] for name in names]
+        remainder = [self.remainder[name] for name in names] if self.merged > 1 else None
+        value: Tensor = _Value.apply(  # type: ignore[no-untyped-call]
+            curvature, centre, remainder, float(self.constant), *map(parameters.__getitem__, names)
+        )
+        return value
+
+    def state(self, prefix: str) -> dict[str, Tensor]:
+        """Return all tensors under names that begin with `prefix`."""
+        return {
+            **{f"{prefix}curvature/{name}": value for name, value in self.curvature.items()},
+            **{f"{prefix}centre/{name}": value for name, value in self.centre.items()},
+            **{f"{prefix}remainder/{name}": value for name, value in self.remainder.items()},
+            f"{prefix}constant": self.constant,
+        }
+
+    def load_state(self, tensors: Mapping[str, Tensor], prefix: str, merged: int) -> None:
+        """Return to what `state` gave."""
+        found: dict[str, dict[str, Tensor]] = {"curvature": {}, "centre": {}, "remainder": {}}
+        for key, value in tensors.items():
+            part, _, name = key.removeprefix(prefix).partition("/")
+            if key.startswith(prefix) and part in found:
+                found[part][name] = value.clone()
+        self.curvature, self.centre, self.remainder = found.values()
+        self.constant = tensors[f"{prefix}constant"].clone()
+        self.merged = merged
+
+
+class _Value(torch.autograd.Function):
+    """The value, with the gradient A (theta - m) worked out beside it in the same pass.
+
+    Written out because the derivative that autograd would record costs three more passes over all
+    parameters, which at one gradient step is felt.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        curvature: list[Tensor],
+        centre: list[Tensor],
+        remainder: list[Tensor] | None,
+        constant: float,
+        *parameters: Tensor,
+    ) -> Tensor:
+        gradients = []
+        total: Tensor | None = None
+        for index, theta in enumerate(parameters):
+            apart = theta - centre[index]
+            if remainder is not None:
+                apart -= remainder[index]
+            gradient = curvature[index] * apart
+            part = torch.dot(gradient.reshape(-1), apart.reshape(-1))
+            total = part if total is None else total + part
+            gradients.append(gradient)
+        assert total is not None
+        ctx.gradients = gradients
+        return 0.5 * total + constant
+
+    @staticmethod
+    def backward(ctx: Any, *grad_outputs: Tensor) -> Any:
+        # The list is given up, so that autograd may add the loss's gradients in place.
+        gradients, ctx.gradients = ctx.gradients, None
+        if gradients is None:
+            raise RuntimeError("The penalty's graph has been used; evaluate the penalty again.")
+        scaled = [gradient.mul_(grad_outputs[0]) for gradient in gradients]
+        return (None, None, None, None, *scaled)
+
+
+def check_shapes(expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> None:
+    """Check that parameters are those that a penalty was made for.
+
+    Raises:
+        UsageError: One is missing or has another shape.
+    """
+    for name, value in expected.items():
+        if name not in found:
+            raise UsageError(
+                f"The penalty holds parameter {name!r}, which the network no longer has; the "
+                "network must keep its layers from task to task, or leave those that change out."
+            )
+        if found[name].shape != value.shape:
+            raise UsageError(
+                f"The penalty was made for {name!r} of shape {list(value.shape)}, but it now has "
+                f"{list(found[name].shape)}; the network must keep its shape from task to task, or "
+                "leave the layers that change out."
+            )

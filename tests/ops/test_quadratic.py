@@ -1,0 +1,143 @@
+"""The merged penalty against the sum of separate ones, worked out in float64."""
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from colonnade.errors import UsageError
+from colonnade.ops import Quadratic
+
+
+def separate(penalties, theta):
+    """sum_k 1/2 sum_i F_ki (theta_i - theta_ki)^2, one penalty after another."""
+    return sum(
+        0.5
+        * (fisher[name].double() * (theta[name].double() - anchor[name].double()).square()).sum()
+        for fisher, anchor in penalties
+        for name in fisher
+    )
+
+
+def made(seed, tasks, size=200, step=0.1, spread=3.0):
+    """Anchors on a random walk, and Fishers over many orders of magnitude, a third of them zero."""
+    random = torch.Generator().manual_seed(seed)
+
+    def normal():
+        return {n: torch.randn(size, generator=random) for n in ("w", "b")}
+
+    place, penalties = normal(), []
+    for _ in range(tasks):
+        place = {name: place[name] + step * change for name, change in normal().items()}
+        fisher = {name: (spread * value - 6).exp() for name, value in normal().items()}
+        for value in fisher.values():
+            value[torch.rand(size, generator=random) < 0.3] = 0
+        penalties.append((fisher, place))
+    return penalties, {name: place[name] + step * change for name, change in normal().items()}
+
+
+def merged(penalties):
+    quadratic = Quadratic()
+    for fisher, anchor in penalties:
+        quadratic.merge(fisher, anchor)
+    return quadratic
+
+
+@given(
+    seed=st.integers(0, 10**6),
+    tasks=st.integers(1, 12),
+    step=st.sampled_from([1e-5, 1e-3, 0.1, 10.0]),
+    spread=st.sampled_from([0.1, 3.0, 8.0]),
+)
+@settings(max_examples=60, deadline=None)
+def test_merged_equals_the_sum_of_separate_ones(seed, tasks, step, spread):
+    penalties, theta = made(seed, tasks, step=step, spread=spread)
+    value = merged(penalties)(theta)
+    assert float(value) == pytest.approx(float(separate(penalties, theta)), rel=1e-6)
+
+
+def test_so_does_its_gradient():
+    penalties, theta = made(0, 7)
+    ours = {name: value.clone().requires_grad_() for name, value in theta.items()}
+    theirs = {name: value.double().requires_grad_() for name, value in theta.items()}
+    (3 * merged(penalties)(ours)).backward()
+    (3 * separate(penalties, theirs)).backward()
+    for name in ours:
+        torch.testing.assert_close(ours[name].grad, theirs[name].grad.float(), rtol=1e-5, atol=1e-5)
+
+
+def test_the_gradient_adds_to_that_of_the_loss():
+    penalties, theta = made(1, 2)
+    theta = {name: value.requires_grad_() for name, value in theta.items()}
+    quadratic = merged(penalties)
+    loss = sum(value.sin().sum() for value in theta.values())
+    apart = torch.autograd.grad(quadratic(theta), list(theta.values()))
+    (loss + quadratic(theta)).backward()
+    for value, gradient in zip(theta.values(), apart, strict=True):
+        torch.testing.assert_close(value.grad, value.detach().cos() + gradient)
+
+
+def test_one_penalty_is_zero_at_its_anchor_and_nowhere_else():
+    penalties, theta = made(2, 1)
+    quadratic = merged(penalties)
+    assert float(quadratic(penalties[0][1])) == 0
+    assert float(quadratic(theta)) > 0
+
+
+def test_memory_does_not_grow_with_tasks():
+    sizes = [
+        sum(value.numel() for value in merged(made(0, tasks)[0]).state("").values())
+        for tasks in (1, 2, 20)
+    ]
+    assert len(set(sizes)) == 1
+
+
+def test_replacing_forgets_what_was():
+    penalties, theta = made(3, 3)
+    quadratic = merged(penalties)
+    quadratic.replace(*penalties[0])
+    assert float(quadratic(theta)) == pytest.approx(float(separate(penalties[:1], theta)), rel=1e-6)
+    assert quadratic.merged == 4
+
+
+def test_parameters_may_join_later_and_stay_away():
+    first, second = made(4, 2)[0]
+    theta = made(4, 2)[1]
+    quadratic = Quadratic()
+    quadratic.merge({"w": first[0]["w"]}, first[1])
+    quadratic.merge({"b": second[0]["b"]}, second[1])
+    parts = [({"w": first[0]["w"]}, first[1]), ({"b": second[0]["b"]}, second[1])]
+    assert float(quadratic(theta)) == pytest.approx(float(separate(parts, theta)), rel=1e-6)
+
+
+def test_state_goes_around():
+    penalties, theta = made(5, 3)
+    quadratic, again = merged(penalties), Quadratic()
+    again.load_state(quadratic.state("penalty/"), "penalty/", quadratic.merged)
+    assert float(again(theta)) == float(quadratic(theta))
+    quadratic.merge(*penalties[0])
+    again.merge(*penalties[0])
+    assert float(again(theta)) == float(quadratic(theta))
+
+
+def test_maps_in_channels_last_order():
+    weight = torch.randn(4, 3, 2, 2).contiguous(memory_format=torch.channels_last)
+    quadratic = Quadratic()
+    for _ in range(2):
+        quadratic.merge({"w": torch.ones(4, 3, 2, 2)}, {"w": weight})
+    moved = (weight + 1).requires_grad_()
+    value = quadratic({"w": moved})
+    value.backward()
+    assert float(value.detach()) == pytest.approx(48)
+    torch.testing.assert_close(moved.grad, torch.full((4, 3, 2, 2), 2.0))
+
+
+def test_a_network_that_changed_is_named():
+    penalties, theta = made(6, 1)
+    quadratic = merged(penalties)
+    with pytest.raises(UsageError, match=r"'w' of shape \[200\], but it now has \[3\]"):
+        quadratic({**theta, "w": torch.zeros(3)})
+    with pytest.raises(UsageError, match="'b', which the network no longer has"):
+        quadratic({"w": theta["w"]})
+    with pytest.raises(UsageError, match=r"\[200\], but it now has \[3\]"):
+        quadratic.merge(penalties[0][0], {**theta, "w": torch.zeros(3)})
