@@ -12,13 +12,15 @@ from typing import Any
 
 import pytest
 
+import colonnade as package
+from colonnade.__main__ import main as door
 from colonnade.cli import main
 from colonnade.errors import ColonnadeError
 from colonnade.experiments.execute import Failure
 from colonnade.experiments.plan import Plan
 from colonnade.experiments.spec import RunSpec, TaskBudget
 
-COMMAND = [sys.executable, "-m", "colonnade.cli"]
+COMMAND = [sys.executable, "-m", "colonnade"]
 
 
 def colonnade(*arguments: object, status: int = 0) -> subprocess.CompletedProcess[str]:
@@ -263,3 +265,16 @@ def test_describe_prints_the_papers_totals() -> None:
     printed = colonnade("describe", "sim-to-real").stdout
     for total in ("620,620", "298,700", "38,876", "36,940"):
         assert total in printed
+
+
+def test_ctrl_c_during_the_imports_leaves_no_traceback(monkeypatch, capsys):
+    class Impatient:
+        def find_spec(self, name, path=None, target=None):
+            if name == "colonnade.cli":
+                raise KeyboardInterrupt
+
+    monkeypatch.delitem(sys.modules, "colonnade.cli")
+    monkeypatch.delattr(package, "cli")
+    monkeypatch.setattr(sys, "meta_path", [Impatient(), *sys.meta_path])
+    assert door() == 130
+    assert capsys.readouterr().err == "colonnade: Stopped.\n"

@@ -239,6 +239,3 @@ def _sigterm_raises() -> Iterator[None]:
     finally:
         signal.signal(signal.SIGTERM, before)
 
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -150,7 +150,7 @@ def test_workers_stop_when_the_command_is_killed(tmp_path: Path) -> None:
     spec = tiny("endless", ENDLESS)
     specs.write_text(json.dumps(spec.to_json()))
     out = tmp_path / "out"
-    command = [sys.executable, "-m", "colonnade.cli", "run", str(specs), "--out", str(out)]
+    command = [sys.executable, "-m", "colonnade", "run", str(specs), "--out", str(out)]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
     folder = RunFolder(out / "runs" / spec.id)
     until(lambda: (folder.path / "status.json").exists())
