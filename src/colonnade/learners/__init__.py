@@ -1,8 +1,8 @@
-"""How one task is learned: A2C and PPO, over one shared way of collecting experience.
+"""How one task is learned: A2C, A3C and PPO, over one shared way of collecting experience.
 
-A learner's configuration (`A2C`, `PPO`) is a frozen dataclass. Its `trainer` is what training
-runs: experience and learner together, learning bit by bit. Its `build` makes the learner alone,
-for a loop of one's own::
+A learner's configuration (`A2C`, `A3C`, `PPO`) is a frozen dataclass. Its `trainer` is what
+training runs: experience and learner together, learning bit by bit. Its `build` makes the learner
+alone, for a loop of one's own::
 
     learner = config.build(network, task.spec, compute)
     policy = learner.policy(generator)
@@ -19,6 +19,8 @@ from typing import Any
 
 from colonnade.errors import UsageError, unknown_name
 from colonnade.learners.a2c import A2C
+from colonnade.learners.a3c import A3C, A3CTrainer
+from colonnade.learners.a3c_workers import WorkerDiedError
 from colonnade.learners.actor_critic import Decision, Policy, actor_critic_policy, policy_of
 from colonnade.learners.collection import Collector
 from colonnade.learners.compute import Compute, Precision, torch_threads
@@ -26,7 +28,7 @@ from colonnade.learners.on_policy import OnPolicyLearner, OnPolicyTrainer
 from colonnade.learners.ppo import PPO
 from colonnade.learners.trainer import Advance, LearnerConfig, Streams, Trainer
 
-LEARNERS: dict[str, type[A2C] | type[PPO]] = {"a2c": A2C, "ppo": PPO}
+LEARNERS: dict[str, type[A2C] | type[PPO]] = {"a2c": A2C, "a3c": A3C, "ppo": PPO}
 
 
 def learner_from_name(name: str, **options: Any) -> A2C | PPO:
@@ -52,8 +54,10 @@ def learner_from_name(name: str, **options: Any) -> A2C | PPO:
 
 __all__ = [
     "A2C",
+    "A3C",
     "LEARNERS",
     "PPO",
+    "A3CTrainer",
     "Advance",
     "Collector",
     "Compute",
@@ -65,6 +69,7 @@ __all__ = [
     "Precision",
     "Streams",
     "Trainer",
+    "WorkerDiedError",
     "actor_critic_policy",
     "learner_from_name",
     "policy_of",

@@ -96,31 +96,48 @@ class A2CLearner:
     def update(self, rollout: Rollout, penalty: Penalty) -> Metrics:
         """Take one gradient step on a rollout.
 
-        The loss is summed over time and averaged over environments: the mean over N workers of
-        what each A3C worker accumulates in t_max steps (Mnih et al. 2016, Alg. S3).
-
         Returns:
             The parts of the loss, averaged over steps, and the gradient's norm.
         """
-        config = self._config
         self.optimisation.advance(rollout.steps)
-        advantages = advantages_of(rollout, config.gamma, config.lam)
-        targets = advantages + rollout.values
-        policy, values = evaluate_rollout(self._network, rollout, self._sizes, self._compute)
-        policy_loss = -(policy.log_prob(rollout.actions) * advantages).mean()
-        value_loss = (targets - values).square().mean()
-        entropy = policy.entropy().mean()
-        objective = policy_loss + config.value_cost * value_loss - config.entropy_cost * entropy
-        loss = objective * len(rollout.rewards)
-        metrics = {} if (held := penalty()) is None else {"penalty": held.detach()}
-        norm = self.optimisation.descend(loss if held is None else loss + held)
-        return metrics | {
-            "policy_loss": policy_loss.detach(),
-            "value_loss": value_loss.detach(),
-            "entropy": entropy.detach(),
-            "gradient_norm": norm,
-        }
+        loss, metrics = a2c_loss(
+            self._config, self._network, rollout, self._sizes, self._compute, penalty
+        )
+        return metrics | {"gradient_norm": self.optimisation.descend(loss)}
 
     def likelihood(self, output: Tensor) -> MultiCategorical:
         """Return the policy that an output [..., outputs] means."""
         return policy_of(output, self._sizes)
+
+
+def a2c_loss(
+    config: A2C,
+    network: Network,
+    rollout: Rollout,
+    sizes: tuple[int, ...],
+    compute: Compute,
+    penalty: Penalty,
+) -> tuple[Tensor, Metrics]:
+    """Compute the loss of an advantage actor-critic on a rollout.
+
+    It is summed over time and averaged over environments: the mean over N workers of what each
+    A3C worker accumulates in t_max steps (Mnih et al. 2016, Alg. S3).
+
+    Returns:
+        The loss with the penalty, and its parts, averaged over steps.
+    """
+    advantages = advantages_of(rollout, config.gamma, config.lam)
+    targets = advantages + rollout.values
+    policy, values = evaluate_rollout(network, rollout, sizes, compute)
+    policy_loss = -(policy.log_prob(rollout.actions) * advantages).mean()
+    value_loss = (targets - values).square().mean()
+    entropy = policy.entropy().mean()
+    objective = policy_loss + config.value_cost * value_loss - config.entropy_cost * entropy
+    loss = objective * len(rollout.rewards)
+    metrics = {} if (held := penalty()) is None else {"penalty": held.detach()}
+    metrics |= {
+        "policy_loss": policy_loss.detach(),
+        "value_loss": value_loss.detach(),
+        "entropy": entropy.detach(),
+    }
+    return loss if held is None else loss + held, metrics

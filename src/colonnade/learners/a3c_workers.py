@@ -1,0 +1,265 @@
+"""Worker processes: started by a fork, given orders, watched, replaced and never left behind."""
+
+from __future__ import annotations
+
+import logging
+import multiprocessing
+import os
+import signal
+import threading
+import traceback
+import weakref
+from collections.abc import Callable
+from contextlib import AbstractContextManager, suppress
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from typing import Any, NamedTuple
+
+from colonnade.errors import ColonnadeError, UsageError
+from colonnade.types import Episode
+
+logger = logging.getLogger(__name__)
+
+_AHEAD = 2
+"""Orders a worker holds, so that it need not wait for the next one."""
+_DEATHS = 3
+"""Workers that are replaced between two resets; one more ends the training."""
+_WATCH_SECONDS = 0.2
+_GOODBYE_SECONDS = 5.0
+
+
+class Report(NamedTuple):
+    """What a worker's rollout came to.
+
+    Attributes:
+        steps: Agent steps.
+        metrics: Of the update.
+        episodes: That ended in the rollout.
+    """
+
+    steps: int
+    metrics: dict[str, float]
+    episodes: list[Episode]
+
+
+Start = Callable[[int, int], AbstractContextManager[Callable[[], Report]]]
+"""Prepares, in the worker's process, a worker's work from its number and how many that had the
+number died before; entered, it gives what collects a rollout and learns from it."""
+
+
+class WorkerDiedError(ColonnadeError):
+    """Workers died again and again; the last checkpoint is kept."""
+
+
+class _RemoteError(Exception):
+    """Carries the traceback of an error in another process."""
+
+    def __str__(self) -> str:
+        return f"\n{self.args[0]}"
+
+
+@dataclass(frozen=True)
+class _Failure:
+    """An error that a worker raised."""
+
+    message: str
+    usage: bool
+    trace: str
+
+    def error(self) -> ColonnadeError:
+        error = (UsageError if self.usage else ColonnadeError)(self.message)
+        error.__cause__ = _RemoteError(self.trace)
+        return error
+
+
+@dataclass
+class _Worker:
+    """A worker as the parent sees it."""
+
+    index: int
+    attempt: int
+    process: multiprocessing.process.BaseProcess
+    connection: Connection[bool, Report | _Failure]
+    orders: int = 0
+
+    def order(self) -> None:
+        """Ask for one more rollout; that the worker died is noticed elsewhere."""
+        self.orders += 1
+        with suppress(OSError):
+            self.connection.send(True)
+
+    def kill(self) -> None:
+        """End the worker and all processes that it started, at once."""
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.process.pid or 0, signal.SIGKILL)
+        self.process.kill()
+        self.process.join()
+        self.connection.close()
+
+
+class Workers:
+    """Processes that each collect rollouts and learn from them when told to.
+
+    They are forks of this process, so that whatever a method, a task or a network is made of works
+    in them unchanged, and starting one takes milliseconds. Each leads a process group of its own:
+    signals from the terminal reach this process alone, and a worker ends together with the
+    processes that its environments run in. When this process ends, in whatever way, so do they.
+    """
+
+    def __init__(self, count: int, start: Start) -> None:
+        """Start the workers.
+
+        Args:
+            count: How many.
+            start: Runs in each of them.
+        """
+        self._start = start
+        self._deaths = 0
+        self._lifeline = os.pipe()
+        self._workers: list[_Worker] = []
+        self._end = weakref.finalize(self, _kill, self._workers, self._lifeline, os.getpid())
+        for index in range(count):
+            self._workers.append(self._fork(index, 0))
+
+    def run(self, more: Callable[[], bool]) -> list[Report]:
+        """Have rollouts made and learned from until no more are asked for; all rest afterwards.
+
+        Args:
+            more: Asked before each order whether to give it.
+
+        Returns:
+            A report for every order, in the order of arrival.
+
+        Raises:
+            ColonnadeError: A worker raised an error.
+            WorkerDiedError: Too many workers died.
+        """
+        reports: list[Report] = []
+        giving = True
+        while True:
+            idlest = min(self._workers, key=lambda worker: worker.orders)
+            while giving and idlest.orders < _AHEAD and (giving := more()):
+                idlest.order()
+                idlest = min(self._workers, key=lambda worker: worker.orders)
+            if not any(worker.orders for worker in self._workers):
+                return reports
+            wait([worker.connection for worker in self._workers], _WATCH_SECONDS)
+            for place, worker in enumerate(self._workers):
+                # Asked first: what a worker sent before it died is still read.
+                dead = worker.process.exitcode is not None
+                try:
+                    while worker.connection.poll():
+                        reports.append(_read(worker))
+                except (EOFError, OSError):
+                    dead = True
+                if dead:
+                    self._workers[place] = self._replace(worker)
+
+    def close(self) -> None:
+        """Let the workers close their environments and end; those that don't are ended."""
+        for worker in self._workers:
+            with suppress(OSError):
+                worker.connection.send(False)
+        for worker in self._workers:
+            worker.process.join(_GOODBYE_SECONDS)
+        self.kill()
+
+    def kill(self) -> None:
+        """End the workers at once."""
+        self._end()
+
+    def _replace(self, worker: _Worker) -> _Worker:
+        """Take note of a worker's death and start another one for what it left undone."""
+        worker.kill()  # what it started may live on
+        self._deaths += 1
+        name = f"A3C worker {worker.index} (process {worker.process.pid})"
+        cause = _cause(worker.process.exitcode or 0)
+        if self._deaths > _DEATHS:
+            raise WorkerDiedError(
+                f"{name} was {cause}, the {self._deaths}th death of a worker in this segment; the "
+                "last checkpoint, if there is one, is kept. Where memory ran out, use fewer "
+                "workers or environments."
+            )
+        logger.warning("%s was %s; another one takes its place.", name, cause)
+        heir = self._fork(worker.index, worker.attempt + 1)
+        for _ in range(worker.orders):
+            heir.order()
+        return heir
+
+    def _fork(self, index: int, attempt: int) -> _Worker:
+        ours, theirs = multiprocessing.Pipe()
+        others = [ours, *(worker.connection for worker in self._workers if worker.index != index)]
+        process = multiprocessing.get_context("fork").Process(
+            target=_work,
+            args=(self._start, index, attempt, theirs, others, self._lifeline),
+            name=f"A3C worker {index}",
+        )
+        process.start()
+        assert process.pid is not None
+        # Worker and parent both do this: whichever needs it first finds it done.
+        with suppress(OSError):
+            os.setpgid(process.pid, process.pid)
+        theirs.close()
+        return _Worker(index, attempt, process, ours)
+
+
+def _read(worker: _Worker) -> Report:
+    message = worker.connection.recv()
+    if isinstance(message, _Failure):
+        raise message.error()
+    worker.orders -= 1
+    return message
+
+
+def _cause(status: int) -> str:
+    """Say how a process ended."""
+    if status < 0:
+        return f"ended by signal {-status} ({signal.Signals(-status).name})"
+    return f"gone with status {status}"
+
+
+def _kill(workers: list[_Worker], lifeline: tuple[int, int], owner: int) -> None:
+    """End workers from the process that started them; forks inherit this finalizer."""
+    if os.getpid() == owner:
+        for worker in workers:
+            worker.kill()
+        workers.clear()
+        for end in lifeline:
+            os.close(end)
+
+
+def _work(
+    start: Start,
+    index: int,
+    attempt: int,
+    connection: Connection[Any, Any],
+    others: list[Connection[Any, Any]],
+    lifeline: tuple[int, int],
+) -> None:
+    """Do a worker's work, in its process."""
+    with suppress(OSError):
+        os.setpgid(0, 0)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    read_end, write_end = lifeline
+    # Ends that only the parent may hold: the worker learns of its death by their closing.
+    os.close(write_end)
+    for other in others:
+        other.close()
+    threading.Thread(target=_end_with_parent, args=(read_end,), daemon=True).start()
+    try:
+        with start(index, attempt) as rollout:
+            while connection.recv():
+                connection.send(rollout())
+    except ColonnadeError as error:
+        usage = isinstance(error, UsageError)
+        connection.send(_Failure(str(error), usage, traceback.format_exc()))
+    except Exception as error:
+        message = f"A3C worker {index} failed with {type(error).__name__}: {error}"
+        connection.send(_Failure(message, False, traceback.format_exc()))
+
+
+def _end_with_parent(lifeline: int) -> None:
+    """Wait for the parent's end, which closes the pipe; then end with all that was started."""
+    os.read(lifeline, 1)
+    os.killpg(0, signal.SIGKILL)

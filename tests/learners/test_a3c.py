@@ -1,0 +1,307 @@
+"""A3C: its steps against A2C's and against hand-made ones, its workers' sharing and its budget."""
+
+import copy
+import dataclasses
+import multiprocessing
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from gymnasium import spaces
+from worlds import ClockNetwork, CountingTask
+
+from colonnade.errors import UsageError
+from colonnade.learners import A2C, A3C, Compute
+from colonnade.learners.a3c_shared import SharedParameters, shared_copy
+from colonnade.methods import Progressive, Scratch
+from colonnade.networks import LSTM, ColumnSpec, Conv, Dense
+from colonnade.tasks import MiniPongTask
+from colonnade.training import (
+    Interrupted,
+    MemoryRecorder,
+    TrainingOptions,
+    evaluate,
+    train_sequence,
+)
+from colonnade.types import Examples, TaskSpec
+
+CPU = Compute(torch.device("cpu"))
+COLUMN = ColumnSpec((Conv(4, 4, 2), Dense(8), LSTM(6)))
+OPTIONS = TrainingOptions(num_envs=4, segment_steps=240, curve_steps=100, device="cpu")
+TASKS = [MiniPongTask("pong", steps=600), MiniPongTask("zoom", steps=500)]
+
+
+class Held(Progressive):
+    """Holds all weights of the newest column towards zero."""
+
+    def penalty(self):
+        return 0.01 * sum(p.square().sum() for p in self.network.newest.parameters())
+
+
+class Stopping(MemoryRecorder):
+    """Keeps checkpoints, and asks to stop after some rollouts."""
+
+    def __init__(self, rollouts):
+        super().__init__()
+        self.left = rollouts
+        self.kept = None
+
+    def save_checkpoint(self, tensors, meta):
+        self.kept = {k: v.clone() for k, v in tensors.items()}, copy.deepcopy(meta)
+
+    def load_checkpoint(self):
+        return copy.deepcopy(self.kept)
+
+    def should_stop(self):
+        self.left -= 1
+        return self.left < 0
+
+
+def train(learner, recorder, method=Held):
+    made = method(COLUMN)
+    train_sequence(TASKS, made, learner, seed=5, options=OPTIONS, recorder=recorder)
+    return made.network.state_dict()
+
+
+def without_clock(rows):
+    return [{k: v for k, v in row.items() if k != "steps_per_second"} for row in rows]
+
+
+def same(one, other):
+    return one.keys() == other.keys() and all(torch.equal(one[k], other[k]) for k in one)
+
+
+@pytest.mark.parametrize("changes", [{}, {"lam": 0.9, "clip_norm": 0.1, "anneal": False}])
+def test_one_worker_is_a2c_step_for_step(changes):
+    expected, found = MemoryRecorder(), MemoryRecorder()
+    weights = train(A2C(rollout_steps=15, **changes), expected)
+    assert same(train(A3C(rollout_steps=15, workers=1, **changes), found), weights)
+    assert without_clock(found.history) == without_clock(expected.history)
+    assert any("loss/penalty" in row for row in found.history)
+
+
+def test_one_worker_goes_on_exactly_where_it_was_stopped():
+    learner = A3C(rollout_steps=15, workers=1)
+    reference, stopped = MemoryRecorder(), Stopping(14)
+    weights = train(learner, reference)
+    with pytest.raises(Interrupted):
+        train(learner, stopped)
+    stopped.left = 10**6
+    assert same(train(learner, stopped), weights)
+    assert without_clock(stopped.history) == without_clock(reference.history)
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_the_gradient_is_applied_once_each_time(workers):
+    network = torch.nn.Linear(2, 1, bias=False)
+    torch.nn.init.zeros_(network.weight)
+    config = A3C(learning_rate=0.1, decay=0.5, epsilon=0.25, clip_norm=1e9, anneal=False)
+    shared = SharedParameters(network, config, budget=1, workers=workers)
+    shared.localise()
+    gradient = torch.tensor([[3.0, -4.0]])
+    expected, mean_square = torch.zeros(1, 2), torch.zeros(1, 2)
+    for number in range(4):
+        shared.pull()
+        # Its gradient is the same at every update, so that a sum of several would show.
+        loss = (network.weight * gradient).sum()
+        assert shared.descend(loss, number % workers, steps=7) == 5
+        mean_square = 0.5 * mean_square + 0.5 * gradient**2
+        expected = expected - 0.1 * gradient / (mean_square.sqrt() + 0.25)
+        assert torch.allclose(shared.values[0], expected)
+        assert shared.taken == 7 * (number + 1)
+
+
+def test_the_learning_rate_falls_to_zero_by_the_steps_of_all_workers():
+    network = torch.nn.Linear(1, 1, bias=False)
+    config = A3C(learning_rate=0.1, decay=0.0, epsilon=0.0)
+    shared = SharedParameters(network, config, budget=40, workers=2)
+    start = shared.values[0].item()
+    shared.localise()
+    moved = []
+    for number in range(5):
+        shared.pull()
+        shared.descend(network.weight.sum(), number % 2, steps=10)
+        moved.append(start - shared.values[0].item())
+        start = shared.values[0].item()
+    # With decay 0 each step is as long as the rate: 4, 3, 2, 1 and 0 quarters of it.
+    assert moved == pytest.approx([0.1, 0.075, 0.05, 0.025, 0.0], abs=1e-6)
+
+
+def test_parameters_that_a_loss_leaves_out_stay_as_they_are():
+    network = torch.nn.ModuleList([torch.nn.Linear(2, 2), torch.nn.Linear(2, 2)])
+    shared = SharedParameters(network, A3C(), budget=1, workers=1)
+    shared.localise()
+    shared.descend(network[0].weight.sum() + network[0].bias.sum(), 0, 1)
+    tensors, _ = shared.state()
+    assert tensors["0.weight|square_avg"].all()
+    shared.descend(network[1].weight.sum(), 0, 1)
+    again, _ = shared.state()
+    assert torch.equal(again["0.weight|square_avg"], tensors["0.weight|square_avg"])
+    assert not again["1.bias|square_avg"].any()
+
+
+def test_state_restores_statistics_and_the_count_of_steps():
+    network = torch.nn.Linear(2, 2)
+    twin = copy.deepcopy(network)
+    shared = SharedParameters(network, A3C(), budget=100, workers=3)
+    shared.localise()
+    for worker in range(3):
+        shared.descend(network.weight.square().sum() + network.bias.sum(), worker, 10)
+    tensors, meta = shared.state()
+    other = SharedParameters(twin, A3C(), budget=100, workers=2)
+    other.load_state({k: v.clone() for k, v in tensors.items()}, dict(meta))
+    assert other.taken == 30
+    assert same(other.state()[0], tensors)
+
+
+def test_shared_memory_keeps_layout_and_is_given_back():
+    weight = torch.randn(3, 4, 2, 2).to(memory_format=torch.channels_last)
+    copied = shared_copy(weight)
+    assert torch.equal(copied, weight)
+    assert copied.stride() == weight.stride()
+    network = torch.nn.Linear(2, 2)
+    before = network.weight.clone()
+    shared = SharedParameters(network, A3C(), budget=1, workers=1)
+    place = shared.values[0].data_ptr()
+    assert network.weight.data_ptr() == place
+    shared.release()
+    assert network.weight.data_ptr() != place
+    assert torch.equal(network.weight, before)
+
+
+def mapping_of(tensor):
+    """The permissions of the memory that holds a tensor, as in "rw-s" where it is shared."""
+    for line in Path("/proc/self/maps").read_text().splitlines():
+        span, permissions, *_ = line.split()
+        low, high = (int(end, 16) for end in span.split("-"))
+        if low <= tensor.data_ptr() < high:
+            return permissions
+    raise AssertionError("mapped nowhere")
+
+
+@pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="looks at Linux's /proc")
+def test_frozen_columns_exist_once():
+    spec = TASKS[0].spec
+    method = Progressive(COLUMN)
+    method.begin_task(spec)
+    network = method.begin_task(dataclasses.replace(spec, id="second"))
+    shared = SharedParameters(network, A3C(), budget=1, workers=1)
+
+    def work(connection):
+        shared.localise()
+        connection.send({n: mapping_of(p) for n, p in network.named_parameters()})
+        connection.recv()
+        connection.send(bool((network.columns[0].output.weight == 7.0).all()))
+
+    ours, theirs = multiprocessing.Pipe()
+    process = multiprocessing.get_context("fork").Process(target=work, args=(theirs,))
+    process.start()
+    for name, permissions in ours.recv().items():
+        assert permissions.endswith("s") == name.startswith("columns.0."), name
+    with torch.no_grad():
+        network.columns[0].output.weight.fill_(7.0)
+    ours.send(None)
+    assert ours.recv()  # what the parent wrote is what the worker reads
+    process.join()
+
+
+class RoutedNetwork(ClockNetwork):
+    """Its value is a route that the parent chooses, and it counts its rollouts in a buffer."""
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("route", torch.tensor([2.0]))
+        self.register_buffer("rollouts", torch.tensor([0.0]))
+
+    def initial_state(self, batch):
+        return {"route": self.route.expand(batch, 1).clone()}
+
+    def forward(self, inputs, state=None):
+        logits = self.logits.expand(len(inputs["observation"]), 2)
+        return torch.cat([logits, state["route"]], -1), state
+
+    def unroll(self, inputs, state, starts):
+        self.rollouts += 1
+        self.last_route = state["route"]
+        logits = self.logits.expand(*starts.shape, 2)
+        return torch.cat([logits, state["route"].expand(*starts.shape, 1)], -1), state
+
+
+def test_buffers_reach_the_workers_and_come_back():
+    network = RoutedNetwork()
+    routes = []
+
+    def penalty():  # runs in the worker, where the route of the rollout is known
+        return network.last_route.mean() + 0 * network.logits.sum()
+
+    config = A3C(workers=1, rollout_steps=4)
+    with config.trainer(CountingTask(), network, penalty, CPU, num_envs=1) as trainer:
+        trainer.reset(lambda name: 0)
+        for route in (2.0, 5.0, 5.0, 6.0, 6.0):
+            network.route.fill_(route)
+            routes.append(trainer.advance().metrics["penalty"].item())
+    # Episodes of 3 steps in rollouts of 4: a new route counts from the next episode on.
+    assert routes == [2.0, 2.0, 5.0, 5.0, 6.0]
+    assert network.rollouts == 5
+
+
+def test_episodes_carry_the_place_of_their_environment():
+    config = A3C(workers=2, rollout_steps=12)
+    task = CountingTask(steps=96)
+    with config.trainer(task, ClockNetwork(), lambda: None, CPU, num_envs=4) as trainer:
+        trainer.reset(lambda name: 0)
+        advance = trainer.advance()
+    assert {e.environment for e in advance.episodes} == {0, 1, 2, 3}
+    assert all(e.length == 3 + e.environment % 2 for e in advance.episodes)
+    assert advance.steps == 96  # several rollouts, and not one beyond the budget
+
+
+def test_samples_teach_nothing_and_are_reproducible():
+    method = Scratch(COLUMN)
+    network = method.begin_task(TASKS[0].spec)
+    before = {k: v.clone() for k, v in method.network.state_dict().items()}
+    with A3C(workers=2).trainer(TASKS[0], network, method.penalty, CPU, num_envs=4) as trainer:
+        trainer.reset(lambda name: len(name))
+        first = next(trainer.samples())
+        assert first.actions.shape == (5, 4, 1)
+        assert torch.equal(next(trainer.samples()).actions, first.actions)
+    assert same(dict(method.network.state_dict()), before)
+
+
+class Labels:
+    spec = TaskSpec("labels", spaces.Box(0, 1, (2,), np.float32), spaces.Discrete(2), 10)
+
+    def examples(self, split):
+        return Examples({"observation": torch.zeros(3, 2)}, torch.zeros(3, dtype=torch.int64))
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: A3C(workers=0), "workers of A3C must be a number at least 1; got 0"),
+        (lambda: A3C(gamma=2.0), "gamma of A3C"),
+        (
+            lambda: A3C(workers=3).trainer(CountingTask(), None, None, CPU, num_envs=16),
+            "16 can't be split among 3 workers",
+        ),
+        (
+            lambda: A3C().trainer(CountingTask(), None, None, Compute(torch.device("cuda"))),
+            "the device is 'cuda'; choose device 'cpu'",
+        ),
+        (lambda: A3C().trainer(Labels(), None, None, CPU), "'labels' has no environments"),
+    ],
+)
+def test_mistakes_are_told_in_a_sentence(make, message):
+    with pytest.raises(UsageError, match=message):
+        make()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(5))
+def test_two_workers_solve_mini_pong(seed):
+    task, method = MiniPongTask("pong", steps=300_000), Scratch()
+    options = TrainingOptions(num_envs=32, segment_steps=100_000, device="cpu")
+    learner = A3C(workers=2, learning_rate=2e-3, rollout_steps=10)
+    train_sequence([task], method, learner, seed=seed, options=options)
+    assert evaluate(task, method.network_for(task.spec.id), episodes=100).mean() > 0.8

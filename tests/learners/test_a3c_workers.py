@@ -1,0 +1,255 @@
+"""A3C's processes: deaths, errors, and that none is ever left behind."""
+
+import faulthandler
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import gymnasium
+import pytest
+import torch
+from worlds import ClockNetwork, Counting, CountingTask
+
+from colonnade.errors import ColonnadeError, UsageError
+from colonnade.learners import A3C, Compute, WorkerDiedError
+from colonnade.learners.a3c_workers import Report, Workers
+
+CPU = Compute(torch.device("cpu"))
+MARK = "COLONNADE_TEST_WORKERS"
+
+
+def alive(pid):
+    """Whether a process runs; one that only waits to be read of does not."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+
+
+def gone(pids, seconds=5.0):
+    """Wait for processes to end."""
+    limit = time.monotonic() + seconds
+    while any(alive(pid) for pid in pids) and time.monotonic() < limit:
+        time.sleep(0.02)
+    return not any(alive(pid) for pid in pids)
+
+
+def budget(count):
+    """Give so many orders."""
+    left = [count]
+
+    def more():
+        left[0] -= 1
+        return left[0] >= 0
+
+    return more
+
+
+@contextmanager
+def workers(work, count=2):
+    """Workers whose rollouts call `work(worker, attempt)`; its answer is their steps."""
+
+    @contextmanager
+    def start(index, attempt):
+        yield lambda: Report(work(index, attempt), {"pid": float(os.getpid())}, [])
+
+    made = Workers(count, start)
+    try:
+        yield made
+    finally:
+        made.kill()
+
+
+def pids(reports):
+    return {int(report.metrics["pid"]) for report in reports}
+
+
+def test_work_is_shared_by_whoever_is_free_and_none_is_left_over():
+    def work(index, attempt):
+        time.sleep(0.05 if index else 0.0)
+        return index
+
+    with workers(work) as made:
+        reports = made.run(budget(20))
+        assert len(reports) == 20
+        quick = sum(report.steps == 0 for report in reports)
+        assert quick > 14
+        assert len(made.run(budget(3))) == 3
+        assert made.run(lambda: False) == []
+    assert gone(pids(reports))
+
+
+def test_a_worker_that_is_killed_is_named_and_replaced(caplog):
+    def work(index, attempt):
+        if index == 1 and attempt == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return 10 * index + attempt
+
+    with workers(work) as made:
+        reports = made.run(budget(12))
+    assert len(reports) == 12  # what it left undone was done by others
+    assert "A3C worker 1 (process" in caplog.text
+    assert "was ended by signal 9 (SIGKILL); another one takes its place" in caplog.text
+
+
+def test_the_heir_goes_on_and_knows_how_many_died_before_it():
+    def work(index, attempt):
+        if attempt < 2:
+            os._exit(3)
+        return attempt
+
+    with workers(work, count=1) as made:
+        assert [report.steps for report in made.run(budget(4))] == [2, 2, 2, 2]
+
+
+def test_training_ends_when_workers_die_again_and_again():
+    def work(index, attempt):
+        if index == 1:
+            os._exit(3)
+        time.sleep(0.01)
+        return 0
+
+    with workers(work) as made, pytest.raises(WorkerDiedError) as caught:
+        made.run(lambda: True)
+    assert "A3C worker 1" in str(caught.value)
+    assert "gone with status 3, the 4th death of a worker in this segment" in str(caught.value)
+    assert "the last checkpoint, if there is one, is kept" in str(caught.value)
+
+
+def test_a_worker_that_dies_between_two_runs_is_noticed_at_the_next():
+    with workers(lambda index, attempt: attempt) as made:
+        first = made.run(budget(20))
+        victim = min(pids(first))
+        os.kill(victim, signal.SIGKILL)
+        assert gone({victim})
+        again = made.run(budget(20))
+        assert len(again) == 20
+        assert victim not in pids(again)
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "message"),
+    [
+        (UsageError("No such game."), UsageError, r"^No such game\.$"),
+        (ValueError("odd"), ColonnadeError, "^A3C worker 1 failed with ValueError: odd$"),
+        (MemoryError("no room"), ColonnadeError, "^A3C worker 1 failed with MemoryError: no room$"),
+    ],
+)
+def test_what_a_worker_raises_is_raised_here(error, kind, message):
+    def work(index, attempt):
+        if index == 1:
+            raise error
+        return 0
+
+    with workers(work) as made, pytest.raises(kind, match=message) as caught:
+        made.run(budget(50))
+    assert "in work" in str(caught.value.__cause__)  # where it happened
+
+
+@dataclass(frozen=True)
+class BrokenTask(CountingTask):
+    def make_vec(self, num_envs, threads=1):
+        raise UsageError("This emulator needs a ROM.")
+
+
+def test_environments_that_cannot_be_made_are_the_users_error():
+    with A3C().trainer(BrokenTask(), ClockNetwork(), lambda: None, CPU) as trainer:
+        trainer.reset(lambda name: 0)
+        with pytest.raises(UsageError, match="needs a ROM"):
+            trainer.advance()
+
+
+@dataclass(frozen=True)
+class DeadlyTask(CountingTask):
+    """Whose first environments end their process, as an emulator that crashes does."""
+
+    mark: str = ""
+
+    def make_vec(self, num_envs, threads=1):
+        try:
+            os.close(os.open(self.mark, os.O_CREAT | os.O_EXCL))
+        except FileExistsError:
+            return super().make_vec(num_envs, threads)
+        faulthandler.disable()  # says too much of a crash that is wanted
+        os.kill(os.getpid(), signal.SIGSEGV)
+        raise AssertionError
+
+
+def test_training_survives_a_crash(tmp_path, caplog):
+    task = DeadlyTask(steps=400, mark=str(tmp_path / "crashed"))
+    with A3C().trainer(task, ClockNetwork(), lambda: None, CPU, num_envs=4) as trainer:
+        trainer.reset(lambda name: 0)
+        steps = 0
+        while steps < 400:
+            steps += trainer.advance().steps
+        assert trainer.state()[1] == {"taken": steps}
+    assert steps < 400 + 2 * 5 * 2
+    assert "SIGSEGV" in caplog.text
+
+
+class Slow(Counting):
+    """Registered, so that its environments may run in processes of their own."""
+
+    def __init__(self):
+        super().__init__(3)
+
+
+gymnasium.register("a3c-test/Slow-v0", entry_point=Slow)
+
+
+def marked(value):
+    """Processes that carry a mark in their environment, which children inherit."""
+    found = set()
+    for environ in Path("/proc").glob("[0-9]*/environ"):
+        with suppress(OSError):
+            pid = int(environ.parent.name)
+            if f"{MARK}={value}".encode() in environ.read_bytes() and alive(pid):
+                found.add(pid)
+    return found
+
+
+SCRIPT = """
+import os, sys, time, torch
+sys.path.insert(0, {tests!r})
+import test_a3c_workers as tests
+from colonnade.learners import A3C
+from colonnade.tasks import GymTask
+task = GymTask("a3c-test/Slow-v0", steps=10**9, processes=True)
+trainer = A3C().trainer(task, tests.ClockNetwork(), lambda: None, tests.CPU, num_envs=4)
+trainer.__enter__()
+trainer.reset(lambda name: 0)
+trainer.advance()
+print("ready", flush=True)
+while {forever}:
+    trainer.advance()
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="looks at Linux's /proc")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL, None])
+def test_nothing_outlives_the_process_that_trains(number):
+    tests, mark = str(Path(__file__).parent), f"{os.getpid()}-{number}"
+    script = SCRIPT.format(tests=tests, forever=number is not None)
+    process = subprocess.Popen(
+        [sys.executable, "-c", script],
+        env=os.environ | {MARK: mark},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n"
+    everyone = marked(mark)
+    if number is not None:
+        assert len(everyone) == 1 + 2 + 4  # it, its workers, and the processes of environments
+        process.send_signal(number)
+    process.wait(10)
+    process.stdout.close()
+    assert gone(everyone)
+    assert gone(marked(mark))
