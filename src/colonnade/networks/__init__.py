@@ -1,5 +1,6 @@
 """Progressive and modular networks as plain `torch.nn.Module`s."""
 
+from colonnade.networks.column import Column, Feature
 from colonnade.networks.describe import LayerRow, column_totals, describe, format_description
 from colonnade.networks.pathnet import ModularNetwork
 from colonnade.networks.pathnet_describe import (
@@ -40,11 +41,13 @@ __all__ = [
     "COLUMN_PRESETS",
     "LSTM",
     "MODULAR_PRESETS",
+    "Column",
     "ColumnSpec",
     "ColumnView",
     "Conv",
     "Custom",
     "Dense",
+    "Feature",
     "Join",
     "LayerRow",
     "ModularNetwork",

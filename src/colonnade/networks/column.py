@@ -106,6 +106,11 @@ class Column(nn.Module):
         """Shape of the features of the stage at `position`, or of the raw input for -1."""
         return self.input_shapes[self.input] if position < 0 else self.stage(position).out_shape
 
+    @property
+    def levels(self) -> list[Feature]:
+        """The features that stand for each level of the column, lowest first, joins included."""
+        return [Feature(self.index, above - 1) for above in _levels(self.spec)[1:]]
+
     def freeze(self) -> None:
         """Freeze every stage and the output layer for good."""
         self.freeze_features()

@@ -194,6 +194,20 @@ def output_reads(column: Column) -> list[Feature]:
     return [Feature(column.index, len(column.stages) - 1), *column.output_reads]
 
 
+def aligned_levels(columns: Sequence[Column]) -> list[tuple[Feature, ...]]:
+    """List the features of each level, lowest level first, oldest column first.
+
+    Columns are aligned from the top, as laterals are: shallow columns have no features at the
+    lowest levels of deep ones.
+    """
+    stacks = [column.levels for column in columns]
+    depth = max(map(len, stacks))
+    return [
+        tuple(stack[height - depth] for stack in stacks if depth - height <= len(stack))
+        for height in range(depth)
+    ]
+
+
 def feature_reads(columns: Sequence[Column], feature: Feature) -> list[Feature]:
     """List the features a stage reads, of its own column and of others."""
     own = [Feature(feature.column, feature.stage - 1)] if feature.stage > 0 else []
