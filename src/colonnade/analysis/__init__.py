@@ -1,1 +1,1 @@
-"""Pure functions on arrays of results: transfer, forgetting, intervals."""
+"""What was learned, measured: transfer between tasks, and which features carry it."""
