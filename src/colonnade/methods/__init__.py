@@ -12,6 +12,8 @@ from typing import Any
 
 from colonnade.errors import unknown_name
 from colonnade.methods.columns import ColumnMethod
+from colonnade.methods.consolidation import Consolidation
+from colonnade.methods.ewc import EWC, L2, OneAnchorEWC, OnlineEWC
 from colonnade.methods.finetune import Finetune, OutputOnly
 from colonnade.methods.progressive import Progressive, RandomColumn, Scratch
 
@@ -21,6 +23,10 @@ METHODS: dict[str, Callable[..., ColumnMethod]] = {
     "finetune": Finetune,
     "random-column": RandomColumn,
     "progressive": Progressive,
+    "ewc": EWC,
+    "ewc-one-anchor": OneAnchorEWC,
+    "ewc-online": OnlineEWC,
+    "l2": L2,
 }
 
 
@@ -40,9 +46,14 @@ def method_from_name(name: str, **options: Any) -> ColumnMethod:
 
 
 __all__ = [
+    "EWC",
+    "L2",
     "METHODS",
     "ColumnMethod",
+    "Consolidation",
     "Finetune",
+    "OneAnchorEWC",
+    "OnlineEWC",
     "OutputOnly",
     "Progressive",
     "RandomColumn",

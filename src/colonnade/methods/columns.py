@@ -52,6 +52,26 @@ class ColumnMethod(ABC):
         index = self.network.add_column(column, spec.input_shapes, spec.outputs)
         return self.assign(spec, index)
 
+    def move_on(self, spec: TaskSpec) -> Network:
+        """Take the newest column on to a task, all of it unfrozen, or add the first column.
+
+        Raises:
+            UsageError: The task needs another output width than the column has.
+        """
+        if not self.network.columns:
+            return self.add_column(spec, self.column_for(spec))
+        index = len(self.network.columns) - 1
+        column = self.network.column(index)
+        if column.outputs != spec.outputs:
+            what = "its actions and a value" if spec.value else "one for each label"
+            raise UsageError(
+                f"Task {spec.id!r} needs {spec.outputs} outputs ({what}) but the column that moves "
+                f"on has {column.outputs}; give all tasks the same actions (Atari: "
+                "full_action_space), or use the progressive method, whose columns may differ."
+            )
+        self.network.unfreeze()
+        return self.assign(spec, index)
+
     def assign(self, spec: TaskSpec, index: int) -> Network:
         """Let a column play a task."""
         self.columns[spec.id] = index
@@ -87,7 +107,9 @@ class ColumnMethod(ABC):
     def load_state(self, tensors: dict[str, Tensor], meta: dict[str, Any]) -> None:
         """Return to a state that `state` of any column method gave."""
         self.network = ProgressiveNetwork.from_spec(meta["network"])
-        self.network.load_state_dict(tensors)
+        # Names with a slash are what other methods keep beside the network.
+        weights = {name: value for name, value in tensors.items() if "/" not in name}
+        self.network.load_state_dict(weights)
         self.columns = dict(meta["tasks"])
         if meta["features_frozen"]:
             self.network.freeze_features()

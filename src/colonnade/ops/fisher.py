@@ -21,6 +21,7 @@ from colonnade.errors import UsageError, unknown_name
 from colonnade.ops.policies import MultiCategorical, categorical
 from colonnade.ops.samples import Samples, samples_of
 from colonnade.ops.squared_gradients import How, SquaredGradients
+from colonnade.types import Distribution, Likelihood
 
 FisherKind = Literal["exact", "sampled", "empirical", "batch-squared"]
 """Whose labels y: "exact" takes the expectation over the network's own distribution; "sampled"
@@ -43,22 +44,10 @@ class FactoredDistribution(Protocol):
         ...
 
 
-class Conditional(Protocol):
-    """What the Fisher asks of the distribution that a network's output stands for."""
-
-    def log_prob(self, actions: Tensor) -> Tensor:
-        """Log-probability [...] of labels or actions [..., A]."""
-        ...
-
-    def sample(self, generator: torch.Generator | None = None) -> Tensor:
-        """Draw labels or actions [..., A]."""
-        ...
-
-
 def parameter_fisher(
     network: nn.Module,
     batches: Iterable[Any],
-    likelihood: Callable[[Tensor], Conditional] = categorical,
+    likelihood: Likelihood = categorical,
     *,
     kind: FisherKind = "exact",
     samples: int | None = None,
@@ -146,7 +135,7 @@ class _Estimate:
         self,
         network: nn.Module,
         names: list[str],
-        likelihood: Callable[[Tensor], Conditional],
+        likelihood: Likelihood,
         kind: FisherKind,
         generator: torch.Generator | None,
         how: How,
@@ -240,7 +229,7 @@ def _with_components(labels: Tensor, outputs: Tensor) -> Tensor:
     return labels.unsqueeze(-1) if whole and labels.dim() == outputs.dim() - 1 else labels
 
 
-def check_labels(given: Conditional, labels: Tensor) -> None:
+def check_labels(given: Distribution, labels: Tensor) -> None:
     """Check that labels [..., A] are among the choices of a categorical distribution.
 
     Raises:

@@ -53,6 +53,7 @@ class Quadratic:
             UsageError: A shape is not as before.
         """
         check_shapes(self.centre, anchor)
+        self._follow(anchor)
         for name, added in curvature.items():
             place = anchor[name].detach()
             if name not in self.curvature:
@@ -87,6 +88,7 @@ class Quadratic:
             UsageError: A parameter is missing or has another shape.
         """
         check_shapes(self.centre, parameters)
+        self._follow(parameters)
         names = list(self.curvature)
         curvature = [self.curvature[name] for name in names]
         centre = [self.centre[name] for name in names]
@@ -115,6 +117,14 @@ class Quadratic:
         self.curvature, self.centre, self.remainder = found.values()
         self.constant = tensors[f"{prefix}constant"].clone()
         self.merged = merged
+
+
+    def _follow(self, parameters: Mapping[str, Tensor]) -> None:
+        """Move to where the parameters are."""
+        for part in (self.curvature, self.centre, self.remainder):
+            for name, value in part.items():
+                if value.device != parameters[name].device:
+                    part[name] = value.to(parameters[name].device)
 
 
 class _Value(torch.autograd.Function):

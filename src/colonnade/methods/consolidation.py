@@ -1,0 +1,187 @@
+"""Elastic weight consolidation of any PyTorch module, in a training loop of one's own.
+
+consolidation = Consolidation(model, lam=100.0)
+for loader in tasks:
+    for x, y in loader:
+        loss = F.cross_entropy(model(x), y)
+        if consolidation.tasks:
+            loss = loss + consolidation.penalty()
+        ...
+    consolidation.consolidate(loader)
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Literal, get_args
+
+import torch
+from torch import Tensor, nn
+
+from colonnade.errors import UsageError, unknown_name
+from colonnade.ops import FisherKind, Quadratic, categorical, parameter_fisher
+from colonnade.types import Likelihood
+
+Anchors = Literal["each", "latest"]
+"""Where penalties pull: "each" task's Fisher to where that task ended (Kirkpatrick et al. 2017);
+or the sum of all Fishers to where the "latest" one ended (Huszar 2018)."""
+
+
+class Consolidation:
+    """Holds a module near what it has learned, each parameter as firmly as it matters.
+
+    The penalty is (lambda / 2) sum_k sum_i F_ki (theta_i - theta_ki)^2 over the tasks k that have
+    ended (Kirkpatrick et al. 2017, Eq. 3). F is an average over samples, so lambda is in units of
+    a loss that is a mean over samples, and does not depend on the batch size. Memory and time do
+    not grow with the number of tasks.
+
+    Attributes:
+        network: The module.
+        quadratic: The penalties of all tasks as one, without lambda.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        *,
+        lam: float,
+        anchors: Anchors = "each",
+        decay: float = 1.0,
+        kind: FisherKind = "exact",
+        samples: int | None = None,
+        exclude: Sequence[str] = (),
+        forward: Callable[[nn.Module, Any], Tensor] | None = None,
+    ) -> None:
+        """Begin with no task.
+
+        Args:
+            network: The module, which may go on changing its training mode and device.
+            lam: Lambda, the weight of the penalty.
+            anchors: See `Anchors`.
+            decay: What earlier Fishers are multiplied by when a task ends; below 1 only with one
+                anchor (online EWC, Schwarz et al. 2018, Eq. 9).
+            kind: Whose labels the Fisher takes; see `FisherKind`.
+            samples: How many the Fisher takes of each task; None is all there are.
+            exclude: Patterns of parameter names that are left free, as in "*.bias" or "head.*".
+            forward: How to call the module on inputs; see `parameter_fisher`.
+
+        Raises:
+            UsageError: An option is out of range, or nothing is left to hold.
+        """
+        check_options(lam, anchors, decay, samples)
+        self.network = network
+        self.quadratic = Quadratic()
+        self._lam = lam
+        self._anchors: Anchors = anchors
+        self._decay = decay
+        self._kind: FisherKind = kind
+        self._samples = samples
+        self._exclude = tuple(exclude)
+        self._forward = forward
+
+    @property
+    def tasks(self) -> int:
+        """How many tasks have ended."""
+        return self.quadratic.merged
+
+    def penalty(self) -> Tensor:
+        """Return what to add to a loss that is a mean over samples.
+
+        Raises:
+            UsageError: No task has ended yet, or the module has changed.
+        """
+        if not self.tasks:
+            raise UsageError(
+                "The penalty was asked for before any task has ended; call `consolidate` with the "
+                "first task's data when it has been learned, and leave the penalty out until then "
+                "(`tasks` is 0)."
+            )
+        return self._lam * self.quadratic(dict(self.network.named_parameters()))
+
+    def consolidate(
+        self,
+        batches: Iterable[Any],
+        likelihood: Likelihood = categorical,
+        generator: torch.Generator | None = None,
+    ) -> dict[str, Tensor]:
+        """End a task: estimate the Fisher on its data and hold the parameters where they are.
+
+        Args:
+            batches: As for `parameter_fisher`, such as the task's `DataLoader`.
+            likelihood: What the module's output means; by default class logits.
+            generator: Draws labels of the kind "sampled".
+
+        Returns:
+            The task's Fisher by parameter name.
+
+        Raises:
+            UsageError: See `parameter_fisher`.
+        """
+        fisher = parameter_fisher(
+            self.network,
+            batches,
+            likelihood,
+            kind=self._kind,
+            samples=self._samples,
+            parameters=self.held(),
+            forward=self._forward,
+            generator=generator,
+        )
+        self.hold(fisher)
+        return fisher
+
+    def hold(self, curvature: Mapping[str, Tensor]) -> None:
+        """End a task with a curvature that is given, in place of an estimated Fisher."""
+        place = dict(self.network.named_parameters())
+        if self._anchors == "each":
+            self.quadratic.merge(curvature, place)
+            return
+        old = {name: self._decay * value for name, value in self.quadratic.curvature.items()}
+        total = {name: value + old[name] for name, value in curvature.items() if name in old}
+        self.quadratic.replace({**old, **curvature, **total}, place)
+
+    def held(self) -> list[str]:
+        """Names of the parameters that require gradients and are not excluded.
+
+        Raises:
+            UsageError: A pattern fits no parameter, or none is left.
+        """
+        every = [name for name, _ in self.network.named_parameters()]
+        for pattern in self._exclude:
+            if not fnmatch.filter(every, pattern):
+                raise unknown_name("pattern of parameters to exclude", pattern, every)
+        found = [
+            name
+            for name, parameter in self.network.named_parameters()
+            if parameter.requires_grad
+            and not any(fnmatch.fnmatchcase(name, pattern) for pattern in self._exclude)
+        ]
+        if not found:
+            raise UsageError(
+                "There is no parameter to hold: all are frozen or excluded "
+                f"({', '.join(self._exclude) or 'no patterns'}); exclude fewer."
+            )
+        return found
+
+
+def check_options(lam: float, anchors: str, decay: float, samples: int | None) -> None:
+    """Check the options of a penalty.
+
+    Raises:
+        UsageError: One is out of range.
+    """
+    if not (math.isfinite(lam) and lam >= 0):
+        raise UsageError(f"lam, the penalty's weight, must be 0 or more; got {lam}.")
+    if anchors not in get_args(Anchors):
+        raise unknown_name("kind of anchors", anchors, get_args(Anchors))
+    if not 0 <= decay <= 1:
+        raise UsageError(f"decay must be from 0 to 1; got {decay}.")
+    if decay < 1 and anchors == "each":
+        raise UsageError(
+            f'A decay of {decay} needs anchors="latest" (online EWC); with an anchor for each task '
+            "nothing decays."
+        )
+    if samples is not None and samples < 1:
+        raise UsageError(f"samples must be 1 or more; got {samples}.")
