@@ -28,6 +28,16 @@ pairs = pytest.mark.parametrize(
 )
 
 
+MOVE_ON = ("finetune", "ewc", "ewc-one-anchor", "ewc-online", "l2")
+"""Methods whose one column goes on learning, all of it."""
+
+
+def make(method, column):
+    """Make a method; those that estimate a Fisher take few samples, to be quick."""
+    options = {"samples": 40} if method.startswith("ewc") else {}
+    return method_from_name(method, column=column, **options)
+
+
 def small(learner, workers=2):
     options = {"rollout_steps": 20}
     if learner == "a3c":
@@ -57,7 +67,7 @@ def frames():
 
 @pairs
 def test_what_moves_and_what_stays(method, learner, column, frames):
-    made = method_from_name(method, column=column)
+    made = make(method, column)
     learn(made, learner, TASKS[:1])
     before = {k: v.clone() for k, v in made.network.state_dict().items()}
     first = output_of(made.network_for("mini-pong/pong"), frames)
@@ -65,7 +75,7 @@ def test_what_moves_and_what_stays(method, learner, column, frames):
     after = made.network.state_dict()
     moved = {name for name in before if not torch.equal(before[name], after[name])}
     last = len(made.network.columns) - 1
-    if method == "finetune":
+    if method in MOVE_ON:
         assert any("output" in name for name in moved)
         assert any("stages.0" in name for name in moved)
     elif method == "output-only":
@@ -81,7 +91,7 @@ def test_what_moves_and_what_stays(method, learner, column, frames):
 
 @pairs
 def test_every_trainable_parameter_learns(method, learner, column):
-    made = method_from_name(method, column=column)
+    made = make(method, column)
     start: dict[str, torch.Tensor] = {}
     begin = made.begin_task
 
@@ -100,7 +110,7 @@ def test_every_trainable_parameter_learns(method, learner, column):
 
 @pairs
 def test_same_seed_same_weights(method, learner, column):
-    first, second = (method_from_name(method, column=column) for _ in range(2))
+    first, second = (make(method, column) for _ in range(2))
     learn(first, learner, TASKS[:2], workers=1)  # several depend on timing
     torch.rand(7)  # the caller's use of the global stream must not matter
     learn(second, learner, TASKS[:2], workers=1)
@@ -110,7 +120,7 @@ def test_same_seed_same_weights(method, learner, column):
 
 @pytest.mark.parametrize("method", METHODS)
 def test_evaluating_changes_nothing(method):
-    made = method_from_name(method, column=FEED_FORWARD)
+    made = make(method, FEED_FORWARD)
     learn(made, "a2c", TASKS[:2])
     network = made.network
     before = copy.deepcopy(network.state_dict())
@@ -131,13 +141,13 @@ def test_evaluating_changes_nothing(method):
 def test_number_of_columns_of_each_method():
     counts = {}
     for name in METHODS:
-        made = method_from_name(name, column=FEED_FORWARD)
+        made = make(name, FEED_FORWARD)
         learn(made, "a2c", TASKS)
         counts[name] = len(made.network.columns)
     assert counts == {
         "scratch": 3,
         "output-only": 1,
-        "finetune": 1,
         "random-column": 4,
         "progressive": 3,
+        **dict.fromkeys(MOVE_ON, 1),
     }

@@ -346,7 +346,7 @@ Metrics = dict[str, Tensor]
 """Named scalars of an update, left on their device so that reading them is the caller's choice."""
 
 Penalty = Callable[[], Tensor | None]
-"""What a method adds to a learner's loss, or None where it adds nothing."""
+"""What a method adds to a learner's mean loss of a step or an example, or None for nothing."""
 
 
 class Method(Protocol):
@@ -357,7 +357,7 @@ class Method(Protocol):
         ...
 
     def penalty(self) -> Tensor | None:
-        """Return what to add to the loss now, or None for nothing."""
+        """Return what to add to the mean loss of a step or example now, or None for nothing."""
         ...
 
     def on_segment(self, episodes: list[Episode]) -> None:

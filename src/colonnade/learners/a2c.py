@@ -121,7 +121,8 @@ def a2c_loss(
     """Compute the loss of an advantage actor-critic on a rollout.
 
     It is summed over time and averaged over environments: the mean over N workers of what each
-    A3C worker accumulates in t_max steps (Mnih et al. 2016, Alg. S3).
+    A3C worker accumulates in t_max steps (Mnih et al. 2016, Alg. S3). The penalty is summed over
+    time too, so that its weight against the mean loss of a step is the same with every learner.
 
     Returns:
         The loss with the penalty, and its parts, averaged over steps.
@@ -133,11 +134,13 @@ def a2c_loss(
     value_loss = (targets - values).square().mean()
     entropy = policy.entropy().mean()
     objective = policy_loss + config.value_cost * value_loss - config.entropy_cost * entropy
-    loss = objective * len(rollout.rewards)
-    metrics = {} if (held := penalty()) is None else {"penalty": held.detach()}
+    metrics = {}
+    if (held := penalty()) is not None:
+        metrics["penalty"] = held.detach()
+        objective = objective + held
     metrics |= {
         "policy_loss": policy_loss.detach(),
         "value_loss": value_loss.detach(),
         "entropy": entropy.detach(),
     }
-    return loss if held is None else loss + held, metrics
+    return objective * len(rollout.rewards), metrics

@@ -88,7 +88,7 @@ class LearnerConfig(Protocol):
         Args:
             task: What to learn; what kind of task it must be is the learner's choice.
             network: Already on its device.
-            penalty: Added to the loss of each gradient step.
+            penalty: Added, at each gradient step, to the mean loss of a step or example.
             compute: Where and in which precision.
             num_envs: Environments stepped side by side.
             threads: Threads that step them, where they can use several.

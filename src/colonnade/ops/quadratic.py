@@ -118,7 +118,6 @@ class Quadratic:
         self.constant = tensors[f"{prefix}constant"].clone()
         self.merged = merged
 
-
     def _follow(self, parameters: Mapping[str, Tensor]) -> None:
         """Move to where the parameters are."""
         for part in (self.curvature, self.centre, self.remainder):

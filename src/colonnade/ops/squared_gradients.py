@@ -138,7 +138,7 @@ class SquaredGradients:
         squares = _Squares(plan, features)
         for score in scores(outputs.detach(), labels):
             gradients = torch.autograd.grad(
-                outputs, leaves, score, retain_graph=True, allow_unused=True
+                outputs, leaves, score, retain_graph=True, materialize_grads=True
             )
             squares.add(gradients)
         for name, total in squares.totals().items():
@@ -149,8 +149,11 @@ class SquaredGradients:
         """Run B samples; return outputs, what to differentiate by, and what the layers read."""
         count = len(tree_leaves(samples)[0])
         place = next(iter(self._parameters.values()))
+        samples = tree_map(_channels_last, samples) if plan.convolutional else samples
         perturbations = [
-            torch.zeros(count, *call.out_shape, device=place.device, dtype=place.dtype)
+            _channels_last(
+                torch.zeros(count, *call.out_shape, device=place.device, dtype=place.dtype)
+            )
             for call in plan.calls
         ]
         repeated = {
@@ -214,10 +217,33 @@ class _Plan:
     names: set[str]
     layered: dict[str, nn.Parameter] = field(init=False)
     repeated: dict[str, nn.Parameter] = field(init=False)
+    patches: dict[int, Tensor] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         self.layered = {n: p for n, p in self.parameters.items() if n in self.names}
         self.repeated = {n: p for n, p in self.parameters.items() if n not in self.names}
+
+    def columns(self, index: int, features: Tensor) -> Tensor:
+        """Bring what a layer read [B, ...] to [B, positions, inputs].
+
+        Patches lie in memory that is used again for the next chunk: that many fresh pages would
+        take longer to come by than to fill.
+        """
+        call = self.calls[index]
+        if call.convolution is None:
+            return features.reshape(len(features), -1, features.shape[-1])
+        patches = _patches(call, features.flatten(0, 1))
+        kept = self.patches.get(index)
+        if kept is None or len(kept) < len(patches):
+            kept = self.patches[index] = torch.empty_like(
+                patches, memory_format=torch.contiguous_format
+            )
+        return kept[: len(patches)].copy_(patches).view(len(features), -1, _patch_size(call))
+
+    @property
+    def convolutional(self) -> bool:
+        """Whether there are convolutions in two dimensions."""
+        return any(len(call.out_shape) == 4 for call in self.calls if call.convolution)
 
     def chunk(self, max_bytes: int) -> int:
         """How many samples to take at once."""
@@ -225,7 +251,7 @@ class _Plan:
         for call in self.calls:
             per_sample += 4 * math.prod(call.out_shape) + 2 * call.features.numel()
             if call.convolution is not None:
-                per_sample += _patches(call, call.features).numel()
+                per_sample += _positions(call) * _patch_size(call)
             if call.weight is not None and _positions(call) > 1:
                 per_sample += 2 * self.parameters[call.weight.name].numel()
         return max(1, max_bytes // (4 * per_sample + 1))
@@ -236,7 +262,6 @@ class _Squares:
 
     def __init__(self, plan: _Plan, features: list[Tensor]) -> None:
         self._plan = plan
-        self._columns = [_columns(c, x) for c, x in zip(plan.calls, features, strict=True)]
         self._by_weight: dict[str, list[int]] = {}
         self._by_bias: dict[str, list[int]] = {}
         for index, call in enumerate(plan.calls):
@@ -244,42 +269,36 @@ class _Squares:
                 self._by_weight.setdefault(call.weight.name, []).append(index)
             if call.bias is not None:
                 self._by_bias.setdefault(call.bias, []).append(index)
+        self._columns = {
+            name: _join([plan.columns(i, features[i]) for i in used])
+            for name, used in self._by_weight.items()
+        }
         self._totals: dict[str, Tensor] = {}
         self._outer: dict[str, Tensor] = {}  # sum_r g^2 [B, outputs] where the square factorises
 
-    def add(self, gradients: tuple[Tensor | None, ...]) -> None:
+    def add(self, gradients: tuple[Tensor, ...]) -> None:
         """Add the squares of one vector's gradients."""
         calls = self._plan.calls
-        rows = [
-            None if g is None else _rows(call, g) for call, g in zip(calls, gradients, strict=False)
-        ]
+        rows = [_rows(call, g) for call, g in zip(calls, gradients, strict=False)]
         for name, used in self._by_bias.items():
-            if parts := [r.sum(1) for r in (rows[i] for i in used) if r is not None]:
-                self._grow(name, torch.stack(parts).sum(0).square().sum(0))
+            own = _join([rows[i] for i in used])
+            self._grow(name, (own.sum(1) if own.shape[1] > 1 else own[:, 0]).square().sum(0))
         for name, used in self._by_weight.items():
-            used = [i for i in used if rows[i] is not None]
-            if len(used) == 1 and self._columns[used[0]].shape[1] == 1 == len(
-                self._by_weight[name]
-            ):
-                squares = _present(rows[used[0]])[:, 0].square()
+            own, columns = _join([rows[i] for i in used]), self._columns[name]
+            if columns.shape[1] == 1:
+                squares = own[:, 0].square()
                 self._outer[name] = self._outer[name] + squares if name in self._outer else squares
-            elif used:
-                self._grow(name, self._per_sample(used, rows).square_().sum(0))
+            else:
+                per_sample = torch.bmm(own.transpose(1, 2), columns)
+                self._grow(name, per_sample.square_().sum(0))
         for name, gradient in zip(self._plan.repeated, gradients[len(calls) :], strict=True):
-            if gradient is not None:
-                self._grow(name, gradient.square().sum(0))
+            self._grow(name, gradient.square().sum(0))
 
     def totals(self) -> dict[str, Tensor]:
         """Return the sums, shaped as the parameters."""
         for name, squares in self._outer.items():
-            columns = self._columns[self._by_weight[name][0]]
-            self._grow(name, squares.T @ columns[:, 0].square())
+            self._grow(name, squares.T @ self._columns[name][:, 0].square())
         return {name: self._as_parameter(name, total) for name, total in self._totals.items()}
-
-    def _per_sample(self, used: list[int], rows: list[Tensor | None]) -> Tensor:
-        """Sum g x^T over positions, and over the layer calls that share a weight: [B, out, in]."""
-        g = torch.cat([_present(rows[i]) for i in used], 1)
-        return torch.bmm(g.transpose(1, 2), torch.cat([self._columns[i] for i in used], 1))
 
     def _grow(self, name: str, squares: Tensor) -> None:
         if name in self._totals:
@@ -293,37 +312,67 @@ class _Squares:
             return total.view_as(parameter)
         call = self._plan.calls[self._by_weight[name][0]]
         assert call.weight is not None
+        if call.convolution is not None:
+            outputs, channels, *_ = parameter.shape
+            total = total.view(outputs, -1, channels).transpose(1, 2)
         total = total if call.weight_rows_are_outputs else total.T
         return total.reshape(parameter.shape) * call.weight.scale**2
 
 
-def _columns(call: LayerCall, features: Tensor) -> Tensor:
-    """Bring what a layer read [B, ...] to [B, positions, inputs]."""
-    if call.convolution is None:
-        return features.reshape(len(features), -1, features.shape[-1])
-    return _patches(call, features.flatten(0, 1)).transpose(1, 2)
+def _channels_last(value: Tensor) -> Tensor:
+    """Lay maps [..., C, H, W] out so that convolutions run fast; the values stay."""
+    if value.dim() < 4:
+        return value
+    return value.movedim(-3, -1).contiguous().movedim(-1, -3)
 
 
 def _patches(call: LayerCall, features: Tensor) -> Tensor:
-    """Bring maps [B, C, (H,) W] to the patches a convolution reads: [B, C x kernel, positions]."""
+    """View maps [N, C, (H,) W] as the patches that a convolution reads.
+
+    Channels come last, here and in the result, [N, height, width, kernel height, kernel width, C]:
+    a row of a patch is then one piece of memory, which copies several times as fast as
+    `torch.nn.functional.unfold` does.
+    """
     assert call.convolution is not None
     stride, padding, dilation = call.convolution
     maps = features if features.dim() == 4 else features.unsqueeze(2)
-    return F.unfold(maps, call.kernel, dilation, padding, stride)
+    maps = F.pad(maps, (padding[1], padding[1], padding[0], padding[0])).permute(0, 2, 3, 1)
+    maps = maps.contiguous()
+    step = maps.stride()
+    height, width = (
+        (maps.shape[1 + axis] - dilation[axis] * (call.kernel[axis] - 1) - 1) // stride[axis] + 1
+        for axis in (0, 1)
+    )
+    return maps.as_strided(
+        (len(maps), height, width, *call.kernel, maps.shape[3]),
+        (
+            step[0],
+            stride[0] * step[1],
+            stride[1] * step[2],
+            dilation[0] * step[1],
+            dilation[1] * step[2],
+            step[3],
+        ),
+    )
 
 
 def _rows(call: LayerCall, gradient: Tensor) -> Tensor:
     """Bring a layer's output gradient [B, ...] to [B, positions, outputs]."""
-    if call.convolution is None:
-        return gradient.reshape(len(gradient), -1, gradient.shape[-1])
-    return gradient.flatten(0, 1).flatten(2).transpose(1, 2)
+    if call.convolution is not None:
+        gradient = gradient.movedim(2, -1)
+    return gradient.reshape(len(gradient), -1, gradient.shape[-1])
+
+
+def _join(parts: list[Tensor]) -> Tensor:
+    """Put the positions of several layer calls [B, positions, ...] together."""
+    return parts[0] if len(parts) == 1 else torch.cat(parts, 1)
+
+
+def _patch_size(call: LayerCall) -> int:
+    channels = call.features.shape[1]
+    return call.kernel[0] * call.kernel[1] * channels
 
 
 def _positions(call: LayerCall) -> int:
     outputs = call.out_shape[-1] if call.convolution is None else call.out_shape[1]
     return math.prod(call.out_shape) // outputs
-
-
-def _present(value: Tensor | None) -> Tensor:
-    assert value is not None
-    return value

@@ -1,0 +1,352 @@
+"""EWC and its relatives: what the penalty holds, with policies, in own loops, and by mistake."""
+
+import copy
+import inspect
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from colonnade.errors import UsageError
+from colonnade.learners import A2C, PPO, Compute
+from colonnade.methods import EWC, L2, Consolidation, Finetune, OneAnchorEWC, OnlineEWC
+from colonnade.networks import LSTM, ColumnSpec, Conv, Dense
+from colonnade.ops import MultiCategorical, parameter_fisher
+from colonnade.tasks import MiniPongTask
+from colonnade.training import MemoryRecorder, TrainingOptions, train_sequence
+from colonnade.types import Examples, Rollout
+
+COLUMN = ColumnSpec((Conv(4, 4, 2), Dense(8)))
+RECURRENT = ColumnSpec((Conv(3, 4, 2), Dense(6), LSTM(5)))
+OPTIONS = TrainingOptions(num_envs=4, segment_steps=1000, curve_steps=100, device="cpu")
+TASKS = [MiniPongTask(variant, steps=160) for variant in ("pong", "h-flip", "noisy")]
+CPU = Compute.choose(TASKS[0].spec, "cpu", "float32")
+
+
+@pytest.fixture(autouse=True)
+def _seed():
+    torch.manual_seed(0)
+
+
+def policy(output):
+    return MultiCategorical(output[..., :-1], (3,))
+
+
+def rollout_of(network, steps=6, envs=3):
+    """A rollout of random frames in which episodes start here and there."""
+    inputs = {"observation": torch.randint(255, (steps, envs, 2, 16, 16), dtype=torch.uint8)}
+    starts = torch.zeros(steps, envs, dtype=torch.bool)
+    starts[0, 0] = starts[2, 1] = starts[steps - 1, 2] = True
+    state = {name: torch.randn_like(v) for name, v in network.initial_state(envs).items()}
+    zeros = torch.zeros(steps, envs)
+    actions = torch.randint(3, (steps, envs, 1))
+    return Rollout(
+        inputs, actions, zeros, starts, starts, starts, zeros, zeros, zeros, zeros[0], state
+    )
+
+
+def fisher_of_steps(network, rollout):
+    """Per step and label, through the whole batch: the slow obvious version for policies."""
+    named = {n: p for n, p in network.named_parameters() if p.requires_grad}
+    totals = {name: torch.zeros_like(p) for name, p in named.items()}
+    output, _ = network.unroll(rollout.inputs, rollout.state, rollout.starts)
+    log_p = output[..., :-1].log_softmax(-1)
+    for entry in log_p.flatten():
+        found = torch.autograd.grad(entry, list(named.values()), retain_graph=True)
+        for name, gradient in zip(named, found, strict=True):
+            totals[name] += entry.detach().exp() * gradient.square() / rollout.steps
+    return totals
+
+
+@pytest.mark.parametrize("column", [COLUMN, RECURRENT], ids=["feed-forward", "recurrent"])
+@pytest.mark.parametrize("how", ["layers", "loop"])
+def test_the_fisher_of_a_policy_is_per_step(column, how):
+    method = Finetune(column)
+    network = method.begin_task(TASKS[0].spec)
+    for parameter in network.parameters():
+        parameter.data += 0.1 * torch.randn_like(parameter)
+    rollout = rollout_of(network)
+    found = parameter_fisher(network, [rollout], policy, how=how)
+    for name, expected in fisher_of_steps(network, rollout).items():
+        torch.testing.assert_close(found[name], expected, rtol=1e-4, atol=1e-6)
+
+
+def test_the_fisher_of_a_step_reaches_back_through_the_sequence():
+    """A gradient cut at each step would miss what the recurrent weights did before."""
+    network = Finetune(RECURRENT).begin_task(TASKS[0].spec)
+    whole = rollout_of(network)
+    whole.starts[:] = False
+    cut = copy.deepcopy(whole)
+    cut.starts[:] = True
+    name = "columns.0.stages.2.recurrent_weight"
+    found, none = (parameter_fisher(network, [r], policy)[name] for r in (whole, cut))
+    assert float(found.abs().sum()) > 0
+    assert float(none.abs().sum()) == 0
+
+
+def learned(method, tasks=TASKS[:2], learner=None):
+    train_sequence(tasks, method, learner or PPO(rollout_steps=20), seed=1, options=OPTIONS)
+    return method
+
+
+@pytest.mark.parametrize("column", [COLUMN, RECURRENT], ids=["feed-forward", "recurrent"])
+def test_the_penalty_is_the_papers(column):
+    """(lambda / 2) sum_k sum_i F_ki (theta_i - theta_ki)^2, with fresh Fishers for each task."""
+    method, seen = EWC(column, lam=7.0, samples=80), []
+    hold = Consolidation.hold
+
+    def spy(self, curvature):
+        here = {n: p.detach().clone() for n, p in self.network.named_parameters()}
+        seen.append(({n: f.clone() for n, f in curvature.items()}, here))
+        hold(self, curvature)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Consolidation, "hold", spy)
+        learned(method, TASKS)
+    assert len(seen) == 3
+    theta = {
+        n: p.detach() + 0.1 * torch.randn_like(p) for n, p in method.network.named_parameters()
+    }
+    method.network.load_state_dict(theta)
+    expected = sum(
+        3.5 * (f[n].double() * (theta[n] - a[n]).double().square()).sum()
+        for f, a in seen
+        for n in f
+    )
+    assert float(method.penalty().detach()) == pytest.approx(float(expected), rel=1e-5)
+
+
+def test_the_fisher_ignores_how_well_it_went():
+    """It is of the policy: rewards and advantages, which others weigh it by, do not enter."""
+    network = Finetune(COLUMN).begin_task(TASKS[0].spec)
+    rollout = rollout_of(network)
+    found = [parameter_fisher(network, [rollout], policy)]
+    rollout.rewards += 100
+    rollout.values -= 5
+    found.append(parameter_fisher(network, [rollout], policy))
+    assert all(torch.equal(found[0][name], value) for name, value in found[1].items())
+
+
+@pytest.mark.parametrize("method", [EWC, OneAnchorEWC, OnlineEWC, L2])
+def test_no_penalty_before_the_first_task_ended_and_none_at_its_anchor(method):
+    made = method(COLUMN)
+    assert made.penalty() is None
+    learned(made, TASKS[:1])
+    assert float(made.penalty().detach()) == 0
+
+
+def test_a_strong_penalty_holds_and_none_lets_go():
+    """Only what matters is held: with EWC, far less than with L2 of the same reach."""
+    moved = {}
+    for name, method in {
+        "held": EWC(COLUMN, lam=1e7, samples=160),
+        "free": EWC(COLUMN, lam=0.0, samples=160),
+        "plain": Finetune(COLUMN),
+    }.items():
+        learned(method, TASKS[:1])
+        before = {n: p.detach().clone() for n, p in method.network.named_parameters()}
+        learned(method, TASKS[1:2])
+        after = dict(method.network.named_parameters())
+        moved[name] = float(sum((after[n].detach() - before[n]).abs().sum() for n in before))
+    assert moved["free"] == pytest.approx(moved["plain"], rel=1e-4)
+    assert moved["held"] < 0.5 * moved["plain"]
+
+
+@pytest.mark.parametrize("method", [EWC, OneAnchorEWC, OnlineEWC, L2])
+def test_excluded_parts_are_free(method):
+    made = learned(method(COLUMN, exclude=["head", "biases"]))
+    held = set(made.consolidation.quadratic.curvature)
+    assert held == {"columns.0.stages.0.weight", "columns.0.stages.1.weight"}
+
+
+@pytest.mark.parametrize(
+    ("config", "summed"),
+    [
+        (A2C(rollout_steps=5, clip_norm=1e9), 5),
+        (A2C(rollout_steps=20, clip_norm=1e9), 20),
+        (PPO(rollout_steps=20, clip_norm=1e9, minibatches=1, epochs=1), 1),
+    ],
+    ids=["a2c-5", "a2c-20", "ppo"],
+)
+def test_lambda_means_the_same_with_every_learner(config, summed):
+    """The penalty's share of the gradient against the mean loss of a step: A2C sums over time."""
+    method = L2(COLUMN, lam=100.0)
+    network = method.begin_task(TASKS[0].spec)
+    method.consolidation.hold({n: torch.ones_like(p) for n, p in network.named_parameters()})
+    for parameter in network.parameters():
+        parameter.data += 0.01
+    gradients, before = [], copy.deepcopy(network.state_dict())
+    for penalty in (lambda: None, method.penalty):
+        with config.trainer(TASKS[0], network, penalty, CPU, num_envs=4) as trainer:
+            trainer.reset(lambda name: 3)
+            trainer.advance()
+        gradients.append([p.grad.clone() for p in network.parameters()])
+        network.load_state_dict(before)
+    for plain, held in zip(*gradients, strict=True):
+        torch.testing.assert_close(
+            (held - plain) / summed, torch.ones_like(held), rtol=1e-2, atol=0
+        )
+
+
+@pytest.mark.parametrize("method", [EWC, OneAnchorEWC, OnlineEWC, L2])
+def test_state_goes_around_exactly(method):
+    made = learned(method(COLUMN), TASKS[:2])
+    again = method(COLUMN)
+    again.load_state(*made.state())
+    for one in (made, again):
+        one.network.load_state_dict({n: v + 0.1 for n, v in one.network.state_dict().items()})
+    assert float(again.penalty().detach()) == float(made.penalty().detach())
+    learned(made, TASKS[2:])
+    learned(again, TASKS[2:])
+    for name, value in made.state()[0].items():
+        assert torch.equal(again.state()[0][name], value), name
+
+
+def test_a_run_that_was_cut_off_goes_on_exactly():
+    options = TrainingOptions(num_envs=4, segment_steps=80, curve_steps=80, device="cpu")
+
+    def learn(recorder, method):
+        train_sequence(
+            TASKS, method, PPO(rollout_steps=20), seed=1, options=options, recorder=recorder
+        )
+        return method
+
+    class Stopping(MemoryRecorder):
+        checks = 0
+
+        def should_stop(self):
+            self.checks += 1
+            return self.checks == 4
+
+    whole = learn(MemoryRecorder(), EWC(COLUMN, samples=80))
+    stopped = Stopping()
+    with pytest.raises(Exception, match="Stopped"):
+        learn(stopped, EWC(COLUMN, samples=80))
+    resumed = learn(stopped, EWC(COLUMN, samples=80))
+    for name, value in whole.state()[0].items():
+        assert torch.equal(resumed.state()[0][name], value), name
+
+
+def test_runs_of_other_methods_can_be_taken_over():
+    ewc, finetune = learned(EWC(COLUMN), TASKS[:1]), Finetune(COLUMN)
+    finetune.load_state(*ewc.state())
+    back = EWC(COLUMN)
+    back.load_state(*finetune.state())
+    assert back.penalty() is None
+    learned(finetune, TASKS[1:2])
+    assert list(finetune.columns) == [task.spec.id for task in TASKS[:2]]
+
+
+def test_one_anchor_sums_fishers_and_online_decays_them():
+    """With curvatures 1 and 1 a step apart: each anchor pulls, or the latest alone."""
+    values = {}
+    for name, options in {
+        "each": {},
+        "latest": {"anchors": "latest"},
+        "online": {"anchors": "latest", "decay": 0.5},
+    }.items():
+        model = nn.Linear(1, 1, bias=False)
+        held = Consolidation(model, lam=2.0, **options)
+        for place in (0.0, 1.0):
+            model.weight.data.fill_(place)
+            held.hold({"weight": torch.ones(1, 1)})
+        model.weight.data.fill_(3.0)
+        values[name] = float(held.penalty().detach())
+    assert values == {"each": 3**2 + 2**2, "latest": 2 * 2**2, "online": 1.5 * 2**2}
+
+
+def toy_tasks():
+    """Two tasks of two classes in eight dimensions, each of which uses half of them."""
+    tasks = []
+    for half in (slice(0, 4), slice(4, 8)):
+        x = torch.randn(400, 8)
+        x[:, half] *= 3
+        y = (x[:, half].sum(1) > 0).long()
+        tasks.append([(x[i : i + 40], y[i : i + 40]) for i in range(0, 400, 40)])
+    return tasks
+
+
+def forgetting(lam):
+    """Train on one task after another, and return the share of the first that is still right."""
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(8, 32), nn.ReLU(), nn.Dropout(0.1), nn.Linear(32, 2))
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.05, momentum=0.9)
+    consolidation = Consolidation(model, lam=lam)
+    tasks = toy_tasks()
+    for loader in tasks:
+        for _ in range(15):
+            for x, y in loader:
+                loss = F.cross_entropy(model(x), y)
+                if consolidation.tasks:
+                    loss = loss + consolidation.penalty()
+                optimizer.zero_grad()
+                loss.backward()
+                optimizer.step()
+        consolidation.consolidate(loader)
+    model.eval()
+    return [
+        float(torch.cat([model(x).argmax(1) == y for x, y in task]).float().mean())
+        for task in tasks
+    ]
+
+
+def test_a_loop_of_ones_own_forgets_less():
+    free, held = forgetting(0.0), forgetting(200.0)
+    assert free[0] < 0.85
+    assert held[0] > 0.93
+    assert held[1] > 0.93
+
+
+def test_examples_are_batches_too():
+    network = Finetune(ColumnSpec((Dense(5),))).begin_task(TASKS[0].spec)
+    x = torch.randint(255, (7, 2, 16, 16), dtype=torch.uint8)
+    examples = Examples({"observation": x}, torch.zeros(7, dtype=torch.int64))
+    found = parameter_fisher(network, [examples], kind="empirical")
+    expected = parameter_fisher(network, [(x, examples.targets)], kind="empirical")
+    assert all(torch.equal(found[name], value) for name, value in expected.items())
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: EWC(lam=-1.0), "lam, the penalty's weight, must be 0 or more; got -1"),
+        (lambda: EWC(lam=float("nan")), "got nan"),
+        (lambda: EWC(kind="exacct"), "did you mean 'exact'"),
+        (lambda: EWC(samples=0), "samples must be 1 or more; got 0"),
+        (lambda: EWC(exclude=["heads"]), "did you mean 'head'"),
+        (lambda: OnlineEWC(decay=1.5), "decay must be from 0 to 1; got 1.5"),
+        (lambda: Consolidation(nn.Linear(1, 1), lam=1.0, decay=0.5), 'needs anchors="latest"'),
+        (lambda: Consolidation(nn.Linear(1, 1), lam=1.0, anchors="all"), "Unknown kind of anchors"),
+        (lambda: Consolidation(nn.Linear(1, 1), lam=1.0).penalty(), "before any task has ended"),
+        (
+            lambda: Consolidation(nn.Linear(1, 1), lam=1.0, exclude=["*"]).held(),
+            "no parameter to hold",
+        ),
+        (
+            lambda: Consolidation(nn.Linear(1, 1), lam=1.0, exclude=["wieght"]).held(),
+            "did you mean 'weight'",
+        ),
+        (lambda: Consolidation(nn.Linear(1, 1), lam=1.0).consolidate([]), "data set is empty"),
+    ],
+)
+def test_mistakes_are_named(make, message):
+    with pytest.raises(UsageError, match=message):
+        make()
+
+
+def test_a_module_that_changed_is_named():
+    model = nn.Sequential(nn.Linear(3, 2))
+    consolidation = Consolidation(model, lam=1.0)
+    consolidation.consolidate([torch.randn(4, 3)])
+    model[0] = nn.Linear(3, 5)
+    with pytest.raises(UsageError, match=r"'0.weight' of shape \[2, 3\], but it now has \[5, 3\]"):
+        consolidation.penalty()
+    with pytest.raises(UsageError, match=r"\[2, 3\], but it now has \[5, 3\]"):
+        consolidation.consolidate([torch.randn(4, 3)])
+
+
+def test_the_options_of_the_kinds_of_ewc_are_the_same():
+    options = [list(inspect.signature(kind).parameters) for kind in (EWC, OneAnchorEWC)]
+    assert options[0] == options[1]
+    assert set(inspect.signature(OnlineEWC).parameters) == {*options[0], "decay"}
