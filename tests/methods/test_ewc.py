@@ -85,6 +85,11 @@ def test_the_fisher_of_a_step_reaches_back_through_the_sequence():
     assert float(none.abs().sum()) == 0
 
 
+def made(method, **options):
+    """Make a method that is quick to estimate a Fisher."""
+    return method(COLUMN, **options, **({} if method is L2 else {"samples": 80}))
+
+
 def learned(method, tasks=TASKS[:2], learner=None):
     train_sequence(tasks, method, learner or PPO(rollout_steps=20), seed=1, options=OPTIONS)
     return method
@@ -130,10 +135,10 @@ def test_the_fisher_ignores_how_well_it_went():
 
 @pytest.mark.parametrize("method", [EWC, OneAnchorEWC, OnlineEWC, L2])
 def test_no_penalty_before_the_first_task_ended_and_none_at_its_anchor(method):
-    made = method(COLUMN)
-    assert made.penalty() is None
-    learned(made, TASKS[:1])
-    assert float(made.penalty().detach()) == 0
+    one = made(method)
+    assert one.penalty() is None
+    learned(one, TASKS[:1])
+    assert float(one.penalty().detach()) == 0
 
 
 def test_a_strong_penalty_holds_and_none_lets_go():
@@ -155,8 +160,8 @@ def test_a_strong_penalty_holds_and_none_lets_go():
 
 @pytest.mark.parametrize("method", [EWC, OneAnchorEWC, OnlineEWC, L2])
 def test_excluded_parts_are_free(method):
-    made = learned(method(COLUMN, exclude=["head", "biases"]))
-    held = set(made.consolidation.quadratic.curvature)
+    one = learned(made(method, exclude=["head", "biases"]))
+    held = set(one.consolidation.quadratic.curvature)
     assert held == {"columns.0.stages.0.weight", "columns.0.stages.1.weight"}
 
 
@@ -191,15 +196,15 @@ def test_lambda_means_the_same_with_every_learner(config, summed):
 
 @pytest.mark.parametrize("method", [EWC, OneAnchorEWC, OnlineEWC, L2])
 def test_state_goes_around_exactly(method):
-    made = learned(method(COLUMN), TASKS[:2])
-    again = method(COLUMN)
-    again.load_state(*made.state())
-    for one in (made, again):
+    first = learned(made(method), TASKS[:2])
+    again = made(method)
+    again.load_state(*first.state())
+    for one in (first, again):
         one.network.load_state_dict({n: v + 0.1 for n, v in one.network.state_dict().items()})
-    assert float(again.penalty().detach()) == float(made.penalty().detach())
-    learned(made, TASKS[2:])
+    assert float(again.penalty().detach()) == float(first.penalty().detach())
+    learned(first, TASKS[2:])
     learned(again, TASKS[2:])
-    for name, value in made.state()[0].items():
+    for name, value in first.state()[0].items():
         assert torch.equal(again.state()[0][name], value), name
 
 
@@ -229,7 +234,7 @@ def test_a_run_that_was_cut_off_goes_on_exactly():
 
 
 def test_runs_of_other_methods_can_be_taken_over():
-    ewc, finetune = learned(EWC(COLUMN), TASKS[:1]), Finetune(COLUMN)
+    ewc, finetune = learned(made(EWC), TASKS[:1]), Finetune(COLUMN)
     finetune.load_state(*ewc.state())
     back = EWC(COLUMN)
     back.load_state(*finetune.state())
@@ -292,10 +297,10 @@ def forgetting(lam):
 
 
 def test_a_loop_of_ones_own_forgets_less():
-    free, held = forgetting(0.0), forgetting(200.0)
-    assert free[0] < 0.85
-    assert held[0] > 0.93
-    assert held[1] > 0.93
+    free, held = forgetting(0.0), forgetting(100.0)
+    assert free[0] < 0.6
+    assert held[0] > 0.8
+    assert held[1] > 0.85
 
 
 def test_examples_are_batches_too():
