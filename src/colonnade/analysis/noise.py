@@ -1,0 +1,187 @@
+"""Playing with noise in the network: the runs behind the Average Perturbation Sensitivity."""
+
+from __future__ import annotations
+
+import multiprocessing
+import pickle
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from contextlib import nullcontext
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from colonnade.analysis.activations import Change, changed, check_feature
+from colonnade.analysis.perturbation import NOISE, Floats, PerturbationCurves
+from colonnade.analysis.sensitivity import ActivationFisher
+from colonnade.errors import UsageError
+from colonnade.networks import ColumnView, Feature
+from colonnade.seeding import derive, generator
+from colonnade.training import evaluate
+from colonnade.types import Task
+
+_SIDE_BY_SIDE = 16
+"""Most environments that one process steps at once."""
+
+
+def perturbation_curves(
+    task: Task,
+    network: ColumnView,
+    fisher: ActivationFisher,
+    *,
+    noise: Sequence[float] = NOISE,
+    episodes: int = 10,
+    seed: int = 0,
+    shared: bool = False,
+    jobs: int = 1,
+    floor: float | None = None,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> PerturbationCurves:
+    """Play a task with noise in one layer of one column at a time.
+
+    Args:
+        task: What to play.
+        network: Whose newest column plays.
+        fisher: Of the same policy; its variances scale the noise.
+        noise: Noise levels, in standard deviations of each feature (of a feature map: over states
+            and pixels).
+        episodes: How many to play at each level in each layer.
+        seed: Of the environments, the actions and the noise.
+        shared: Let all pixels of a map share one draw, in place of one draw for each pixel.
+        jobs: How many processes play at once; each plays other layers, columns and levels.
+        floor: The random policy's mean return; measured if not given.
+        progress: Told how many of how many plays are over.
+
+    Raises:
+        UsageError: A number makes no sense, or network and Fisher do not belong together.
+        ColonnadeError: The policy scores no better than the random one.
+    """
+    levels = tuple(sorted(float(level) for level in noise))
+    if not levels or levels[0] <= 0 or min(episodes, jobs) < 1:
+        raise UsageError(
+            "Noise levels are above 0, episodes and jobs at least 1; got "
+            f"noise={list(noise)}, episodes={episodes}, jobs={jobs}."
+        )
+    features = [feature for level in fisher.levels for feature in level]
+    for feature in features:
+        check_feature(network, feature)
+    stage = _Stage(task, network, fisher, episodes, seed, shared)
+    plays: list[_Play] = [_Play(None, 0.0)]
+    # Little noise first: undisturbed policies play the longest episodes.
+    plays += [_Play(feature, level) for level in levels for feature in features]
+    if floor is None:
+        floor = float(evaluate(task, None, episodes=max(10, episodes), seed=seed).mean())
+    returns: dict[_Play, Floats] = {}
+    for play, scores in _played(stage, plays, jobs):
+        returns[play] = scores
+        progress(len(returns), len(plays))
+    return PerturbationCurves(
+        levels,
+        returns[_Play(None, 0.0)],
+        floor,
+        {f: np.stack([returns[_Play(f, level)] for level in levels]) for f in features},
+        fisher.levels,
+    )
+
+
+def noise_of(
+    deviation: Floats, sigma: float, stream: torch.Generator, shared: bool = False
+) -> Change:
+    """Make the change that adds fresh Gaussian noise to activations [B, n, ...].
+
+    Args:
+        deviation: [n] standard deviation of each feature.
+        sigma: Factor on them.
+        stream: Where the noise comes from.
+        shared: One draw for all pixels of a map.
+    """
+    scale = torch.from_numpy(sigma * deviation).to(torch.float32)
+
+    def disturb(activations: Tensor) -> Tensor:
+        ones = [1] * (activations.dim() - 2)
+        if shared:
+            draw = activations.new_empty(*activations.shape[:2], *ones)
+        else:
+            draw = torch.empty_like(activations)
+        noise = draw.normal_(generator=stream) * scale.to(draw).view(1, -1, *ones)
+        return activations + noise
+
+    return disturb
+
+
+@dataclass(frozen=True)
+class _Play:
+    """Noise of one level in one layer; without a layer, no noise."""
+
+    feature: Feature | None
+    sigma: float
+
+
+@dataclass(frozen=True)
+class _Stage:
+    """What all plays have in common."""
+
+    task: Task
+    network: ColumnView
+    fisher: ActivationFisher
+    episodes: int
+    seed: int
+    shared: bool
+
+    def returns(self, play: _Play) -> Floats:
+        device = next(self.network.parameters()).device
+        place = nullcontext()
+        if play.feature is not None:
+            site = self.fisher.sites.get(play.feature)
+            # What the output does not depend on may be disturbed at will.
+            deviation = np.zeros(1) if site is None else np.sqrt(site.map_variance)
+            stream = generator(self.seed, "noise", play.feature.key, str(play.sigma), device=device)
+            change = noise_of(deviation, play.sigma, stream, self.shared)
+            place = changed(self.network, {play.feature: change})  # type: ignore[assignment]
+        with place:
+            return evaluate(
+                self.task,
+                self.network,
+                episodes=self.episodes,
+                seed=derive(self.seed, "perturbed episodes"),
+                num_envs=min(self.episodes, _SIDE_BY_SIDE),
+                device=str(device),
+            )
+
+
+def _played(stage: _Stage, plays: Sequence[_Play], jobs: int) -> Iterator[tuple[_Play, Floats]]:
+    if jobs == 1:
+        for play in plays:
+            yield play, stage.returns(play)
+        return
+    try:
+        parcel = pickle.dumps(stage)
+    except (pickle.PicklingError, AttributeError, TypeError) as error:
+        raise UsageError(
+            f"The task or the network can't be handed to other processes ({error}); use jobs=1, or "
+            "define their classes and functions at the top of a module."
+        ) from None
+    pool = ProcessPoolExecutor(
+        min(jobs, len(plays)), multiprocessing.get_context("spawn"), _begin, (parcel,)
+    )
+    try:
+        waiting: dict[Future[Floats], _Play] = {pool.submit(_work, play): play for play in plays}
+        for future in as_completed(waiting):
+            yield waiting[future], future.result()
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+_STAGE: list[_Stage] = []
+"""Of this process, if it is one of a pool's."""
+
+
+def _begin(parcel: bytes) -> None:
+    torch.set_num_threads(1)
+    _STAGE.append(pickle.loads(parcel))  # from the process that started this one
+
+
+def _work(play: _Play) -> Floats:
+    return _STAGE[0].returns(play)

@@ -1,0 +1,196 @@
+"""Average Perturbation Sensitivity: how much noise in a layer it takes to halve the score.
+
+Rusu et al. 2016 (arXiv 1606.04671), Sec. 3 and appendix: Gaussian noise of standard deviation
+`sigma` times each feature's own is added to one layer of one column, anew at every forward pass.
+The precision of a layer is `L = 1 / sigma^2` at the noise that takes half of the score away, and
+`APS(i, k) = L_i^k / sum_k L_i^k`. `colonnade.experiments` draws it beside its fast approximation,
+`colonnade.analysis.sensitivity`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from colonnade.errors import ColonnadeError
+from colonnade.networks import Feature
+
+Floats = NDArray[np.float64]
+
+NOISE = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0)
+"""Default noise levels, in standard deviations of each feature."""
+
+
+class Estimate(NamedTuple):
+    """A value with a bootstrap interval over episodes."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class PerturbationCurves:
+    """Scores under noise, layer by layer.
+
+    Attributes:
+        noise: [S] noise levels, ascending, in standard deviations of each feature.
+        clean: [E] returns without noise.
+        floor: The random policy's mean return: what is left when nothing is left.
+        returns: [S, E] returns with noise in each layer of each column.
+        levels: The features of each level, lowest level first, oldest column first.
+    """
+
+    noise: tuple[float, ...]
+    clean: Floats
+    floor: float
+    returns: Mapping[Feature, Floats]
+    levels: Sequence[tuple[Feature, ...]]
+
+    def __post_init__(self) -> None:
+        """Refuse a policy that has nothing to lose."""
+        if not self.clean.mean() > self.floor:
+            raise ColonnadeError(
+                f"The policy scores {self.clean.mean():.4g} on average, no better than the random "
+                f"one ({self.floor:.4g}), so noise has nothing to take away; train it first."
+            )
+
+    def precision(self, feature: Feature) -> Estimate:
+        """L of a layer, `1 / sigma^2` at half the score; 0 where no noise level takes half."""
+        samples = self._precisions(feature)
+        return Estimate(self._precision(feature), *_interval(samples))
+
+    def aps(self) -> dict[Feature, Estimate]:
+        """APS of every layer; the shares of a level sum to one.
+
+        A level whose layers all withstand every noise level has NaN.
+        """
+        shares: dict[Feature, Estimate] = {}
+        for level in self.levels:
+            values = np.array([self._precision(feature) for feature in level])
+            samples = np.array([self._precisions(feature) for feature in level])
+            share, redrawn = _share(values), _share(samples)
+            for place, feature in enumerate(level):
+                shares[feature] = Estimate(float(share[place]), *_interval(redrawn[place]))
+        return shares
+
+    def _precision(self, feature: Feature) -> float:
+        means = self.returns[feature].mean(1)
+        return float(self._precision_of(means[:, None], self.clean.mean(keepdims=True))[0])
+
+    def _precisions(self, feature: Feature, resamples: int = 1000) -> Floats:
+        """[R] precisions of redrawn episodes; all layers share the redrawn clean ones."""
+        stream = np.random.default_rng([feature.column, feature.stage])
+        returns = self.returns[feature]
+        pick = stream.integers(returns.shape[1], size=(len(returns), returns.shape[1], resamples))
+        means = np.take_along_axis(returns[..., None], pick, axis=1).mean(1)
+        clean = np.random.default_rng(0).integers(
+            self.clean.size, size=(self.clean.size, resamples)
+        )
+        return self._precision_of(means, self.clean[clean].mean(0))
+
+    def _precision_of(self, means: Floats, clean: Floats) -> Floats:
+        sigma = half_noise(self.noise, means, clean, self.floor)
+        precision: Floats = np.where(np.isinf(sigma), 0.0, 1 / np.square(sigma))
+        return precision
+
+
+def half_noise(noise: Sequence[float], scores: ArrayLike, clean: ArrayLike, floor: float) -> Floats:
+    """Find the noise that takes half of the score above the floor away.
+
+    Scores are first made non-increasing in the noise (isotonic regression), since episodes are few;
+    the half is then found by interpolation, linear in the logarithm of the noise, or in the noise
+    itself below the first level.
+
+    Args:
+        noise: [S] levels, ascending, above 0.
+        scores: [S, R] mean scores at each level, in R repetitions.
+        clean: [R] scores without noise.
+        floor: What counts as no score at all.
+
+    Returns:
+        [R] noise levels; infinite where no level takes half.
+    """
+    raw = np.concatenate([np.asarray(clean)[None], np.asarray(scores)])
+    curve = non_increasing(raw)
+    half = (curve[0] + floor) / 2
+    below = (curve <= half) & (curve[0] > floor)
+    place = below.argmax(0)
+    found = np.full(curve.shape[1], math.inf)
+    for r in np.flatnonzero(below.any(0)):
+        s = place[r]
+        if s == 0:
+            continue
+        high, low = curve[s - 1, r], curve[s, r]
+        part = (high - half[r]) / (high - low)
+        if s == 1:
+            found[r] = max(part, 1e-3) * noise[0]
+        else:
+            found[r] = noise[s - 2] * (noise[s - 1] / noise[s - 2]) ** part
+    return found
+
+
+def non_increasing(values: ArrayLike) -> Floats:
+    """Fit the nearest non-increasing sequence along the first axis, by least squares.
+
+    Args:
+        values: [S, ...].
+
+    Returns:
+        [S, ...]: `min_{a <= i} max_{b >= i} mean(values[a..b])`.
+    """
+    given = np.asarray(values, dtype=np.float64)
+    size = len(given)
+    sums = np.concatenate([np.zeros_like(given[:1]), given.cumsum(0)])
+    fitted = np.empty_like(given)
+    for i in range(size):
+        highest = [
+            np.max([(sums[b + 1] - sums[a]) / (b + 1 - a) for b in range(i, size)], axis=0)
+            for a in range(i + 1)
+        ]
+        fitted[i] = np.min(highest, axis=0)
+    return fitted
+
+
+def _share(values: Floats) -> Floats:
+    """Shares over the first axis; NaN where all are zero."""
+    total = values.sum(0)
+    share: Floats = np.divide(
+        values, total, out=np.full_like(values, math.nan), where=np.asarray(total) > 0
+    )
+    return share
+
+
+def _interval(samples: Floats, level: float = 0.95) -> tuple[float, float]:
+    known = samples[~np.isnan(samples)]
+    if known.size == 0:
+        return math.nan, math.nan
+    tail = 50 * (1 - level)
+    low, high = np.percentile(known, [tail, 100 - tail])
+    return float(low), float(high)
+
+
+def rank_correlation(first: ArrayLike, second: ArrayLike) -> float:
+    """Spearman's rank correlation of two sequences [V]; ties share their mean rank.
+
+    Pairs in which either is NaN are left out; NaN where fewer than two are left, or where all of
+    one sequence are equal.
+    """
+    pairs = np.array([np.asarray(first, np.float64), np.asarray(second, np.float64)])
+    pairs = pairs[:, ~np.isnan(pairs).any(0)]
+    ranks = np.array([_ranks(values) for values in pairs])
+    if ranks.shape[1] < 2 or not ranks.std(1).all():
+        return math.nan
+    return float(np.corrcoef(ranks)[0, 1])
+
+
+def _ranks(values: Floats) -> Floats:
+    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
+    last = counts.cumsum()
+    ranks: Floats = (last - (counts - 1) / 2)[inverse]
+    return ranks

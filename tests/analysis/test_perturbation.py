@@ -1,0 +1,131 @@
+"""Noise where it matters and where it does not; thresholds worked by hand; a slow regression."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from signs import LENGTH, SignsTask, expert
+
+from colonnade.analysis.noise import noise_of, perturbation_curves
+from colonnade.analysis.perturbation import (
+    PerturbationCurves,
+    half_noise,
+    non_increasing,
+    rank_correlation,
+)
+from colonnade.analysis.sensitivity import activation_fisher
+from colonnade.analysis.states import policy_states
+from colonnade.errors import ColonnadeError, UsageError
+from colonnade.networks import Feature
+from colonnade.seeding import generator
+
+TASK = SignsTask()
+
+
+def curves_of(network, **options):
+    fisher = activation_fisher(network, policy_states(TASK, network, 400), (2,))
+    options = {"episodes": 8, "noise": (0.5, 1, 2, 4, 8, 16, 32)} | options
+    return fisher, perturbation_curves(TASK, network, fisher, **options)
+
+
+@pytest.mark.parametrize("reuses", [False, True])
+def test_a_column_that_is_not_read_can_be_disturbed_at_will(reuses):
+    network = expert(reuses)
+    fisher, curves = curves_of(network)
+    used, unused = (Feature(0, 0), Feature(1, 0)) if reuses else (Feature(1, 0), Feature(0, 0))
+    assert curves.clean.mean() > 0.95 * LENGTH
+    assert 0.3 * LENGTH < curves.floor < 0.7 * LENGTH
+    for row in curves.returns[unused]:
+        np.testing.assert_array_equal(row, curves.clean)
+    assert curves.returns[used][-1].mean() < 0.7 * LENGTH
+    assert curves.aps()[used] == (1, 1, 1)
+    assert curves.aps()[unused] == (0, 0, 0)
+    assert curves.precision(unused).value == 0
+    assert fisher.layer_afs() == {used: pytest.approx(1), unused: 0}
+    # A sign of size 1 under Gaussian noise: half of the score above chance is left where it comes
+    # out right three times in four, at sigma = 1 / 0.674; its deviation is just below 1.
+    estimate = curves.precision(used)
+    assert estimate.low < 0.674**2 < estimate.high
+    assert 0.2 < estimate.value < 0.9
+
+
+def test_more_processes_play_the_same_games():
+    network = expert(True)
+    _, alone = curves_of(network, noise=(1, 4), episodes=3)
+    _, together = curves_of(network, noise=(1, 4), episodes=3, jobs=2)
+    for feature, returns in alone.returns.items():
+        np.testing.assert_array_equal(returns, together.returns[feature])
+    np.testing.assert_array_equal(alone.clean, together.clean)
+
+
+def test_noise_has_the_deviation_asked_for_and_is_fresh():
+    deviation = np.array([0.0, 2.0, 0.5])
+    change = noise_of(deviation, 3.0, generator(0))
+    still = torch.ones(4000, 3, 4, 2)
+    first, second = (change(still) - 1 for _ in range(2))
+    assert first.std((0, 2, 3)).numpy() == pytest.approx(3 * deviation, rel=0.03)
+    assert first.mean((0, 2, 3)).numpy() == pytest.approx([0, 0, 0], abs=0.1)
+    assert not torch.equal(first, second)
+    assert np.corrcoef(first[:, 1, 0, 0], first[:, 1, 3, 1])[0, 1] == pytest.approx(0, abs=0.1)
+    shared = noise_of(deviation, 3.0, generator(0), shared=True)(still) - 1
+    assert torch.equal(shared, shared[:, :, :1, :1].expand_as(shared))
+    assert shared[:, 1, 0, 0].std() == pytest.approx(6, rel=0.05)
+
+
+def test_half_noise_by_hand():
+    def half(scores, clean=10.0, floor=0.0):
+        return half_noise((1, 2, 4), np.array(scores)[:, None], np.array([clean]), floor)[0]
+
+    assert half([10, 5, 0]) == pytest.approx(2)
+    assert half([10, 10, 0]) == pytest.approx(2 * math.sqrt(2)), "half-way in the logarithm"
+    assert half([0, 0, 0]) == pytest.approx(0.5), "half-way from no noise at all"
+    assert math.isinf(half([9, 8, 6]))
+    assert half([9, 4, 4], floor=-2) == pytest.approx(2), "half of what lies above the floor"
+    # 10, 4, 8 levels to 10, 6, 6: a lucky stretch does not hide what little noise did.
+    assert half([4, 8, 0]) == pytest.approx(2 * 2 ** (1 / 6))
+
+
+@given(st.lists(st.integers(-20, 20), min_size=1, max_size=8))
+def test_isotonic_regression_equals_pooling_of_violators(values):
+    blocks = []
+    for value in map(float, values):
+        blocks.append([value])
+        while len(blocks) > 1 and np.mean(blocks[-2]) < np.mean(blocks[-1]):
+            last = blocks.pop()
+            blocks[-1] += last
+    expected = [np.mean(block) for block in blocks for _ in block]
+    np.testing.assert_allclose(non_increasing(values), expected, atol=1e-9)
+
+
+def test_rank_correlation_by_hand():
+    assert rank_correlation([1, 2, 3], [10, 100, 1000]) == pytest.approx(1)
+    assert rank_correlation([1, 2, 3], [3, 2, 1]) == pytest.approx(-1)
+    # ranks 1, 2.5, 2.5, 4 against 1, 2, 3, 4
+    assert rank_correlation([0, 5, 5, 9], [1, 2, 3, 4]) == pytest.approx(4.5 / math.sqrt(4.5 * 5))
+    assert rank_correlation([1, math.nan, 2], [1, 7, 2]) == pytest.approx(1)
+    assert math.isnan(rank_correlation([1, 1], [1, 2]))
+
+
+def test_shares_and_their_intervals():
+    low, high = Feature(0, 0), Feature(1, 0)
+    returns = {low: np.array([[4.0, 6], [0, 0]]), high: np.array([[10.0, 10], [4, 6]])}
+    curves = PerturbationCurves((1.0, 2.0), np.array([10.0, 10]), 0.0, returns, [(low, high)])
+    assert curves.precision(low).value == pytest.approx(1)
+    assert curves.precision(high).value == pytest.approx(1 / 4)
+    share = curves.aps()[low]
+    assert share.value == pytest.approx(0.8)
+    assert share.low < 0.8 < share.high <= 1
+
+
+def test_wrong_use_is_refused_in_one_sentence():
+    network = expert(True)
+    with pytest.raises(UsageError, match="Noise levels are above 0"):
+        curves_of(network, noise=(0, 1))
+    with pytest.raises(ColonnadeError, match="no better than the random one"):
+        curves_of(network, noise=(1,), floor=100.0)
+    network.hook = lambda: None  # what no other process can be handed
+    with pytest.raises(UsageError, match="use jobs=1"):
+        curves_of(network, noise=(1,), jobs=2)
