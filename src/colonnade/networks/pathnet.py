@@ -13,31 +13,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from colonnade.errors import UsageError
-from colonnade.networks.initialisation import Initialiser
-from colonnade.networks.pathnet_layer import ModularLayer, build_layer
+from colonnade.networks.pathnet_layer import Head, ModularLayer, build_layer
 from colonnade.networks.pathnet_spec import ModularSpec, Path
 from colonnade.networks.pathnet_views import PathView, PopulationView
 from colonnade.types import OBSERVATION, Inputs, Shape
-
-
-class Head(nn.Module):
-    """A task's own output layer; linear, in the weights' precision under autocast too."""
-
-    def __init__(self, in_shape: Shape, outputs: int, spec: ModularSpec) -> None:
-        super().__init__()
-        features = torch.Size(in_shape).numel()
-        self.weight = nn.Parameter(torch.empty(outputs, features))
-        self.bias = nn.Parameter(torch.empty(outputs))
-        Initialiser(spec.init, spec.output_gain)(self.weight, self.bias)
-
-    def forward(self, features: Tensor) -> Tensor:
-        """Map features [R, ...] to [R, outputs]."""
-        with torch.autocast(features.device.type, enabled=False):
-            return F.linear(features.flatten(1).to(self.weight.dtype), self.weight, self.bias)
 
 
 class ModularNetwork(nn.Module):
@@ -191,13 +173,15 @@ class ModularNetwork(nn.Module):
             network.layer(index).freeze(modules)
         return network
 
-    def _head(self, index: int) -> nn.Module:
+    def _head(self, index: int) -> Head:
         if not -len(self.heads) <= index < len(self.heads):
             raise UsageError(
                 f"There is no head {index}; the network has {len(self.heads)}, and `add_head` adds "
                 "one."
             )
-        return self.heads[index]
+        head = self.heads[index]
+        assert isinstance(head, Head)
+        return head
 
 
 def _choose_input(spec: ModularSpec, shapes: Mapping[str, Shape]) -> str:

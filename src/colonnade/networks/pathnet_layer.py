@@ -149,6 +149,7 @@ class _AffineLayer(ModularLayer):
         bank = [AffineModule(weight_shape, initialise) for _ in range(spec.modules)]
         super().__init__(bank, in_shape, out_shape)
         self.activation = ACTIVATIONS[spec.activation]
+        self._latest: tuple[Sequence[int], list[Tensor], list[Tensor]] | None = None
 
     def reinitialise(self, module: int) -> None:
         affine = self.bank[module]
@@ -167,11 +168,12 @@ class _AffineLayer(ModularLayer):
 
     def _side_by_side(self, features: Tensor, active: Sequence[int], scale: float | None) -> Tensor:
         """Activated outputs of some modules, one after another along axis 1."""
-        if len(active) == 1:
-            weight, bias = self._affine(active[0])
-        else:
+        # A path is followed for many batches, and looking parameters up takes as long as joining.
+        if self._latest is None or self._latest[0] is not active:
             pairs = [self._affine(module) for module in active]
-            weight, bias = torch.cat([w for w, _ in pairs]), torch.cat([b for _, b in pairs])
+            self._latest = active, [weight for weight, _ in pairs], [bias for _, bias in pairs]
+        _, weights, biases = self._latest
+        weight, bias = torch.cat(weights), torch.cat(biases)
         return self.activation(self._apply_weights(features, _scaled(weight, scale), bias))
 
     def _by_module(self, features: Tensor, routes: Routes, scale: float | None) -> Tensor:
@@ -223,7 +225,7 @@ class DenseLayer(_AffineLayer):
         return F.linear(features, weight, bias)
 
     def _summed(self, joined: Tensor, count: int) -> Tensor:
-        total: Tensor = joined.unflatten(1, (count, -1)).sum(1)
+        total: Tensor = joined.view(len(joined), count, -1).sum(1)
         return total
 
     def _chosen(self, joined: Tensor, routes: Routes) -> Tensor:
@@ -309,6 +311,25 @@ class CustomLayer(ModularLayer):
                 f"{tuple(output.shape[1:])}; state the shape that its factory's modules give."
             )
         return self.activation(output)
+
+
+class Head(nn.Module):
+    """A task's own output layer; linear, in the weights' precision under autocast too."""
+
+    def __init__(self, in_shape: Shape, outputs: int, spec: ModularSpec) -> None:
+        super().__init__()
+        features = torch.Size(in_shape).numel()
+        self.weight = nn.Parameter(torch.empty(outputs, features))
+        self.bias = nn.Parameter(torch.empty(outputs))
+        Initialiser(spec.init, spec.output_gain)(self.weight, self.bias)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Map features [R, ...] to [R, outputs]."""
+        features = features.flatten(1).to(self.weight.dtype)
+        if not torch.is_autocast_enabled(features.device.type):
+            return F.linear(features, self.weight, self.bias)
+        with torch.autocast(features.device.type, enabled=False):
+            return F.linear(features, self.weight, self.bias)
 
 
 def build_layer(stage: Conv | Dense | Custom, in_shape: Shape, spec: ModularSpec) -> ModularLayer:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from colonnade.errors import UsageError
 from colonnade.networks.evaluation import to_compute_dtype
-from colonnade.networks.pathnet_layer import ModularLayer, Routes
+from colonnade.networks.pathnet_layer import Head, ModularLayer, Routes
 from colonnade.networks.pathnet_spec import ModularSpec, Path
 from colonnade.types import Inputs, Shape, State
 
@@ -26,7 +26,7 @@ class _View(nn.Module):
         name: str,
         shape: Shape,
         layers: nn.ModuleList,
-        head: nn.Module,
+        head: Head,
         forced: Path | None,
     ) -> None:
         super().__init__()
@@ -64,8 +64,7 @@ class _View(nn.Module):
         value = value.flatten(0, lead - 1) if lead > 1 else value
         if value.dim() == 4:
             value = value.contiguous(memory_format=torch.channels_last)
-        weight = next(self.head.parameters())
-        return to_compute_dtype(value, weight.dtype), scale
+        return to_compute_dtype(value, self.head.weight.dtype), scale
 
     def _output(self, features: Tensor, counts: Tensor | float) -> Tensor:
         """Average, if the spec says so, over the last layer's active modules, and apply the head.
@@ -96,7 +95,7 @@ class PathView(_View):
         name: str,
         shape: Shape,
         layers: nn.ModuleList,
-        head: nn.Module,
+        head: Head,
         path: Path,
         forced: Path | None = None,
     ) -> None:
@@ -111,6 +110,7 @@ class PathView(_View):
     @path.setter
     def path(self, path: Path) -> None:
         self._active = self.active(path)
+        self._steps = [(self._layer(i), modules) for i, modules in enumerate(self._active)]
         self._path = path
 
     def initial_state(self, batch: int) -> State:
@@ -138,8 +138,7 @@ class PathView(_View):
         return self._along(*self._prepared(inputs, 2)).unflatten(0, starts.shape), state
 
     def _along(self, features: Tensor, scale: float | None) -> Tensor:
-        for index, modules in enumerate(self._active):
-            layer = self._layer(index)
+        for layer, modules in self._steps:
             features = layer.along(layer.flat(features), modules, scale)
             scale = None
         return self._output(features, float(len(self._active[-1])))
@@ -161,12 +160,12 @@ class PopulationView(_View):
         name: str,
         shape: Shape,
         layers: nn.ModuleList,
-        head: nn.Module,
+        head: Head,
         paths: Sequence[Path],
         forced: Path | None = None,
     ) -> None:
         super().__init__(spec, name, shape, layers, head, forced)
-        device = next(head.parameters()).device
+        device = head.weight.device
         self.register_buffer("routes", torch.empty(0, device=device), persistent=False)
         self._last: tuple[Tensor, list[Routes]] | None = None
         self.set_paths(paths)
