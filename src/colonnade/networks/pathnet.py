@@ -86,6 +86,11 @@ class ModularNetwork(nn.Module):
         for index, modules in enumerate(path):
             self.layer(index).freeze(modules)
 
+    def unfreeze(self) -> None:
+        """Let all modules learn again; heads of earlier tasks stay as they are."""
+        for index in range(len(self.layers)):
+            self.layer(index).unfreeze()
+
     def reinitialise(self) -> None:
         """Draw new weights for every module that is not frozen."""
         for index in range(len(self.layers)):

@@ -127,6 +127,12 @@ class ModularLayer(nn.Module, ABC):
             self.bank[module].requires_grad_(False)
             self.bank[module].eval()
 
+    def unfreeze(self) -> None:
+        """Let all modules learn."""
+        self.frozen.clear()
+        self.bank.requires_grad_(True)
+        self.bank.train(self.training)
+
     def train(self, mode: bool = True) -> ModularLayer:
         """Set training mode; frozen modules stay in evaluation mode."""
         super().train(mode)

@@ -1,0 +1,44 @@
+"""The controls PathNet is measured against: one fixed path as large as a path can be."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from colonnade.methods.paths import PathMethod, TaskPath
+from colonnade.networks import Path
+from colonnade.types import Network, TaskSpec
+
+
+class PathDeNovo(PathMethod):
+    """A new path of N modules a layer for each task, all of it new (de novo)."""
+
+    def begin_task(self, spec: TaskSpec) -> Network:
+        """Add a network that is one path."""
+        return self._begin_on_new_path(spec)
+
+    def _begin_on_new_path(self, spec: TaskSpec) -> Network:
+        modular = self.spec_for(spec)
+        index = self._add_network(spec, replace(modular, modules=modular.active))
+        path: Path = (tuple(range(modular.active)),) * len(modular.layers)
+        head = self.networks[index].add_head(spec.outputs)
+        self.tasks[spec.id] = TaskPath(index, head, path, ((),) * len(path))
+        return self.network_for(spec.id)
+
+
+class PathFinetune(PathDeNovo):
+    """One path that moves from task to task, with a new head each (finetuning).
+
+    Earlier tasks keep their heads and lose their features. From a state of another path method it
+    takes over the path of the last task.
+    """
+
+    def begin_task(self, spec: TaskSpec) -> Network:
+        """Take over the last task's path, or add the first."""
+        if not self.tasks:
+            return self._begin_on_new_path(spec)
+        last = self.last_play()
+        network = self.networks[last.network]
+        network.unfreeze()
+        head = network.add_head(spec.outputs)
+        self.tasks[spec.id] = replace(last, head=head)
+        return self.network_for(spec.id)

@@ -1,0 +1,154 @@
+"""What methods that learn along paths of modular networks have in common."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor
+
+from colonnade.errors import UsageError
+from colonnade.networks import (
+    ModularNetwork,
+    ModularSpec,
+    Path,
+    atari_modules,
+    mini_modules,
+    mnist_modules,
+    vector_modules,
+)
+from colonnade.types import Batch, Episode, Likelihood, Network, TaskSpec
+
+ModularChoice = ModularSpec | Callable[[TaskSpec], ModularSpec] | None
+"""A modular network for every sequence; or a function of its first task; or None for a default
+that suits that task's observations."""
+
+
+@dataclass(frozen=True)
+class TaskPath:
+    """How a task is played.
+
+    Attributes:
+        network: Index of the modular network.
+        head: Index of its head.
+        path: The modules.
+        forced: Modules that are active besides.
+    """
+
+    network: int
+    head: int
+    path: Path
+    forced: Path
+
+    def to_json(self) -> dict[str, Any]:
+        """Return JSON data."""
+        return {**vars(self)}
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> TaskPath:
+        """Read what `to_json` gave."""
+        path, forced = (tuple(map(tuple, data[name])) for name in ("path", "forced"))
+        return cls(data["network"], data["head"], path, forced)
+
+
+class PathMethod(ABC):
+    """Modular networks, and which path and head of which plays which task.
+
+    Attributes:
+        networks: All modular networks, oldest first; most methods need one only.
+        tasks: How each task is played, in the order of learning.
+    """
+
+    def __init__(self, network: ModularChoice = None) -> None:
+        """Begin without a network; `network` says what it will look like."""
+        self.networks: list[ModularNetwork] = []
+        self.tasks: dict[str, TaskPath] = {}
+        self._choice = network
+
+    @property
+    def network(self) -> ModularNetwork:
+        """The newest modular network."""
+        if not self.networks:
+            raise UsageError("There is no network yet; begin a task first.")
+        return self.networks[-1]
+
+    @abstractmethod
+    def begin_task(self, spec: TaskSpec) -> Network:
+        """Prepare for a task and return the network to train on it."""
+
+    def penalty(self) -> Tensor | None:
+        """Return None: paths are kept apart by structure, not by a penalty."""
+        return None
+
+    def on_segment(self, episodes: list[Episode]) -> None:
+        """Ignore the episodes."""
+
+    def end_task(self, samples: Iterator[Batch], likelihood: Likelihood) -> None:
+        """Do nothing: the next `begin_task` freezes what must not move."""
+
+    def network_for(self, task: str) -> Network:
+        """Return the network that plays `task`; never adds or changes a parameter."""
+        if task not in self.tasks:
+            known = ", ".join(self.tasks) or "none yet"
+            raise UsageError(f"No path plays task {task!r}; tasks begun so far: {known}.")
+        play = self.tasks[task]
+        return self.networks[play.network].view(play.path, play.head, play.forced)
+
+    def spec_for(self, spec: TaskSpec) -> ModularSpec:
+        """Say what a modular network for this task looks like."""
+        if callable(self._choice):
+            return self._choice(spec)
+        return self._choice or _default_modules(spec)
+
+    def last_play(self) -> TaskPath:
+        """Return how the task begun last is played."""
+        return next(reversed(self.tasks.values()))
+
+    def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """Return the weights, the networks' layout and which path plays which task."""
+        tensors = {
+            f"{index}.{name}": value
+            for index, network in enumerate(self.networks)
+            for name, value in network.state_dict().items()
+        }
+        meta = {
+            "network": {"modular": [network.spec_dict() for network in self.networks]},
+            "tasks": {task: play.head for task, play in self.tasks.items()},
+            "paths": {task: play.to_json() for task, play in self.tasks.items()},
+        }
+        return tensors, meta
+
+    def load_state(self, tensors: dict[str, Tensor], meta: dict[str, Any]) -> None:
+        """Return to a state that `state` of any path method gave.
+
+        Raises:
+            UsageError: The state is of another kind of method.
+        """
+        layouts = meta["network"].get("modular")
+        if layouts is None:
+            raise UsageError(
+                "The state to go on from holds no modular network; start from a run of a PathNet "
+                "method."
+            )
+        self.networks = [ModularNetwork.from_spec(layout) for layout in layouts]
+        for index, network in enumerate(self.networks):
+            lead = f"{index}."
+            own = {n.removeprefix(lead): t for n, t in tensors.items() if n.startswith(lead)}
+            network.load_state_dict(own)
+        self.tasks = {task: TaskPath.from_json(data) for task, data in meta["paths"].items()}
+
+    def _add_network(self, spec: TaskSpec, modular: ModularSpec) -> int:
+        self.networks.append(ModularNetwork(modular, spec.input_shapes))
+        return len(self.networks) - 1
+
+
+def _default_modules(spec: TaskSpec) -> ModularSpec:
+    """Choose by the task: the paper's for Atari and for data, or small ones."""
+    if not spec.value:
+        return mnist_modules()
+    images = [shape for shape in spec.input_shapes.values() if len(shape) == 3]
+    if not images:
+        return vector_modules()
+    return atari_modules() if min(images[0][1:]) >= 64 else mini_modules()
