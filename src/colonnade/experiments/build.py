@@ -8,8 +8,8 @@ from typing import Any
 from colonnade.errors import UsageError, unknown_name
 from colonnade.experiments.spec import RunSpec, TaskBudget
 from colonnade.learners import LearnerConfig, Precision, learner_from_name
-from colonnade.methods import ColumnMethod, method_from_name
-from colonnade.networks import ColumnSpec, column_preset
+from colonnade.methods import PATH_METHODS, ColumnMethod, PathMethod, method_from_name
+from colonnade.networks import ColumnSpec, ModularSpec, column_preset, modular_preset
 from colonnade.tasks import task_from_name
 from colonnade.training import TrainingOptions
 from colonnade.types import Task
@@ -60,14 +60,43 @@ def build_column(column: str | dict[str, Any]) -> ColumnSpec | None:
     return ColumnSpec.from_dict(column)
 
 
-def build_method(spec: RunSpec) -> ColumnMethod:
+def build_modules(column: str | dict[str, Any]) -> ModularSpec | None:
+    """Make the modular network that a spec of a path method names or describes.
+
+    Args:
+        column: As for `build_column`, with presets such as "atari" and fields such as `modules`.
+
+    Returns:
+        The network's spec; None stands for the default.
+
+    Raises:
+        UsageError: No preset has that name, or the description is wrong.
+    """
+    if column == DEFAULT_COLUMN:
+        return None
+    if isinstance(column, str):
+        return modular_preset(column)
+    if "preset" in column:
+        changes = {name: value for name, value in column.items() if name != "preset"}
+        return ModularSpec.from_dict(modular_preset(str(column["preset"])).to_dict() | changes)
+    return ModularSpec.from_dict(column)
+
+
+def build_method(spec: RunSpec) -> ColumnMethod | PathMethod:
     """Make the method of a run, before its first task.
 
     Raises:
         UsageError: The method, one of its options or the column is unknown.
     """
-    if "column" in spec.method_options:
-        raise UsageError("'column' is no method option; it has a field of its own in the spec.")
+    for name in ("column", "network"):
+        if name in spec.method_options:
+            raise UsageError(
+                f"{name!r} is no method option; the field 'column' of the spec says what a "
+                "network looks like."
+            )
+    if spec.method in PATH_METHODS:
+        modules = build_modules(spec.column)
+        return method_from_name(spec.method, network=modules, **spec.method_options)
     return method_from_name(spec.method, column=build_column(spec.column), **spec.method_options)
 
 

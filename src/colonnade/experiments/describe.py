@@ -13,12 +13,17 @@ from colonnade.experiments.rehearsal import Rehearsal
 from colonnade.experiments.store import SuiteFolder
 from colonnade.experiments.suites import SUITES, suite_from_name
 from colonnade.networks import (
+    ModularNetwork,
     ProgressiveNetwork,
     column_totals,
     describe,
+    describe_modular,
     format_description,
+    format_modular,
     sim_to_real_network,
 )
+
+AnyNetwork = ProgressiveNetwork | ModularNetwork
 
 
 def print_networks(what: str) -> None:
@@ -33,13 +38,17 @@ def print_networks(what: str) -> None:
     # A pipe has no width: there, lines stay whole.
     console = Console(width=None if sys.stdout.isatty() else 160)
     for title, network in _networks(what):
+        if isinstance(network, ModularNetwork):
+            console.print(format_modular(describe_modular(network), title))
+            console.print()
+            continue
         rows = describe(network)
         console.print(format_description(rows, title))
         total = sum(column_totals(rows))
         console.print(f"all columns: {total:,} parameters\n", highlight=False)
 
 
-def _networks(what: str) -> Iterator[tuple[str, ProgressiveNetwork]]:
+def _networks(what: str) -> Iterator[tuple[str, AnyNetwork]]:
     folder = Path(what)
     named = any(suite.name == what for suite in SUITES)
     if (folder / "suite.json").exists() or (folder.is_dir() and not named):
@@ -53,17 +62,20 @@ def _networks(what: str) -> Iterator[tuple[str, ProgressiveNetwork]]:
     yield "Recurrent, narrow on wide", sim_to_real_network("recurrent")
 
 
-def _of_plan(plan: Plan) -> Iterator[tuple[str, ProgressiveNetwork]]:
+def _of_plan(plan: Plan) -> Iterator[tuple[str, AnyNetwork]]:
     """One network for each method of the plan; methods that share a network are shown once."""
     examples = {entry.method: entry.run for entry in plan.comparisons}
     if not examples:
         examples = {spec.label: spec.id for spec in plan.runs}
     rehearsal = Rehearsal()
     networks = {spec.id: rehearsal.method(spec).network for spec in plan.runs}
-    seen: dict[str, tuple[list[str], ProgressiveNetwork]] = {}
+    seen: dict[str, tuple[list[str], AnyNetwork]] = {}
     for key, run in examples.items():
         network = networks[run]
-        layout = str(describe(network))
+        if isinstance(network, ModularNetwork):
+            layout = str(describe_modular(network))
+        else:
+            layout = str(describe(network))
         seen.setdefault(layout, ([], network))[0].append(METHOD_TITLES.get(key, key))
     for titles, network in seen.values():
         yield "; ".join(titles), network

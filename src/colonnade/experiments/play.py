@@ -77,9 +77,9 @@ def play(
     spec = folder.spec
     method = build_method(spec)
     method.load_state(*folder.weights())
-    name = task or spec.target
-    if name not in method.columns:
-        raise unknown_name(f"task of run {spec.id}:", name, method.columns)
+    name, known = task or spec.target, folder.network()["tasks"]
+    if name not in known:
+        raise unknown_name(f"task of run {spec.id}:", name, known)
     stage = _FilmedTask(environments_of(build_task(TaskBudget(name, steps=1))), episodes)
     network = method.network_for(stage.spec.id)
     returns = evaluate(stage, network, episodes=episodes, seed=seed, num_envs=1)

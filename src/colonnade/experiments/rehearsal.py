@@ -25,7 +25,7 @@ from colonnade.experiments.build import (
 from colonnade.experiments.spec import RunSpec
 from colonnade.experiments.store import read_parent
 from colonnade.learners import Compute
-from colonnade.methods import ColumnMethod
+from colonnade.methods import ColumnMethod, PathMethod
 
 _DECIDES_NO_LAYOUT = ("label", "seed", "learner", "learner_options", "training_options")
 
@@ -36,9 +36,9 @@ class Rehearsal:
     def __init__(self) -> None:
         """Begin with no run."""
         self._layouts: dict[str, str] = {}
-        self._methods: dict[str, ColumnMethod] = {}
+        self._methods: dict[str, ColumnMethod | PathMethod] = {}
 
-    def method(self, spec: RunSpec) -> ColumnMethod:
+    def method(self, spec: RunSpec) -> ColumnMethod | PathMethod:
         """Return a run's method as it is when the last task begins, but untrained.
 
         Runs whose networks are alike share one.

@@ -14,8 +14,8 @@ from torch import Tensor
 
 from colonnade.errors import UsageError, unknown_name
 from colonnade.methods.evolution import GenotypeShape, draw_duplication, overlap, usefulness
-from colonnade.methods.paths import ModularChoice, PathMethod, TaskPath
 from colonnade.methods.pathnet_tournaments import AsynchronousTournament, SerialTournament
+from colonnade.methods.paths import ModularChoice, PathMethod, TaskPath
 from colonnade.networks import ModularSpec, Path, PathView, PopulationView
 from colonnade.types import Batch, Episode, Likelihood, Network, TaskSpec
 
