@@ -91,8 +91,8 @@ def build_method(spec: RunSpec) -> ColumnMethod | PathMethod:
     for name in ("column", "network"):
         if name in spec.method_options:
             raise UsageError(
-                f"{name!r} is no method option; the field 'column' of the spec says what a "
-                "network looks like."
+                f"{name!r} is no method option; what networks look like has a field of its own in "
+                "the spec, 'column'."
             )
     if spec.method in PATH_METHODS:
         modules = build_modules(spec.column)
