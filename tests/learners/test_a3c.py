@@ -257,6 +257,39 @@ def test_episodes_carry_the_place_of_their_environment():
     assert advance.steps == 96  # several rollouts, and not one beyond the budget
 
 
+class PlacedNetwork(ClockNetwork):
+    """Its value is the place of each of six environments among all."""
+
+    def initial_state(self, batch):
+        assert batch == 6
+        return {"age": 10.0 * torch.arange(6.0)[:, None]}
+
+    def forward(self, inputs, state=None):
+        logits = self.logits.expand(len(state["age"]), 2)
+        return torch.cat([logits, state["age"]], -1), state
+
+    def unroll(self, inputs, state, starts):
+        self.places = state["age"][:, 0]
+        logits = self.logits.expand(*starts.shape, 2)
+        return torch.cat([logits, self.places.expand(*starts.shape)[..., None]], -1), state
+
+
+def test_workers_take_their_environments_part_of_the_initial_state():
+    network = PlacedNetwork()
+    seen = shared_copy(torch.zeros(3, 2))
+
+    def penalty():
+        seen[int(network.places[0] / 20)] = network.places
+        return 0 * network.logits.sum()
+
+    config = A3C(workers=3, rollout_steps=4)
+    with config.trainer(CountingTask(), network, penalty, CPU, num_envs=6) as trainer:
+        trainer.reset(lambda name: 0)
+        trainer.advance()
+        assert next(trainer.samples()).state["age"][:, 0].tolist() == [0, 10, 20, 30, 40, 50]
+    assert seen.tolist() == [[0, 10], [20, 30], [40, 50]]
+
+
 def test_samples_teach_nothing_and_are_reproducible():
     method = Scratch(COLUMN)
     network = method.begin_task(TASKS[0].spec)

@@ -18,7 +18,7 @@ from colonnade.learners.a2c import A2C, a2c_loss
 from colonnade.learners.a3c_shared import SharedParameters
 from colonnade.learners.a3c_workers import Report, Workers
 from colonnade.learners.actor_critic import actor_critic_policy, policy_of
-from colonnade.learners.collection import Collector
+from colonnade.learners.collection import Collector, Share
 from colonnade.learners.compute import Compute
 from colonnade.learners.hyperparameters import UNBOUNDED, check_ranges
 from colonnade.learners.trainer import Advance, Streams
@@ -162,7 +162,8 @@ class A3CTrainer:
     def samples(self) -> Iterator[Rollout]:
         """Yield rollouts of fresh episodes, collected in this process, without learning."""
         generator = torch.Generator().manual_seed(self._streams("actions of samples"))
-        collector = self._sampling.enter_context(self._collector(generator, self._num_envs))
+        whole = self._collector(generator, self._num_envs, Share(0, self._num_envs))
+        collector = self._sampling.enter_context(whole)
         collector.reset(self._streams("environments of samples"))
         while True:
             yield collector.collect()
@@ -175,12 +176,17 @@ class A3CTrainer:
     def _envs_per_worker(self) -> int:
         return self._num_envs // self._config.workers
 
-    def _collector(self, generator: torch.Generator, num_envs: int) -> Collector:
+    def _collector(self, generator: torch.Generator, num_envs: int, share: Share) -> Collector:
         sizes = self._task.spec.action_sizes
         policy = actor_critic_policy(self._network, sizes, self._compute, generator)
-        steps = self._config.rollout_steps
         return Collector(
-            self._task, self._network, policy, self._compute, steps=steps, num_envs=num_envs
+            self._task,
+            self._network,
+            policy,
+            self._compute,
+            steps=self._config.rollout_steps,
+            num_envs=num_envs,
+            share=share,
         )
 
     @contextmanager
@@ -191,7 +197,8 @@ class A3CTrainer:
         torch.set_num_threads(1)
         self._shared.localise()
         generator = torch.Generator()
-        with self._collector(generator, self._envs_per_worker) as collector:
+        share = Share(index * self._envs_per_worker, self._num_envs)
+        with self._collector(generator, self._envs_per_worker, share) as collector:
             generator.manual_seed(self._streams(f"actions{suffix}"))
             torch.manual_seed(self._streams(f"learning{suffix}"))
             collector.reset(self._streams(f"environments{suffix}"))
@@ -210,9 +217,7 @@ class A3CTrainer:
             self._penalty,
         )
         metrics["gradient_norm"] = self._shared.descend(loss, worker, rollout.steps)
-        first = worker * self._envs_per_worker
-        episodes = [e._replace(environment=first + e.environment) for e in collector.episodes]
-        collector.episodes.clear()
+        episodes, collector.episodes = collector.episodes, []
         return Report(rollout.steps, {k: float(v) for k, v in metrics.items()}, episodes)
 
 

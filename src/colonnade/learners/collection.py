@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import gymnasium
 import numpy as np
@@ -30,6 +30,18 @@ class _Arrays:
         return cls(np.zeros((steps, envs), np.float32), *flags)
 
 
+class Share(NamedTuple):
+    """Which of all environments of a task a collector steps.
+
+    Attributes:
+        first: The place of its first one among all.
+        total: How many there are in all; the network's initial state is asked for so many.
+    """
+
+    first: int
+    total: int
+
+
 class Collector:
     """Steps N environments with a policy and hands over rollouts of T steps; a context.
 
@@ -51,6 +63,7 @@ class Collector:
         steps: int,
         num_envs: int,
         threads: int = 1,
+        share: Share | None = None,
     ) -> None:
         """Make the environments; call `reset` before use.
 
@@ -62,6 +75,7 @@ class Collector:
             steps: T.
             num_envs: N.
             threads: Threads that step the environments, where they can use several.
+            share: Which of more environments these are, where others step the rest.
         """
         self.episodes: list[Episode] = []
         self._spec = task.spec
@@ -71,7 +85,7 @@ class Collector:
         self._compute = compute
         self._steps = steps
         device = compute.device
-        self._num_envs = num_envs
+        self._share = share or Share(0, num_envs)
         self._buffers: Inputs = {}  # T + 2 places: one after the rollout, one for final values
         self._host = _Arrays.empty(steps, num_envs)
         sizes = self._spec.action_sizes
@@ -145,8 +159,10 @@ class Collector:
 
     def _initial_state(self) -> State:
         """Ask anew each time: what an episode begins with may change, as PathNet's routes do."""
-        initial = self._network.initial_state(self._num_envs)
-        return {name: part.to(self._compute.device) for name, part in initial.items()}
+        first, count = self._share.first, len(self._returns)
+        initial = self._network.initial_state(self._share.total)
+        device = self._compute.device
+        return {name: part[first : first + count].to(device) for name, part in initial.items()}
 
     def _perceive(self, observations: Any, t: int) -> State:
         """Write an observation, and what frozen parts compute from it, to place `t`."""
@@ -176,7 +192,7 @@ class Collector:
         self._lengths += 1
         for env in np.flatnonzero(ended):
             total, length = float(self._returns[env]), int(self._lengths[env])
-            self.episodes.append(Episode(total, length, int(env)))
+            self.episodes.append(Episode(total, length, self._share.first + int(env)))
         self._returns[ended] = 0
         self._lengths[ended] = 0
 
