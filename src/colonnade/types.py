@@ -49,6 +49,9 @@ class TaskSpec:
         reward_clip: Rewards are clipped to [-reward_clip, reward_clip] for learning, never for
             reporting; None leaves them as they are.
         value: Whether a network's output ends with a value, as actor-critics need it.
+        head: Which part of the output layer is this task's own, counted from 0.
+        heads: Into how many such parts of equal width the output layer is divided; 1 where tasks
+            share it.
     """
 
     id: str
@@ -57,6 +60,8 @@ class TaskSpec:
     steps: int
     reward_clip: float | None = None
     value: bool = True
+    head: int = 0
+    heads: int = 1
 
     @property
     def input_shapes(self) -> dict[str, Shape]:
@@ -81,8 +86,8 @@ class TaskSpec:
 
     @property
     def outputs(self) -> int:
-        """Width of a network's output: all logits, then the value if there is one."""
-        return sum(self.action_sizes) + self.value
+        """Width of a network's output: all heads' logits, then the value if there is one."""
+        return self.heads * sum(self.action_sizes) + self.value
 
 
 class Task(Protocol):

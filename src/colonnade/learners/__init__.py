@@ -1,8 +1,8 @@
-"""How one task is learned: A2C, A3C and PPO, over one shared way of collecting experience.
+"""How one task is learned: A2C, A3C and PPO over collected experience; supervised over examples.
 
-A learner's configuration (`A2C`, `A3C`, `PPO`) is a frozen dataclass. Its `trainer` is what
-training runs: experience and learner together, learning bit by bit. Its `build` makes the learner
-alone, for a loop of one's own::
+A learner's configuration (`A2C`, `A3C`, `PPO`, `Supervised`) is a frozen dataclass. Its `trainer`
+is what training runs: experience and learner together, learning bit by bit. Its `build` makes the
+learner alone, for a loop of one's own::
 
     learner = config.build(network, task.spec, compute)
     policy = learner.policy(generator)
@@ -26,12 +26,18 @@ from colonnade.learners.collection import Collector
 from colonnade.learners.compute import Compute, Precision, torch_threads
 from colonnade.learners.on_policy import OnPolicyLearner, OnPolicyTrainer
 from colonnade.learners.ppo import PPO
+from colonnade.learners.supervised import Supervised, SupervisedTrainer, predictions
 from colonnade.learners.trainer import Advance, LearnerConfig, Streams, Trainer
 
-LEARNERS: dict[str, type[A2C] | type[PPO]] = {"a2c": A2C, "a3c": A3C, "ppo": PPO}
+LEARNERS: dict[str, type[A2C] | type[PPO] | type[Supervised]] = {
+    "a2c": A2C,
+    "a3c": A3C,
+    "ppo": PPO,
+    "supervised": Supervised,
+}
 
 
-def learner_from_name(name: str, **options: Any) -> A2C | PPO:
+def learner_from_name(name: str, **options: Any) -> A2C | PPO | Supervised:
     """Make a learner's configuration by name, with some hyperparameters changed.
 
     Raises:
@@ -68,10 +74,13 @@ __all__ = [
     "Policy",
     "Precision",
     "Streams",
+    "Supervised",
+    "SupervisedTrainer",
     "Trainer",
     "WorkerDiedError",
     "actor_critic_policy",
     "learner_from_name",
     "policy_of",
+    "predictions",
     "torch_threads",
 ]

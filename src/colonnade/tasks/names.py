@@ -10,6 +10,7 @@ import gymnasium
 
 from colonnade.errors import UsageError, unknown_name
 from colonnade.tasks.atari import AtariTask, game_name, games
+from colonnade.tasks.data_names import DATA_FAMILIES, data_task_from_name, data_task_names
 from colonnade.tasks.gym_task import GymTask, check_id
 from colonnade.tasks.mini_pong import MiniPongTask
 from colonnade.tasks.pong_soup import PongSoupTask
@@ -26,11 +27,12 @@ _TASKS: dict[str, tuple[type[Any], Callable[[str], object]]] = {
 
 
 def task_names() -> tuple[str, ...]:
-    """List every task name there is, apart from Gymnasium's ids."""
+    """List every task name there is, apart from Gymnasium's ids; of data sets, examples."""
     return (
         *(f"mini-pong/{variant}" for variant in VARIANTS),
         *(f"pong-soup/{variant}" for variant in VARIANTS),
         *(f"atari/{game}" for game in games()),
+        *data_task_names(),
     )
 
 
@@ -42,8 +44,9 @@ def task_from_name(name: str, *, steps: int | None = None, **options: Any) -> Ta
 
     Args:
         name: "atari/seaquest", "pong-soup/h-flip", "mini-pong/zoom", "gym/CartPole-v1", or a bare
-            Gymnasium id.
-        steps: Budget in agent steps; None for the family's default.
+            Gymnasium id; of data sets "digits/all", "digits/pair-3-5", "permuted-digits/3",
+            "permuted-mnist/8x8-1", "split-cifar-10/0" and the like.
+        steps: Budget in agent steps or examples; None for the family's default.
         **options: Fields of the task's class. For Gymnasium ids anything else goes to the
             environment's constructor.
 
@@ -52,15 +55,15 @@ def task_from_name(name: str, *, steps: int | None = None, **options: Any) -> Ta
             suggested.
     """
     family, _, rest = name.partition("/")
+    if family in DATA_FAMILIES:
+        return data_task_from_name(family, rest, **options, **_given(steps))
     if family not in _TASKS:
         if name not in gymnasium.registry and ":" not in name:
             raise unknown_name("task", name, [*task_names(), *gymnasium.registry])
         family, rest = "gym", name
     task_class, check = _TASKS[family]
     check(rest)
-    if steps is not None:
-        options["steps"] = steps
-
+    options |= _given(steps)
     own = [field.name for field in fields(task_class)][1:]
     if task_class is GymTask:
         constructor = {key: options.pop(key) for key in list(options) if key not in own}
@@ -73,3 +76,7 @@ def task_from_name(name: str, *, steps: int | None = None, **options: Any) -> Ta
     except TypeError as error:
         raise UsageError(f"Task {name!r} cannot be made with {options}: {error}.") from None
     return task
+
+
+def _given(steps: int | None) -> dict[str, int]:
+    return {} if steps is None else {"steps": steps}

@@ -1,0 +1,219 @@
+"""Supervised learning against a loop written out by hand; minibatches; what is refused."""
+
+import itertools
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from colonnade.errors import UsageError
+from colonnade.learners import Compute, Supervised, learner_from_name
+from colonnade.networks import ColumnSpec, Dense, ProgressiveNetwork
+from colonnade.seeding import derive
+from colonnade.tasks import DataTask, MiniPongTask
+from colonnade.types import Examples
+
+COMPUTE = Compute(torch.device("cpu"))
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(50, 4)).astype(np.float32)
+Y = (X[:, 0] > 0).astype(np.int64) + (X[:, 1] > 0)
+TASK = DataTask("mine", train=(X, Y), test=(X, Y), steps=1000)
+
+
+def network_for(task, seed=0):
+    network = ProgressiveNetwork()
+    column = ColumnSpec((Dense(8),), activation="tanh", output_gain=1.0)
+    stream = torch.Generator().manual_seed(seed)
+    network.add_column(column, task.spec.input_shapes, task.spec.outputs, stream)
+    return network
+
+
+def no_penalty():
+    return None
+
+
+def streams(segment=0):
+    return lambda name: derive(0, name, segment)
+
+
+@pytest.mark.parametrize(
+    ("options", "make"),
+    [
+        ({}, lambda p: torch.optim.SGD(p, 0.03, momentum=0.9)),
+        ({"weight_decay": 0.1}, lambda p: torch.optim.SGD(p, 0.03, 0.9, weight_decay=0.1)),
+        ({"optimizer": "adam", "learning_rate": 0.01}, lambda p: torch.optim.Adam(p, 0.01)),
+    ],
+)
+def test_updates_equal_a_plain_pytorch_loop(options, make):
+    network, model = network_for(TASK), nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.Linear(8, 3))
+    for mine, theirs in zip(network.parameters(), model.parameters(), strict=True):
+        theirs.data.copy_(mine.data)
+    optimizer = make(model.parameters())
+    config = Supervised(batch_size=16, **options)
+    with config.trainer(TASK, network, no_penalty, COMPUTE) as trainer:
+        trainer.reset(streams())
+        batches = trainer.samples()  # draws the same orders as the trainer's own batches
+        learner = config.build(network, TASK.spec, COMPUTE)
+        for batch in itertools.islice(batches, 20):
+            metrics = learner.update(batch, no_penalty)
+            loss = F.cross_entropy(model(batch.inputs["observation"]), batch.targets)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            assert torch.allclose(metrics["cross_entropy"], loss, atol=1e-6)
+    for mine, theirs in zip(network.parameters(), model.parameters(), strict=True):
+        assert torch.allclose(mine, theirs, atol=1e-6)
+
+
+def test_every_pass_holds_every_example_once_in_another_order():
+    rows = np.arange(50, dtype=np.float32)[:, None]
+    marked = DataTask("marked", train=(rows, Y), test=(rows, Y))
+    with Supervised(batch_size=16).trainer(
+        marked, network_for(marked), no_penalty, COMPUTE
+    ) as trainer:
+        trainer.reset(streams())
+        eight = list(itertools.islice(trainer.samples(), 8))
+    passes = eight[:4], eight[4:]
+    for batches in passes:
+        assert [batch.steps for batch in batches] == [16, 16, 16, 2]
+        rows = torch.cat([batch.inputs["observation"][:, 0] for batch in batches]).long()
+        assert rows.sort().values.tolist() == list(range(50))
+        labels = torch.cat([batch.targets for batch in batches])
+        assert torch.equal(labels, torch.from_numpy(Y)[rows])
+    first, second = ([b.inputs["observation"][:, 0].tolist() for b in part] for part in passes)
+    assert first != second
+
+
+def test_a_segment_begins_anew_and_can_be_repeated():
+    def run(network, config, segment, state=None):
+        with config.trainer(TASK, network, no_penalty, COMPUTE) as trainer:
+            if state is not None:
+                trainer.load_state(*state)
+            trainer.reset(streams(segment))
+            advances = [trainer.advance() for _ in range(9)]
+            return [float(a.metrics["cross_entropy"]) for a in advances], trainer.state()
+
+    config = Supervised(batch_size=16, anneal=True)
+    one, other = network_for(TASK), network_for(TASK)
+    _, state = run(one, config, 0)
+    kept = ({k: v.clone() for k, v in state[0].items()}, dict(state[1]))
+    other.load_state_dict(one.state_dict())
+    assert run(one, config, 1, state)[0] == run(other, config, 1, kept)[0]
+
+
+def test_an_advance_is_an_episode_whose_return_is_the_share_right():
+    network = network_for(TASK)
+    with Supervised(batch_size=25, learning_rate=0.0).trainer(
+        TASK, network, no_penalty, COMPUTE
+    ) as trainer:
+        trainer.reset(streams())
+        advances = [trainer.advance() for _ in range(2)]
+    output, _ = network(torch.from_numpy(X))
+    accuracy = float((output.argmax(1) == torch.from_numpy(Y)).float().mean())
+    assert np.mean([a.episodes[0].total_return for a in advances]) == pytest.approx(accuracy)
+    assert [a.steps for a in advances] == [25, 25]
+    assert [a.episodes[0].length for a in advances] == [25, 25]
+
+
+def test_the_penalty_is_added_to_the_loss():
+    network = network_for(TASK)
+    before = {name: p.detach().clone() for name, p in network.named_parameters()}
+    weight = next(network.parameters())
+
+    def only_penalty():
+        return 3.0 * weight.sum()
+
+    plain = network_for(TASK)
+    for net, penalty in ((network, only_penalty), (plain, no_penalty)):
+        with Supervised(momentum=0.0, learning_rate=0.1).trainer(
+            TASK, net, penalty, COMPUTE
+        ) as trainer:
+            trainer.reset(streams())
+            metrics = trainer.advance().metrics
+        assert ("penalty" in metrics) == (penalty is only_penalty)
+    difference = next(network.parameters()) - next(plain.parameters())
+    assert torch.allclose(difference, torch.full_like(difference, -0.3), atol=1e-6)
+    assert not torch.equal(next(network.parameters()), before[next(iter(before))])
+
+
+def test_a_head_of_its_own_leaves_the_others_alone():
+    task = DataTask("second", train=(X, Y), test=(X, Y), head=1, heads=3)
+    network = network_for(task)
+    assert network.newest.output.weight.shape == (9, 8)
+    before = network.newest.output.weight.detach().clone()
+    config = Supervised(batch_size=50)
+    with config.trainer(task, network, no_penalty, COMPUTE) as trainer:
+        trainer.reset(streams())
+        for _ in range(100):
+            metrics = trainer.advance().metrics
+        output, _ = network(torch.from_numpy(X))
+        labels = trainer.likelihood(output)
+    moved = (network.newest.output.weight != before).any(1)
+    assert moved.tolist() == [False] * 3 + [True] * 3 + [False] * 3
+    expected = output[:, 3:6].log_softmax(-1)
+    assert torch.allclose(
+        labels.log_prob(torch.from_numpy(Y)[:, None]),
+        expected.gather(1, torch.from_numpy(Y)[:, None])[:, 0],
+    )
+    assert metrics["accuracy"] > 0.9
+
+
+def test_minibatches_follow_their_seed_alone():
+    def order(segment):
+        with Supervised().trainer(TASK, network_for(TASK), no_penalty, COMPUTE) as trainer:
+            trainer.reset(streams(segment))
+            torch.rand(5)
+            return next(trainer.samples()).targets.tolist()
+
+    assert order(0) == order(0)
+    assert order(0) != order(1)
+
+
+class Broken:
+    spec = TASK.spec
+
+    def __init__(self, targets):
+        self.targets = targets
+
+    def examples(self, split):
+        count = len(self.targets)
+        return Examples({"observation": torch.zeros(count, 4)}, torch.tensor(self.targets).long())
+
+
+@pytest.mark.parametrize(
+    ("task", "words"),
+    [
+        (Broken([]), "has no training examples"),
+        (Broken([0, 3]), "from 0 to 2, the width of its head, but 3 came"),
+        (Broken([-1, 1]), "but -1 came"),
+    ],
+)
+def test_bad_examples_are_explained(task, words):
+    with pytest.raises(UsageError, match=words):
+        Supervised().trainer(task, network_for(TASK), no_penalty, COMPUTE)
+
+
+def test_environments_are_no_data_set():
+    task = MiniPongTask("pong")
+    network = ProgressiveNetwork()
+    network.add_column(ColumnSpec((Dense(4),)), task.spec.input_shapes, task.spec.outputs)
+    with pytest.raises(UsageError, match="is no data set, as the learner 'supervised' needs"):
+        Supervised().trainer(task, network, no_penalty, COMPUTE)
+    with pytest.raises(UsageError, match="has no environments to act in"):
+        learner_from_name("ppo").trainer(TASK, network_for(TASK), no_penalty, COMPUTE)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"batch_size": 0}, "batch_size of Supervised must be a number at least 1"),
+        ({"optimizer": "adams"}, "did you mean 'adam'"),
+        ({"momentum": 1.5}, "from 0 to 1"),
+        ({"batchsize": 3}, "did you mean 'batch_size'"),
+    ],
+)
+def test_wrong_hyperparameters_are_explained(options, words):
+    with pytest.raises(UsageError, match=words):
+        learner_from_name("supervised", **options)
