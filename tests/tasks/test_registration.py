@@ -13,6 +13,7 @@ from colonnade.tasks.registration import gymnasium_id
 
 NAMES = ("Pong", "Noisy", "Black", "White", "Zoom", "HFlip", "VFlip", "VHFlip")
 IDS = [f"colonnade/{family}-{name}-v0" for family in ("PongSoup", "MiniPong") for name in NAMES]
+IDS.append("colonnade/TMaze-v0")
 
 
 def test_ids_are_the_documented_ones():

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from gymnasium.vector import AutoresetMode
 
-from colonnade.tasks import AtariTask, GymTask, MiniPongTask, PongSoupTask
+from colonnade.tasks import AtariTask, GymTask, MiniPongTask, PongSoupTask, TMazeTask
 
 N = 3
 EMULATOR = AtariTask("pong", max_frames=160)
@@ -15,6 +15,7 @@ TASKS = [
     PongSoupTask("noisy", emulator=EMULATOR),
     MiniPongTask("pong"),
     MiniPongTask("zoom"),
+    TMazeTask(3),
     GymTask("CartPole-v1"),
     GymTask("colonnade/MiniPong-Noisy-v0"),
     GymTask("toy/Dict-v0"),

@@ -16,6 +16,7 @@ from colonnade.tasks.mini_pong import MiniPongTask
 from colonnade.tasks.names import task_from_name, task_names
 from colonnade.tasks.pong_soup import PongSoupTask
 from colonnade.tasks.registration import register_envs
+from colonnade.tasks.t_maze import TMazeTask
 from colonnade.tasks.variants import VARIANTS, Look
 
 __all__ = [
@@ -30,6 +31,7 @@ __all__ = [
     "MiniPongTask",
     "PermutedTask",
     "PongSoupTask",
+    "TMazeTask",
     "pair_task",
     "register_envs",
     "split_task",

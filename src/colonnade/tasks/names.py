@@ -14,6 +14,7 @@ from colonnade.tasks.data_names import DATA_FAMILIES, data_task_from_name, data_
 from colonnade.tasks.gym_task import GymTask, check_id
 from colonnade.tasks.mini_pong import MiniPongTask
 from colonnade.tasks.pong_soup import PongSoupTask
+from colonnade.tasks.t_maze import TMazeTask, corridor_length
 from colonnade.tasks.variants import VARIANTS, check_variant
 from colonnade.types import Task
 
@@ -22,13 +23,15 @@ _TASKS: dict[str, tuple[type[Any], Callable[[str], object]]] = {
     "gym": (GymTask, check_id),
     "mini-pong": (MiniPongTask, check_variant),
     "pong-soup": (PongSoupTask, check_variant),
+    "t-maze": (TMazeTask, corridor_length),
 }
 """By the family that begins a name: the task's class, and what checks the rest of the name."""
 
 
 def task_names() -> tuple[str, ...]:
-    """List every task name there is, apart from Gymnasium's ids; of data sets, examples."""
+    """List task names: all but Gymnasium's ids; of data sets and T-mazes, examples."""
     return (
+        "t-maze/10",
         *(f"mini-pong/{variant}" for variant in VARIANTS),
         *(f"pong-soup/{variant}" for variant in VARIANTS),
         *(f"atari/{game}" for game in games()),
@@ -43,9 +46,10 @@ def task_from_name(name: str, *, steps: int | None = None, **options: Any) -> Ta
     'mini-pong/h-flip'
 
     Args:
-        name: "atari/seaquest", "pong-soup/h-flip", "mini-pong/zoom", "gym/CartPole-v1", or a bare
-            Gymnasium id; of data sets "digits/all", "digits/pair-3-5", "permuted-digits/3",
-            "permuted-mnist/8x8-1", "split-cifar-10/0" and the like.
+        name: "atari/seaquest", "pong-soup/h-flip", "mini-pong/zoom", "t-maze/10",
+            "gym/CartPole-v1", or a bare Gymnasium id; of data sets "digits/all",
+            "digits/pair-3-5", "permuted-digits/3", "permuted-mnist/8x8-1", "split-cifar-10/0" and
+            the like.
         steps: Budget in agent steps or examples; None for the family's default.
         **options: Fields of the task's class. For Gymnasium ids anything else goes to the
             environment's constructor.

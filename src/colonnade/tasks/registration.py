@@ -16,9 +16,12 @@ import gymnasium
 
 from colonnade.tasks.mini_pong import MiniPongTask
 from colonnade.tasks.pong_soup import PongSoupTask
+from colonnade.tasks.t_maze import TMazeVectorEnv
 from colonnade.tasks.variants import VARIANTS
 from colonnade.tasks.vector import AnyVectorEnv, SingleEnv
 from colonnade.types import EnvironmentTask
+
+T_MAZE = "colonnade/TMaze-v0"
 
 _FAMILIES = {"PongSoup": PongSoupTask, "MiniPong": MiniPongTask}
 
@@ -36,7 +39,7 @@ def gymnasium_id(family: str, variant: str) -> str:
 
 
 def register_envs() -> None:
-    """Register every variant of Pong Soup and MiniPong with Gymnasium, once.
+    """Register every variant of Pong Soup and MiniPong, and the T-maze, with Gymnasium, once.
 
     Importing `colonnade.tasks` calls it. Gymnasium (from 1.0 on) looks for no plugins by itself;
     `gymnasium.make("colonnade.tasks:colonnade/PongSoup-HFlip-v0")` does the import on the way.
@@ -51,6 +54,12 @@ def register_envs() -> None:
                     vector_entry_point=f"{__name__}:make_vector",
                     kwargs={"family": family, "variant": variant},
                 )
+    if T_MAZE not in gymnasium.registry:
+        gymnasium.register(
+            T_MAZE,
+            entry_point=f"{__name__}:make_t_maze",
+            vector_entry_point="colonnade.tasks.t_maze:TMazeVectorEnv",
+        )
 
 
 def make_vector(
@@ -81,3 +90,13 @@ def make_single(
         **options: As in `make_vector`.
     """
     return SingleEnv(make_vector(1, family, variant, **options), render_mode)
+
+
+def make_t_maze(length: int = 10, render_mode: str | None = None) -> SingleEnv:
+    """Make one T-maze; it has no pictures.
+
+    Args:
+        length: Steps from the cue to the fork.
+        render_mode: None.
+    """
+    return SingleEnv(TMazeVectorEnv(1, length), render_mode)

@@ -48,15 +48,15 @@ class TransformedVectorEnv(VectorWrapper[Any, Any, Any, Any, NDArray[Any]]):
 
 
 class SingleEnv(gymnasium.Env[NDArray[np.uint8], np.int64]):
-    """One environment of images, played by a vector environment of one.
+    """One environment, played by a vector environment of one.
 
     It shows the same frames as that vector environment: a `reset()` without a seed after an
     episode's end goes on with the episode that the vector environment began in the same step.
 
     Args:
-        vector: A vector environment of size 1 that resets in the same step; its observations are
-            uint8 images [1, C, H, W], the newest frame last.
-        render_mode: "rgb_array", or None for no pictures.
+        vector: A vector environment of size 1 that resets in the same step.
+        render_mode: None for no pictures; "rgb_array" where observations are uint8 images
+            [1, C, H, W], the newest frame last.
     """
 
     def __init__(self, vector: AnyVectorEnv, render_mode: str | None = None) -> None:
