@@ -1,6 +1,6 @@
 """The arithmetic of learning: returns, distributions over outputs, the Fisher information."""
 
-from colonnade.ops.fisher import FisherKind, parameter_fisher
+from colonnade.ops.fisher import FisherKind, evaluation, parameter_fisher
 from colonnade.ops.policies import Gaussian, MultiCategorical, categorical, gaussian
 from colonnade.ops.quadratic import Quadratic
 from colonnade.ops.returns import gae, n_step_returns
@@ -11,6 +11,7 @@ __all__ = [
     "MultiCategorical",
     "Quadratic",
     "categorical",
+    "evaluation",
     "gae",
     "gaussian",
     "n_step_returns",

@@ -1,4 +1,4 @@
-"""How well a network, or chance, plays a task."""
+"""How well a network, or chance, plays a task or knows a data set."""
 
 from __future__ import annotations
 
@@ -16,46 +16,70 @@ from colonnade.learners import (
     Decision,
     Policy,
     actor_critic_policy,
+    predictions,
     torch_threads,
 )
+from colonnade.ops import evaluation
 from colonnade.seeding import derive, generator
-from colonnade.types import Inputs, Network, State, Task, environments_of
+from colonnade.types import (
+    DatasetTask,
+    Inputs,
+    Network,
+    Split,
+    State,
+    Task,
+    environments_of,
+)
 
 _CHUNK = 32
 """Agent steps between looks at the finished episodes."""
+
+_EXAMPLES = 1000
+"""Labelled examples that a network sees at once."""
 
 
 def evaluate(
     task: Task,
     network: Network | None,
     *,
-    episodes: int = 10,
+    episodes: int | None = None,
     seed: int = 0,
     num_envs: int = 8,
     device: str = "auto",
     greedy: bool = False,
+    split: Split = "test",
 ) -> np.ndarray[Any, np.dtype[np.float64]]:
     """Play whole episodes and return their undiscounted, unclipped returns.
+
+    Of a data set, say of each example whether the network's label is right: 1 or 0, whose mean is
+    the accuracy.
 
     Every environment plays equally many, so that short episodes are not favoured. The network is
     neither trained nor changed.
 
     Args:
-        task: What to play.
-        network: An actor-critic for it; None plays uniformly random actions.
-        episodes: How many returns to give.
+        task: What to play, or the data set.
+        network: An actor-critic for it, or a classifier; None plays uniformly random actions, and
+            of a data set gives the chance of guessing an example's label, 1 / labels.
+        episodes: How many returns to give, by default 10; of a data set, how many examples, by
+            default all.
         seed: Of the environments and of the sampled actions.
         num_envs: How many to play side by side.
         device: A torch device name, or "auto".
         greedy: Take the most likely action instead of sampling.
+        split: Part of a data set.
 
     Returns:
         [episodes] returns.
     """
-    if episodes < 1:
+    if episodes is not None and episodes < 1:
         raise UsageError(f"Evaluating needs at least one episode; got {episodes}.")
     spec = task.spec
     compute = Compute.choose(spec, device)
+    if isinstance(task, DatasetTask):
+        with evaluation(network or _NoNetwork()):  # type: ignore[arg-type]
+            return _right(task, network, split, compute)[:episodes]
+    episodes = episodes or 10
     num_envs = min(num_envs, episodes)
     stream = generator(seed, "evaluation actions", device=compute.device)
     policy: Policy
@@ -68,6 +92,7 @@ def evaluate(
     done: Counter[int] = Counter()
     with (
         torch_threads(1),
+        evaluation(network),  # type: ignore[arg-type]
         Collector(
             environments_of(task), network, policy, compute, steps=_CHUNK, num_envs=num_envs
         ) as collector,
@@ -81,6 +106,22 @@ def evaluate(
         for env in range(num_envs)
     ]
     return np.array(played).T.ravel()[:episodes]
+
+
+def _right(
+    task: DatasetTask, network: Network | None, split: Split, compute: Compute
+) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """Say of each example whether it is labelled rightly, or the chance that it is."""
+    spec, examples = task.spec, task.examples(split)
+    if network is None:
+        return np.full(examples.steps, 1 / spec.action_sizes[0])
+    parts = []
+    for start in range(0, examples.steps, _EXAMPLES):
+        chunk = slice(start, start + _EXAMPLES)
+        inputs = {name: value[chunk].to(compute.device) for name, value in examples.inputs.items()}
+        found = predictions(network, inputs, spec, compute).cpu()
+        parts.append((found == examples.targets[chunk]).numpy())
+    return np.concatenate(parts).astype(np.float64)
 
 
 class _NoNetwork(torch.nn.Module):

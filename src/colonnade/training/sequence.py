@@ -29,6 +29,7 @@ from colonnade.learners import (
 )
 from colonnade.seeding import derive
 from colonnade.training.curves import Curve
+from colonnade.training.monitoring import Monitor
 from colonnade.training.recorder import (
     DivergedError,
     Interrupted,
@@ -56,12 +57,21 @@ class TrainingOptions:
     """A torch device name; "auto" takes a GPU where there is one."""
     precision: Precision = "auto"
     """Precision of matrix products; "auto" is bfloat16 for images where that is fast."""
+    test_episodes: int = 0
+    """Episodes that score every task so far, before a task is learned and at the ends of its
+    segments; of a data set any number above 0 stands for all test examples. 0 scores nothing."""
+    patience: int = 0
+    """End a task once the validation score, averaged over the tasks so far, has been below its best
+    for more than this many segments in a row, and return to the best weights; 0 never does."""
 
     def __post_init__(self) -> None:
         """Refuse numbers that make no sense."""
         for name in ("num_envs", "threads", "segment_steps", "curve_steps"):
             if getattr(self, name) < 1:
                 raise UsageError(f"{name} must be at least 1; got {getattr(self, name)}.")
+        for name in ("test_episodes", "patience"):
+            if getattr(self, name) < 0:
+                raise UsageError(f"{name} must be at least 0; got {getattr(self, name)}.")
 
 
 def train_sequence(
@@ -91,11 +101,11 @@ def train_sequence(
     if not ids or len(set(ids)) < len(ids):
         raise UsageError(f"A sequence needs at least one task, each with its own id; got {ids}.")
     options, recorder = options or TrainingOptions(), recorder or MemoryRecorder()
-    training = _Training(ids, method, learner, seed, options, recorder)
+    training = _Training(tasks, method, learner, seed, options, recorder)
     with torch_threads(options.threads), torch.random.fork_rng(devices=[]):
         place = training.restore()
         for index in range(place.task, len(tasks)):
-            training.learn(tasks[index], place if index == place.task else _Place(index))
+            training.learn(place if index == place.task else _Place(index))
 
 
 @dataclass
@@ -117,19 +127,29 @@ class _Training:
 
     def __init__(
         self,
-        ids: list[str],
+        tasks: Sequence[Task],
         method: Method,
         learner: LearnerConfig,
         seed: int,
         options: TrainingOptions,
         recorder: Recorder,
     ) -> None:
-        self._ids = ids
+        self._tasks = tasks
+        self._ids = [task.spec.id for task in tasks]
         self._method = method
         self._config = learner
         self._seed = seed
         self._options = options
         self._recorder = recorder
+        self._monitor = Monitor(
+            tasks,
+            method,
+            recorder,
+            seed=seed,
+            device=options.device,
+            episodes=options.test_episodes,
+            patience=options.patience,
+        )
 
     def restore(self) -> _Place:
         """Return to the newest checkpoint, or to the beginning."""
@@ -148,11 +168,14 @@ class _Training:
         if meta["finished"]:
             return _Place(meta["task"] + 1)
         trainer = (_under("learner/", tensors), meta["learner"])
+        if meta.get("monitor"):
+            self._monitor.load_state(_under("best/", tensors), meta["monitor"])
         return _Place(meta["task"], meta["segment"], meta["step"], trainer)
 
-    def learn(self, task: Task, place: _Place) -> None:
+    def learn(self, place: _Place) -> None:
         """Learn one task, from its beginning or from a checkpoint within it."""
-        spec, options = task.spec, self._options
+        task, options = self._tasks[place.task], self._options
+        spec = task.spec
         compute = Compute.choose(spec, options.device, options.precision)
         if place.begun:
             network = self._method.network_for(spec.id)
@@ -173,6 +196,8 @@ class _Training:
         ) as trainer:
             if place.trainer is not None:
                 trainer.load_state(*place.trainer)
+            else:
+                self._monitor.begin_task(place.task)
             while place.step < spec.steps:
                 trainer.reset(partial(self._stream, place.task, place.segment))
                 end = min(spec.steps, (place.segment + 1) * options.segment_steps)
@@ -186,6 +211,8 @@ class _Training:
                     if clock.due(place.step):
                         self._recorder.progress(_progress(spec, place, clock, curve))
                 place.segment += 1
+                if self._monitor.end_segment(place.task, place.step):
+                    break
                 if place.step < spec.steps:
                     self._checkpoint(place, trainer, finished=False)
             self._method.end_task(trainer.samples(), trainer.likelihood)
@@ -217,9 +244,12 @@ class _Training:
         if broken:
             raise _diverged(self._ids[place.task], place.step, broken)
         learner_tensors, learner_meta = trainer.state()
+        monitor_meta: dict[str, Any] = {}
         tensors = {f"method/{name}": value for name, value in method_tensors.items()}
         if not finished:
             tensors |= {f"learner/{name}": value for name, value in learner_tensors.items()}
+            best, monitor_meta = self._monitor.state()
+            tensors |= {f"best/{name}": value for name, value in best.items()}
         meta = {
             "tasks": self._ids,
             "task": place.task,
@@ -229,6 +259,7 @@ class _Training:
             "rows": self._recorder.rows,
             "method": method_meta,
             "learner": learner_meta,
+            "monitor": monitor_meta,
         }
         self._recorder.save_checkpoint(tensors, meta)
 

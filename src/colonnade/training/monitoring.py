@@ -1,0 +1,137 @@
+"""Looking back while learning: scores of all tasks so far, and stopping before they fall."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, cast
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from colonnade.seeding import derive
+from colonnade.training.evaluation import evaluate
+from colonnade.training.recorder import Recorder
+from colonnade.types import DatasetTask, Method, Network, Split, Task
+
+
+class Monitor:
+    """Scores the tasks so far at the ends of segments; ends a task that only does harm.
+
+    Environments have no parts for testing and validation: episodes with other seeds stand for them.
+    """
+
+    def __init__(
+        self,
+        tasks: Sequence[Task],
+        method: Method,
+        recorder: Recorder,
+        *,
+        seed: int,
+        device: str,
+        episodes: int,
+        patience: int,
+    ) -> None:
+        """Begin with no score.
+
+        Args:
+            tasks: The whole sequence.
+            method: Whose networks to score.
+            recorder: Where the scores go, a row of kind "test" for each task.
+            seed: Of the episodes.
+            device: A torch device name, or "auto".
+            episodes: See `TrainingOptions.test_episodes`.
+            patience: See `TrainingOptions.patience`.
+        """
+        self._tasks = tasks
+        self._method = method
+        self._recorder = recorder
+        self._seed = seed
+        self._device = device
+        self._episodes = episodes
+        self._patience = patience
+        self._best: float | None = None
+        self._worse = 0
+        self._weights: dict[str, Tensor] = {}
+
+    def begin_task(self, index: int) -> None:
+        """Score all tasks before task `index` is learned, itself included."""
+        self._best, self._worse, self._weights = None, 0, {}
+        self._test(index, 0)
+
+    def end_segment(self, index: int, step: int) -> bool:
+        """Score all tasks up to `index`, the one in training.
+
+        Returns:
+            Whether to stop: the network is then as it was at its best.
+        """
+        self._test(index, step)
+        return self._patience > 0 and self._validate(index, step)
+
+    def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """Return the best weights of the task in training, and what is known of them."""
+        return self._weights, {"best": self._best, "worse": self._worse}
+
+    def load_state(self, tensors: dict[str, Tensor], meta: dict[str, Any]) -> None:
+        """Return to a state that `state` gave."""
+        self._weights, self._best, self._worse = tensors, meta["best"], meta["worse"]
+
+    def _test(self, index: int, step: int) -> None:
+        if not self._episodes:
+            return
+        for number, task in enumerate(self._tasks[: index + 1]):
+            scores = self._score(task, "test")
+            self._recorder.append(
+                {
+                    "kind": "test",
+                    "task": self._tasks[index].spec.id,
+                    "task_index": index,
+                    "step": step,
+                    "tested": task.spec.id,
+                    "tested_index": number,
+                    "episodes": len(scores),
+                    "return_mean": float(scores.mean()),
+                    "return_std": float(scores.std()),
+                }
+            )
+
+    def _validate(self, index: int, step: int) -> bool:
+        """Compare with the best so far, as Kirkpatrick et al. 2017 stop early (Table 1)."""
+        scores = [
+            float(self._score(task, "validation").mean()) for task in self._tasks[: index + 1]
+        ]
+        mean = float(np.mean(scores))
+        self._recorder.append(
+            {
+                "kind": "validation",
+                "task": self._tasks[index].spec.id,
+                "task_index": index,
+                "step": step,
+                "return_mean": mean,
+            }
+        )
+        network = cast("nn.Module", self._network(index))
+        if self._best is None or mean >= self._best:
+            self._best, self._worse = mean, 0
+            self._weights = {k: v.detach().clone() for k, v in network.state_dict().items()}
+            return False
+        self._worse += 1
+        if self._worse <= self._patience:
+            return False
+        with torch.no_grad():
+            for name, value in network.state_dict().items():
+                value.copy_(self._weights[name])
+        return True
+
+    def _score(self, task: Task, split: Split) -> np.ndarray[Any, np.dtype[np.float64]]:
+        return evaluate(
+            task,
+            self._method.network_for(task.spec.id),
+            episodes=None if isinstance(task, DatasetTask) else max(1, self._episodes),
+            seed=derive(self._seed, split, task.spec.id),
+            device=self._device,
+            split=split,
+        )
+
+    def _network(self, index: int) -> Network:
+        return self._method.network_for(self._tasks[index].spec.id)
