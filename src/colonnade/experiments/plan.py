@@ -21,6 +21,8 @@ METHOD_TITLES: dict[str, str] = {
     "progressive-2": "Progressive, 2 columns",
     "progressive-3": "Progressive, 3 columns",
     "progressive-4": "Progressive, 4 columns",
+    "path-finetune": "Finetuned path",
+    "pathnet": "PathNet",
 }
 """Keys of `Comparison.method` and their titles, in the order of the paper's Table 1."""
 

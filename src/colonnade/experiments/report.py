@@ -26,6 +26,7 @@ from colonnade.experiments.charts import (
 from colonnade.experiments.facts import facts
 from colonnade.experiments.files import disk_errors, write_bytes, write_text
 from colonnade.experiments.network_drawing import network_drawing
+from colonnade.experiments.pathnet_report import PathReport
 from colonnade.experiments.plan import METHOD_TITLES, SCRATCH
 from colonnade.experiments.progress import duration
 from colonnade.experiments.results import Results, RunResult
@@ -69,7 +70,8 @@ def write_report(suite: SuiteFolder) -> Path:
     """
     results = Results(suite)
     with drawing():
-        figures = _figures(results)
+        paths = PathReport(results)
+        figures = _figures(results) | paths.figures()
         for name, figure in figures.items():
             path = suite.path / "figures" / f"{name}.png"
             with disk_errors(path):
@@ -91,6 +93,7 @@ def write_report(suite: SuiteFolder) -> Path:
         plain=drawings.get("curves"),
         matrix=drawings.get("transfer-matrix"),
         network=drawings.get("network"),
+        paths=None if paths.empty else paths.html(drawings),
         **_content(results),
     )
     path = suite.path / "report.html"
@@ -209,6 +212,8 @@ def _largest_network(results: Results) -> Figure | None:
             continue
         meta = run.folder.network()
         network = meta["network"]
+        if "columns" not in network:
+            continue
         size = len(network["columns"]), len(set(meta["tasks"].values()))
         if size > largest:
             largest = size

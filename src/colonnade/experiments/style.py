@@ -21,6 +21,8 @@ METHOD_COLOURS = {
     "progressive-2": "#0072b2",
     "progressive-3": "#009e73",
     "progressive-4": "#d55e00",
+    "path-finetune": "#cc79a7",
+    "pathnet": "#0072b2",
 }
 """From Okabe and Ito's palette, which colour-blind readers can tell apart."""
 

@@ -2,12 +2,26 @@
 
 from colonnade.errors import unknown_name
 from colonnade.experiments.suites.demo import DEMO_SUITE
+from colonnade.experiments.suites.pathnet_atari import PATHNET_ATARI
+from colonnade.experiments.suites.pathnet_pong_soup import (
+    PATHNET_PONG_SOUP,
+    PATHNET_PONG_SOUP_MINI,
+)
 from colonnade.experiments.suites.pong_soup import PONG_SOUP, PONG_SOUP_SHORT
 from colonnade.experiments.suites.pong_soup_mini import PONG_SOUP_MINI
 from colonnade.experiments.suites.sim_to_real import SIM_TO_REAL
 from colonnade.experiments.suites.suite import Suite
 
-SUITES: tuple[Suite, ...] = (DEMO_SUITE, PONG_SOUP_MINI, PONG_SOUP_SHORT, PONG_SOUP, SIM_TO_REAL)
+SUITES: tuple[Suite, ...] = (
+    DEMO_SUITE,
+    PONG_SOUP_MINI,
+    PATHNET_PONG_SOUP_MINI,
+    PONG_SOUP_SHORT,
+    PONG_SOUP,
+    PATHNET_PONG_SOUP,
+    PATHNET_ATARI,
+    SIM_TO_REAL,
+)
 """All suites, the quickest first."""
 
 
