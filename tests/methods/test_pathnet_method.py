@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from colonnade.errors import UsageError
-from colonnade.learners import A2C, PPO
+from colonnade.learners import A2C, A3C, PPO, Compute, Supervised
 from colonnade.methods import PathDeNovo, PathFinetune, PathNet, Scratch, method_from_name
 from colonnade.methods.evolution import GenotypeShape, path_of
 from colonnade.methods.pathnet_tournaments import (
@@ -18,7 +18,7 @@ from colonnade.methods.pathnet_tournaments import (
     SerialTournament,
 )
 from colonnade.networks import Conv, Dense, ModularSpec
-from colonnade.tasks import MiniPongTask, task_from_name
+from colonnade.tasks import DataTask, MiniPongTask, task_from_name
 from colonnade.training import (
     Interrupted,
     MemoryRecorder,
@@ -31,7 +31,12 @@ from colonnade.types import Episode
 SMALL = ModularSpec((Conv(3, 4, 2), Dense(6)), modules=5, active=2)
 OPTIONS = TrainingOptions(num_envs=4, segment_steps=400, curve_steps=200, device="cpu")
 TASKS = [MiniPongTask(variant, steps=1200) for variant in ("pong", "h-flip", "noisy")]
-LEARNERS = {"a2c": A2C(rollout_steps=10), "ppo": PPO(rollout_steps=20, minibatches=2, epochs=1)}
+LEARNERS = {
+    "a2c": A2C(rollout_steps=10),
+    "a3c": A3C(rollout_steps=10, workers=2),
+    "ppo": PPO(rollout_steps=20, minibatches=2, epochs=1),
+}
+REPRODUCIBLE = ("a2c", "ppo")
 
 
 def pathnet(**options):
@@ -152,7 +157,7 @@ class Interrupting(MemoryRecorder):
 
 
 @pytest.mark.parametrize("make", [lambda: pathnet(duplication=0.5), lambda: PathFinetune(SMALL)])
-@pytest.mark.parametrize("learner", LEARNERS)
+@pytest.mark.parametrize("learner", REPRODUCIBLE)
 def test_interrupted_runs_end_with_the_same_numbers(make, learner):
     whole = learn(make(), TASKS[:2], learner)
     recorder = Interrupting(12)
@@ -353,3 +358,96 @@ def test_duplication_copies_weights_into_slots_that_may_change():
         )
     ]  # fmt: skip
     assert len(twins) == 1
+
+
+def test_workers_of_a3c_see_new_paths():
+    """New routes are written to the memory that the workers' processes were forked with."""
+    method = pathnet(episodes=1, rivals=3)
+    view = method.begin_task(TASKS[0].spec)
+    place = view.routes.data_ptr()
+    method.on_segment([Episode(1.0, 5, 0)])
+    method.on_segment([Episode(0.0, 5, 2)])
+    assert view.routes.data_ptr() == place
+
+
+def labelled(name, seed):
+    stream = torch.Generator().manual_seed(seed)
+    images = torch.randn(96, 1, 6, 6, generator=stream)
+    labels = (images[:, 0, 0, 0] + images[:, 0, 3, 3] > 0).long()
+    return DataTask(name, train=(images, labels), test=(images, labels), steps=4000)
+
+
+FLAT = ModularSpec((Dense(8), Dense(8)), modules=5, active=2)
+SUPERVISED = Supervised(learning_rate=0.05, momentum=0.0, batch_size=16)
+
+
+def learn_labels(method, recorder=None, **changes):
+    options = replace(OPTIONS, segment_steps=900, **changes)
+    tasks = [labelled("first", 0), labelled("second", 1)]
+    train_sequence(tasks, method, SUPERVISED, seed=5, options=options, recorder=recorder)
+    return method
+
+
+def test_data_sets_have_the_serial_tournament_and_their_paths_are_kept():
+    method = PathNet(FLAT, population=6, episodes=5)
+    images = labelled("first", 0).examples("test").inputs
+    outputs = []
+    end = method.end_task
+
+    def spying(samples, likelihood):
+        task = method._task
+        end(samples, likelihood)
+        outputs.append(method.network_for(task)(images)[0].detach())
+
+    method.end_task = spying
+    learn_labels(method)
+    assert torch.equal(method.network_for("first")(images)[0], outputs[0])
+    play = method.tasks["second"]
+    assert play.forced == ((), ())  # optional where labels are learned
+    history = method.histories["second"]
+    assert len(history["scores"]) == 4000 // (2 * 5 * 16)
+    assert history["frozen"] == method.tasks["first"].path
+    targets = labelled("first", 0).examples("test").targets
+    assert (outputs[0].argmax(1) == targets).float().mean() > 0.8
+
+
+def test_only_the_path_in_training_moves_with_a_momentum_that_all_have_gathered():
+    method = PathNet(FLAT, population=6, episodes=1)
+    task = labelled("first", 0)
+    view = method.begin_task(task.spec)
+    learner = Supervised(optimizer="adam", batch_size=16, weight_decay=0.1)
+    trainer = learner.trainer(task, view, method.penalty, Compute(torch.device("cpu")))
+    trainer.reset(lambda name: 0)
+    for _ in range(40):
+        path, before = view.path, weights(method.network)
+        method.on_segment(trainer.advance().episodes)
+        for name, value in method.network.state_dict().items():
+            module = module_of(name)
+            if module is not None:
+                moved = not torch.equal(value, before[name])
+                assert moved == (module[1] in path[module[0]]), name
+
+
+@pytest.mark.parametrize("make", [
+    lambda: PathNet(FLAT, population=6, episodes=5, duplication=0.3), lambda: PathFinetune(FLAT),
+])  # fmt: skip
+def test_interrupted_lessons_end_with_the_same_numbers(make):
+    goal = {"goal_episodes": 5, "goal_return": 0.97}
+    reference = MemoryRecorder()
+    whole = learn_labels(make(), reference, **goal)
+    recorder = Interrupting(70)
+    for _ in range(30):
+        method = make()
+        try:
+            learn_labels(method, recorder, **goal)
+            break
+        except Interrupted:
+            recorder.left = 70
+    else:
+        pytest.fail("never finished")
+    assert json.dumps(method.state()[1]) == json.dumps(whole.state()[1])
+    for name, value in weights(whole.network).items():
+        assert torch.equal(method.network.state_dict()[name], value), name
+    ends = [[row for row in r.history if row["kind"] == "goal"] for r in (recorder, reference)]
+    assert ends[0] == ends[1]
+    assert len(ends[0]) == 2

@@ -102,10 +102,12 @@ class PathNet(PathMethod):
             for _ in changed:
                 self._perhaps_duplicate()
         elif isinstance(tournament, SerialTournament) and isinstance(view, PathView):
+            before = tournament.contender
             for episode in episodes:
                 if tournament.note(episode.total_return) is not None:
                     self._perhaps_duplicate()
-            view.path = tournament.path
+            if tournament.contender != before:
+                view.path = tournament.path
 
     def end_task(self, samples: Iterator[Batch], likelihood: Likelihood) -> None:
         """Settle on the best path."""
@@ -203,9 +205,13 @@ class PathNet(PathMethod):
         """Return the best path so far."""
         tournament = self._tournament
         assert tournament is not None
+        best = tournament.best
         if isinstance(tournament, SerialTournament) and tournament.champion is not None:
-            return tournament.champion[0]
-        return tournament.paths[tournament.best]
+            path, fitness = tournament.champion
+            # The last evaluation may have ended the task before its tournament was over.
+            if not tournament.fitness[best] >= fitness:
+                return path
+        return tournament.paths[best]
 
     def _perhaps_duplicate(self) -> None:
         """Copy a useful module into a slot of little use (the paper's Labyrinth experiments)."""

@@ -228,6 +228,11 @@ class SerialTournament(Tournament):
         self._pair, self._turn = draw_pair(size, self.rng), 0
 
     @property
+    def contender(self) -> tuple[int, int]:
+        """What is being evaluated: the generation, and which of its two genotypes."""
+        return self.generations, self._turn
+
+    @property
     def path(self) -> Path:
         """The path to train now."""
         return path_of(self.population[self._pair[self._turn]])

@@ -180,7 +180,11 @@ class PopulationView(_View):
         for n, path in enumerate(paths):
             for index, modules in enumerate(self.active(path)):
                 routes[n, index, list(modules)] = True
-        self.routes = routes.to(self.routes.device)
+        if routes.shape == self.routes.shape:
+            # In place, since other processes may share the memory (A3C).
+            self.routes.copy_(routes)
+        else:
+            self.routes = routes.to(self.routes.device)
 
     def initial_state(self, batch: int) -> State:
         """Return the environments' present routes.

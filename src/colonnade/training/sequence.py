@@ -29,6 +29,7 @@ from colonnade.learners import (
 )
 from colonnade.seeding import derive
 from colonnade.training.curves import Curve
+from colonnade.training.goal import Goal
 from colonnade.training.monitoring import Monitor
 from colonnade.training.recorder import (
     DivergedError,
@@ -36,6 +37,7 @@ from colonnade.training.recorder import (
     MemoryRecorder,
     Progress,
     Recorder,
+    Row,
 )
 from colonnade.types import Method, Metrics, Task, TaskSpec
 
@@ -63,13 +65,17 @@ class TrainingOptions:
     patience: int = 0
     """End a task once the validation score, averaged over the tasks so far, has been below its best
     for more than this many segments in a row, and return to the best weights; 0 never does."""
+    goal_episodes: int = 0
+    """Episodes, or minibatches, whose mean return ends a task early; 0 spends every budget."""
+    goal_return: float = 0.0
+    """The mean return at which they do."""
 
     def __post_init__(self) -> None:
         """Refuse numbers that make no sense."""
         for name in ("num_envs", "threads", "segment_steps", "curve_steps"):
             if getattr(self, name) < 1:
                 raise UsageError(f"{name} must be at least 1; got {getattr(self, name)}.")
-        for name in ("test_episodes", "patience"):
+        for name in ("test_episodes", "patience", "goal_episodes"):
             if getattr(self, name) < 0:
                 raise UsageError(f"{name} must be at least 0; got {getattr(self, name)}.")
 
@@ -116,6 +122,7 @@ class _Place:
     segment: int = 0
     step: int = 0
     trainer: tuple[dict[str, torch.Tensor], dict[str, Any]] | None = None
+    goal: dict[str, Any] | None = None
 
     @property
     def begun(self) -> bool:
@@ -170,7 +177,7 @@ class _Training:
         trainer = (_under("learner/", tensors), meta["learner"])
         if meta.get("monitor"):
             self._monitor.load_state(_under("best/", tensors), meta["monitor"])
-        return _Place(meta["task"], meta["segment"], meta["step"], trainer)
+        return _Place(meta["task"], meta["segment"], meta["step"], trainer, meta.get("goal"))
 
     def learn(self, place: _Place) -> None:
         """Learn one task, from its beginning or from a checkpoint within it."""
@@ -186,6 +193,10 @@ class _Training:
         network.train()
         curve = Curve(spec.id, place.task, options.curve_steps, place.step)
         clock = _Clock()
+        goal = Goal(options.goal_episodes, options.goal_return)
+        if place.goal is not None:
+            goal.load_state(place.goal)
+        over = False
         with self._config.trainer(
             task,
             network,
@@ -198,23 +209,27 @@ class _Training:
                 trainer.load_state(*place.trainer)
             else:
                 self._monitor.begin_task(place.task)
-            while place.step < spec.steps:
+            while place.step < spec.steps and not over:
                 trainer.reset(partial(self._stream, place.task, place.segment))
                 end = min(spec.steps, (place.segment + 1) * options.segment_steps)
-                while place.step < end:
+                while place.step < end and not over:
                     advance = self._advance(spec, place, trainer)
                     row = curve.add(advance.episodes, place.step)
-                    if place.step >= end and row is None:
+                    over = goal.reached(advance.episodes)
+                    if (place.step >= end or over) and row is None:
                         row = curve.close(place.step)
                     if row is not None:
                         self._recorder.append(row | _losses(advance.metrics))
                     if clock.due(place.step):
                         self._recorder.progress(_progress(spec, place, clock, curve))
                 place.segment += 1
+                place.goal = goal.state()
                 if self._monitor.end_segment(place.task, place.step):
                     break
-                if place.step < spec.steps:
+                if place.step < spec.steps and not over:
                     self._checkpoint(place, trainer, finished=False)
+            if options.goal_episodes:
+                self._recorder.append(_goal_row(spec, place, goal, over))
             self._method.end_task(trainer.samples(), trainer.likelihood)
             self._checkpoint(place, trainer, finished=True)
 
@@ -256,6 +271,7 @@ class _Training:
             "segment": place.segment,
             "step": place.step,
             "finished": finished,
+            "goal": place.goal,
             "rows": self._recorder.rows,
             "method": method_meta,
             "learner": learner_meta,
@@ -292,6 +308,18 @@ def _progress(spec: TaskSpec, place: _Place, clock: _Clock, curve: Curve) -> Pro
         steps_per_second=clock.rate,
         recent_return=curve.recent_return,
     )
+
+
+def _goal_row(spec: TaskSpec, place: _Place, goal: Goal, reached: bool) -> Row:
+    return {
+        "kind": "goal",
+        "task": spec.id,
+        "task_index": place.task,
+        "step": place.step,
+        "episodes": goal.episodes,
+        "return_mean": goal.mean,
+        "reached": reached,
+    }
 
 
 def _under(prefix: str, tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
