@@ -22,6 +22,7 @@ METHOD_TITLES: dict[str, str] = {
     "progressive-3": "Progressive, 3 columns",
     "progressive-4": "Progressive, 4 columns",
     "path-finetune": "Finetuned path",
+    "pathnet-alone": "PathNet, no first task",
     "pathnet": "PathNet",
 }
 """Keys of `Comparison.method` and their titles, in the order of the paper's Table 1."""

@@ -22,6 +22,7 @@ METHOD_COLOURS = {
     "progressive-3": "#009e73",
     "progressive-4": "#d55e00",
     "path-finetune": "#cc79a7",
+    "pathnet-alone": "#56b4e9",
     "pathnet": "#0072b2",
 }
 """From Okabe and Ito's palette, which colour-blind readers can tell apart."""

@@ -1,4 +1,8 @@
-"""The design shared by PathNet's suites of reinforcement: a first task, then a second one."""
+"""The design shared by PathNet's suites of reinforcement: a first task, then a second one.
+
+A fourth row, PathNet without a first task, tells apart what reuse gives and what it costs to train
+a whole population.
+"""
 
 from __future__ import annotations
 
@@ -49,6 +53,7 @@ class PathDesign:
         for seed in range(options.seeds or self.seeds):
             for target in self.targets:
                 builder.add(self._run(options, seed, "path-de-novo", target), SCRATCH)
+                builder.add(self._run(options, seed, "pathnet", target), "pathnet-alone")
             for source in self.sources:
                 fixed = builder.add(self._run(options, seed, "path-de-novo", source, first=True))
                 evolved = builder.add(self._run(options, seed, "pathnet", source, first=True))

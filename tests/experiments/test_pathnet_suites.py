@@ -1,0 +1,124 @@
+"""PathNet's suites from a plan to a page, and the numbers of its section."""
+
+import json
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from colonnade.errors import UsageError
+from colonnade.experiments.build import build_method
+from colonnade.experiments.describe import print_networks
+from colonnade.experiments.pathnet_report import PathReport, chance_overlap
+from colonnade.experiments.plan import SuiteOptions
+from colonnade.experiments.report import write_report
+from colonnade.experiments.results import Results
+from colonnade.experiments.run import train_run
+from colonnade.experiments.store import SuiteFolder
+from colonnade.experiments.suites.pathnet_atari import PATHNET_ATARI
+from colonnade.experiments.suites.pathnet_pong_soup import MINI, PATHNET_PONG_SOUP_MINI
+from colonnade.methods.evolution import GenotypeShape, draw_genotype, overlap, path_of
+from colonnade.networks import ModularSpec, atari_modules
+
+TINY = replace(
+    MINI,
+    targets=("noisy",),
+    source_steps=1500,
+    target_steps=1500,
+    seeds=1,
+    pathnet={"population": 4, "episodes": 1, "rivals": 2},
+    training_options={"curve_steps": 300, "segment_steps": 600, "num_envs": 4},
+    evaluation_episodes=2,
+)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> SuiteFolder:
+    plan = TINY.plan(SuiteOptions(device="cpu"))
+    suite = SuiteFolder(tmp_path_factory.mktemp("pathnet") / "out", "pathnet-mini", {}, plan)
+    suite.begin()
+    for spec in plan.runs:
+        train_run(suite.path, spec)
+    return suite
+
+
+def test_the_plan_compares_three_methods_and_trains_a_source_once() -> None:
+    plan = MINI.plan(SuiteOptions())
+    rows = {entry.method for entry in plan.comparisons}
+    assert rows == {"scratch", "path-finetune", "pathnet", "pathnet-alone"}
+    assert len(plan.runs) == 3 * (3 + 3 + 2 + 3 + 3)
+    parents = {spec.id: spec for spec in plan.runs}
+    for entry in plan.comparisons:
+        spec = parents[entry.run]
+        if entry.source is not None:
+            origin = parents[spec.parent or ""]
+            assert origin.method == {"path-finetune": "path-de-novo"}.get(entry.method, "pathnet")
+            assert origin.target == "mini-pong/pong"
+            assert origin.seed == spec.seed
+
+
+def test_a_page_shows_paths_and_what_was_reused(trained: SuiteFolder) -> None:
+    page = write_report(trained).read_text()
+    (data,) = re.findall(r'id="paths-data">(.*?)</script>', page, re.DOTALL)
+    entries = json.loads(data)
+    chain = [entry for entry in entries if "to noisy" in entry["label"]]
+    assert [entry["task"] for entry in chain] == ["Pong", "Noisy"]
+    assert chain[0]["frozen"] == [[]] * 3
+    assert chain[1]["frozen"] == chain[0]["best"]  # the first task's best path, frozen
+    for entry in entries:
+        genotypes = np.array(entry["snapshots"][-1]["genotypes"])
+        assert genotypes.shape == (4, 3, 3)
+    assert "Reuse of modules" in page
+    assert {"pathnet-paths.png"} <= {path.name for path in (trained.path / "figures").iterdir()}
+    assert not re.search(r'(src|href)="(?!data:|#)', page), "nothing is loaded from elsewhere"
+
+
+def test_reuse_is_counted_from_the_stored_paths(trained: SuiteFolder) -> None:
+    results = Results(trained)
+    (reuse,) = PathReport(results).reuse()
+    weights, meta = reuse.run.folder.weights()
+    first, second = (meta["paths"][task]["path"] for task in ("mini-pong/pong", "mini-pong/noisy"))
+    for (shared, of), old, new in zip(reuse.shared, first, second, strict=True):
+        assert (shared, of) == (len(set(old) & set(new)), len(new))
+    both = [tuple(map(tuple, path)) for path in (first, second)]
+    assert reuse.overlap == pytest.approx(overlap(*both))
+    assert any(name.startswith("0.heads.1") for name in weights)
+
+
+def test_chance_overlap_against_drawn_paths() -> None:
+    shape, rng = GenotypeShape(1, 5, 3), np.random.default_rng(0)
+    drawn = [
+        overlap(path_of(draw_genotype(shape, rng)), path_of(draw_genotype(shape, rng)))
+        for _ in range(4000)
+    ]
+    assert chance_overlap(5, 3) == pytest.approx(np.mean(drawn), abs=0.02)
+
+
+def test_networks_are_described(capsys: pytest.CaptureFixture[str]) -> None:
+    print_networks(PATHNET_PONG_SOUP_MINI.name)
+    shown = capsys.readouterr().out
+    assert "PathNet" in shown
+    assert "active along one path" in shown
+
+
+def test_a_column_of_a_path_method_is_a_modular_network(tmp_path: Path) -> None:
+    spec = TINY.plan(SuiteOptions()).runs[0]
+    other = {**atari_modules().to_dict(), "modules": 7}
+    for column, expected in (("atari", atari_modules()), (other, ModularSpec.from_dict(other))):
+        task = build_method(replace(spec, column=column))
+        assert task.spec_for(None) == expected  # type: ignore[union-attr, arg-type]
+    with pytest.raises(UsageError, match="did you mean 'atari'"):
+        build_method(replace(spec, column="atary"))
+    with pytest.raises(UsageError, match=r"can't use 9 distinct modules .* has 5"):
+        build_method(replace(spec, column={"preset": "mini", "modules": 5, "active": 9}))
+    with pytest.raises(UsageError, match="field of a modular network 'moduls'"):
+        build_method(replace(spec, column={"preset": "mini", "moduls": 5}))
+
+
+def test_the_atari_suite_has_one_genotype_per_environment() -> None:
+    assert PATHNET_ATARI.plan is not None
+    for spec in PATHNET_ATARI.plan(SuiteOptions()).runs:
+        if spec.method == "pathnet":
+            assert spec.method_options["population"] == spec.training_options["num_envs"] == 64
