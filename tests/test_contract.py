@@ -31,7 +31,7 @@ pairs = pytest.mark.parametrize(
 )
 
 
-MOVE_ON = ("finetune", "ewc", "ewc-one-anchor", "ewc-online", "l2")
+MOVE_ON = ("finetune", "ewc", "ewc-one-anchor", "ewc-online", "l2", "dropout")
 """Methods whose one column goes on learning, all of it."""
 
 

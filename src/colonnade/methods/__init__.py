@@ -15,7 +15,7 @@ from colonnade.errors import unknown_name
 from colonnade.methods.columns import ColumnMethod
 from colonnade.methods.consolidation import Consolidation
 from colonnade.methods.ewc import EWC, L2, OneAnchorEWC, OnlineEWC
-from colonnade.methods.finetune import Finetune, OutputOnly
+from colonnade.methods.finetune import Dropout, Finetune, OutputOnly
 from colonnade.methods.pathnet import PathNet
 from colonnade.methods.pathnet_controls import PathDeNovo, PathFinetune
 from colonnade.methods.paths import PathMethod
@@ -31,6 +31,7 @@ METHODS: dict[str, Callable[..., ColumnMethod]] = {
     "ewc-one-anchor": OneAnchorEWC,
     "ewc-online": OnlineEWC,
     "l2": L2,
+    "dropout": Dropout,
 }
 
 
@@ -65,6 +66,7 @@ __all__ = [
     "PATH_METHODS",
     "ColumnMethod",
     "Consolidation",
+    "Dropout",
     "Finetune",
     "OneAnchorEWC",
     "OnlineEWC",

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from colonnade.methods.columns import ColumnMethod
+from dataclasses import replace
+
+from colonnade.methods.columns import ColumnChoice, ColumnMethod
+from colonnade.networks import ColumnSpec
 from colonnade.types import Network, TaskSpec
 
 
@@ -27,3 +30,33 @@ class OutputOnly(Finetune):
     def release(self) -> None:
         """Let only the output layer move."""
         self.network.freeze_features()
+
+
+class Dropout(ColumnMethod):
+    """Finetuning with dropout, which alone holds on to little (Kirkpatrick et al. 2017, Fig. 2B).
+
+    Units are left out in learning alone: actors and evaluators see the whole network.
+    """
+
+    def __init__(
+        self, column: ColumnChoice = None, dropout: float = 0.5, input_dropout: float = 0.2
+    ) -> None:
+        """Begin with no column; the defaults are those of Goodfellow et al. 2014.
+
+        Args:
+            column: What the column looks like, but for its dropout.
+            dropout: Probability that a hidden unit is left out.
+            input_dropout: The same for an input.
+        """
+        super().__init__(column)
+        self._dropout = dropout
+        self._input_dropout = input_dropout
+
+    def column_for(self, spec: TaskSpec) -> ColumnSpec:
+        """Say what the column looks like."""
+        column = super().column_for(spec)
+        return replace(column, dropout=self._dropout, input_dropout=self._input_dropout)
+
+    def begin_task(self, spec: TaskSpec) -> Network:
+        """Take over the newest column, or add the first one."""
+        return self.move_on(spec)

@@ -10,7 +10,7 @@ from torch import Tensor
 from colonnade.errors import UsageError
 from colonnade.networks.column import Column, Feature
 from colonnade.networks.recurrent import LSTMStage
-from colonnade.networks.stages import ConvStage, JoinStage
+from colonnade.networks.stages import ConvStage, JoinStage, Stage
 from colonnade.types import Inputs, Shape, State
 
 
@@ -81,16 +81,18 @@ class Evaluation:
             )
             return outputs
         result: Tensor = stage(features, sources)
-        return result
+        return _drop(result, column.spec.dropout, stage)
 
     def _first_convolution(self, column: Column, stage: ConvStage) -> Tensor:
         pixels = self._unscaled(column, column.input)
+        pixels = _drop(pixels, column.spec.input_dropout, stage)
         features: Tensor = stage(pixels, (), self._scale(column.input))
-        return features
+        return _drop(features, column.spec.dropout, stage)
 
     def _below(self, column: Column, position: int) -> Tensor:
         if position == 0:
-            return self._input(column, column.input)
+            features = self._input(column, column.input)
+            return _drop(features, column.spec.input_dropout, column.stage(0))
         return self.feature(Feature(column.index, position - 1))
 
     def _all(self, features: Sequence[Feature]) -> list[Tensor]:
@@ -128,6 +130,13 @@ class Evaluation:
             )
         value = value if self.starts is None else value.flatten(0, 1)
         return value.contiguous(memory_format=torch.channels_last) if value.dim() == 4 else value
+
+
+def _drop(features: Tensor, probability: float, stage: Stage) -> Tensor:
+    """Leave features out at random while their stage learns (Srivastava et al. 2014)."""
+    if not (probability and stage.training and torch.is_grad_enabled()):
+        return features
+    return torch.nn.functional.dropout(features, probability)
 
 
 def to_compute_dtype(value: Tensor, dtype: torch.dtype) -> Tensor:

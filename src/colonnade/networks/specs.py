@@ -156,6 +156,9 @@ class ColumnSpec:
         activation: The non-linearity of conv, dense and custom stages and of adapters.
         init: "orthogonal" (gain sqrt 2, biases zero) or "default", PyTorch's own.
         output_gain: Gain of the output layer under "orthogonal".
+        dropout: Probability that a hidden conv, dense or custom unit is left out while gradients
+            are computed. Actors and evaluators, who compute none, see the whole network.
+        input_dropout: The same for the numbers of the input the first stage reads.
     """
 
     stages: tuple[StageSpec, ...]
@@ -168,6 +171,8 @@ class ColumnSpec:
     activation: Activation = "relu"
     init: Literal["orthogonal", "default"] = "orthogonal"
     output_gain: float = 0.01
+    dropout: float = 0.0
+    input_dropout: float = 0.0
 
     def __post_init__(self) -> None:
         if not self.stages:
@@ -179,7 +184,12 @@ class ColumnSpec:
                 )
         _check_laterals(self.laterals)
         _check_laterals(self.output_laterals)
-        _check_numbers(self, "alpha", "output_gain")
+        _check_numbers(self, "alpha", "output_gain", "dropout", "input_dropout")
+        for name in ("dropout", "input_dropout"):
+            if not 0 <= getattr(self, name) < 1:
+                raise UsageError(
+                    f"ColumnSpec.{name} must be from 0 to below 1, but is {getattr(self, name)}."
+                )
         if self.input is not None and not isinstance(self.input, str):
             raise UsageError(f"ColumnSpec.input must be an input's name, but is {self.input!r}.")
         _check_choice("scale_per", self.scale_per, ("source", "layer"))
