@@ -141,3 +141,19 @@ def test_a_network_that_changed_is_named():
         quadratic({"w": theta["w"]})
     with pytest.raises(UsageError, match=r"\[200\], but it now has \[3\]"):
         quadratic.merge(penalties[0][0], {**theta, "w": torch.zeros(3)})
+
+
+def test_a_weight_scales_value_and_gradient_and_follows_merges():
+    penalties, theta = made(7, 3)
+    quadratic = Quadratic()
+    for count, penalty in enumerate(penalties, 1):
+        quadratic.merge(*penalty)
+        ours = {name: value.clone().requires_grad_() for name, value in theta.items()}
+        theirs = {name: value.clone().requires_grad_() for name, value in theta.items()}
+        value = quadratic(ours, 5.0)
+        value.backward()
+        (5 * quadratic(theirs)).backward()
+        expected = 5 * float(separate(penalties[:count], theta))
+        assert float(value.detach()) == pytest.approx(expected, rel=1e-6)
+        for name in ours:
+            torch.testing.assert_close(ours[name].grad, theirs[name].grad)

@@ -98,7 +98,7 @@ class Consolidation:
                 "first task's data when it has been learned, and leave the penalty out until then "
                 "(`tasks` is 0)."
             )
-        return self._lam * self.quadratic(dict(self.network.named_parameters()))
+        return self.quadratic(dict(self.network.named_parameters()), self._lam)
 
     def consolidate(
         self,

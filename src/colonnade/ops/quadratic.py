@@ -40,6 +40,7 @@ class Quadratic:
         self.remainder: dict[str, Tensor] = {}
         self.constant = torch.zeros((), dtype=torch.float64)
         self.merged = 0
+        self._product: tuple[float, dict[str, Tensor]] | None = None
 
     @torch.no_grad()
     def merge(self, curvature: Mapping[str, Tensor], anchor: Mapping[str, Tensor]) -> None:
@@ -54,6 +55,7 @@ class Quadratic:
         """
         check_shapes(self.centre, anchor)
         self._follow(anchor)
+        self._product = None
         for name, added in curvature.items():
             place = anchor[name].detach()
             if name not in self.curvature:
@@ -81,8 +83,12 @@ class Quadratic:
         self.merge(curvature, anchor)
         self.merged = merged + 1
 
-    def __call__(self, parameters: Mapping[str, Tensor]) -> Tensor:
+    def __call__(self, parameters: Mapping[str, Tensor], weight: float = 1.0) -> Tensor:
         """Evaluate at some parameters, as a scalar that can be differentiated by them.
+
+        Args:
+            parameters: By name; others than those held are let be.
+            weight: Factor on the value.
 
         Raises:
             UsageError: A parameter is missing or has another shape.
@@ -90,11 +96,16 @@ class Quadratic:
         check_shapes(self.centre, parameters)
         self._follow(parameters)
         names = list(self.curvature)
-        curvature = [self.curvature[name] for name in names]
+        weighted = self._weighted(weight)
+        curvature = [weighted[name] for name in names]
         centre = [self.centre[name] for name in names]
         remainder = [self.remainder[name] for name in names] if self.merged > 1 else None
         value: Tensor = _Value.apply(  # type: ignore[no-untyped-call]
-            curvature, centre, remainder, float(self.constant), *map(parameters.__getitem__, names)
+            curvature,
+            centre,
+            remainder,
+            weight * float(self.constant),
+            *map(parameters.__getitem__, names),
         )
         return value
 
@@ -115,8 +126,18 @@ class Quadratic:
             if key.startswith(prefix) and part in found:
                 found[part][name] = value.clone()
         self.curvature, self.centre, self.remainder = found.values()
+        self._product = None
         self.constant = tensors[f"{prefix}constant"].clone()
         self.merged = merged
+
+    def _weighted(self, weight: float) -> dict[str, Tensor]:
+        """Return the curvature times a factor, worked out once for many steps."""
+        if weight == 1.0:
+            return self.curvature
+        if self._product is None or self._product[0] != weight:
+            product = {name: weight * value for name, value in self.curvature.items()}
+            self._product = weight, product
+        return self._product[1]
 
     def _follow(self, parameters: Mapping[str, Tensor]) -> None:
         """Move to where the parameters are."""
@@ -124,6 +145,7 @@ class Quadratic:
             for name, value in part.items():
                 if value.device != parameters[name].device:
                     part[name] = value.to(parameters[name].device)
+                    self._product = None
 
 
 class _Value(torch.autograd.Function):
@@ -162,8 +184,12 @@ class _Value(torch.autograd.Function):
         gradients, ctx.gradients = ctx.gradients, None
         if gradients is None:
             raise RuntimeError("The penalty's graph has been used; evaluate the penalty again.")
-        scaled = [gradient.mul_(grad_outputs[0]) for gradient in gradients]
-        return (None, None, None, None, *scaled)
+        factor = grad_outputs[0]
+        # One is by far the most common factor. To ask a GPU for it would cost more than it saves.
+        if factor.device.type != "cpu" or float(factor) != 1.0:
+            for gradient in gradients:
+                gradient.mul_(factor)
+        return (None, None, None, None, *gradients)
 
 
 def check_shapes(expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> None:
