@@ -14,8 +14,8 @@ from worlds import ClockNetwork, CountingTask
 from colonnade.errors import UsageError
 from colonnade.learners import A2C, A3C, Compute
 from colonnade.learners.a3c_shared import SharedParameters, shared_copy
-from colonnade.methods import Progressive, Scratch
-from colonnade.networks import LSTM, ColumnSpec, Conv, Dense
+from colonnade.methods import PathNet, Progressive, Scratch
+from colonnade.networks import LSTM, ColumnSpec, Conv, Dense, ModularSpec
 from colonnade.tasks import MiniPongTask
 from colonnade.training import (
     Interrupted,
@@ -288,6 +288,26 @@ def test_workers_take_their_environments_part_of_the_initial_state():
         trainer.advance()
         assert next(trainer.samples()).state["age"][:, 0].tolist() == [0, 10, 20, 30, 40, 50]
     assert seen.tolist() == [[0, 10], [20, 30], [40, 50]]
+
+
+def test_new_paths_of_a_pathnet_reach_the_workers(monkeypatch):
+    monkeypatch.setattr("colonnade.learners.a3c._ADVANCE_SECONDS", 0.2)
+    task = MiniPongTask("pong", steps=10**9)
+    modular = ModularSpec((Conv(3, 4, 2), Dense(6)), modules=5, active=2)
+    method = PathNet(modular, population=4)
+    network = method.begin_task(task.spec)
+    with A3C(workers=2).trainer(task, network, method.penalty, CPU, num_envs=4) as trainer:
+        trainer.reset(lambda name: 0)
+        trainer.advance()
+        network.set_paths([((0, 1), (2, 4))] * 4)
+        for environment in range(4):  # the episodes under way go on with their old paths
+            while environment not in {e.environment for e in trainer.advance().episodes}:
+                pass
+        before = {k: v.clone() for k, v in method.network.state_dict().items()}
+        trainer.advance()
+    moved = {k for k, v in method.network.state_dict().items() if not torch.equal(v, before[k])}
+    modules = {tuple(name.split(".")[1:4:2]) for name in moved if name.startswith("layers")}
+    assert modules == {("0", "0"), ("0", "1"), ("1", "2"), ("1", "4")}
 
 
 def test_samples_teach_nothing_and_are_reproducible():
