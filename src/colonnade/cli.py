@@ -1,4 +1,4 @@
-"""The command line: `colonnade suites | run | report | play | describe`.
+"""The command line: `colonnade suites | run | sweep | report | play | describe`.
 
 Exit status 0 for success, 1 for a failure, 2 for wrong use, 130 and 143 for Ctrl-C and SIGTERM.
 Heavy packages are imported by the commands that need them, so that help and mistakes come at once.
@@ -25,8 +25,13 @@ from colonnade.errors import ColonnadeError, UsageError
 from colonnade.experiments.plan import SuiteOptions
 
 if TYPE_CHECKING:
-    from colonnade.experiments.execute import Failure
+    from rich.console import Console
+
+    from colonnade.experiments.schedule import Failure
     from colonnade.experiments.store import SuiteFolder
+
+_LOGS_SHOWN, _LOG_LINES = 3, 3
+"""Of how many failed runs the log is shown, and how many of its lines."""
 
 DESCRIPTION = """Continual and transfer learning for deep reinforcement learning.
 
@@ -66,10 +71,10 @@ class Run:
         """Train, then write the report."""
         from rich.console import Console
 
+        from colonnade.experiments.cost import estimate
         from colonnade.experiments.execute import execute
         from colonnade.experiments.launch import begin
         from colonnade.experiments.progress import Display
-        from colonnade.experiments.report import write_report
 
         if self.jobs is not None and self.jobs < 1:
             raise UsageError(f"--jobs is a number of processes from 1 on, but {self.jobs} came.")
@@ -81,16 +86,10 @@ class Run:
                 f"{suite.plan.runs[0].id!r}."
             )
         console = Console()
+        if cost := estimate(suite, (spec.id for spec in plan.runs), self.jobs):
+            console.print(cost, highlight=False, soft_wrap=True)
         failures = execute(suite, plan, jobs=self.jobs, display=Display(console, suite.name))
-        lines = _failure_lines(failures)
-        try:
-            report = write_report(suite)
-        except ColonnadeError as error:
-            # What stopped the runs, a full disk for one, may stop the report too: say both.
-            raise ColonnadeError("\n".join([*lines, str(error)])) from error
-        console.print(f"Report: {report}", highlight=False, soft_wrap=True)
-        if lines:
-            raise ColonnadeError("\n".join(lines))
+        _conclude(suite, failures, console)
 
     def _wanted(self, suite: SuiteFolder) -> Callable[[str], bool]:
         labels = {spec.id: spec.label for spec in suite.plan.runs}
@@ -100,6 +99,71 @@ class Run:
             return any(pattern in name or fnmatch.fnmatch(name, pattern) for name in names)
 
         return lambda run: not self.only or any(matches(run, pattern) for pattern in self.only)
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """Train a suite with many draws of the hyperparameters; report the mean of the best few.
+
+    A job is a seed and a draw; each trains every cell of the suite's comparison once. The same
+    command goes on where it was stopped. docs/sweeps.md explains the protocol.
+    """
+
+    suite: Positional[str]
+    """Name of a suite (see `colonnade suites`)."""
+    out: Path | None = None
+    """Folder for everything that comes of it; runs/sweep-SUITE if not given."""
+    jobs: int = 25
+    """How many jobs; the best of them also become the source columns."""
+    top: int = 3
+    """How many of the best jobs count."""
+    seed: int = 0
+    """Of the draws and of the jobs' random streams."""
+    add_jobs: int = 0
+    """How many jobs more than --jobs: adds to a folder that has --jobs already, and keeps its
+    source columns."""
+    range: UseAppendAction[tuple[str, ...]] = ()
+    """Draw a hyperparameter from another range: NAME=LOW:HIGH for log-uniform, NAME=A,B,C for a
+    grid. May be repeated."""
+    workers: int | None = None
+    """How many processes, each with one thread; by default one for each core."""
+    early_stop: bool = False
+    """Stop runs whose curve is below the median of their cell's complete runs."""
+    retry: bool = False
+    """Begin failed runs again."""
+    options: Annotated[SuiteOptions, arg(name="")] = field(default_factory=SuiteOptions)
+    """What to change about the suite."""
+
+    def __call__(self) -> None:
+        """Train, then write the report and the tables."""
+        from rich.console import Console
+
+        from colonnade.experiments.cost import estimate
+        from colonnade.experiments.early_stop import MedianRule
+        from colonnade.experiments.execute import execute
+        from colonnade.experiments.progress import Display
+        from colonnade.experiments.sweep import Sweep as SweepOf
+        from colonnade.experiments.sweep_launch import begin_sweep, job_columns
+
+        if self.workers is not None and self.workers < 1:
+            raise UsageError(f"--workers is a number from 1 on, but {self.workers} came.")
+        sweep = SweepOf(self.jobs, self.top, self.seed, self.add_jobs, self.early_stop, self.range)
+        out = self.out or Path("runs") / f"sweep-{self.suite}"
+        suite = begin_sweep(self.suite, out, sweep, self.options)
+        console = Console()
+        console.print(f"Sweep of {suite.name} in {out}.", highlight=False, soft_wrap=True)
+        if cost := estimate(suite, (spec.id for spec in suite.plan.runs), self.workers):
+            console.print(cost, highlight=False, soft_wrap=True)
+        failures = execute(
+            suite,
+            suite.plan,
+            jobs=self.workers,
+            threads=1,
+            display=Display(console, f"Sweep of {suite.name}", job_columns(suite)),
+            retry=self.retry,
+            judge=MedianRule(suite) if self.early_stop else None,
+        )
+        _conclude(suite, failures, console)
 
 
 @dataclass(frozen=True)
@@ -166,6 +230,7 @@ class Describe:
 Command = (
     Annotated[Suites, subcommand("suites")]
     | Annotated[Run, subcommand("run")]
+    | Annotated[Sweep, subcommand("sweep")]
     | Annotated[Report, subcommand("report")]
     | Annotated[Play, subcommand("play")]
     | Annotated[Describe, subcommand("describe")]
@@ -209,15 +274,38 @@ def _fail(message: str, status: int, debug: bool) -> int:
     return status
 
 
-def _failure_lines(failures: Sequence[Failure]) -> list[str]:
+def _conclude(suite: SuiteFolder, failures: Sequence[Failure], console: Console) -> None:
+    """Write the report, and raise an error that lists what failed."""
+    from colonnade.experiments.report import write_report
+
+    lines = _failure_lines(failures, retry=suite.sweep is not None)
+    try:
+        written = write_report(suite)
+    except ColonnadeError as error:
+        # What stopped the runs, a full disk for one, may stop the report too: say both.
+        raise ColonnadeError("\n".join([*lines, str(error)])) from error
+    console.print(f"Report: {written}", highlight=False, soft_wrap=True)
+    if lines:
+        raise ColonnadeError("\n".join(lines))
+
+
+def _failure_lines(failures: Sequence[Failure], *, retry: bool) -> list[str]:
     """Name the runs that failed by themselves, and count those that start from them."""
+    from colonnade.experiments.workers import last_lines
+
     if not failures:
         return []
     own = [failure for failure in failures if failure.log is not None]
-    lines = [f"  {failure.run}: {failure.reason} ({failure.log})" for failure in own]
+    lines = [f"{_count(len(own))} failed:"]
+    for number, failure in enumerate(own):
+        lines.append(f"  {failure.run}: {failure.reason} ({failure.log})")
+        if number < _LOGS_SHOWN and failure.log is not None:
+            lines += [f"    | {line}" for line in last_lines(failure.log, _LOG_LINES)]
     if waiting := len(failures) - len(own):
         lines.append(f"  {_count(waiting)} not begun: what they start from failed")
-    return [f"{_count(len(own))} failed:", *lines]
+    if retry:
+        lines.append("The same command with --retry begins them again.")
+    return lines
 
 
 def _count(runs: int) -> str:

@@ -52,12 +52,14 @@ def learning_curves(results: Results, source: str) -> Figure | None:
     if not begun:
         return None
     targets = list(dict.fromkeys(begun))
-    figure, panels = _panels(len(targets))
+    figure, panels = panels_of(len(targets))
     methods: list[str] = []
     for axes, target in zip(panels, targets, strict=True):
         axes.set_title(task_title(target))
         for method in results.methods:
-            runs = results.runs_of(method, source, target) or results.runs_of(method, None, target)
+            runs = results.counting(method, source, target) or results.counting(
+                method, None, target
+            )
             if _draw_curve(axes, results, target, runs, METHOD_COLOURS[method]):
                 methods.append(method)
         _finish(axes, results, target)
@@ -71,7 +73,7 @@ def learning_curves(results: Results, source: str) -> Figure | None:
 def plain_curves(results: Results) -> Figure:
     """Draw the curves of runs that are not compared: a panel per task, a line per run."""
     targets = list(dict.fromkeys(run.spec.target for run in results.runs.values()))
-    figure, panels = _panels(len(targets))
+    figure, panels = panels_of(len(targets))
     for axes, target in zip(panels, targets, strict=True):
         axes.set_title(task_title(target))
         runs = [run for run in results.runs.values() if run.spec.target == target]
@@ -92,13 +94,16 @@ def transfer_matrix(results: Results) -> Figure:
     rows = sorted((row for row in rows if row[0] != "scratch"), key=lambda r: order.index(r[0]))
     targets = results.targets
     scores = np.full((len(rows), len(targets)), math.nan)
+    intervals = np.full((*scores.shape, 2), math.nan)
     planned, complete = np.zeros((2, *scores.shape), dtype=bool)
     for cell in results.cells:
         if (cell.method, cell.source) in rows:
             place = rows.index((cell.method, cell.source)), targets.index(cell.target)
-            scores[place], planned[place] = cell.score, True
+            scores[place], planned[place], intervals[place] = cell.score, True, cell.interval
             complete[place] = cell.areas.size > 0
-    figure = Figure(figsize=(3.2 + 0.85 * len(targets), 1.0 + 0.42 * len(rows)))
+    spread = not np.isnan(intervals).all()
+    height = 0.52 if spread else 0.42
+    figure = Figure(figsize=(3.2 + 0.85 * len(targets), 1.0 + height * len(rows)))
     axes = figure.subplots()
     axes.grid(visible=False)
     axes.imshow(
@@ -121,7 +126,13 @@ def transfer_matrix(results: Results) -> Figure:
         strong = not math.isnan(score) and abs(np.clip(score, 0, 2) - 1) > 0.7
         # Numbers stand on coloured cells, whose colours do not follow the page's theme.
         colour = FAINT if math.isnan(score) else "#ffffff" if strong else "#202124"
-        axes.text(column, row, text, ha="center", va="center", color=colour, fontsize=9)
+        known = not np.isnan(intervals[row, column]).any()
+        level = row - 0.13 if known else row
+        axes.text(column, level, text, ha="center", va="center", color=colour, fontsize=9)
+        if known:
+            low, high = intervals[row, column]
+            text = f"{low:.2f} to {high:.2f}"
+            axes.text(column, row + 0.24, text, ha="center", va="center", color=colour, fontsize=6)
     axes.set_xticks(range(len(targets)), [task_title(target) for target in targets])
     axes.set_yticks(range(len(rows)), [_row_title(*row) for row in rows])
     axes.tick_params(length=0)
@@ -136,7 +147,8 @@ def _row_title(method: str, source: str | None) -> str:
     return METHOD_TITLES[method].partition(" (")[0] + origin
 
 
-def _panels(count: int) -> tuple[Figure, Sequence[Axes]]:
+def panels_of(count: int) -> tuple[Figure, Sequence[Axes]]:
+    """Make a figure with so many panels of equal size."""
     columns = {1: 1, 2: 2, 4: 2}.get(count, 3)
     rows = max(1, -(-count // columns))
     height = {1: 4.2, 2: 2.9, 3: 2.4}[columns]

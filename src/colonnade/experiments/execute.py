@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import signal
-from collections import Counter
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from time import monotonic
 from types import FrameType
@@ -15,7 +16,8 @@ from colonnade.errors import ColonnadeError
 from colonnade.experiments.files import FolderLock, disk_errors
 from colonnade.experiments.hardware import available_cores
 from colonnade.experiments.plan import Plan
-from colonnade.experiments.progress import Display, RunView, State
+from colonnade.experiments.progress import Display
+from colonnade.experiments.schedule import Failure, Schedule
 from colonnade.experiments.spec import RunSpec
 from colonnade.experiments.store import SuiteFolder
 from colonnade.experiments.workers import Ended, ForkedWorkers, Workers, last_line
@@ -23,8 +25,9 @@ from colonnade.experiments.workers import Ended, ForkedWorkers, Workers, last_li
 _SHOW_SECONDS = 0.5
 _GRACE_SECONDS = 60.0
 _KILL_SECONDS = 5.0
-_LIVES = 3
-"""How often a run is begun again because the processes' common parent was killed."""
+
+Judge = Callable[[list[RunSpec]], dict[str, str]]
+"""Says which of the runs that train are hopeless, and why."""
 
 
 class StoppedError(ColonnadeError):
@@ -35,27 +38,15 @@ class StoppedError(ColonnadeError):
         self.exit_status = 128 + signal_number
 
 
-@dataclass(frozen=True)
-class Failure:
-    """A run that did not complete.
-
-    Attributes:
-        run: Its id.
-        reason: What went wrong, in one sentence.
-        log: Where more is to be read; None for a run that never began.
-    """
-
-    run: str
-    reason: str
-    log: Path | None
-
-
 def execute(
     suite: SuiteFolder,
     plan: Plan,
     *,
     jobs: int | None = None,
+    threads: int | None = None,
     display: Display,
+    retry: bool = True,
+    judge: Judge | None = None,
     make_workers: Callable[[Path, int], Workers] = ForkedWorkers,
 ) -> list[Failure]:
     """Train all runs of a plan that are not complete yet.
@@ -67,7 +58,10 @@ def execute(
         suite: The output folder, already begun.
         plan: The suite's plan or a part of it.
         jobs: How many runs train at once; by default as many as there are cores.
+        threads: Of each run; by default as many as leave no core idle.
         display: Shows the progress.
+        retry: Whether runs that failed before are begun again.
+        judge: Asked again and again which runs to stop as hopeless; None stops none.
         make_workers: Makes what trains the runs from the output folder and the threads of a run.
 
     Returns:
@@ -80,12 +74,12 @@ def execute(
     cores = available_cores()
     count = min(jobs or cores, max(1, len(plan.runs)))
     with FolderLock(suite.path), _signals() as received:
-        workers = make_workers(suite.path, max(1, cores // count))
-        work = _Execution(suite, plan, count, workers)
+        workers = make_workers(suite.path, threads or max(1, cores // count))
+        work = _Execution(suite, Schedule(suite, plan, retry=retry), count, workers, judge)
         with display:
             try:
                 while work.advance():
-                    display.show(work.views())
+                    display.show(work.schedule.views())
                     if received:
                         display.say("Stopping the runs; the same signal again ends them at once.")
                         raise StoppedError(
@@ -94,10 +88,10 @@ def execute(
                             received[0],
                         )
                     work.wait(_SHOW_SECONDS)
-                display.show(work.views())
+                display.show(work.schedule.views())
             finally:
                 work.stop(hurry=lambda: len(received) > 1)
-    return work.failures
+    return work.schedule.failures
 
 
 @contextmanager
@@ -116,112 +110,108 @@ def _signals() -> Iterator[list[int]]:
             signal.signal(number, handler)
 
 
-@dataclass
 class _Execution:
-    """Which runs wait, which train and which are over."""
+    """Workers at work on a schedule."""
 
-    suite: SuiteFolder
-    plan: Plan
-    jobs: int
-    workers: Workers
-    failures: list[Failure] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        self._done = {spec.id for spec in self.plan.runs if self.suite.run(spec.id).done}
-        self._waiting = [spec for spec in self.plan.runs if spec.id not in self._done]
-        self._running: dict[str, RunSpec] = {}
-        self._lost: Counter[str] = Counter()
-        self._planned = {spec.id for spec in self.plan.runs}
+    def __init__(
+        self,
+        suite: SuiteFolder,
+        schedule: Schedule,
+        jobs: int,
+        workers: Workers,
+        judge: Judge | None,
+    ) -> None:
+        self.schedule = schedule
+        self._suite = suite
+        self._jobs = jobs
+        self._workers = workers
+        self._judge = judge
+        self._condemned: dict[str, str] = {}
+        self._started, self._clock = time.time(), monotonic()
+        self._ended: list[Ended] = []
 
     def advance(self) -> bool:
         """Start what can start; False when nothing is left."""
-        failed = {failure.run for failure in self.failures}
-        for spec in list(self._waiting):
-            if spec.parent in failed:
-                self._waiting.remove(spec)
-                reason = f"it starts from run {spec.parent}, which failed"
-                self.failures.append(Failure(spec.id, reason, None))
-                failed.add(spec.id)
-            elif len(self._running) < self.jobs and self._ready(spec):
-                self._waiting.remove(spec)
-                self._start(spec)
-        return bool(self._running or self._waiting)
+        schedule = self.schedule
+        for spec in islice(schedule.startable(), self._jobs - len(schedule.running)):
+            self._start(spec)
+        hopeless = self._judge(list(schedule.running.values())) if self._judge else {}
+        for run in hopeless.keys() - self._condemned.keys():
+            self._workers.signal(run, signal.SIGTERM)
+        self._condemned |= hopeless
+        return not schedule.over
 
     def wait(self, seconds: float) -> None:
         """Take note of what ends within that time, and return as soon as something does."""
         limit = monotonic() + seconds
-        while not (ended := self.workers.ended(max(0.0, limit - monotonic()))):
+        while not (ended := self._workers.ended(max(0.0, limit - monotonic()))):
             if monotonic() >= limit:
                 return
         for end in ended:
             self._end(end)
 
-    def views(self) -> list[RunView]:
-        """Show where each run stands."""
-        states: dict[str, State] = dict.fromkeys(self._done, "done")
-        states |= dict.fromkeys(self._running, "running")
-        states |= {failure.run: "failed" for failure in self.failures}
-        views = []
-        for spec in self.plan.runs:
-            state = states.get(spec.id, "waiting")
-            status = self.suite.run(spec.id).status() if state == "running" else {}
-            views.append(RunView(spec, state, status.get("progress"), status.get("notes") or []))
-        return views
-
     def stop(self, hurry: Callable[[], bool]) -> None:
         """Ask all running processes to stop, and end those that don't."""
+        left = set(self.schedule.running)
         try:
-            for run in self._running:
-                self.workers.signal(run, signal.SIGTERM)
-            limit = monotonic() + _GRACE_SECONDS
-            while self._running and monotonic() < limit and not hurry():
-                self._forget(self.workers.ended(0.05))
-            for run in self._running:
-                self.workers.signal(run, signal.SIGKILL)
-            limit = monotonic() + _KILL_SECONDS
-            while self._running and monotonic() < limit:
-                self._forget(self.workers.ended(0.05))
+            for number, seconds in (
+                (signal.SIGTERM, _GRACE_SECONDS),
+                (signal.SIGKILL, _KILL_SECONDS),
+            ):
+                for run in left:
+                    self._workers.signal(run, number)
+                limit = monotonic() + seconds
+                while left and monotonic() < limit and not (number == signal.SIGTERM and hurry()):
+                    ended = self._workers.ended(0.05)
+                    self._ended += ended
+                    left -= {end.run for end in ended}
         finally:
-            self.workers.close()
-
-    def _forget(self, ended: list[Ended]) -> None:
-        for end in ended:
-            self._running.pop(end.run, None)
-
-    def _ready(self, spec: RunSpec) -> bool:
-        return spec.parent not in self._planned or spec.parent in self._done
+            self._workers.close()
+            self._write_session()
 
     def _start(self, spec: RunSpec) -> None:
-        folder = self.suite.run(spec.id)
+        folder = self._suite.run(spec.id)
         with disk_errors(folder.path):
             folder.path.mkdir(parents=True, exist_ok=True)
-            (folder.path / "status.json").unlink(missing_ok=True)
-        self._running[spec.id] = spec
-        self.workers.start(spec.id, folder.log_path)
+            for name in ("status.json", "failed.json"):
+                (folder.path / name).unlink(missing_ok=True)
+        self._workers.start(spec.id, folder.log_path)
 
     def _end(self, end: Ended) -> None:
-        spec = self._running.pop(end.run)
-        folder = self.suite.run(end.run)
+        self._ended.append(end)
+        folder = self._suite.run(end.run)
+        status = folder.status()
         if folder.done:
-            self._done.add(end.run)
-        elif end.status is None and self._lost[end.run] < _LIVES:
+            self.schedule.complete(end.run)
+        elif end.run in self._condemned:
+            self.schedule.stop(end.run, self._condemned[end.run])
+        elif end.status is None:
             # What trained was not at fault; it goes on from its last checkpoint.
-            self._lost[end.run] += 1
-            self._waiting.insert(0, spec)
+            if not self.schedule.again(end.run):
+                reason = "the process that all runs are forked from was ended again and again"
+                self.schedule.fail(end.run, reason, final=False)
+        elif end.status < 0:
+            self.schedule.fail(end.run, _killed(-end.status, end.memory), final=False)
         else:
-            self.failures.append(Failure(end.run, self._reason(end), folder.log_path))
+            reason = status.get("error") or last_line(folder.log_path)
+            self.schedule.fail(
+                end.run,
+                reason or f"its process ended with status {end.status}",
+                final=bool(status.get("error")) and status.get("kind") != "DiskFullError",
+            )
 
-    def _reason(self, end: Ended) -> str:
-        folder = self.suite.run(end.run)
-        if end.status is None:
-            return "the process that all runs are forked from was ended again and again"
-        if end.status < 0:
-            return _killed(-end.status, end.memory)
-        return (
-            folder.status().get("error")
-            or last_line(folder.log_path)
-            or f"its process ended with status {end.status}"
-        )
+    def _write_session(self) -> None:
+        """Note how busy the runs kept the processors, for the report."""
+        session = {
+            "started": round(self._started, 1),
+            "seconds": round(monotonic() - self._clock, 1),
+            "workers": self._jobs,
+            "runs": len(self._ended),
+            "cpu_seconds": round(sum(end.cpu_seconds for end in self._ended), 1),
+        }
+        path = self._suite.path / "sessions.jsonl"
+        with disk_errors(path), path.open("a") as file:
+            file.write(json.dumps(session) + "\n")
 
 
 def _killed(number: int, memory: int) -> str:

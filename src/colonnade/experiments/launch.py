@@ -34,8 +34,9 @@ def begin(name: str, out: Path, options: SuiteOptions) -> SuiteFolder:
             raise UsageError(
                 f"Suite {name!r} can only be described as yet; see `colonnade describe {name}`."
             )
-        given = {key: value for key, value in asdict(options).items() if value is not None}
-        suite = SuiteFolder(out, name, given, found.plan(options))
+        given = {key: value for key, value in asdict(options).items() if value not in (None, ())}
+        plan = found.plan(options).narrowed(options.tasks, options.methods)
+        suite = SuiteFolder(out, name, given, plan)
     rehearsal = Rehearsal()
     for spec in suite.plan.runs:
         try:
@@ -51,8 +52,8 @@ def begin(name: str, out: Path, options: SuiteOptions) -> SuiteFolder:
 def _from_file(path: Path, out: Path, options: SuiteOptions) -> SuiteFolder:
     if options != SuiteOptions():
         raise UsageError(
-            "--seeds, --budget, --learner and --device change a suite; a spec file states them "
-            "itself, so edit it."
+            "--seeds, --budget, --learner, --device, --tasks and --methods change a suite; a spec "
+            "file states them itself, so edit it."
         )
     try:
         content = json.loads(path.read_text())

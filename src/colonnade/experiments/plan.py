@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any, cast
 
-from colonnade.errors import UsageError
-from colonnade.experiments.spec import BUNDLED, RunSpec
+from colonnade.errors import UsageError, unknown_name
+from colonnade.experiments.spec import BEST, BUNDLED, RunSpec
 
 SCRATCH = "scratch"
 """Key of baseline 1, which every transfer score is measured against."""
@@ -37,12 +39,16 @@ class SuiteOptions:
         budget: Factor on every step budget, for quicker or longer versions of a suite.
         learner: Name of the learner, "a2c", "a3c" or "ppo". The suite's own choice if not given.
         device: Where networks live: "auto", "cpu" or "cuda".
+        tasks: Only these targets, e.g. "zoom"; all if none is named.
+        methods: Only these methods, e.g. "progressive"; baseline 1 always stays.
     """
 
     seeds: int | None = None
     budget: float = 1.0
     learner: str | None = None
     device: str = "auto"
+    tasks: tuple[str, ...] = ()
+    methods: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.seeds is not None and self.seeds < 1:
@@ -75,24 +81,43 @@ class Comparison:
 
 
 @dataclass(frozen=True)
+class Selection:
+    """Runs of which the best, by its final score, is what others start from.
+
+    Attributes:
+        runs: Ids; the first of equally good ones is taken.
+    """
+
+    runs: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        """As in `RunSpec.parent`; it follows from the runs, so that a spec says where it starts."""
+        return BEST + hashlib.sha256(",".join(self.runs).encode()).hexdigest()[:12]
+
+
+@dataclass(frozen=True)
 class Plan:
     """The runs of a suite, each after its parent, and how the report compares them.
 
     Attributes:
         runs: Specs, without repetition.
         comparisons: Empty where there is nothing to compare, as for a user's own spec.
+        selections: Runs of which the best is a parent.
     """
 
     runs: tuple[RunSpec, ...]
     comparisons: tuple[Comparison, ...] = ()
+    selections: tuple[Selection, ...] = ()
 
     def __post_init__(self) -> None:
+        selections = {selection.name: selection for selection in self.selections}
+        object.__setattr__(self, "_selections", selections)
         seen: set[str] = set()
         for spec in self.runs:
-            parent = spec.parent
-            if parent is not None and not parent.startswith(BUNDLED) and parent not in seen:
+            if any(parent not in seen for parent in self.parents(spec)):
                 raise UsageError(
-                    f"Run {spec.label!r} starts from run {parent!r}, which is not among the "
+                    f"Run {spec.label!r} starts from run {spec.parent!r}, which is not among the "
                     "runs before it; list the parent first."
                 )
             seen.add(spec.id)
@@ -105,28 +130,64 @@ class Plan:
         """Agent steps of all runs together."""
         return sum(spec.steps for spec in self.runs)
 
-    def ancestors(self, run: str) -> tuple[str, ...]:
-        """Ids of the runs that `run` starts from, the nearest first."""
-        parents = {spec.id: spec.parent for spec in self.runs}
-        chain: list[str] = []
-        while (parent := parents.get(chain[-1] if chain else run)) and parent in parents:
-            chain.append(parent)
-        return tuple(chain)
+    def selection(self, parent: str | None) -> Selection | None:
+        """Return the selection that a `RunSpec.parent` names, if it names one."""
+        found: Selection | None = self._selections.get(parent)  # type: ignore[attr-defined]
+        return found
+
+    def parents(self, spec: RunSpec) -> tuple[str, ...]:
+        """Ids of the runs that one starts from, or may start from; none for a shipped column."""
+        if (selection := self.selection(spec.parent)) is not None:
+            return selection.runs
+        if spec.parent is None or spec.parent.startswith(BUNDLED):
+            return ()
+        return (spec.parent,)
 
     def select(self, wanted: Callable[[str], bool]) -> Plan:
         """Keep the runs whose id is wanted, and those that they start from."""
-        keep = {spec.id for spec in self.runs if wanted(spec.id)}
-        keep |= {ancestor for run in tuple(keep) for ancestor in self.ancestors(run)}
+        keep: set[str] = set()
+        # Parents stand before their children, so that one pass from the end finds all ancestors.
+        for spec in reversed(self.runs):
+            if wanted(spec.id) or spec.id in keep:
+                keep |= {spec.id, *self.parents(spec)}
         return Plan(
             tuple(spec for spec in self.runs if spec.id in keep),
             tuple(entry for entry in self.comparisons if entry.run in keep),
+            tuple(choice for choice in self.selections if keep.issuperset(choice.runs)),
         )
+
+    def narrowed(self, tasks: Sequence[str], methods: Sequence[str]) -> Plan:
+        """Keep what compares some methods on some targets, and what that starts from.
+
+        Args:
+            tasks: Names of targets, with or without their family; all if empty.
+            methods: Names of methods; all if empty. Baseline 1 stays in any case.
+
+        Raises:
+            UsageError: One of them is not part of the plan.
+        """
+        known = {entry.target.rpartition("/")[2] for entry in self.comparisons}
+        wanted = _among("task", [name.rpartition("/")[2] for name in tasks], known)
+        # "progressive" stands for "progressive-2" and so on.
+        plain = {entry.method: re.sub(r"-\d$", "", entry.method) for entry in self.comparisons}
+        rows = _among("method", methods, {*plain, *plain.values()}) | {SCRATCH}
+        kept = tuple(
+            entry
+            for entry in self.comparisons
+            if (not tasks or entry.target.rpartition("/")[2] in wanted)
+            and (not methods or rows & {entry.method, plain[entry.method]})
+        )
+        if kept == self.comparisons:
+            return self
+        plan = self.select({entry.run for entry in kept}.__contains__)
+        return Plan(plan.runs, kept, plan.selections)
 
     def to_json(self) -> dict[str, Any]:
         """Write the plan as a JSON object that `from_json` reads back."""
         return {
             "runs": [spec.to_json() for spec in self.runs],
             "comparisons": [asdict(entry) for entry in self.comparisons],
+            "selections": [list(selection.runs) for selection in self.selections],
         }
 
     @classmethod
@@ -142,14 +203,25 @@ class Plan:
         """
         names = {f.name for f in fields(Comparison)}
         runs, entries = value.get("runs"), value.get("comparisons")
-        if not (isinstance(runs, list) and isinstance(entries, list)) or any(
-            not isinstance(entry, dict) or entry.keys() != names for entry in entries
+        choices = value.get("selections", [])
+        if (
+            not (isinstance(runs, list) and isinstance(entries, list) and isinstance(choices, list))
+            or any(not isinstance(entry, dict) or entry.keys() != names for entry in entries)
+            or any(not isinstance(choice, list) for choice in choices)
         ):
             raise UsageError(f"{where} does not hold the runs of a suite.")
         return cls(
             tuple(RunSpec.from_json(spec, f"{where}, run {i + 1}") for i, spec in enumerate(runs)),
             tuple(Comparison(**cast("Any", entry)) for entry in entries),
+            tuple(Selection(tuple(map(str, choice))) for choice in choices),
         )
+
+
+def _among(kind: str, given: Sequence[str], known: set[str]) -> set[str]:
+    for name in given:
+        if name not in known:
+            raise unknown_name(f"{kind} of the suite", name, known)
+    return set(given)
 
 
 class PlanBuilder:
@@ -158,6 +230,7 @@ class PlanBuilder:
     def __init__(self) -> None:
         self._runs: dict[str, RunSpec] = {}
         self._comparisons: dict[Comparison, None] = {}
+        self._selections: dict[Selection, None] = {}
 
     def add(self, spec: RunSpec, method: str | None = None, source: str | None = None) -> RunSpec:
         """Add a run, and a comparison where `method` says which row of the report it belongs to."""
@@ -167,6 +240,13 @@ class PlanBuilder:
             self._comparisons.setdefault(entry)
         return spec
 
+    def best_of(self, specs: Iterable[RunSpec]) -> str:
+        """Add a selection; return what `RunSpec.parent` is of runs that start from its best run."""
+        selection = Selection(tuple(spec.id for spec in specs))
+        self._selections.setdefault(selection)
+        return selection.name
+
     def build(self) -> Plan:
         """Return what was collected, in the order of collection."""
-        return Plan(tuple(self._runs.values()), tuple(self._comparisons))
+        runs = tuple(self._runs.values())
+        return Plan(runs, tuple(self._comparisons), tuple(self._selections))

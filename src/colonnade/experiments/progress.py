@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -12,9 +13,11 @@ from rich.table import Table
 
 from colonnade.experiments.spec import RunSpec
 
-State = Literal["waiting", "running", "done", "failed"]
+State = Literal["waiting", "running", "done", "failed", "stopped"]
 
 _LINE_SECONDS = 20.0
+_SHOWN = 40
+"""How many runs the table shows at most."""
 
 
 @dataclass(frozen=True)
@@ -58,11 +61,18 @@ class Display:
     Args:
         console: Where to show it.
         title: Of the suite.
+        columns: What the table says of a run first; by default its label.
     """
 
-    def __init__(self, console: Console, title: str) -> None:
+    def __init__(
+        self,
+        console: Console,
+        title: str,
+        columns: Callable[[RunSpec], dict[str, str]] = lambda spec: {"run": spec.label},
+    ) -> None:
         self._console = console
         self._title = title
+        self._columns = columns
         self._live = Live(console=console, refresh_per_second=2) if console.is_terminal else None
         self._states: dict[str, State] = {}
         self._said: set[str] = set()
@@ -90,7 +100,7 @@ class Display:
                 self._said.add(note)
                 self.say(f"Note: {note}")
         if self._live is not None:
-            self._live.update(_table(self._title, views))
+            self._live.update(_table(self._title, views, self._columns))
             return
         for view in views:
             if self._states.get(view.spec.id) != view.state and view.state != "waiting":
@@ -116,9 +126,10 @@ def summary(views: list[RunView]) -> str:
     done = sum(view.state == "done" for view in views)
     failed = sum(view.state == "failed" for view in views)
     rate = sum(view.rate for view in views)
-    over = [view for view in views if view.state == "failed"]
-    left = sum(view.spec.steps - view.step for view in views) - sum(v.spec.steps for v in over)
+    left = sum(v.spec.steps - v.step for v in views if v.state in ("waiting", "running"))
     parts = [f"{done} of {len(views)} runs complete"]
+    if stopped := sum(view.state == "stopped" for view in views):
+        parts.append(f"{stopped} stopped early")
     if failed:
         parts.append(f"{failed} failed")
     if rate:
@@ -138,17 +149,17 @@ def duration(seconds: float) -> str:
     return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
 
 
-def _table(title: str, views: list[RunView]) -> Table:
+def _table(title: str, views: list[RunView], columns: Callable[[RunSpec], dict[str, str]]) -> Table:
     table = Table(title=title, title_justify="left", caption=summary(views), box=None)
-    for name in ("run", ""):
+    shown = [view for view in views if view.state in ("running", "failed")]
+    for name in (*(columns(shown[0].spec) if shown else ["run"]), ""):
         table.add_column(name)
     for name in ("progress", "steps/s", "left", "recent score"):
         table.add_column(name, justify="right")
-    shown = [view for view in views if view.state in ("running", "failed")]
-    for view in shown:
+    for view in shown[-_SHOWN:]:
         rest = duration((view.spec.steps - view.step) / view.rate) if view.rate else "-"
         table.add_row(
-            view.spec.label,
+            *columns(view.spec).values(),
             view.state,
             f"{view.step / view.spec.steps:.0%}",
             f"{view.rate:,.0f}" if view.rate else "-",

@@ -101,7 +101,7 @@ class RunRecorder:
                 if self._events is not None:
                     self._events.close()
                 self._metrics.close()
-                self.write_status(_sentence(error) if error else None)
+                self.write_status(error)
         finally:
             self._lock.__exit__()
 
@@ -171,14 +171,20 @@ class RunRecorder:
         logger.warning(message)
         self.notes.append(message)
 
-    def write_status(self, error: str | None = None) -> None:
+    def write_status(self, error: BaseException | None = None) -> None:
         """Write status.json, which a process that waits for this one reads."""
         self._written = time.monotonic()
         progress = asdict(self._progress) if self._progress else None
         if self._progress:
             done = self._offsets[self._progress.task_index] + self._progress.step
             progress = {**asdict(self._progress), "run_step": done}
-        status = {"pid": os.getpid(), "progress": progress, "notes": self.notes, "error": error}
+        status = {
+            "pid": os.getpid(),
+            "progress": progress,
+            "notes": self.notes,
+            "error": _sentence(error) if error else None,
+            "kind": type(error).__name__ if error else None,
+        }
         write_json(self.folder.path / "status.json", status)
 
     def _checkpoints(self) -> list[Path]:

@@ -22,6 +22,7 @@ from colonnade.experiments.build import (
     build_tasks,
     build_training_options,
 )
+from colonnade.experiments.plan import Plan
 from colonnade.experiments.spec import RunSpec
 from colonnade.experiments.store import read_parent
 from colonnade.learners import Compute
@@ -31,10 +32,14 @@ _DECIDES_NO_LAYOUT = ("label", "seed", "learner", "learner_options", "training_o
 
 
 class Rehearsal:
-    """Goes through runs in the order of a plan, each after the run it starts from."""
+    """Goes through runs in the order of a plan, each after the run it starts from.
 
-    def __init__(self) -> None:
-        """Begin with no run."""
+    Args:
+        plan: Where runs start from the best of a selection: what says which runs those are.
+    """
+
+    def __init__(self, plan: Plan | None = None) -> None:
+        self._plan = plan
         self._layouts: dict[str, str] = {}
         self._methods: dict[str, ColumnMethod | PathMethod] = {}
 
@@ -56,17 +61,18 @@ class Rehearsal:
                 f"The tasks of a run must differ, but came as {', '.join(ids)}; to go on with a "
                 "task, let a second run start from this one as its 'parent'."
             )
+        parent = self._one_of(spec.parent)
         layout = spec.to_json() | {
             "tasks": [str((task.observation_space, task.action_space)) for task in tasks],
-            "parent": self._layouts.get(spec.parent or "", spec.parent),
+            "parent": self._layouts.get(parent or "", parent),
         }
         key = json.dumps({k: v for k, v in layout.items() if k not in _DECIDES_NO_LAYOUT})
         self._layouts[spec.id] = key
         if key not in self._methods:
             with _building():
                 method = build_method(spec)
-                if spec.parent is not None:
-                    method.load_state(*self._state(spec.parent))
+                if parent is not None:
+                    method.load_state(*self._state(parent))
                 for task in tasks:
                     method.begin_task(task)
             self._methods[key] = method
@@ -85,6 +91,11 @@ class Rehearsal:
         # Taking a GPU that nobody named would keep its memory from the runs.
         device = "cpu" if options.device == "auto" else options.device
         Compute.choose(task, device, options.precision)
+
+    def _one_of(self, parent: str | None) -> str | None:
+        """Take the first run of a selection for its best: their networks are alike."""
+        selection = self._plan.selection(parent) if self._plan else None
+        return selection.runs[0] if selection else parent
 
     def _state(self, parent: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
         if parent in self._layouts:

@@ -33,6 +33,7 @@ from colonnade.experiments.results import Results, RunResult
 from colonnade.experiments.store import SuiteFolder
 from colonnade.experiments.style import METHOD_COLOURS, drawing, to_png, to_svg
 from colonnade.experiments.suites import Suite, suite_from_name
+from colonnade.experiments.sweep_report import SweepContent, SweepReport
 
 PAPER_PONG_SOUP = {
     "scratch": (100, 100),
@@ -71,7 +72,8 @@ def write_report(suite: SuiteFolder) -> Path:
     results = Results(suite)
     with drawing():
         paths = PathReport(results)
-        figures = _figures(results) | paths.figures()
+        sweep = SweepReport(results) if suite.sweep else None
+        figures = _figures(results) | paths.figures() | (sweep.figures() if sweep else {})
         for name, figure in figures.items():
             path = suite.path / "figures" / f"{name}.png"
             with disk_errors(path):
@@ -94,11 +96,20 @@ def write_report(suite: SuiteFolder) -> Path:
         matrix=drawings.get("transfer-matrix"),
         network=drawings.get("network"),
         paths=None if paths.empty else paths.html(drawings),
+        sorted_scores=drawings.get("sorted-scores"),
+        score_against=drawings.get("score-against"),
+        sweep=_tabulated(sweep) if sweep else None,
         **_content(results),
     )
     path = suite.path / "report.html"
     write_text(path, page)
     return path
+
+
+def _tabulated(sweep: SweepReport) -> SweepContent:
+    """Write the tables, then say what there is."""
+    sweep.write_tables()
+    return sweep.content()
 
 
 def _figures(results: Results) -> dict[str, Figure]:
@@ -169,8 +180,8 @@ def _percent(value: float) -> str:
 
 def _state(run: RunResult) -> str:
     status = run.folder.status()
-    if status.get("error"):
-        return str(status["error"])
+    if reason := run.folder.stopped or run.folder.failure or status.get("error"):
+        return str(reason)
     if progress := status.get("progress"):
         return f"at {progress['run_step'] / run.spec.steps:.0%}"
     return "not begun"

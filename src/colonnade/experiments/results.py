@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from colonnade.analysis import transfer
+from colonnade.analysis import top_k, transfer
 from colonnade.errors import ColonnadeError
 from colonnade.experiments.build import build_training_options
 from colonnade.experiments.plan import METHOD_TITLES, SCRATCH, Comparison
@@ -32,6 +32,7 @@ class RunResult:
         spec: The run.
         folder: Where it lies.
         done: Whether it is complete.
+        stopped: Whether it was stopped early as hopeless; its curve ends there.
         curve: [B] mean return per bin of the last task, NaN where no episode ended or the run has
             not come yet.
         bin_steps: Width of a bin in agent steps.
@@ -42,10 +43,19 @@ class RunResult:
     spec: RunSpec
     folder: RunFolder
     done: bool
+    stopped: bool
     curve: Floats
     bin_steps: int
     reached: int
     result: dict[str, Any]
+
+    @property
+    def final_score(self) -> float:
+        """Mean return of the trained policy; of its last bin where the run was stopped early."""
+        if row := self.score("trained"):
+            return float(row["return_mean"])
+        known = self.curve[~np.isnan(self.curve)] if self.stopped else np.empty(0)
+        return float(known[-1]) if known.size else math.nan
 
     def score(self, policy: str) -> Row | None:
         """Return the evaluation of the "random" or the "trained" policy on the last task."""
@@ -65,6 +75,7 @@ class Cell:
         target: Name of the task.
         areas: [R] areas of the complete runs.
         score: Transfer score; NaN where it is ill-defined or nothing is complete.
+        interval: Its 95 % bootstrap interval over the jobs of a sweep; NaN elsewhere.
     """
 
     method: str
@@ -72,6 +83,7 @@ class Cell:
     target: str
     areas: Floats
     score: float
+    interval: tuple[float, float] = (math.nan, math.nan)
 
 
 class Results:
@@ -84,8 +96,21 @@ class Results:
     def __init__(self, suite: SuiteFolder) -> None:
         self.suite = suite
         self.runs: dict[str, RunResult] = {
-            spec.id: _read_run(suite.run(spec.id), spec) for spec in suite.plan.runs
+            spec.id: read_run(suite.run(spec.id), spec) for spec in suite.plan.runs
         }
+
+    @cached_property
+    def _places(self) -> Mapping[tuple[str, str | None, str], list[RunResult]]:
+        places: dict[tuple[str, str | None, str], list[RunResult]] = {}
+        for entry in self.comparisons:
+            place = (entry.method, entry.source, entry.target)
+            places.setdefault(place, []).append(self.runs[entry.run])
+        return places
+
+    @property
+    def top(self) -> int | None:
+        """How many of the best jobs of a sweep count; None where all runs do."""
+        return self.suite.sweep.top if self.suite.sweep else None
 
     @property
     def comparisons(self) -> Sequence[Comparison]:
@@ -110,11 +135,25 @@ class Results:
 
     def runs_of(self, method: str, source: str | None, target: str) -> list[RunResult]:
         """Return the runs of all seeds at one place."""
-        return [
-            self.runs[entry.run]
-            for entry in self.comparisons
-            if (entry.method, entry.source, entry.target) == (method, source, target)
-        ]
+        return self._places.get((method, source, target), [])
+
+    def counting(self, method: str, source: str | None, target: str) -> list[RunResult]:
+        """Return the runs at one place that count: all, or the best few of a sweep's."""
+        runs = self.runs_of(method, source, target)
+        if self.top is None:
+            return runs
+        known = [run for run in runs if not math.isnan(self.area(run))]
+        return sorted(known, key=self.area, reverse=True)[: self.top]
+
+    def area(self, run: RunResult) -> float:
+        """Measure the area of a run that is over; NaN for any other.
+
+        A run that was stopped early is taken to go on as it was.
+        """
+        if not (run.done or run.stopped) or run.spec.target not in self.random_scores:
+            return math.nan
+        random_score, _ = self.random_scores[run.spec.target]
+        return float(transfer.area_under_curve(run.curve, random_score))
 
     @cached_property
     def random_scores(self) -> Mapping[str, tuple[float, float]]:
@@ -139,22 +178,34 @@ class Results:
     def cells(self) -> Sequence[Cell]:
         """The transfer matrix, without its gaps."""
         places = dict.fromkeys((e.method, e.source, e.target) for e in self.comparisons)
-        return [self._cell(*place) for place in places]
+        cells = [self._cell(*place) for place in places]
+        if self.top is None or not cells:
+            return cells
+        samples = self._redrawn(cells)
+        return [
+            replace(cell, interval=top_k.interval(samples[:, column]))
+            for column, cell in enumerate(cells)
+        ]
 
     def summary(self, method: str) -> tuple[transfer.Summary, tuple[float, float]]:
         """Reduce a method to its row of Table 1, with an interval of the mean in per cent."""
         cells = [cell for cell in self.cells if cell.method == method]
+        if self.top is not None:
+            known_cells = [cell for cell in cells if not math.isnan(cell.score)]
+            low, high = top_k.mean_interval(self._redrawn(known_cells))
+            return transfer.summarise([cell.score for cell in cells]), (100 * low, 100 * high)
         known = [(cell.target, cell.areas) for cell in cells if not math.isnan(cell.score)]
         low, high = transfer.bootstrap_transfer(known, self.references)
         return transfer.summarise([cell.score for cell in cells]), (100 * low, 100 * high)
 
     def _areas(self, method: str, source: str | None, target: str) -> Floats:
-        if target not in self.random_scores:
-            return np.empty(0)
-        random_score, _ = self.random_scores[target]
-        runs = [run for run in self.runs_of(method, source, target) if run.done]
-        areas = [float(transfer.area_under_curve(run.curve, random_score)) for run in runs]
-        return np.array(areas)
+        areas = np.array([self.area(run) for run in self.runs_of(method, source, target)])
+        known: Floats = areas[~np.isnan(areas)]
+        return known
+
+    def mean_area(self, areas: Floats) -> float:
+        """Average areas: all of them, or the best few of a sweep."""
+        return float(areas.mean() if self.top is None else transfer.top_k_mean(areas, self.top))
 
     def _cell(self, method: str, source: str | None, target: str) -> Cell:
         areas = self._areas(method, source, target)
@@ -162,12 +213,35 @@ class Results:
         if areas.size and target in self.references:
             # A reference within the error of the random score is no measure of anything.
             _, error = self.random_scores[target]
-            reference = self.references[target].mean()
-            score = float(transfer.transfer_score(areas.mean(), reference, minimum=error))
+            reference = self.mean_area(self.references[target])
+            score = float(transfer.transfer_score(self.mean_area(areas), reference, minimum=error))
         return Cell(method, source, target, areas, score)
 
+    def _redrawn(self, cells: Sequence[Cell]) -> Floats:
+        """Return bootstrap samples [R, C] of a sweep's transfer scores."""
+        assert self.top is not None
+        if not cells:
+            return np.empty((1, 0))
+        own = [self._by_job(cell.method, cell.source, cell.target) for cell in cells]
+        below = {target: self._by_job(SCRATCH, None, target) for target in self.targets}
+        references = [below[cell.target] for cell in cells]
+        return top_k.bootstrap_scores(np.transpose(own), np.transpose(references), self.top)
 
-def _read_run(folder: RunFolder, spec: RunSpec) -> RunResult:
+    def _by_job(self, method: str, source: str | None, target: str) -> Floats:
+        """Return the areas [J] of all jobs at one place, NaN where a job has none."""
+        assert self.suite.sweep is not None
+        areas = np.full(self.suite.sweep.total, math.nan)
+        for run in self.runs_of(method, source, target):
+            areas[self.suite.sweep.number_of(run.spec.seed)] = self.area(run)
+        return areas
+
+
+def read_run(folder: RunFolder, spec: RunSpec) -> RunResult:
+    """Read what a run has shown so far.
+
+    Raises:
+        ColonnadeError: A file of the run is damaged.
+    """
     width = build_training_options(spec).curve_steps
     rows = [row for row in folder.metrics() if row.get("kind") == "curve"]
     if any(_CURVE_KEYS - row.keys() for row in rows):
@@ -181,6 +255,7 @@ def _read_run(folder: RunFolder, spec: RunSpec) -> RunResult:
         spec=spec,
         folder=folder,
         done=folder.done,
+        stopped=folder.stopped is not None,
         curve=_curve(rows, width, spec.tasks[-1].steps),
         bin_steps=width,
         reached=max((row["step"] for row in rows), default=0),

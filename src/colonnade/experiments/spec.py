@@ -20,6 +20,9 @@ Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | Non
 BUNDLED = "bundled:"
 """Prefix of a `RunSpec.parent` that names a column shipped with Colonnade instead of a run."""
 
+BEST = "best:"
+"""Prefix of a `RunSpec.parent` that names a `plan.Selection`, of whose runs the best is taken."""
+
 
 @dataclass(frozen=True)
 class TaskBudget:
@@ -59,7 +62,8 @@ class RunSpec:
         learner_options: Hyperparameters that differ from the learner's defaults.
         training_options: Fields of `TrainingOptions` that differ from the defaults.
         evaluation_episodes: How many episodes score the random and the final policy.
-        parent: Id of the run whose final method state this one starts from, or "bundled:NAME".
+        parent: Id of the run whose final method state this one starts from; or "bundled:NAME"; or
+            "best:NAME", the best run of a selection of the plan.
     """
 
     label: str

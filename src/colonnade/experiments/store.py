@@ -1,6 +1,8 @@
 """Where experiments are kept: what lies in an output folder, and reading it.
 
     OUT/suite.json                   the plan: all runs, and what the report compares
+    OUT/choices.json                 of a sweep: which runs became source columns
+    OUT/sessions.jsonl               when the suite was worked on, and how busy the processors were
     OUT/report.html
     OUT/runs/<run id>/spec.json      the run's spec
                       metrics.jsonl  learning curve, one JSON object a line
@@ -9,6 +11,7 @@
                       weights.safetensors, network.json   what was learned
                       result.json    configuration, versions, hardware, timing, scores
                       status.json    how far it is, what went wrong
+                      failed.json, stopped.json   why it was given up
                       log.txt, events.out.tfevents.*
                       DONE           written last
 
@@ -25,10 +28,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from colonnade.errors import ColonnadeError, UsageError, unknown_name
-from colonnade.experiments.files import disk_errors, read_json, write_json
+from colonnade.experiments.files import FolderLock, disk_errors, read_json, write_json
 from colonnade.experiments.metrics import read_metrics
-from colonnade.experiments.plan import Plan
-from colonnade.experiments.spec import BUNDLED, RunSpec
+from colonnade.experiments.plan import Plan, Selection
+from colonnade.experiments.spec import BEST, BUNDLED, RunSpec
+from colonnade.experiments.sweep import Sweep
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -113,6 +117,18 @@ class RunFolder:
         """
         return self._read("result.json", "scores", "timing", "versions", "hardware", "notes")
 
+    @property
+    def score(self) -> float:
+        """Mean return of the final policy on the last task.
+
+        Raises:
+            ColonnadeError: The run is not complete, or its result is damaged.
+        """
+        for row in reversed(self.result()["scores"]):
+            if row["policy"] == "trained":
+                return float(row["return_mean"])
+        raise ColonnadeError(f"{self.path / 'result.json'} holds no score of the trained policy.")
+
     def network(self) -> dict[str, Any]:
         """Read the layout of the run's network, and which column plays which task.
 
@@ -126,6 +142,16 @@ class RunFolder:
         path = self.path / "status.json"
         return read_json(path) if path.exists() else {}
 
+    @property
+    def failure(self) -> str | None:
+        """Why the run failed, if it did and nobody has asked to try again."""
+        return self._reason("failed.json")
+
+    @property
+    def stopped(self) -> str | None:
+        """Why the run was stopped as hopeless, if it was."""
+        return self._reason("stopped.json")
+
     def weights(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Read the final state of the run's method.
 
@@ -138,6 +164,10 @@ class RunFolder:
             return read_tensors(self.path / "weights.safetensors")
         except ColonnadeError as error:
             raise ColonnadeError(f"{error} Delete {self.path} to train the run again.") from error
+
+    def _reason(self, name: str) -> str | None:
+        path = self.path / name
+        return str(read_json(path).get("reason", "unknown")) if path.exists() else None
 
     def _read(self, name: str, *keys: str) -> dict[str, Any]:
         value = read_json(self.path / name)
@@ -159,12 +189,14 @@ class SuiteFolder:
         name: Name of the suite.
         options: What was asked of the suite, for the report.
         plan: All runs of the suite.
+        sweep: Which jobs the runs belong to; None where they are no sweep's.
     """
 
     path: Path
     name: str
     options: dict[str, Any]
     plan: Plan
+    sweep: Sweep | None = None
 
     def run(self, run_id: str) -> RunFolder:
         """Return the folder of one run."""
@@ -174,6 +206,41 @@ class SuiteFolder:
     def runs(self) -> tuple[RunFolder, ...]:
         """The folders of all planned runs, whether they exist or not."""
         return tuple(self.run(spec.id) for spec in self.plan.runs)
+
+    @property
+    def described(self) -> str:
+        """What the folder is for, in words."""
+        given = self.options | (self.sweep.changes if self.sweep else {})
+        words = ", ".join(f"{key}={value}" for key, value in given.items()) or "none"
+        kind = "a sweep of suite" if self.sweep else "suite"
+        return f"{kind} {self.name!r} with options {words}"
+
+    def chosen(self, parent: str) -> str | None:
+        """Return the run that a selection came to, if it has."""
+        path = self.path / "choices.json"
+        chosen = read_json(path).get(parent, {}) if path.exists() else {}
+        return chosen.get("run")
+
+    def choose(self, selection: Selection) -> str | None:
+        """Choose the best run of a selection, once and for all; None if none is complete.
+
+        The score is that of the final policy on the last task: "the configuration with the best
+        final performance [...] is chosen as first column" (Rusu et al. 2017, section 4.1).
+
+        Raises:
+            ColonnadeError: A result is damaged, or writing failed.
+        """
+        if (chosen := self.chosen(selection.name)) is not None:
+            return chosen
+        scores = {run: self.run(run).score for run in selection.runs if self.run(run).done}
+        if not scores:
+            return None
+        best = max(scores, key=lambda run: scores[run])
+        path = self.path / "choices.json"
+        known = read_json(path) if path.exists() else {}
+        entry = {"run": best, "score": scores[best], "of": len(scores)}
+        write_json(path, known | {selection.name: entry})
+        return best
 
     def begin(self) -> None:
         """Make the folder, or go on in one that holds a part of the same suite.
@@ -186,12 +253,10 @@ class SuiteFolder:
         if path.exists():
             there = SuiteFolder.read(self.path)
             lost = {spec.id for spec in there.plan.runs} - {spec.id for spec in self.plan.runs}
-            if lost or there.name != self.name:
+            if lost or there.name != self.name or bool(there.sweep) != bool(self.sweep):
                 raise UsageError(
-                    f"{self.path} belongs to suite {there.name!r} with options "
-                    f"{_words(there.options)}, but suite {self.name!r} with options "
-                    f"{_words(self.options)} was asked for; choose another --out, or repeat the "
-                    "old options to resume."
+                    f"{self.path} belongs to {there.described}, but {self.described} was asked "
+                    "for; choose another --out, or repeat the old options to resume."
                 )
         elif self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
             raise UsageError(
@@ -201,7 +266,10 @@ class SuiteFolder:
         with disk_errors(self.path):
             (self.path / "runs").mkdir(parents=True, exist_ok=True)
         content = {"format": FORMAT, "suite": self.name, "options": self.options}
-        write_json(path, content | self.plan.to_json())
+        if self.sweep is not None:
+            content["sweep"] = self.sweep.to_json()
+        with FolderLock(self.path):
+            write_json(path, content | self.plan.to_json())
 
     @classmethod
     def read(cls, path: Path) -> SuiteFolder:
@@ -224,7 +292,11 @@ class SuiteFolder:
         plan = Plan.from_json(content, str(file))
         options = content.get("options")
         return cls(
-            path, str(content.get("suite")), options if isinstance(options, dict) else {}, plan
+            path,
+            str(content.get("suite")),
+            options if isinstance(options, dict) else {},
+            plan,
+            Sweep.from_json(content["sweep"], str(file)) if "sweep" in content else None,
         )
 
 
@@ -249,6 +321,11 @@ def read_parent(suite: Path, parent: str) -> tuple[dict[str, Tensor], dict[str, 
             raise unknown_name("bundled column", name, bundled_columns())
         with resources.as_file(_data() / f"{name}.safetensors") as path:
             return read_tensors(path)
+    if parent.startswith(BEST):
+        path = suite / "choices.json"
+        if parent not in (choices := read_json(path)):
+            raise ColonnadeError(f"{path} doesn't say which run {parent!r} is; restore it.")
+        parent = str(choices[parent]["run"])
     folder = RunFolder(suite / "runs" / parent)
     if not folder.done:
         raise ColonnadeError(f"Run {parent}, which this one starts from, isn't complete.")
@@ -267,7 +344,3 @@ def bundled_columns() -> tuple[str, ...]:
 
 def _data() -> Any:
     return resources.files("colonnade") / "data"
-
-
-def _words(options: dict[str, Any]) -> str:
-    return ", ".join(f"{key}={value}" for key, value in options.items()) or "none"

@@ -18,7 +18,7 @@ FULL = TransferDesign(
     sources=("pong", "noisy", "h-flip"),
     targets=VARIANTS,
     methods=ALL_METHODS,
-    chains=True,
+    columns=3,
     source_steps=5_000_000,
     target_steps=5_000_000,
     seeds=3,
@@ -48,6 +48,7 @@ PONG_SOUP = Suite(
     figure="Rusu et al. 2016, Fig. 4 and Table 1",
     steps_per_second=5_000,
     plan=FULL.plan,
+    design=FULL,
 )
 
 PONG_SOUP_SHORT = Suite(
@@ -57,4 +58,5 @@ PONG_SOUP_SHORT = Suite(
     figure="Rusu et al. 2016, part of Fig. 4",
     steps_per_second=4_500,
     plan=SHORT.plan,
+    design=SHORT,
 )

@@ -3,13 +3,14 @@
 from colonnade.experiments.suites.pong_soup import ALL_METHODS
 from colonnade.experiments.suites.suite import Suite
 from colonnade.experiments.suites.transfer import TransferDesign
+from colonnade.experiments.sweep_space import PAPER, PAPER_FOR_PPO, Choice, SearchSpace
 
 MINI = TransferDesign(
     family="mini-pong",
     sources=("pong", "noisy"),
     targets=("noisy", "white", "zoom", "h-flip"),
     methods=ALL_METHODS,
-    chains=True,
+    columns=3,
     source_steps=100_000,
     target_steps=50_000,
     seeds=2,
@@ -23,6 +24,18 @@ MINI = TransferDesign(
     evaluation_episodes=100,
 )
 
+SPACES = {
+    "ppo": SearchSpace(
+        learner={**PAPER_FOR_PPO.learner, "learning_rate": Choice((1e-2, 3e-3, 1e-3))},
+        column=PAPER_FOR_PPO.column,
+    ),
+    "a2c": SearchSpace(
+        learner={**PAPER.learner, "learning_rate": Choice((6e-3, 2e-3, 6e-4))},
+        column=PAPER.column,
+    ),
+}
+"""The paper's grids, with learning rates for a task that is learned in 50 k steps."""
+
 PONG_SOUP_MINI = Suite(
     name="pong-soup-mini",
     title="Pong Soup, mini",
@@ -30,4 +43,6 @@ PONG_SOUP_MINI = Suite(
     figure="after Rusu et al. 2016, Fig. 4",
     steps_per_second=10_000,
     plan=MINI.plan,
+    design=MINI,
+    spaces=SPACES,
 )

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 from colonnade.experiments.plan import Plan, SuiteOptions
+from colonnade.experiments.suites.transfer import TransferDesign
+from colonnade.experiments.sweep_space import PAPER, PAPER_FOR_PPO, SearchSpace
 
 
 @dataclass(frozen=True)
@@ -19,6 +21,8 @@ class Suite:
         figure: The paper and figure it follows.
         steps_per_second: Agent steps per second of all runs together on two cores, for the cost.
         plan: Makes the runs; None for networks that can only be described as yet.
+        design: What a sweep repeats for every job; None where there is nothing to sweep.
+        spaces: What a sweep draws, by the learner's name; the paper's grids for any other.
     """
 
     name: str
@@ -27,3 +31,9 @@ class Suite:
     figure: str
     steps_per_second: int
     plan: Callable[[SuiteOptions], Plan] | None
+    design: TransferDesign | None = None
+    spaces: Mapping[str, SearchSpace] = field(default_factory=dict)
+
+    def space(self, learner: str) -> SearchSpace:
+        """Return what is drawn for a learner."""
+        return self.spaces.get(learner, PAPER_FOR_PPO if learner == "ppo" else PAPER)

@@ -2,30 +2,57 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import combinations
+from itertools import combinations, permutations
+from typing import Literal
 
+from colonnade.errors import UsageError
 from colonnade.experiments.plan import SCRATCH, Plan, PlanBuilder, SuiteOptions
 from colonnade.experiments.spec import BUNDLED, Json, RunSpec, TaskBudget
+from colonnade.experiments.sweep import Job
+from colonnade.experiments.sweep_space import SearchSpace
 
-_FROM_SOURCE = {
-    "output-only": "output-only",
-    "finetune": "finetune",
-    "progressive": "progressive-2",
-}
-"""Methods that start from a source column, and the row of the report that shows them."""
+_FROM_SOURCE = ("output-only", "finetune", "progressive")
+"""Methods that start from a source column."""
+
+
+@dataclass(frozen=True)
+class Arm:
+    """What is trained once for every seed or job.
+
+    Attributes:
+        method: Name of the method.
+        target: The variant that is learned.
+        sources: The variants that were learned before, in order.
+        row: Key of the report's row that shows it; None for what only prepares others.
+        steps: Agent steps.
+    """
+
+    method: str
+    target: str
+    sources: tuple[str, ...]
+    row: str | None
+    steps: int
+
+    @property
+    def learned(self) -> tuple[str, ...]:
+        """All variants that its columns know in the end."""
+        return (*self.sources, self.target)
 
 
 @dataclass(frozen=True)
 class TransferDesign:
-    """Sources x targets x methods x seeds, as in Fig. 4 of Rusu et al. 2016.
+    """Sources x targets x methods x seeds, as in Fig. 4 and 6 of Rusu et al. 2016.
 
     Attributes:
         family: First part of the tasks' names, e.g. "pong-soup".
         sources: Variants that source columns are trained on.
         targets: Variants that are learned after each source; a source is no target of itself.
         methods: Among "scratch", "output-only", "finetune", "random-column" and "progressive".
-        chains: Whether each pair of sources also gives 3-column progressive networks.
+        columns: Up to how many columns progressive networks have, from 2 on.
+        orders: With several sources, whether one network learns them, in the order of `sources`, or
+            one for each order.
         source_steps: Agent steps of a source column.
         target_steps: Agent steps of everything else.
         seeds: How many seeds, unless the options say otherwise.
@@ -46,7 +73,8 @@ class TransferDesign:
     seeds: int
     column: str | dict[str, Json]
     learner: str
-    chains: bool = False
+    columns: int = 2
+    orders: Literal["one", "all"] = "one"
     learner_options: dict[str, dict[str, Json]] = field(default_factory=dict)
     training_options: dict[str, Json] = field(default_factory=dict)
     bundled: str | None = None
@@ -56,70 +84,134 @@ class TransferDesign:
         """Make the runs and what is compared; a source column is trained once per seed."""
         builder = PlanBuilder()
         for seed in range(options.seeds or self.seeds):
-            _Seed(self, options, seed, builder).add_all()
+            parents: dict[tuple[str, ...], str] = {}
+            for arm in self.arms():
+                spec = self._spec(arm, options, seed, self._parent(arm, parents))
+                builder.add(spec, arm.row, _words(arm))
+                if arm in self._trunk():
+                    parents[arm.learned] = spec.id
         return builder.build()
 
+    def sweep(
+        self, options: SuiteOptions, space: SearchSpace, jobs: Sequence[Job], first: int
+    ) -> Plan:
+        """Make every arm's runs for every job.
 
-@dataclass(frozen=True)
-class _Seed:
-    """All runs of one seed."""
+        What starts from a source starts from the best of that source's first jobs, as Rusu et al.
+        2017 choose their first column, whichever job it belongs to itself.
 
-    design: TransferDesign
-    options: SuiteOptions
-    seed: int
-    builder: PlanBuilder
+        Args:
+            options: What to change about the suite.
+            space: What the jobs were drawn from.
+            jobs: All draws.
+            first: Of so many jobs the best become source columns.
+        """
+        builder = PlanBuilder()
+        trunk = self._trunk()
+        parents: dict[tuple[str, ...], str] = {}
+        # Sources come first: others fill the time in which the last of them are trained.
+        arms = sorted(self.arms(), key=lambda arm: (len(arm.sources), arm not in trunk))
+        for arm in arms:
+            parent = self._parent(arm, parents)
+            specs = []
+            for job in jobs:
+                spec = self._spec(arm, options, job.seed, parent)
+                specs.append(builder.add(_drawn(spec, space, job), arm.row, _words(arm)))
+            if arm in trunk:
+                parents[arm.learned] = builder.best_of(specs[:first])
+        return builder.build()
 
-    def add_all(self) -> None:
-        design = self.design
-        if SCRATCH in design.methods:
-            for target in design.targets:
-                self.builder.add(self._target(SCRATCH, target), SCRATCH)
-        if "random-column" in design.methods:
-            for target in design.targets:
-                self.builder.add(self._target("random-column", target), "random-column")
-        firsts = {source: self._source(source) for source in design.sources}
-        for source, parent in firsts.items():
-            for target in (target for target in design.targets if target != source):
-                for method in (method for method in design.methods if method in _FROM_SOURCE):
-                    spec = self._target(method, target, (source,), parent)
-                    self.builder.add(spec, _FROM_SOURCE[method], source)
-        if design.chains:
-            for first, second in combinations(design.sources, 2):
-                self._add_chain(first, second, firsts[first])
+    def arms(self) -> tuple[Arm, ...]:
+        """Everything that is trained, each after what it starts from."""
+        arms: list[Arm] = []
+        for method in ("scratch", "random-column"):
+            if method in self.methods:
+                arms += [self._arm(method, target, (), method) for target in self.targets]
+        arms += [arm for arm in self._trunk() if not arm.sources]
+        for source in self.sources:
+            for target in (target for target in self.targets if target != source):
+                for method in (method for method in _FROM_SOURCE if method in self.methods):
+                    row = "progressive-2" if method == "progressive" else method
+                    arms.append(self._arm(method, target, (source,), row))
+        for sources in self._chains():
+            arms += [arm for arm in self._trunk() if arm.learned == sources]
+            for target in (target for target in self.targets if target not in sources):
+                row = f"progressive-{len(sources) + 1}"
+                arms.append(self._arm("progressive", target, sources, row))
+        return tuple(dict.fromkeys(arms))
 
-    def _add_chain(self, first: str, second: str, parent: str) -> None:
-        middle = self.builder.add(self._target("progressive", second, (first,), parent))
-        for target in self.design.targets:
-            if target not in (first, second):
-                spec = self._target("progressive", target, (first, second), middle.id)
-                self.builder.add(spec, "progressive-3", f"{first} + {second}")
+    def _chains(self) -> list[tuple[str, ...]]:
+        """Sequences of two and more sources."""
+        if "progressive" not in self.methods:
+            return []
+        orders = permutations if self.orders == "all" else combinations
+        lengths = range(2, self.columns)
+        return [chain for length in lengths for chain in orders(self.sources, length)]
 
-    def _source(self, source: str) -> str:
-        """Add the run of a source column, if it is to be trained, and return what to start from."""
-        if self.design.bundled is not None:
-            return BUNDLED + self.design.bundled
-        spec = self._target(SCRATCH, source)
-        if self.design.source_steps != self.design.target_steps:
-            steps = self.options.scaled(self.design.source_steps)
-            tasks = (TaskBudget(spec.target, steps),)
-            spec = replace(spec, label=f"source {source}, seed {self.seed}", tasks=tasks)
-        return self.builder.add(spec).id
+    def _trunk(self) -> tuple[Arm, ...]:
+        """The arms that others start from, by what they have learned; none if one is shipped."""
+        chains = self._chains()
+        begun = [chain[:length] for chain in chains for length in range(1, len(chain) + 1)]
+        if set(self.methods) & set(_FROM_SOURCE):
+            begun = [*((source,) for source in self.sources), *begun]
+        if self.bundled is not None:
+            begun = [chain for chain in begun if len(chain) > 1]
+        arms = []
+        for *before, last in dict.fromkeys(begun):
+            method = "progressive" if before else SCRATCH
+            arm = self._arm(method, last, tuple(before), None)
+            if before and last in self.targets:
+                # It is one of those compared as well, and trained as long as they are.
+                arm = replace(arm, row=f"progressive-{len(before) + 1}")
+            elif not before and self.source_steps == self.target_steps and last in self.targets:
+                arm = replace(arm, row=SCRATCH if SCRATCH in self.methods else None)
+            else:
+                arm = replace(arm, steps=self.source_steps)
+            arms.append(arm)
+        return tuple(arms)
 
-    def _target(
-        self, method: str, target: str, sources: tuple[str, ...] = (), parent: str | None = None
-    ) -> RunSpec:
-        design, options = self.design, self.options
-        learner = options.learner or design.learner
-        origin = f"{', '.join(sources)} to " if sources else ""
+    def _arm(self, method: str, target: str, sources: tuple[str, ...], row: str | None) -> Arm:
+        return Arm(method, target, sources, row, self.target_steps)
+
+    def _parent(self, arm: Arm, parents: Mapping[tuple[str, ...], str]) -> str | None:
+        if not arm.sources:
+            return None
+        if self.bundled is not None and len(arm.sources) == 1:
+            return BUNDLED + self.bundled
+        return parents[arm.sources]
+
+    def _spec(self, arm: Arm, options: SuiteOptions, seed: int, parent: str | None) -> RunSpec:
+        learner = options.learner or self.learner
+        origin = f"{', '.join(arm.sources)} to " if arm.sources else ""
+        source = arm.row is None and not arm.sources and arm.steps != self.target_steps
+        name = "source" if source else arm.method
         return RunSpec(
-            label=f"{method} {origin}{target}, seed {self.seed}",
-            method=method,
-            tasks=(TaskBudget(f"{design.family}/{target}", options.scaled(design.target_steps)),),
+            label=f"{name} {origin}{arm.target}, seed {seed}",
+            method=arm.method,
+            tasks=(TaskBudget(f"{self.family}/{arm.target}", options.scaled(arm.steps)),),
             learner=learner,
-            column=design.column,
-            seed=self.seed,
-            learner_options=design.learner_options.get(learner, {}),
-            training_options={**design.training_options, "device": options.device},
-            evaluation_episodes=design.evaluation_episodes,
+            column=self.column,
+            seed=seed,
+            learner_options=self.learner_options.get(learner, {}),
+            training_options={**self.training_options, "device": options.device},
+            evaluation_episodes=self.evaluation_episodes,
             parent=parent,
         )
+
+
+def _words(arm: Arm) -> str | None:
+    return " + ".join(arm.sources) or None
+
+
+def _drawn(spec: RunSpec, space: SearchSpace, job: Job) -> RunSpec:
+    """Put a job's hyperparameters into a spec."""
+    column: dict[str, Json] = (
+        {"preset": spec.column} if isinstance(spec.column, str) else dict(spec.column)
+    )
+    if space.column and column.get("preset") == "default":
+        raise UsageError("A sweep over columns needs a suite that names its column.")
+    column |= {name: job.values[name] for name in space.column}
+    options = spec.learner_options | {name: job.values[name] for name in space.learner}
+    label = spec.label.replace(f"seed {spec.seed}", f"job {job.number}")
+    drawn = column if space.column else spec.column
+    return replace(spec, label=label, column=drawn, learner_options=options)

@@ -1,0 +1,67 @@
+"""How long a suite takes on this machine, before it is begun."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from colonnade.errors import UsageError
+from colonnade.experiments.hardware import available_cores
+from colonnade.experiments.progress import duration
+from colonnade.experiments.store import SuiteFolder
+from colonnade.experiments.suites import suite_from_name
+
+_REFERENCE_CORES = 2
+"""What `Suite.steps_per_second` was measured on."""
+
+_ENOUGH_RUNS = 3
+"""From so many complete runs on, their own speed is a better guess."""
+
+_LONG_SECONDS = 1800.0
+_SHORTER = 0.1
+
+
+def estimate(suite: SuiteFolder, runs: Iterable[str], workers: int | None) -> str | None:
+    """Say how long the runs that are not complete will take.
+
+    Args:
+        suite: The output folder, begun.
+        runs: Ids of the runs that are wanted.
+        workers: How many train at once; as many as there are cores if None.
+
+    Returns:
+        A sentence; None where nothing is known or nothing left.
+    """
+    wanted = set(runs)
+    specs = [spec for spec in suite.plan.runs if spec.id in wanted]
+    left = [spec for spec in specs if not suite.run(spec.id).done]
+    cores = available_cores()
+    together = min(workers or cores, cores, max(1, len(left)))
+    rate = _measured(suite) or _expected(suite.name)
+    if not left or rate is None:
+        return None
+    seconds = sum(spec.steps for spec in left) / (rate * together)
+    many = f"{len(left)} runs" if len(left) > 1 else "1 run"
+    where = f"{cores} cores, {together} at once" if together > 1 else f"{cores} cores, one at once"
+    text = f"{many}, about {duration(seconds)} on this machine ({where})"
+    budget = float(suite.options.get("budget", 1.0))
+    if seconds > _LONG_SECONDS and len(left) == len(specs):
+        shorter = _SHORTER * budget
+        text += f"; --budget {shorter:g} for about {duration(_SHORTER * seconds)}"
+    return text + "."
+
+
+def _expected(name: str) -> float | None:
+    """Agent steps per second of one run, where two cores train two."""
+    try:
+        return suite_from_name(name).steps_per_second / _REFERENCE_CORES
+    except UsageError:
+        return None
+
+
+def _measured(suite: SuiteFolder) -> float | None:
+    """Agent steps per second of the runs that are complete, or None if they are too few."""
+    done = [spec for spec in suite.plan.runs if suite.run(spec.id).done]
+    if len(done) < _ENOUGH_RUNS:
+        return None
+    seconds = sum(suite.run(spec.id).result()["timing"]["training_seconds"] for spec in done)
+    return sum(spec.steps for spec in done) / seconds if seconds else None

@@ -1,0 +1,163 @@
+"""Which runs wait, which train and which are over; parents before children."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from colonnade.experiments.files import write_json
+from colonnade.experiments.plan import Plan
+from colonnade.experiments.progress import RunView, State
+from colonnade.experiments.spec import RunSpec
+from colonnade.experiments.store import SuiteFolder
+
+_LIVES = 3
+"""How often a run is begun again because the processes' common parent was killed."""
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A run that did not complete.
+
+    Attributes:
+        run: Its id.
+        reason: What went wrong, in one sentence.
+        log: Where more is to be read; None for a run that never began.
+    """
+
+    run: str
+    reason: str
+    log: Path | None
+
+
+class Schedule:
+    """The runs of a plan, from waiting to over.
+
+    Args:
+        suite: The output folder.
+        plan: The suite's plan or a part of it.
+        retry: Whether runs that failed before are begun again.
+
+    Attributes:
+        running: The specs of the runs that train, by id.
+        failures: The runs that failed, now or before.
+    """
+
+    def __init__(self, suite: SuiteFolder, plan: Plan, *, retry: bool) -> None:
+        self.running: dict[str, RunSpec] = {}
+        self.failures: list[Failure] = []
+        self._suite = suite
+        self._plan = plan
+        self._done = {spec.id for spec in plan.runs if suite.run(spec.id).done}
+        self._stopped: set[str] = set()
+        self._failed: set[str] = set()
+        self._waiting: list[RunSpec] = []
+        self._chosen: set[str | None] = set()
+        self._lost: Counter[str] = Counter()
+        self._planned = {spec.id for spec in plan.runs}
+        for spec in plan.runs:
+            folder = suite.run(spec.id)
+            if spec.id in self._done:
+                continue
+            if folder.stopped:
+                self._stopped.add(spec.id)
+            elif (reason := folder.failure) and not retry:
+                self._fail(Failure(spec.id, reason, folder.log_path))
+            else:
+                self._waiting.append(spec)
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing is left to do."""
+        return not (self.running or self._waiting)
+
+    @property
+    def steps_left(self) -> int:
+        """Agent steps of all runs that have not begun."""
+        return sum(spec.steps for spec in self._waiting)
+
+    def startable(self) -> Iterator[RunSpec]:
+        """Give up what can never start, and return what can start now, each run when asked for it.
+
+        A run that is returned counts as running from then on.
+        """
+        for spec in list(self._waiting):
+            if reason := self._hopeless(spec):
+                self._waiting.remove(spec)
+                self._fail(Failure(spec.id, reason, None))
+            elif self._ready(spec):
+                self._waiting.remove(spec)
+                self.running[spec.id] = spec
+                yield spec
+
+    def complete(self, run: str) -> None:
+        """Take note that a run is done."""
+        del self.running[run]
+        self._done.add(run)
+
+    def fail(self, run: str, reason: str, *, final: bool) -> None:
+        """Take note that a run failed.
+
+        Args:
+            run: Its id.
+            reason: What went wrong, in one sentence.
+            final: Whether the same would happen again, so that it is only tried again on demand.
+        """
+        del self.running[run]
+        folder = self._suite.run(run)
+        if final:
+            write_json(folder.path / "failed.json", {"reason": reason})
+        self._fail(Failure(run, reason, folder.log_path))
+
+    def stop(self, run: str, reason: str) -> None:
+        """Take note that a run was stopped as hopeless, for good."""
+        del self.running[run]
+        write_json(self._suite.run(run).path / "stopped.json", {"reason": reason})
+        self._stopped.add(run)
+
+    def again(self, run: str) -> bool:
+        """Let a run that was lost without fault wait again; False if that happens all the time."""
+        self._lost[run] += 1
+        if self._lost[run] > _LIVES:
+            return False
+        self._waiting.insert(0, self.running.pop(run))
+        return True
+
+    def views(self) -> list[RunView]:
+        """Show where each run stands."""
+        states: dict[str, State] = dict.fromkeys(self._done, "done")
+        states |= dict.fromkeys(self.running, "running")
+        states |= dict.fromkeys(self._failed, "failed")
+        states |= dict.fromkeys(self._stopped, "stopped")
+        views = []
+        for spec in self._plan.runs:
+            state = states.get(spec.id, "waiting")
+            status = self._suite.run(spec.id).status() if state == "running" else {}
+            views.append(RunView(spec, state, status.get("progress"), status.get("notes") or []))
+        return views
+
+    def _fail(self, failure: Failure) -> None:
+        self.failures.append(failure)
+        self._failed.add(failure.run)
+
+    def _hopeless(self, spec: RunSpec) -> str | None:
+        """Say why a run can never start, if it can't."""
+        selection = self._plan.selection(spec.parent)
+        if selection is not None and self._failed.union(self._stopped).issuperset(selection.runs):
+            return f"it starts from the best of {len(selection.runs)} runs, and none succeeded"
+        if spec.parent in self._failed or spec.parent in self._stopped:
+            return f"it starts from run {spec.parent}, which failed"
+        return None
+
+    def _ready(self, spec: RunSpec) -> bool:
+        selection = self._plan.selection(spec.parent)
+        if selection is None:
+            return spec.parent not in self._planned or spec.parent in self._done
+        if selection.name not in self._chosen:
+            if not (self._done | self._failed | self._stopped).issuperset(selection.runs):
+                return False
+            self._suite.choose(selection)
+            self._chosen.add(selection.name)
+        return True

@@ -1,0 +1,115 @@
+"""A sweep: jobs with drawn hyperparameters, of which the best few count.
+
+Rusu et al. 2016 report for each architecture, source and target the mean of the top 3 of 25 jobs,
+"each having different seeds and random hyper-parameter sampling". Here a job is a seed and one draw
+of the hyperparameters. Every cell of the suite's comparison is trained once by every job, so that
+methods are compared at the same draws.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+from colonnade.errors import UsageError
+from colonnade.experiments.sweep_space import SearchSpace
+
+_SEEDS_APART = 1000
+"""How far apart the seeds of the jobs of two sweeps begin."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One draw.
+
+    Attributes:
+        number: From 0 on.
+        seed: Of every run of the job.
+        values: The drawn hyperparameters, by name.
+    """
+
+    number: int
+    seed: int
+    values: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """What a sweep is, beside its suite.
+
+    Attributes:
+        jobs: How many draws; of these the best become source columns.
+        top: How many of the best count.
+        seed: Of the draws.
+        added: How many draws were added later; they start from the same source columns.
+        early_stop: Whether hopeless runs are stopped.
+        ranges: What a user changed about the suite's ranges, as on the command line.
+    """
+
+    jobs: int = 25
+    top: int = 3
+    seed: int = 0
+    added: int = 0
+    early_stop: bool = False
+    ranges: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.jobs < 1:
+            raise UsageError(f"A sweep needs at least 1 job, but --jobs {self.jobs} came.")
+        if self.added < 0:
+            raise UsageError(f"--add-jobs is 0 or more, but {self.added} came.")
+        if not 1 <= self.top <= self.total:
+            raise UsageError(
+                f"--top is how many of the {self.total} jobs count, from 1 to {self.total}, but "
+                f"{self.top} came."
+            )
+        if self.total > _SEEDS_APART:
+            raise UsageError(
+                f"A sweep has at most {_SEEDS_APART} jobs, but {self.total} were asked for; begin "
+                "a second one with another --seed."
+            )
+        if self.seed < 0:
+            raise UsageError(f"--seed is 0 or more, but {self.seed} came.")
+
+    @property
+    def total(self) -> int:
+        """How many jobs there are."""
+        return self.jobs + self.added
+
+    @property
+    def changes(self) -> dict[str, Any]:
+        """What differs from the defaults, and the number of jobs in any case."""
+        default = asdict(Sweep())
+        own = {key: value for key, value in asdict(self).items() if value != default[key]}
+        return {"jobs": self.jobs} | own
+
+    def seed_of(self, number: int) -> int:
+        """Return the seed of a job."""
+        return _SEEDS_APART * self.seed + number
+
+    def number_of(self, seed: int) -> int:
+        """Return the number of the job that has a seed."""
+        return seed - _SEEDS_APART * self.seed
+
+    def draw(self, space: SearchSpace) -> tuple[Job, ...]:
+        """Draw all jobs."""
+        return tuple(
+            Job(number, self.seed_of(number), space.draw(self.seed, number))
+            for number in range(self.total)
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Write the sweep as a JSON object that `from_json` reads back."""
+        return asdict(self) | {"ranges": list(self.ranges)}
+
+    @classmethod
+    def from_json(cls, value: object, where: str) -> Sweep:
+        """Read a sweep.
+
+        Raises:
+            UsageError: It is none.
+        """
+        known = {f.name for f in fields(cls)}
+        if not isinstance(value, dict) or value.keys() != known:
+            raise UsageError(f"{where} does not hold a sweep that this version can read.")
+        return cls(**{**value, "ranges": tuple(value["ranges"])})
