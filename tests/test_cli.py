@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -228,6 +229,15 @@ def test_a_failing_report_does_not_hide_the_failed_runs(
         (["describe", "FULL"], "holds no suite.json"),
         (["run", "pong-soup-mini", "--out", "OUT", "--device", "cdua"], "Device 'cdua' can't be"),
         (["run", "WRONG", "--out", "OUT"], "Run 'odd' of wrong.json: Unknown method"),
+        (["run", "pong-soup-mini", "--out", "OUT", "--tasks", "zom"], "did you mean 'zoom'?"),
+        (["run", "SPEC", "--out", "OUT", "--tasks", "zoom"], "a spec file states them"),
+        (["sweep", "pong-soup-mini", "--out", "OUT", "--jobs", "0"], "at least 1 job"),
+        (["sweep", "pong-soup-mini", "--out", "OUT", "--top", "26"], "from 1 to 25, but 26"),
+        (["sweep", "pong-soup-mini", "--out", "OUT", "--workers", "0"], "--workers is a number"),
+        (["sweep", "pong-soup-mini", "--out", "OUT", "--range", "alpha=1:0.1"], "--range alpha: A"),
+        (["sweep", "pong-soup-mini", "--out", "OUT", "--range", "alfa=1"], "did you mean 'alpha'"),
+        (["sweep", "pong-soup-mini", "--out", "FULL"], "isn't Colonnade's; choose another"),
+        (["sweep", "pong-soup-mni", "--out", "OUT"], "did you mean 'pong-soup-mini'?"),
     ],
 )
 def test_wrong_use_gets_status_2_and_one_sentence(
@@ -278,3 +288,72 @@ def test_ctrl_c_during_the_imports_leaves_no_traceback(monkeypatch, capsys):
     monkeypatch.setattr(sys, "meta_path", [Impatient(), *sys.meta_path])
     assert door() == 130
     assert capsys.readouterr().err == "colonnade: Stopped.\n"
+
+
+SWEEP = ("sweep", "pong-soup-mini", "--budget", "0.01", "--tasks", "zoom", "--jobs", "2")
+
+
+def test_a_sweep_survives_a_kill_and_refuses_a_second_command(tmp_path: Path, call: Call) -> None:
+    out = tmp_path / "out"
+    arguments = [*SWEEP, "--top", "1", "--methods", "progressive-2", "--out", str(out)]
+    first = subprocess.Popen([*COMMAND, *arguments], stdout=subprocess.DEVNULL)
+    runs = out / "runs"
+    while len(list(runs.glob("*/DONE"))) < 3:
+        assert first.poll() is None
+        time.sleep(0.05)
+    status, _, errors = call(*arguments)
+    assert status == 1
+    assert f"is being written by process {first.pid} (" in errors
+    first.kill()
+    first.wait()
+    done = colonnade(*arguments)
+    assert "10 of 10 runs complete" in done.stdout
+    assert len(list(runs.glob("*/DONE"))) == 10
+    assert "the best 1 of 2 jobs" in (out / "report.html").read_text()
+    assert len((out / "jobs.csv").read_text().splitlines()) == 1 + 6
+    chosen = json.loads((out / "choices.json").read_text()).values()
+    assert sorted(choice["of"] for choice in chosen) == [2, 2]
+    for path in runs.glob("*/metrics.jsonl"):
+        steps = [row["step"] for row in map(json.loads, path.read_text().splitlines())]
+        assert steps[:-2] == sorted(set(steps[:-2])), "no row is there twice"
+
+
+def test_failed_jobs_of_a_sweep_are_listed_and_begun_again_on_demand(
+    tmp_path: Path, call: Call
+) -> None:
+    out = tmp_path / "out"
+    wild = ("--range", "learning_rate=1e38,1e-3", "--methods", "scratch", "--top", "1")
+    arguments = [*SWEEP, *wild, "--seed", "1", "--out", out]
+    status, printed, errors = call(*arguments)
+    assert status == 1
+    assert "1 of 2 runs complete, 1 failed" in printed
+    assert "1 run failed:" in errors
+    assert "Training diverged" in errors
+    assert "\n    | " in errors, "the end of the log"
+    assert "--retry begins them again" in errors
+    log = next(path for path in out.glob("runs/*/log.txt") if path.read_text())
+    assert log.read_text().count("Traceback") == 1
+    status, _, errors = call(*arguments)
+    assert status == 1
+    assert "Training diverged" in errors
+    assert log.read_text().count("Traceback") == 1, "it was left as it was"
+    assert call(*arguments, "--retry")[0] == 1
+    assert log.read_text().count("Traceback") == 2
+
+
+def test_a_long_suite_says_what_it_costs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: Call
+) -> None:
+    monkeypatch.setattr("colonnade.experiments.execute.execute", lambda *_, **__: [])
+    monkeypatch.setattr("colonnade.experiments.report.write_report", lambda suite: suite.path)
+    monkeypatch.setattr("colonnade.experiments.cost.available_cores", lambda: 2)
+    _, printed, errors = call("run", "atari-transfer", "--out", tmp_path / "out")
+    assert errors == ""
+    assert re.search(
+        r"291 runs, about 1 d \d+ h on this machine \(2 cores, 2 at once\); "
+        r"--budget 0\.1 for about 2 h \d\d min\.",
+        printed,
+    )
+    options = ("--budget", "0.1", "--tasks", "boxing", "hero", "--methods", "progressive")
+    _, printed, _ = call("run", "atari-transfer", "--out", tmp_path / "two", *options)
+    assert "47 runs, about " in printed

@@ -13,6 +13,7 @@ from colonnade.experiments.build import build_training_options
 from colonnade.experiments.plan import Plan, SuiteOptions
 from colonnade.experiments.spec import RunSpec
 from colonnade.experiments.store import SuiteFolder
+from colonnade.experiments.sweep import Sweep
 
 COLUMN = {
     "spec": {
@@ -69,8 +70,13 @@ def fabricate_run(folder: Path, spec: RunSpec, curve: list[float | None], done: 
 def fabricate(tmp_path: Path) -> Callable[..., SuiteFolder]:
     """Make a folder of a suite in which the first `done` runs are complete and one is half-way."""
 
-    def make(plan: Plan, name: str = "pong-soup-short", done: int | None = None) -> SuiteFolder:
-        suite = SuiteFolder(tmp_path / "out", name, {"budget": 1.0}, plan)
+    def make(
+        plan: Plan,
+        name: str = "pong-soup-short",
+        done: int | None = None,
+        sweep: Sweep | None = None,
+    ) -> SuiteFolder:
+        suite = SuiteFolder(tmp_path / "out", name, {"budget": 1.0}, plan, sweep)
         suite.begin()
         random = np.random.default_rng(0)
         speeds = {"scratch": 0.5, "finetune": 0.9, "progressive": 1.3}

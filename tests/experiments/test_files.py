@@ -36,7 +36,10 @@ def test_a_held_lock_refuses_and_names_its_holder_and_a_dead_holder_frees_it(
     holder = hold(tmp_path)
     try:
         with (
-            pytest.raises(ColonnadeError, match=f"being written by process {holder.pid};"),
+            pytest.raises(
+                ColonnadeError,
+                match=rf"being written by process {holder.pid} \('-c .* on .*, since ",
+            ),
             FolderLock(tmp_path),
         ):
             pass

@@ -24,7 +24,10 @@ def build_task(budget: TaskBudget) -> Task:
     Raises:
         UsageError: No task has that name.
     """
-    return task_from_name(budget.name, steps=budget.steps)
+    options: dict[str, Any] = budget.options
+    if "steps" in options:
+        raise UsageError(f"Task {budget.name!r} has its steps beside its options, not among them.")
+    return task_from_name(budget.name, steps=budget.steps, **options)
 
 
 def build_tasks(spec: RunSpec) -> list[Task]:

@@ -28,7 +28,7 @@ _TRANSFER_COLOURS = LinearSegmentedColormap.from_list(
 
 def task_title(name: str) -> str:
     """Write a task's name for people: "pong-soup/vh-flip" becomes "VH-flip"."""
-    word = name.rpartition("/")[2]
+    word = name.rpartition("/")[2].replace("_", " ")
     first, dash, rest = word.partition("-")
     return (first.upper() if len(first) <= 2 else first.capitalize()) + dash + rest
 

@@ -44,6 +44,12 @@ def facts(results: Results) -> list[tuple[str, str]]:
                 ),
             ),
         ]
+    if sessions := results.suite.sessions():
+        used = sum(session["cpu_seconds"] for session in sessions)
+        there = sum(session["seconds"] * session["workers"] for session in sessions)
+        workers = each([str(session["workers"]) for session in sessions])
+        busy = f"{workers} at once, {used / max(there, 1e-9):.0%} of their time on a processor"
+        stated.append(("Processes", busy))
     return stated
 
 

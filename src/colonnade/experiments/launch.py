@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
 from pathlib import Path
 
 from colonnade.errors import UsageError
@@ -34,9 +33,8 @@ def begin(name: str, out: Path, options: SuiteOptions) -> SuiteFolder:
             raise UsageError(
                 f"Suite {name!r} can only be described as yet; see `colonnade describe {name}`."
             )
-        given = {key: value for key, value in asdict(options).items() if value not in (None, ())}
         plan = found.plan(options).narrowed(options.tasks, options.methods)
-        suite = SuiteFolder(out, name, given, plan)
+        suite = SuiteFolder(out, name, options.given, plan)
     rehearsal = Rehearsal()
     for spec in suite.plan.runs:
         try:

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any, cast
 
 from colonnade.errors import UsageError, unknown_name
-from colonnade.experiments.spec import BEST, BUNDLED, RunSpec
+from colonnade.experiments.spec import BEST, BUNDLED, RunSpec, TaskBudget
 
 SCRATCH = "scratch"
 """Key of baseline 1, which every transfer score is measured against."""
@@ -55,6 +55,12 @@ class SuiteOptions:
             raise UsageError(f"A suite needs at least 1 seed, but --seeds {self.seeds} came.")
         if not 0 < self.budget < float("inf"):
             raise UsageError(f"--budget is a factor above 0, but {self.budget} came.")
+
+    @property
+    def given(self) -> dict[str, Any]:
+        """What was asked for, as JSON data, for the output folder."""
+        values = {key: list(v) if isinstance(v, tuple) else v for key, v in asdict(self).items()}
+        return {key: value for key, value in values.items() if value not in (None, [])}
 
     def scaled(self, steps: int) -> int:
         """Scale a budget in agent steps."""
@@ -129,6 +135,14 @@ class Plan:
     def steps(self) -> int:
         """Agent steps of all runs together."""
         return sum(spec.steps for spec in self.runs)
+
+    def task(self, name: str) -> TaskBudget:
+        """Return the task of that name with the options that its runs give it.
+
+        A name that is in no run is taken as it is, for a task that a shipped column has learned.
+        """
+        found = (task for spec in self.runs for task in spec.tasks if task.name == name)
+        return next(found, TaskBudget(name, steps=1))
 
     def selection(self, parent: str | None) -> Selection | None:
         """Return the selection that a `RunSpec.parent` names, if it names one."""

@@ -16,7 +16,6 @@ from colonnade.errors import ColonnadeError, UsageError, unknown_name
 from colonnade.experiments.build import build_method, build_task
 from colonnade.experiments.files import disk_errors, write_bytes
 from colonnade.experiments.frames import Image, first_of, frame_of
-from colonnade.experiments.spec import TaskBudget
 from colonnade.experiments.store import RunFolder, SuiteFolder
 from colonnade.training import evaluate
 from colonnade.types import EnvironmentTask, TaskSpec, environments_of
@@ -80,7 +79,7 @@ def play(
     name, known = task or spec.target, folder.network()["tasks"]
     if name not in known:
         raise unknown_name(f"task of run {spec.id}:", name, known)
-    stage = _FilmedTask(environments_of(build_task(TaskBudget(name, steps=1))), episodes)
+    stage = _FilmedTask(environments_of(build_task(suite.plan.task(name))), episodes)
     network = method.network_for(stage.spec.id)
     returns = evaluate(stage, network, episodes=episodes, seed=seed, num_envs=1)
     if film is not None:

@@ -35,15 +35,26 @@ from colonnade.experiments.style import METHOD_COLOURS, drawing, to_png, to_svg
 from colonnade.experiments.suites import Suite, suite_from_name
 from colonnade.experiments.sweep_report import SweepContent, SweepReport
 
-PAPER_PONG_SOUP = {
-    "scratch": (100, 100),
-    "output-only": (35, 7),
-    "finetune": (181, 160),
-    "random-column": (134, 131),
-    "progressive-2": (209, 169),
-    "progressive-3": (222, 183),
+PAPER = {
+    "Pong Soup": {
+        "scratch": (100, 100),
+        "output-only": (35, 7),
+        "finetune": (181, 160),
+        "random-column": (134, 131),
+        "progressive-2": (209, 169),
+        "progressive-3": (222, 183),
+    },
+    "Atari": {
+        "scratch": (100, 100),
+        "output-only": (41, 21),
+        "finetune": (133, 110),
+        "random-column": (96, 95),
+        "progressive-2": (132, 112),
+        "progressive-3": (140, 111),
+        "progressive-4": (141, 116),
+    },
 }
-"""Mean and median transfer in per cent: Rusu et al. 2016, Table 1, Pong Soup."""
+"""Mean and median transfer in per cent: Rusu et al. 2016, Table 1."""
 
 
 @dataclass(frozen=True)
@@ -137,7 +148,7 @@ def _content(results: Results) -> dict[str, Any]:
         if cell.areas.size and math.isnan(cell.score)
     ]
     return {
-        "title": suite.title if suite else results.suite.name,
+        "title": _title(results.suite, suite),
         "subtitle": f"{suite.summary[0].upper()}{suite.summary[1:]}." if suite else "",
         "figure": suite.figure if suite else "",
         "facts": facts(results),
@@ -145,7 +156,8 @@ def _content(results: Results) -> dict[str, Any]:
         "total": len(runs),
         "missing": [(run.spec, _state(run)) for run in runs if not run.done],
         "table": [_table_row(results, method) for method in results.methods],
-        "mini": not any(run.spec.target.startswith("pong-soup/") for run in runs),
+        "domain": _domain(results),
+        "mini": any(run.spec.target.startswith("mini-pong/") for run in runs),
         "undefined": undefined,
         "random_scores": {
             task_title(task): f"{score:.2f}" for task, (score, _) in results.random_scores.items()
@@ -160,7 +172,7 @@ def _content(results: Results) -> dict[str, Any]:
 
 def _table_row(results: Results, method: str) -> _TableRow:
     summary, (low, high) = results.summary(method)
-    paper = PAPER_PONG_SOUP.get(method)
+    paper = PAPER[_domain(results)].get(method)
     sizes = [cell.areas.size for cell in results.cells if cell.method == method]
     spread = method != SCRATCH and min(sizes) > 1 and not math.isnan(low)
     return _TableRow(
@@ -172,6 +184,16 @@ def _table_row(results: Results, method: str) -> _TableRow:
         pairs=f"{summary.pairs} of {summary.pairs + summary.undefined}",
         paper=f"{paper[0]} / {paper[1]}" if paper else "",
     )
+
+
+def _title(folder: SuiteFolder, suite: Suite | None) -> str:
+    title = suite.title if suite else folder.name
+    return f"{title}: a sweep of {folder.sweep.total} jobs" if folder.sweep else title
+
+
+def _domain(results: Results) -> str:
+    """Name the paper's experiment that a suite is set beside."""
+    return "Atari" if any(name.startswith("atari/") for name in results.targets) else "Pong Soup"
 
 
 def _percent(value: float) -> str:

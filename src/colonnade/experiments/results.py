@@ -183,8 +183,8 @@ class Results:
             return cells
         samples = self._redrawn(cells)
         return [
-            replace(cell, interval=top_k.interval(samples[:, column]))
-            for column, cell in enumerate(cells)
+            cell if math.isnan(cell.score) else replace(cell, interval=top_k.interval(column))
+            for cell, column in zip(cells, samples.T, strict=True)
         ]
 
     def summary(self, method: str) -> tuple[transfer.Summary, tuple[float, float]]:

@@ -31,20 +31,34 @@ class TaskBudget:
     Attributes:
         name: As `colonnade.tasks.task_from_name` knows it, e.g. "pong-soup/h-flip".
         steps: Budget in agent steps, at least 1.
+        options: Fields of the task that differ from its defaults, e.g. `full_action_space`.
     """
 
     name: str
     steps: int
+    options: dict[str, Json] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         _require("name", self.name, str, "a task's name")
         _require_count("steps", self.steps)
+        _require_options("options", self.options)
+        object.__setattr__(self, "options", json.loads(_canonical(self.options)))
+
+    def to_json(self) -> dict[str, Json]:
+        """Write the task as a JSON object that `from_json` reads back."""
+        # Left out where empty: the ids of runs do not change with what they do not use.
+        options: dict[str, Json] = {"options": self.options} if self.options else {}
+        return {"name": self.name, "steps": self.steps, **options}
 
     @classmethod
     def from_json(cls, value: object) -> TaskBudget:
         """Read a task, e.g. `{"name": "pong-soup/zoom", "steps": 1000000}`."""
-        given = _object(value, "A task", ["name", "steps"])
-        return cls(name=cast("str", given.get("name")), steps=cast("int", given.get("steps")))
+        given = _object(value, "A task", ["name", "steps", "options"])
+        return cls(
+            name=cast("str", given.get("name")),
+            steps=cast("int", given.get("steps")),
+            options=cast("Any", given.get("options", {})),
+        )
 
 
 @dataclass(frozen=True)
@@ -116,7 +130,7 @@ class RunSpec:
     def to_json(self) -> dict[str, Json]:
         """Write the spec as a JSON object that `from_json` reads back."""
         values = {f.name: getattr(self, f.name) for f in fields(self)}
-        values["tasks"] = [{"name": task.name, "steps": task.steps} for task in self.tasks]
+        values["tasks"] = [task.to_json() for task in self.tasks]
         return values
 
     @classmethod

@@ -221,6 +221,10 @@ class SuiteFolder:
         chosen = read_json(path).get(parent, {}) if path.exists() else {}
         return chosen.get("run")
 
+    def sessions(self) -> list[dict[str, Any]]:
+        """Read when the suite was worked on, and how busy the processors were."""
+        return read_metrics(self.path / "sessions.jsonl")
+
     def choose(self, selection: Selection) -> str | None:
         """Choose the best run of a selection, once and for all; None if none is complete.
 

@@ -57,25 +57,30 @@ def score_against(results: Results, rows: Sequence[JobRow], names: Sequence[str]
     """Draw every job's area, relative to baseline 1's, against each hyperparameter.
 
     A line joins each method's medians: per value of a grid, or per fifth of a continuous range.
+    Where baseline 1 is no measure of anything the areas are drawn as they are.
     """
+    relative = any(not math.isnan(row.transfer) for row in rows)
     figure, panels = panels_of(max(1, len(names)))
     drawn: list[str] = []
     for axes, name in zip(panels, names, strict=False):
         axes.set_title(name.replace("_", " "))
+        values = sorted({row.hyperparameters[name] for row in rows})
         axes.set_xscale("log")
+        axes.set_xlim(0.6 * values[0], values[-1] / 0.6)
         for place, method in enumerate(results.methods):
             points = [
-                (row.hyperparameters[name], row.transfer)
+                (row.hyperparameters[name], height)
                 for row in rows
-                if row.method == method and not math.isnan(row.transfer)
+                if row.method == method
+                and not math.isnan(height := row.transfer if relative else row.area)
             ]
             if points:
                 drawn.append(method)
                 offset = (place - (len(results.methods) - 1) / 2) * 0.035
                 _draw_points(axes, np.array(points), METHOD_COLOURS[method], offset)
-        axes.axhline(1.0, color=FAINT, lw=1, ls=":")
-        axes.set_ylabel("relative area")
-        _mark_values(axes, sorted({row.hyperparameters[name] for row in rows}))
+        axes.axhline(1.0 if relative else 0.0, color=FAINT, lw=1, ls=":")
+        axes.set_ylabel("relative area" if relative else "area")
+        _mark_values(axes, values)
     _legend(figure, drawn, random=False)
     return figure
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 from colonnade.errors import UsageError
@@ -34,8 +34,7 @@ def begin_sweep(name: str, out: Path, sweep: Sweep, options: SuiteOptions) -> Su
     if there is not None and there.sweep is not None and there.name == name:
         sweep = replace(sweep, added=max(sweep.added, there.sweep.added))
     plan = plan_sweep(suite, sweep, options)
-    given = {key: value for key, value in asdict(options).items() if value not in (None, ())}
-    folder = SuiteFolder(out, name, given, plan, sweep)
+    folder = SuiteFolder(out, name, options.given, plan, sweep)
     _rehearse(plan)
     folder.begin()
     return folder

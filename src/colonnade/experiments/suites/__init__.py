@@ -1,6 +1,7 @@
 """The suites, one file per paper figure."""
 
 from colonnade.errors import unknown_name
+from colonnade.experiments.suites.atari_transfer import ATARI_TRANSFER
 from colonnade.experiments.suites.demo import DEMO_SUITE
 from colonnade.experiments.suites.pathnet_atari import PATHNET_ATARI
 from colonnade.experiments.suites.pathnet_pong_soup import (
@@ -19,6 +20,7 @@ SUITES: tuple[Suite, ...] = (
     PONG_SOUP_SHORT,
     PONG_SOUP,
     PATHNET_PONG_SOUP,
+    ATARI_TRANSFER,
     PATHNET_ATARI,
     SIM_TO_REAL,
 )

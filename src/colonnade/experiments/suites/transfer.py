@@ -60,6 +60,7 @@ class TransferDesign:
         learner: Name of the learner, unless the options say otherwise.
         learner_options: Hyperparameters per learner's name.
         training_options: Fields of `TrainingOptions`.
+        task_options: Fields of every task.
         bundled: Name of a shipped column that stands for the one source; None trains the sources.
         evaluation_episodes: How many episodes score the random and the final policy.
     """
@@ -77,6 +78,7 @@ class TransferDesign:
     orders: Literal["one", "all"] = "one"
     learner_options: dict[str, dict[str, Json]] = field(default_factory=dict)
     training_options: dict[str, Json] = field(default_factory=dict)
+    task_options: dict[str, Json] = field(default_factory=dict)
     bundled: str | None = None
     evaluation_episodes: int = 30
 
@@ -185,10 +187,11 @@ class TransferDesign:
         origin = f"{', '.join(arm.sources)} to " if arm.sources else ""
         source = arm.row is None and not arm.sources and arm.steps != self.target_steps
         name = "source" if source else arm.method
+        steps = options.scaled(arm.steps)
         return RunSpec(
             label=f"{name} {origin}{arm.target}, seed {seed}",
             method=arm.method,
-            tasks=(TaskBudget(f"{self.family}/{arm.target}", options.scaled(arm.steps)),),
+            tasks=(TaskBudget(f"{self.family}/{arm.target}", steps, self.task_options),),
             learner=learner,
             column=self.column,
             seed=seed,

@@ -1,0 +1,391 @@
+"""Sweeps: which runs they come to, from which columns, and what a folder of one says."""
+
+import csv
+import json
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from colonnade.errors import UsageError
+from colonnade.experiments.early_stop import MedianRule
+from colonnade.experiments.launch import begin
+from colonnade.experiments.plan import Plan, Selection, SuiteOptions
+from colonnade.experiments.report import write_report
+from colonnade.experiments.results import Results
+from colonnade.experiments.schedule import Schedule
+from colonnade.experiments.spec import RunSpec, TaskBudget
+from colonnade.experiments.store import SuiteFolder, read_parent
+from colonnade.experiments.suites import suite_from_name
+from colonnade.experiments.suites.atari_transfer import SOURCES, TARGETS
+from colonnade.experiments.sweep import Sweep
+from colonnade.experiments.sweep_launch import (
+    begin_sweep,
+    hyperparameters,
+    job_columns,
+    plan_sweep,
+)
+from colonnade.experiments.sweep_table import job_rows
+
+SMALL = SuiteOptions(budget=0.1, tasks=("zoom",), methods=("finetune", "progressive"))
+MINI = suite_from_name("pong-soup-mini")
+Fabricate = Callable[..., SuiteFolder]
+
+
+def cells(plan: Plan) -> Counter[tuple[str, str | None, str]]:
+    return Counter((entry.method, entry.source, entry.target) for entry in plan.comparisons)
+
+
+def test_every_cell_is_trained_by_every_job_once() -> None:
+    assert MINI.design is not None
+    plan = plan_sweep(MINI, Sweep(jobs=4), SuiteOptions())
+    once = MINI.design.plan(SuiteOptions(seeds=1))
+    assert cells(plan) == dict.fromkeys(cells(once), 4)
+    assert len(plan.runs) == 4 * len(once.runs)
+    for spec in plan.runs:
+        assert spec.label.endswith(f"job {spec.seed}")
+
+
+def test_jobs_have_their_draws_in_every_cell() -> None:
+    sweep = Sweep(jobs=6, seed=3)
+    plan = plan_sweep(MINI, sweep, SMALL)
+    folder = SuiteFolder(Path(), "pong-soup-mini", {}, plan, sweep)
+    space = MINI.space("ppo")
+    for spec in plan.runs:
+        drawn = space.draw(3, sweep.number_of(spec.seed))
+        assert hyperparameters(folder, spec) == drawn
+        assert spec.learner_options["learning_rate"] == drawn["learning_rate"]
+        assert isinstance(spec.column, dict)
+        assert spec.column["alpha"] == drawn["alpha"]
+    shown = job_columns(folder)(plan.runs[0])
+    assert shown["job"] == "0"
+    assert list(shown)[2:] == ["learning_rate", "entropy_cost", "clip_norm", "alpha"]
+
+
+def test_what_starts_from_a_source_starts_from_its_best_job() -> None:
+    plan = plan_sweep(MINI, Sweep(jobs=3), SuiteOptions())
+    by_id = {spec.id: spec for spec in plan.runs}
+
+    def origin(spec: RunSpec) -> list[str]:
+        return sorted({by_id[run].label.rpartition(", ")[0] for run in plan.parents(spec)})
+
+    for spec in plan.runs:
+        what, _, to = spec.label.rpartition(", ")[0].partition(" to ")
+        if not to:
+            assert plan.parents(spec) == ()
+        elif ", " in what:
+            assert origin(spec) == ["progressive pong to noisy"]
+        else:
+            assert origin(spec) == [f"source {what.split()[1]}"]
+            assert len(plan.parents(spec)) == 3
+
+
+def test_more_jobs_keep_the_source_columns_and_the_other_runs() -> None:
+    first = plan_sweep(MINI, Sweep(jobs=3), SuiteOptions())
+    more = plan_sweep(MINI, Sweep(jobs=3, added=2), SuiteOptions())
+    assert more.selections == first.selections
+    assert {spec.id for spec in first.runs} < {spec.id for spec in more.runs}
+    assert cells(more) == dict.fromkeys(cells(first), 5)
+
+
+def test_tasks_and_methods_narrow_a_suite() -> None:
+    plan = plan_sweep(MINI, Sweep(jobs=2, top=1), SMALL)
+    assert {entry.target for entry in plan.comparisons} == {"mini-pong/zoom"}
+    methods = {entry.method for entry in plan.comparisons}
+    assert methods == {"scratch", "finetune", "progressive-2", "progressive-3"}
+    only = plan_sweep(MINI, Sweep(jobs=2, top=1), replace(SMALL, methods=("progressive-2",)))
+    assert {entry.method for entry in only.comparisons} == {"scratch", "progressive-2"}
+    for changes, words in (
+        ({"tasks": ("zom",)}, "did you mean 'zoom'"),
+        ({"methods": ("finetun",)}, "did you mean 'finetune'"),
+    ):
+        with pytest.raises(UsageError, match=words):
+            plan_sweep(MINI, Sweep(), replace(SMALL, **changes))
+
+
+def test_a_plan_with_selections_is_read_as_it_was_written() -> None:
+    plan = plan_sweep(MINI, Sweep(jobs=2, top=1), SMALL)
+    assert Plan.from_json(json.loads(json.dumps(plan.to_json())), "here") == plan
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> SuiteFolder:
+    return begin_sweep("pong-soup-mini", tmp_path / "out", Sweep(jobs=4, top=2), SMALL)
+
+
+def test_a_folder_goes_on_with_the_same_sweep_only(small: SuiteFolder) -> None:
+    out = small.path
+    again = begin_sweep("pong-soup-mini", out, Sweep(jobs=4, top=2), SMALL)
+    assert SuiteFolder.read(out) == again == small
+    more = begin_sweep("pong-soup-mini", out, Sweep(jobs=4, top=2, added=1), SMALL)
+    # The first command goes on with the jobs that were added since.
+    assert begin_sweep("pong-soup-mini", out, Sweep(jobs=4, top=2), SMALL) == more
+    assert begin_sweep("pong-soup-mini", out, Sweep(jobs=4, top=1), SMALL).sweep == Sweep(
+        jobs=4, top=1, added=1
+    )
+    for wrong in (Sweep(jobs=3), Sweep(jobs=4, seed=1), Sweep(jobs=4, ranges=("alpha=1",))):
+        with pytest.raises(UsageError, match="belongs to a sweep of suite 'pong-soup-mini' with"):
+            begin_sweep("pong-soup-mini", out, wrong, SMALL)
+    with pytest.raises(UsageError, match="but a sweep of suite 'pong-soup' with"):
+        begin_sweep("pong-soup", out, Sweep(), SuiteOptions(tasks=("zoom",)))
+    with pytest.raises(UsageError, match=r"belongs to a sweep .* but suite 'pong-soup-mini'"):
+        begin("pong-soup-mini", out, SuiteOptions())
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "words"),
+    [
+        ("pong-soup-min", SuiteOptions(), "did you mean 'pong-soup-mini'"),
+        ("sim-to-real", SuiteOptions(), "has nothing to sweep"),
+        ("mine.json", SuiteOptions(), "A sweep is of a suite"),
+        ("pong-soup-mini", SuiteOptions(seeds=3), "leave --seeds out, give --jobs"),
+        ("pong-soup-mini", SuiteOptions(learner="pp"), "did you mean 'ppo'"),
+    ],
+)
+def test_what_cannot_be_swept(tmp_path: Path, name: str, options: SuiteOptions, words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        begin_sweep(name, tmp_path / "out", Sweep(), options)
+    assert not (tmp_path / "out").exists()
+
+
+# --- choosing parents ---------------------------------------------------------------------------
+
+
+def tiny(label: str, parent: str | None = None) -> RunSpec:
+    task = TaskBudget("mini-pong/pong", 100)
+    return RunSpec(label, "scratch", (task,), "ppo", "tiny", parent=parent)
+
+
+def write_result(folder: Path, scores: list[dict[str, object]]) -> None:
+    rest = {"timing": {}, "versions": {}, "hardware": {}, "notes": []}
+    (folder / "result.json").write_text(json.dumps({"scores": scores, **rest}))
+
+
+def finish(suite: SuiteFolder, spec: RunSpec, score: float) -> None:
+    folder = suite.run(spec.id).path
+    folder.mkdir(parents=True, exist_ok=True)
+    scores = [
+        {"task": spec.target, "policy": "random", "return_mean": 99.0},
+        {"task": spec.target, "policy": "trained", "return_mean": score},
+    ]
+    write_result(folder, scores)
+    (folder / "DONE").touch()
+
+
+@pytest.fixture
+def family(tmp_path: Path) -> tuple[SuiteFolder, list[RunSpec]]:
+    jobs = [tiny(f"source {number}") for number in range(3)]
+    selection = Selection(tuple(job.id for job in jobs))
+    child = tiny("child", selection.name)
+    suite = SuiteFolder(tmp_path, "test", {}, Plan((*jobs, child), (), (selection,)))
+    suite.begin()
+    for spec in suite.plan.runs:
+        suite.run(spec.id).path.mkdir()
+    return suite, [*jobs, child]
+
+
+def test_the_best_run_is_chosen_once_and_for_all(
+    family: tuple[SuiteFolder, list[RunSpec]],
+) -> None:
+    suite, (first, second, third, child) = family
+    schedule = Schedule(suite, suite.plan, retry=True)
+    assert list(schedule.startable()) == [first, second, third]
+    for spec, score in ((first, 1.0), (second, 3.0)):
+        finish(suite, spec, score)
+        schedule.complete(spec.id)
+        assert list(schedule.startable()) == []
+    schedule.fail(third.id, "it diverged", final=True)
+    assert list(schedule.startable()) == [child]
+    assert child.parent is not None
+    assert suite.chosen(child.parent) == second.id
+    # A better one that comes too late changes nothing: jobs of a cell share their source.
+    finish(suite, third, 9.0)
+    assert suite.choose(suite.plan.selections[0]) == second.id
+    with pytest.raises(Exception, match=second.id):
+        read_parent(suite.path, child.parent)
+
+
+def test_without_any_source_nothing_can_start(
+    family: tuple[SuiteFolder, list[RunSpec]],
+) -> None:
+    suite, (*jobs, child) = family
+    schedule = Schedule(suite, suite.plan, retry=True)
+    for spec in schedule.startable():
+        if spec in jobs[:2]:
+            schedule.fail(spec.id, "it diverged", final=True)
+        else:
+            schedule.stop(spec.id, "hopeless")
+    assert list(schedule.startable()) == []
+    assert schedule.over
+    assert schedule.failures[-1].run == child.id
+    assert schedule.failures[-1].reason == ("it starts from the best of 3 runs, and none succeeded")
+
+
+def test_failed_runs_are_begun_again_on_demand(
+    family: tuple[SuiteFolder, list[RunSpec]],
+) -> None:
+    suite, (first, second, third, _) = family
+    schedule = Schedule(suite, suite.plan, retry=False)
+    list(schedule.startable())
+    schedule.fail(first.id, "it diverged", final=True)
+    schedule.fail(second.id, "its process was ended", final=False)
+    schedule.stop(third.id, "hopeless")
+    left = Schedule(suite, suite.plan, retry=False)
+    assert [failure.reason for failure in left.failures] == ["it diverged"]
+    assert list(left.startable()) == [second]
+    again = Schedule(suite, suite.plan, retry=True)
+    assert list(again.startable()) == [first, second]
+    assert again.failures == []
+    assert [view.state for view in again.views()] == ["running", "running", "stopped", "waiting"]
+
+
+# --- results ------------------------------------------------------------------------------------
+
+
+def test_only_the_best_jobs_count(small: SuiteFolder, fabricate: Fabricate) -> None:
+    suite = fabricate(small.plan, name="pong-soup-mini", sweep=small.sweep)
+    results = Results(suite)
+    areas = {run: results.area(results.runs[run]) for run in results.runs}
+    scratch = [e.run for e in suite.plan.comparisons if e.method == "scratch"]
+    finetune = [
+        e.run for e in suite.plan.comparisons if (e.method, e.source) == ("finetune", "pong")
+    ]
+    best = [sorted(map(areas.__getitem__, runs))[-2:] for runs in (finetune, scratch)]
+    cell = next(c for c in results.cells if (c.method, c.source) == ("finetune", "pong"))
+    assert cell.score == pytest.approx(sum(best[0]) / sum(best[1]))
+    low, high = cell.interval
+    assert 0 < low <= cell.score <= high
+    counting = results.counting("finetune", "pong", "mini-pong/zoom")
+    assert sorted(results.area(run) for run in counting) == best[0]
+
+
+def test_the_report_and_the_tables(small: SuiteFolder, fabricate: Fabricate) -> None:
+    parquet = pytest.importorskip("pyarrow.parquet")
+    suite = fabricate(small.plan, name="pong-soup-mini", sweep=small.sweep)
+    failed = suite.run(small.plan.comparisons[0].run).path
+    (failed / "DONE").unlink()
+    (failed / "failed.json").write_text('{"reason": "It diverged."}')
+    page = write_report(suite).read_text()
+    for words in (
+        "Pong Soup, mini: a sweep of 4 jobs",
+        "the best 2 of 4 jobs",
+        "Sensitivity to hyperparameters",
+        "one of 0.01, 0.003, 0.001",
+        "not chosen yet",
+        "It diverged.",
+        "jobs.csv, jobs.parquet",
+    ):
+        assert words in page, words
+    names = {entry.name for entry in (suite.path / "figures").iterdir()}
+    assert {"sorted-scores.png", "score-against.png", "transfer-matrix.png"} <= names
+    with (suite.path / "jobs.csv").open() as file:
+        table = list(csv.DictReader(file))
+    assert len(table) == len(suite.plan.comparisons)
+    assert table[0]["state"] == "failed"
+    assert table[0]["area"] == ""
+    assert table[0]["failure"] == "It diverged."
+    rows = job_rows(Results(suite))
+    assert sum(row.counts for row in rows) == 2 * len(cells(suite.plan))
+    assert float(table[-1]["transfer"]) == pytest.approx(rows[-1].transfer)
+    assert float(table[-1]["learning_rate"]) == rows[-1].hyperparameters["learning_rate"]
+    columns = parquet.read_table(suite.path / "jobs.parquet")
+    assert columns.column_names == list(table[0])
+    assert columns["area"].null_count == 1
+    assert columns["counts"].to_pylist() == [row.counts for row in rows]
+    assert columns["alpha"].to_pylist() == [row.hyperparameters["alpha"] for row in rows]
+
+
+def test_without_pyarrow_the_csv_is_written_and_the_page_says_so(
+    small: SuiteFolder, fabricate: Fabricate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "pyarrow", None)
+    suite = fabricate(small.plan, name="pong-soup-mini", sweep=small.sweep)
+    page = write_report(suite).read_text()
+    assert "jobs.parquet is not written: it needs pyarrow" in page
+    assert (suite.path / "jobs.csv").exists()
+    assert not (suite.path / "jobs.parquet").exists()
+
+
+@pytest.mark.parametrize("done", [0, 7])
+def test_a_half_finished_sweep_has_a_report(
+    small: SuiteFolder, fabricate: Fabricate, done: int
+) -> None:
+    suite = fabricate(small.plan, name="pong-soup-mini", sweep=small.sweep, done=done)
+    assert f"Not complete: {done} of {len(small.plan.runs)} runs" in write_report(suite).read_text()
+
+
+# --- early stop ---------------------------------------------------------------------------------
+
+
+def curve_of(folder: Path, values: list[float]) -> None:
+    rows = [
+        {
+            "kind": "curve", "task_index": 0, "step": 250 * (number + 1), "return_mean": value,
+            "episodes": 5,
+        }
+        for number, value in enumerate(values)
+    ]  # fmt: skip
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+
+def test_the_median_rule(tmp_path: Path) -> None:
+    def job(number: int) -> RunSpec:
+        return replace(
+            tiny(f"scratch pong, job {number}"),
+            tasks=(TaskBudget("mini-pong/pong", 1000),),
+            training_options={"curve_steps": 250},
+            seed=number,
+        )
+
+    specs = [job(number) for number in range(8)]
+    other = replace(specs[0], label="scratch zoom, job 0")
+    suite = SuiteFolder(tmp_path, "test", {}, Plan((*specs, other)))
+    for number, spec in enumerate(specs[:5]):
+        # Means of the first two bins: 1, 2, 3, 4, 5; the last bins must not count.
+        curve_of(suite.run(spec.id).path, [number, number + 2.0, 50.0, 50.0])
+        (suite.run(spec.id).path / "DONE").touch()
+        write_result(suite.run(spec.id).path, [])
+    bad, good, early = specs[5:]
+    curve_of(suite.run(bad.id).path, [0.0, 2.9])
+    curve_of(suite.run(good.id).path, [3.1, 0.0])
+    curve_of(suite.run(early.id).path, [-9.0])
+    curve_of(suite.run(other.id).path, [-9.0, -9.0])
+    verdicts = MedianRule(suite)([bad, good, early, other])
+    assert list(verdicts) == [bad.id]
+    assert "its best 2.90 is below 3.00, the median of 5 complete" in verdicts[bad.id]
+    (suite.run(specs[0].id).path / "DONE").unlink()
+    assert MedianRule(suite)([bad]) == {}, "four are too few to judge by"
+
+
+# --- atari-transfer -----------------------------------------------------------------------------
+
+
+def test_atari_transfer_is_the_papers_design() -> None:
+    suite = suite_from_name("atari-transfer")
+    assert suite.plan is not None
+    plan = suite.plan(SuiteOptions())
+    assert len(SOURCES) == 3
+    assert len(TARGETS) == 12
+    counts = Counter(entry.method for entry in plan.comparisons)
+    assert counts["progressive-3"] == 72, "Rusu et al. 2016 analyse 72 three-column networks"
+    assert counts["progressive-4"] == 72
+    for method in ("output-only", "finetune", "progressive-2"):
+        assert counts[method] == 36
+    assert counts["scratch"] == counts["random-column"] == 12
+    assert all(task.options == {"full_action_space": True} for s in plan.runs for task in s.tasks)
+    by_id = {spec.id: spec for spec in plan.runs}
+    last = next(s for s in plan.runs if s.label.startswith("progressive seaquest, riverraid, pong"))
+    chain = []
+    while last.parent:
+        last = by_id[last.parent]
+        chain.append(last.label)
+    assert chain == [
+        "progressive seaquest, riverraid to pong, seed 0",
+        "progressive seaquest to riverraid, seed 0",
+        "source seaquest, seed 0",
+    ]
+    tenth = suite.plan(SuiteOptions(budget=0.1))
+    assert tenth.steps == pytest.approx(plan.steps / 10)
