@@ -355,6 +355,6 @@ def test_mistakes_are_told_in_a_sentence(make, message):
 def test_two_workers_solve_mini_pong(seed):
     task, method = MiniPongTask("pong", steps=300_000), Scratch()
     options = TrainingOptions(num_envs=32, segment_steps=100_000, device="cpu")
-    learner = A3C(workers=2, learning_rate=2e-3, rollout_steps=10)
+    learner = A3C(workers=2, learning_rate=3e-3, rollout_steps=10)
     train_sequence([task], method, learner, seed=seed, options=options)
     assert evaluate(task, method.network_for(task.spec.id), episodes=100).mean() > 0.8

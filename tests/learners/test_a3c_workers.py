@@ -194,10 +194,15 @@ def test_training_survives_a_crash(tmp_path, caplog):
 
 
 class Slow(Counting):
-    """Registered, so that its environments may run in processes of their own."""
+    """Steps forever once a file is there; registered, so that it may run in other processes."""
 
     def __init__(self):
         super().__init__(3)
+
+    def step(self, action):
+        while Path(os.environ[MARK]).exists():
+            time.sleep(0.01)
+        return super().step(action)
 
 
 gymnasium.register("a3c-test/Slow-v0", entry_point=Slow)
@@ -227,14 +232,15 @@ trainer.reset(lambda name: 0)
 trainer.advance()
 print("ready", flush=True)
 while {forever}:
+    open(os.environ[tests.MARK], "w").close()
     trainer.advance()
 """
 
 
 @pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="looks at Linux's /proc")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL, None])
-def test_nothing_outlives_the_process_that_trains(number):
-    tests, mark = str(Path(__file__).parent), f"{os.getpid()}-{number}"
+def test_nothing_outlives_the_process_that_trains(number, tmp_path):
+    tests, mark = str(Path(__file__).parent), str(tmp_path / "stuck")
     script = SCRIPT.format(tests=tests, forever=number is not None)
     process = subprocess.Popen(
         [sys.executable, "-c", script],
@@ -243,13 +249,18 @@ def test_nothing_outlives_the_process_that_trains(number):
         stderr=subprocess.DEVNULL,
         text=True,
     )
-    assert process.stdout is not None
-    assert process.stdout.readline() == "ready\n"
-    everyone = marked(mark)
-    if number is not None:
-        assert len(everyone) == 1 + 2 + 4  # it, its workers, and the processes of environments
-        process.send_signal(number)
-    process.wait(10)
-    process.stdout.close()
-    assert gone(everyone)
-    assert gone(marked(mark))
+    try:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        everyone = marked(mark)
+        if number is not None:
+            time.sleep(0.3)  # workers now wait for environments that never answer
+            assert len(everyone) == 1 + 2 + 4  # it, its workers, and their environments
+            process.send_signal(number)
+        process.wait(10)
+        process.stdout.close()
+        assert gone(everyone)
+        assert gone(marked(mark))
+    finally:
+        for pid in marked(mark):
+            os.kill(pid, signal.SIGKILL)
