@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from signs import LENGTH, SignsTask, expert
 
-from colonnade.analysis.noise import noise_of, perturbation_curves
+from colonnade.analysis.noise import noise_of, perturbation_curves, player_pool
 from colonnade.analysis.perturbation import (
     PerturbationCurves,
     half_noise,
@@ -55,7 +55,8 @@ def test_a_column_that_is_not_read_can_be_disturbed_at_will(reuses):
 def test_more_processes_play_the_same_games():
     network = expert(True)
     _, alone = curves_of(network, noise=(1, 4), episodes=3)
-    _, together = curves_of(network, noise=(1, 4), episodes=3, jobs=2)
+    with player_pool(2) as pool:
+        _, together = curves_of(network, noise=(1, 4), episodes=3, pool=pool)
     for feature, returns in alone.returns.items():
         np.testing.assert_array_equal(returns, together.returns[feature])
     np.testing.assert_array_equal(alone.clean, together.clean)
@@ -127,5 +128,7 @@ def test_wrong_use_is_refused_in_one_sentence():
     with pytest.raises(ColonnadeError, match="no better than the random one"):
         curves_of(network, noise=(1,), floor=100.0)
     network.hook = lambda: None  # what no other process can be handed
-    with pytest.raises(UsageError, match="use jobs=1"):
-        curves_of(network, noise=(1,), jobs=2)
+    with player_pool(2) as pool, pytest.raises(UsageError, match="play without a pool"):
+        curves_of(network, noise=(1,), pool=pool)
+    with pytest.raises(UsageError, match="at least 1 process"), player_pool(0):
+        pass

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import multiprocessing
 import pickle
+import signal
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
-from contextlib import nullcontext
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, as_completed
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,7 +36,7 @@ def perturbation_curves(
     episodes: int = 10,
     seed: int = 0,
     shared: bool = False,
-    jobs: int = 1,
+    pool: Executor | None = None,
     floor: float | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> PerturbationCurves:
@@ -50,7 +51,7 @@ def perturbation_curves(
         episodes: How many to play at each level in each layer.
         seed: Of the environments, the actions and the noise.
         shared: Let all pixels of a map share one draw, in place of one draw for each pixel.
-        jobs: How many processes play at once; each plays other layers, columns and levels.
+        pool: Processes that play at once, each another layer, column or level; see `player_pool`.
         floor: The random policy's mean return; measured if not given.
         progress: Told how many of how many plays are over.
 
@@ -59,10 +60,10 @@ def perturbation_curves(
         ColonnadeError: The policy scores no better than the random one.
     """
     levels = tuple(sorted(float(level) for level in noise))
-    if not levels or levels[0] <= 0 or min(episodes, jobs) < 1:
+    if not levels or levels[0] <= 0 or episodes < 1:
         raise UsageError(
-            "Noise levels are above 0, episodes and jobs at least 1; got "
-            f"noise={list(noise)}, episodes={episodes}, jobs={jobs}."
+            "Noise levels are above 0 and episodes at least 1; got "
+            f"noise={list(noise)}, episodes={episodes}."
         )
     features = [feature for level in fisher.levels for feature in level]
     for feature in features:
@@ -74,7 +75,7 @@ def perturbation_curves(
     if floor is None:
         floor = float(evaluate(task, None, episodes=max(10, episodes), seed=seed).mean())
     returns: dict[_Play, Floats] = {}
-    for play, scores in _played(stage, plays, jobs):
+    for play, scores in _played(stage, plays, pool):
         returns[play] = scores
         progress(len(returns), len(plays))
     return PerturbationCurves(
@@ -151,37 +152,51 @@ class _Stage:
             )
 
 
-def _played(stage: _Stage, plays: Sequence[_Play], jobs: int) -> Iterator[tuple[_Play, Floats]]:
-    if jobs == 1:
+def _played(
+    stage: _Stage, plays: Sequence[_Play], pool: Executor | None
+) -> Iterator[tuple[_Play, Floats]]:
+    if pool is None:
         for play in plays:
             yield play, stage.returns(play)
         return
     try:
-        parcel = pickle.dumps(stage)
+        pickle.dumps(stage)
     except (pickle.PicklingError, AttributeError, TypeError) as error:
         raise UsageError(
-            f"The task or the network can't be handed to other processes ({error}); use jobs=1, or "
-            "define their classes and functions at the top of a module."
+            f"The task or the network can't be handed to other processes ({error}); play without a "
+            "pool, or define their classes and functions at the top of a module."
         ) from None
-    pool = ProcessPoolExecutor(
-        min(jobs, len(plays)), multiprocessing.get_context("spawn"), _begin, (parcel,)
-    )
+    waiting: dict[Future[Floats], _Play] = {
+        pool.submit(_Stage.returns, stage, play): play for play in plays
+    }
     try:
-        waiting: dict[Future[Floats], _Play] = {pool.submit(_work, play): play for play in plays}
         for future in as_completed(waiting):
             yield waiting[future], future.result()
+    finally:
+        for future in waiting:
+            future.cancel()
+
+
+@contextmanager
+def player_pool(jobs: int) -> Iterator[Executor | None]:
+    """Start processes that play, one torch thread each; none for one job.
+
+    A script of one's own needs the guard `if __name__ == "__main__":`, since each process imports
+    it anew.
+    """
+    if jobs < 1:
+        raise UsageError(f"Playing needs at least 1 process, but {jobs} came.")
+    if jobs == 1:
+        yield None
+        return
+    fresh = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(jobs, fresh, _begin)
+    try:
+        yield pool
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-_STAGE: list[_Stage] = []
-"""Of this process, if it is one of a pool's."""
-
-
-def _begin(parcel: bytes) -> None:
+def _begin() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the process that waits for us answers it
     torch.set_num_threads(1)
-    _STAGE.append(pickle.loads(parcel))  # from the process that started this one
-
-
-def _work(play: _Play) -> Floats:
-    return _STAGE[0].returns(play)
