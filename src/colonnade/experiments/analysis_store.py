@@ -1,0 +1,198 @@
+"""What the analysis of a run's network came to, kept beside the run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from colonnade.analysis.perturbation import NOISE, Floats, PerturbationCurves
+from colonnade.analysis.sensitivity import Normalisation
+from colonnade.errors import UsageError
+from colonnade.experiments.files import disk_errors
+from colonnade.networks import Feature
+from colonnade.training import read_tensors, write_tensors
+
+FILE = "analysis.safetensors"
+_FORMAT = 1
+
+
+@dataclass(frozen=True)
+class AnalysisOptions:
+    """How networks are analysed."""
+
+    states: int = 5_000
+    """How many states of the policy's own play the Fisher is averaged over."""
+    episodes: int = 10
+    """How many episodes are played at each noise level in each layer; 0 leaves noise out."""
+    noise: tuple[float, ...] = NOISE
+    """Noise levels, in standard deviations of each feature."""
+    normalisation: Normalisation = "map"
+    """How pixels of a map are taken together: "map" sums squared gradients, "map-shift" squares
+    the summed gradient, "pixel" weighs each pixel by its own variance."""
+    seed: int = 0
+    """Of states, episodes and noise."""
+
+    def __post_init__(self) -> None:
+        """Refuse numbers that make no sense."""
+        if self.states < 1 or self.episodes < 0 or not self.noise or min(self.noise) <= 0:
+            raise UsageError(
+                "States are counted from 1, episodes from 0, and noise levels lie above 0; got "
+                f"{self.states}, {self.episodes} and {self.noise}."
+            )
+
+
+@dataclass(frozen=True)
+class FeaturePictures:
+    """What the lowest maps of a network of images look for and see.
+
+    Attributes:
+        filters: [n, C, k, k] kernels of each column's first convolution.
+        frames: [F, H, W] newest frames, uint8.
+        frame_tasks: Which task each frame is of.
+        maps: [F, h, w] activations of the most used features on the frames.
+    """
+
+    filters: Mapping[Feature, Floats]
+    frames: NDArray[np.uint8]
+    frame_tasks: Sequence[str]
+    maps: Mapping[tuple[Feature, int], Floats]
+
+
+@dataclass(frozen=True)
+class RunAnalysis:
+    """The analysis of one column of one run.
+
+    Attributes:
+        run: Id of the run.
+        label: What a person calls the run.
+        task: Name of the task that the analysed column plays.
+        columns: What each column was trained on, oldest first.
+        level_names: What the levels are, lowest first.
+        levels: The features of each level, oldest column first.
+        sensitivity: [n] Fisher with respect to each normalised feature.
+        states: How many states it was averaged over.
+        options: How the network was analysed.
+        curves: Scores under noise, where it was played.
+        pictures: Filters and maps, where the network sees images.
+    """
+
+    run: str
+    label: str
+    task: str
+    columns: tuple[str, ...]
+    level_names: tuple[str, ...]
+    levels: tuple[tuple[Feature, ...], ...]
+    sensitivity: Mapping[Feature, Floats]
+    states: int
+    options: AnalysisOptions
+    curves: PerturbationCurves | None = None
+    pictures: FeaturePictures | None = None
+    layer_afs: Mapping[Feature, float] = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Sum the sensitivities up."""
+        shares = {}
+        for level in self.levels:
+            total = sum(float(self.sensitivity[f].sum()) for f in level)
+            for f in level:
+                share = float(self.sensitivity[f].sum()) / total if total > 0 else float("nan")
+                shares[f] = share
+        object.__setattr__(self, "layer_afs", shares)
+
+    @property
+    def newest(self) -> int:
+        """Index of the analysed column."""
+        return len(self.columns) - 1
+
+    def new_share(self, level: int) -> float:
+        """AFS of the analysed column at a level: how much of it was learned anew."""
+        own = [self.layer_afs[f] for f in self.levels[level] if f.column == self.newest]
+        return own[0] if own else 0.0
+
+    def save(self, folder: Path) -> None:
+        """Write the analysis into a folder.
+
+        Raises:
+            ColonnadeError: Writing failed.
+        """
+        tensors = {f"sensitivity/{f.key}": _tensor(v) for f, v in self.sensitivity.items()}
+        meta: dict[str, Any] = {
+            "format": _FORMAT,
+            "run": self.run,
+            "label": self.label,
+            "task": self.task,
+            "columns": self.columns,
+            "level_names": self.level_names,
+            "levels": self.levels,
+            "states": self.states,
+            "options": asdict(self.options),
+        }
+        if self.curves is not None:
+            meta["floor"] = self.curves.floor
+            tensors["clean"] = _tensor(self.curves.clean)
+            tensors |= {f"returns/{f.key}": _tensor(v) for f, v in self.curves.returns.items()}
+        if self.pictures is not None:
+            meta["frame_tasks"] = list(self.pictures.frame_tasks)
+            meta["mapped"] = [[*feature, m] for feature, m in self.pictures.maps]
+            tensors["frames"] = torch.from_numpy(self.pictures.frames)
+            filters, maps = self.pictures.filters, self.pictures.maps
+            tensors |= {f"filters/{f.key}": _tensor(v) for f, v in filters.items()}
+            tensors |= {f"maps/{f.key}/{m}": _tensor(v) for (f, m), v in maps.items()}
+        with disk_errors(folder / FILE):
+            write_tensors(folder / FILE, tensors, meta)
+
+    @classmethod
+    def load(cls, folder: Path) -> RunAnalysis | None:
+        """Read what `save` wrote; None where there is nothing, or something of another version.
+
+        Raises:
+            ColonnadeError: The file is damaged.
+        """
+        if not (folder / FILE).exists():
+            return None
+        tensors, meta = read_tensors(folder / FILE)
+        if meta.get("format") != _FORMAT:
+            return None
+        levels = tuple(tuple(Feature(*f) for f in level) for level in meta["levels"])
+        features = [f for level in levels for f in level]
+        given = {**meta["options"], "noise": tuple(meta["options"]["noise"])}
+        options = AnalysisOptions(**given)
+        arrays = {name: tensor.numpy() for name, tensor in tensors.items()}
+        curves = pictures = None
+        if "floor" in meta:
+            returns = {f: arrays[f"returns/{f.key}"] for f in features}
+            curves = PerturbationCurves(
+                options.noise, arrays["clean"], meta["floor"], returns, levels
+            )
+        if "mapped" in meta:
+            mapped = [(Feature(column, stage), m) for column, stage, m in meta["mapped"]]
+            pictures = FeaturePictures(
+                {f: arrays[f"filters/{f.key}"] for f in features if f"filters/{f.key}" in arrays},
+                arrays["frames"],
+                meta["frame_tasks"],
+                {(f, m): arrays[f"maps/{f.key}/{m}"] for f, m in mapped},
+            )
+        return cls(
+            run=meta["run"],
+            label=meta["label"],
+            task=meta["task"],
+            columns=tuple(meta["columns"]),
+            level_names=tuple(meta["level_names"]),
+            levels=levels,
+            sensitivity={f: arrays[f"sensitivity/{f.key}"] for f in features},
+            states=meta["states"],
+            options=options,
+            curves=curves,
+            pictures=pictures,
+        )
+
+
+def _tensor(values: Floats) -> Tensor:
+    return torch.from_numpy(np.ascontiguousarray(values))
