@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 from tyro.conf import Positional, UseAppendAction, arg, subcommand
@@ -227,6 +227,47 @@ class Describe:
         print_networks(self.what)
 
 
+@dataclass(frozen=True)
+class Analyze:
+    """Show which features of which column trained policies lean on: AFS, APS, spectra.
+
+    Writes analysis.html into the folder given, self-contained, with the paper's figures.
+    """
+
+    run: Positional[Path]
+    """A folder that `colonnade run --out DIR` made, for all its progressive networks together; or
+    one run's folder inside it, DIR/runs/ID, for that network alone."""
+    task: str | None = None
+    """Analyse the column that plays this task; by default each run's last one."""
+    states: int = 5_000
+    """How many states of the policy's own play the Fisher is averaged over."""
+    episodes: int = 10
+    """How many episodes to play at each noise level in each layer; 0 leaves noise (APS) out."""
+    noise: tuple[float, ...] = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0)
+    """Noise levels, in standard deviations of each feature."""
+    normalisation: Literal["map", "map-shift", "pixel"] = "map"
+    """How pixels of a map are taken together: "map" sums squared gradients, "map-shift" squares the
+    summed gradient, "pixel" weighs each pixel by its own variance."""
+    seed: int = 0
+    """Of states, episodes and noise."""
+    jobs: int | None = None
+    """How many processes play at once; by default one for each core."""
+
+    def __call__(self) -> None:
+        """Measure, write the page and say where it is."""
+        from rich.console import Console
+
+        from colonnade.experiments.analysis_store import AnalysisOptions
+        from colonnade.experiments.analyze import analyze
+
+        options = AnalysisOptions(
+            self.states, self.episodes, tuple(sorted(self.noise)), self.normalisation, self.seed
+        )
+        console = Console()
+        page = analyze(self.run, self.task, options, jobs=self.jobs, console=console)
+        console.print(f"Analysis: {page}", highlight=False, soft_wrap=True)
+
+
 Command = (
     Annotated[Suites, subcommand("suites")]
     | Annotated[Run, subcommand("run")]
@@ -234,6 +275,7 @@ Command = (
     | Annotated[Report, subcommand("report")]
     | Annotated[Play, subcommand("play")]
     | Annotated[Describe, subcommand("describe")]
+    | Annotated[Analyze, subcommand("analyze")]
 )
 
 

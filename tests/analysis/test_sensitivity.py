@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from colonnade.analysis.activations import Projection, changed, sites_of
+from colonnade.analysis.activations import changed, sites_of
 from colonnade.analysis.sensitivity import activation_fisher
 from colonnade.analysis.states import States
 from colonnade.errors import ColonnadeError, UsageError
@@ -18,6 +18,7 @@ from colonnade.networks import (
     Feature,
     Join,
     ProgressiveNetwork,
+    Projection,
 )
 from colonnade.seeding import generator
 

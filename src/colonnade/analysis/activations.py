@@ -4,32 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor, nn
 
 from colonnade.errors import UsageError
-from colonnade.networks import Column, ColumnView, Feature
+from colonnade.networks import Column, ColumnView, Feature, Projection, Site
 from colonnade.networks.evaluation import reachable
 from colonnade.networks.laterals import AdapterLaterals
-
-
-@dataclass(frozen=True, order=True)
-class Projection:
-    """The hidden units of the adapter that feeds a stage: `s(V a h)` in Eq. 2 of Rusu et al. 2016.
-
-    Attributes:
-        column: Index of the column that the adapter belongs to.
-        stage: The stage it feeds; the number of stages stands for the output layer.
-    """
-
-    column: int
-    stage: int
-
-
-Site = Feature | Projection
-"""Somewhere activations pass: the features of a stage, or the projections within an adapter."""
 
 Change = Callable[[Tensor], Tensor]
 """Takes activations [B, n, ...] and returns what takes their place."""

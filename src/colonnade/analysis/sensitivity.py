@@ -18,10 +18,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from colonnade.analysis.activations import Change, Site, changed, evaluating, sites_of
+from colonnade.analysis.activations import Change, changed, evaluating, sites_of
 from colonnade.analysis.states import States
 from colonnade.errors import ColonnadeError, UsageError, unknown_name
-from colonnade.networks import ColumnView, Feature
+from colonnade.networks import ColumnView, Feature, Site
 from colonnade.networks.evaluation import aligned_levels
 from colonnade.types import Inputs, State
 

@@ -51,7 +51,7 @@ def shaded_columns(groups: Mapping[str, Sequence[RunAnalysis]]) -> Figure:
     across = min(len(groups), 5 if widest <= 2 else 4)
     down = -(-len(groups) // across)
     figure = Figure(
-        figsize=(max(4.6, 1.95 * across * widest / 2 + 0.5), 0.7 + down * (0.62 * deepest + 1.0))
+        figsize=(max(4.6, 1.95 * across * widest / 2 + 0.5), 0.7 + down * (0.62 * deepest + 1.45))
     )
     panels = figure.subplots(down, across, squeeze=False).ravel()
     for axes in panels:
@@ -85,12 +85,16 @@ def _shade(axes: Axes, title: str, group: Sequence[RunAnalysis]) -> None:
             if level:
                 _arrow(axes, (x + _BOX / 2, y - _STEP + _TALL), (x + _BOX / 2, y))
         axes.text(-0.12, y + _TALL / 2, names[level], ha="right", va="center", fontsize=8)
-    for level in range(1, len(first.levels)):
-        for source in range(first.newest):
-            x = source * (_BOX + _GAP) + _BOX
-            target = first.newest * (_BOX + _GAP)
-            y = (level - 1) * _STEP + _TALL / 2
-            _arrow(axes, (x, y), (target, level * _STEP + 0.1))
+    top, target = len(first.levels) * _STEP, first.newest * (_BOX + _GAP)
+    axes.text(target + _BOX / 2, top + _TALL / 2, "policy", ha="center", va="center", fontsize=8)
+    _arrow(axes, (target + _BOX / 2, top - _STEP + _TALL), (target + _BOX / 2, top + 0.12))
+    for level in range(len(first.levels)):
+        for source in (f.column for f in first.levels[level] if f.column < first.newest):
+            x, y = source * (_BOX + _GAP) + _BOX, level * _STEP + _TALL / 2
+            above = (target, y - _TALL / 2 + _STEP + 0.1)
+            _arrow(
+                axes, (x, y), above if level + 1 < len(first.levels) else (target + 0.2, above[1])
+            )
     for column, task in enumerate(first.columns):
         x = column * (_BOX + _GAP) + _BOX / 2
         name = column_title(task)
@@ -98,7 +102,7 @@ def _shade(axes: Axes, title: str, group: Sequence[RunAnalysis]) -> None:
         axes.text(x, -0.1, words, ha="center", va="top", fontsize=8, color=INK)
     axes.set_title(title if len(group) == 1 else f"{title} ({len(group)} seeds)", fontsize=9.5)
     axes.set_xlim(-0.75, len(first.columns) * (_BOX + _GAP) - _GAP + 0.1)
-    axes.set_ylim(-0.75, len(first.levels) * _STEP)
+    axes.set_ylim(-0.75, top + _TALL)
 
 
 def _arrow(axes: Axes, start: tuple[float, float], end: tuple[float, float]) -> None:
@@ -191,7 +195,7 @@ def agreement(analyses: Sequence[RunAnalysis]) -> tuple[Figure, float, list[floa
         Line2D([], [], color=INK, marker=shape, ls="", label=words, markerfacecolor="none")
         for shape, words in (("s", "earlier columns"), ("o", "new column"))
     ]
-    axes.legend(handles=handles, fontsize=8)
+    axes.legend(handles=handles, fontsize=8, loc="center left", bbox_to_anchor=(1.01, 0.5))
     return figure, rank_correlation(*zip(*pairs, strict=True)), single
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from colonnade.analysis.activations import Change, Site, changed
+from colonnade.analysis.activations import Change, changed
 from colonnade.analysis.noise import perturbation_curves
 from colonnade.analysis.sensitivity import ActivationFisher, activation_fisher
 from colonnade.analysis.states import policy_states
@@ -18,6 +18,7 @@ from colonnade.experiments.analysis_store import AnalysisOptions, FeaturePicture
 from colonnade.experiments.build import build_method, build_task
 from colonnade.experiments.spec import TaskBudget
 from colonnade.experiments.store import RunFolder, SuiteFolder
+from colonnade.methods import ColumnMethod
 from colonnade.networks import (
     LSTM,
     Column,
@@ -27,6 +28,7 @@ from colonnade.networks import (
     Dense,
     Feature,
     ProgressiveNetwork,
+    Site,
 )
 from colonnade.networks.stages import ConvStage
 from colonnade.seeding import derive
@@ -80,13 +82,13 @@ def load_network(folder: RunFolder) -> tuple[ProgressiveNetwork, dict[str, int]]
         )
     spec = folder.spec
     method = build_method(spec)
-    method.load_state(*folder.weights())
-    network = getattr(method, "network", None)
-    if not isinstance(network, ProgressiveNetwork):
+    if not isinstance(method, ColumnMethod):
         raise ColonnadeError(
             f"Run {folder.id} has no progressive network: its method is {spec.method!r}; give a "
             "run of the method 'progressive'."
         )
+    method.load_state(*folder.weights())
+    network = method.network
     return network, dict(method.columns)
 
 

@@ -260,4 +260,3 @@ def _sweet_spot_points(
         if vision and not math.isnan(score):
             points.append((float(np.nanmean(vision)), score, target, len(each.columns)))
     return points
-

@@ -1,6 +1,6 @@
 """Progressive and modular networks as plain `torch.nn.Module`s."""
 
-from colonnade.networks.column import Column, Feature
+from colonnade.networks.column import Column, Feature, Projection, Site
 from colonnade.networks.describe import LayerRow, column_totals, describe, format_description
 from colonnade.networks.pathnet import ModularNetwork
 from colonnade.networks.pathnet_describe import (
@@ -57,6 +57,8 @@ __all__ = [
     "PathView",
     "PopulationView",
     "ProgressiveNetwork",
+    "Projection",
+    "Site",
     "active_share",
     "atari_column",
     "atari_modules",

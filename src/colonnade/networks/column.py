@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
@@ -40,6 +41,23 @@ class Feature(NamedTuple):
     def key(self) -> str:
         """The name under which the features are cached among a network's inputs."""
         return f"column{self.column}/stage{self.stage}"
+
+
+@dataclass(frozen=True, order=True)
+class Projection:
+    """The hidden units of the adapter that feeds a stage: `s(V a h)` in Eq. 2 of Rusu et al. 2016.
+
+    Attributes:
+        column: Index of the column that the adapter belongs to.
+        stage: The stage it feeds; the number of stages stands for the output layer.
+    """
+
+    column: int
+    stage: int
+
+
+Site = Feature | Projection
+"""Somewhere activations pass: the features of a stage, or the projections within an adapter."""
 
 
 class Column(nn.Module):

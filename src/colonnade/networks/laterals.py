@@ -84,6 +84,7 @@ class AdapterLaterals(nn.Module):
         flat: Flatten V's output before U, as dense stages do.
         spec: Of the column, for `alpha`, `scale_per`, `activation` and `init`.
         precise: Apply U in its own precision under autocast too.
+        width: How many maps or units V projects to; as many as the stage's own input if None.
 
     Raises:
         UsageError: A source does not fit `in_shape` and may not be flattened.
@@ -97,6 +98,7 @@ class AdapterLaterals(nn.Module):
         flat: bool,
         spec: ColumnSpec,
         precise: bool = False,
+        width: int | None = None,
     ) -> None:
         super().__init__()
         maps = len(in_shape) == 3 and all(
@@ -113,12 +115,13 @@ class AdapterLaterals(nn.Module):
         self.project: nn.Conv2d | nn.Linear
         if maps:
             widths = [shape[0] for shape in source_shapes]
+            in_shape = (width or in_shape[0], *in_shape[1:])
             self.project = nn.Conv2d(sum(widths), in_shape[0], kernel_size=1)
             make_shape = (math.prod(in_shape),) if flat else in_shape
         else:
             widths = [math.prod(shape) for shape in source_shapes]
-            self.project = nn.Linear(sum(widths), math.prod(in_shape))
-            make_shape = (math.prod(in_shape),)
+            make_shape = (width or math.prod(in_shape),)
+            self.project = nn.Linear(sum(widths), make_shape[0])
         Initialiser(spec.init)(self.project.weight, self.project.bias)
         self.transfer = make_transfer(make_shape)
         scalars = len(widths) if spec.scale_per == "source" else 1
@@ -163,6 +166,7 @@ def build_laterals(
     flat: bool,
     spec: ColumnSpec,
     precise: bool = False,
+    width: int | None = None,
 ) -> Laterals | None:
     """Make the laterals into one stage, or None where it reads no earlier column.
 
@@ -174,6 +178,7 @@ def build_laterals(
         flat: Whether the stage works on flattened features.
         spec: Of the column.
         precise: Apply U in its own precision under autocast too.
+        width: Of an adapter's projection.
 
     Raises:
         UsageError: The sources' shapes do not fit; the sentence wants a place put before it.
@@ -182,4 +187,4 @@ def build_laterals(
         return None
     if kind == "linear":
         return LinearLaterals(source_shapes, make_transfer, flat, precise)
-    return AdapterLaterals(source_shapes, in_shape, make_transfer, flat, spec, precise)
+    return AdapterLaterals(source_shapes, in_shape, make_transfer, flat, spec, precise, width)

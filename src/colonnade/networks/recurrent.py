@@ -29,7 +29,9 @@ class LSTMStage(Stage):
     ) -> None:
         gates, initialise = 4 * stage.units, Initialiser(spec.init, gain=1.0)
         kind = spec.laterals_of(stage)
-        lateral = linear_laterals_into(gates, kind, in_shape, source_shapes, spec, initialise)
+        lateral = linear_laterals_into(
+            gates, kind, in_shape, source_shapes, spec, initialise, width=stage.adapter
+        )
         super().__init__((stage.units,), lateral)
         self.units = stage.units
         self.weight = nn.Parameter(torch.empty(gates, math.prod(in_shape)))

@@ -34,6 +34,8 @@ class Conv:
         stride: Step of the kernel, in pixels.
         padding: Zeros added on each side, in pixels; none by default, as in both papers.
         laterals: Overrides the column's kind of lateral for this stage.
+        adapter: Width of the adapter's projection, in maps or units; that of the stage's own input
+            if not given. Pruning sets it.
     """
 
     maps: int
@@ -41,10 +43,12 @@ class Conv:
     stride: int = 1
     padding: int = 0
     laterals: LateralKind | None = None
+    adapter: int | None = None
 
     def __post_init__(self) -> None:
         _check_counts(self, "maps", "kernel", "stride")
         _check_laterals(self.laterals)
+        _check_adapter(self, "adapter")
         _check_numbers(self, "padding")
         if self.padding < 0:
             raise UsageError(f"Conv.padding must be 0 or more, but is {self.padding}.")
@@ -57,14 +61,18 @@ class Dense:
     Attributes:
         units: Number of units.
         laterals: Overrides the column's kind of lateral for this stage.
+        adapter: Width of the adapter's projection, in maps or units; that of the stage's own input
+            if not given. Pruning sets it.
     """
 
     units: int
     laterals: LateralKind | None = None
+    adapter: int | None = None
 
     def __post_init__(self) -> None:
         _check_counts(self, "units")
         _check_laterals(self.laterals)
+        _check_adapter(self, "adapter")
 
 
 @dataclass(frozen=True)
@@ -74,16 +82,20 @@ class LSTM:
     Attributes:
         units: Number of cells.
         laterals: Overrides the column's kind of lateral for this stage.
+        adapter: Width of the adapter's projection, in maps or units; that of the stage's own input
+            if not given. Pruning sets it.
         forget_bias: Where the forget gates' bias starts; 1 lets a new cell remember.
     """
 
     units: int
     laterals: LateralKind | None = None
     forget_bias: float = 1.0
+    adapter: int | None = None
 
     def __post_init__(self) -> None:
         _check_counts(self, "units")
         _check_laterals(self.laterals)
+        _check_adapter(self, "adapter")
         _check_numbers(self, "forget_bias")
 
 
@@ -159,6 +171,8 @@ class ColumnSpec:
         dropout: Probability that a hidden conv, dense or custom unit is left out while gradients
             are computed. Actors and evaluators, who compute none, see the whole network.
         input_dropout: The same for the numbers of the input the first stage reads.
+        output_adapter: Width of the projection of the adapter into the output layer; that of the
+            last features if not given. Pruning sets it.
     """
 
     stages: tuple[StageSpec, ...]
@@ -173,6 +187,7 @@ class ColumnSpec:
     output_gain: float = 0.01
     dropout: float = 0.0
     input_dropout: float = 0.0
+    output_adapter: int | None = None
 
     def __post_init__(self) -> None:
         if not self.stages:
@@ -190,6 +205,7 @@ class ColumnSpec:
                 raise UsageError(
                     f"ColumnSpec.{name} must be from 0 to below 1, but is {getattr(self, name)}."
                 )
+        _check_adapter(self, "output_adapter")
         if self.input is not None and not isinstance(self.input, str):
             raise UsageError(f"ColumnSpec.input must be an input's name, but is {self.input!r}.")
         _check_choice("scale_per", self.scale_per, ("source", "layer"))
@@ -274,7 +290,7 @@ def _construct(cls: type[_T], what: str, fields: Mapping[str, Any]) -> _T:
     return cls(**fields)
 
 
-def _check_counts(stage: StageSpec, *names: str) -> None:
+def _check_counts(stage: object, *names: str) -> None:
     for name in names:
         value = getattr(stage, name)
         if not isinstance(value, int) or isinstance(value, bool) or value < 1:
@@ -291,6 +307,11 @@ def _check_numbers(spec: object, *names: str) -> None:
             raise UsageError(
                 f"{type(spec).__name__}.{name} must be a finite number, but is {value!r}."
             )
+
+
+def _check_adapter(spec: object, name: str) -> None:
+    if getattr(spec, name) is not None:
+        _check_counts(spec, name)
 
 
 def _check_laterals(kind: str | None) -> None:

@@ -71,7 +71,9 @@ class ConvStage(Stage):
             return transfer
 
         kind = spec.laterals_of(stage)
-        lateral = build_laterals(kind, source_shapes, in_shape, make_transfer, False, spec)
+        lateral = build_laterals(
+            kind, source_shapes, in_shape, make_transfer, False, spec, width=stage.adapter
+        )
         super().__init__(out_shape, lateral)
         self.stride, self.padding = stage.stride, stage.padding
         self.activation = ACTIVATIONS[spec.activation]
@@ -101,7 +103,13 @@ class DenseStage(Stage):
     ) -> None:
         initialise = Initialiser(spec.init)
         lateral = linear_laterals_into(
-            stage.units, spec.laterals_of(stage), in_shape, source_shapes, spec, initialise
+            stage.units,
+            spec.laterals_of(stage),
+            in_shape,
+            source_shapes,
+            spec,
+            initialise,
+            width=stage.adapter,
         )
         super().__init__((stage.units,), lateral)
         self.activation = ACTIVATIONS[spec.activation]
@@ -182,6 +190,7 @@ class OutputStage(Stage):
             spec,
             initialise,
             precise=True,
+            width=spec.output_adapter,
         )
         super().__init__((outputs,), lateral)
         self.weight = nn.Parameter(torch.empty(outputs, math.prod(in_shape)))
@@ -205,6 +214,7 @@ def linear_laterals_into(
     spec: ColumnSpec,
     initialise: Initialiser,
     precise: bool = False,
+    width: int | None = None,
 ) -> Laterals | None:
     """Make laterals into `units` pre-activations of a stage that flattens its input."""
 
@@ -213,7 +223,7 @@ def linear_laterals_into(
         initialise(transfer.weight)
         return transfer
 
-    return build_laterals(kind, source_shapes, in_shape, make_transfer, True, spec, precise)
+    return build_laterals(kind, source_shapes, in_shape, make_transfer, True, spec, precise, width)
 
 
 def _conv_out_shape(stage: Conv, in_shape: Shape) -> Shape:
