@@ -1,4 +1,4 @@
-"""The command line: `colonnade suites | run | sweep | report | play | describe`.
+"""The command line: `colonnade suites | run | sweep | report | play | describe | analyze | prune`.
 
 Exit status 0 for success, 1 for a failure, 2 for wrong use, 130 and 143 for Ctrl-C and SIGTERM.
 Heavy packages are imported by the commands that need them, so that help and mistakes come at once.
@@ -268,6 +268,46 @@ class Analyze:
         console.print(f"Analysis: {page}", highlight=False, soft_wrap=True)
 
 
+@dataclass(frozen=True)
+class Prune:
+    """Make a trained network smaller by what its policies do not need, as a run of its own.
+
+    Features go by their sensitivity (AFS); real episodes check that no task loses more than --bound
+    of its score. Where one does, more is kept.
+    """
+
+    run: Positional[Path]
+    """One run's folder, DIR/runs/ID; or an output folder DIR that holds one progressive run."""
+    keep: float = 0.95
+    """Share of each policy's sensitivity to hold, above 0 and at most 1."""
+    bound: float = 0.05
+    """Most that a task may lose of its score above the random policy's."""
+    tasks: UseAppendAction[tuple[str, ...]] = ()
+    """A task that must go on being played; may be repeated. All that the network plays if not
+    given. Earlier columns are then kept only as far as the columns of these tasks read them."""
+    columns: UseAppendAction[tuple[int, ...]] = ()
+    """A column that loses features, counted from 0; may be repeated. All if not given."""
+    out: Path | None = None
+    """Output folder of the new run; "pruned" inside the run's own output folder if not given."""
+    states: int = 5_000
+    """How many states of each policy's own play its sensitivity is averaged over."""
+    episodes: int = 30
+    """How many episodes each policy plays before and after."""
+    seed: int = 0
+    """Of states and episodes."""
+
+    def __call__(self) -> None:
+        """Prune, check and write, and say what it cost."""
+        from rich.console import Console
+
+        from colonnade.experiments.prune import PruneOptions, prune_run
+
+        options = PruneOptions(
+            self.keep, self.bound, self.tasks, self.columns, self.states, self.episodes, self.seed
+        )
+        prune_run(self.run, options, self.out, Console())
+
+
 Command = (
     Annotated[Suites, subcommand("suites")]
     | Annotated[Run, subcommand("run")]
@@ -276,6 +316,7 @@ Command = (
     | Annotated[Play, subcommand("play")]
     | Annotated[Describe, subcommand("describe")]
     | Annotated[Analyze, subcommand("analyze")]
+    | Annotated[Prune, subcommand("prune")]
 )
 
 

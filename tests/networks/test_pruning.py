@@ -21,7 +21,7 @@ from colonnade.networks import (
     column_totals,
     describe,
 )
-from colonnade.networks.pruning import Kept, prunable_sites, prune
+from colonnade.networks.pruning import Kept, prunable_sites, prune, site_width
 from colonnade.seeding import generator
 
 SHAPES = {"observation": (2, 9, 9), "touch": (3,)}
@@ -47,14 +47,6 @@ def inputs_of(count=7):
     return {n: torch.rand(count, *shape, generator=g).double() for n, shape in SHAPES.items()}
 
 
-def size_of(network, site):
-    if isinstance(site, Feature):
-        return network.column(site.column).out_shape(site.stage)[0]
-    column = network.column(site.column)
-    module = [*column.stages, column.output][site.stage]
-    return module.lateral.project.weight.shape[0]
-
-
 def ablation(rest):
     def hold(x):
         held = rest.mean[:, 0].to(x).view(1, -1, *[1] * (x.dim() - 2)).expand_as(x).clone()
@@ -75,7 +67,7 @@ def test_pruning_equals_holding_features_at_their_means(specs, data):
     network = network_of(*specs)
     kept = {}
     for number, site in enumerate(prunable_sites(network)):
-        size = size_of(network, site)
+        size = site_width(network, site)
         least = 1 if isinstance(site, Feature) else 0
         rest = data.draw(st.sets(st.integers(0, size - 1), min_size=least), label=str(site))
         mean = torch.rand(size, 1, generator=generator(5, number)).double()

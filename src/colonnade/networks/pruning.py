@@ -59,6 +59,16 @@ def prunable_sites(network: ColumnView) -> list[Site]:
     return sites
 
 
+def site_width(network: ColumnView, site: Site) -> int:
+    """Number of features at a site: maps, units, cells or projections."""
+    column = network.column(site.column)
+    if isinstance(site, Feature):
+        return column.out_shape(site.stage)[0]
+    module = column.output if site.stage == len(column.stages) else column.stage(site.stage)
+    assert isinstance(module.lateral, AdapterLaterals)
+    return module.lateral.project.weight.shape[0]
+
+
 def prune(network: ProgressiveNetwork, kept: Mapping[Site, Kept]) -> ProgressiveNetwork:
     """Build the network that is left when features are removed; the given one stays as it is.
 

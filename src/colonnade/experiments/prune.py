@@ -1,0 +1,285 @@
+"""`colonnade prune`: a run's network without what its policies do not need, as a run of its own."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from colonnade.analysis.pruning import choose_features
+from colonnade.analysis.sensitivity import ActivationFisher, activation_fisher
+from colonnade.analysis.states import policy_states
+from colonnade.errors import ColonnadeError, UsageError, unknown_name
+from colonnade.experiments.analysis_run import find_runs, is_progressive, load_network
+from colonnade.experiments.build import build_task
+from colonnade.experiments.pruned_run import SUITE, Cost, Returns, notes, write_pruned
+from colonnade.experiments.spec import TaskBudget
+from colonnade.experiments.store import RunFolder, SuiteFolder
+from colonnade.learners import Compute, actor_critic_policy
+from colonnade.networks import ProgressiveNetwork, column_totals, describe
+from colonnade.networks.pruning import prune
+from colonnade.seeding import derive, generator
+from colonnade.training import evaluate
+from colonnade.types import Inputs, Task
+
+_TRIES = 6
+_SPEED_ENVIRONMENTS = 16
+
+
+@dataclass(frozen=True)
+class PruneOptions:
+    """What is asked of pruning."""
+
+    keep: float = 0.95
+    """Share of each policy's sensitivity to hold."""
+    bound: float = 0.05
+    """Most that any task may lose of its score above the random policy's."""
+    tasks: tuple[str, ...] = ()
+    """The tasks that must go on being played; all that the network plays if not given."""
+    columns: tuple[int, ...] = ()
+    """Which columns lose features; all if not given."""
+    states: int = 5_000
+    """How many states of each policy's own play its sensitivity is averaged over."""
+    episodes: int = 30
+    """How many episodes each policy plays before and after."""
+    seed: int = 0
+    """Of states and episodes."""
+
+    def __post_init__(self) -> None:
+        """Refuse numbers that make no sense."""
+        if not 0 < self.keep <= 1 or not 0 <= self.bound < 1:
+            raise UsageError(
+                "The share to keep is above 0 and at most 1, and the bound from 0 to below 1; got "
+                f"keep={self.keep} and bound={self.bound}."
+            )
+        if min(self.states, self.episodes) < 1:
+            raise UsageError(
+                f"States and episodes are counted from 1; got {self.states} and {self.episodes}."
+            )
+
+
+def prune_run(
+    path: Path, options: PruneOptions, out: Path | None = None, console: Console | None = None
+) -> Path:
+    """Prune the network of a complete run until the bound holds, and write it as a new run.
+
+    Where the bound does not hold, the share to keep goes half of the way to 1, and so on.
+
+    Args:
+        path: The folder of a run, or an output folder with one progressive run.
+        options: What is asked.
+        out: Output folder of the new run; "pruned" inside the run's own output folder if None.
+        console: Where to say what happens.
+
+    Returns:
+        The new run's folder.
+
+    Raises:
+        UsageError: The path, a task or a column is wrong.
+        ColonnadeError: The run has nothing to prune, or the bound can't be held.
+    """
+    suite, folder = _one_run(path)
+    network, columns = load_network(folder)
+    for index in options.columns:
+        network.column(index)
+    tasks = _tasks(columns, folder, options.tasks)
+    say = console or Console(quiet=True)
+    before = {name: _play(tasks[name], network, columns[name], options) for name in tasks}
+    random = {
+        name: float(
+            evaluate(
+                task, None, episodes=max(10, options.episodes), seed=derive(0, "random", name)
+            ).mean()
+        )
+        for name, task in tasks.items()
+    }
+    for name in tasks:
+        if not before[name].mean() > random[name]:
+            raise ColonnadeError(
+                f"Task {name!r} is played no better ({before[name].mean():.4g}) than by the random "
+                f"policy ({random[name]:.4g}), so there is no score to keep; leave it out with "
+                "--tasks."
+            )
+    fishers = [_fisher(tasks[name], network, columns[name], options) for name in tasks]
+    keep = options.keep
+    tried: list[dict[str, Any]] = []
+    for _ in range(_TRIES):
+        chosen = choose_features(network, fishers, keep, options.columns or None)
+        smaller = prune(network, chosen)
+        costs = [
+            Cost(
+                name,
+                columns[name],
+                random[name],
+                before[name],
+                _play(tasks[name], smaller, columns[name], options),
+            )
+            for name in tasks
+        ]
+        worst = max(costs, key=lambda cost: cost.loss)
+        tried.append({"keep": keep, "parameters": _size(smaller), "loss": worst.loss})
+        say.print(
+            f"keep {keep:.4g}: {1 - _size(smaller) / _size(network):.0%} of the parameters gone, "
+            f"{worst.loss:.1%} of {worst.task} lost",
+            highlight=False,
+            soft_wrap=True,
+        )
+        if worst.loss <= options.bound:
+            break
+        keep = (1 + keep) / 2
+    else:
+        raise ColonnadeError(
+            f"No choice from keep={options.keep} to keep={tried[-1]['keep']:.4g} held the bound: "
+            f"{tried[-1]['loss']:.1%} of {worst.task} is lost where {options.bound:.1%} may be; "
+            "raise --bound, or --episodes, since few of them measure a loss badly."
+        )
+    speeds = _speeds(network, smaller, tasks[worst.task], columns[worst.task], options.seed)
+    kept = {name: columns[name] for name in tasks}
+    report = {
+        "of": folder.id,
+        "options": asdict(options),
+        "keep": keep,
+        "tried": tried,
+        "parameters": {"before": _size(network), "after": _size(smaller)},
+        "decisions_per_second": {"before": speeds[0], "after": speeds[1]},
+        "costs": [
+            {
+                "task": cost.task,
+                "random": cost.random,
+                "before": float(cost.before.mean()),
+                "after": float(cost.after.mean()),
+                "loss": cost.loss,
+                "interval": cost.interval,
+            }
+            for cost in costs
+        ],
+        "layers": _layers(network, smaller),
+    }
+    place = write_pruned(folder, out or suite.path / SUITE, smaller, kept, report, costs)
+    _tell(say, report, place)
+    return place
+
+
+def _one_run(path: Path) -> tuple[SuiteFolder, RunFolder]:
+    suite, runs, single = find_runs(path)
+    if single:
+        return suite, runs[0]
+    found = [folder for folder in runs if is_progressive(folder)]
+    if len(found) != 1:
+        ids = ", ".join(folder.id for folder in found) or "none"
+        raise UsageError(
+            f"{path} should hold one complete progressive run to prune, but holds "
+            f"{len(found)} ({ids}); give the folder of one run inside it, {path}/runs/ID."
+        )
+    return suite, found[0]
+
+
+def _tasks(columns: Mapping[str, int], folder: RunFolder, asked: Sequence[str]) -> dict[str, Task]:
+    for name in asked:
+        if name not in columns:
+            raise unknown_name(f"task of run {folder.id}:", name, columns)
+    return {name: build_task(TaskBudget(name, steps=1)) for name in (asked or columns)}
+
+
+def _play(task: Task, network: ProgressiveNetwork, column: int, options: PruneOptions) -> Returns:
+    return evaluate(
+        task,
+        network.view(column),
+        episodes=options.episodes,
+        seed=derive(options.seed, "pruning", task.spec.id),
+        num_envs=min(options.episodes, _SPEED_ENVIRONMENTS),
+        device="cpu",
+    )
+
+
+def _fisher(
+    task: Task, network: ProgressiveNetwork, column: int, options: PruneOptions
+) -> ActivationFisher:
+    view = network.view(column)
+    seed = derive(options.seed, "pruning states", task.spec.id)
+    states = policy_states(task, view, options.states, seed=seed, stride=4)
+    return activation_fisher(view, states, task.spec.action_sizes, projections=True)
+
+
+def _size(network: ProgressiveNetwork) -> int:
+    return sum(column_totals(describe(network)))
+
+
+def _layers(old: ProgressiveNetwork, new: ProgressiveNetwork) -> list[dict[str, Any]]:
+    return [
+        {
+            "column": before.column,
+            "before": before.layer,
+            "after": after.layer,
+            "parameters_before": before.total,
+            "parameters_after": after.total,
+            "laterals": after.laterals or ("removed" if before.laterals else ""),
+        }
+        for before, after in zip(describe(old), describe(new), strict=True)
+    ]
+
+
+def _speeds(
+    old: ProgressiveNetwork, new: ProgressiveNetwork, task: Task, column: int, seed: int
+) -> tuple[float, float]:
+    """Decisions per second of both networks, medians of turns that alternate."""
+    (states,) = policy_states(
+        task,
+        old.view(column),
+        _SPEED_ENVIRONMENTS,
+        seed=seed,
+        num_envs=_SPEED_ENVIRONMENTS,
+        batch=_SPEED_ENVIRONMENTS,
+    )
+    sides = [decider(network, task, column, states.inputs) for network in (old, new)]
+    rates: list[list[float]] = [[], []]
+    for turn in range(16):
+        for side, decide in enumerate(sides):
+            begin = time.perf_counter()
+            for _ in range(20):
+                decide()
+            if turn:  # the first warms up
+                rates[side].append(20 * _SPEED_ENVIRONMENTS / (time.perf_counter() - begin))
+    return statistics.median(rates[0]), statistics.median(rates[1])
+
+
+def decider(
+    network: ProgressiveNetwork, task: Task, column: int, inputs: Inputs
+) -> Callable[[], None]:
+    """Make what an agent does at a step, as collection does it: perceive, decide, sample."""
+    view = network.view(column)
+    compute = Compute.choose(task.spec, "cpu")
+    policy = actor_critic_policy(view, task.spec.action_sizes, compute, generator(0, "speed"))
+    state = view.initial_state(len(next(iter(inputs.values()))))
+
+    def decide() -> None:
+        with compute.autocast():
+            perceived, memory = view.precompute(inputs, state)
+        policy(perceived, memory)
+
+    return decide
+
+
+def _tell(say: Console, report: Mapping[str, Any], place: Path) -> None:
+    table = Table("column", "layer", "became", "laterals")
+    for heading in ("parameters", "became"):
+        table.add_column(heading, justify="right")
+    for row in report["layers"]:
+        table.add_row(
+            str(row["column"]),
+            row["before"],
+            row["after"],
+            row["laterals"],
+            f"{row['parameters_before']:,}",
+            f"{row['parameters_after']:,}",
+        )
+    say.print(table)
+    for line in notes(report):
+        say.print(line, highlight=False)
+    say.print(f"Pruned run: {place}", highlight=False, soft_wrap=True)

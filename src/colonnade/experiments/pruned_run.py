@@ -1,0 +1,167 @@
+"""Writing a pruned network as a run of its own, with what was removed and what it cost."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from colonnade.errors import UsageError
+from colonnade.experiments.files import disk_errors, write_json, write_text
+from colonnade.experiments.metrics import MetricsFile
+from colonnade.experiments.plan import Plan
+from colonnade.experiments.spec import RunSpec
+from colonnade.experiments.store import RunFolder, SuiteFolder
+from colonnade.networks import ProgressiveNetwork
+from colonnade.training import write_tensors
+
+SUITE = "pruned"
+"""Name of the suite that pruned runs belong to."""
+
+Returns = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What pruning cost on one task.
+
+    Attributes:
+        task: Its name.
+        column: Which column plays it.
+        random: Mean return of the random policy.
+        before: Returns of the original network.
+        after: Returns of the pruned one.
+    """
+
+    task: str
+    column: int
+    random: float
+    before: Returns
+    after: Returns
+
+    @property
+    def loss(self) -> float:
+        """Share of the score above random that is lost; negative where there is more of it."""
+        return float((self.before.mean() - self.after.mean()) / (self.before.mean() - self.random))
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """95 % bootstrap interval of the loss over episodes."""
+        stream = np.random.default_rng(0)
+        before, after = (
+            values[stream.integers(values.size, size=(2000, values.size))].mean(1)
+            for values in (self.before, self.after)
+        )
+        low, high = np.percentile((before - after) / (before - self.random), [2.5, 97.5])
+        return float(low), float(high)
+
+
+def write_pruned(
+    original: RunFolder,
+    out: Path,
+    network: ProgressiveNetwork,
+    columns: Mapping[str, int],
+    report: Mapping[str, Any],
+    costs: Sequence[Cost],
+) -> Path:
+    """Write the run's folder: spec, weights, layout, scores, and what pruning came to.
+
+    Args:
+        original: The run that was pruned.
+        out: Output folder; begun if need be.
+        network: What is left.
+        columns: Which column plays which task.
+        report: What was removed and what it cost, as JSON data.
+        costs: Returns before and after.
+
+    Returns:
+        The new run's folder.
+
+    Raises:
+        UsageError: The output folder belongs to another suite.
+        ColonnadeError: Writing failed.
+    """
+    source = original.spec
+    # The label tells choices apart, and with it the id; nothing is trained from this spec.
+    words = f"{source.label}, pruned to {report['keep']:.4g}"
+    if report["options"]["tasks"] or report["options"]["columns"]:
+        words += f" for {' '.join(columns)}, columns {report['options']['columns'] or 'all'}"
+    spec = replace(source, label=words, parent=None)
+    suite = _begin(out, spec)
+    folder = suite.run(spec.id)
+    with disk_errors(folder.path):
+        folder.path.mkdir(parents=True, exist_ok=True)
+        (folder.path / "DONE").unlink(missing_ok=True)
+        folder.metrics_path.unlink(missing_ok=True)
+    write_json(folder.path / "spec.json", spec.to_json())
+    scores = [
+        {
+            "kind": "evaluation",
+            "task": cost.task,
+            "policy": policy,
+            "step": 0,
+            "episodes": len(returns),
+            "return_mean": float(np.mean(returns)),
+            "return_std": float(np.std(returns)),
+        }
+        for cost in costs
+        for policy, returns in (("original", cost.before), ("trained", cost.after))
+    ]
+    metrics = MetricsFile(folder.metrics_path)
+    for row in scores:
+        metrics.append(row)
+    metrics.close()
+    meta = {
+        "network": network.spec_dict(),
+        "tasks": dict(columns),
+        "features_frozen": False,
+    }
+    with disk_errors(folder.path):
+        write_tensors(folder.path / "weights.safetensors", dict(network.state_dict()), meta)
+    write_json(folder.path / "network.json", meta)
+    result = original.result()
+    changed = {"spec": spec.to_json(), "scores": scores, "notes": notes(report)}
+    write_json(folder.path / "result.json", {**result, **changed, "pruning": dict(report)})
+    if original.frames_path.exists():
+        with disk_errors(folder.frames_path):
+            folder.frames_path.write_bytes(original.frames_path.read_bytes())
+    write_text(folder.path / "DONE", "")
+    return folder.path
+
+
+def _begin(out: Path, spec: RunSpec) -> SuiteFolder:
+    """Begin the output folder, or add the run to those in it."""
+    runs: tuple[RunSpec, ...] = ()
+    if (out / "suite.json").exists():
+        there = SuiteFolder.read(out)
+        if there.name != SUITE:
+            raise UsageError(
+                f"{out} belongs to suite {there.name!r}; choose another --out for pruned runs."
+            )
+        runs = tuple(run for run in there.plan.runs if run.id != spec.id)
+    suite = SuiteFolder(out, SUITE, {}, Plan((*runs, spec)))
+    suite.begin()
+    return suite
+
+
+def notes(report: Mapping[str, Any]) -> list[str]:
+    """Say in sentences what was removed and what it cost."""
+    size, speed = report["parameters"], report["decisions_per_second"]
+    lines = [
+        f"Pruned from run {report['of']}, keeping {report['keep']:.4g} of the sensitivity: "
+        f"{size['before']:,} parameters became {size['after']:,} "
+        f"({1 - size['after'] / size['before']:.0%} less); decisions are "
+        f"{speed['after'] / speed['before']:.2f} times as fast."
+    ]
+    for cost in report["costs"]:
+        low, high = cost["interval"]
+        lines.append(
+            f"{cost['task']}: {cost['before']:.2f} before, {cost['after']:.2f} after, "
+            f"{cost['loss']:.1%} of the score above random lost (95 % interval {low:.1%} to "
+            f"{high:.1%})."
+        )
+    return lines
