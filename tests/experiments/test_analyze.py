@@ -1,0 +1,113 @@
+"""The analysis of runs whose answer is known, from the command line to the page."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from test_report import Balance
+from trained import POLE, balancing_network, images, poles, run_spec, write_suite
+
+from colonnade.cli import main
+from colonnade.experiments import analyze as module
+from colonnade.experiments.analysis_store import AnalysisOptions, RunAnalysis
+from colonnade.experiments.analyze import analyze
+from colonnade.networks import Feature
+
+QUICK = AnalysisOptions(states=300, episodes=3, noise=(1.0, 30.0))
+SILENT = AnalysisOptions(states=120, episodes=0)
+
+
+def check_page(path: Path) -> str:
+    page = path.read_text()
+    balance = Balance()
+    balance.feed(page)
+    assert balance.open == []
+    assert not re.search(r'(src|href)="(?!data:|#)', page), "nothing is loaded from elsewhere"
+    return page
+
+
+def test_one_run_whose_new_column_only_reuses(tmp_path: Path, monkeypatch) -> None:
+    suite = poles(tmp_path / "out")
+    folder = suite.runs[1]
+    path = analyze(folder.path, None, QUICK, jobs=1)
+    assert path == folder.path / "analysis.html"
+    page = check_page(path)
+    assert "reuses dense (100% from earlier columns)" in page
+    found = RunAnalysis.load(folder.path)
+    assert found is not None
+    old, new = Feature(0, 0), Feature(1, 0)
+    assert found.layer_afs == {old: pytest.approx(1), new: 0}
+    assert found.columns == ("untrained", POLE)
+    assert np.flatnonzero(found.sensitivity[old]).tolist() == [0, 1]
+    assert found.curves is not None
+    np.testing.assert_array_equal(found.curves.returns[new][-1], found.curves.clean)
+    assert found.curves.aps()[old].value == 1
+    monkeypatch.setattr(module, "analyse_run", None)  # not measured again
+    again = check_page(analyze(folder.path, None, QUICK, jobs=1))
+    assert again.partition("Written")[0] == page.partition("Written")[0]
+
+
+def test_a_suite_of_image_networks(tmp_path: Path) -> None:
+    suite = images(tmp_path / "out")
+    path = analyze(suite.path, None, SILENT, jobs=1)
+    assert path == suite.path / "analysis.html"
+    page = check_page(path)
+    assert "3 networks of by hand" in page
+    for words in ("Pong to Zoom", "Pong to H-flip", "Pong + Zoom to White", "3 columns"):
+        assert words in page
+    names = {entry.name for entry in (suite.path / "figures").iterdir()}
+    assert {"analysis-reuse.png", "analysis-spectra.png", "analysis-features-2.png"} <= names
+    assert "analysis-noise-0.png" not in names
+    found = RunAnalysis.load(suite.runs[2].path)
+    assert found is not None
+    assert found.level_names == ("conv 1", "conv 2", "dense")
+    pictures = found.pictures
+    assert pictures is not None
+    assert pictures.frame_tasks[::2] == [f"mini-pong/{n}" for n in ("pong", "zoom", "white")]
+    best = max(
+        ((found.sensitivity[f][m], f, m) for f in found.levels[0] for m in range(8)),
+        key=lambda each: each[0],
+    )
+    assert next(iter(pictures.maps)) == best[1:]
+    assert pictures.maps[best[1:]].shape[0] == len(pictures.frames) == 6
+
+
+def test_the_column_of_another_task(tmp_path: Path) -> None:
+    suite = images(tmp_path / "out")
+    analyze(suite.runs[2].path, "mini-pong/zoom", SILENT, jobs=1)
+    found = RunAnalysis.load(suite.runs[2].path)
+    assert found is not None
+    assert found.columns == ("mini-pong/pong", "mini-pong/zoom")
+
+
+def failure(capsys, *arguments: str) -> str:
+    assert main(["analyze", *arguments, "--states", "60", "--episodes", "0", "--jobs", "1"]) > 0
+    error = capsys.readouterr().err
+    assert error.startswith("colonnade: ")
+    assert error.count("\n") == 1
+    return error
+
+
+def test_what_can_not_be_analysed_is_said_in_one_sentence(tmp_path: Path, capsys) -> None:
+    suite = poles(tmp_path / "out")
+    source, target = suite.runs
+    assert "no progressive network to analyse" in failure(capsys, str(source.path))
+    assert "neither a folder that" in failure(capsys, str(tmp_path))
+    assert "did you mean 'gym/CartPole-v1'" in failure(
+        capsys, str(target.path), "--task", "gym/CartPole-v2"
+    )
+    (target.path / "DONE").unlink()
+    assert "isn't complete" in failure(capsys, str(target.path))
+    assert "no complete run of the method 'progressive'" in failure(capsys, str(suite.path))
+    assert main(["analyze", str(suite.path), "--states", "0"]) == 2
+
+
+def test_a_policy_that_never_acts_is_named(tmp_path: Path, capsys) -> None:
+    network = balancing_network()
+    with torch.no_grad():
+        network.newest.output.lateral.transfer.weight.zero_()
+    spec = run_spec("progressive pole", "progressive", POLE)
+    suite = write_suite(tmp_path / "out", [(spec, network, {POLE: 1})])
+    assert "leans on none of them" in failure(capsys, str(suite.runs[0].path))

@@ -1,0 +1,112 @@
+"""Pruning a run whose useless features are known."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from trained import POLE, poles
+
+from colonnade.cli import main
+from colonnade.experiments import prune as module
+from colonnade.experiments.analysis_run import load_network
+from colonnade.experiments.play import play
+from colonnade.experiments.prune import PruneOptions, prune_run
+from colonnade.experiments.report import write_report
+from colonnade.experiments.store import RunFolder, SuiteFolder
+
+QUICK = PruneOptions(states=300, episodes=3)
+
+
+def test_what_is_useless_goes_and_the_run_says_what_it_cost(tmp_path: Path) -> None:
+    suite = poles(tmp_path / "out")
+    target = suite.runs[1]
+    before = {path: path.read_bytes() for path in target.path.rglob("*") if path.is_file()}
+    place = RunFolder(prune_run(target.path, QUICK))
+    assert place.path.parents[1] == suite.path / "pruned"
+    network, columns = load_network(place)
+    assert columns == {POLE: 1}
+    assert network.column(0).out_shape(0) == (2,), "the two features that balance"
+    assert network.newest.out_shape(0) == (1,), "none is needed, and one stays"
+    assert network.newest.output.lateral.project.weight.shape == (2, 2)
+    original, _ = load_network(target)
+    states = 0.1 * torch.randn(50, 4)
+    torch.testing.assert_close(network(states)[0], original(states)[0])
+    report = place.result()["pruning"]
+    assert report["of"] == target.id
+    assert report["parameters"]["after"] < 0.4 * report["parameters"]["before"]
+    (cost,) = report["costs"]
+    assert cost["before"] > 150
+    assert cost["loss"] == 0
+    assert "less" in place.result()["notes"][0]
+    assert before == {p: p.read_bytes() for p in before}, "the original stays as it is"
+    pruned = SuiteFolder.read(suite.path / "pruned")
+    assert play(pruned, None, None, 1, None, 0).returns[0] > 100
+    assert "Pruned from run" in write_report(pruned).read_text()
+
+
+def test_pruned_runs_share_a_folder_and_spare_columns_that_are_not_named(tmp_path: Path) -> None:
+    suite = poles(tmp_path / "out")
+    target = suite.runs[1].path
+    first = prune_run(target, QUICK)
+    second = prune_run(target, PruneOptions(columns=(1,), states=300, episodes=3))
+    again = prune_run(target, QUICK)
+    assert again == first != second
+    assert len(SuiteFolder.read(suite.path / "pruned").runs) == 2
+    network, _ = load_network(RunFolder(second))
+    original, _ = load_network(suite.runs[1])
+    assert network.column(0).out_shape(0) == (8,)
+    states = torch.randn(50, 4)
+    assert torch.equal(network(states, column=0)[0], original(states, column=0)[0])
+
+
+def test_more_is_kept_where_too_much_is_lost(tmp_path: Path, monkeypatch) -> None:
+    suite = poles(tmp_path / "out")
+    real = module.evaluate
+
+    def harsh(task, network, **options):
+        returns = real(task, network, **options)
+        if network is not None and len(network.newest.spec.stages) == 1:
+            width = network.column(0).out_shape(0)[0]
+            returns *= 1 if width == 8 else 0.5 if harsh.strict else 0.97
+        return returns
+
+    monkeypatch.setattr(module, "evaluate", harsh)
+    harsh.strict = False
+    result = RunFolder(prune_run(suite.runs[1].path, QUICK)).result()["pruning"]
+    assert result["costs"][0]["loss"] == pytest.approx(0.03, abs=0.01)
+    harsh.strict = True
+    with pytest.raises(module.ColonnadeError, match=r"No choice from keep=0.95 to keep=0.9984"):
+        prune_run(suite.runs[1].path, QUICK)
+
+
+def failure(capsys, *arguments: str) -> str:
+    assert main(["prune", *arguments, "--states", "60", "--episodes", "1"]) > 0
+    error = capsys.readouterr().err
+    assert error.startswith("colonnade: ")
+    assert error.count("\n") == 1
+    return error
+
+
+def test_wrong_use_is_said_in_one_sentence(tmp_path: Path, capsys) -> None:
+    suite = poles(tmp_path / "out")
+    target = str(suite.runs[1].path)
+    assert "no column 5" in failure(capsys, target, "--columns", "5")
+    assert "keep=1.5" in failure(capsys, target, "--keep", "1.5")
+    assert "did you mean 'gym/CartPole-v1'" in failure(capsys, target, "--tasks", "gym/Cartpole-v0")
+    assert "belongs to suite 'by hand'" in failure(capsys, target, "--out", str(suite.path))
+    (suite.runs[1].path / "DONE").unlink()
+    assert "isn't complete" in failure(capsys, target)
+    assert "should hold one complete progressive run" in failure(capsys, str(suite.path))
+
+
+def test_the_layers_are_listed(tmp_path: Path, capsys) -> None:
+    suite = poles(tmp_path / "out")
+    arguments = ["prune", str(suite.path), "--states", "60", "--episodes", "1", "--bound", "0.5"]
+    assert main(arguments) == 0
+    out = capsys.readouterr().out
+    assert "dense 8" in out
+    assert "dense 2" in out
+    runs = list((suite.path / "pruned" / "runs").iterdir())
+    layers = json.loads((runs[0] / "result.json").read_text())["pruning"]["layers"]
+    assert [layer["after"] for layer in layers] == ["dense 2", "output 3", "dense 1", "output 3"]
