@@ -272,7 +272,7 @@ def toy_tasks():
     return tasks
 
 
-def forgetting(lam):
+def forgetting(lam, directly=False):
     """Train on one task after another, and return the share of the first that is still right."""
     torch.manual_seed(0)
     model = nn.Sequential(nn.Linear(8, 32), nn.ReLU(), nn.Dropout(0.1), nn.Linear(32, 2))
@@ -283,10 +283,12 @@ def forgetting(lam):
         for _ in range(15):
             for x, y in loader:
                 loss = F.cross_entropy(model(x), y)
-                if consolidation.tasks:
+                if consolidation.tasks and not directly:
                     loss = loss + consolidation.penalty()
                 optimizer.zero_grad()
                 loss.backward()
+                if directly:
+                    consolidation.add_gradient()
                 optimizer.step()
         consolidation.consolidate(loader)
     model.eval()
@@ -301,6 +303,7 @@ def test_a_loop_of_ones_own_forgets_less():
     assert free[0] < 0.6
     assert held[0] > 0.8
     assert held[1] > 0.85
+    assert forgetting(100.0, directly=True) == pytest.approx(held, abs=0.02)
 
 
 def test_examples_are_batches_too():

@@ -157,3 +157,18 @@ def test_a_weight_scales_value_and_gradient_and_follows_merges():
         assert float(value.detach()) == pytest.approx(expected, rel=1e-6)
         for name in ours:
             torch.testing.assert_close(ours[name].grad, theirs[name].grad)
+
+
+@pytest.mark.parametrize("weight", [1.0, 5.0])
+def test_the_gradient_can_be_added_without_the_value(weight):
+    penalties, theta = made(8, 4)
+    quadratic = merged(penalties)
+    ours = {name: value.clone().requires_grad_() for name, value in theta.items()}
+    theirs = {name: value.clone().requires_grad_() for name, value in theta.items()}
+    ours["w"].grad = torch.ones_like(ours["w"])
+    quadratic.add_gradient(ours, weight)
+    (theirs["w"].sum() + quadratic(theirs, weight)).backward()
+    for name in ours:
+        torch.testing.assert_close(ours[name].grad, theirs[name].grad)
+    with pytest.raises(UsageError, match="'b', which the network no longer has"):
+        quadratic.add_gradient({"w": ours["w"]})

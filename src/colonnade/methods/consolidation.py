@@ -100,6 +100,17 @@ class Consolidation:
             )
         return self.quadratic(dict(self.network.named_parameters()), self._lam)
 
+    def add_gradient(self) -> None:
+        """Add the penalty's gradient to the parameters' `grad`; nothing before a task has ended.
+
+        Called between `backward` and the optimiser's step, this does what adding `penalty()` to
+        the loss would have done, in half the time.
+
+        Raises:
+            UsageError: The module has changed.
+        """
+        self.quadratic.add_gradient(dict(self.network.named_parameters()), self._lam)
+
     def consolidate(
         self,
         batches: Iterable[Any],

@@ -336,8 +336,9 @@ def _patches(call: LayerCall, features: Tensor) -> Tensor:
     assert call.convolution is not None
     stride, padding, dilation = call.convolution
     maps = features if features.dim() == 4 else features.unsqueeze(2)
-    maps = F.pad(maps, (padding[1], padding[1], padding[0], padding[0])).permute(0, 2, 3, 1)
-    maps = maps.contiguous()
+    if any(padding):
+        maps = F.pad(maps, (padding[1], padding[1], padding[0], padding[0]))
+    maps = maps.permute(0, 2, 3, 1).contiguous()
     step = maps.stride()
     height, width = (
         (maps.shape[1 + axis] - dilation[axis] * (call.kernel[axis] - 1) - 1) // stride[axis] + 1
