@@ -3,6 +3,7 @@
 from colonnade.errors import unknown_name
 from colonnade.experiments.suites.atari_transfer import ATARI_TRANSFER
 from colonnade.experiments.suites.demo import DEMO_SUITE
+from colonnade.experiments.suites.ewc_pong_soup_mini import EWC_PONG_SOUP_MINI
 from colonnade.experiments.suites.pathnet_atari import PATHNET_ATARI
 from colonnade.experiments.suites.pathnet_pong_soup import (
     PATHNET_PONG_SOUP,
@@ -15,6 +16,7 @@ from colonnade.experiments.suites.suite import Suite
 
 SUITES: tuple[Suite, ...] = (
     DEMO_SUITE,
+    EWC_PONG_SOUP_MINI,
     PONG_SOUP_MINI,
     PATHNET_PONG_SOUP_MINI,
     PONG_SOUP_SHORT,
