@@ -9,6 +9,9 @@ import torch.nn.functional as F
 from torch import nn
 
 from colonnade.errors import UsageError
+from colonnade.experiments.build import build_method
+from colonnade.experiments.plan import SuiteOptions
+from colonnade.experiments.suites import suite_from_name
 from colonnade.learners import A2C, PPO, Compute
 from colonnade.methods import EWC, L2, Consolidation, Finetune, OneAnchorEWC, OnlineEWC
 from colonnade.networks import LSTM, ColumnSpec, Conv, Dense
@@ -358,3 +361,24 @@ def test_the_options_of_the_kinds_of_ewc_are_the_same():
     options = [list(inspect.signature(kind).parameters) for kind in (EWC, OneAnchorEWC)]
     assert options[0] == options[1]
     assert set(inspect.signature(OnlineEWC).parameters) == {*options[0], "decay"}
+
+
+def test_the_first_task_is_learned_as_without_a_penalty():
+    """Runs of several methods and one seed can be compared with one score of the first task."""
+    one, other = learned(made(EWC), TASKS[:1]), learned(Finetune(COLUMN), TASKS[:1])
+    for name, value in other.network.state_dict().items():
+        assert torch.equal(one.network.state_dict()[name], value)
+
+
+def test_the_suite_compares_methods_on_the_same_seeds():
+    plan = suite_from_name("ewc-pong-soup-mini").plan(SuiteOptions(seeds=2, budget=0.1))
+    assert [(run.method, run.seed) for run in plan.runs] == [
+        ("finetune", 0),
+        ("ewc", 0),
+        ("finetune", 1),
+        ("ewc", 1),
+    ]
+    assert {tuple(task.steps for task in run.tasks) for run in plan.runs} == {(10_000, 10_000)}
+    for run in plan.runs:
+        assert run.training_options["test_episodes"] == 100
+        build_method(run)
