@@ -4,8 +4,9 @@
 
 Half of the kills come at a moment drawn from the whole length of a run, from its beginning to its
 DONE; the other half follow a change in its folder at once, where files are being written. Every
-third one ends the process that workers are forked from as well. The last line says how many of the
-resumed runs are equal to the undisturbed one in every row, weight and score.
+third one ends the process that workers are forked from as well, and after every fourth a byte of
+the newest checkpoint is damaged. The last line says how many of the resumed runs are equal to the
+undisturbed one in every row, weight and score.
 """
 
 from __future__ import annotations
@@ -46,6 +47,35 @@ SPECS = (
         learner="ppo",
         learner_options={"rollout_steps": 20, "minibatches": 2},
         column="tiny",
+        training_options=_OPTIONS,
+        evaluation_episodes=2,
+    ),
+    RunSpec(
+        label="consolidated a2c",
+        method="ewc",
+        tasks=(TaskBudget("mini-pong/pong", 800), TaskBudget("mini-pong/white", 800)),
+        learner="a2c",
+        column="tiny",
+        training_options=_OPTIONS,
+        evaluation_episodes=2,
+    ),
+    RunSpec(
+        label="recurrent ppo",
+        method="progressive",
+        tasks=(TaskBudget("t-maze/3", 800), TaskBudget("t-maze/5", 800)),
+        learner="ppo",
+        learner_options={"rollout_steps": 20, "minibatches": 2},
+        column={"stages": [{"kind": "dense", "units": 16}, {"kind": "lstm", "units": 16}]},
+        training_options=_OPTIONS,
+        evaluation_episodes=2,
+    ),
+    RunSpec(
+        label="evolving a2c",
+        method="pathnet",
+        tasks=(TaskBudget("mini-pong/pong", 800), TaskBudget("mini-pong/zoom", 800)),
+        learner="a2c",
+        method_options={"population": 4, "episodes": 1},
+        column={"preset": "mini", "modules": 4},
         training_options=_OPTIONS,
         evaluation_episodes=2,
     ),
@@ -110,6 +140,17 @@ class Stress:
         return not folder.done
 
 
+def damage(folder: RunFolder, stream: random.Random) -> bool:
+    """Change a byte of the newest checkpoint, if there is one."""
+    checkpoints = sorted(folder.path.glob("checkpoint-*.safetensors"))
+    if not checkpoints:
+        return False
+    content = bytearray(checkpoints[-1].read_bytes())
+    content[stream.randrange(len(content))] ^= 0xFF
+    checkpoints[-1].write_bytes(content)
+    return True
+
+
 def after(seconds: float) -> Callable[[], bool]:
     """Say when that many seconds have passed."""
     limit = time.monotonic() + seconds
@@ -154,7 +195,7 @@ def main(arguments: list[str]) -> int:
             spec = SPECS[number % len(SPECS)]
             folder = stress.suite.run(spec.id)
             server = number % 3 == 2
-            if number % 4 < 2:
+            if stream.random() < 0.5:
                 moment = after(stream.uniform(0, seconds[spec.id]))
             else:
                 folder.path.mkdir(parents=True)
@@ -162,12 +203,16 @@ def main(arguments: list[str]) -> int:
             if stress.kill(spec, moment, server):
                 number += 1
                 rows = len(folder.metrics())
+                damaged = number % 4 == 0 and damage(folder, stream)
                 stress.train(spec)
                 same = content(folder) == reference[spec.id]
                 equal += same
                 who = "worker and server" if server else "worker"
+                what = ", its newest checkpoint damaged" if damaged else ""
                 verdict = "equal" if same else "DIFFERENT"
-                print(f"{number:>4}  {spec.label}: {who} killed at row {rows}, {verdict}")
+                print(f"{number:>4}  {spec.label}: {who} killed at row {rows}{what}: {verdict}")
+                if damaged and not any("damaged" in note for note in folder.result()["notes"]):
+                    sys.exit(f"Nobody said that a checkpoint of {spec.label} was damaged.")
                 if not same:
                     shutil.copytree(folder.path, f"stress-different-{number}")
             shutil.rmtree(folder.path)

@@ -151,6 +151,56 @@ def test_signals_stop_the_runs_and_name_the_exit_status(tmp_path: Path, number: 
     assert sorted(order[2:]) == ["stopped long", "stopped longer"]
 
 
+def test_a_hopeless_run_is_stopped_for_good_and_the_others_complete(tmp_path: Path) -> None:
+    hopeless, other = spec("long"), spec("other")
+    suite = SuiteFolder(tmp_path, "test", {}, Plan((hopeless, other)))
+    suite.begin()
+
+    def judge(running: list[RunSpec]) -> dict[str, str]:
+        begun = (tmp_path / "order.txt").exists()
+        return {s.id: "below the median" for s in running if begun and s == hopeless}
+
+    def train() -> list[Failure]:
+        display = Display(Console(quiet=True), "test")
+        return execute(suite, suite.plan, jobs=2, judge=judge, display=display,
+            make_workers=FakeWorkers)  # fmt: skip
+
+    assert train() == []
+    assert suite.run(hopeless.id).stopped == "below the median"
+    assert suite.run(other.id).done
+    order = (tmp_path / "order.txt").read_text()
+    assert "stopped long" in order
+    assert train() == []
+    assert (tmp_path / "order.txt").read_text() == order, "neither is begun again"
+
+
+def test_a_run_whose_server_dies_all_the_time_fails_in_the_end(tmp_path: Path) -> None:
+    class Orphans(FakeWorkers):
+        starts = 0
+
+        def start(self, run: str, log: Path) -> None:
+            Orphans.starts += 1
+
+        def ended(self, seconds: float) -> list[Ended]:
+            return [Ended(spec("a").id, None)]
+
+    suite = SuiteFolder(tmp_path, "test", {}, Plan((spec("a"),)))
+    suite.begin()
+    display = Display(Console(quiet=True), "test")
+    failures = execute(suite, suite.plan, display=display, make_workers=Orphans)
+    assert [failure.reason for failure in failures] == [
+        "the process that all runs are forked from was ended again and again"
+    ]
+    assert Orphans.starts == 4
+
+
+def test_the_session_is_kept(tmp_path: Path) -> None:
+    run(tmp_path, spec("a"), spec("b"))
+    (session,) = SuiteFolder.read(tmp_path).sessions()
+    assert (session["workers"], session["runs"]) == (2, 2)
+    assert 0 < session["seconds"] < 60
+
+
 def test_two_commands_never_work_in_one_folder(tmp_path: Path) -> None:
     SuiteFolder(tmp_path, "test", {}, Plan((spec("a"),))).begin()
     with FolderLock(tmp_path), pytest.raises(ColonnadeError, match="being written by process"):
@@ -176,6 +226,21 @@ def test_durations() -> None:
     seconds = [0, 59.6, 61, 3600, 90_000]
     words = ["0 s", "1 min 00 s", "1 min 01 s", "1 h 00 min", "1 d 1 h"]
     assert [duration(value) for value in seconds] == words
+
+
+def test_the_table_of_a_sweep_has_its_own_columns() -> None:
+    output = io.StringIO()
+    console = Console(file=output, force_terminal=True, width=120)
+
+    def columns(spec: RunSpec) -> dict[str, str]:
+        return {"job": "7", "rate": "0.001"}
+
+    with Display(console, "a sweep", columns) as display:
+        display.show([RunView(spec("x"), "running"), RunView(spec("y"), "stopped")])
+    text = output.getvalue()
+    assert "rate" in text
+    assert "0.001" in text
+    assert "1 stopped early" in text
 
 
 def test_a_terminal_gets_a_table() -> None:

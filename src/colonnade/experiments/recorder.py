@@ -146,14 +146,14 @@ class RunRecorder:
             try:
                 return read_tensors(path)
             except ColonnadeError as error:
-                self.note(f"A checkpoint is passed over: {error}")
+                self.note(f"A damaged checkpoint is passed over: {error}")
                 path.rename(path.with_suffix(".damaged"))
         self.rewind(0)
         return None
 
     def clear_checkpoints(self) -> None:
-        """Remove the checkpoints of a run that is complete."""
-        for path in self._checkpoints():
+        """Remove the checkpoints of a run that is complete, damaged ones too."""
+        for path in self.folder.path.glob("checkpoint-*"):
             path.unlink()
 
     def progress(self, progress: Progress) -> None:

@@ -96,7 +96,7 @@ def _draw_points(axes: Axes, points: np.ndarray, colour: str, offset: float) -> 
     else:
         groups = [values == place for place in places]
         values = values * 10 ** (offset * max(1.0, np.log10(places[-1] / places[0])))
-    axes.plot(values, np.clip(scores, None, _CLIP), ".", color=colour, alpha=0.3, ms=4, mew=0)
+    axes.plot(values, np.clip(scores, None, _CLIP), ".", color=colour, alpha=0.45, ms=5, mew=0)
     middle = [math.exp(np.log(values[group]).mean()) for group in groups]
     medians = [min(_CLIP, float(np.median(scores[group]))) for group in groups]
     axes.plot(middle, medians, color=colour, marker="o", ms=3.5)

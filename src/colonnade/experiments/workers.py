@@ -153,8 +153,10 @@ class ForkedWorkers:
     def _lost(self) -> list[Ended]:
         """Take note of the server's death: its workers stop, and what they came to is not known."""
         assert self._server is not None
+        server = self._server
         self.close()
-        if not self._ready:
+        # One that a signal ended may do better the next time; one that gave up will not.
+        if not self._ready and server.returncode >= 0:
             raise ColonnadeError(
                 f"No worker could be started: {last_line(self._log) or 'its process was ended'} "
                 f"({self._log})."
