@@ -15,8 +15,17 @@ from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 
 from colonnade.experiments.charts import task_title
+from colonnade.experiments.pathnet_generations import (
+    GENERATIONS,
+    PAPER,
+    draw_generations,
+    generation_rows,
+    generations_of,
+)
+from colonnade.experiments.plan import METHOD_TITLES, SCRATCH
 from colonnade.experiments.results import Results, RunResult
-from colonnade.experiments.style import FAINT, INK, PAPER
+from colonnade.experiments.style import FAINT, INK, METHOD_COLOURS
+from colonnade.experiments.style import PAPER as BACKGROUND
 
 PATHS, AGAINST = "pathnet-paths", "pathnet-overlap"
 """Names of the section's pictures."""
@@ -55,6 +64,7 @@ class PathReport:
         done = [run for run in results.runs.values() if run.done and run.spec.method == "pathnet"]
         self._layouts = {run.spec.id: run.folder.network() for run in done}
         self._runs = [run for run in done if self._histories(run)]
+        self._generations = generation_rows(results) if self._runs else []
 
     @property
     def empty(self) -> bool:
@@ -66,6 +76,8 @@ class PathReport:
         if self.empty:
             return {}
         figures = {PATHS: self._moments(self._example)}
+        if self._generations:
+            figures[GENERATIONS] = draw_generations(self._generations)
         known = [reuse for reuse in self.reuse() if not math.isnan(reuse.speedup)]
         if len(known) > 1:
             figures[AGAINST] = _overlap_against_speedup(known)
@@ -97,9 +109,24 @@ class PathReport:
                 moments=drawings[PATHS],
                 against=drawings.get(AGAINST, ""),
                 chance=f"{chance_overlap(spec['modules'], spec['active']):.2f}",
+                generations=[
+                    {
+                        "title": METHOD_TITLES[row.method],
+                        "colour": METHOD_COLOURS[row.method],
+                        "mean": f"{row.generations.mean():.0f}",
+                        "interval": f"{row.interval[0]:.0f} to {row.interval[1]:.0f}",
+                        "steps": f"{row.minibatches.mean():,.0f}",
+                        "reached": f"{row.reached} of {row.generations.size}",
+                        "paper": PAPER.get(row.method, ""),
+                    }
+                    for row in self._generations
+                ],
+                distribution=drawings.get(GENERATIONS, ""),
                 measure="Speedup",
                 measure_words=(
-                    "the area under the learning curve over the mean area of the de novo path."
+                    "generations of the de novo path on the same task over PathNet's."
+                    if self._generations
+                    else "the area under the learning curve over the de novo path's mean area."
                 ),
                 reuse=[
                     {
@@ -144,7 +171,14 @@ class PathReport:
         return modular
 
     def _speedup(self, run: RunResult) -> float:
-        """Area over the mean area of the de novo control on the same task."""
+        """Return how much sooner, or higher, it learned than the de novo control's mean."""
+        if (own := generations_of(run)) is not None:
+            controls = [
+                value
+                for other in self._results.runs_of(SCRATCH, None, run.spec.target)
+                if (value := generations_of(other)) is not None
+            ]
+            return sum(controls) / len(controls) / own if controls else math.nan
         for cell in self._results.cells:
             runs = self._results.runs_of(cell.method, cell.source, cell.target)
             complete = [other for other in runs if other.done]
@@ -243,7 +277,7 @@ def _draw_paths(
         widths = [2.4 if m in frozen[layer] else 0.7 for m in range(modules)]
         place = [layer] * modules, range(modules)
         dot = min(90, 900 / modules)
-        axes.scatter(*place, s=dot, color=PAPER, zorder=3)
+        axes.scatter(*place, s=dot, color=BACKGROUND, zorder=3)
         shades = [to_rgba(_POPULATION, share) for share in uses]
         axes.scatter(*place, s=dot, c=shades, zorder=4, lw=0)
         axes.scatter(*place, s=dot, facecolors="none", edgecolors=rings, lw=widths, zorder=5)

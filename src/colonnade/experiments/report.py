@@ -56,6 +56,9 @@ PAPER = {
 }
 """Mean and median transfer in per cent: Rusu et al. 2016, Table 1."""
 
+_MOST_TARGETS = 16
+"""With more, pictures of each target would say nothing any more."""
+
 
 @dataclass(frozen=True)
 class _TableRow:
@@ -125,12 +128,17 @@ def _tabulated(sweep: SweepReport) -> SweepContent:
 
 def _figures(results: Results) -> dict[str, Figure]:
     curves = {
-        f"curves-{_slug(source)}": learning_curves(results, source) for source in results.sources
+        f"curves-{_slug(source)}": learning_curves(results, source)
+        for source in results.sources
+        if len(results.targets) <= _MOST_TARGETS
     }
     figures = {name: figure for name, figure in curves.items() if figure is not None}
     if not results.comparisons:
         figures["curves"] = plain_curves(results)
-    elif sum(cell.method != SCRATCH for cell in results.cells) > 1:
+    elif (
+        sum(cell.method != SCRATCH for cell in results.cells) > 1
+        and len(results.targets) <= _MOST_TARGETS
+    ):
         figures["transfer-matrix"] = transfer_matrix(results)
     largest = _largest_network(results)
     if largest is not None:

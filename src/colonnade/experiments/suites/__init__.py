@@ -5,6 +5,11 @@ from colonnade.experiments.suites.atari_transfer import ATARI_TRANSFER
 from colonnade.experiments.suites.demo import DEMO_SUITE
 from colonnade.experiments.suites.ewc_pong_soup_mini import EWC_PONG_SOUP_MINI
 from colonnade.experiments.suites.pathnet_atari import PATHNET_ATARI
+from colonnade.experiments.suites.pathnet_labels import (
+    PATHNET_CIFAR_SVHN,
+    PATHNET_MNIST,
+    PATHNET_MNIST_FULL,
+)
 from colonnade.experiments.suites.pathnet_pong_soup import (
     PATHNET_PONG_SOUP,
     PATHNET_PONG_SOUP_MINI,
@@ -18,9 +23,12 @@ SUITES: tuple[Suite, ...] = (
     DEMO_SUITE,
     EWC_PONG_SOUP_MINI,
     PONG_SOUP_MINI,
+    PATHNET_MNIST,
     PATHNET_PONG_SOUP_MINI,
     PONG_SOUP_SHORT,
     PONG_SOUP,
+    PATHNET_CIFAR_SVHN,
+    PATHNET_MNIST_FULL,
     PATHNET_PONG_SOUP,
     ATARI_TRANSFER,
     PATHNET_ATARI,

@@ -1,0 +1,103 @@
+"""How many generations a second task took: PathNet's measure where tasks end at a goal."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from colonnade.analysis.transfer import Floats, bootstrap_mean
+from colonnade.experiments.plan import METHOD_TITLES
+from colonnade.experiments.results import Results, RunResult
+from colonnade.experiments.style import METHOD_COLOURS
+
+GENERATIONS = "pathnet-generations"
+"""Name of the picture."""
+
+PAPER = {"scratch": 195, "path-finetune": 229, "pathnet": 167}
+"""Mean generations on binary MNIST: Fernando et al. 2017."""
+
+
+@dataclass(frozen=True)
+class GenerationRow:
+    """One method's way to the goal of its last task, over all complete runs.
+
+    Attributes:
+        method: A key of `METHOD_TITLES`.
+        generations: [R]. A generation of PathNet is a tournament, two evaluations of T minibatches
+            each; one of a control is one evaluation of its path.
+        minibatches: [R] gradient steps.
+        reached: How many of them reached the goal within their budget; the rest count as that.
+        interval: 95 % bootstrap interval of the mean generations.
+    """
+
+    method: str
+    generations: Floats
+    minibatches: Floats
+    reached: int
+    interval: tuple[float, float]
+
+
+def goal_row(run: RunResult) -> dict[str, Any] | None:
+    """Return what a run's metrics say of the goal of its last task."""
+    if not run.done or not run.spec.training_options.get("goal_episodes"):
+        return None
+    last = len(run.spec.tasks) - 1
+    rows = [r for r in run.folder.metrics() if r["kind"] == "goal" and r["task_index"] == last]
+    return dict(rows[-1]) if rows else None
+
+
+def generations_of(run: RunResult) -> float | None:
+    """Return the generations a run's last task took; None where tasks have no goal."""
+    row = goal_row(run)
+    if row is None:
+        return None
+    evaluation = run.spec.training_options["goal_episodes"]
+    assert isinstance(evaluation, int)
+    contestants = 2 if run.spec.method == "pathnet" else 1
+    return float(row["episodes"]) / evaluation / contestants
+
+
+def generation_rows(results: Results) -> list[GenerationRow]:
+    """Sum up each method; empty where tasks have no goal."""
+    rows = []
+    for method in results.methods:
+        found = [
+            (count, row)
+            for entry in results.comparisons
+            if entry.method == method
+            and (row := goal_row(results.runs[entry.run])) is not None
+            and (count := generations_of(results.runs[entry.run])) is not None
+        ]
+        if found:
+            generations = np.array([value for value, _ in found])
+            rows.append(
+                GenerationRow(
+                    method=method,
+                    generations=generations,
+                    minibatches=np.array([float(row["episodes"]) for _, row in found]),
+                    reached=sum(bool(row["reached"]) for _, row in found),
+                    interval=bootstrap_mean(generations),
+                )
+            )
+    return rows
+
+
+def draw_generations(rows: list[GenerationRow]) -> Figure:
+    """Draw every run as a dot, and each method's mean with its interval."""
+    figure = Figure(figsize=(7.4, 0.8 + 0.62 * len(rows)), layout="constrained")
+    axes = figure.subplots()
+    axes.grid(visible=False, axis="y")
+    axes.grid(visible=True, axis="x")
+    for place, row in enumerate(reversed(rows)):
+        colour = METHOD_COLOURS[row.method]
+        spread = np.linspace(-0.18, 0.18, row.generations.size)
+        axes.scatter(row.generations, place + spread, s=12, color=colour, alpha=0.45, lw=0)
+        axes.plot(row.interval, [place, place], color=colour, lw=5, alpha=0.5)
+        axes.scatter([row.generations.mean()], [place], s=60, color=colour, zorder=3)
+    axes.set_yticks(range(len(rows)), [METHOD_TITLES[row.method] for row in reversed(rows)])
+    axes.set_xlim(left=0)
+    axes.set_xlabel("generations to the goal")
+    return figure
