@@ -11,6 +11,7 @@ import pytest
 from colonnade.errors import UsageError
 from colonnade.experiments.build import build_method
 from colonnade.experiments.describe import print_networks
+from colonnade.experiments.pathnet_generations import generation_rows
 from colonnade.experiments.pathnet_report import PathReport, chance_overlap
 from colonnade.experiments.plan import SuiteOptions
 from colonnade.experiments.report import write_report
@@ -18,6 +19,7 @@ from colonnade.experiments.results import Results
 from colonnade.experiments.run import train_run
 from colonnade.experiments.store import SuiteFolder
 from colonnade.experiments.suites.pathnet_atari import PATHNET_ATARI
+from colonnade.experiments.suites.pathnet_labels import DIGITS, random_pairs
 from colonnade.experiments.suites.pathnet_pong_soup import MINI, PATHNET_PONG_SOUP_MINI
 from colonnade.methods.evolution import GenotypeShape, draw_genotype, overlap, path_of
 from colonnade.networks import ModularSpec, atari_modules
@@ -122,3 +124,36 @@ def test_the_atari_suite_has_one_genotype_per_environment() -> None:
     for spec in PATHNET_ATARI.plan(SuiteOptions()).runs:
         if spec.method == "pathnet":
             assert spec.method_options["population"] == spec.training_options["num_envs"] == 64
+
+
+def test_generations_are_counted_up_to_the_goal(tmp_path: Path) -> None:
+    design = replace(DIGITS, generations=12, learning_rate=0.02)
+    suite = SuiteFolder(tmp_path / "out", "pathnet-mnist", {}, design.plan(SuiteOptions(seeds=1)))
+    suite.begin()
+    for spec in suite.plan.runs:
+        train_run(suite.path, spec)
+    results = Results(suite)
+    rows = {row.method: row for row in generation_rows(results)}
+    assert set(rows) == {"scratch", "path-finetune", "pathnet", "pathnet-alone"}
+    for entry in results.comparisons:
+        run = results.runs[entry.run]
+        last = [r for r in run.folder.metrics() if r["kind"] == "goal"][-1]
+        assert last["task"] == run.spec.target
+        if last["reached"]:
+            assert last["return_mean"] >= 0.998
+            assert last["episodes"] % 50 == 0
+        generations = last["episodes"] / (100 if run.spec.method == "pathnet" else 50)
+        assert rows[entry.method].generations.tolist() == [generations]
+        assert rows[entry.method].reached == int(last["reached"])
+    assert rows["scratch"].reached == 1
+    page = write_report(suite).read_text()
+    assert "Generations to the goal" in page
+    assert ">195<" in page
+
+
+def test_pairs_of_tasks_differ_and_stay_the_same() -> None:
+    pairs = random_pairs("digits", 24)
+    assert pairs == random_pairs("digits", 24)
+    assert all(first != second for first, second in pairs)
+    assert len(set(pairs)) > 20
+    assert pairs[:5] == random_pairs("digits", 5)

@@ -16,6 +16,9 @@ from colonnade.experiments.style import METHOD_COLOURS
 GENERATIONS = "pathnet-generations"
 """Name of the picture."""
 
+TITLES = METHOD_TITLES | {"scratch": "De novo path"}
+"""The control by the name it has here."""
+
 PAPER = {"scratch": 195, "path-finetune": 229, "pathnet": 167}
 """Mean generations on binary MNIST: Fernando et al. 2017."""
 
@@ -97,7 +100,7 @@ def draw_generations(rows: list[GenerationRow]) -> Figure:
         axes.scatter(row.generations, place + spread, s=12, color=colour, alpha=0.45, lw=0)
         axes.plot(row.interval, [place, place], color=colour, lw=5, alpha=0.5)
         axes.scatter([row.generations.mean()], [place], s=60, color=colour, zorder=3)
-    axes.set_yticks(range(len(rows)), [METHOD_TITLES[row.method] for row in reversed(rows)])
+    axes.set_yticks(range(len(rows)), [TITLES[row.method] for row in reversed(rows)])
     axes.set_xlim(left=0)
     axes.set_xlabel("generations to the goal")
     return figure

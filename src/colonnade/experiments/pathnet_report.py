@@ -18,11 +18,12 @@ from colonnade.experiments.charts import task_title
 from colonnade.experiments.pathnet_generations import (
     GENERATIONS,
     PAPER,
+    TITLES,
     draw_generations,
     generation_rows,
     generations_of,
 )
-from colonnade.experiments.plan import METHOD_TITLES, SCRATCH
+from colonnade.experiments.plan import SCRATCH
 from colonnade.experiments.results import Results, RunResult
 from colonnade.experiments.style import FAINT, INK, METHOD_COLOURS
 from colonnade.experiments.style import PAPER as BACKGROUND
@@ -111,7 +112,7 @@ class PathReport:
                 chance=f"{chance_overlap(spec['modules'], spec['active']):.2f}",
                 generations=[
                     {
-                        "title": METHOD_TITLES[row.method],
+                        "title": TITLES[row.method],
                         "colour": METHOD_COLOURS[row.method],
                         "mean": f"{row.generations.mean():.0f}",
                         "interval": f"{row.interval[0]:.0f} to {row.interval[1]:.0f}",
