@@ -6,7 +6,7 @@ from typing import Any
 
 from colonnade.experiments.charts import short_number
 from colonnade.experiments.progress import duration
-from colonnade.experiments.results import Results
+from colonnade.experiments.results import Results, RunResult
 
 
 def facts(results: Results) -> list[tuple[str, str]]:
@@ -20,7 +20,10 @@ def facts(results: Results) -> list[tuple[str, str]]:
     stated = [
         ("Runs", f"{len(done)} of {len(runs)} complete"),
         ("Seeds", each([str(run.spec.seed) for run in runs])),
-        ("Agent steps", each([f"{short_number(run.spec.steps)}" for run in runs]) + " a run"),
+        (
+            _steps_word(runs).capitalize(),
+            each([f"{short_number(run.spec.steps)}" for run in runs]) + " a run",
+        ),
         ("Learner", each([run.spec.learner.upper() for run in runs])),
         ("Column", each([_column(run.spec.column) for run in runs])),
     ]
@@ -32,7 +35,10 @@ def facts(results: Results) -> list[tuple[str, str]]:
         stated += [
             ("Training time", f"{duration(seconds)}, all runs added up"),
             ("Wall time", f"{duration(ended - begun)} from the first start to the last end"),
-            ("Speed", f"{steps / max(seconds, 1e-9):,.0f} agent steps/s in a run, on average"),
+            (
+                "Speed",
+                f"{steps / max(seconds, 1e-9):,.0f} {_steps_word(runs)}/s in a run, on average",
+            ),
             ("Hardware", each([_machine(result["hardware"]) for result in done])),
             (
                 "Software",
@@ -51,6 +57,11 @@ def facts(results: Results) -> list[tuple[str, str]]:
         busy = f"{workers} at once, {used / max(there, 1e-9):.0%} of their time on a processor"
         stated.append(("Processes", busy))
     return stated
+
+
+def _steps_word(runs: list[RunResult]) -> str:
+    labelled = all(run.spec.learner == "supervised" for run in runs)
+    return "training examples" if labelled else "agent steps"
 
 
 def _column(column: str | dict[str, Any]) -> str:

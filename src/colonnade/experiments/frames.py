@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,13 +14,14 @@ from numpy.typing import NDArray
 
 from colonnade.experiments.files import write_bytes
 from colonnade.seeding import derive
-from colonnade.types import EnvironmentTask, Task
+from colonnade.types import DatasetTask, EnvironmentTask, Task
 
 Image = NDArray[np.uint8]
 
 _FRAMES = 4
 _STEPS_BETWEEN = 12
 _FIRST_STEP = 30
+_EXAMPLES = 8
 
 
 def frame_of(observation: object) -> Image | None:
@@ -46,13 +48,17 @@ def frame_of(observation: object) -> Image | None:
 def film_strip(task: Task, seed: int) -> Image | None:
     """Let a random policy play a little and picture some moments, side by side.
 
+    Of a data set, picture its first training examples.
+
     Args:
-        task: What is played.
+        task: What is played or learned.
         seed: Of the environment and the actions.
 
     Returns:
         [H, W, 3] uint8; None where the agent sees no image.
     """
+    if isinstance(task, DatasetTask):
+        return _examples_strip(task)
     if not isinstance(task, EnvironmentTask):
         return None
     envs = task.make_vec(1)
@@ -69,6 +75,23 @@ def film_strip(task: Task, seed: int) -> Image | None:
             observations, *_ = envs.step(envs.action_space.sample())
     finally:
         envs.close()
+    return _side_by_side(frames)
+
+
+def _examples_strip(task: DatasetTask) -> Image | None:
+    """Picture the first examples; a vector of bytes is taken for a square grey image."""
+    inputs = task.examples("train").inputs
+    pixels = next(iter(inputs.values()))[:_EXAMPLES].numpy()
+    side = math.isqrt(pixels[0].size)
+    if pixels.ndim == 2 and side**2 == pixels.shape[1]:
+        pixels = pixels.reshape(-1, 1, side, side)
+    frames = [frame_of(image) for image in pixels]
+    return _side_by_side([frame for frame in frames if frame is not None])
+
+
+def _side_by_side(frames: Sequence[Image]) -> Image | None:
+    if not frames:
+        return None
     height = frames[0].shape[0]
     gap = np.full((height, max(1, height // 28), 3), 255, dtype=np.uint8)
     parts = [part for frame in frames for part in (frame, gap)]

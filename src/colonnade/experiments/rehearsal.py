@@ -16,6 +16,7 @@ from typing import Any
 from torch import Tensor
 
 from colonnade.errors import ColonnadeError, UsageError
+from colonnade.experiments.analyses import check_analyses
 from colonnade.experiments.build import (
     build_learner,
     build_method,
@@ -85,6 +86,7 @@ class Rehearsal:
             UsageError: Something in the spec is unknown, has the wrong type or does not fit.
         """
         build_learner(spec)
+        check_analyses(spec.analyses)
         options = build_training_options(spec)
         self.method(spec)
         task = build_tasks(spec)[-1].spec

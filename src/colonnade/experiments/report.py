@@ -23,6 +23,7 @@ from colonnade.experiments.charts import (
     task_title,
     transfer_matrix,
 )
+from colonnade.experiments.continual_report import ContinualReport
 from colonnade.experiments.facts import facts
 from colonnade.experiments.files import disk_errors, write_bytes, write_text
 from colonnade.experiments.network_drawing import network_drawing
@@ -85,9 +86,12 @@ def write_report(suite: SuiteFolder) -> Path:
     """
     results = Results(suite)
     with drawing():
-        paths = PathReport(results)
+        paths, continual = PathReport(results), ContinualReport(results)
         sweep = SweepReport(results) if suite.sweep else None
         figures = _figures(results) | paths.figures() | (sweep.figures() if sweep else {})
+        if not continual.empty:
+            figures.pop("curves", None)  # of the last task alone
+        figures |= continual.figures()
         for name, figure in figures.items():
             path = suite.path / "figures" / f"{name}.png"
             with disk_errors(path):
@@ -113,6 +117,7 @@ def write_report(suite: SuiteFolder) -> Path:
         sorted_scores=drawings.get("sorted-scores"),
         score_against=drawings.get("score-against"),
         sweep=_tabulated(sweep) if sweep else None,
+        continual=None if continual.empty else continual.html(drawings),
         **_content(results),
     )
     path = suite.path / "report.html"
@@ -171,6 +176,7 @@ def _content(results: Results) -> dict[str, Any]:
             task_title(task): f"{score:.2f}" for task, (score, _) in results.random_scores.items()
         },
         "frames": _frames(results),
+        "labelled": all(run.spec.learner == "supervised" for run in runs),
         "runs": [_run_row(run) for run in runs],
         "notes": [(run.spec.label, note) for run in runs for note in run.result.get("notes", ())],
         "written": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),

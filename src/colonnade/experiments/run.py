@@ -13,6 +13,7 @@ from typing import Any, cast
 import numpy as np
 import torch
 
+from colonnade.experiments.analyses import analyse
 from colonnade.experiments.build import (
     build_learner,
     build_method,
@@ -34,7 +35,7 @@ from colonnade.training import (
     train_sequence,
     write_tensors,
 )
-from colonnade.types import Network, Task
+from colonnade.types import DatasetTask, Network, Split, Task
 
 
 def train_run(
@@ -77,6 +78,8 @@ def train_run(
             if recorder.should_stop():
                 raise Interrupted("Stopped before scoring, which the same command goes on with.")
             scores += _scores(task, method.network_for(task.spec.id), spec, options)
+        for name in spec.analyses:
+            scores += analyse(name, tasks, method)
         for score in scores:
             recorder.append(score)
         tensors, meta = method.state()
@@ -100,16 +103,26 @@ def train_run(
 
 
 def _scores(task: Task, network: Network, spec: RunSpec, options: TrainingOptions) -> list[Row]:
-    """Score the random and the trained policy; the random one alike in all runs of a task."""
-    name = task.spec.id
+    """Score the random and the trained policy; the random one alike in all runs of a task.
+
+    Of data sets all examples count, and the validation examples are scored too, to choose by.
+    """
+    name, labelled = task.spec.id, isinstance(task, DatasetTask)
     rows: list[Row] = []
-    policies: list[tuple[str, Network | None, int]] = [
-        ("random", None, derive(0, "random policy", name)),
-        ("trained", network, derive(spec.seed, "trained policy", name)),
+    policies: list[tuple[str, Network | None, int, Split]] = [
+        ("random", None, derive(0, "random policy", name), "test"),
+        ("trained", network, derive(spec.seed, "trained policy", name), "test"),
     ]
-    for policy, player, seed in policies:
+    if labelled:
+        policies.append(("validation", network, 0, "validation"))
+    for policy, player, seed, split in policies:
         returns = evaluate(
-            task, player, episodes=spec.evaluation_episodes, seed=seed, device=options.device
+            task,
+            player,
+            episodes=None if labelled else spec.evaluation_episodes,
+            seed=seed,
+            device=options.device,
+            split=split,
         )
         rows.append(
             {

@@ -78,6 +78,7 @@ class RunSpec:
         evaluation_episodes: How many episodes score the random and the final policy.
         parent: Id of the run whose final method state this one starts from; or "bundled:NAME"; or
             "best:NAME", the best run of a selection of the plan.
+        analyses: Names of what is measured of the networks in the end; see `analyses.ANALYSES`.
     """
 
     label: str
@@ -91,6 +92,7 @@ class RunSpec:
     training_options: dict[str, Json] = field(default_factory=dict)
     evaluation_episodes: int = 30
     parent: str | None = None
+    analyses: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for name in ("label", "method", "learner"):
@@ -131,6 +133,9 @@ class RunSpec:
         """Write the spec as a JSON object that `from_json` reads back."""
         values = {f.name: getattr(self, f.name) for f in fields(self)}
         values["tasks"] = [task.to_json() for task in self.tasks]
+        values["analyses"] = list(self.analyses)
+        if not self.analyses:  # as in the specs of runs from before there were analyses
+            del values["analyses"]
         return values
 
     @classmethod
@@ -151,8 +156,15 @@ class RunSpec:
         tasks = given.pop("tasks")
         if not isinstance(tasks, list):
             raise UsageError(f"{where}: 'tasks' is a list of tasks, but {tasks!r} came.")
+        analyses = given.pop("analyses", [])
+        if not isinstance(analyses, list):
+            raise UsageError(f"{where}: 'analyses' is a list of names, but {analyses!r} came.")
         try:
-            return cls(tasks=tuple(map(TaskBudget.from_json, tasks)), **cast("Any", given))
+            return cls(
+                tasks=tuple(map(TaskBudget.from_json, tasks)),
+                analyses=tuple(map(str, analyses)),
+                **cast("Any", given),
+            )
         except UsageError as error:
             raise UsageError(f"{where}: {error}") from None
 

@@ -3,6 +3,14 @@
 from colonnade.errors import unknown_name
 from colonnade.experiments.suites.atari_transfer import ATARI_TRANSFER
 from colonnade.experiments.suites.demo import DEMO_SUITE
+from colonnade.experiments.suites.ewc_permuted import (
+    EWC_OVERLAP,
+    EWC_OVERLAP_MNIST,
+    EWC_PERMUTED,
+    EWC_PERMUTED_MNIST,
+    EWC_PERMUTED_SEARCH,
+    EWC_PERMUTED_TUNING,
+)
 from colonnade.experiments.suites.ewc_pong_soup_mini import EWC_PONG_SOUP_MINI
 from colonnade.experiments.suites.pathnet_atari import PATHNET_ATARI
 from colonnade.experiments.suites.pathnet_labels import (
@@ -21,10 +29,16 @@ from colonnade.experiments.suites.suite import Suite
 
 SUITES: tuple[Suite, ...] = (
     DEMO_SUITE,
+    EWC_OVERLAP,
+    EWC_PERMUTED,
     EWC_PONG_SOUP_MINI,
     PONG_SOUP_MINI,
     PATHNET_MNIST,
     PATHNET_PONG_SOUP_MINI,
+    EWC_PERMUTED_TUNING,
+    EWC_PERMUTED_SEARCH,
+    EWC_OVERLAP_MNIST,
+    EWC_PERMUTED_MNIST,
     PONG_SOUP_SHORT,
     PONG_SOUP,
     PATHNET_CIFAR_SVHN,

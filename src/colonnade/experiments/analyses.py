@@ -1,0 +1,79 @@
+"""What can be measured of a run's networks when all its tasks have been learned."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
+from typing import cast
+
+from torch import Tensor, nn
+
+from colonnade.analysis.overlap import fisher_overlap
+from colonnade.errors import UsageError, unknown_name
+from colonnade.learners.supervised import labels_of
+from colonnade.ops import parameter_fisher
+from colonnade.training import Row
+from colonnade.types import DatasetTask, Examples, Method, Task
+
+_BATCH = 500
+
+
+def check_analyses(names: Sequence[str]) -> None:
+    """Check that there is an analysis of each name.
+
+    Raises:
+        UsageError: There is none; the nearest is suggested.
+    """
+    for name in names:
+        if name not in ANALYSES:
+            raise unknown_name("analysis", name, ANALYSES)
+
+
+def analyse(name: str, tasks: Sequence[Task], method: Method) -> list[Row]:
+    """Measure what `name` stands for, as rows of metrics."""
+    return ANALYSES[name](tasks, method)
+
+
+def _overlaps(tasks: Sequence[Task], method: Method) -> list[Row]:
+    """Compare the Fishers of each task and the next, layer by layer, at the final parameters.
+
+    The paper leaves open where they are taken; here both belong to the network that has learned
+    both tasks.
+    """
+    rows: list[Row] = []
+    fishers = [_fisher(task, method) for task in tasks]
+    for (first, one), (second, other) in pairwise(zip(tasks, fishers, strict=True)):
+        for depth, (layer, overlap) in enumerate(fisher_overlap(one, other).items()):
+            rows.append(
+                {
+                    "kind": "overlap",
+                    "task": second.spec.id,
+                    "other": first.spec.id,
+                    "policy": "overlap",
+                    "layer": layer,
+                    "depth": depth,
+                    "overlap": overlap,
+                }
+            )
+    return rows
+
+
+def _fisher(task: Task, method: Method) -> dict[str, Tensor]:
+    if not isinstance(task, DatasetTask):
+        raise UsageError(
+            f"The Fisher overlap is measured on data sets, and task {task.spec.id!r} is none; "
+            "leave 'fisher-overlap' out of the analyses."
+        )
+    spec, examples = task.spec, task.examples("train")
+
+    def batches() -> Iterator[Examples]:
+        for start in range(0, examples.steps, _BATCH):
+            chunk = slice(start, start + _BATCH)
+            inputs = {name: value[chunk] for name, value in examples.inputs.items()}
+            yield Examples(inputs, examples.targets[chunk])
+
+    network = cast("nn.Module", method.network_for(spec.id))
+    return parameter_fisher(network, batches(), lambda output: labels_of(output, spec))
+
+
+ANALYSES: dict[str, Callable[[Sequence[Task], Method], list[Row]]] = {"fisher-overlap": _overlaps}

@@ -1,0 +1,225 @@
+"""Pictures of continual learning, after Kirkpatrick et al. 2017, Fig. 2."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+from colonnade.analysis.continual import Floats, average_scores, learned_scores
+from colonnade.experiments.charts import short_number
+from colonnade.experiments.continual_results import Contender, TaskSequence
+from colonnade.experiments.style import FAINT, FALLBACK_COLOURS, INK, PAPER
+
+TITLES = {
+    "ewc": "EWC",
+    "ewc-one-anchor": "EWC, one anchor",
+    "ewc-online": "Online EWC",
+    "l2": "L2",
+    "dropout": "SGD with dropout",
+    "finetune": "SGD",
+    "scratch": "Single tasks",
+    "progressive": "Progressive",
+}
+"""Of methods, in the order of a table."""
+
+COLOURS = {
+    "ewc": "#d55e00",
+    "ewc-one-anchor": "#e69f00",
+    "ewc-online": "#cc79a7",
+    "l2": "#009e73",
+    "dropout": "#56b4e9",
+    "finetune": "#0072b2",
+    "scratch": "#7f7f7f",
+    "progressive": "#332288",
+}
+"""EWC red, L2 green, SGD blue, as in the paper; in shades that colour-blind readers tell apart."""
+
+_WIDTH = 9.4
+_SCORES = LinearSegmentedColormap.from_list("scores", ["#f4f4f2", "#a8c8e4", "#1f6fb2"])
+
+
+def title_of(method: str, reinforcement: bool = False) -> str:
+    """Name a method for people; plain SGD is called finetuning where policies are learned."""
+    if reinforcement and method == "finetune":
+        return "Finetuning"
+    return TITLES.get(method, method.capitalize())
+
+
+def colour_of(method: str) -> str:
+    """Colour of a method."""
+    return COLOURS.get(method, FALLBACK_COLOURS[sum(map(ord, method)) % len(FALLBACK_COLOURS)])
+
+
+def score_curves(sequence: TaskSequence, words: Mapping[str, str]) -> Figure:
+    """Draw the score on each task over the whole sequence, a panel for each task (Fig. 2A).
+
+    Args:
+        sequence: The tasks and methods.
+        words: How scores and steps are called: "score" and "steps".
+    """
+    count = len(sequence.tasks)
+    figure = Figure(figsize=(_WIDTH, 1.5 * count + 1.1), layout="constrained")
+    panels = figure.subplots(count, 1, sharex=True, squeeze=False)[:, 0]
+    shown = [c for c in sequence.contenders if c.method != "scratch"]
+    starts = np.cumsum([0, *(task.steps for task in shown[0].runs[0].spec.tasks)])
+    for tested, axes in enumerate(panels):
+        for switch in starts[1:-1]:
+            axes.axvline(switch, color=FAINT, lw=0.9, ls=(0, (2, 3)))
+        for contender in shown:
+            _draw_mean(axes, [run.curve(tested) for run in contender.runs], contender.method)
+        axes.set_title(f"Task {chr(ord('A') + tested)}")
+        axes.set_ylabel(words["score"])
+        axes.set_xlim(0, starts[-1])
+    panels[-1].set_xlabel(words["steps"])
+    panels[-1].xaxis.set_major_formatter(FuncFormatter(lambda x, _: short_number(x)))
+    for place, (start, end) in enumerate(pairwise(starts)):
+        panels[0].annotate(
+            f"learns {chr(ord('A') + place)}",
+            ((start + end) / 2, 1.0),
+            xycoords=("data", "axes fraction"),
+            ha="center",
+            va="bottom",
+            color=FAINT,
+            fontsize=8.5,
+        )
+    _legend(figure, shown)
+    return figure
+
+
+def average_curves(sequence: TaskSequence, words: Mapping[str, str]) -> Figure:
+    """Draw the average score on all tasks so far against their number (Fig. 2B)."""
+    figure = Figure(figsize=(7.0, 4.2), layout="constrained")
+    axes = figure.subplots()
+    shown = [c for c in sequence.contenders if c.done and c.method != "scratch"]
+    numbers = np.arange(1.0, len(sequence.tasks) + 1)
+    for contender in shown:
+        curves = [(numbers, average_scores(run.matrix)) for run in contender.done]
+        _draw_mean(axes, curves, contender.method, marker="o")
+    single = single_score(sequence)
+    if single is not None:
+        axes.axhline(single, color=INK, lw=1.1, ls=(0, (5, 4)))
+        axes.annotate(
+            "single task", (numbers[-1], single), ha="right", va="bottom", color=INK, fontsize=8.5
+        )
+    axes.set_xlabel("tasks learned so far")
+    axes.set_ylabel(f"{words['score']}, averaged over them")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    _legend(figure, shown)
+    return figure
+
+
+def single_score(sequence: TaskSequence) -> float | None:
+    """Average score of networks that learned one task each; None where none did."""
+    runs = [run for c in sequence.contenders if c.method == "scratch" for run in c.done]
+    return float(np.mean([learned_scores(run.matrix).mean() for run in runs])) if runs else None
+
+
+def matrices(sequence: TaskSequence, words: Mapping[str, str]) -> Figure:
+    """Draw the score on each task (across) after each task (down), a panel for each method."""
+    shown = [c for c in sequence.contenders if c.done and c.method != "scratch"]
+    count = len(sequence.tasks)
+    columns = min(3, len(shown))
+    rows = -(-len(shown) // columns)
+    figure = Figure(figsize=(_WIDTH, 3.3 * rows), layout="constrained")
+    panels = figure.subplots(rows, columns, squeeze=False).ravel()
+    values = [np.mean([run.matrix for run in c.done], axis=0) for c in shown]
+    low, high = min(np.nanmin(v) for v in values), max(np.nanmax(v) for v in values)
+    if words["score"] == "accuracy":
+        low, high = 0.0, 1.0
+    for unused in panels[len(shown) :]:
+        unused.remove()
+    for axes, contender, matrix in zip(panels, shown, values, strict=False):
+        axes.grid(visible=False)
+        axes.imshow(matrix, cmap=_SCORES, vmin=low, vmax=high)
+        for (row, column), score in np.ndenumerate(matrix):
+            if np.isnan(score):
+                continue
+            strong = (score - low) > 0.7 * (high - low)
+            text = f"{100 * score:.0f}" if words["score"] == "accuracy" else f"{score:.1f}"
+            # Numbers stand on coloured cells, whose colours do not follow the page's theme.
+            axes.text(
+                column,
+                row,
+                text,
+                ha="center",
+                va="center",
+                fontsize=8.5 if count <= 6 else 6.5,
+                color="#ffffff" if strong else "#202124",
+            )
+        axes.set_title(title_of(contender.method, words["score"] != "accuracy"))
+        axes.set_xticks(range(count), [str(n + 1) for n in range(count)])
+        axes.set_yticks(range(count), [str(n + 1) for n in range(count)])
+        axes.set_xlabel("tested on task")
+        axes.set_ylabel("after task")
+        axes.tick_params(length=0)
+        for spine in axes.spines.values():
+            spine.set_visible(False)
+    return figure
+
+
+def overlap_curves(overlaps: Mapping[str, Sequence[Floats]]) -> Figure:
+    """Draw the Fisher overlap of two tasks by layer (Fig. 2C).
+
+    Args:
+        overlaps: By how much the tasks differ, in words, each run's overlaps [L], from the input.
+    """
+    figure = Figure(figsize=(7.0, 3.8), layout="constrained")
+    axes = figure.subplots()
+    shades = (FAINT, INK, *FALLBACK_COLOURS)
+    for (words, runs), colour in zip(overlaps.items(), shades, strict=False):
+        depth = np.arange(1.0, len(runs[0]) + 1)
+        _draw(axes, depth, np.array(runs), colour, marker="o", label=words)
+    axes.set_xlabel("layer, from the input to the output")
+    axes.set_ylabel("overlap of the Fishers")
+    axes.set_ylim(0, 1.02)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    figure.legend(loc="outside lower left", ncols=3)
+    return figure
+
+
+def _draw_mean(
+    axes: Axes, curves: Sequence[tuple[Floats, Floats]], method: str, marker: str = ""
+) -> None:
+    """Draw the mean over runs, as far as all have come, and the span between the extremes."""
+    curves = [(steps, scores) for steps, scores in curves if steps.size]
+    if not curves:
+        return
+    common = set.intersection(*({float(x) for x in steps} for steps, _ in curves))
+    steps = np.array(sorted(common))
+    if not steps.size:
+        return
+    values = np.array([scores[np.isin(xs, steps)] for xs, scores in curves])
+    _draw(axes, steps, values, colour_of(method), marker)
+
+
+def _draw(
+    axes: Axes, steps: Floats, values: Floats, colour: str, marker: str, label: str | None = None
+) -> None:
+    if len(values) > 1:
+        low, high = values.min(axis=0), values.max(axis=0)
+        axes.fill_between(steps, low, high, color=colour, alpha=0.16, lw=0)
+    marker = marker if steps.size > 1 else "o"
+    axes.plot(
+        steps,
+        values.mean(axis=0),
+        color=colour,
+        marker=marker,
+        markersize=4,
+        markeredgecolor=PAPER,
+        markeredgewidth=0.6,
+        label=label,
+    )
+
+
+def _legend(figure: Figure, contenders: Sequence[Contender]) -> None:
+    handles = [
+        Line2D([], [], color=colour_of(c.method), label=title_of(c.method)) for c in contenders
+    ]
+    figure.legend(handles=handles, loc="outside lower left", ncols=4)

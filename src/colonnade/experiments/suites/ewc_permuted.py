@@ -1,0 +1,297 @@
+"""Elastic weight consolidation on permuted images (Kirkpatrick et al. 2017, Fig. 2)."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from colonnade.experiments.plan import Plan, SuiteOptions
+from colonnade.experiments.spec import Json, RunSpec, TaskBudget
+from colonnade.experiments.suites.suite import Suite
+
+
+@dataclass(frozen=True)
+class Setting:
+    """How one method learns.
+
+    Attributes:
+        learning_rate: Of SGD with momentum 0.9.
+        epochs: Passes over each task's examples.
+        options: Of the method.
+    """
+
+    learning_rate: float
+    epochs: int
+    options: dict[str, Json] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class PermutedDesign:
+    """The three panels of the figure on one data set.
+
+    Attributes:
+        data: Name of the data set.
+        examples: How many it has for training; suites are listed without loading data.
+        curves: How each method learns the three permutations of Fig. 2A.
+        averages: How each method learns the ten permutations of Fig. 2B.
+        overlap: How the networks of Fig. 2C learn two permutations of a central square.
+        seeds: How many seeds, unless the options say otherwise.
+        batch_size: Examples in a minibatch.
+        hidden: Layers of the networks of Fig. 2A and 2B.
+    """
+
+    data: str
+    examples: int
+    curves: dict[str, Setting]
+    averages: dict[str, Setting]
+    overlap: Setting
+    seeds: int = 3
+    batch_size: int = 128
+    hidden: tuple[int, ...] = (400, 400)
+
+    def plan(self, options: SuiteOptions) -> Plan:
+        """Make the runs of all panels."""
+        return Plan((*self._panels(options), *self._overlaps(options)))
+
+    def overlap_plan(self, options: SuiteOptions) -> Plan:
+        """Make the runs of Fig. 2C alone."""
+        return Plan(tuple(self._overlaps(options)))
+
+    def tuning_plan(self, options: SuiteOptions) -> Plan:
+        """Make runs of ten permutations with a few configurations of each method.
+
+        What they come to in validation chooses the settings of the panels.
+        """
+        runs = [
+            self._run(method, 10, _drawn(method, number), options, TUNING_SEED, f"draw {number}")
+            for number in range(len(TUNING_DRAWS))
+            for method in TUNED
+        ]
+        return Plan(tuple(runs))
+
+    def search_plan(self, options: SuiteOptions) -> Plan:
+        """Make the search of Fig. 2B: 50 random configurations, early stopping, wider networks."""
+        runs = []
+        for number in range(SEARCH_DRAWS):
+            stream = random.Random(number)
+            width = stream.choice(SEARCH_WIDTHS)
+            rate = _between(SEARCH_RATES, stream.random())
+            strength = _between(TUNED["ewc"] or (1.0, 1.0), stream.random())
+            for method, given in (("ewc", {"lam": strength}), ("dropout", {})):
+                setting = Setting(rate, SEARCH_EPOCHS, dict(given))
+                design = replace(self, hidden=(width, width))
+                note = f"draw {number}"
+                runs.append(design._run(method, 10, setting, options, number, note, patience=5))
+        return Plan(tuple(runs))
+
+    def _panels(self, options: SuiteOptions) -> Iterator[RunSpec]:
+        for seed in range(options.seeds or self.seeds):
+            for count, settings in ((3, self.curves), (10, self.averages)):
+                for method, setting in settings.items():
+                    yield self._run(method, count, setting, options, seed, f"seed {seed}")
+
+    def _overlaps(self, options: SuiteOptions) -> Iterator[RunSpec]:
+        for seed in range(options.seeds or self.seeds):
+            for side in (8, 26):
+                yield RunSpec(
+                    label=f"ewc, {side} x {side} pixels permuted, seed {seed}",
+                    tasks=self._tasks(
+                        [f"{side}x{side}-{number}" for number in (0, 1)], self.overlap, options
+                    ),
+                    column=_column((100,) * 6),
+                    analyses=("fisher-overlap",),
+                    **self._common("ewc", self.overlap, options, seed),
+                )
+
+    def _run(
+        self,
+        method: str,
+        count: int,
+        setting: Setting,
+        options: SuiteOptions,
+        seed: int,
+        note: str,
+        patience: int = 0,
+    ) -> RunSpec:
+        common = self._common(method, setting, options, seed)
+        if patience:
+            common["training_options"] |= {"patience": patience}
+        elif count > MOST_CURVES:
+            # Scores at the ends of tasks are enough, and checkpoints take their time.
+            common["training_options"]["segment_steps"] *= setting.epochs
+        return RunSpec(
+            label=f"{method}, {count} permutations, {note}",
+            tasks=self._tasks([str(number) for number in range(count)], setting, options),
+            column=_column(self.hidden),
+            **common,
+        )
+
+    def _tasks(
+        self, names: list[str], setting: Setting, options: SuiteOptions
+    ) -> tuple[TaskBudget, ...]:
+        steps = options.scaled(setting.epochs * self.examples)
+        return tuple(TaskBudget(f"permuted-{self.data}/{name}", steps) for name in names)
+
+    def _common(
+        self, method: str, setting: Setting, options: SuiteOptions, seed: int
+    ) -> dict[str, Any]:
+        return {
+            "method": method,
+            "learner": "supervised",
+            "seed": seed,
+            "method_options": setting.options,
+            "learner_options": {
+                "learning_rate": setting.learning_rate,
+                "batch_size": self.batch_size,
+            },
+            "training_options": {
+                "curve_steps": self.examples,
+                "segment_steps": self.examples,
+                "test_episodes": 1,
+                "device": options.device,
+            },
+        }
+
+
+def _column(units: tuple[int, ...]) -> dict[str, Json]:
+    stages: list[Json] = [{"kind": "dense", "units": count} for count in units]
+    return {"stages": stages, "output_gain": 1.0}
+
+
+MOST_CURVES = 3
+"""Sequences of up to so many tasks are scored after every epoch, for the curves of Fig. 2A."""
+
+TUNED: dict[str, tuple[float, float] | None] = {
+    "ewc": (3.0, 300.0),
+    "l2": (1e-4, 0.1),
+    "dropout": None,
+    "finetune": None,
+}
+"""Range of lambda of each method that is tuned, drawn evenly in its logarithm."""
+
+TUNING_RATES = (0.003, 0.1)
+"""Range of the learning rate, drawn evenly in its logarithm."""
+
+TUNING_DRAWS = (
+    (0.5, 0.5),
+    (0.75, 0.25),
+    (0.25, 0.75),
+    (0.375, 0.375),
+    (0.875, 0.875),
+    (0.625, 0.125),
+    (0.125, 0.625),
+    (0.1875, 0.3125),
+)
+"""Where in the ranges of learning rate and lambda: a Sobol sequence, which spreads evenly."""
+
+TUNING_EPOCHS = 20
+TUNING_SEED = 1000
+
+SEARCH_DRAWS = 50
+SEARCH_EPOCHS = 100
+SEARCH_RATES = (1e-3, 1e-1)
+"""The paper's is 1e-5 to 1e-3 on MNIST, whose epochs are 40 times as long."""
+SEARCH_WIDTHS = (400, 800, 1200, 1600, 2000)
+
+
+def draw(number: int, span: tuple[float, float]) -> tuple[float, float]:
+    """Return learning rate and lambda `number`."""
+    rate, strength = TUNING_DRAWS[number]
+    return _between(TUNING_RATES, rate), _between(span, strength)
+
+
+def _drawn(method: str, number: int) -> Setting:
+    """Return configuration `number` of a method."""
+    span = TUNED[method]
+    rate, strength = draw(number, span or (1.0, 1.0))
+    return Setting(rate, TUNING_EPOCHS, {} if span is None else {"lam": strength})
+
+
+def _between(span: tuple[float, float], share: float) -> float:
+    low, high = span
+    return float(f"{low * (high / low) ** share:.3g}")
+
+
+DIGITS = PermutedDesign(
+    data="digits",
+    examples=1_197,
+    curves={
+        "ewc": Setting(0.03, 20, {"lam": 100.0}),
+        "l2": Setting(0.03, 20, {"lam": 0.01}),
+        "finetune": Setting(0.03, 20),
+    },
+    averages={
+        "ewc": Setting(0.03, 20, {"lam": 100.0}),
+        "l2": Setting(0.03, 20, {"lam": 0.01}),
+        "dropout": Setting(0.03, 20),
+        "finetune": Setting(0.03, 20),
+        "scratch": Setting(0.03, 20),
+    },
+    overlap=Setting(0.03, 50, {"lam": 100.0}),
+)
+"""Chosen by `ewc-permuted-tuning`; results/README.md has the table."""
+
+EWC_PERMUTED = Suite(
+    name="ewc-permuted",
+    title="Ten tasks, one network, nothing forgotten",
+    summary="EWC, L2, SGD and dropout on permuted digits; no download",
+    figure="after Kirkpatrick et al. 2017, Fig. 2",
+    steps_per_second=20_000,
+    plan=DIGITS.plan,
+)
+
+EWC_PERMUTED_TUNING = Suite(
+    name="ewc-permuted-tuning",
+    title="Settings for ten permuted tasks",
+    summary="eight configurations of each method of ewc-permuted, to choose from",
+    figure="after Kirkpatrick et al. 2017, Fig. 2B",
+    steps_per_second=20_000,
+    plan=DIGITS.tuning_plan,
+)
+
+EWC_PERMUTED_SEARCH = Suite(
+    name="ewc-permuted-search",
+    title="A search as wide as the paper's",
+    summary="fifty configurations of EWC and of dropout on permuted digits, with early stopping",
+    figure="after Kirkpatrick et al. 2017, Fig. 2B",
+    steps_per_second=10_000,
+    plan=DIGITS.search_plan,
+)
+
+EWC_OVERLAP = Suite(
+    name="ewc-overlap",
+    title="Which layers two tasks share",
+    summary="Fisher overlap by layer after small and large permutations of digits; no download",
+    figure="after Kirkpatrick et al. 2017, Fig. 2C",
+    steps_per_second=30_000,
+    plan=DIGITS.overlap_plan,
+)
+
+MNIST = PermutedDesign(
+    data="mnist",
+    examples=50_000,
+    curves=DIGITS.curves,
+    averages=DIGITS.averages,
+    overlap=replace(DIGITS.overlap, epochs=20),
+)
+"""The settings are those of the digits, not tuned again."""
+
+EWC_PERMUTED_MNIST = Suite(
+    name="ewc-permuted-mnist",
+    title="Ten tasks, one network, nothing forgotten",
+    summary="the same as ewc-permuted on MNIST, which is downloaded",
+    figure="after Kirkpatrick et al. 2017, Fig. 2",
+    steps_per_second=20_000,
+    plan=MNIST.plan,
+)
+
+EWC_OVERLAP_MNIST = Suite(
+    name="ewc-overlap-mnist",
+    title="Which layers two tasks share",
+    summary="the same as ewc-overlap on MNIST, which is downloaded",
+    figure="after Kirkpatrick et al. 2017, Fig. 2C",
+    steps_per_second=30_000,
+    plan=MNIST.overlap_plan,
+)
