@@ -1,5 +1,6 @@
 """A3C's processes: deaths, errors, and that none is ever left behind."""
 
+import copy
 import faulthandler
 import os
 import signal
@@ -16,8 +17,10 @@ import torch
 from worlds import ClockNetwork, Counting, CountingTask
 
 from colonnade.errors import ColonnadeError, UsageError
-from colonnade.learners import A3C, Compute, WorkerDiedError
+from colonnade.learners import A3C, Compute, WorkerDiedError, torch_threads
 from colonnade.learners.a3c_workers import Report, Workers
+from colonnade.methods import Scratch
+from colonnade.training import MemoryRecorder, TrainingOptions, train_sequence
 
 CPU = Compute(torch.device("cpu"))
 MARK = "COLONNADE_TEST_WORKERS"
@@ -191,6 +194,69 @@ def test_training_survives_a_crash(tmp_path, caplog):
         assert trainer.state()[1] == {"taken": steps}
     assert steps < 400 + 2 * 5 * 2
     assert "SIGSEGV" in caplog.text
+
+
+@dataclass(frozen=True)
+class DoomedTask(CountingTask):
+    """Whose environments end their process while a file is there."""
+
+    mark: str = ""
+
+    def make_vec(self, num_envs, threads=1):
+        if Path(self.mark).exists():
+            os._exit(1)
+        return super().make_vec(num_envs, threads)
+
+
+class Keeping(MemoryRecorder):
+    """Keeps the last checkpoint, and dooms the workers of the segment after it."""
+
+    kept = None
+
+    def __init__(self, mark):
+        super().__init__()
+        self._mark = mark
+
+    def save_checkpoint(self, tensors, meta):
+        self.kept = copy.deepcopy((tensors, meta))
+        self._mark.touch()
+
+    def load_checkpoint(self):
+        return copy.deepcopy(self.kept)
+
+
+def test_the_run_ends_cleanly_and_goes_on_from_its_last_checkpoint(tmp_path, monkeypatch):
+    monkeypatch.setattr("colonnade.learners.a3c._ADVANCE_SECONDS", 0.05)
+    mark = tmp_path / "doom"
+    task, recorder = DoomedTask(steps=2000, mark=str(mark)), Keeping(mark)
+    options = TrainingOptions(num_envs=4, segment_steps=100, curve_steps=100, device="cpu")
+    steps = []
+    while not steps or steps[-1] < task.steps:
+        with suppress(WorkerDiedError):
+            train_sequence([task], Scratch(), A3C(), options=options, recorder=recorder)
+        mark.unlink()
+        tensors, meta = recorder.kept
+        assert all(value.isfinite().all() for value in tensors.values())
+        assert len(recorder.history) == meta["rows"]
+        steps.append(meta["step"])
+    assert len(steps) > 1  # it did die
+    assert steps == sorted(set(steps))  # and was further each time
+    assert recorder.history[-1]["step"] == steps[-1]
+
+
+def test_a_process_that_computed_with_several_threads_can_have_workers():
+    network = ClockNetwork()
+    with torch_threads(2):
+        weight = torch.randn(64, 64, 3, 3, requires_grad=True)
+        torch.nn.functional.conv2d(torch.randn(32, 64, 32, 32), weight).square().sum().backward()
+
+        def penalty():  # large enough for several threads, if a worker had them
+            pictures = torch.ones(8, 64, 16, 16)
+            return torch.nn.functional.conv2d(pictures, weight).mean() + 0 * network.logits.sum()
+
+        with A3C().trainer(CountingTask(), network, penalty, CPU) as trainer:
+            trainer.reset(lambda name: 0)
+            assert trainer.advance().steps == 120
 
 
 class Slow(Counting):
