@@ -84,9 +84,7 @@ def poles(path: Path) -> SuiteFolder:
 def images(path: Path) -> SuiteFolder:
     """Two- and three-column nets of images, their weights as they began."""
     runs = []
-    for number, names in enumerate(
-        (["pong", "zoom"], ["pong", "h-flip"], ["pong", "zoom", "white"])
-    ):
+    for number, names in enumerate((["pong", "zoom"], ["pong", "zoom", "white"])):
         tasks = [f"mini-pong/{name}" for name in names]
         task = task_from_name(tasks[0], steps=1)
         network = ProgressiveNetwork()

@@ -38,6 +38,7 @@ _STRIDE = 4
 """Every so many-th step is analysed; neighbours resemble each other."""
 
 _FRAMES_PER_TASK = 2
+_STEPS_WATCHED = 200
 _MAPS_SHOWN = 4
 
 
@@ -258,9 +259,8 @@ def _frames(task: EnvironmentTask, player: ColumnView, seed: int) -> torch.Tenso
     shape = task.spec.input_shapes.get(OBSERVATION, ())
     if len(shape) != 3 or len(task.spec.input_shapes) > 1:
         return None
-    states = policy_states(
-        task, player, 200 * _FRAMES_PER_TASK, seed=seed, num_envs=_FRAMES_PER_TASK, batch=10**4
-    )
+    count = _STEPS_WATCHED * _FRAMES_PER_TASK
+    states = policy_states(task, player, count, seed=seed, num_envs=_FRAMES_PER_TASK, batch=count)
     (played,) = states
     observations = played.inputs[OBSERVATION].unflatten(0, (-1, _FRAMES_PER_TASK))
     return _most_lively(observations)
