@@ -1,6 +1,7 @@
 """A3C's processes: deaths, errors, and that none is ever left behind."""
 
 import copy
+import errno
 import faulthandler
 import os
 import signal
@@ -153,6 +154,24 @@ def test_what_a_worker_raises_is_raised_here(error, kind, message):
     with workers(work) as made, pytest.raises(kind, match=message) as caught:
         made.run(budget(50))
     assert "in work" in str(caught.value.__cause__)  # where it happened
+
+
+def test_workers_that_there_is_no_room_for_are_told_and_the_others_end(monkeypatch):
+    fork, forked = os.fork, []
+
+    def fork_twice():
+        if len(forked) == 2:
+            raise OSError(errno.ENOMEM, os.strerror(errno.ENOMEM))
+        if pid := fork():
+            forked.append(pid)
+        return pid
+
+    monkeypatch.setattr(os, "fork", fork_twice)
+    sentence = r"worker 2 can't be started \(Cannot allocate memory\); use fewer workers"
+    with pytest.raises(ColonnadeError, match=sentence), workers(lambda *_: 0, count=4):
+        raise AssertionError("never begins")
+    assert len(forked) == 2
+    assert gone(forked)
 
 
 @dataclass(frozen=True)

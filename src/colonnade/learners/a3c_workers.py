@@ -90,6 +90,8 @@ class _Worker:
 
     def kill(self) -> None:
         """End the worker and all processes that it started, at once."""
+        if self.connection.closed:
+            return  # ended before: its number may be another process's by now
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self.process.pid or 0, signal.SIGKILL)
         self.process.kill()
@@ -112,14 +114,21 @@ class Workers:
         Args:
             count: How many.
             start: Runs in each of them.
+
+        Raises:
+            ColonnadeError: The system has no room for so many.
         """
         self._start = start
         self._deaths = 0
         self._lifeline = os.pipe()
         self._workers: list[_Worker] = []
         self._end = weakref.finalize(self, _kill, self._workers, self._lifeline, os.getpid())
-        for index in range(count):
-            self._workers.append(self._fork(index, 0))
+        try:
+            for index in range(count):
+                self._workers.append(self._fork(index, 0))
+        except BaseException:
+            self.kill()
+            raise
 
     def run(self, more: Callable[[], bool]) -> list[Report]:
         """Have rollouts made and learned from until no more are asked for; all rest afterwards.
@@ -194,7 +203,12 @@ class Workers:
             args=(self._start, index, attempt, theirs, others, self._lifeline),
             name=f"A3C worker {index}",
         )
-        process.start()
+        try:
+            process.start()
+        except OSError as error:
+            raise ColonnadeError(
+                f"A3C worker {index} can't be started ({error.strerror}); use fewer workers."
+            ) from error
         assert process.pid is not None
         # Worker and parent both do this: whichever needs it first finds it done.
         with suppress(OSError):
