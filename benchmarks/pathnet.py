@@ -71,7 +71,9 @@ class Plain(nn.Module):
     def forward(self, inputs, state=None):
         """Take one step."""
         x = inputs["observation"]
-        x = x.float() / 255 if x.dtype == torch.uint8 else x
+        if x.dtype == torch.uint8:
+            half = torch.is_autocast_enabled("cpu")
+            x = x.to(torch.get_autocast_dtype("cpu") if half else torch.float32) / 255
         for layer in self.layers:
             x = torch.relu(layer(x.flatten(1) if isinstance(layer, nn.Linear) else x))
             x = x.unflatten(1, (self.groups, -1)).sum(1) if x.dim() == 4 else x.view(
