@@ -10,7 +10,7 @@ Figures:
   on one path, in the precision that training chooses; `..._float32` in full precision.
 - `generations_vs_peer`: generations per second over those of kimhc6028/pathnet-pytorch, on one
   binary task of digits: L 3, M 10, N 3, 20 units, population 64, two evaluations of 50 minibatches
-  of 16. Needs `--peer DIR`, a checkout of it.
+  of 16, on as many images as a pair of MNIST's labels has. Needs `--peer DIR`, a checkout of it.
 """
 
 import argparse
@@ -118,7 +118,7 @@ def rollout() -> Rollout:
 
 
 def labels_step(network) -> Callable[[], int]:
-    learner = Supervised(momentum=0.0).build(network, DIGITS, Compute(torch.device("cpu")))
+    learner = Supervised().build(network, DIGITS, Compute(torch.device("cpu")))
     batch = Examples({"observation": torch.rand(16, 1, 28, 28)}, torch.randint(0, 2, (16,)))
 
     def work() -> int:
@@ -231,9 +231,9 @@ def main() -> None:
     torch.manual_seed(0)
     figures = paths_cost(*((5, 0.5) if ARGS.quick else (15, 2.0)))
     examples = task_from_name("digits/pair-3-5-noise-50").examples("train")
-    # Four copies, so that a pass has more than the 50 minibatches at which the peer stops.
-    images = examples.inputs["observation"].float().div(255).repeat(4, 1, 1, 1)
-    targets = examples.targets.repeat(4)
+    # Copied until there are as many as a pair of MNIST's labels has, 12,000.
+    images = examples.inputs["observation"].float().div(255).repeat(52, 1, 1, 1)
+    targets = examples.targets.repeat(52)
     sides = {"generations": our_generation(images, targets)}
     if ARGS.peer:
         sides["peer"] = peer_generation(images, targets)

@@ -13,6 +13,7 @@ from colonnade.errors import UsageError, unknown_name
 from colonnade.learners.compute import Compute
 from colonnade.learners.hyperparameters import UNBOUNDED, check_ranges
 from colonnade.learners.optimisation import Optimisation, trainable
+from colonnade.learners.path_descent import PathDescent
 from colonnade.learners.trainer import Advance, Streams
 from colonnade.ops import MultiCategorical
 from colonnade.types import (
@@ -98,15 +99,24 @@ class SupervisedLearner:
             budget=spec.steps if config.anneal else None,
             clip_norm=config.clip_norm,
         )
+        plain = config.optimizer == "sgd" and not (config.momentum or config.weight_decay)
+        endless = not config.anneal and config.clip_norm >= Supervised.clip_norm
+        self._descent = None
+        if plain and endless and spec.heads == 1 and not compute.bfloat16:
+            self._descent = PathDescent.along(network, config.learning_rate)
 
     def update(self, examples: Examples, penalty: Penalty) -> Metrics:
         """Take one gradient step on a minibatch.
 
         Returns:
             The cross-entropy in nats and the share of right answers, averaged over examples; the
-            penalty, if there is one; the gradient's norm.
+            penalty, if there is one; the gradient's norm, where there is more than plain descent
+            along a path of dense modules to do.
         """
         self.optimisation.advance(examples.steps)
+        if self._descent is not None and penalty() is None:
+            cross_entropy, accuracy = self._descent.step(examples.inputs, examples.targets)
+            return {"cross_entropy": cross_entropy, "accuracy": accuracy}
         with self._compute.autocast():
             output = examples.outputs(self._network)
         labels = self.likelihood(output.float())

@@ -45,7 +45,7 @@ class _View(nn.Module):
         joined = zip(path, self.forced, strict=True)
         return tuple(tuple(sorted({*own, *forced})) for own, forced in joined)
 
-    def _prepared(self, inputs: Inputs | Tensor, lead: int) -> tuple[Tensor, float | None]:
+    def prepared(self, inputs: Inputs | Tensor, lead: int) -> tuple[Tensor, float | None]:
         """Return the input as [R, ...] in floating point, and what to multiply it by."""
         value = inputs if isinstance(inputs, Tensor) else inputs.get(self.input)
         if value is None:
@@ -110,7 +110,7 @@ class PathView(_View):
     @path.setter
     def path(self, path: Path) -> None:
         self._active = self.active(path)
-        self._steps = [(self._layer(i), modules) for i, modules in enumerate(self._active)]
+        self.steps = [(self._layer(i), modules) for i, modules in enumerate(self._active)]
         self._path = path
 
     def initial_state(self, batch: int) -> State:
@@ -127,7 +127,7 @@ class PathView(_View):
         Raises:
             UsageError: The input is missing or has another shape than the network was made for.
         """
-        return self._along(*self._prepared(inputs, 1)), state or {}
+        return self._along(*self.prepared(inputs, 1)), state or {}
 
     def unroll(self, inputs: Inputs, state: State, starts: Tensor) -> tuple[Tensor, State]:
         """Map inputs [T, N, ...] to [T, N, outputs].
@@ -135,10 +135,10 @@ class PathView(_View):
         Raises:
             UsageError: The input is missing or has another shape than the network was made for.
         """
-        return self._along(*self._prepared(inputs, 2)).unflatten(0, starts.shape), state
+        return self._along(*self.prepared(inputs, 2)).unflatten(0, starts.shape), state
 
     def _along(self, features: Tensor, scale: float | None) -> Tensor:
-        for layer, modules in self._steps:
+        for layer, modules in self.steps:
             features = layer.along(layer.flat(features), modules, scale)
             scale = None
         return self._output(features, float(len(self._active[-1])))
@@ -210,7 +210,7 @@ class PopulationView(_View):
         Raises:
             UsageError: The input is missing or has another shape than the network was made for.
         """
-        features, scale = self._prepared(inputs, 1)
+        features, scale = self.prepared(inputs, 1)
         if not state:
             state = self.initial_state(len(features))
         route = None if isinstance(inputs, Tensor) else inputs.get(ROUTE)
@@ -224,7 +224,7 @@ class PopulationView(_View):
         Raises:
             UsageError: The input is missing or has another shape than the network was made for.
         """
-        features, scale = self._prepared(inputs, 2)
+        features, scale = self.prepared(inputs, 2)
         route = inputs.get(ROUTE)
         if route is None:
             begun = starts.cummax(0).values[..., None, None]
