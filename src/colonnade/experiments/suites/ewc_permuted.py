@@ -185,12 +185,6 @@ TUNING_DRAWS = (
     (0.1875, 0.3125),
     (0.6875, 0.8125),
     (0.9375, 0.0625),
-    (0.4375, 0.5625),
-    (0.3125, 0.1875),
-    (0.8125, 0.6875),
-    (0.5625, 0.4375),
-    (0.0625, 0.9375),
-    (0.09375, 0.46875),
 )
 """Where in the ranges of learning rate and lambda: a Sobol sequence, which spreads evenly."""
 
@@ -254,7 +248,7 @@ EWC_PERMUTED = Suite(
 EWC_PERMUTED_TUNING = Suite(
     name="ewc-permuted-tuning",
     title="Settings for ten permuted tasks",
-    summary="sixteen configurations of each method of ewc-permuted, to choose from",
+    summary="ten configurations of each method of ewc-permuted, to choose from",
     figure="after Kirkpatrick et al. 2017, Fig. 2B",
     steps_per_second=20_000,
     plan=DIGITS.tuning_plan,
