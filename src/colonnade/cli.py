@@ -25,13 +25,7 @@ from colonnade.errors import ColonnadeError, UsageError
 from colonnade.experiments.plan import SuiteOptions
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
-    from colonnade.experiments.schedule import Failure
     from colonnade.experiments.store import SuiteFolder
-
-_LOGS_SHOWN, _LOG_LINES = 3, 3
-"""Of how many failed runs the log is shown, and how many of its lines."""
 
 DESCRIPTION = """Continual and transfer learning for deep reinforcement learning.
 
@@ -71,6 +65,7 @@ class Run:
         """Train, then write the report."""
         from rich.console import Console
 
+        from colonnade.experiments.conclude import conclude
         from colonnade.experiments.cost import estimate
         from colonnade.experiments.execute import execute
         from colonnade.experiments.launch import begin
@@ -89,7 +84,7 @@ class Run:
         if cost := estimate(suite, (spec.id for spec in plan.runs), self.jobs):
             console.print(cost, highlight=False, soft_wrap=True)
         failures = execute(suite, plan, jobs=self.jobs, display=Display(console, suite.name))
-        _conclude(suite, failures, console)
+        conclude(suite, failures, console)
 
     def _wanted(self, suite: SuiteFolder) -> Callable[[str], bool]:
         labels = {spec.id: spec.label for spec in suite.plan.runs}
@@ -138,6 +133,7 @@ class Sweep:
         """Train, then write the report and the tables."""
         from rich.console import Console
 
+        from colonnade.experiments.conclude import conclude
         from colonnade.experiments.cost import estimate
         from colonnade.experiments.early_stop import MedianRule
         from colonnade.experiments.execute import execute
@@ -163,7 +159,7 @@ class Sweep:
             retry=self.retry,
             judge=MedianRule(suite) if self.early_stop else None,
         )
-        _conclude(suite, failures, console)
+        conclude(suite, failures, console)
 
 
 @dataclass(frozen=True)
@@ -355,44 +351,6 @@ def _fail(message: str, status: int, debug: bool) -> int:
         traceback.print_exc()
     print(f"colonnade: {message}", file=sys.stderr)
     return status
-
-
-def _conclude(suite: SuiteFolder, failures: Sequence[Failure], console: Console) -> None:
-    """Write the report, and raise an error that lists what failed."""
-    from colonnade.experiments.report import write_report
-
-    lines = _failure_lines(failures, retry=suite.sweep is not None)
-    try:
-        written = write_report(suite)
-    except ColonnadeError as error:
-        # What stopped the runs, a full disk for one, may stop the report too: say both.
-        raise ColonnadeError("\n".join([*lines, str(error)])) from error
-    console.print(f"Report: {written}", highlight=False, soft_wrap=True)
-    if lines:
-        raise ColonnadeError("\n".join(lines))
-
-
-def _failure_lines(failures: Sequence[Failure], *, retry: bool) -> list[str]:
-    """Name the runs that failed by themselves, and count those that start from them."""
-    from colonnade.experiments.workers import last_lines
-
-    if not failures:
-        return []
-    own = [failure for failure in failures if failure.log is not None]
-    lines = [f"{_count(len(own))} failed:"]
-    for number, failure in enumerate(own):
-        lines.append(f"  {failure.run}: {failure.reason} ({failure.log})")
-        if number < _LOGS_SHOWN and failure.log is not None:
-            lines += [f"    | {line}" for line in last_lines(failure.log, _LOG_LINES)]
-    if waiting := len(failures) - len(own):
-        lines.append(f"  {_count(waiting)} not begun: what they start from failed")
-    if retry:
-        lines.append("The same command with --retry begins them again.")
-    return lines
-
-
-def _count(runs: int) -> str:
-    return "1 run" if runs == 1 else f"{runs} runs"
 
 
 class _TerminatedError(KeyboardInterrupt):

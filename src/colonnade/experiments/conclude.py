@@ -1,0 +1,51 @@
+"""The end of a command that trained: the report, and what failed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.console import Console
+
+from colonnade.errors import ColonnadeError
+from colonnade.experiments.schedule import Failure
+from colonnade.experiments.store import SuiteFolder
+from colonnade.experiments.workers import last_lines
+
+_LOGS_SHOWN, _LOG_LINES = 3, 3
+"""Of how many failed runs the log is shown, and how many of its lines."""
+
+
+def conclude(suite: SuiteFolder, failures: Sequence[Failure], console: Console) -> None:
+    """Write the report, and raise an error that lists what failed."""
+    from colonnade.experiments.report import write_report
+
+    lines = _failure_lines(failures, retry=suite.sweep is not None)
+    try:
+        written = write_report(suite)
+    except ColonnadeError as error:
+        # What stopped the runs, a full disk for one, may stop the report too: say both.
+        raise ColonnadeError("\n".join([*lines, str(error)])) from error
+    console.print(f"Report: {written}", highlight=False, soft_wrap=True)
+    if lines:
+        raise ColonnadeError("\n".join(lines))
+
+
+def _failure_lines(failures: Sequence[Failure], *, retry: bool) -> list[str]:
+    """Name the runs that failed by themselves, and count those that start from them."""
+    if not failures:
+        return []
+    own = [failure for failure in failures if failure.log is not None]
+    lines = [f"{_count(len(own))} failed:"]
+    for number, failure in enumerate(own):
+        lines.append(f"  {failure.run}: {failure.reason} ({failure.log})")
+        if number < _LOGS_SHOWN and failure.log is not None:
+            lines += [f"    | {line}" for line in last_lines(failure.log, _LOG_LINES)]
+    if waiting := len(failures) - len(own):
+        lines.append(f"  {_count(waiting)} not begun: what they start from failed")
+    if retry:
+        lines.append("The same command with --retry begins them again.")
+    return lines
+
+
+def _count(runs: int) -> str:
+    return "1 run" if runs == 1 else f"{runs} runs"
