@@ -111,3 +111,13 @@ def test_a_policy_that_never_acts_is_named(tmp_path: Path, capsys) -> None:
     spec = run_spec("progressive pole", "progressive", POLE)
     suite = write_suite(tmp_path / "out", [(spec, network, {POLE: 1})])
     assert "leans on none of them" in failure(capsys, str(suite.runs[0].path))
+
+
+@pytest.mark.parametrize("method", ["pathnet", "finetune", "scratch"])
+def test_runs_of_other_methods_have_no_progressive_network(
+    tmp_path: Path, capsys, method: str
+) -> None:
+    spec = run_spec(f"{method} pole", method, POLE)
+    suite = write_suite(tmp_path / "out", [(spec, balancing_network(1), {POLE: 0})])
+    assert "no progressive network" in failure(capsys, str(suite.runs[0].path))
+    assert "no complete run of the method 'progressive'" in failure(capsys, str(suite.path))
