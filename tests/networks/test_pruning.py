@@ -68,8 +68,7 @@ def test_pruning_equals_holding_features_at_their_means(specs, data):
     kept = {}
     for number, site in enumerate(prunable_sites(network)):
         size = site_width(network, site)
-        least = 1 if isinstance(site, Feature) else 0
-        rest = data.draw(st.sets(st.integers(0, size - 1), min_size=least), label=str(site))
+        rest = data.draw(st.sets(st.integers(0, size - 1)), label=str(site))
         mean = torch.rand(size, 1, generator=generator(5, number)).double()
         kept[site] = Kept(torch.tensor(sorted(rest), dtype=torch.int64), mean)
     smaller = prune(network, kept)
@@ -165,8 +164,10 @@ def test_users_modules_and_their_inputs_stay():
 def test_wrong_use_is_refused_in_one_sentence():
     network = network_of(CONV, JOINED)
     mean = torch.zeros(4, 1)
-    with pytest.raises(UsageError, match="at least one feature"):
-        prune(network, {Feature(0, 0): Kept(torch.tensor([], dtype=torch.int64), mean)})
+    nothing = torch.tensor([], dtype=torch.int64)
+    recurrent = network_of(ColumnSpec((Dense(3), LSTM(4)), input="touch"))
+    with pytest.raises(UsageError, match="at least one cell"):
+        prune(recurrent, {Feature(0, 1): Kept(nothing, mean)})
     with pytest.raises(UsageError, match="ascending indices below 4"):
         prune(network, {Feature(0, 0): Kept(torch.tensor([1, 7]), mean)})
     with pytest.raises(UsageError, match="can't lose features"):

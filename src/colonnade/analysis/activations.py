@@ -18,14 +18,18 @@ Change = Callable[[Tensor], Tensor]
 
 
 def sites_of(network: ColumnView, projections: bool = False) -> list[Site]:
-    """List the sites that the network's output depends on.
+    """List the sites that the network's output depends on, without silent stages.
 
     Args:
         network: Whose newest column speaks.
         projections: Whether to list adapters' projections too.
     """
     columns = [network.column(i) for i in range(len(network.columns))]
-    features = sorted(reachable(columns, network.newest.index))
+    features = sorted(
+        feature
+        for feature in reachable(columns, network.newest.index)
+        if not columns[feature.column].silent(feature.stage)
+    )
     sites: list[Site] = [*features]
     if projections:
         places = [*features, Feature(network.newest.index, len(network.newest.stages))]

@@ -10,7 +10,7 @@ import torch
 from colonnade.analysis.capacity import check_keep, most_sensitive
 from colonnade.analysis.sensitivity import ActivationFisher
 from colonnade.errors import UsageError
-from colonnade.networks import ColumnView, Feature, Projection, Site
+from colonnade.networks import LSTM, ColumnView, Feature, Projection, Site
 from colonnade.networks.pruning import Kept, prunable_sites, site_width
 
 
@@ -24,8 +24,9 @@ def choose_features(
 
     The features of a level compete over all columns, and an adapter's projections compete with the
     features that its stage reads from its own column. A feature remains if any policy's choice
-    holds it; at least one of each layer does. Sensitivity is taken pixel by pixel, where a pattern
-    that never changes counts for nothing, since a removed feature is replaced by its mean.
+    holds it; a layer of which none remains falls silent. Sensitivity is taken pixel by pixel, where
+    a pattern that never changes counts for nothing, since a removed feature is replaced by its
+    mean.
 
     Args:
         network: All columns.
@@ -60,12 +61,18 @@ def choose_features(
             best = int(np.sum([each.sensitivity("pixel") for each in statistics], 0).argmax())
         else:  # no policy that counts reads it
             mean, best = np.zeros((site_width(network, site), 1)), 0
-        if isinstance(site, Feature) and not chosen:
+        if not chosen and _is_lstm(network, site):
             chosen = {best}
         if len(chosen) < len(mean):
             remaining = torch.tensor(sorted(chosen), dtype=torch.int64)
             found[site] = Kept(remaining, torch.from_numpy(mean))
     return found
+
+
+def _is_lstm(network: ColumnView, site: Site) -> bool:
+    if isinstance(site, Projection):
+        return False
+    return isinstance(network.column(site.column).spec.stages[site.stage], LSTM)
 
 
 def _groups(network: ColumnView, fisher: ActivationFisher) -> list[tuple[list[Site], set[Site]]]:

@@ -120,6 +120,10 @@ class Column(nn.Module):
         assert isinstance(module, HiddenStage)
         return module
 
+    def silent(self, position: int) -> bool:
+        """Whether the stage at `position` computes nothing, its features being zero."""
+        return bool(getattr(self.spec.stages[position], "silent", False))
+
     def out_shape(self, position: int) -> Shape:
         """Shape of the features of the stage at `position`, or of the raw input for -1."""
         return self.input_shapes[self.input] if position < 0 else self.stage(position).out_shape

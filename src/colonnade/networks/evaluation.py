@@ -60,6 +60,8 @@ class Evaluation:
     def _compute(self, feature: Feature) -> Tensor:
         column = self.columns[feature.column]
         stage = column.stage(feature.stage)
+        if column.silent(feature.stage):
+            return self._silence(column, stage.out_shape)
         if feature.stage == 0 and isinstance(stage, ConvStage):
             return self._first_convolution(column, stage)
         features = self._below(column, feature.stage)
@@ -82,6 +84,16 @@ class Evaluation:
             return outputs
         result: Tensor = stage(features, sources)
         return _drop(result, column.spec.dropout, stage)
+
+    def _silence(self, column: Column, shape: Shape) -> Tensor:
+        given = next(iter(self.inputs.values()))
+        count = given.shape[0] if self.starts is None else self.starts.numel()
+        like = to_compute_dtype(
+            torch.zeros((), dtype=torch.uint8, device=given.device), column.output.weight.dtype
+        )
+        zeros = like.new_zeros(count, *shape)
+        maps = len(shape) == 3
+        return zeros.contiguous(memory_format=torch.channels_last) if maps else zeros
 
     def _first_convolution(self, column: Column, stage: ConvStage) -> Tensor:
         pixels = self._unscaled(column, column.input)
@@ -219,6 +231,8 @@ def aligned_levels(columns: Sequence[Column]) -> list[tuple[Feature, ...]]:
 
 def feature_reads(columns: Sequence[Column], feature: Feature) -> list[Feature]:
     """List the features a stage reads, of its own column and of others."""
+    if columns[feature.column].silent(feature.stage):
+        return []
     own = [Feature(feature.column, feature.stage - 1)] if feature.stage > 0 else []
     return [*own, *columns[feature.column].reads[feature.stage]]
 
@@ -226,6 +240,8 @@ def feature_reads(columns: Sequence[Column], feature: Feature) -> list[Feature]:
 def raw_reads(columns: Sequence[Column], feature: Feature) -> list[str]:
     """List the names of the raw inputs a stage reads."""
     column = columns[feature.column]
+    if column.silent(feature.stage):
+        return []
     stage = column.stage(feature.stage)
     first = [column.input] if feature.stage == 0 else []
     return [*first, stage.input] if isinstance(stage, JoinStage) else first

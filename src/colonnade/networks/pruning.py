@@ -20,7 +20,7 @@ from colonnade.networks.column import Column, Feature, Projection, Site
 from colonnade.networks.laterals import AdapterLaterals, Laterals, LinearLaterals
 from colonnade.networks.progressive import ColumnView, ProgressiveNetwork
 from colonnade.networks.recurrent import LSTMStage
-from colonnade.networks.specs import ColumnSpec, Conv, Custom, Join, StageSpec
+from colonnade.networks.specs import LSTM, ColumnSpec, Conv, Custom, Dense, Join, StageSpec
 from colonnade.networks.stages import ConvStage, CustomStage, DenseStage, JoinStage, OutputStage
 
 
@@ -29,8 +29,9 @@ class Kept:
     """What remains of a site of n features.
 
     Attributes:
-        index: [m] the features that remain, ascending; none only of projections, whose lateral
-            then goes as a whole.
+        index: [m] the features that remain, ascending. Where none does, a projection's lateral goes
+            as a whole, and a convolution or dense layer falls silent: it is no longer computed. An
+            LSTM keeps one cell at least.
         mean: [n, P] mean of every feature, pixel by pixel (P is 1 for dense features): what takes
             the place of the removed ones. Readers that convolve use a map's mean over its pixels.
     """
@@ -51,7 +52,9 @@ def prunable_sites(network: ColumnView) -> list[Site]:
     for column in columns:
         for position, stage in enumerate(column.spec.stages):
             feature = Feature(column.index, position)
-            if not isinstance(stage, Custom | Join) and feature not in fixed:
+            if not isinstance(stage, Custom | Join) and not column.silent(position):
+                if feature in fixed:
+                    continue
                 sites.append(feature)
         for position, module in enumerate([*column.stages, column.output]):
             if isinstance(module.lateral, AdapterLaterals) and not isinstance(module, CustomStage):
@@ -120,11 +123,14 @@ class _Surgery:
         new.output.bias.copy_(bias)
 
     def _fill_stage(self, new: nn.Module, old: nn.Module, column: Column, position: int) -> None:
+        kept = self._kept.get(Feature(column.index, position))
+        if kept is not None and not len(kept.index):
+            return  # silent
         own = self._index(Feature(column.index, position))
         if isinstance(old, ConvStage) and isinstance(new, ConvStage):
-            inside, mean = self._maps(column, position - 1)
+            inside, gone = self._maps(column, position - 1)
             new.weight.copy_(old.weight[own][:, inside])
-            bias = old.bias[own] + torch.einsum("ochw,c->o", old.weight[own], _gone(mean, inside))
+            bias = old.bias[own] + torch.einsum("ochw,c->o", old.weight[own], gone)
             new.bias.copy_(bias + self._lateral(new, old, own, column, position))
         elif isinstance(old, DenseStage) and isinstance(new, DenseStage):
             bias = self._linear(new, old, own, self._below(column, position))
@@ -132,9 +138,9 @@ class _Surgery:
         elif isinstance(old, LSTMStage) and isinstance(new, LSTMStage):
             gates = torch.cat([own + gate * old.units for gate in range(4)])
             bias = self._linear(new, old, gates, self._below(column, position))
-            _, mean = self._flat(Feature(column.index, position))
+            _, gone = self._flat(Feature(column.index, position))
             new.recurrent_weight.copy_(old.recurrent_weight[gates][:, own])
-            bias += old.recurrent_weight[gates] @ _gone(mean, own)
+            bias += old.recurrent_weight[gates] @ gone
             new.bias.copy_(bias + self._lateral(new, old, gates, column, position))
         elif isinstance(old, JoinStage) and isinstance(new, JoinStage):
             new.load_state_dict(old.state_dict())
@@ -150,9 +156,9 @@ class _Surgery:
         below: tuple[Tensor, Tensor],
     ) -> Tensor:
         """Copy a flat weight and return the bias [rows] with what the removed inputs gave."""
-        inside, mean = below
+        inside, gone = below
         new.weight.copy_(old.weight[rows][:, inside])
-        return old.bias[rows] + old.weight[rows] @ _gone(mean, inside)
+        return old.bias[rows] + old.weight[rows] @ gone
 
     def _lateral(
         self,
@@ -188,10 +194,10 @@ class _Surgery:
         maps = isinstance(old.project, nn.Conv2d)
         sources = [self._maps_of(read) if maps else self._flat(read) for read in reads]
         starts = [0]
-        for _, mean in sources:
-            starts.append(starts[-1] + len(mean))
+        for _, gone in sources:
+            starts.append(starts[-1] + len(gone))
         inside = torch.cat([i + start for (i, _), start in zip(sources, starts, strict=False)])
-        means = torch.cat([mean for _, mean in sources])
+        all_gone = torch.cat([gone for _, gone in sources])
         width = old.project.weight.shape[0]
         kept = self._kept.get(place)
         units = torch.arange(width) if kept is None else kept.index
@@ -201,7 +207,7 @@ class _Surgery:
             new.project.weight.copy_(weight[units][:, inside].reshape(new.project.weight.shape))
             assert old.project.bias is not None
             assert new.project.bias is not None
-            new.project.bias.copy_(old.project.bias[units] + scaled[units] @ _gone(means, inside))
+            new.project.bias.copy_(old.project.bias[units] + scaled[units] @ all_gone)
             new.scales.copy_(old.scales)
         if kept is None:
             target = new.transfer if isinstance(new, AdapterLaterals) else None
@@ -216,16 +222,19 @@ class _Surgery:
         else:
             index, flat = units, mean.mean(1)
         target = new.transfer if isinstance(new, AdapterLaterals) else None
-        return _transfer(target, old.transfer, rows, index, flat)
+        return _transfer(target, old.transfer, rows, index, _gone(flat, index))
 
     def _index(self, feature: Feature) -> Tensor:
         """[m] what remains of a stage's features."""
         kept = self._kept.get(feature)
         shape = self._columns[feature.column].out_shape(feature.stage)
-        return torch.arange(shape[0]) if kept is None else kept.index
+        if kept is None:
+            return torch.arange(shape[0])
+        # A silent stage keeps the shape of one feature, which is zero.
+        return kept.index if len(kept.index) else torch.zeros(1, dtype=torch.int64)
 
     def _maps(self, column: Column, position: int) -> tuple[Tensor, Tensor]:
-        """What remains of the maps below a convolution, and the mean of each."""
+        """What remains of the maps below a convolution, and the means of those that go."""
         if position < 0:
             channels = column.out_shape(-1)[0]
             return torch.arange(channels), torch.zeros(channels, dtype=column.output.weight.dtype)
@@ -235,8 +244,9 @@ class _Surgery:
         kept, index = self._kept.get(feature), self._index(feature)
         column = self._columns[feature.column]
         size, dtype = column.out_shape(feature.stage)[0], column.output.weight.dtype
-        mean = torch.zeros(size, dtype=dtype) if kept is None else kept.mean.mean(1).to(dtype)
-        return index, mean
+        if kept is None:
+            return index, torch.zeros(size, dtype=dtype)
+        return index, _gone(kept.mean.mean(1).to(dtype), kept.index)
 
     def _below(self, column: Column, position: int) -> tuple[Tensor, Tensor]:
         """What remains of a flat stage's own input, and the mean of all of it."""
@@ -246,34 +256,36 @@ class _Surgery:
         return self._flat(Feature(column.index, position - 1))
 
     def _flat(self, feature: Feature) -> tuple[Tensor, Tensor]:
-        """What remains of a stage's flattened features, and the mean of all of them."""
+        """What remains of a stage's flattened features, and the means of those that go."""
         column = self._columns[feature.column]
         stage = column.stage(feature.stage)
         shape, dtype = column.out_shape(feature.stage), column.output.weight.dtype
         if isinstance(stage, JoinStage):
-            index, mean = self._below(column, feature.stage)
-            units = shape[0] - len(mean)
-            joined = torch.arange(units) + len(mean)
-            return torch.cat([index, joined]), torch.cat([mean, mean.new_zeros(units)])
+            index, gone = self._below(column, feature.stage)
+            units = shape[0] - len(gone)
+            joined = torch.arange(units) + len(gone)
+            return torch.cat([index, joined]), torch.cat([gone, gone.new_zeros(units)])
         kept, pixels = self._kept.get(feature), math.prod(shape[1:])
         index = (self._index(feature)[:, None] * pixels + torch.arange(pixels)).flatten()
         if kept is None:
             return index, torch.zeros(math.prod(shape), dtype=dtype)
-        return index, kept.mean.to(dtype).expand(shape[0], pixels).flatten()
+        mean = kept.mean.to(dtype).expand(shape[0], pixels).clone()
+        mean[kept.index] = 0
+        return index, mean.flatten()
 
 
 def _transfer(
-    new: nn.Module | None, old: nn.Module, rows: Tensor, inside: Tensor, mean: Tensor
+    new: nn.Module | None, old: nn.Module, rows: Tensor, inside: Tensor, gone: Tensor
 ) -> Tensor:
     """Copy U and return what its removed inputs, of the given means, gave to its rows."""
     if not isinstance(old, nn.Linear | nn.Conv2d) or old.bias is not None:
         if new is not None:  # a user's own module, of whose inputs none are removed
             new.load_state_dict(old.state_dict())
-        return torch.zeros(len(rows), dtype=mean.dtype)
+        return torch.zeros(len(rows), dtype=gone.dtype)
     if new is not None:
         new.get_parameter("weight").copy_(old.weight[rows][:, inside])
     sums = old.weight[rows].flatten(2).sum(2) if old.weight.dim() == 4 else old.weight[rows]
-    return sums @ _gone(mean, inside)
+    return sums @ gone
 
 
 def _reads(transfer: nn.Module) -> int:
@@ -296,12 +308,15 @@ def _spec(column: Column, kept: Mapping[Site, Kept]) -> ColumnSpec:
     for position, stage in enumerate(column.spec.stages):
         feature = Feature(column.index, position)
         if feature in kept:
-            width = len(kept[feature].index)
+            width = max(1, len(kept[feature].index))
+            if not len(kept[feature].index):
+                assert isinstance(stage, Conv | Dense)
+                stage = replace(stage, silent=True, laterals="none", adapter=None)
             stage = replace(stage, maps=width) if isinstance(stage, Conv) else stage
             stage = (
                 stage if isinstance(stage, Conv | Join | Custom) else replace(stage, units=width)
             )
-        if not isinstance(stage, Custom | Join):
+        if not isinstance(stage, Custom | Join) and not getattr(stage, "silent", False):
             projected = _projected(column, position, kept)
             if projected == 0:
                 stage = replace(stage, laterals="none", adapter=None)
@@ -350,7 +365,6 @@ def _check(network: ProgressiveNetwork, kept: Mapping[Site, Kept]) -> None:
                 f"What remains of {site} should be ascending indices below {count}, but came as "
                 f"{index}."
             )
-        if not index and isinstance(site, Feature):
-            raise UsageError(
-                f"A stage keeps at least one feature, but of {site} none would remain."
-            )
+        stages = network.column(site.column).spec.stages
+        if not index and isinstance(site, Feature) and isinstance(stages[site.stage], LSTM):
+            raise UsageError(f"An LSTM keeps at least one cell, but of {site} none would remain.")

@@ -36,6 +36,7 @@ class Conv:
         laterals: Overrides the column's kind of lateral for this stage.
         adapter: Width of the adapter's projection, in maps or units; that of the stage's own input
             if not given. Pruning sets it.
+        silent: Computes nothing: its features are zero. Pruning sets it where no feature is needed.
     """
 
     maps: int
@@ -44,6 +45,7 @@ class Conv:
     padding: int = 0
     laterals: LateralKind | None = None
     adapter: int | None = None
+    silent: bool = False
 
     def __post_init__(self) -> None:
         _check_counts(self, "maps", "kernel", "stride")
@@ -63,11 +65,13 @@ class Dense:
         laterals: Overrides the column's kind of lateral for this stage.
         adapter: Width of the adapter's projection, in maps or units; that of the stage's own input
             if not given. Pruning sets it.
+        silent: Computes nothing: its features are zero. Pruning sets it where no feature is needed.
     """
 
     units: int
     laterals: LateralKind | None = None
     adapter: int | None = None
+    silent: bool = False
 
     def __post_init__(self) -> None:
         _check_counts(self, "units")
