@@ -172,3 +172,19 @@ def test_the_gradient_can_be_added_without_the_value(weight):
         torch.testing.assert_close(ours[name].grad, theirs[name].grad)
     with pytest.raises(UsageError, match="'b', which the network no longer has"):
         quadratic.add_gradient({"w": ours["w"]})
+
+
+def test_the_layout_in_memory_changes_no_bit():
+    # A checkpoint keeps values, not strides: what is resumed must go on to the same numbers.
+    torch.manual_seed(0)
+    first, second = ([torch.rand(8, 16, 3, 3) for _ in range(2)] for _ in range(2))
+    constants = []
+    for layout in (torch.contiguous_format, torch.channels_last):
+        penalty = Quadratic()
+        for curvature, anchor in (first, second):
+            penalty.merge(
+                {"w": curvature.contiguous(memory_format=layout)},
+                {"w": anchor.contiguous(memory_format=layout)},
+            )
+        constants.append(penalty.constant)
+    assert torch.equal(*constants)

@@ -68,7 +68,9 @@ class Quadratic:
             before = self.centre[name].double() + self.remainder[name].double()
             apart = place.double() - before
             centre = before + share * apart
-            self.constant += 0.5 * (old * share * apart.square()).sum().cpu()
+            # Row by row: the order of a sum, and so its rounding, must not hang on the layout in
+            # memory, which a checkpoint does not keep.
+            self.constant += 0.5 * (old * share * apart.square()).contiguous().sum().cpu()
             self.curvature[name] = total.to(place.dtype)
             self.centre[name] = centre.to(place.dtype)
             self.remainder[name] = (centre - self.centre[name]).to(place.dtype)
