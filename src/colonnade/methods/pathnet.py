@@ -106,6 +106,8 @@ class PathNet(PathMethod):
             for episode in episodes:
                 if tournament.note(episode.total_return) is not None:
                     self._perhaps_duplicate()
+                if tournament.contender != before:
+                    break  # what may follow was learned along the path just evaluated
             if tournament.contender != before:
                 view.path = tournament.path
 

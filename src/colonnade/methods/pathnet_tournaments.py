@@ -26,7 +26,7 @@ from colonnade.methods.evolution import (
 from colonnade.networks import Path
 from colonnade.types import Episode
 
-_SNAPSHOTS = 120
+_SNAPSHOTS = 48
 """A history keeps at most so many populations; when it is full, every second one goes."""
 
 
