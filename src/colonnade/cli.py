@@ -239,7 +239,7 @@ class Analyze:
     """How many states of the policy's own play the Fisher is averaged over."""
     episodes: int = 10
     """How many episodes to play at each noise level in each layer; 0 leaves noise (APS) out."""
-    noise: tuple[float, ...] = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0)
+    noise: tuple[float, ...] = (1.0, 2.0, 4.0, 8.0, 16.0)
     """Noise levels, in standard deviations of each feature."""
     normalisation: Literal["map", "map-shift", "pixel"] = "map"
     """How pixels of a map are taken together: "map" sums squared gradients, "map-shift" squares the

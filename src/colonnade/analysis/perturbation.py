@@ -22,7 +22,7 @@ from colonnade.networks import Feature
 
 Floats = NDArray[np.float64]
 
-NOISE = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0)
+NOISE = (1.0, 2.0, 4.0, 8.0, 16.0)
 """Default noise levels, in standard deviations of each feature."""
 
 
