@@ -226,7 +226,7 @@ class PathReport:
                 _draw_paths(axes, shots[place]["genotypes"], history["frozen"], best, modules)
                 unit = "generations" if history["scores"] else "evaluations"
                 words = f"{shots[place]['evaluations']} {unit}"
-                axes.set_title(f"{task_title(task)}, {words}" if column == 0 else words)
+                axes.set_title(f"{'' if column else task_title(task)}\n{words}")
         return figure
 
 
