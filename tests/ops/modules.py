@@ -61,6 +61,21 @@ class Unusual(nn.Module):
         return torch.addmm(self.gain, hidden, self.out.T * 2.0)
 
 
+class Scaled(nn.Module):
+    """Weights that are multiplied by a number on their way into a layer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.kernel = nn.Parameter(torch.randn(2, 1, 3, 3))
+        self.left = nn.Parameter(torch.randn(5, 8))
+        self.right = nn.Parameter(torch.randn(5, 3))
+        self.bias = nn.Parameter(torch.randn(3))
+
+    def forward(self, x: Tensor) -> Tensor:
+        hidden = torch.tanh(F.conv2d(x, self.kernel * 0.25)).flatten(1)
+        return torch.addmm(self.bias, torch.tanh(F.linear(hidden, self.left * 3)), self.right * 0.5)
+
+
 class Twice(nn.Module):
     """One layer applied at two depths and at several positions."""
 
@@ -118,6 +133,7 @@ MODULES = {
     "deep lstm": (lambda: Recurrent(num_layers=2, bidirectional=True), (4, 3)),
     "projected lstm": (lambda: Recurrent(proj_size=2, bias=False), (4, 3)),
     "unusual": (Unusual, (3,)),
+    "scaled": (Scaled, (1, 4, 4)),
     "twice": (Twice, (2, 4)),
     "weight norm": (lambda: nn.utils.parametrizations.weight_norm(nn.Linear(4, 3)), (4,)),
 }
