@@ -77,6 +77,8 @@ def score_curves(sequence: TaskSequence, words: Mapping[str, str]) -> Figure:
         axes.set_title(f"Task {chr(ord('A') + tested)}")
         axes.set_ylabel(words["score"])
         axes.set_xlim(0, starts[-1])
+        if words["score"] == "accuracy":
+            axes.set_ylim(0, 1.02)
     panels[-1].set_xlabel(words["steps"])
     panels[-1].xaxis.set_major_formatter(FuncFormatter(lambda x, _: short_number(x)))
     for place, (start, end) in enumerate(pairwise(starts)):
