@@ -43,6 +43,7 @@ def test_idx_files(tmp_path, pack):
         (idx(np.zeros((3, 2), np.uint8))[:7], "as many bytes as its header states"),
         (gzip.compress(idx(np.zeros((300, 200), np.uint8)))[:-30], "a whole gzip file"),
     ],
+    ids=["empty", "not of bytes", "truncated", "half a header", "truncated gzip"],
 )
 def test_damaged_idx_files_are_explained(tmp_path, content, words):
     path = tmp_path / "images"

@@ -72,18 +72,6 @@ def changed(network: ColumnView, changes: Mapping[Site, Change]) -> Iterator[Non
         yield
 
 
-@contextmanager
-def evaluating(network: nn.Module) -> Iterator[None]:
-    """Put all modules into evaluation mode within the block: no dropout, fixed statistics."""
-    modes = {module: module.training for module in network.modules()}
-    network.eval()
-    try:
-        yield
-    finally:
-        for module, mode in modes.items():
-            module.training = mode
-
-
 def _hook(network: ColumnView, site: Site, change: Change) -> Any:
     column = network.column(site.column)
     if isinstance(site, Feature):

@@ -18,11 +18,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from colonnade.analysis.activations import Change, changed, evaluating, sites_of
+from colonnade.analysis.activations import Change, changed, sites_of
 from colonnade.analysis.states import States
 from colonnade.errors import ColonnadeError, UsageError, unknown_name
 from colonnade.networks import ColumnView, Feature, Site
 from colonnade.networks.evaluation import aligned_levels
+from colonnade.ops import evaluation
 from colonnade.types import Inputs, State
 
 Floats = NDArray[np.float64]
@@ -153,7 +154,7 @@ def activation_fisher(
         )
     sums: dict[Site, _Sums] = {}
     states = 0
-    with evaluating(network):
+    with evaluation(network):
         sites = sites_of(network, projections)
         for batch in batches:
             inputs, state = _parts(batch)
