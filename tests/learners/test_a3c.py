@@ -304,10 +304,16 @@ def test_new_paths_of_a_pathnet_reach_the_workers(monkeypatch):
             while environment not in {e.environment for e in trainer.advance().episodes}:
                 pass
         before = {k: v.clone() for k, v in method.network.state_dict().items()}
-        trainer.advance()
-    moved = {k for k, v in method.network.state_dict().items() if not torch.equal(v, before[k])}
-    modules = {tuple(name.split(".")[1:4:2]) for name in moved if name.startswith("layers")}
-    assert modules == {("0", "0"), ("0", "1"), ("1", "2"), ("1", "4")}
+        wanted = {("0", "0"), ("0", "1"), ("1", "2"), ("1", "4")}
+        modules: set[tuple[str, ...]] = set()
+        for _ in range(30):  # on a busy machine a module may see few steps, and rest in all of them
+            trainer.advance()
+            after = method.network.state_dict()
+            moved = {name for name, value in after.items() if not torch.equal(value, before[name])}
+            modules = {tuple(name.split(".")[1:4:2]) for name in moved if name.startswith("layers")}
+            if modules >= wanted:
+                break
+    assert modules == wanted
 
 
 def test_samples_teach_nothing_and_are_reproducible():
