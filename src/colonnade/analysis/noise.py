@@ -7,7 +7,7 @@ import pickle
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, as_completed
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 
 import numpy as np
@@ -133,14 +133,14 @@ class _Stage:
 
     def returns(self, play: _Play) -> Floats:
         device = next(self.network.parameters()).device
-        place = nullcontext()
+        place: AbstractContextManager[None] = nullcontext()
         if play.feature is not None:
             site = self.fisher.sites.get(play.feature)
             # What the output does not depend on may be disturbed at will.
             deviation = np.zeros(1) if site is None else np.sqrt(site.map_variance)
             stream = generator(self.seed, "noise", play.feature.key, str(play.sigma), device=device)
             change = noise_of(deviation, play.sigma, stream, self.shared)
-            place = changed(self.network, {play.feature: change})  # type: ignore[assignment]
+            place = changed(self.network, {play.feature: change})
         with place:
             return evaluate(
                 self.task,

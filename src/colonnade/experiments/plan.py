@@ -117,8 +117,6 @@ class Plan:
     selections: tuple[Selection, ...] = ()
 
     def __post_init__(self) -> None:
-        selections = {selection.name: selection for selection in self.selections}
-        object.__setattr__(self, "_selections", selections)
         seen: set[str] = set()
         for spec in self.runs:
             if any(parent not in seen for parent in self.parents(spec)):
@@ -146,8 +144,7 @@ class Plan:
 
     def selection(self, parent: str | None) -> Selection | None:
         """Return the selection that a `RunSpec.parent` names, if it names one."""
-        found: Selection | None = self._selections.get(parent)  # type: ignore[attr-defined]
-        return found
+        return next((choice for choice in self.selections if choice.name == parent), None)
 
     def parents(self, spec: RunSpec) -> tuple[str, ...]:
         """Ids of the runs that one starts from, or may start from; none for a shipped column."""
