@@ -293,10 +293,13 @@ def test_workers_take_their_environments_part_of_the_initial_state():
 def test_new_paths_of_a_pathnet_reach_the_workers(monkeypatch):
     monkeypatch.setattr("colonnade.learners.a3c._ADVANCE_SECONDS", 0.2)
     task = MiniPongTask("pong", steps=10**9)
-    modular = ModularSpec((Conv(3, 4, 2), Dense(6)), modules=5, active=2)
+    # Wide enough, and slow enough in learning, that no module's rectifiers all fall silent.
+    modular = ModularSpec((Conv(8, 4, 2), Dense(32)), modules=5, active=2)
+    torch.manual_seed(0)
     method = PathNet(modular, population=4)
     network = method.begin_task(task.spec)
-    with A3C(workers=2).trainer(task, network, method.penalty, CPU, num_envs=4) as trainer:
+    config = A3C(workers=2, learning_rate=1e-4)
+    with config.trainer(task, network, method.penalty, CPU, num_envs=4) as trainer:
         trainer.reset(lambda name: 0)
         trainer.advance()
         network.set_paths([((0, 1), (2, 4))] * 4)

@@ -128,16 +128,16 @@ class LayerSquares:
     def _multiply(self, name: str) -> None:
         """Form per-sample gradients [outputs, inputs] for the vectors that wait, and add squares.
 
-        A few samples at a time for all the vectors: what a layer read, the largest of all arrays,
-        then comes out of memory once.
+        A few samples at a time and all the vectors at once: what a layer read, the largest of all
+        arrays, then comes out of memory once, and the product has enough rows to be fast.
         """
         waiting, columns = self._waiting[name], self._columns[name]
         size = max(1, _CACHED // math.prod(columns.shape[1:]))
         for begin in range(0, len(columns), size):
-            read = columns[begin : begin + size]
-            for rows in waiting:
-                per_sample = torch.bmm(rows[begin : begin + size].transpose(1, 2), read)
-                self._grow(name, per_sample.square_().sum(0))
+            rows = torch.cat([each[begin : begin + size] for each in waiting], dim=2)
+            per_sample = torch.bmm(rows.transpose(1, 2), columns[begin : begin + size])
+            squares = per_sample.square_().sum(0)
+            self._grow(name, squares.unflatten(0, (len(waiting), -1)).sum(0))
         waiting.clear()
 
     def _grow(self, name: str, squares: Tensor) -> None:
