@@ -12,9 +12,11 @@ from signs import LENGTH, SignsTask, expert
 from colonnade.analysis.noise import noise_of, perturbation_curves, player_pool
 from colonnade.analysis.perturbation import (
     PerturbationCurves,
+    filled,
     half_noise,
     non_increasing,
     rank_correlation,
+    undecided,
 )
 from colonnade.analysis.sensitivity import activation_fisher
 from colonnade.analysis.states import policy_states
@@ -38,8 +40,12 @@ def test_a_column_that_is_not_read_can_be_disturbed_at_will(reuses):
     used, unused = (Feature(0, 0), Feature(1, 0)) if reuses else (Feature(1, 0), Feature(0, 0))
     assert curves.clean.mean() > 0.95 * LENGTH
     assert 0.3 * LENGTH < curves.floor < 0.7 * LENGTH
-    for row in curves.returns[unused]:
-        np.testing.assert_array_equal(row, curves.clean)
+    for level in curves.noise:  # alone, since together only the strongest is played
+        _, single = curves_of(network, noise=(level,))
+        np.testing.assert_array_equal(single.returns[unused], curves.clean[None])
+    np.testing.assert_array_equal(curves.returns[unused][-1], curves.clean)
+    assert np.isnan(curves.returns[unused][:-1]).all()
+    np.testing.assert_array_equal(curves.means(unused), curves.clean.mean())
     assert curves.returns[used][-1].mean() < 0.7 * LENGTH
     assert curves.aps()[used] == (1, 1, 1)
     assert curves.aps()[unused] == (0, 0, 0)
@@ -87,6 +93,25 @@ def test_half_noise_by_hand():
     assert half([9, 4, 4], floor=-2) == pytest.approx(2), "half of what lies above the floor"
     # 10, 4, 8 levels to 10, 6, 6: a lucky stretch does not hide what little noise did.
     assert half([4, 8, 0]) == pytest.approx(2 * 2 ** (1 / 6))
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=9).map(lambda v: sorted(v, reverse=True)))
+def test_the_search_finds_the_half_that_playing_every_level_finds(shares):
+    """Where noise never helps, what is left out can't change what is found."""
+    levels = [2.0**i for i in range(len(shares))]
+    floor, clean = -20.0, 10.0
+    scores = [floor + share * (clean - floor) for share in shares]
+    known = [None] * (len(scores) - 1) + [scores[-1]]
+    while (place := undecided(known, clean, floor)) is not None:
+        assert known[place] is None
+        known[place] = scores[place]
+    found = np.array([np.nan if score is None else score for score in known])[:, None]
+    every = np.array(scores)[:, None]
+    for score, complete in zip(filled(found), every, strict=True):
+        assert score == pytest.approx(complete, abs=0.1 * (clean - floor) + 1e-9)
+    one = np.array([clean])
+    half, whole = (half_noise(levels, values, one, floor) for values in (filled(found), every))
+    np.testing.assert_allclose(half, whole)
 
 
 @given(st.lists(st.integers(-20, 20), min_size=1, max_size=8))

@@ -6,16 +6,23 @@ import multiprocessing
 import pickle
 import signal
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Executor, Future, ProcessPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from colonnade.analysis.activations import Change, changed, check_feature
-from colonnade.analysis.perturbation import NOISE, Floats, PerturbationCurves
+from colonnade.analysis.perturbation import (
+    NOISE,
+    Floats,
+    PerturbationCurves,
+    check_skill,
+    undecided,
+)
 from colonnade.analysis.sensitivity import ActivationFisher
 from colonnade.errors import UsageError
 from colonnade.networks import ColumnView, Feature
@@ -41,6 +48,9 @@ def perturbation_curves(
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> PerturbationCurves:
     """Play a task with noise in one layer of one column at a time.
+
+    Levels whose outcome is plain from others are not played: those below one that takes hardly
+    anything, and those above one that leaves hardly anything.
 
     Args:
         task: What to play.
@@ -69,22 +79,16 @@ def perturbation_curves(
     for feature in features:
         check_feature(network, feature)
     stage = _Stage(task, network, fisher, episodes, seed, shared)
-    plays: list[_Play] = [_Play(None, 0.0)]
-    # Little noise first: undisturbed policies play the longest episodes.
-    plays += [_Play(feature, level) for level in levels for feature in features]
     if floor is None:
         floor = float(evaluate(task, None, episodes=max(10, episodes), seed=seed).mean())
-    returns: dict[_Play, Floats] = {}
-    for play, scores in _played(stage, plays, pool):
-        returns[play] = scores
-        progress(len(returns), len(plays))
-    return PerturbationCurves(
-        levels,
-        returns[_Play(None, 0.0)],
-        floor,
-        {f: np.stack([returns[_Play(f, level)] for level in levels]) for f in features},
-        fisher.levels,
-    )
+    found = _Search(stage, levels, features, floor, pool).run(progress)
+    clean = found.pop(_NO_NOISE)
+    unplayed = np.full_like(clean, np.nan)
+    returns = {
+        feature: np.stack([found.get(_Play(feature, level), unplayed) for level in levels])
+        for feature in features
+    }
+    return PerturbationCurves(levels, clean, floor, returns, fisher.levels)
 
 
 def noise_of(
@@ -152,13 +156,82 @@ class _Stage:
             )
 
 
-def _played(
-    stage: _Stage, plays: Sequence[_Play], pool: Executor | None
-) -> Iterator[tuple[_Play, Floats]]:
-    if pool is None:
-        for play in plays:
-            yield play, stage.returns(play)
-        return
+_NO_NOISE = _Play(None, 0.0)
+
+
+class _Search:
+    """Plays without noise and, in each layer, at those levels whose outcome is not plain yet."""
+
+    def __init__(
+        self,
+        stage: _Stage,
+        levels: Sequence[float],
+        features: Sequence[Feature],
+        floor: float,
+        pool: Executor | None,
+    ) -> None:
+        self._stage = stage
+        self._levels = levels
+        self._features = features
+        self._floor = floor
+        self._submit = _at_once if pool is None else pool.submit
+        if pool is not None:
+            _check_sendable(stage)
+        self._waiting: dict[Future[Floats], _Play] = {}
+        self._found: dict[_Play, Floats] = {}
+
+    def run(self, progress: Callable[[int, int], None]) -> dict[_Play, Floats]:
+        """Play until every layer's curve is known; see `perturbation_curves`."""
+        total = 1 + len(self._features) * len(self._levels)
+        try:
+            self._start(_NO_NOISE)
+            self._go_on()
+            while self._waiting:
+                for future in wait(self._waiting, return_when=FIRST_COMPLETED).done:
+                    self._found[self._waiting.pop(future)] = future.result()
+                if _NO_NOISE in self._found:
+                    check_skill(self._found[_NO_NOISE], self._floor)
+                progress(self._go_on(), total)
+        finally:
+            for future in self._waiting:
+                future.cancel()
+        return self._found
+
+    def _go_on(self) -> int:
+        """Start what each layer needs next; return how many plays are over or needless.
+
+        The strongest noise comes first: where that changes nothing, no other level need be played.
+        """
+        clean = self._found.get(_NO_NOISE)
+        busy = {play.feature for play in self._waiting.values()}
+        settled = 0 if clean is None else 1
+        for feature in self._features:
+            plays = [_Play(feature, level) for level in self._levels]
+            means = [float(self._found[p].mean()) if p in self._found else None for p in plays]
+            settled += len(means) - means.count(None)
+            if feature in busy:
+                continue
+            if means[-1] is None:
+                self._start(plays[-1])
+            elif clean is not None:
+                place = undecided(means, float(clean.mean()), self._floor)
+                if place is None:
+                    settled += means.count(None)
+                else:
+                    self._start(plays[place])
+        return settled
+
+    def _start(self, play: _Play) -> None:
+        self._waiting[self._submit(_Stage.returns, self._stage, play)] = play
+
+
+def _at_once(work: Callable[..., Floats], *arguments: Any) -> Future[Floats]:
+    future: Future[Floats] = Future()
+    future.set_result(work(*arguments))
+    return future
+
+
+def _check_sendable(stage: _Stage) -> None:
     try:
         pickle.dumps(stage)
     except (pickle.PicklingError, AttributeError, TypeError) as error:
@@ -166,15 +239,6 @@ def _played(
             f"The task or the network can't be handed to other processes ({error}); play without a "
             "pool, or define their classes and functions at the top of a module."
         ) from None
-    waiting: dict[Future[Floats], _Play] = {
-        pool.submit(_Stage.returns, stage, play): play for play in plays
-    }
-    try:
-        for future in as_completed(waiting):
-            yield waiting[future], future.result()
-    finally:
-        for future in waiting:
-            future.cancel()
 
 
 @contextmanager

@@ -42,7 +42,8 @@ class PerturbationCurves:
         noise: [S] noise levels, ascending, in standard deviations of each feature.
         clean: [E] returns without noise.
         floor: The random policy's mean return: what is left when nothing is left.
-        returns: [S, E] returns with noise in each layer of each column.
+        returns: [S, E] returns with noise in each layer of each column; NaN for a level that was
+            not played, since its neighbours settle it.
         levels: The features of each level, lowest level first, oldest column first.
     """
 
@@ -54,11 +55,11 @@ class PerturbationCurves:
 
     def __post_init__(self) -> None:
         """Refuse a policy that has nothing to lose."""
-        if not self.clean.mean() > self.floor:
-            raise ColonnadeError(
-                f"The policy scores {self.clean.mean():.4g} on average, no better than the random "
-                f"one ({self.floor:.4g}), so noise has nothing to take away; train it first."
-            )
+        check_skill(self.clean, self.floor)
+
+    def means(self, feature: Feature) -> Floats:
+        """[S] mean returns with noise in a layer; a level not played has its neighbour's."""
+        return filled(self.returns[feature].mean(1))
 
     def precision(self, feature: Feature) -> Estimate:
         """L of a layer, `1 / sigma^2` at half the score; 0 where no noise level takes half."""
@@ -80,7 +81,7 @@ class PerturbationCurves:
         return shares
 
     def _precision(self, feature: Feature) -> float:
-        means = self.returns[feature].mean(1)
+        means = self.means(feature)
         return float(self._precision_of(means[:, None], self.clean.mean(keepdims=True))[0])
 
     def _precisions(self, feature: Feature, resamples: int = 1000) -> Floats:
@@ -88,7 +89,7 @@ class PerturbationCurves:
         stream = np.random.default_rng([feature.column, feature.stage])
         returns = self.returns[feature]
         pick = stream.integers(returns.shape[1], size=(len(returns), returns.shape[1], resamples))
-        means = np.take_along_axis(returns[..., None], pick, axis=1).mean(1)
+        means = filled(np.take_along_axis(returns[..., None], pick, axis=1).mean(1))
         clean = np.random.default_rng(0).integers(
             self.clean.size, size=(self.clean.size, resamples)
         )
@@ -98,6 +99,55 @@ class PerturbationCurves:
         sigma = half_noise(self.noise, means, clean, self.floor)
         precision: Floats = np.where(np.isinf(sigma), 0.0, 1 / np.square(sigma))
         return precision
+
+
+def check_skill(clean: Floats, floor: float) -> None:
+    """Refuse a policy that has nothing to lose.
+
+    Raises:
+        ColonnadeError: Its returns [E] are no better than the floor.
+    """
+    if not clean.mean() > floor:
+        raise ColonnadeError(
+            f"The policy scores {clean.mean():.4g} on average, no better than the random one "
+            f"({floor:.4g}), so noise has nothing to take away; train it first."
+        )
+
+
+def undecided(means: Sequence[float | None], clean: float, floor: float) -> int | None:
+    """Choose the noise level to play next, given that more noise never helps.
+
+    Levels below one that leaves nine tenths of the score can't hold the half, nor can those above
+    one that leaves a tenth.
+
+    Args:
+        means: [S] mean scores by ascending noise; None where it was not played.
+        clean: Mean score without noise.
+        floor: The random policy's.
+
+    Returns:
+        The middle one of the levels in between; None where there is none left.
+    """
+    left = [None if mean is None else (mean - floor) / (clean - floor) for mean in means]
+    harmless = max(
+        (i for i, part in enumerate(left) if part is not None and part >= 0.9), default=-1
+    )
+    lost = (i for i, part in enumerate(left) if part is not None and part <= 0.1 and i > harmless)
+    between = [i for i in range(harmless + 1, next(lost, len(left))) if left[i] is None]
+    return between[len(between) // 2] if between else None
+
+
+def filled(means: ArrayLike) -> Floats:
+    """Give levels [S, ...] that were not played (NaN) the score of the level below, or else above.
+
+    What is known nearest is the bound that a score falling with the noise has there.
+    """
+    values = np.array(means, dtype=np.float64)
+    for order in (range(1, len(values)), range(len(values) - 2, -1, -1)):
+        for i in order:
+            nearest = values[i - 1 if order.step > 0 else i + 1]
+            values[i] = np.where(np.isnan(values[i]), nearest, values[i])
+    return values
 
 
 def half_noise(noise: Sequence[float], scores: ArrayLike, clean: ArrayLike, floor: float) -> Floats:

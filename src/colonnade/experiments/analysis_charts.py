@@ -132,9 +132,11 @@ def noise_curves(analysis: RunAnalysis) -> Figure:
                     continue
                 returns = curves.returns[feature]
                 error = returns.std(1) / math.sqrt(returns.shape[1])
+                # A line for what is known, a point for what was played.
+                axes.plot(curves.noise, curves.means(feature), color=colours[name], lw=1.6)
                 axes.errorbar(
-                    curves.noise, returns.mean(1), error, color=colours[name], label=name,
-                    marker="o", markersize=3.5, elinewidth=1, lw=1.6,
+                    curves.noise, returns.mean(1), error, color=colours[name], fmt="o",
+                    markersize=3.5, elinewidth=1,
                 )  # fmt: skip
         for value, style in ((curves.clean.mean(), "-"), (half, "--"), (curves.floor, ":")):
             axes.axhline(value, color=FAINT, lw=0.9, ls=style, zorder=0)
