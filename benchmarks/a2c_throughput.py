@@ -1,9 +1,12 @@
 """A2C on Pong: against the emulator alone, against Stable-Baselines3, and with four columns.
 
-All sides use Rusu et al.'s network of 12 maps and the same number of threads. Figures:
+All sides use Rusu et al.'s network of 12 maps and the same number of threads, or of worker processes
+with one thread each. Figures:
 
-- `a2c_vs_emulator`: training steps/s over those of the emulator alone, same environments.
-- `a2c_vs_sb3`: over those of Stable-Baselines3's A2C, 16 environments (its SubprocVecEnv).
+- `a2c_vs_emulator`: training steps/s over those of the emulator alone, same environments;
+  `one_process_vs_emulator`: the same without workers, all threads in one process.
+- `a2c_vs_sb3`: over those of Stable-Baselines3's A2C, 16 environments each (its SubprocVecEnv);
+  `a2c_64_vs_sb3`: ours with the 64 environments of the other figures.
 - `fourth_column_vs_first`: training a fourth column over training a first.
 """
 
@@ -19,7 +22,7 @@ import numpy as np  # noqa: E402
 import torch  # noqa: E402
 from torch import nn  # noqa: E402
 
-from colonnade.learners import A2C, Collector, Compute  # noqa: E402
+from colonnade.learners import A2C, Compute  # noqa: E402
 from colonnade.networks import ProgressiveNetwork, atari_column  # noqa: E402
 from colonnade.tasks import AtariTask  # noqa: E402
 
@@ -40,37 +43,19 @@ def emulator() -> Callable[[], int]:
     return work
 
 
-def colonnade(columns: int, num_envs: int) -> Callable[[], int]:
-    """Training of the last of `columns` columns."""
+def colonnade(columns: int, num_envs: int, workers: int = ARGS.threads) -> Callable[[], int]:
+    """Training of the last of `columns` columns, each process on one thread if there are several."""
     spec = TASK.spec
     network = ProgressiveNetwork()
     for _ in range(columns):
         network.add_column(atari_column(), spec.input_shapes, spec.outputs)
-    view = network.view()
+    config = A2C(workers=workers)
     compute = Compute.choose(spec, "cpu")
-    config = A2C()
-    learner = config.build(view, spec, compute)
-    collector = Collector(
-        TASK,
-        view,
-        learner.policy(torch.Generator().manual_seed(0)),
-        compute,
-        steps=config.rollout_steps,
-        num_envs=num_envs,
-        threads=ARGS.threads,
-    )
-    collector.reset(0)
-
-    def work() -> int:
-        steps = 0
-        for _ in range(10):
-            rollout = collector.collect()
-            learner.update(rollout, lambda: None)
-            steps += rollout.steps
-        collector.episodes.clear()
-        return steps
-
-    return work
+    trainer = config.trainer(
+        TASK, network.view(), lambda: None, compute, num_envs=num_envs, threads=ARGS.threads
+    ).__enter__()
+    trainer.reset(lambda stream: 0)
+    return lambda: sum(trainer.advance().steps for _ in range(10))
 
 
 def stable_baselines3() -> Callable[[], int]:
@@ -113,20 +98,23 @@ def stable_baselines3() -> Callable[[], int]:
 def main() -> None:
     """Measure and report."""
     torch.set_num_threads(ARGS.threads)
-    peer = stable_baselines3()  # first: it forks, which is safest before other threads exist
+    # Those with processes first: they fork, which is safest before other threads exist.
     sides = {
-        "emulator": emulator(),
+        "sb3_16": stable_baselines3(),
         "a2c": colonnade(1, ENVS),
         "a2c_16": colonnade(1, 16),
-        "sb3_16": peer,
         "fourth_column": colonnade(4, ENVS),
+        "one_process": colonnade(1, ENVS, workers=1),
+        "emulator": emulator(),
     }
-    rounds, seconds = (3, 1.0) if ARGS.quick else (9, 6.0)
+    rounds, seconds = (3, 1.0) if ARGS.quick else (9, 4.0)
     rate = alternate(sides, rounds=rounds, seconds=seconds)
     report(
         {
             "a2c_vs_emulator": rate["a2c"] / rate["emulator"],
+            "one_process_vs_emulator": rate["one_process"] / rate["emulator"],
             "a2c_vs_sb3": rate["a2c_16"] / rate["sb3_16"],
+            "a2c_64_vs_sb3": rate["a2c"] / rate["sb3_16"],
             "fourth_column_vs_first": rate["fourth_column"] / rate["a2c"],
             **{f"{name}_steps_per_second": value for name, value in rate.items()},
         }

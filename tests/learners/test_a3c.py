@@ -13,7 +13,8 @@ from worlds import ClockNetwork, CountingTask
 
 from colonnade.errors import UsageError
 from colonnade.learners import A2C, A3C, Compute
-from colonnade.learners.a3c_shared import SharedParameters, shared_copy
+from colonnade.learners.shared_parameters import SharedParameters, shared_copy
+from colonnade.learners.shared_rmsprop import SharedRMSProp
 from colonnade.methods import PathNet, Progressive, Scratch
 from colonnade.networks import LSTM, ColumnSpec, Conv, Dense, ModularSpec
 from colonnade.tasks import MiniPongTask
@@ -92,36 +93,42 @@ def test_one_worker_goes_on_exactly_where_it_was_stopped():
     assert without_clock(stopped.history) == without_clock(reference.history)
 
 
+def optimizer_of(network, **options):
+    shared = SharedParameters(network)
+    shared.pull()  # as a worker does
+    return SharedRMSProp(shared, A3C(), **options)
+
+
 @pytest.mark.parametrize("workers", [1, 3])
 def test_the_gradient_is_applied_once_each_time(workers):
     network = torch.nn.Linear(2, 1, bias=False)
     torch.nn.init.zeros_(network.weight)
     config = A3C(learning_rate=0.1, decay=0.5, epsilon=0.25, clip_norm=1e9, anneal=False)
-    shared = SharedParameters(network, config, budget=1, workers=workers)
-    shared.localise()
+    shared = SharedParameters(network)
+    optimizer = SharedRMSProp(shared, config, budget=1, workers=workers)
     gradient = torch.tensor([[3.0, -4.0]])
     expected, mean_square = torch.zeros(1, 2), torch.zeros(1, 2)
     for number in range(4):
         shared.pull()
         # Its gradient is the same at every update, so that a sum of several would show.
         loss = (network.weight * gradient).sum()
-        assert shared.descend(loss, number % workers, steps=7) == 5
+        assert optimizer.descend(loss, number % workers, steps=7) == 5
         mean_square = 0.5 * mean_square + 0.5 * gradient**2
         expected = expected - 0.1 * gradient / (mean_square.sqrt() + 0.25)
         assert torch.allclose(shared.values[0], expected)
-        assert shared.taken == 7 * (number + 1)
+        assert optimizer.taken == 7 * (number + 1)
 
 
 def test_the_learning_rate_falls_to_zero_by_the_steps_of_all_workers():
     network = torch.nn.Linear(1, 1, bias=False)
     config = A3C(learning_rate=0.1, decay=0.0, epsilon=0.0)
-    shared = SharedParameters(network, config, budget=40, workers=2)
+    shared = SharedParameters(network)
+    optimizer = SharedRMSProp(shared, config, budget=40, workers=2)
     start = shared.values[0].item()
-    shared.localise()
     moved = []
     for number in range(5):
         shared.pull()
-        shared.descend(network.weight.sum(), number % 2, steps=10)
+        optimizer.descend(network.weight.sum(), number % 2, steps=10)
         moved.append(start - shared.values[0].item())
         start = shared.values[0].item()
     # With decay 0 each step is as long as the rate: 4, 3, 2, 1 and 0 quarters of it.
@@ -130,13 +137,12 @@ def test_the_learning_rate_falls_to_zero_by_the_steps_of_all_workers():
 
 def test_parameters_that_a_loss_leaves_out_stay_as_they_are():
     network = torch.nn.ModuleList([torch.nn.Linear(2, 2), torch.nn.Linear(2, 2)])
-    shared = SharedParameters(network, A3C(), budget=1, workers=1)
-    shared.localise()
-    shared.descend(network[0].weight.sum() + network[0].bias.sum(), 0, 1)
-    tensors, _ = shared.state()
+    optimizer = optimizer_of(network, budget=1, workers=1)
+    optimizer.descend(network[0].weight.sum() + network[0].bias.sum(), 0, 1)
+    tensors, _ = optimizer.state()
     assert tensors["0.weight|square_avg"].all()
-    shared.descend(network[1].weight.sum(), 0, 1)
-    again, _ = shared.state()
+    optimizer.descend(network[1].weight.sum(), 0, 1)
+    again, _ = optimizer.state()
     assert torch.equal(again["0.weight|square_avg"], tensors["0.weight|square_avg"])
     assert not again["1.bias|square_avg"].any()
 
@@ -144,12 +150,11 @@ def test_parameters_that_a_loss_leaves_out_stay_as_they_are():
 def test_state_restores_statistics_and_the_count_of_steps():
     network = torch.nn.Linear(2, 2)
     twin = copy.deepcopy(network)
-    shared = SharedParameters(network, A3C(), budget=100, workers=3)
-    shared.localise()
+    optimizer = optimizer_of(network, budget=100, workers=3)
     for worker in range(3):
-        shared.descend(network.weight.square().sum() + network.bias.sum(), worker, 10)
-    tensors, meta = shared.state()
-    other = SharedParameters(twin, A3C(), budget=100, workers=2)
+        optimizer.descend(network.weight.square().sum() + network.bias.sum(), worker, 10)
+    tensors, meta = optimizer.state()
+    other = optimizer_of(twin, budget=100, workers=2)
     other.load_state({k: v.clone() for k, v in tensors.items()}, dict(meta))
     assert other.taken == 30
     assert same(other.state()[0], tensors)
@@ -162,7 +167,7 @@ def test_shared_memory_keeps_layout_and_is_given_back():
     assert copied.stride() == weight.stride()
     network = torch.nn.Linear(2, 2)
     before = network.weight.clone()
-    shared = SharedParameters(network, A3C(), budget=1, workers=1)
+    shared = SharedParameters(network)
     place = shared.values[0].data_ptr()
     assert network.weight.data_ptr() == place
     shared.release()
@@ -186,10 +191,10 @@ def test_frozen_columns_exist_once():
     method = Progressive(COLUMN)
     method.begin_task(spec)
     network = method.begin_task(dataclasses.replace(spec, id="second"))
-    shared = SharedParameters(network, A3C(), budget=1, workers=1)
+    shared = SharedParameters(network)
 
     def work(connection):
-        shared.localise()
+        shared.pull()
         connection.send({n: mapping_of(p) for n, p in network.named_parameters()})
         connection.recv()
         connection.send(bool((network.columns[0].output.weight == 7.0).all()))

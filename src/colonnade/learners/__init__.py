@@ -20,7 +20,7 @@ from typing import Any
 from colonnade.errors import UsageError, unknown_name
 from colonnade.learners.a2c import A2C
 from colonnade.learners.a3c import A3C, A3CTrainer
-from colonnade.learners.a3c_workers import WorkerDiedError
+from colonnade.learners.workers import WorkerDiedError
 from colonnade.learners.actor_critic import Decision, Policy, actor_critic_policy, policy_of
 from colonnade.learners.collection import Collector
 from colonnade.learners.compute import Compute, Precision, torch_threads

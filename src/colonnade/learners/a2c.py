@@ -15,9 +15,11 @@ from colonnade.learners.actor_critic import (
     policy_of,
 )
 from colonnade.learners.compute import Compute
-from colonnade.learners.hyperparameters import COMMON, check_ranges
+from colonnade.learners.data_parallel import DataParallelTrainer
+from colonnade.learners.hyperparameters import COMMON, UNBOUNDED, check_ranges
 from colonnade.learners.on_policy import OnPolicyTrainer
 from colonnade.learners.optimisation import Optimisation, trainable
+from colonnade.learners.trainer import Trainer
 from colonnade.ops import MultiCategorical
 from colonnade.types import Metrics, Network, Penalty, Rollout, Task, TaskSpec
 
@@ -46,10 +48,14 @@ class A2C:
     """Added to RMSProp's root mean square."""
     anneal: bool = True
     """Whether the learning rate falls linearly to zero."""
+    workers: int = 1
+    """Processes that each play an equal share of the environments and differentiate the loss on
+    it, with one thread; every step waits for all of them and takes their mean gradient. One does
+    everything in this process. As many as there are cores is fastest on a processor."""
 
     def __post_init__(self) -> None:
         """Refuse values out of range."""
-        check_ranges(self, COMMON | {"decay": (0, 1)})
+        check_ranges(self, COMMON | {"decay": (0, 1), "workers": (1, UNBOUNDED)})
 
     def build(self, network: Network, spec: TaskSpec, compute: Compute) -> A2CLearner:
         """Make a learner for one task over the network's parameters that require gradients."""
@@ -64,9 +70,20 @@ class A2C:
         *,
         num_envs: int = 16,
         threads: int = 1,
-    ) -> OnPolicyTrainer:
+    ) -> Trainer:
         """Make the environments of a task and a learner, and join them."""
         learner = self.build(network, task.spec, compute)
+        if self.workers > 1:
+            return DataParallelTrainer(
+                task,
+                network,
+                learner,
+                penalty,
+                compute,
+                workers=self.workers,
+                num_envs=num_envs,
+                rollout_steps=self.rollout_steps,
+            )
         return OnPolicyTrainer(
             task, network, learner, penalty, compute, self.rollout_steps, num_envs, threads
         )
@@ -100,10 +117,12 @@ class A2CLearner:
             The parts of the loss, averaged over steps, and the gradient's norm.
         """
         self.optimisation.advance(rollout.steps)
-        loss, metrics = a2c_loss(
-            self._config, self._network, rollout, self._sizes, self._compute, penalty
-        )
+        loss, metrics = self.loss(rollout, penalty)
         return metrics | {"gradient_norm": self.optimisation.descend(loss)}
+
+    def loss(self, rollout: Rollout, penalty: Penalty) -> tuple[Tensor, Metrics]:
+        """Compute the loss of a rollout; see `a2c_loss`."""
+        return a2c_loss(self._config, self._network, rollout, self._sizes, self._compute, penalty)
 
     def likelihood(self, output: Tensor) -> MultiCategorical:
         """Return the policy that an output [..., outputs] means."""

@@ -53,8 +53,16 @@ class Optimisation:
 
     def descend(self, loss: Tensor) -> Tensor:
         """Take one gradient step and return the gradient's norm before clipping."""
+        self.differentiate(loss)
+        return self.step()
+
+    def differentiate(self, loss: Tensor) -> None:
+        """Give the parameters the gradient of a loss, and nothing of what they had."""
         self.optimizer.zero_grad()
         loss.backward()
+
+    def step(self) -> Tensor:
+        """Step along the gradients there are and return their norm before clipping."""
         limit = float("inf") if self._clip_norm is None else self._clip_norm
         norm = torch.nn.utils.clip_grad_norm_(self._parameters, limit)
         self.optimizer.step()

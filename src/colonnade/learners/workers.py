@@ -32,11 +32,13 @@ class Report(NamedTuple):
     """What a worker's rollout came to.
 
     Attributes:
+        worker: Which one, counted from 0.
         steps: Agent steps.
         metrics: Of the update.
         episodes: That ended in the rollout.
     """
 
+    worker: int
     steps: int
     metrics: dict[str, float]
     episodes: list[Episode]
@@ -181,7 +183,7 @@ class Workers:
         """Take note of a worker's death and start another one for what it left undone."""
         worker.kill()  # what it started may live on
         self._deaths += 1
-        name = f"A3C worker {worker.index} (process {worker.process.pid})"
+        name = f"Worker {worker.index} (process {worker.process.pid})"
         cause = _cause(worker.process.exitcode or 0)
         if self._deaths > _DEATHS:
             raise WorkerDiedError(
@@ -201,13 +203,13 @@ class Workers:
         process = multiprocessing.get_context("fork").Process(
             target=_work,
             args=(self._start, index, attempt, theirs, others, self._lifeline),
-            name=f"A3C worker {index}",
+            name=f"Worker {index}",
         )
         try:
             process.start()
         except OSError as error:
             raise ColonnadeError(
-                f"A3C worker {index} can't be started ({error.strerror}); use fewer workers."
+                f"Worker {index} can't be started ({error.strerror}); use fewer workers."
             ) from error
         assert process.pid is not None
         # Worker and parent both do this: whichever needs it first finds it done.
@@ -269,7 +271,7 @@ def _work(
         usage = isinstance(error, UsageError)
         connection.send(_Failure(str(error), usage, traceback.format_exc()))
     except Exception as error:
-        message = f"A3C worker {index} failed with {type(error).__name__}: {error}"
+        message = f"Worker {index} failed with {type(error).__name__}: {error}"
         connection.send(_Failure(message, False, traceback.format_exc()))
 
 

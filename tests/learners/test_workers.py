@@ -19,7 +19,7 @@ from worlds import ClockNetwork, Counting, CountingTask
 
 from colonnade.errors import ColonnadeError, UsageError
 from colonnade.learners import A3C, Compute, WorkerDiedError, torch_threads
-from colonnade.learners.a3c_workers import Report, Workers
+from colonnade.learners.workers import Report, Workers
 from colonnade.methods import Scratch
 from colonnade.training import MemoryRecorder, TrainingOptions, train_sequence
 
@@ -61,7 +61,7 @@ def workers(work, count=2):
 
     @contextmanager
     def start(index, attempt):
-        yield lambda: Report(work(index, attempt), {"pid": float(os.getpid())}, [])
+        yield lambda: Report(index, work(index, attempt), {"pid": float(os.getpid())}, [])
 
     made = Workers(count, start)
     try:
@@ -98,7 +98,7 @@ def test_a_worker_that_is_killed_is_named_and_replaced(caplog):
     with workers(work) as made:
         reports = made.run(budget(12))
     assert len(reports) == 12  # what it left undone was done by others
-    assert "A3C worker 1 (process" in caplog.text
+    assert "Worker 1 (process" in caplog.text
     assert "was ended by signal 9 (SIGKILL); another one takes its place" in caplog.text
 
 
@@ -121,7 +121,7 @@ def test_training_ends_when_workers_die_again_and_again():
 
     with workers(work) as made, pytest.raises(WorkerDiedError) as caught:
         made.run(lambda: True)
-    assert "A3C worker 1" in str(caught.value)
+    assert "Worker 1" in str(caught.value)
     assert "gone with status 3, the 4th death of a worker in this segment" in str(caught.value)
     assert "the last checkpoint, if there is one, is kept" in str(caught.value)
 
@@ -141,8 +141,8 @@ def test_a_worker_that_dies_between_two_runs_is_noticed_at_the_next():
     ("error", "kind", "message"),
     [
         (UsageError("No such game."), UsageError, r"^No such game\.$"),
-        (ValueError("odd"), ColonnadeError, "^A3C worker 1 failed with ValueError: odd$"),
-        (MemoryError("no room"), ColonnadeError, "^A3C worker 1 failed with MemoryError: no room$"),
+        (ValueError("odd"), ColonnadeError, "^Worker 1 failed with ValueError: odd$"),
+        (MemoryError("no room"), ColonnadeError, "^Worker 1 failed with MemoryError: no room$"),
     ],
 )
 def test_what_a_worker_raises_is_raised_here(error, kind, message):
@@ -307,7 +307,7 @@ def marked(value):
 SCRIPT = """
 import os, sys, time, torch
 sys.path.insert(0, {tests!r})
-import test_a3c_workers as tests
+import test_workers as tests
 from colonnade.learners import A3C
 from colonnade.tasks import GymTask
 task = GymTask("a3c-test/Slow-v0", steps=10**9, processes=True)

@@ -1,0 +1,95 @@
+"""Synchronous learning over several processes: each plays and differentiates a share."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from torch import Tensor
+
+from colonnade.learners.collection import Collector
+from colonnade.learners.compute import Compute
+from colonnade.learners.optimisation import Optimisation
+from colonnade.learners.shared_parameters import SharedGradients
+from colonnade.learners.trainer import Advance
+from colonnade.learners.worker_trainer import WorkerTrainer, mean_metrics
+from colonnade.learners.workers import Report
+from colonnade.types import Metrics, Network, Penalty, Rollout, Task
+
+
+class OneStepLearner(Protocol):
+    """Takes one gradient step a rollout, on a loss that is a mean over environments."""
+
+    optimisation: Optimisation
+
+    def loss(self, rollout: Rollout, penalty: Penalty) -> tuple[Tensor, Metrics]:
+        """Compute the loss of a rollout, and its parts."""
+        ...
+
+
+class DataParallelTrainer(WorkerTrainer):
+    """Worker processes that learn one task in step.
+
+    Each collects a rollout in its share of the environments and takes the gradient of the loss on
+    it; this process waits for all, and steps along their mean. That is, up to rounding, the step
+    of one process with all the environments: nothing is stale and nothing hangs on timing.
+    """
+
+    def __init__(
+        self,
+        task: Task,
+        network: Network,
+        learner: OneStepLearner,
+        penalty: Penalty,
+        compute: Compute,
+        *,
+        workers: int,
+        num_envs: int,
+        rollout_steps: int,
+    ) -> None:
+        """Move the network to shared memory; `reset` starts the workers.
+
+        Raises:
+            UsageError: The device, the system or the number of environments doesn't suit.
+        """
+        super().__init__(
+            "A2C",
+            task,
+            network,
+            compute,
+            workers=workers,
+            num_envs=num_envs,
+            rollout_steps=rollout_steps,
+        )
+        self._learner = learner
+        self._penalty = penalty
+        self._gradients = SharedGradients(self._shared.parameters, workers)
+
+    def advance(self) -> Advance:
+        """Take one gradient step, on a rollout of every worker."""
+        assert self._workers is not None, "reset first"
+        orders = iter(range(self._count))
+        reports = self._workers.run(lambda: next(orders, None) is not None)
+        reports.sort(key=lambda report: report.worker)
+        steps = sum(report.steps for report in reports)
+        self._gradients.take()
+        self._learner.optimisation.advance(steps)
+        metrics = mean_metrics([report.metrics for report in reports])
+        metrics["gradient_norm"] = self._learner.optimisation.step()
+        return Advance(steps, metrics, [e for report in reports for e in report.episodes])
+
+    def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """Return the optimiser's state."""
+        return self._learner.optimisation.state()
+
+    def load_state(self, tensors: dict[str, Tensor], meta: dict[str, Any]) -> None:
+        """Return to a state that `state` gave."""
+        self._learner.optimisation.load_state(tensors, meta)
+
+    def _learn(self, collector: Collector, worker: int) -> Report:
+        rollout = collector.collect()
+        loss, metrics = self._learner.loss(rollout, self._penalty)
+        self._learner.optimisation.differentiate(loss)
+        self._gradients.give(worker)
+        episodes, collector.episodes = collector.episodes, []
+        found = {name: float(value) for name, value in metrics.items()}
+        return Report(worker, rollout.steps, found, episodes)
