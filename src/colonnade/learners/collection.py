@@ -15,6 +15,10 @@ from colonnade.learners.compute import Compute
 from colonnade.types import OBSERVATION, EnvironmentTask, Episode, Inputs, Network, Rollout, State
 
 
+_FEW_PLANES = 4
+"""Up to so many are woven into channels-last memory one by one, in half the time of one copy."""
+
+
 @dataclass
 class _Arrays:
     """What the environments say in T steps, gathered on the host."""
@@ -179,7 +183,12 @@ class Collector:
     def _write(self, name: str, value: Tensor, t: int) -> Tensor:
         if name not in self._buffers:
             self._buffers[name] = _buffer(self._steps + 2, value, self._compute.device)
-        return self._buffers[name][t].copy_(value)
+        place = self._buffers[name][t]
+        if value.dim() == 4 and value.shape[1] <= _FEW_PLANES and place.device.type == "cpu":
+            for plane in range(value.shape[1]):
+                place[:, plane].copy_(value[:, plane])
+            return place
+        return place.copy_(value)
 
     def _values_of(self, final_observations: Any) -> Tensor:
         """Value [N] of final observations; rows of episodes that go on mean nothing."""
