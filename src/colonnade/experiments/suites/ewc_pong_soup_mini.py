@@ -9,10 +9,10 @@ from colonnade.experiments.suites.suite import Suite
 
 METHODS: dict[str, dict[str, Json]] = {
     "finetune": {},
-    "ewc": {"lam": 10.0},
+    "ewc": {"lam": 100.0, "samples": 10_000},
 }
-"""Methods and their options; lambda was chosen among 10, 20 and 40 on a seed that is not used here.
-Twice as firm, a network learns half as much of the second task."""
+"""Methods and their options, chosen on three seeds that are not used here. With a Fisher of 2,000
+steps, a dozen games, a network forgets more at any lambda."""
 
 TASKS = ("pong", "h-flip")
 STEPS = 100_000
