@@ -91,7 +91,7 @@ def score_curves(sequence: TaskSequence, words: Mapping[str, str]) -> Figure:
             color=FAINT,
             fontsize=8.5,
         )
-    _legend(figure, shown)
+    _legend(figure, shown, words)
     return figure
 
 
@@ -113,7 +113,7 @@ def average_curves(sequence: TaskSequence, words: Mapping[str, str]) -> Figure:
     axes.set_xlabel("tasks learned so far")
     axes.set_ylabel(f"{words['score']}, averaged over them")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    _legend(figure, shown)
+    _legend(figure, shown, words)
     return figure
 
 
@@ -220,8 +220,10 @@ def _draw(
     )
 
 
-def _legend(figure: Figure, contenders: Sequence[Contender]) -> None:
+def _legend(figure: Figure, contenders: Sequence[Contender], words: Mapping[str, str]) -> None:
+    reinforcement = words["score"] != "accuracy"
     handles = [
-        Line2D([], [], color=colour_of(c.method), label=title_of(c.method)) for c in contenders
+        Line2D([], [], color=colour_of(c.method), label=title_of(c.method, reinforcement))
+        for c in contenders
     ]
     figure.legend(handles=handles, loc="outside lower left", ncols=4)

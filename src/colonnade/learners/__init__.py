@@ -20,7 +20,6 @@ from typing import Any
 from colonnade.errors import UsageError, unknown_name
 from colonnade.learners.a2c import A2C
 from colonnade.learners.a3c import A3C, A3CTrainer
-from colonnade.learners.workers import WorkerDiedError
 from colonnade.learners.actor_critic import Decision, Policy, actor_critic_policy, policy_of
 from colonnade.learners.collection import Collector
 from colonnade.learners.compute import Compute, Precision, torch_threads
@@ -28,6 +27,7 @@ from colonnade.learners.on_policy import OnPolicyLearner, OnPolicyTrainer
 from colonnade.learners.ppo import PPO
 from colonnade.learners.supervised import Supervised, SupervisedTrainer, predictions
 from colonnade.learners.trainer import Advance, LearnerConfig, Streams, Trainer
+from colonnade.learners.workers import WorkerDiedError
 
 LEARNERS: dict[str, type[A2C] | type[PPO] | type[Supervised]] = {
     "a2c": A2C,

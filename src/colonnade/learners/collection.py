@@ -14,7 +14,6 @@ from colonnade.learners.actor_critic import Policy
 from colonnade.learners.compute import Compute
 from colonnade.types import OBSERVATION, EnvironmentTask, Episode, Inputs, Network, Rollout, State
 
-
 _FEW_PLANES = 4
 """Up to so many are woven into channels-last memory one by one, in half the time of one copy."""
 
