@@ -1,7 +1,7 @@
 """A2C on Pong: against the emulator alone, against Stable-Baselines3, and with four columns.
 
-All sides use Rusu et al.'s network of 12 maps and the same number of threads, or of workers with one
-thread each. Figures:
+All sides use Rusu et al.'s network of 12 maps and the same number of threads, or of workers that
+have one thread each. Figures:
 
 - `a2c_vs_emulator`: training steps/s over those of the emulator alone, same environments;
   `one_process_vs_emulator`: the same without workers, all threads in one process.
