@@ -167,7 +167,7 @@ def test_workers_that_there_is_no_room_for_are_told_and_the_others_end(monkeypat
         return pid
 
     monkeypatch.setattr(os, "fork", fork_twice)
-    sentence = r"worker 2 can't be started \(Cannot allocate memory\); use fewer workers"
+    sentence = r"Worker 2 can't be started \(Cannot allocate memory\); use fewer workers"
     with pytest.raises(ColonnadeError, match=sentence), workers(lambda *_: 0, count=4):
         raise AssertionError("never begins")
     assert len(forked) == 2
