@@ -11,7 +11,7 @@ METHODS: dict[str, dict[str, Json]] = {
     "finetune": {},
     "ewc": {"lam": 100.0, "samples": 10_000},
 }
-"""Methods and their options; lambda was chosen from 10 to 300 on three seeds that are not used here."""
+"""Methods and their options; lambda was chosen from 10 to 300 on three other seeds."""
 
 TASKS = ("pong", "h-flip")
 STEPS = 100_000
