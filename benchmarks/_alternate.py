@@ -7,17 +7,26 @@ import statistics
 import time
 from collections.abc import Callable
 
-# Torch's OpenMP threads otherwise spin between operations and slow the emulator down; the setting
-# counts only before torch is imported.
-os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
+def arguments(description: str, *, spin: bool = False) -> argparse.Namespace:
+    """Read the options that all benchmarks share.
 
-def arguments(description: str) -> argparse.Namespace:
-    """Read the options that all benchmarks share."""
+    Args:
+        description: Of the benchmark.
+        spin: Let torch's threads wait busily between operations, as they do by default. It suits
+            loops of tensor operations, and slows emulators down.
+    """
+    if not spin:
+        rest_threads()
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--quick", action="store_true", help="a rough figure in under 50 seconds")
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
     return parser.parse_args()
+
+
+def rest_threads() -> None:
+    """Let torch's threads sleep between operations, unless the environment says otherwise."""
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 
 def alternate(

@@ -15,13 +15,14 @@ import os
 import statistics
 import time
 
-from _alternate import alternate, report
+from _alternate import alternate, report, rest_threads
 
 PARSER = argparse.ArgumentParser(description=__doc__)
 PARSER.add_argument("--quick", action="store_true", help="a rough figure in under 50 seconds")
 PARSER.add_argument("--threads", type=int, default=os.cpu_count() or 1)
 PARSER.add_argument("--narrow", type=float, default=0.5, help="share of features that go")
 ARGS = PARSER.parse_args()
+rest_threads()  # before torch is imported
 
 import torch  # noqa: E402
 

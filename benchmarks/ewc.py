@@ -14,7 +14,7 @@ from collections.abc import Callable
 
 from _alternate import alternate, arguments, report
 
-ARGS = arguments(__doc__)
+ARGS = arguments(__doc__, spin=True)
 
 import torch  # noqa: E402
 import torch.nn.functional as F  # noqa: E402

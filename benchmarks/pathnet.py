@@ -18,12 +18,13 @@ import sys
 from collections.abc import Callable
 from types import SimpleNamespace
 
-from _alternate import alternate, report
+from _alternate import alternate, report, rest_threads
 
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--quick", action="store_true", help="rough figures in under 50 seconds")
 parser.add_argument("--peer", help="a checkout of kimhc6028/pathnet-pytorch")
 ARGS = parser.parse_args()
+rest_threads()  # before torch is imported
 
 import numpy as np  # noqa: E402
 import torch  # noqa: E402

@@ -58,6 +58,14 @@ def test_every_way_equals_the_loop(name, how):
     close(parameter_fisher(model, x.split(4), how=how), fisher_by_loop(model, x))
 
 
+@pytest.mark.parametrize("labels", [2, 8, 9, 10, 17])
+def test_any_number_of_labels(labels):
+    """One vector fewer than labels is taken through the layers, eight at a time."""
+    model = nn.Sequential(nn.Conv2d(2, 3, 3), nn.ReLU(), nn.Flatten(), nn.Linear(48, labels))
+    x = torch.randn(5, 2, 6, 6)
+    close(parameter_fisher(model, [x]), fisher_by_loop(model, x))
+
+
 @pytest.mark.parametrize("name", ["mlp", "conv", "lstm"])
 def test_empirical_takes_the_labels_of_the_data(name):
     make, shape = MODULES[name]

@@ -188,3 +188,37 @@ def test_the_layout_in_memory_changes_no_bit():
             )
         constants.append(penalty.constant)
     assert torch.equal(*constants)
+
+
+def test_the_added_gradient_keeps_the_digits_that_parameters_have():
+    """Near the anchors A theta and A m are large numbers whose small difference is wanted."""
+    penalties, _ = made(9, 6)
+    quadratic = merged(penalties)
+    quadratic.add_gradient({name: torch.zeros_like(c) for name, c in quadratic.centre.items()})
+    for apart in (0.0, 1e-6, 1e-3):
+        theta = {
+            n: (c + apart * torch.randn_like(c)).requires_grad_()
+            for n, c in quadratic.centre.items()
+        }
+        exact = {name: value.detach().double().requires_grad_() for name, value in theta.items()}
+        separate(penalties, exact).backward()
+        quadratic.add_gradient(theta)
+        for name, value in theta.items():
+            largest = torch.stack([anchor[name].abs() for _, anchor in penalties]).amax(0)
+            rounding = 2.0**-23 * quadratic.curvature[name] * largest
+            assert ((value.grad.double() - exact[name].grad).abs() <= 2 * rounding).all()
+
+
+def test_what_is_worked_out_for_many_steps_follows_merges_and_weights():
+    penalties, theta = made(10, 3)
+    quadratic = Quadratic()
+    for count, penalty in enumerate(penalties, 1):
+        quadratic.merge(*penalty)
+        for weight in (1.0, 5.0):
+            ours = {name: value.clone().requires_grad_() for name, value in theta.items()}
+            exact = {name: value.double().requires_grad_() for name, value in theta.items()}
+            quadratic.add_gradient(ours, weight)
+            (weight * separate(penalties[:count], exact)).backward()
+            for name in ours:
+                expected = exact[name].grad.float()
+                torch.testing.assert_close(ours[name].grad, expected, rtol=1e-5, atol=1e-5)

@@ -119,8 +119,9 @@ class LayerSquares:
 
     def totals(self) -> dict[str, Tensor]:
         """Return the sums, shaped as the parameters."""
-        for name in self._waiting:
-            self._multiply(name)
+        for name, waiting in self._waiting.items():
+            if waiting:
+                self._multiply(name)
         for name, squares in self._outer.items():
             self._grow(name, squares.T @ self._columns[name][:, 0].square())
         return {name: self._as_parameter(name, total) for name, total in self._totals.items()}

@@ -41,6 +41,7 @@ class Quadratic:
         self.constant = torch.zeros((), dtype=torch.float64)
         self.merged = 0
         self._product: tuple[float, dict[str, Tensor]] | None = None
+        self._pulled: tuple[float, dict[str, Tensor]] | None = None
 
     @torch.no_grad()
     def merge(self, curvature: Mapping[str, Tensor], anchor: Mapping[str, Tensor]) -> None:
@@ -55,7 +56,7 @@ class Quadratic:
         """
         check_shapes(self.centre, anchor)
         self._follow(anchor)
-        self._product = None
+        self._product = self._pulled = None
         for name, added in curvature.items():
             place = anchor[name].detach()
             if name not in self.curvature:
@@ -115,19 +116,20 @@ class Quadratic:
     def add_gradient(self, parameters: Mapping[str, Tensor], weight: float = 1.0) -> None:
         """Add `weight` times the gradient A (theta - m) to the parameters' `grad`.
 
-        It is what backpropagation through the value would add, in half the time.
+        It is what backpropagation through the value would add, in a third of the time: as A theta
+        minus A m, whose difference is no less exact than theta, rounded to its own digits, is.
 
         Raises:
             UsageError: A parameter is missing or has another shape.
         """
         check_shapes(self.centre, parameters)
         self._follow(parameters)
-        for name, curvature in self.curvature.items():
+        weighted, pull = self._weighted(weight), self._pull(weight)
+        for name, curvature in weighted.items():
             theta = parameters[name]
-            apart = theta - self.centre[name]
             if theta.grad is None:
                 theta.grad = torch.zeros_like(theta)
-            theta.grad.addcmul_(curvature, apart, value=weight)
+            theta.grad.addcmul_(curvature, theta).sub_(pull[name])
 
     def state(self, prefix: str) -> dict[str, Tensor]:
         """Return all tensors under names that begin with `prefix`."""
@@ -146,7 +148,7 @@ class Quadratic:
             if key.startswith(prefix) and part in found:
                 found[part][name] = value.clone()
         self.curvature, self.centre, self.remainder = found.values()
-        self._product = None
+        self._product = self._pulled = None
         self.constant = tensors[f"{prefix}constant"].clone()
         self.merged = merged
 
@@ -159,13 +161,23 @@ class Quadratic:
             self._product = weight, product
         return self._product[1]
 
+    def _pull(self, weight: float) -> dict[str, Tensor]:
+        """Return the curvature times the centre, and a factor, worked out once for many steps."""
+        if self._pulled is None or self._pulled[0] != weight:
+            pull = {}
+            for name, centre in self.centre.items():
+                place = centre.double() + self.remainder[name]
+                pull[name] = (weight * self.curvature[name].double() * place).to(centre.dtype)
+            self._pulled = weight, pull
+        return self._pulled[1]
+
     def _follow(self, parameters: Mapping[str, Tensor]) -> None:
         """Move to where the parameters are."""
         for part in (self.curvature, self.centre, self.remainder):
             for name, value in part.items():
                 if value.device != parameters[name].device:
                     part[name] = value.to(parameters[name].device)
-                    self._product = None
+                    self._product = self._pulled = None
 
 
 class _Value(torch.autograd.Function):
