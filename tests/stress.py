@@ -60,6 +60,16 @@ SPECS = (
         evaluation_episodes=2,
     ),
     RunSpec(
+        label="consolidated a2c of two processes",
+        method="ewc",
+        tasks=(TaskBudget("mini-pong/pong", 800), TaskBudget("mini-pong/zoom", 800)),
+        learner="a2c",
+        learner_options={"workers": 2},
+        column="tiny",
+        training_options=_OPTIONS,
+        evaluation_episodes=2,
+    ),
+    RunSpec(
         label="recurrent ppo",
         method="progressive",
         tasks=(TaskBudget("t-maze/3", 800), TaskBudget("t-maze/5", 800)),
