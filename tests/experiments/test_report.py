@@ -141,5 +141,7 @@ def test_every_suite_has_a_report(fabricate: Fabricate, name: str) -> None:
 def test_names_for_people() -> None:
     assert task_title("pong-soup/vh-flip") == "VH-flip"
     assert task_title("pong-soup/pong") == "Pong"
+    assert task_title("digits/pair-4-9-noise-50") == "4 or 9, 50 % noise"
+    assert task_title("digits/pair-4-9") == "4 or 9"
     assert source_title("pong + h-flip") == "Pong + H-flip"
     assert [short_number(n) for n in (999, 250_000, 1_500_000)] == ["999", "250 k", "1.5 M"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -27,7 +28,13 @@ _TRANSFER_COLOURS = LinearSegmentedColormap.from_list(
 
 
 def task_title(name: str) -> str:
-    """Write a task's name for people: "pong-soup/vh-flip" becomes "VH-flip"."""
+    """Write a task's name for people.
+
+    "pong-soup/vh-flip" becomes "VH-flip", and "digits/pair-4-9-noise-50" "4 or 9, 50 % noise".
+    """
+    if pair := re.search(r"/pair-(\d+)-(\d+)(?:-noise-(\d+))?$", name):
+        first, second, noise = pair.groups()
+        return f"{first} or {second}" + (f", {noise} % noise" if noise else "")
     word = name.rpartition("/")[2].replace("_", " ")
     first, dash, rest = word.partition("-")
     return (first.upper() if len(first) <= 2 else first.capitalize()) + dash + rest
