@@ -156,7 +156,7 @@ def test_what_a_worker_raises_is_raised_here(error, kind, message):
     assert "in work" in str(caught.value.__cause__)  # where it happened
 
 
-def test_workers_that_there_is_no_room_for_are_told_and_the_others_end(monkeypatch):
+def test_worker_processes_that_there_is_no_room_for_are_told_and_the_others_end(monkeypatch):
     fork, forked = os.fork, []
 
     def fork_twice():
@@ -307,7 +307,7 @@ def marked(value):
 SCRIPT = """
 import os, sys, time, torch
 sys.path.insert(0, {tests!r})
-import test_workers as tests
+import test_worker_processes as tests
 from colonnade.learners import A3C
 from colonnade.tasks import GymTask
 task = GymTask("a3c-test/Slow-v0", steps=10**9, processes=True)
