@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,12 @@ import pytest
 
 import colonnade as package
 from colonnade.__main__ import main as door
-from colonnade.cli import main
+from colonnade.cli import Analyze, Prune, main
 from colonnade.errors import ColonnadeError
+from colonnade.experiments.analysis_store import AnalysisOptions
 from colonnade.experiments.execute import Failure
 from colonnade.experiments.plan import Plan
+from colonnade.experiments.prune import PruneOptions
 from colonnade.experiments.spec import RunSpec, TaskBudget
 
 COMMAND = [sys.executable, "-m", "colonnade"]
@@ -357,3 +360,12 @@ def test_a_long_suite_says_what_it_costs(
     options = ("--budget", "0.1", "--tasks", "boxing", "hero", "--methods", "progressive")
     _, printed, _ = call("run", "atari-transfer", "--out", tmp_path / "two", *options)
     assert "47 runs, about " in printed
+
+
+@pytest.mark.parametrize(
+    ("command", "options"), [(Analyze, AnalysisOptions), (Prune, PruneOptions)]
+)
+def test_defaults_are_those_of_the_functions_behind(command: Any, options: Any) -> None:
+    """They stand in both places, so that --help need not import what analyses."""
+    defaults = {field.name: field.default for field in fields(command)}
+    assert {f.name: f.default for f in fields(options)}.items() <= defaults.items()

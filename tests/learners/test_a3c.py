@@ -82,8 +82,9 @@ def test_one_worker_is_a2c_step_for_step(changes):
     assert any("loss/penalty" in row for row in found.history)
 
 
-def test_one_worker_goes_on_exactly_where_it_was_stopped():
-    learner = A3C(rollout_steps=15, workers=1)
+@pytest.mark.parametrize("learner", [A3C(workers=1), A2C(workers=2)])
+def test_a_run_goes_on_exactly_where_it_was_stopped(learner):
+    learner = dataclasses.replace(learner, rollout_steps=15)
     reference, stopped = MemoryRecorder(), Stopping(14)
     weights = train(learner, reference)
     with pytest.raises(Interrupted):

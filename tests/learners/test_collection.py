@@ -1,10 +1,16 @@
 """Collected experience against worlds whose every number is known."""
 
+from dataclasses import dataclass
+
+import gymnasium
+import numpy as np
 import pytest
 import torch
+from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from worlds import ClockNetwork, CountingTask
 
 from colonnade.learners import A2C, Collector, Compute
+from colonnade.types import TaskSpec
 
 CPU = Compute(torch.device("cpu"))
 
@@ -71,3 +77,56 @@ def test_reset_begins_anew(collector):
     assert rollout.starts[0].all()
     assert rollout.inputs["observation"][0].eq(0).all()
     assert rollout.values[0].eq(0).all()
+
+
+class Slides(gymnasium.Env):
+    """Shows the images [T, planes, height, width] that it is given, one a step."""
+
+    def __init__(self, images):
+        self._images = images
+        self.observation_space = gymnasium.spaces.Box(0, 255, images.shape[1:], np.uint8)
+        self.action_space = gymnasium.spaces.Discrete(2)
+
+    def reset(self, *, seed=None, options=None):
+        self._t = 0
+        return self._images[0], {}
+
+    def step(self, action):
+        self._t += 1
+        return self._images[self._t], 0.0, False, False, {}
+
+
+@dataclass(frozen=True)
+class SlidesTask:
+    images: np.ndarray  # [N, T, planes, height, width]
+
+    @property
+    def spec(self):
+        env = Slides(self.images[0])
+        return TaskSpec("slides", env.observation_space, env.action_space, 100)
+
+    def make_vec(self, num_envs, threads=1):
+        return SyncVectorEnv(
+            [lambda images=images: Slides(images) for images in self.images],
+            autoreset_mode=AutoresetMode.SAME_STEP,
+        )
+
+
+class BlindNetwork(ClockNetwork):
+    def forward(self, inputs, state=None):
+        outputs = self.logits.new_zeros(len(inputs["observation"]), 3)
+        return outputs, {"age": state["age"] + 1}
+
+
+@pytest.mark.parametrize("planes", [1, 3, 4, 5])
+def test_images_arrive_plane_by_plane_in_channels_last_memory(planes):
+    images = np.random.default_rng(0).integers(0, 256, (2, 9, planes, 5, 6), dtype=np.uint8)
+    task, network = SlidesTask(images), BlindNetwork()
+    policy = A2C().build(network, task.spec, CPU).policy(torch.Generator().manual_seed(0))
+    with Collector(task, network, policy, CPU, steps=4, num_envs=2) as collector:
+        collector.reset(0)
+        for begin in (0, 4):
+            found = collector.collect().inputs["observation"]
+            expected = torch.from_numpy(images[:, begin : begin + 4]).transpose(0, 1)
+            assert torch.equal(found, expected)
+            assert found[0].is_contiguous(memory_format=torch.channels_last)

@@ -5,7 +5,7 @@ from contextlib import ExitStack
 
 import pytest
 import torch
-from test_a3c import COLUMN, TASKS, Held, Stopping, same, train, without_clock
+from test_a3c import COLUMN, TASKS, Held
 
 from colonnade.errors import UsageError
 from colonnade.learners import A2C, Collector, Compute, learner_from_name
@@ -13,7 +13,6 @@ from colonnade.learners.actor_critic import actor_critic_policy
 from colonnade.learners.collection import Share
 from colonnade.learners.shared_parameters import SharedGradients
 from colonnade.networks import ColumnSpec, Conv, Dense
-from colonnade.training import Interrupted, MemoryRecorder
 
 CPU = Compute(torch.device("cpu"))
 STREAMS = {
@@ -74,17 +73,6 @@ def test_workers_in_step_take_the_steps_of_one_process(column):
     assert meta == counters
     for name, value in expected.items():
         torch.testing.assert_close(state[name], value, rtol=1e-3, atol=1e-6)
-
-
-def test_a_resumed_run_ends_in_the_same_numbers():
-    learner = A2C(rollout_steps=15, workers=2)
-    reference, stopped = MemoryRecorder(), Stopping(14)
-    weights = train(learner, reference)
-    with pytest.raises(Interrupted):
-        train(learner, stopped)
-    stopped.left = 10**6
-    assert same(train(learner, stopped), weights)
-    assert without_clock(stopped.history) == without_clock(reference.history)
 
 
 def test_the_mean_is_over_all_workers_and_unused_parameters_have_none():

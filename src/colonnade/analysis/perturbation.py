@@ -143,10 +143,10 @@ def filled(means: ArrayLike) -> Floats:
     What is known nearest is the bound that a score falling with the noise has there.
     """
     values = np.array(means, dtype=np.float64)
-    for order in (range(1, len(values)), range(len(values) - 2, -1, -1)):
-        for i in order:
-            nearest = values[i - 1 if order.step > 0 else i + 1]
-            values[i] = np.where(np.isnan(values[i]), nearest, values[i])
+    for i in range(1, len(values)):
+        values[i] = np.where(np.isnan(values[i]), values[i - 1], values[i])
+    for i in reversed(range(len(values) - 1)):
+        values[i] = np.where(np.isnan(values[i]), values[i + 1], values[i])
     return values
 
 

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
@@ -15,6 +16,7 @@ import numpy as np
 from markupsafe import Markup
 from matplotlib.figure import Figure
 from rich.console import Console
+from rich.status import Status
 
 from colonnade.analysis import transfer
 from colonnade.analysis.capacity import used_share
@@ -90,9 +92,7 @@ def analyze(
                         task,
                         options,
                         pool,
-                        lambda done, total, head=head, status=status: status.update(  # type: ignore[misc]
-                            f"{head}, {done} of {total} plays"
-                        ),
+                        partial(_show, status, head),
                     )
                 found.save(folder.path)
                 say.print(f"{head}: done", highlight=False, soft_wrap=True)
@@ -167,6 +167,11 @@ def write_page(
     target = folder / PAGE
     write_text(target, page)
     return target
+
+
+def _show(status: Status, head: str, done: int, total: int) -> None:
+    """Say how far a run's plays are."""
+    status.update(f"{head}, {done} of {total} plays")
 
 
 @dataclass(frozen=True)

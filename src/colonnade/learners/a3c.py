@@ -14,8 +14,7 @@ from colonnade.learners.compute import Compute
 from colonnade.learners.shared_rmsprop import SharedRMSProp
 from colonnade.learners.trainer import Advance
 from colonnade.learners.worker_trainer import WorkerTrainer, mean_metrics
-from colonnade.learners.workers import Report
-from colonnade.types import Network, Penalty, Task
+from colonnade.types import Metrics, Network, Penalty, Task
 
 _ADVANCE_SECONDS = 1.0
 """How long several workers run before they rest; long, since the first to finish then waits."""
@@ -69,13 +68,13 @@ class A3CTrainer(WorkerTrainer):
             "A3C",
             task,
             network,
+            penalty,
             compute,
             workers=config.workers,
             num_envs=num_envs,
             rollout_steps=config.rollout_steps,
         )
         self._config = config
-        self._penalty = penalty
         self._optimizer = SharedRMSProp(self._shared, config, task.spec.steps, config.workers)
 
     def advance(self) -> Advance:
@@ -114,7 +113,7 @@ class A3CTrainer(WorkerTrainer):
         """Return to a state that `state` gave."""
         self._optimizer.load_state(tensors, meta)
 
-    def _learn(self, collector: Collector, worker: int) -> Report:
+    def _learn(self, collector: Collector, worker: int) -> tuple[int, Metrics]:
         """Take one asynchronous step, in a worker's process (Mnih et al. 2016, Alg. S3)."""
         self._shared.pull()
         rollout = collector.collect()
@@ -127,6 +126,4 @@ class A3CTrainer(WorkerTrainer):
             self._penalty,
         )
         metrics["gradient_norm"] = self._optimizer.descend(loss, worker, rollout.steps)
-        episodes, collector.episodes = collector.episodes, []
-        found = {name: float(value) for name, value in metrics.items()}
-        return Report(worker, rollout.steps, found, episodes)
+        return rollout.steps, metrics

@@ -12,7 +12,6 @@ from colonnade.learners.optimisation import Optimisation
 from colonnade.learners.shared_parameters import SharedGradients
 from colonnade.learners.trainer import Advance
 from colonnade.learners.worker_trainer import WorkerTrainer, mean_metrics
-from colonnade.learners.workers import Report
 from colonnade.types import Metrics, Network, Penalty, Rollout, Task
 
 
@@ -55,13 +54,13 @@ class DataParallelTrainer(WorkerTrainer):
             "A2C",
             task,
             network,
+            penalty,
             compute,
             workers=workers,
             num_envs=num_envs,
             rollout_steps=rollout_steps,
         )
         self._learner = learner
-        self._penalty = penalty
         self._gradients = SharedGradients(self._shared.parameters, workers)
 
     def advance(self) -> Advance:
@@ -85,11 +84,9 @@ class DataParallelTrainer(WorkerTrainer):
         """Return to a state that `state` gave."""
         self._learner.optimisation.load_state(tensors, meta)
 
-    def _learn(self, collector: Collector, worker: int) -> Report:
+    def _learn(self, collector: Collector, worker: int) -> tuple[int, Metrics]:
         rollout = collector.collect()
         loss, metrics = self._learner.loss(rollout, self._penalty)
         self._learner.optimisation.differentiate(loss)
         self._gradients.give(worker)
-        episodes, collector.episodes = collector.episodes, []
-        found = {name: float(value) for name, value in metrics.items()}
-        return Report(worker, rollout.steps, found, episodes)
+        return rollout.steps, metrics

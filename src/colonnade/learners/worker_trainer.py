@@ -21,7 +21,7 @@ from colonnade.learners.shared_parameters import SharedParameters
 from colonnade.learners.trainer import Advance, Streams
 from colonnade.learners.workers import Report, Workers
 from colonnade.ops import MultiCategorical
-from colonnade.types import Metrics, Network, Rollout, Task, environments_of
+from colonnade.types import Metrics, Network, Penalty, Rollout, Task, environments_of
 
 
 class WorkerTrainer(ABC):
@@ -38,6 +38,7 @@ class WorkerTrainer(ABC):
         learner: str,
         task: Task,
         network: Network,
+        penalty: Penalty,
         compute: Compute,
         *,
         workers: int,
@@ -66,6 +67,7 @@ class WorkerTrainer(ABC):
             )
         self._task = environments_of(task)
         self._network = network
+        self._penalty = penalty
         self._compute = compute
         self._num_envs = num_envs
         self._envs_per_worker = num_envs // workers
@@ -112,8 +114,12 @@ class WorkerTrainer(ABC):
         """Return to a state that `state` gave."""
 
     @abstractmethod
-    def _learn(self, collector: Collector, worker: int) -> Report:
-        """Collect a rollout and do a worker's part of learning from it, in its process."""
+    def _learn(self, collector: Collector, worker: int) -> tuple[int, Metrics]:
+        """Collect a rollout and do a worker's part of learning from it, in its process.
+
+        Returns:
+            How many agent steps, and the metrics of the update.
+        """
 
     def samples(self) -> Iterator[Rollout]:
         """Yield rollouts of fresh episodes, collected in this process, without learning."""
@@ -153,7 +159,14 @@ class WorkerTrainer(ABC):
             generator.manual_seed(self._streams(f"actions{suffix}"))
             torch.manual_seed(self._streams(f"learning{suffix}"))
             collector.reset(self._streams(f"environments{suffix}"))
-            yield partial(self._learn, collector, index)
+            yield partial(self._report, collector, index)
+
+    def _report(self, collector: Collector, worker: int) -> Report:
+        """Collect a rollout, do a worker's part of learning from it, and say what it came to."""
+        steps, metrics = self._learn(collector, worker)
+        episodes, collector.episodes = collector.episodes, []
+        found = {name: float(value) for name, value in metrics.items()}
+        return Report(worker, steps, found, episodes)
 
 
 def mean_metrics(reports: list[dict[str, float]]) -> Metrics:

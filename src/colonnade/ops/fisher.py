@@ -21,7 +21,7 @@ from colonnade.errors import UsageError, unknown_name
 from colonnade.ops.policies import MultiCategorical, categorical
 from colonnade.ops.samples import Samples, samples_of
 from colonnade.ops.squared_gradients import How, SquaredGradients
-from colonnade.types import Distribution, Likelihood
+from colonnade.types import Distribution, Likelihood, Network
 
 FisherKind = Literal["exact", "sampled", "empirical", "batch-squared"]
 """Whose labels y: "exact" takes the expectation over the network's own distribution; "sampled"
@@ -117,10 +117,15 @@ def parameter_fisher(
 
 
 @contextmanager
-def evaluation(network: nn.Module) -> Iterator[None]:
-    """Put a module into evaluation mode, and each part of it back into its own mode afterwards."""
-    modes = {module: module.training for module in network.modules()}
-    network.eval()
+def evaluation(network: nn.Module | Network | None) -> Iterator[None]:
+    """Put a module into evaluation mode, and each part of it back into its own mode afterwards.
+
+    What is no module has no modes and is let be.
+    """
+    modes: dict[nn.Module, bool] = {}
+    if isinstance(network, nn.Module):
+        modes = {module: module.training for module in network.modules()}
+        network.eval()
     try:
         yield
     finally:

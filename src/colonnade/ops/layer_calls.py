@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
@@ -55,7 +56,7 @@ class LayerCall:
         return self.weight is not None or self.bias is not None
 
 
-class _Watch(TorchFunctionMode):
+class _Watch(TorchFunctionMode, ABC):
     """Sees every torch function that a module calls; rewrites what can't be taken apart."""
 
     def __init__(self, parameters: dict[str, Tensor]) -> None:
@@ -85,6 +86,7 @@ class _Watch(TorchFunctionMode):
             self.on_other(result, args, kwargs)
         return result
 
+    @abstractmethod
     def on_layer(
         self,
         call: LayerCall,
@@ -93,7 +95,6 @@ class _Watch(TorchFunctionMode):
         kwargs: dict[str, Any],
     ) -> Tensor:
         """Compute a layer call."""
-        raise NotImplementedError
 
     def on_other(self, result: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Take note of any other call."""

@@ -77,7 +77,7 @@ def evaluate(
     spec = task.spec
     compute = Compute.choose(spec, device)
     if isinstance(task, DatasetTask):
-        with evaluation(network or _NoNetwork()):  # type: ignore[arg-type]
+        with evaluation(network):
             return _right(task, network, split, compute)[:episodes]
     episodes = episodes or 10
     num_envs = min(num_envs, episodes)
@@ -92,7 +92,7 @@ def evaluate(
     done: Counter[int] = Counter()
     with (
         torch_threads(1),
-        evaluation(network),  # type: ignore[arg-type]
+        evaluation(network),
         Collector(
             environments_of(task), network, policy, compute, steps=_CHUNK, num_envs=num_envs
         ) as collector,
