@@ -135,6 +135,29 @@ def test_only_trains_what_matches_and_what_that_starts_from(
     assert trained == (labels or [])
 
 
+def test_set_changes_every_run_and_may_be_repeated(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: Call
+) -> None:
+    trained: list[RunSpec] = []
+
+    def note(_: object, plan: Plan, **__: object) -> list[Failure]:
+        trained.extend(plan.runs)
+        return []
+
+    monkeypatch.setattr("colonnade.experiments.execute.execute", note)
+    monkeypatch.setattr("colonnade.experiments.report.write_report", lambda suite: suite.path)
+    given = ("learner.gamma=0.5", "training.device=cpu", "column.alpha=0.1")
+    changes = [part for change in given for part in ("--set", change)]
+    status, _, errors = call("run", "pong-soup-mini", "--out", tmp_path / "out", *changes)
+    assert status == 0, errors
+    assert len(trained) > 1
+    for spec in trained:
+        assert spec.learner_options["gamma"] == 0.5
+        assert spec.training_options["device"] == "cpu"
+        assert isinstance(spec.column, dict)
+        assert spec.column["alpha"] == 0.1
+
+
 def test_a_failed_run_is_named_and_the_others_complete(tmp_path: Path, call: Call) -> None:
     wild = tiny("wild", learner_options={"learning_rate": 1e38, "anneal": False})
     specs = write(tmp_path / "specs.json", wild, tiny("tame"))
@@ -234,6 +257,8 @@ def test_a_failing_report_does_not_hide_the_failed_runs(
         (["run", "WRONG", "--out", "OUT"], "Run 'odd' of wrong.json: Unknown method"),
         (["run", "pong-soup-mini", "--out", "OUT", "--tasks", "zom"], "did you mean 'zoom'?"),
         (["run", "SPEC", "--out", "OUT", "--tasks", "zoom"], "a spec file states them"),
+        (["run", "SPEC", "--out", "OUT", "--set", "learner.gamma=0"], "a spec file states them"),
+        (["run", "pong-soup-mini", "--out", "OUT", "--set", "gamma=0"], "is KIND.NAME=VALUE"),
         (["sweep", "pong-soup-mini", "--out", "OUT", "--jobs", "0"], "at least 1 job"),
         (["sweep", "pong-soup-mini", "--out", "OUT", "--top", "26"], "from 1 to 25, but 26"),
         (["sweep", "pong-soup-mini", "--out", "OUT", "--workers", "0"], "--workers is a number"),

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 from colonnade.errors import UsageError
+from colonnade.experiments.changes import with_changes
 from colonnade.experiments.plan import Plan, SuiteOptions
 from colonnade.experiments.spec import RunSpec
 from colonnade.experiments.store import SuiteFolder
@@ -34,6 +35,7 @@ def begin(name: str, out: Path, options: SuiteOptions) -> SuiteFolder:
                 f"Suite {name!r} can only be described as yet; see `colonnade describe {name}`."
             )
         plan = found.plan(options).narrowed(options.tasks, options.methods)
+        plan = with_changes(plan, options.set)
         suite = SuiteFolder(out, name, options.given, plan)
     rehearsal = Rehearsal()
     for spec in suite.plan.runs:
@@ -50,8 +52,8 @@ def begin(name: str, out: Path, options: SuiteOptions) -> SuiteFolder:
 def _from_file(path: Path, out: Path, options: SuiteOptions) -> SuiteFolder:
     if options != SuiteOptions():
         raise UsageError(
-            "--seeds, --budget, --learner, --device, --tasks and --methods change a suite; a spec "
-            "file states them itself, so edit it."
+            "--seeds, --budget, --learner, --device, --tasks, --methods and --set change a suite; "
+            "a spec file states them itself, so edit it."
         )
     try:
         content = json.loads(path.read_text())

@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any, cast
 
+from tyro.conf import UseAppendAction
+
 from colonnade.errors import UsageError, unknown_name
 from colonnade.experiments.spec import BEST, BUNDLED, RunSpec, TaskBudget
 
@@ -41,6 +43,8 @@ class SuiteOptions:
         device: Where networks live: "auto", "cpu" or "cuda".
         tasks: Only these targets, e.g. "zoom"; all if none is named.
         methods: Only these methods, e.g. "progressive"; baseline 1 always stays.
+        set: Change an option of every run: KIND.NAME=VALUE, where the kind is learner, method,
+            training or column, e.g. "learner.learning_rate=1e-3". May be repeated.
     """
 
     seeds: int | None = None
@@ -49,6 +53,7 @@ class SuiteOptions:
     device: str = "auto"
     tasks: tuple[str, ...] = ()
     methods: tuple[str, ...] = ()
+    set: UseAppendAction[tuple[str, ...]] = ()
 
     def __post_init__(self) -> None:
         if self.seeds is not None and self.seeds < 1:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from colonnade.errors import UsageError
+from colonnade.experiments.changes import changed_names, with_changes
 from colonnade.experiments.plan import Plan, SuiteOptions
 from colonnade.experiments.spec import RunSpec
 from colonnade.experiments.store import SuiteFolder
@@ -48,8 +49,13 @@ def plan_sweep(suite: Suite, sweep: Sweep, options: SuiteOptions) -> Plan:
     """
     assert suite.design is not None
     space = space_of(suite, sweep, options)
+    if drawn := changed_names(options.set) & set(space.names):
+        name = min(drawn)
+        raise UsageError(
+            f"{name!r} is drawn for each job; instead of --set give --range {name}=A,B."
+        )
     plan = suite.design.sweep(options, space, sweep.draw(space), sweep.jobs)
-    return plan.narrowed(options.tasks, options.methods)
+    return with_changes(plan.narrowed(options.tasks, options.methods), options.set)
 
 
 def space_of(suite: Suite, sweep: Sweep, options: SuiteOptions) -> SearchSpace:

@@ -1,0 +1,83 @@
+"""Changes to the fields of every run of a plan, as in "learner.learning_rate=1e-3"."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from colonnade.errors import UsageError, unknown_name
+from colonnade.experiments.build import DEFAULT_COLUMN
+from colonnade.experiments.plan import Plan, Selection
+from colonnade.experiments.spec import Json, RunSpec
+
+_OPTIONS = {
+    "learner": "learner_options",
+    "method": "method_options",
+    "training": "training_options",
+    "column": "column",
+}
+"""The field of a spec that each kind of change goes into."""
+
+
+def with_changes(plan: Plan, given: Sequence[str]) -> Plan:
+    """Change every run of a plan; what the runs start from and are compared with stays.
+
+    Args:
+        plan: Of a suite.
+        given: Each KIND.NAME=VALUE. The kind is learner, method, training or column; the value is
+            JSON, or else a text.
+
+    Raises:
+        UsageError: One can't be read.
+    """
+    changes = [_parsed(text) for text in given]
+    names: dict[str, str] = {}  # of runs and selections, before and after
+    runs, selections = [], []
+    for spec in plan.runs:
+        if (choice := plan.selection(spec.parent)) is not None and choice.name not in names:
+            renamed = Selection(tuple(names[run] for run in choice.runs))
+            names[choice.name] = renamed.name
+            selections.append(renamed)
+        parent = spec.parent if spec.parent is None else names.get(spec.parent, spec.parent)
+        changed = replace(spec, parent=parent)
+        for kind, name, value in changes:
+            changed = _changed(changed, kind, name, value)
+        names[spec.id] = changed.id
+        runs.append(changed)
+    compared = tuple(replace(entry, run=names[entry.run]) for entry in plan.comparisons)
+    return Plan(tuple(runs), compared, tuple(selections))
+
+
+def changed_names(given: Sequence[str]) -> set[str]:
+    """Names of what the changes change, without the kind."""
+    return {name for _, name, _ in map(_parsed, given)}
+
+
+def _parsed(text: str) -> tuple[str, str, Json]:
+    path, equals, value = text.partition("=")
+    kind, dot, name = path.partition(".")
+    if not (equals and dot and name and value):
+        raise UsageError(
+            f"--set is KIND.NAME=VALUE, as in learner.learning_rate=1e-3, but {text!r} came."
+        )
+    if kind not in _OPTIONS:
+        raise unknown_name("kind of option in --set", kind, _OPTIONS)
+    try:
+        return kind, name, json.loads(value)
+    except ValueError:
+        return kind, name, value
+
+
+def _changed(spec: RunSpec, kind: str, name: str, value: Json) -> RunSpec:
+    field = _OPTIONS[kind]
+    before = getattr(spec, field)
+    if before == DEFAULT_COLUMN:
+        raise UsageError(
+            f"--set column.{name} needs a suite that names its column; run {spec.label!r} takes "
+            "the one that suits its task."
+        )
+    options = {"preset": before} if isinstance(before, str) else before
+    changed: dict[str, Any] = {field: {**options, name: value}}
+    return replace(spec, **changed)
