@@ -115,7 +115,7 @@ def test_the_gradient_is_applied_once_each_time(workers):
         loss = (network.weight * gradient).sum()
         assert optimizer.descend(loss, number % workers, steps=7) == 5
         mean_square = 0.5 * mean_square + 0.5 * gradient**2
-        expected = expected - 0.1 * gradient / (mean_square.sqrt() + 0.25)
+        expected = expected - 0.1 * gradient / (mean_square + 0.25).sqrt()
         assert torch.allclose(shared.values[0], expected)
         assert optimizer.taken == 7 * (number + 1)
 

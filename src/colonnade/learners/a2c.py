@@ -19,6 +19,7 @@ from colonnade.learners.data_parallel import DataParallelTrainer
 from colonnade.learners.hyperparameters import COMMON, UNBOUNDED, check_ranges
 from colonnade.learners.on_policy import OnPolicyTrainer
 from colonnade.learners.optimisation import Optimisation, trainable
+from colonnade.learners.rmsprop import RMSProp
 from colonnade.learners.trainer import Trainer
 from colonnade.ops import MultiCategorical
 from colonnade.types import Metrics, Network, Penalty, Rollout, Task, TaskSpec
@@ -45,7 +46,7 @@ class A2C:
     decay: float = 0.99
     """Decay of RMSProp's mean square."""
     epsilon: float = 1e-5
-    """Added to RMSProp's root mean square."""
+    """Added to RMSProp's mean square, under the root."""
     anneal: bool = True
     """Whether the learning rate falls linearly to zero."""
     workers: int = 1
@@ -99,8 +100,11 @@ class A2CLearner:
         self._sizes = spec.action_sizes
         self._compute = compute
         self.optimisation = Optimisation(
-            torch.optim.RMSprop(
-                trainable(network), lr=config.learning_rate, alpha=config.decay, eps=config.epsilon
+            RMSProp(
+                trainable(network),
+                lr=config.learning_rate,
+                decay=config.decay,
+                epsilon=config.epsilon,
             ),
             budget=spec.steps if config.anneal else None,
             clip_norm=config.clip_norm,

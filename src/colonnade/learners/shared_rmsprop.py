@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from colonnade.learners.a2c import A2C
+from colonnade.learners.rmsprop import rmsprop_step
 from colonnade.learners.shared_parameters import SharedParameters, shared_copy
 
 
@@ -43,7 +44,7 @@ class SharedRMSProp:
         """Apply the gradient of a loss, taken at this process's parameters, to the shared ones.
 
         RMSProp without momentum or centring, its mean square shared (Mnih et al. 2016, section
-        "Optimization"); epsilon is added to the root, as A2C's optimiser does.
+        "Optimization").
 
         Args:
             loss: Of this process's parameters.
@@ -64,15 +65,14 @@ class SharedRMSProp:
         loss.backward()
         norm = torch.nn.utils.clip_grad_norm_(parameters, config.clip_norm)
         with torch.no_grad():
-            for parameter, value, mean_square in zip(
-                parameters, self._shared.values, self._mean_squares, strict=True
-            ):
-                if (gradient := parameter.grad) is None:
-                    continue
-                mean_square.mul_(config.decay)
-                mean_square.addcmul_(gradient, gradient, value=1 - config.decay)
-                root = mean_square.sqrt().add_(config.epsilon)
-                value.addcdiv_(gradient, root, value=-config.learning_rate * left)
+            rmsprop_step(
+                self._shared.values,
+                [parameter.grad for parameter in parameters],
+                self._mean_squares,
+                lr=config.learning_rate * left,
+                decay=config.decay,
+                epsilon=config.epsilon,
+            )
         return norm
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:

@@ -1,0 +1,85 @@
+"""RMSProp as the papers that train by A3C have it; PyTorch's own adds epsilon elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+
+class RMSProp(torch.optim.Optimizer):
+    """RMSProp without momentum or centring (Mnih et al. 2016, Eq. S2 and S3)."""
+
+    def __init__(
+        self,
+        parameters: Iterable[tuple[str, nn.Parameter]],
+        lr: float,
+        *,
+        decay: float,
+        epsilon: float,
+    ) -> None:
+        """Begin without statistics.
+
+        Args:
+            parameters: With their names.
+            lr: Learning rate.
+            decay: Of the mean square.
+            epsilon: Added to the mean square.
+        """
+        super().__init__(parameters, {"lr": lr, "decay": decay, "epsilon": epsilon})
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
+        """Take a step along the gradients there are; there is no closure."""
+        assert closure is None
+        for group in self.param_groups:
+            parameters = group["params"]
+            for parameter in parameters:
+                if not self.state[parameter]:
+                    self.state[parameter]["square_avg"] = torch.zeros_like(parameter)
+            rmsprop_step(
+                parameters,
+                [parameter.grad for parameter in parameters],
+                [self.state[parameter]["square_avg"] for parameter in parameters],
+                lr=group["lr"],
+                decay=group["decay"],
+                epsilon=group["epsilon"],
+            )
+
+
+def rmsprop_step(
+    values: Sequence[Tensor],
+    gradients: Sequence[Tensor | None],
+    mean_squares: Sequence[Tensor],
+    *,
+    lr: float,
+    decay: float,
+    epsilon: float,
+) -> None:
+    """Step along gradients D: g = d g + (1 - d) D^2, then v = v - lr D / sqrt(g + e), in place.
+
+    Epsilon stands under the root. There it damps the steps of weights whose gradients are smaller
+    than its root, above all the first ones, when g is far below the mean that it will have: they
+    would else be 1 / sqrt(1 - d) = 10 times too long, and rectifiers would fall silent by dozens.
+
+    Args:
+        values: v.
+        gradients: D; values without one stay as they are.
+        mean_squares: g.
+        lr: Learning rate.
+        decay: d.
+        epsilon: e.
+    """
+    known = [place for place, gradient in enumerate(gradients) if gradient is not None]
+    if not known:
+        return
+    own: Any = [values[place] for place in known]
+    along: Any = [gradients[place] for place in known]
+    squares: Any = [mean_squares[place] for place in known]
+    torch._foreach_mul_(squares, decay)
+    torch._foreach_addcmul_(squares, along, along, value=1 - decay)
+    roots = torch._foreach_add(squares, epsilon)
+    torch._foreach_sqrt_(roots)
+    torch._foreach_addcdiv_(own, along, roots, value=-lr)
