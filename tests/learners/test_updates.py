@@ -106,7 +106,7 @@ def test_a2c_takes_the_step_of_the_paper(network, rollout):
     for p, q, g in zip(network.parameters(), by_hand.parameters(), gradients, strict=True):
         g = g * config.clip_norm / norm
         mean_square = (1 - config.decay) * g.square()
-        step = config.learning_rate * g / (mean_square.sqrt() + config.epsilon)
+        step = config.learning_rate * g / (mean_square + config.epsilon).sqrt()
         torch.testing.assert_close(p, q - step, rtol=1e-4, atol=1e-7)
 
 

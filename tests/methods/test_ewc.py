@@ -27,11 +27,6 @@ TASKS = [MiniPongTask(variant, steps=160) for variant in ("pong", "h-flip", "noi
 CPU = Compute.choose(TASKS[0].spec, "cpu", "float32")
 
 
-@pytest.fixture(autouse=True)
-def _seed():
-    torch.manual_seed(0)
-
-
 def policy(output):
     return MultiCategorical(output[..., :-1], (3,))
 

@@ -13,11 +13,6 @@ from colonnade.ops import Gaussian, MultiCategorical, gaussian, parameter_fisher
 EXACT = {"rtol": 1e-5, "atol": 1e-8}
 
 
-@pytest.fixture(autouse=True)
-def _seed():
-    torch.manual_seed(0)
-
-
 def close(found, expected, **tolerance):
     assert found.keys() == expected.keys()
     for name, value in expected.items():
