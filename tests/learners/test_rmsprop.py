@@ -23,6 +23,15 @@ def test_two_steps_worked_by_hand():
     assert torch.allclose(weight, expected)
 
 
+def test_a_mean_square_that_starts_at_one_makes_the_first_step_short():
+    weight = torch.nn.Parameter(torch.zeros(1))
+    optimizer = RMSProp([("weight", weight)], 0.5, decay=0.75, epsilon=0.0, start=1.0)
+    weight.grad = torch.full((1,), 0.5)
+    optimizer.step()
+    # g = 0.75 + 0.25 * 0.25
+    assert weight.item() == pytest.approx(-0.5 * 0.5 / 0.8125**0.5)
+
+
 def test_without_epsilon_it_is_pytorchs():
     torch.manual_seed(0)
     own, other = (torch.nn.Parameter(torch.ones(3, 4)) for _ in range(2))

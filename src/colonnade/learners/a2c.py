@@ -25,6 +25,9 @@ from colonnade.ops import MultiCategorical
 from colonnade.types import Metrics, Network, Penalty, Rollout, Task, TaskSpec
 
 
+_OWN = {"decay": (0, 1), "mean_square_start": (0, UNBOUNDED), "workers": (1, UNBOUNDED)}
+
+
 @dataclass(frozen=True)
 class A2C:
     """Hyperparameters of A2C; the defaults are Mnih et al. 2016 where they state a value."""
@@ -47,6 +50,9 @@ class A2C:
     """Decay of RMSProp's mean square."""
     epsilon: float = 1e-5
     """Added to RMSProp's mean square, under the root."""
+    mean_square_start: float = 0.0
+    """Where RMSProp's mean square starts. 0 makes the first steps long, up to 10 times the rate;
+    1, as in TensorFlow, makes some hundred of them short."""
     anneal: bool = True
     """Whether the learning rate falls linearly to zero."""
     workers: int = 1
@@ -56,7 +62,7 @@ class A2C:
 
     def __post_init__(self) -> None:
         """Refuse values out of range."""
-        check_ranges(self, COMMON | {"decay": (0, 1), "workers": (1, UNBOUNDED)})
+        check_ranges(self, COMMON | _OWN)
 
     def build(self, network: Network, spec: TaskSpec, compute: Compute) -> A2CLearner:
         """Make a learner for one task over the network's parameters that require gradients."""
@@ -105,6 +111,7 @@ class A2CLearner:
                 lr=config.learning_rate,
                 decay=config.decay,
                 epsilon=config.epsilon,
+                start=config.mean_square_start,
             ),
             budget=spec.steps if config.anneal else None,
             clip_norm=config.clip_norm,

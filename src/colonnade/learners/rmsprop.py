@@ -19,6 +19,7 @@ class RMSProp(torch.optim.Optimizer):
         *,
         decay: float,
         epsilon: float,
+        start: float = 0.0,
     ) -> None:
         """Begin without statistics.
 
@@ -27,8 +28,10 @@ class RMSProp(torch.optim.Optimizer):
             lr: Learning rate.
             decay: Of the mean square.
             epsilon: Added to the mean square.
+            start: Of the mean square.
         """
-        super().__init__(parameters, {"lr": lr, "decay": decay, "epsilon": epsilon})
+        options = {"lr": lr, "decay": decay, "epsilon": epsilon, "start": start}
+        super().__init__(parameters, options)
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
@@ -38,7 +41,7 @@ class RMSProp(torch.optim.Optimizer):
             parameters = group["params"]
             for parameter in parameters:
                 if not self.state[parameter]:
-                    self.state[parameter]["square_avg"] = torch.zeros_like(parameter)
+                    self.state[parameter]["square_avg"] = torch.full_like(parameter, group["start"])
             rmsprop_step(
                 parameters,
                 [parameter.grad for parameter in parameters],

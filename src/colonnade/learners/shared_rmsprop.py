@@ -24,14 +24,15 @@ class SharedRMSProp:
 
         Args:
             shared: The parameters that change.
-            config: Learning rate, whether it is annealed, decay, epsilon and clipping.
+            config: Learning rate, whether it is annealed, clipping, and what RMSProp needs.
             budget: Agent steps over which the learning rate falls to zero, if it does.
             workers: How many processes will count their steps.
         """
         self._shared = shared
         self._config = config
         self._budget = budget
-        self._mean_squares = [shared_copy(torch.zeros_like(value)) for value in shared.values]
+        start = config.mean_square_start
+        self._mean_squares = [shared_copy(torch.full_like(v, start)) for v in shared.values]
         # A place for each worker, so that counting needs no lock that a dying worker might hold.
         self._taken = shared_copy(torch.zeros(workers, dtype=torch.int64))
 
