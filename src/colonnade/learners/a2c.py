@@ -24,7 +24,6 @@ from colonnade.learners.trainer import Trainer
 from colonnade.ops import MultiCategorical
 from colonnade.types import Metrics, Network, Penalty, Rollout, Task, TaskSpec
 
-
 _OWN = {"decay": (0, 1), "mean_square_start": (0, UNBOUNDED), "workers": (1, UNBOUNDED)}
 
 
