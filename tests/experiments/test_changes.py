@@ -1,5 +1,6 @@
 """Changing an option of every run of a suite, as `--set` does."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -92,7 +93,8 @@ def test_the_column_of_a_preset_that_is_only_named_can_be_changed() -> None:
         ("training.num_env=3", "num_envs"),
         ("training.num_envs=0", "at least 1"),
         ("column.alfa=3", "alpha"),
-        ("method.alpha=3", "alpha"),
+        ("progressive.alpha=3", "Unknown progressive option 'alpha'"),
+        ("ewc.lam=3", "Unknown kind of option in --set 'ewc'"),
     ],
 )
 def test_what_is_wrong_is_said_before_anything_is_begun(
@@ -102,6 +104,24 @@ def test_what_is_wrong_is_said_before_anything_is_begun(
     with pytest.raises(UsageError, match=message):
         begin("pong-soup-mini", tmp_path / "out", options)
     assert not (tmp_path / "out").exists()
+
+
+def test_a_methods_option_changes_its_runs_alone() -> None:
+    suite = suite_from_name("ewc-pong-soup-mini")
+    assert suite.plan is not None
+    before = suite.plan(SuiteOptions(seeds=1))
+    after = with_changes(before, ["ewc.lam=7"])
+    changed = {new.method for old, new in zip(before.runs, after.runs, strict=True) if old != new}
+    assert changed == {"ewc"}
+    for spec in after.runs:
+        assert spec.method_options.get("lam") == (7 if spec.method == "ewc" else None)
+
+
+def test_runs_that_would_become_the_same_are_refused() -> None:
+    run = RunSpec("x", "scratch", (TaskBudget("mini-pong/pong", 10),), "ppo", "tiny")
+    twins = [replace(run, learner_options={"gamma": gamma}) for gamma in (0.8, 0.9)]
+    with pytest.raises(UsageError, match="makes run 'x' the same as another"):
+        with_changes(Plan(tuple(twins)), ["learner.gamma=0.5"])
 
 
 def test_a_default_column_has_no_fields_to_change() -> None:

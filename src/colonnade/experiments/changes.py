@@ -12,13 +12,8 @@ from colonnade.experiments.build import DEFAULT_COLUMN
 from colonnade.experiments.plan import Plan, Selection
 from colonnade.experiments.spec import Json, RunSpec
 
-_OPTIONS = {
-    "learner": "learner_options",
-    "method": "method_options",
-    "training": "training_options",
-    "column": "column",
-}
-"""The field of a spec that each kind of change goes into."""
+_FIELDS = {"learner": "learner_options", "training": "training_options", "column": "column"}
+"""The field of a spec that changes of all runs go into; the options of a method have its name."""
 
 
 def with_changes(plan: Plan, given: Sequence[str]) -> Plan:
@@ -26,13 +21,17 @@ def with_changes(plan: Plan, given: Sequence[str]) -> Plan:
 
     Args:
         plan: Of a suite.
-        given: Each KIND.NAME=VALUE. The kind is learner, method, training or column; the value is
-            JSON, or else a text.
+        given: Each KIND.NAME=VALUE. The kind is learner, training or column, or the name of a
+            method, whose runs alone change; the value is JSON, or else a text.
 
     Raises:
-        UsageError: One can't be read.
+        UsageError: One can't be read, or it makes two runs the same.
     """
     changes = [_parsed(text) for text in given]
+    kinds = {*_FIELDS, *(spec.method for spec in plan.runs)}
+    for kind, _, _ in changes:
+        if kind not in kinds:
+            raise unknown_name("kind of option in --set", kind, kinds)
     names: dict[str, str] = {}  # of runs and selections, before and after
     runs, selections = [], []
     for spec in plan.runs:
@@ -44,6 +43,11 @@ def with_changes(plan: Plan, given: Sequence[str]) -> Plan:
         changed = replace(spec, parent=parent)
         for kind, name, value in changes:
             changed = _changed(changed, kind, name, value)
+        if changed.id in names.values():
+            raise UsageError(
+                f"--set {' '.join(given)} makes run {spec.label!r} the same as another; what tells "
+                "them apart can't be set."
+            )
         names[spec.id] = changed.id
         runs.append(changed)
     compared = tuple(replace(entry, run=names[entry.run]) for entry in plan.comparisons)
@@ -62,8 +66,6 @@ def _parsed(text: str) -> tuple[str, str, Json]:
         raise UsageError(
             f"--set is KIND.NAME=VALUE, as in learner.learning_rate=1e-3, but {text!r} came."
         )
-    if kind not in _OPTIONS:
-        raise unknown_name("kind of option in --set", kind, _OPTIONS)
     try:
         return kind, name, json.loads(value)
     except ValueError:
@@ -71,7 +73,9 @@ def _parsed(text: str) -> tuple[str, str, Json]:
 
 
 def _changed(spec: RunSpec, kind: str, name: str, value: Json) -> RunSpec:
-    field = _OPTIONS[kind]
+    if kind not in _FIELDS and kind != spec.method:
+        return spec
+    field = _FIELDS.get(kind, "method_options")
     before = getattr(spec, field)
     if before == DEFAULT_COLUMN:
         raise UsageError(

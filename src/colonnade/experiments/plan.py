@@ -43,8 +43,9 @@ class SuiteOptions:
         device: Where networks live: "auto", "cpu" or "cuda".
         tasks: Only these targets, e.g. "zoom"; all if none is named.
         methods: Only these methods, e.g. "progressive"; baseline 1 always stays.
-        set: Change an option of every run: KIND.NAME=VALUE, where the kind is learner, method,
-            training or column, e.g. "learner.learning_rate=1e-3". May be repeated.
+        set: Change an option of every run: KIND.NAME=VALUE, where the kind is learner, training or
+            column, e.g. "learner.learning_rate=1e-3"; or of one method's runs, e.g. "ewc.lam=100".
+            May be repeated.
     """
 
     seeds: int | None = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import torch
@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 
 class RMSProp(torch.optim.Optimizer):
-    """RMSProp without momentum or centring (Mnih et al. 2016, Eq. S2 and S3)."""
+    """RMSProp without momentum or centring (Mnih et al. 2016, supplement on optimisation)."""
 
     def __init__(
         self,
@@ -34,9 +34,19 @@ class RMSProp(torch.optim.Optimizer):
         super().__init__(parameters, options)
 
     @torch.no_grad()
-    def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
-        """Take a step along the gradients there are; there is no closure."""
-        assert closure is None
+    def step(self, closure: Any = None) -> Any:
+        """Take a step along the gradients there are.
+
+        Args:
+            closure: Computes the loss and its gradients first, as PyTorch's optimisers allow.
+
+        Returns:
+            What the closure returned.
+        """
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
         for group in self.param_groups:
             parameters = group["params"]
             for parameter in parameters:
@@ -50,6 +60,7 @@ class RMSProp(torch.optim.Optimizer):
                 decay=group["decay"],
                 epsilon=group["epsilon"],
             )
+        return loss
 
 
 def rmsprop_step(
