@@ -20,6 +20,10 @@ SPEC = RunSpec("a run", "progressive", (PONG,), "a2c", "tiny")
         ({"method": "progresive"}, "did you mean 'progressive'"),
         ({"method_options": {"random_columns": 2}}, "random_columns"),
         ({"method_options": {"column": "tiny"}}, "a field of its own"),
+        (
+            {"method": "ewc", "method_options": {"lam": "much"}},
+            r"Method 'ewc' with the options \{\"lam\": \"much\"\} .* can't be built",
+        ),
         ({"learner": "a2cc"}, "did you mean 'a2c'"),
         ({"learner_options": {"learning_rte": 1.0}}, "did you mean 'learning_rate'"),
         ({"learner_options": {"learning_rate": -1}}, "learning_rate of A2C must be a number"),

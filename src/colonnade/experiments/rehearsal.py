@@ -70,7 +70,7 @@ class Rehearsal:
         key = json.dumps({k: v for k, v in layout.items() if k not in _DECIDES_NO_LAYOUT})
         self._layouts[spec.id] = key
         if key not in self._methods:
-            with _building():
+            with _building(spec):
                 method = build_method(spec)
                 if parent is not None:
                     method.load_state(*self._state(parent))
@@ -106,11 +106,14 @@ class Rehearsal:
 
 
 @contextmanager
-def _building() -> Iterator[None]:
+def _building(spec: RunSpec) -> Iterator[None]:
     """Call what torch refuses when a network is built a mistake of the spec."""
     try:
         yield
     except ColonnadeError:
         raise
     except (TypeError, ValueError, RuntimeError) as error:
-        raise UsageError(f"The run can't be built: {error}.") from error
+        raise UsageError(
+            f"Method {spec.method!r} with the options {json.dumps(spec.method_options)} and column "
+            f"{json.dumps(spec.column)} can't be built: {error}."
+        ) from error
