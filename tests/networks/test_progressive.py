@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import nn
 
+from colonnade.errors import UsageError
 from colonnade.networks import ColumnSpec, Conv, Custom, Dense, Join, ProgressiveNetwork
 from colonnade.seeding import generator
 
@@ -354,6 +355,39 @@ def test_orthogonal_weights_have_the_stated_gains():
     torch.testing.assert_close(first @ first.T, 2 * torch.eye(5), atol=1e-5, rtol=0)
     torch.testing.assert_close(last @ last.T, 0.25 * torch.eye(3), atol=1e-5, rtol=0)
     assert not network.columns[0].stages[0].bias.any()
+
+
+def test_zero_sum_kernels_are_blind_to_brightness():
+    stages = (Conv(6, 4, 2), Conv(5, 3, 1), Dense(7))
+    networks = {}
+    for init in ("orthogonal", "zero-sum"):
+        networks[init] = ProgressiveNetwork()
+        spec = ColumnSpec(stages, init=init)
+        networks[init].add_column(spec, {"observation": (3, 16, 16)}, 2, generator(5, "network"))
+    plain, made = (network.state_dict() for network in networks.values())
+    for name in plain:
+        if name != "columns.0.stages.0.weight":
+            assert torch.equal(plain[name], made[name])
+            continue
+        torch.testing.assert_close(made[name].sum((1, 2, 3)), torch.zeros(6), atol=1e-5, rtol=0)
+        torch.testing.assert_close(made[name].norm(), 4 * plain[name].norm())
+
+    def first_maps(init, frames):
+        column = networks[init].columns[0]
+        return column.stages[0](frames, [])
+
+    grey = torch.rand(5, 1, 1, 1).expand(5, 3, 16, 16)
+    assert first_maps("zero-sum", grey).abs().max() < 1e-5
+    assert first_maps("orthogonal", grey).abs().max() > 0.1
+    spots = (torch.rand(64, 3, 16, 16) < 0.02) * 0.5 + 0.4
+    alive = {init: (first_maps(init, spots) > 0.01).any(0).flatten(1).any(1) for init in networks}
+    assert alive["zero-sum"].all()
+    assert not alive["orthogonal"].all()
+
+
+def test_zero_sum_needs_a_first_convolution():
+    with pytest.raises(UsageError, match="kernels of a first convolution, but the first stage is"):
+        ColumnSpec((Dense(5),), init="zero-sum")
 
 
 def test_new_columns_follow_the_network_to_its_precision():

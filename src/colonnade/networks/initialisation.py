@@ -10,6 +10,9 @@ import torch
 from torch import Tensor, nn
 
 HIDDEN_GAIN = math.sqrt(2.0)
+CONTRAST_GAIN = 4.0
+"""How much longer zero-sum kernels are than others. What moves on a screen then excites a first
+layer about half as much as the whole screen would have."""
 
 
 @dataclass(frozen=True)
@@ -17,17 +20,18 @@ class Initialiser:
     """Draws the weights and biases of one layer from PyTorch's global generator.
 
     Attributes:
-        how: "orthogonal" with `gain` and zero biases, or "default", as `torch.nn.Linear` starts.
+        how: "orthogonal" with `gain` and zero biases ("zero-sum" too, see `make_zero_sum`), or
+            "default", as `torch.nn.Linear` starts.
         gain: Scale of orthogonal weights.
     """
 
-    how: Literal["orthogonal", "default"]
+    how: Literal["orthogonal", "zero-sum", "default"]
     gain: float = HIDDEN_GAIN
 
     @torch.no_grad()
     def __call__(self, weight: Tensor, bias: Tensor | None = None) -> None:
         """Fill `weight` [out, in, ...] and `bias` [out] in place."""
-        if self.how == "orthogonal":
+        if self.how != "default":
             nn.init.orthogonal_(weight, self.gain)
             if bias is not None:
                 nn.init.zeros_(bias)
@@ -36,3 +40,17 @@ class Initialiser:
         if bias is not None:
             bound = 1 / math.sqrt(weight[0].numel())
             nn.init.uniform_(bias, -bound, bound)
+
+
+@torch.no_grad()
+def make_zero_sum(kernels: Tensor) -> None:
+    """Make each of a convolution's `kernels` [out, in, height, width] sum to zero, in place.
+
+    Together they get `CONTRAST_GAIN` times the norm they had. What is the same all over a kernel's
+    window, as most of a screen is in most games, then excites nothing. Other kernels turn the
+    brightness of a screen into a constant many times as large as all that ever changes; where it
+    comes out negative they are silent, as pixels are never negative.
+    """
+    norm = kernels.norm()
+    kernels -= kernels.mean((1, 2, 3), keepdim=True)
+    kernels *= CONTRAST_GAIN * norm / kernels.norm()

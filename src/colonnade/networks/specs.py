@@ -170,8 +170,10 @@ class ColumnSpec:
             zero, so that the first policy is the previous column's. It needs linear output
             laterals; a first column, with nothing to copy, starts at random.
         activation: The non-linearity of conv, dense and custom stages and of adapters.
-        init: "orthogonal" (gain sqrt 2, biases zero) or "default", PyTorch's own.
-        output_gain: Gain of the output layer under "orthogonal".
+        init: "orthogonal" (gain sqrt 2, biases zero); "zero-sum", the same but that a first
+            convolution's kernels sum to zero, for images that are mostly background; or "default",
+            PyTorch's own.
+        output_gain: Gain of the output layer, but under "default".
         dropout: Probability that a hidden conv, dense or custom unit is left out while gradients
             are computed. Actors and evaluators, who compute none, see the whole network.
         input_dropout: The same for the numbers of the input the first stage reads.
@@ -187,7 +189,7 @@ class ColumnSpec:
     scale_per: Literal["source", "layer"] = "source"
     output_init: Literal["random", "copy"] = "random"
     activation: Activation = "relu"
-    init: Literal["orthogonal", "default"] = "orthogonal"
+    init: Literal["orthogonal", "zero-sum", "default"] = "orthogonal"
     output_gain: float = 0.01
     dropout: float = 0.0
     input_dropout: float = 0.0
@@ -215,7 +217,12 @@ class ColumnSpec:
         _check_choice("scale_per", self.scale_per, ("source", "layer"))
         _check_choice("output_init", self.output_init, ("random", "copy"))
         _check_choice("activation", self.activation, typing.get_args(Activation))
-        _check_choice("init", self.init, ("orthogonal", "default"))
+        _check_choice("init", self.init, ("orthogonal", "zero-sum", "default"))
+        if self.init == "zero-sum" and not isinstance(self.stages[0], Conv):
+            raise UsageError(
+                'init="zero-sum" is about the kernels of a first convolution, but the first stage '
+                f'is {self.stages[0]!r}; use "orthogonal" or "default".'
+            )
         if self.output_init == "copy" and self.output_laterals_kind != "linear":
             raise UsageError(
                 'output_init="copy" copies weights into linear output laterals, but this column\'s '
