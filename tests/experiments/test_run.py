@@ -115,6 +115,18 @@ def test_dying_between_done_and_the_last_cleaning_loses_nothing(
     assert not list(folder.path.glob("checkpoint-*"))
 
 
+def test_scores_say_how_far_a_task_was_learned(tmp_path: Path) -> None:
+    goal = {"goal_episodes": 3, "goal_return": -3.5}  # even a random policy reaches it
+    spec = replace(SPEC, training_options={**SPEC.training_options, **goal})
+    suite = begin(tmp_path, spec)
+    train_run(suite.path, spec)
+    rows = suite.run(spec.id).metrics()
+    ends = {row["task"]: row["step"] for row in rows if row["kind"] == "goal" and row["reached"]}
+    assert ends["mini-pong/pong"] < 1600
+    for score in suite.run(spec.id).result()["scores"]:
+        assert score["step"] == ends.get(score["task"], 1600)
+
+
 def test_ppo_goes_on_exactly_from_a_checkpoint(tmp_path: Path) -> None:
     # Its optimiser is fused: it walks through memory and knows no strides.
     spec = replace(SPEC, learner="ppo", learner_options={"rollout_steps": 10, "minibatches": 2})

@@ -74,10 +74,12 @@ def train_run(
         started = time.time()
         train_sequence(tasks, method, learner, seed=spec.seed, options=options, recorder=recorder)
         scores: list[Row] = []
-        for task in tasks:
+        learned = _steps_learned(folder.metrics())
+        for index, task in enumerate(tasks):
             if recorder.should_stop():
                 raise Interrupted("Stopped before scoring, which the same command goes on with.")
-            scores += _scores(task, method.network_for(task.spec.id), spec, options)
+            step = learned.get(index, task.spec.steps)
+            scores += _scores(task, method.network_for(task.spec.id), spec, options, step)
         for name in spec.analyses:
             scores += analyse(name, tasks, method)
         for score in scores:
@@ -102,7 +104,14 @@ def train_run(
         recorder.clear_checkpoints()
 
 
-def _scores(task: Task, network: Network, spec: RunSpec, options: TrainingOptions) -> list[Row]:
+def _steps_learned(rows: list[Row]) -> dict[int, int]:
+    """Say how many steps each task was learned for, by index: fewer than its budget at a goal."""
+    return {row["task_index"]: row["step"] for row in rows if row["kind"] == "curve"}
+
+
+def _scores(
+    task: Task, network: Network, spec: RunSpec, options: TrainingOptions, step: int
+) -> list[Row]:
     """Score the random and the trained policy; the random one alike in all runs of a task.
 
     Of data sets all examples count, and the validation examples are scored too, to choose by.
@@ -129,7 +138,7 @@ def _scores(task: Task, network: Network, spec: RunSpec, options: TrainingOption
                 "kind": "evaluation",
                 "task": name,
                 "policy": policy,
-                "step": task.spec.steps,
+                "step": step,
                 "episodes": len(returns),
                 "return_mean": float(np.mean(returns)),
                 "return_std": float(np.std(returns)),
