@@ -47,7 +47,7 @@ class A2C:
     """Largest norm of the gradient (of the loss summed over time, averaged over environments)."""
     decay: float = 0.99
     """Decay of RMSProp's mean square."""
-    epsilon: float = 1e-5
+    epsilon: float = 1e-8
     """Added to RMSProp's mean square, under the root."""
     mean_square_start: float = 0.0
     """Where RMSProp's mean square starts. 0 makes the first steps long, up to 10 times the rate;
