@@ -385,9 +385,12 @@ def test_zero_sum_kernels_are_blind_to_brightness():
     assert not alive["orthogonal"].all()
 
 
-def test_zero_sum_needs_a_first_convolution():
+def test_zero_sum_needs_kernels_that_can_sum_to_zero():
     with pytest.raises(UsageError, match="kernels of a first convolution, but the first stage is"):
         ColumnSpec((Dense(5),), init="zero-sum")
+    single = ColumnSpec((Conv(3, 1, 1),), init="zero-sum")
+    with pytest.raises(UsageError, match="1x1 kernels on a single channel"):
+        ProgressiveNetwork().add_column(single, {"observation": (1, 4, 4)}, 2)
 
 
 def test_new_columns_follow_the_network_to_its_precision():
