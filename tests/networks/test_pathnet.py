@@ -293,6 +293,28 @@ def test_the_gain_keeps_the_mean_square(active):
     assert summing_gain(1) == pytest.approx(2**0.5)
 
 
+def test_zero_sum_kernels_are_those_of_the_first_layer_alone():
+    layers = (Conv(3, 4, 2), Conv(4, 3, 1), Dense(6))
+    specs = [ModularSpec(layers, modules=2, active=2, init=i) for i in ("orthogonal", "zero-sum")]
+    plain, made = (make(spec) for spec in specs)
+    assert torch.equal(plain.layers[1].bank[1].weight, made.layers[1].bank[1].weight)
+    assert torch.equal(plain.heads[0].weight, made.heads[0].weight)
+    made.freeze(((0,), (0,), (0,)))
+    before = made.layers[0].bank[1].weight.clone()
+    made.reinitialise()
+    assert not torch.equal(made.layers[0].bank[1].weight, before)
+    norm = plain.layers[0].bank[0].weight.norm()
+    for module in made.layers[0].bank:
+        kernels = module.weight
+        torch.testing.assert_close(kernels.sum((1, 2, 3)), torch.zeros(3), atol=1e-5, rtol=0)
+        torch.testing.assert_close(kernels.norm(), 4 * norm)
+    grey = torch.full((1, 2, 12, 12), 0.7)
+    assert made.layers[0].along(grey, (0, 1), None).abs().max() < 1e-5
+    assert plain.layers[0].along(grey, (0, 1), None).abs().max() > 0.1
+    with pytest.raises(UsageError, match="kernels of a first convolution, but the first stage is"):
+        ModularSpec((Dense(5),), init="zero-sum", modules=2, active=1)
+
+
 def test_bad_input_is_said_in_one_sentence():
     with pytest.raises(UsageError, match=r"can't use 4 distinct modules .* has 3"):
         ModularSpec((Dense(3),), modules=3, active=4)

@@ -111,13 +111,7 @@ class Column(nn.Module):
             self.stages.append(module)
             shape = module.out_shape
         if spec.init == "zero-sum":
-            kernels = self.stage(0).get_parameter("weight")
-            if kernels[0].numel() == 1:
-                raise UsageError(
-                    'init="zero-sum" needs kernels of more than one number, but the first stage '
-                    'has 1x1 kernels on a single channel; use "orthogonal" or "default".'
-                )
-            make_zero_sum(kernels)
+            make_zero_sum(self.stage(0).get_parameter("weight"))
         self.output_reads = self._aligned(len(spec.stages), earlier)
         self.output_in_shape = shape
         self.output = self._build_output(earlier)

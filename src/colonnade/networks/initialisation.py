@@ -9,6 +9,8 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from colonnade.errors import UsageError
+
 HIDDEN_GAIN = math.sqrt(2.0)
 CONTRAST_GAIN = 4.0
 """How much longer zero-sum kernels are than others. What moves on a screen then excites a first
@@ -23,16 +25,20 @@ class Initialiser:
         how: "orthogonal" with `gain` and zero biases ("zero-sum" too, see `make_zero_sum`), or
             "default", as `torch.nn.Linear` starts.
         gain: Scale of orthogonal weights.
+        contrast: Whether `make_zero_sum` follows.
     """
 
     how: Literal["orthogonal", "zero-sum", "default"]
     gain: float = HIDDEN_GAIN
+    contrast: bool = False
 
     @torch.no_grad()
     def __call__(self, weight: Tensor, bias: Tensor | None = None) -> None:
         """Fill `weight` [out, in, ...] and `bias` [out] in place."""
         if self.how != "default":
             nn.init.orthogonal_(weight, self.gain)
+            if self.contrast:
+                make_zero_sum(weight)
             if bias is not None:
                 nn.init.zeros_(bias)
             return
@@ -50,7 +56,15 @@ def make_zero_sum(kernels: Tensor) -> None:
     window, as most of a screen is in most games, then excites nothing. Other kernels turn the
     brightness of a screen into a constant many times as large as all that ever changes; where it
     comes out negative they are silent, as pixels are never negative.
+
+    Raises:
+        UsageError: A kernel is a single number.
     """
+    if kernels[0].numel() == 1:
+        raise UsageError(
+            'init="zero-sum" needs kernels of more than one number, but the first layer has 1x1 '
+            'kernels on a single channel; use "orthogonal" or "default".'
+        )
     norm = kernels.norm()
     kernels -= kernels.mean((1, 2, 3), keepdim=True)
     kernels *= CONTRAST_GAIN * norm / kernels.norm()

@@ -45,8 +45,8 @@ class ModularNetwork(nn.Module):
         self.input_shape = tuple(input_shapes[self.input])
         shape = self.input_shape
         layers = []
-        for stage in spec.layers:
-            layers.append(build_layer(stage, shape, spec))
+        for position in range(len(spec.layers)):
+            layers.append(build_layer(position, shape, spec))
             shape = layers[-1].out_shape
         self.layers = nn.ModuleList(layers)
         self.heads = nn.ModuleList()

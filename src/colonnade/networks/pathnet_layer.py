@@ -150,8 +150,9 @@ class _AffineLayer(ModularLayer):
         in_shape: Shape,
         out_shape: Shape,
         spec: ModularSpec,
+        contrast: bool = False,
     ) -> None:
-        initialise = Initialiser(spec.init, summing_gain(spec.active))
+        initialise = Initialiser(spec.init, summing_gain(spec.active), contrast)
         bank = [AffineModule(weight_shape, initialise) for _ in range(spec.modules)]
         super().__init__(bank, in_shape, out_shape)
         self.activation = ACTIVATIONS[spec.activation]
@@ -243,7 +244,7 @@ class DenseLayer(_AffineLayer):
 class ConvLayer(_AffineLayer):
     """Convolutions over maps in channels-last memory."""
 
-    def __init__(self, stage: Conv, in_shape: Shape, spec: ModularSpec) -> None:
+    def __init__(self, stage: Conv, in_shape: Shape, spec: ModularSpec, first: bool) -> None:
         if len(in_shape) != 3 or stage.kernel > min(in_shape[1:]) + 2 * stage.padding:
             raise UsageError(
                 f"A convolution of {stage.kernel}x{stage.kernel} reads maps (C, H, W) at least as "
@@ -253,7 +254,8 @@ class ConvLayer(_AffineLayer):
             (side + 2 * stage.padding - stage.kernel) // stage.stride + 1 for side in in_shape[1:]
         )
         weight = (stage.maps, in_shape[0], stage.kernel, stage.kernel)
-        super().__init__(weight, in_shape, (stage.maps, *sides), spec)
+        contrast = first and spec.init == "zero-sum"
+        super().__init__(weight, in_shape, (stage.maps, *sides), spec, contrast)
         self.stride, self.padding = stage.stride, stage.padding
 
     def _apply_weights(self, features: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
@@ -338,11 +340,12 @@ class Head(nn.Module):
             return F.linear(features, self.weight, self.bias)
 
 
-def build_layer(stage: Conv | Dense | Custom, in_shape: Shape, spec: ModularSpec) -> ModularLayer:
-    """Make the layer of M modules that a spec describes."""
+def build_layer(position: int, in_shape: Shape, spec: ModularSpec) -> ModularLayer:
+    """Make the layer of M modules that a spec describes, the lowest being at position 0."""
+    stage = spec.layers[position]
     match stage:
         case Conv():
-            return ConvLayer(stage, in_shape, spec)
+            return ConvLayer(stage, in_shape, spec, first=position == 0)
         case Dense():
             return DenseLayer(stage, in_shape, spec)
         case Custom():

@@ -13,7 +13,14 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from colonnade.errors import UsageError, unknown_name
-from colonnade.networks.specs import Activation, ColumnSpec, Conv, Custom, Dense
+from colonnade.networks.specs import (
+    Activation,
+    ColumnSpec,
+    Conv,
+    Custom,
+    Dense,
+    check_zero_sum,
+)
 
 ModuleSpec = Conv | Dense | Custom
 """Form of the modules of a layer; one that flattens its input may follow one that gives maps."""
@@ -35,8 +42,9 @@ class ModularSpec:
         input: Name of the input the first layer reads; None is the only one, or "observation".
         activation: Of conv, dense and custom modules alike.
         init: "default", PyTorch's own; or "orthogonal" with the gain that keeps the mean square of
-            the features as it is where N modules are active, and biases zero.
-        output_gain: Gain of the heads under "orthogonal".
+            the features as it is where N modules are active, and biases zero; or "zero-sum", the
+            same but that the kernels of first convolutions sum to zero, as in `ColumnSpec`.
+        output_gain: Gain of the heads, but under "default".
     """
 
     layers: tuple[ModuleSpec, ...]
@@ -45,7 +53,7 @@ class ModularSpec:
     last: Literal["sum", "average"] = "sum"
     input: str | None = None
     activation: Activation = "relu"
-    init: Literal["default", "orthogonal"] = "default"
+    init: Literal["default", "orthogonal", "zero-sum"] = "default"
     output_gain: float = 0.01
 
     def __post_init__(self) -> None:
@@ -66,12 +74,14 @@ class ModularSpec:
             )
         choices = {
             "last": ("sum", "average"),
-            "init": ("default", "orthogonal"),
+            "init": ("default", "orthogonal", "zero-sum"),
             "activation": typing.get_args(Activation),
         }
         for name, known in choices.items():
             if getattr(self, name) not in known:
                 raise unknown_name(f"value for `{name}`", str(getattr(self, name)), known)
+        if self.init == "zero-sum":
+            check_zero_sum(self.layers[0])
 
     def check_path(self, path: Path) -> None:
         """Refuse a path that this network can't follow.
@@ -130,9 +140,12 @@ def cifar_svhn_modules() -> ModularSpec:
 
 
 def atari_modules() -> ModularSpec:
-    """Atari (Fernando et al. 2017): L 4, M 10, N 4; 8 kernels or 50 units a module."""
+    """Atari (Fernando et al. 2017): L 4, M 10, N 4; 8 kernels or 50 units a module.
+
+    That first kernels sum to zero is chosen here; see `ColumnSpec.init`.
+    """
     convs = Conv(8, 8, 4), Conv(8, 4, 2), Conv(8, 3, 1)
-    return ModularSpec((*convs, Dense(50)), modules=10, active=4, init="orthogonal")
+    return ModularSpec((*convs, Dense(50)), modules=10, active=4, init="zero-sum")
 
 
 def mini_modules() -> ModularSpec:

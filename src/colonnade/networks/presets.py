@@ -16,8 +16,12 @@ SIM_TO_REAL_OUTPUTS = 28
 
 
 def atari_column() -> ColumnSpec:
-    """The Atari column of Rusu et al. 2016: three convolutions of 12 maps, 256 units."""
-    return ColumnSpec((Conv(12, 8, 4), Conv(12, 4, 2), Conv(12, 3, 1), Dense(256)))
+    """The Atari column of Rusu et al. 2016: three convolutions of 12 maps, 256 units.
+
+    That its first kernels sum to zero is chosen here; see `ColumnSpec.init`.
+    """
+    convs = Conv(12, 8, 4), Conv(12, 4, 2), Conv(12, 3, 1)
+    return ColumnSpec((*convs, Dense(256)), init="zero-sum")
 
 
 def pong_soup_column() -> ColumnSpec:
@@ -25,9 +29,9 @@ def pong_soup_column() -> ColumnSpec:
 
     The paper gives the form and 8 maps in the first convolution (Fig. 5). Kernels, strides, the
     second convolution's 16 maps and the 256 units are chosen here after Mnih et al. 2013, which
-    doubles the maps.
+    doubles the maps; and first kernels that sum to zero, see `ColumnSpec.init`.
     """
-    return ColumnSpec((Conv(8, 8, 4), Conv(16, 4, 2), Dense(256)))
+    return ColumnSpec((Conv(8, 8, 4), Conv(16, 4, 2), Dense(256)), init="zero-sum")
 
 
 def mlp_column(hidden: Sequence[int] = (64, 64)) -> ColumnSpec:

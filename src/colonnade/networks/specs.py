@@ -218,11 +218,8 @@ class ColumnSpec:
         _check_choice("output_init", self.output_init, ("random", "copy"))
         _check_choice("activation", self.activation, typing.get_args(Activation))
         _check_choice("init", self.init, ("orthogonal", "zero-sum", "default"))
-        if self.init == "zero-sum" and not isinstance(self.stages[0], Conv):
-            raise UsageError(
-                'init="zero-sum" is about the kernels of a first convolution, but the first stage '
-                f'is {self.stages[0]!r}; use "orthogonal" or "default".'
-            )
+        if self.init == "zero-sum":
+            check_zero_sum(self.stages[0])
         if self.output_init == "copy" and self.output_laterals_kind != "linear":
             raise UsageError(
                 'output_init="copy" copies weights into linear output laterals, but this column\'s '
@@ -299,6 +296,15 @@ def _construct(cls: type[_T], what: str, fields: Mapping[str, Any]) -> _T:
         if field.default is dataclasses.MISSING and name not in fields:
             raise UsageError(f"A {what} needs the field {name!r}, which is missing.")
     return cls(**fields)
+
+
+def check_zero_sum(first: StageSpec) -> None:
+    """Refuse to start a network with `init="zero-sum"` whose first stage is no convolution."""
+    if not isinstance(first, Conv):
+        raise UsageError(
+            'init="zero-sum" is about the kernels of a first convolution, but the first stage is '
+            f'{first!r}; use "orthogonal" or "default".'
+        )
 
 
 def _check_counts(stage: object, *names: str) -> None:

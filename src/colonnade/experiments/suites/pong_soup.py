@@ -38,8 +38,9 @@ SHORT = TransferDesign(
     seeds=2,
     column=ATARI_COLUMN,
     learner="ppo",
+    source_options={"goal_episodes": 100, "goal_return": 18.0},
 )
-"""On two cores: PPO, which is quicker here, and a source trained until it wins."""
+"""On two cores: PPO, which is quicker here, and sources trained until they win."""
 
 PONG_SOUP = Suite(
     name="pong-soup",

@@ -60,6 +60,7 @@ class TransferDesign:
         learner: Name of the learner, unless the options say otherwise.
         learner_options: Hyperparameters per learner's name.
         training_options: Fields of `TrainingOptions`.
+        source_options: More of them, for sources alone; such as a return at which they are done.
         task_options: Fields of every task.
         bundled: Name of a shipped column that stands for the one source; None trains the sources.
         evaluation_episodes: How many episodes score the random and the final policy.
@@ -78,6 +79,7 @@ class TransferDesign:
     orders: Literal["one", "all"] = "one"
     learner_options: dict[str, dict[str, Json]] = field(default_factory=dict)
     training_options: dict[str, Json] = field(default_factory=dict)
+    source_options: dict[str, Json] = field(default_factory=dict)
     task_options: dict[str, Json] = field(default_factory=dict)
     bundled: str | None = None
     evaluation_episodes: int = 30
@@ -188,6 +190,7 @@ class TransferDesign:
         source = arm.row is None and not arm.sources and arm.steps != self.target_steps
         name = "source" if source else arm.method
         steps = options.scaled(arm.steps)
+        training = self.training_options | (self.source_options if source else {})
         return RunSpec(
             label=f"{name} {origin}{arm.target}, seed {seed}",
             method=arm.method,
@@ -196,7 +199,7 @@ class TransferDesign:
             column=self.column,
             seed=seed,
             learner_options=self.learner_options.get(learner, {}),
-            training_options={**self.training_options, "device": options.device},
+            training_options={**training, "device": options.device},
             evaluation_episodes=self.evaluation_episodes,
             parent=parent,
         )
