@@ -13,7 +13,7 @@ from colonnade.experiments.rehearsal import Rehearsal
 from colonnade.experiments.spec import RunSpec, TaskBudget
 from colonnade.experiments.store import RunFolder, SuiteFolder, read_parent
 from colonnade.experiments.suites import SUITES, suite_from_name
-from colonnade.experiments.suites.pong_soup import FULL
+from colonnade.experiments.suites.pong_soup import FULL, SHORT
 from colonnade.experiments.suites.pong_soup_mini import MINI
 from colonnade.tasks.variants import VARIANTS
 
@@ -116,6 +116,12 @@ def test_options_change_budgets_seeds_and_learner() -> None:
     assert {spec.seed for spec in plan.runs} == {0, 1, 2}
     assert {spec.steps for spec in plan.runs} == {MINI.target_steps // 2, MINI.source_steps // 2}
     assert {spec.learner for spec in plan.runs} == {"a2c"}
+
+
+def test_sources_alone_are_done_at_a_goal() -> None:
+    plan = SHORT.plan(SuiteOptions(seeds=1))
+    done = [spec.label for spec in plan.runs if "goal_return" in spec.training_options]
+    assert done == ["source pong, seed 0"]
 
 
 @pytest.mark.parametrize("wrong", [{"seeds": 0}, {"budget": 0.0}, {"budget": float("nan")}])

@@ -8,7 +8,15 @@ import torch
 from torch import nn
 
 from colonnade.errors import UsageError
-from colonnade.networks import ColumnSpec, Conv, Custom, Dense, Join, ProgressiveNetwork
+from colonnade.networks import (
+    ColumnSpec,
+    Conv,
+    Custom,
+    Dense,
+    Join,
+    ProgressiveNetwork,
+    column_preset,
+)
 from colonnade.seeding import generator
 
 VECTOR = {"observation": (5,)}
@@ -383,6 +391,14 @@ def test_zero_sum_kernels_are_blind_to_brightness():
     alive = {init: (first_maps(init, spots) > 0.01).any(0).flatten(1).any(1) for init in networks}
     assert alive["zero-sum"].all()
     assert not alive["orthogonal"].all()
+
+
+@pytest.mark.parametrize("preset", ["atari", "pong-soup"])
+def test_presets_for_atari_see_contrast_alone(preset):
+    network = ProgressiveNetwork()
+    network.add_column(column_preset(preset), {"observation": (4, 84, 84)}, 7)
+    grey = torch.full((1, 4, 84, 84), 0.7)
+    assert network.columns[0].stages[0](grey, []).abs().max() < 1e-5
 
 
 def test_zero_sum_needs_kernels_that_can_sum_to_zero():
