@@ -21,6 +21,7 @@ import torch
 from torch import Tensor
 
 from colonnade.errors import UsageError
+from colonnade.layout import take
 
 Shape = tuple[int, ...]
 
@@ -322,7 +323,7 @@ class Rollout:
 
     def _select(self, axis: int, index: Tensor) -> Rollout:
         def pick(value: Tensor) -> Tensor:
-            return _take(value, axis, index)
+            return take(value, axis, index)
 
         def pick_environments(value: Tensor) -> Tensor:
             return value if axis == 0 else value.index_select(0, index)
@@ -345,17 +346,6 @@ class Rollout:
     def recurrent(self) -> bool:
         """Whether the order of steps matters to the network: it carries a state."""
         return bool(self.state)
-
-
-def _take(value: Tensor, axis: int, index: Tensor) -> Tensor:
-    """Select along an axis, keeping the order of the others in memory.
-
-    `index_select` alone lays its result out as its axes come, which turns channels-last images
-    around byte by byte: twenty times slower, and they would have to be turned back.
-    """
-    order = sorted(range(value.dim()), key=value.stride, reverse=True)
-    taken = value.permute(order).index_select(order.index(axis), index)
-    return taken.permute([order.index(place) for place in range(value.dim())])
 
 
 Metrics = dict[str, Tensor]

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from colonnade.errors import UsageError, unknown_name
+from colonnade.layout import take
 from colonnade.learners.compute import Compute
 from colonnade.learners.hyperparameters import UNBOUNDED, check_ranges
 from colonnade.learners.optimisation import Optimisation, trainable
@@ -198,7 +199,7 @@ class SupervisedTrainer:
             order = torch.randperm(examples.steps, generator=self._generator)
             for index in order.to(examples.targets.device).split(self._batch_size):
                 yield Examples(
-                    {name: value.index_select(0, index) for name, value in examples.inputs.items()},
+                    {name: take(value, 0, index) for name, value in examples.inputs.items()},
                     examples.targets.index_select(0, index),
                 )
 

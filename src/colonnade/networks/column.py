@@ -10,7 +10,6 @@ import torch
 from torch import nn
 
 from colonnade.errors import UsageError, unknown_name
-from colonnade.networks.initialisation import make_zero_sum
 from colonnade.networks.laterals import LinearLaterals
 from colonnade.networks.recurrent import LSTMStage
 from colonnade.networks.specs import (
@@ -110,8 +109,6 @@ class Column(nn.Module):
             self.reads.append(reads)
             self.stages.append(module)
             shape = module.out_shape
-        if spec.init == "zero-sum":
-            make_zero_sum(self.stage(0).get_parameter("weight"))
         self.output_reads = self._aligned(len(spec.stages), earlier)
         self.output_in_shape = shape
         self.output = self._build_output(earlier)
@@ -199,7 +196,7 @@ class Column(nn.Module):
         try:
             match stage:
                 case Conv():
-                    return ConvStage(stage, shape, sources, self.spec)
+                    return ConvStage(stage, shape, sources, self.spec, first=position == 0)
                 case Dense():
                     return DenseStage(stage, shape, sources, self.spec)
                 case LSTM():

@@ -22,23 +22,23 @@ class Initialiser:
     """Draws the weights and biases of one layer from PyTorch's global generator.
 
     Attributes:
-        how: "orthogonal" with `gain` and zero biases ("zero-sum" too, see `make_zero_sum`), or
-            "default", as `torch.nn.Linear` starts.
+        how: "orthogonal" with `gain` and zero biases; "zero-sum", the same, but that the kernels
+            of a first convolution sum to zero; or "default", as `torch.nn.Linear` starts.
         gain: Scale of orthogonal weights.
-        contrast: Whether `make_zero_sum` follows.
+        first: Whether the weights are the kernels of a first convolution.
     """
 
     how: Literal["orthogonal", "zero-sum", "default"]
     gain: float = HIDDEN_GAIN
-    contrast: bool = False
+    first: bool = False
 
     @torch.no_grad()
     def __call__(self, weight: Tensor, bias: Tensor | None = None) -> None:
         """Fill `weight` [out, in, ...] and `bias` [out] in place."""
         if self.how != "default":
             nn.init.orthogonal_(weight, self.gain)
-            if self.contrast:
-                make_zero_sum(weight)
+            if self.how == "zero-sum" and self.first:
+                _make_zero_sum(weight)
             if bias is not None:
                 nn.init.zeros_(bias)
             return
@@ -48,8 +48,7 @@ class Initialiser:
             nn.init.uniform_(bias, -bound, bound)
 
 
-@torch.no_grad()
-def make_zero_sum(kernels: Tensor) -> None:
+def _make_zero_sum(kernels: Tensor) -> None:
     """Make each of a convolution's `kernels` [out, in, height, width] sum to zero, in place.
 
     Together they get `CONTRAST_GAIN` times the norm they had. What is the same all over a kernel's

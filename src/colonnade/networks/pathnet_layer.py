@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from colonnade.errors import UsageError
+from colonnade.layout import take
 from colonnade.networks.initialisation import Initialiser
 from colonnade.networks.laterals import ACTIVATIONS
 from colonnade.networks.pathnet_spec import ModularSpec
@@ -150,9 +151,9 @@ class _AffineLayer(ModularLayer):
         in_shape: Shape,
         out_shape: Shape,
         spec: ModularSpec,
-        contrast: bool = False,
+        first: bool = False,
     ) -> None:
-        initialise = Initialiser(spec.init, summing_gain(spec.active), contrast)
+        initialise = Initialiser(spec.init, summing_gain(spec.active), first)
         bank = [AffineModule(weight_shape, initialise) for _ in range(spec.modules)]
         super().__init__(bank, in_shape, out_shape)
         self.activation = ACTIVATIONS[spec.activation]
@@ -185,7 +186,7 @@ class _AffineLayer(ModularLayer):
 
     def _by_module(self, features: Tensor, routes: Routes, scale: float | None) -> Tensor:
         """Bring together the rows of each module, and their outputs back to the rows."""
-        parts = _rows_of(features, routes.rows).split(routes.counts)
+        parts = take(features, 0, routes.rows).split(routes.counts)
         outputs = []
         for part, module in zip(parts, routes.used, strict=True):
             weight, bias = self._affine(module)
@@ -254,8 +255,7 @@ class ConvLayer(_AffineLayer):
             (side + 2 * stage.padding - stage.kernel) // stage.stride + 1 for side in in_shape[1:]
         )
         weight = (stage.maps, in_shape[0], stage.kernel, stage.kernel)
-        contrast = first and spec.init == "zero-sum"
-        super().__init__(weight, in_shape, (stage.maps, *sides), spec, contrast)
+        super().__init__(weight, in_shape, (stage.maps, *sides), spec, first)
         self.stride, self.padding = stage.stride, stage.padding
 
     def _apply_weights(self, features: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
@@ -305,7 +305,7 @@ class CustomLayer(ModularLayer):
     def mixed(self, features: Tensor, routes: Routes, scale: float | None) -> Tensor:
         """Do the same where each row has its own active modules."""
         features = _scaled(features, scale)
-        parts = _rows_of(features, routes.rows).split(routes.counts)
+        parts = take(features, 0, routes.rows).split(routes.counts)
         outputs = [self._one(m, part) for m, part in zip(routes.used, parts, strict=True)]
         joined = torch.cat(outputs)
         total = joined.new_zeros(len(features), *joined.shape[1:])
@@ -373,8 +373,3 @@ def _channels_last(maps: Tensor) -> Tensor:
 def _channels_first(maps: Tensor) -> Tensor:
     """View maps [R, H, W, C] as [R, C, H, W]; other features pass."""
     return maps.permute(0, 3, 1, 2) if maps.dim() == 4 else maps
-
-
-def _rows_of(features: Tensor, rows: Tensor) -> Tensor:
-    """Select rows, keeping maps in channels-last memory."""
-    return _channels_first(_channels_last(features).index_select(0, rows))

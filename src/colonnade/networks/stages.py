@@ -53,10 +53,15 @@ class ConvStage(Stage):
     """A convolution, laterals, and the activation."""
 
     def __init__(
-        self, stage: Conv, in_shape: Shape, source_shapes: Sequence[Shape], spec: ColumnSpec
+        self,
+        stage: Conv,
+        in_shape: Shape,
+        source_shapes: Sequence[Shape],
+        spec: ColumnSpec,
+        first: bool,
     ) -> None:
         out_shape = _conv_out_shape(stage, in_shape)
-        initialise = Initialiser(spec.init)
+        initialise = Initialiser(spec.init, first=first)
 
         def make_transfer(shape: Shape) -> nn.Module:
             if _conv_out_shape(stage, shape) != out_shape:

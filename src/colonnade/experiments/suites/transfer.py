@@ -60,7 +60,8 @@ class TransferDesign:
         learner: Name of the learner, unless the options say otherwise.
         learner_options: Hyperparameters per learner's name.
         training_options: Fields of `TrainingOptions`.
-        source_options: More of them, for sources alone; such as a return at which they are done.
+        source_options: More of them, such as a return at which to end, for sources alone that are
+            trained for `source_steps` and stand in no row of the report.
         task_options: Fields of every task.
         bundled: Name of a shipped column that stands for the one source; None trains the sources.
         evaluation_episodes: How many episodes score the random and the final policy.
