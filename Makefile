@@ -43,14 +43,14 @@ stress: $(VENV)/.dev
 	@OMP_NUM_THREADS=1 OMP_WAIT_POLICY=passive $(BIN)/python tests/stress.py --kills $(KILLS)
 
 check: $(VENV)/.dev
-	$(BIN)/ruff format --check src tests benchmarks
-	$(BIN)/ruff check src tests benchmarks
+	$(BIN)/ruff format --check src tests benchmarks results
+	$(BIN)/ruff check src tests benchmarks results
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
 format: $(VENV)/.dev
-	$(BIN)/ruff format src tests benchmarks
-	$(BIN)/ruff check --fix src tests benchmarks
+	$(BIN)/ruff format src tests benchmarks results
+	$(BIN)/ruff check --fix src tests benchmarks results
 
 bench: $(VENV)/.bench
 	@for script in benchmarks/[a-z]*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
