@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from colonnade.errors import ColonnadeError, UsageError
+from colonnade.experiments.build import build_learner
 from colonnade.experiments.files import write_json
 from colonnade.experiments.plan import Plan, SuiteOptions
 from colonnade.experiments.rehearsal import Rehearsal
@@ -15,6 +16,7 @@ from colonnade.experiments.store import RunFolder, SuiteFolder, read_parent
 from colonnade.experiments.suites import SUITES, suite_from_name
 from colonnade.experiments.suites.pong_soup import FULL, SHORT
 from colonnade.experiments.suites.pong_soup_mini import MINI
+from colonnade.learners import A2C
 from colonnade.tasks.variants import VARIANTS
 
 
@@ -135,6 +137,20 @@ def test_names_in_every_suite_exist() -> None:
         rehearsal = Rehearsal()
         for spec in suite.plan(SuiteOptions(seeds=1)).runs if suite.plan else ():
             rehearsal.check(spec)
+
+
+@pytest.mark.parametrize("learner", ["a2c", "a3c"])
+def test_suites_in_the_emulator_learn_as_recorded(learner: str) -> None:
+    recorded = Path(__file__).parents[2] / "results" / "pong-to-15.json"
+    specs = [RunSpec.from_json(data) for data in json.loads(recorded.read_text())]
+    (known,) = [build_learner(spec) for spec in specs if spec.learner == learner]
+    assert isinstance(known, A2C)
+    for suite in SUITES:
+        for spec in suite.plan(SuiteOptions(seeds=1, learner=learner)).runs if suite.plan else ():
+            if spec.learner == learner and spec.target.startswith(("atari/", "pong-soup/")):
+                built = build_learner(spec)
+                assert isinstance(built, A2C)
+                assert replace(built, workers=known.workers) == known, suite.name
 
 
 def test_pong_soup_learns_every_variant() -> None:

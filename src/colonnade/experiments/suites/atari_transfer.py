@@ -1,6 +1,6 @@
 """Transfer between Atari games: Rusu et al. 2016 (arXiv 1606.04671), Fig. 6 and Table 1."""
 
-from colonnade.experiments.suites.pong_soup import ALL_METHODS, ATARI_COLUMN
+from colonnade.experiments.suites.pong_soup import ALL_METHODS, ATARI_COLUMN, EMULATOR_LEARNERS
 from colonnade.experiments.suites.suite import Suite
 from colonnade.experiments.suites.transfer import TransferDesign
 
@@ -32,6 +32,7 @@ DESIGN = TransferDesign(
     seeds=1,
     column=ATARI_COLUMN,
     learner="ppo",
+    learner_options=EMULATOR_LEARNERS,
     task_options={"full_action_space": True},
     training_options={"curve_steps": 25_000},
     evaluation_episodes=10,

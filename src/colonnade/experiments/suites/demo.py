@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from colonnade.experiments.plan import Plan, SuiteOptions
 from colonnade.experiments.store import bundled_columns
-from colonnade.experiments.suites.pong_soup import ATARI_COLUMN
+from colonnade.experiments.suites.pong_soup import ATARI_COLUMN, EMULATOR_LEARNERS
 from colonnade.experiments.suites.suite import Suite
 from colonnade.experiments.suites.transfer import TransferDesign
 
@@ -22,7 +22,7 @@ DEMO = TransferDesign(
     seeds=1,
     column=ATARI_COLUMN,
     learner="ppo",
-    learner_options={"ppo": {"rollout_steps": 64}},
+    learner_options={**EMULATOR_LEARNERS, "ppo": {"rollout_steps": 64}},
     training_options={"curve_steps": 50_000, "segment_steps": 100_000},
     evaluation_episodes=10,
 )

@@ -5,6 +5,7 @@ of Rusu et al. 2016, which share most of them.
 """
 
 from colonnade.experiments.suites.pathnet_transfer import PathDesign
+from colonnade.experiments.suites.pong_soup import EMULATOR_LEARNERS
 from colonnade.experiments.suites.suite import Suite
 
 SOURCES = ("pong", "riverraid", "seaquest")
@@ -24,7 +25,7 @@ ATARI = PathDesign(
     column="atari",
     learner="a3c",
     pathnet={"population": 64, "episodes": 10, "rivals": 20},
-    learner_options={"a3c": {"workers": 16}},
+    learner_options={**EMULATOR_LEARNERS, "a3c": {**EMULATOR_LEARNERS["a3c"], "workers": 16}},
     training_options={"curve_steps": 250_000, "num_envs": 64},
 )
 """64 genotypes as in the paper, here four to a worker; steps as for progressive networks."""

@@ -1,6 +1,7 @@
 """PathNet on Pong Soup, in the emulator and on MiniPong; the paper itself has no Pong Soup."""
 
 from colonnade.experiments.suites.pathnet_transfer import PathDesign
+from colonnade.experiments.suites.pong_soup import EMULATOR_LEARNERS
 from colonnade.experiments.suites.suite import Suite
 
 FULL = PathDesign(
@@ -12,6 +13,7 @@ FULL = PathDesign(
     seeds=3,
     column="atari",
     learner="a2c",
+    learner_options=EMULATOR_LEARNERS,
     pathnet={"population": 16, "episodes": 10},
     training_options={"curve_steps": 50_000, "num_envs": 16},
 )

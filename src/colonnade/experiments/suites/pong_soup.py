@@ -13,6 +13,11 @@ COLUMN: dict[str, Json] = {"preset": "pong-soup", "alpha": 1.0}
 ATARI_COLUMN: dict[str, Json] = {"preset": "atari", "alpha": 1.0}
 """The paper's network for Atari games, with half as many weights."""
 
+EMULATOR_LEARNERS: dict[str, dict[str, Json]] = {
+    name: {"mean_square_start": 0.01} for name in ("a2c", "a3c")
+}
+"""Hyperparameters with which A2C and A3C were seen to learn Pong; the others are their defaults."""
+
 FULL = TransferDesign(
     family="pong-soup",
     sources=("pong", "noisy", "h-flip"),
@@ -24,6 +29,7 @@ FULL = TransferDesign(
     seeds=3,
     column=COLUMN,
     learner="a2c",
+    learner_options=EMULATOR_LEARNERS,
     training_options={"curve_steps": 50_000},
 )
 """The paper trains up to 40 M agent steps and 25 jobs a cell; Pong is learned well before 5 M."""
@@ -38,6 +44,7 @@ SHORT = TransferDesign(
     seeds=2,
     column=ATARI_COLUMN,
     learner="ppo",
+    learner_options=EMULATOR_LEARNERS,
     source_options={"goal_episodes": 100, "goal_return": 18.0},
 )
 """On two cores: PPO, which is quicker here, and sources trained until they win."""
