@@ -1,4 +1,4 @@
-"""Draws the learning curves of results/README.md from the recorded runs, and prints their marks."""
+"""Draws results/README.md's pictures of Atari's Pong from the recorded runs, and prints marks."""
 
 import itertools
 import json
@@ -7,6 +7,9 @@ from pathlib import Path
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from colonnade.experiments.charts import learning_curves, transfer_matrix
+from colonnade.experiments.results import Results
+from colonnade.experiments.store import SuiteFolder
 from colonnade.experiments.style import FAINT, FALLBACK_COLOURS, drawing, to_png
 
 HERE = Path(__file__).parent
@@ -65,6 +68,16 @@ def draw(name: str, title: str, wanted: float, groups: dict[str, list[Path]]) ->
     (IMAGES / name).write_bytes(to_png(figure))
 
 
+def draw_transfer(folder: str) -> None:
+    """Draw the curves and the matrix of a suite, as its report has them."""
+    results = Results(SuiteFolder.read(HERE / folder))
+    (source,) = results.sources
+    figure = learning_curves(results, source)
+    assert figure is not None, "no run has begun"
+    (IMAGES / f"{folder}-curves.png").write_bytes(to_png(figure))
+    (IMAGES / f"{folder}-matrix.png").write_bytes(to_png(transfer_matrix(results)))
+
+
 def sources(folder: str) -> list[Path]:
     """List the folders of a suite's source runs, by seed."""
     return sorted((HERE / folder / "runs").glob("source-pong-seed-*"))
@@ -84,6 +97,7 @@ def main() -> None:
             for name in ("a3c", "a2c")
         }
         draw("pong-to-15.png", "Atari's Pong with A3C and A2C", 15, learners)
+        draw_transfer("pong-soup-short")
 
 
 if __name__ == "__main__":
