@@ -347,7 +347,7 @@ class Labels:
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: A3C(workers=0), "workers of A3C must be a number at least 1; got 0"),
+        (lambda: A3C(workers=0), "workers of A3C must be a whole number at least 1; got 0"),
         (lambda: A3C(gamma=2.0), "gamma of A3C"),
         (
             lambda: A3C(workers=3).trainer(CountingTask(), None, None, CPU, num_envs=16),

@@ -10,9 +10,11 @@ from torch import nn
 
 from colonnade.errors import UsageError
 from colonnade.learners import Compute, Supervised, learner_from_name
-from colonnade.networks import ColumnSpec, Dense, ProgressiveNetwork
+from colonnade.methods import PathNet
+from colonnade.networks import ColumnSpec, Dense, ModularSpec, ProgressiveNetwork
 from colonnade.seeding import derive
 from colonnade.tasks import DataTask, MiniPongTask
+from colonnade.training import TrainingOptions, train_sequence
 from colonnade.types import Examples
 
 COMPUTE = Compute(torch.device("cpu"))
@@ -208,12 +210,24 @@ def test_environments_are_no_data_set():
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"batch_size": 0}, "batch_size of Supervised must be a number at least 1"),
+        ({"batch_size": 0}, "batch_size of Supervised must be a whole number at least 1"),
         ({"optimizer": "adams"}, "did you mean 'adam'"),
         ({"momentum": 1.5}, "from 0 to 1"),
+        ({"batch_size": 2.5}, "must be a whole number at least 1; got 2.5"),
+        ({"learning_rate": "1e-3"}, "must be a number .*; got '1e-3'"),
         ({"batchsize": 3}, "did you mean 'batch_size'"),
     ],
 )
 def test_wrong_hyperparameters_are_explained(options, words):
     with pytest.raises(UsageError, match=words):
         learner_from_name("supervised", **options)
+
+
+def test_momentum_waits_for_modules_that_no_path_has_used_yet():
+    task = DataTask("mine", train=(X, Y), test=(X, Y), steps=400)
+    method = PathNet(
+        ModularSpec((Dense(8), Dense(8)), modules=6, active=2), population=8, episodes=1
+    )
+    options = TrainingOptions(segment_steps=200, curve_steps=200, device="cpu")
+    train_sequence([task], method, Supervised(batch_size=10), options=options)
+    assert all(p.isfinite().all() for p in method.network.parameters())

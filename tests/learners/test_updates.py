@@ -11,6 +11,10 @@ from torch import nn
 
 from colonnade.errors import UsageError
 from colonnade.learners import A2C, PPO, Compute, learner_from_name
+from colonnade.methods import Finetune
+from colonnade.networks import ColumnSpec, Conv, Dense
+from colonnade.tasks import MiniPongTask
+from colonnade.training import TrainingOptions, train_sequence
 from colonnade.types import Rollout, TaskSpec
 
 CPU = Compute(torch.device("cpu"))
@@ -231,5 +235,13 @@ def test_names_and_options():
     ],
 )
 def test_hyperparameters_out_of_range_are_refused(make, option, value):
-    with pytest.raises(UsageError, match=f"{option} of {make.__name__} must be a number"):
+    with pytest.raises(UsageError, match=f"{option} of {make.__name__} must be a (whole )?number"):
         make(**{option: value})
+
+
+def test_ppo_learns_from_minibatches_of_one_step():
+    options = TrainingOptions(num_envs=1, device="cpu")
+    config = PPO(rollout_steps=4, minibatches=4, epochs=1)
+    method = Finetune(ColumnSpec((Conv(4, 4, 2), Dense(8))))
+    train_sequence([MiniPongTask("pong", steps=16)], method, config, options=options)
+    assert all(p.isfinite().all() for p in method.network.parameters())

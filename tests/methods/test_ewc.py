@@ -2,6 +2,7 @@
 
 import copy
 import inspect
+from dataclasses import replace
 
 import pytest
 import torch
@@ -13,8 +14,8 @@ from colonnade.experiments.build import build_method
 from colonnade.experiments.plan import SuiteOptions
 from colonnade.experiments.suites import suite_from_name
 from colonnade.learners import A2C, PPO, Compute
-from colonnade.methods import EWC, L2, Consolidation, Finetune, OneAnchorEWC, OnlineEWC
-from colonnade.networks import LSTM, ColumnSpec, Conv, Dense
+from colonnade.methods import EWC, L2, Consolidation, Finetune, OneAnchorEWC, OnlineEWC, Progressive
+from colonnade.networks import LSTM, ColumnSpec, Conv, Dense, ProgressiveNetwork
 from colonnade.ops import MultiCategorical, parameter_fisher
 from colonnade.tasks import MiniPongTask
 from colonnade.training import MemoryRecorder, TrainingOptions, train_sequence
@@ -320,6 +321,7 @@ def test_examples_are_batches_too():
         (lambda: EWC(lam=float("nan")), "got nan"),
         (lambda: EWC(kind="exacct"), "did you mean 'exact'"),
         (lambda: EWC(samples=0), "samples must be 1 or more; got 0"),
+        (lambda: EWC(samples=None), "samples must be a whole number of 1 or more; got None"),
         (lambda: EWC(exclude=["heads"]), "did you mean 'head'"),
         (lambda: OnlineEWC(decay=1.5), "decay must be from 0 to 1; got 1.5"),
         (lambda: Consolidation(nn.Linear(1, 1), lam=1.0, decay=0.5), 'needs anchors="latest"'),
@@ -339,6 +341,37 @@ def test_examples_are_batches_too():
 def test_mistakes_are_named(make, message):
     with pytest.raises(UsageError, match=message):
         make()
+
+
+@pytest.mark.parametrize("how", ["auto", "layers", "vmap"])
+@pytest.mark.parametrize("laterals", ["adapter", "linear"])
+@pytest.mark.parametrize("column", [COLUMN, RECURRENT], ids=["feed-forward", "recurrent"])
+def test_the_fisher_of_a_progressive_network_is_that_of_the_loop(column, laterals, how):
+    network, spec = ProgressiveNetwork(), TASKS[0].spec
+    for _ in range(2):
+        network.add_column(replace(column, laterals=laterals), spec.input_shapes, spec.outputs)
+    x = torch.randint(255, (5, *spec.input_shapes["observation"]), dtype=torch.uint8)
+    expected = parameter_fisher(network, [x], how="loop")
+    found = parameter_fisher(network, [x], how=how)
+    for name, value in expected.items():
+        torch.testing.assert_close(found[name], value, atol=1e-6, rtol=1e-4)
+
+
+def test_ewc_holds_a_progressive_networks_newest_column_by_features_in_half_precision():
+    columns = Progressive(COLUMN)
+    learned(columns)
+    method = EWC(COLUMN, samples=8)
+    method.load_state(*columns.state())
+    network = method.begin_task(TASKS[0].spec)
+    steps = rollout_of(network)
+    with torch.no_grad():
+        found, _ = network.precompute(
+            {"observation": steps.inputs["observation"].flatten(0, 1)}, {}
+        )
+    half = {name: v.bfloat16() if "column" in name else v for name, v in found.items()}
+    inputs = {name: value.unflatten(0, (6, 3)) for name, value in half.items()}
+    method.end_task(iter([replace(steps, inputs=inputs)]), policy)
+    assert method.consolidation.quadratic.merged == 1
 
 
 def test_a_module_that_changed_is_named():

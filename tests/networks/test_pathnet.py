@@ -13,6 +13,7 @@ from colonnade.networks import Conv, Custom, Dense
 from colonnade.networks.pathnet import ModularNetwork
 from colonnade.networks.pathnet_layer import _AffineLayer, summing_gain
 from colonnade.networks.pathnet_spec import MODULAR_PRESETS, ModularSpec, modular_preset
+from colonnade.ops import parameter_fisher
 
 IMAGE = {"observation": (2, 12, 12)}
 MAPS = ModularSpec((Conv(3, 4, 2), Conv(4, 3, 1), Dense(6)), modules=5, active=3)
@@ -337,3 +338,37 @@ def test_bad_input_is_said_in_one_sentence():
         ModularNetwork(ModularSpec((Conv(3, 20, 2),), 2, 1), IMAGE)
     with pytest.raises(UsageError, match="did you mean 'atari'"):
         modular_preset("atary")
+
+
+def test_weights_put_in_place_of_a_views_own_are_used_and_leave_no_trace():
+    network, x = make(FLAT, {"observation": (4,)}), torch.randn(6, 4)
+    view = network.view(((0, 1), (1, 2)))
+    before = view(x)[0].detach()
+    named = {n: p.detach() for n, p in view.named_parameters()}
+    zeros = {n: torch.zeros_like(p) for n, p in named.items()}
+    assert not torch.func.functional_call(view, zeros, (x,))[0].any()
+    assert torch.equal(view(x)[0], before)
+
+    def loss(parameters):
+        return torch.func.functional_call(view, parameters, (x,))[0].square().sum()
+
+    found = torch.func.grad(loss)(named)
+    view(x)[0].square().sum().backward()
+    for name, parameter in view.named_parameters():
+        if parameter.grad is not None:
+            torch.testing.assert_close(found[name], parameter.grad)
+    network.load_state_dict(
+        {n: torch.zeros_like(v) for n, v in network.state_dict().items()}, assign=True
+    )
+    assert not view(x)[0].any()
+
+
+@pytest.mark.parametrize("how", ["auto", "layers", "vmap"])
+def test_the_fisher_of_a_path_is_that_of_the_loop(how):
+    network, x = make(FLAT, {"observation": (4,)}), torch.randn(6, 4)
+    view = network.view(((0, 1), (1, 2)))
+    expected = parameter_fisher(view, [x], how="loop")
+    assert any(value.any() for name, value in expected.items() if "bank" in name)
+    found = parameter_fisher(view, [x], how=how)
+    for name, value in expected.items():
+        torch.testing.assert_close(found[name], value)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import fields, is_dataclass
 
 from colonnade.errors import UsageError
 
@@ -23,9 +24,12 @@ COMMON: dict[str, tuple[float, float]] = {
 
 def check_ranges(config: object, ranges: dict[str, tuple[float, float]]) -> None:
     """Raise a `UsageError` if a field of a learner's configuration is out of its range."""
+    assert is_dataclass(config)
+    whole = {field.name for field in fields(config) if field.type == "int"}
     for name, (low, high) in ranges.items():
-        value = getattr(config, name)
-        if not math.isfinite(value) or not low <= value <= high:
+        value, kind = getattr(config, name), "whole number" if name in whole else "number"
+        right = isinstance(value, int if name in whole else int | float)
+        if not right or not math.isfinite(value) or not low <= value <= high:
             span = f"at least {low}" if high == UNBOUNDED else f"from {low} to {high}"
             learner = type(config).__name__
-            raise UsageError(f"{name} of {learner} must be a number {span}; got {value}.")
+            raise UsageError(f"{name} of {learner} must be a {kind} {span}; got {value!r}.")

@@ -131,7 +131,9 @@ class PPOLearner:
     ) -> Metrics:
         """Take one gradient step on a minibatch (Schulman et al. 2017, Eq. 7 and 9)."""
         config = self._config
-        advantages = (advantages - advantages.mean()) / (advantages.std() + 1e-8)
+        advantages = (advantages - advantages.mean()) / (
+            advantages.std(correction=int(advantages.numel() > 1)) + 1e-8
+        )
         policy, values = evaluate_rollout(self._network, part, self._sizes, self._compute)
         # On the first minibatch the network is still the one that acted: the ratio is one.
         log_ratio = policy.log_prob(part.actions) - part.log_probs

@@ -238,10 +238,15 @@ def _optimizer(config: Supervised, network: Network) -> torch.optim.Optimizer:
         return torch.optim.Adam(
             parameters, lr=config.learning_rate, weight_decay=config.weight_decay, fused=True
         )
-    return torch.optim.SGD(
+    optimizer = torch.optim.SGD(
         parameters,
         lr=config.learning_rate,
         momentum=config.momentum,
         weight_decay=config.weight_decay,
         fused=True,
     )
+    if config.momentum:
+        # Fused steps need momentum everywhere; on a path some parameters get gradients later.
+        for _, parameter in parameters:
+            optimizer.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
+    return optimizer

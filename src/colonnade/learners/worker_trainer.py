@@ -99,6 +99,7 @@ class WorkerTrainer(ABC):
         if self._workers is not None:
             self._workers.close()
         self._streams = streams
+        torch.manual_seed(streams("learning"))  # what the method draws after training
         self._workers = Workers(self._count, self._worker)
 
     @abstractmethod

@@ -8,7 +8,7 @@ from typing import Any, Literal, get_args
 import torch
 from torch import Tensor
 
-from colonnade.errors import unknown_name
+from colonnade.errors import UsageError, unknown_name
 from colonnade.methods.columns import ColumnChoice, ColumnMethod
 from colonnade.methods.consolidation import Anchors, Consolidation, check_options
 from colonnade.ops import FisherKind
@@ -32,10 +32,13 @@ class HeldColumn(ColumnMethod):
         anchors: Anchors = "each",
         decay: float = 1.0,
         kind: FisherKind = "exact",
-        samples: int | None = None,
+        samples: int = 1,
     ) -> None:
         """Begin with no column and no penalty; see `Consolidation` for the options."""
         super().__init__(column)
+        if not isinstance(samples, int):
+            # Environments never run out: None, which is all there are, would wait for ever.
+            raise UsageError(f"samples must be a whole number of 1 or more; got {samples!r}.")
         check_options(lam, anchors, decay, samples)
         if kind not in get_args(FisherKind):
             raise unknown_name("kind of Fisher", kind, get_args(FisherKind))

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from colonnade.errors import UsageError
 from colonnade.methods.columns import ColumnChoice, ColumnMethod
+from colonnade.networks import ColumnSpec, Join
 from colonnade.types import Network, TaskSpec
 
 
@@ -22,8 +23,7 @@ class Scratch(ColumnMethod):
 
     def begin_task(self, spec: TaskSpec) -> Network:
         """Add a column without laterals."""
-        column = replace(self.column_for(spec), laterals="none", output_laterals="none")
-        return self.add_column(spec, column)
+        return self.add_column(spec, _alone(self.column_for(spec)))
 
 
 class RandomColumn(Progressive):
@@ -44,3 +44,14 @@ class RandomColumn(Progressive):
             for _ in range(self._random_columns):
                 self.network.add_column(self.column_for(spec), spec.input_shapes, spec.outputs)
         return super().begin_task(spec)
+
+
+def _alone(column: ColumnSpec) -> ColumnSpec:
+    """Return the column as it stands first in a network: reading no other, not even to copy."""
+    stages = tuple(
+        stage if isinstance(stage, Join) else replace(stage, laterals=None)
+        for stage in column.stages
+    )
+    return replace(
+        column, stages=stages, laterals="none", output_laterals="none", output_init="random"
+    )

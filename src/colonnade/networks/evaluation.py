@@ -52,9 +52,12 @@ class Evaluation:
         """Compute the features of a stage, [B, ...]; B is N, or T x N."""
         if feature not in self._features:
             cached = self.inputs.get(feature.key)
-            self._features[feature] = (
-                self._compute(feature) if cached is None else self._flat(cached)
-            )
+            if cached is None:
+                value = self._compute(feature)
+            else:  # perhaps by an actor in half precision
+                dtype = self.columns[feature.column].output.weight.dtype
+                value = to_compute_dtype(self._flat(cached), dtype)
+            self._features[feature] = value
         return self._features[feature]
 
     def _compute(self, feature: Feature) -> Tensor:

@@ -35,6 +35,15 @@ class Initialiser:
     @torch.no_grad()
     def __call__(self, weight: Tensor, bias: Tensor | None = None) -> None:
         """Fill `weight` [out, in, ...] and `bias` [out] in place."""
+        if weight.device.type != "cpu":
+            # Drawn where seeds say, whatever the device: else resuming would draw other numbers.
+            drawn = torch.empty_like(weight, device="cpu")
+            biases = None if bias is None else torch.empty_like(bias, device="cpu")
+            self(drawn, biases)
+            weight.copy_(drawn)
+            if bias is not None and biases is not None:
+                bias.copy_(biases)
+            return
         if self.how != "default":
             nn.init.orthogonal_(weight, self.gain)
             if self.how == "zero-sum" and self.first:

@@ -153,8 +153,10 @@ def _transfer(transfer: nn.Module, features: Tensor, precise: bool) -> Tensor:
     if not precise:
         result = transfer(features)
         return result
+    weight = transfer.weight  # no Parameter while torch.func stands a tensor in for it
+    assert isinstance(weight, Tensor)
     with torch.autocast(features.device.type, enabled=False):
-        result = transfer(features.to(transfer.get_parameter("weight").dtype))
+        result = transfer(features.to(weight.dtype))
     return result
 
 

@@ -10,6 +10,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from functools import cached_property
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -157,7 +158,7 @@ class _AffineLayer(ModularLayer):
         bank = [AffineModule(weight_shape, initialise) for _ in range(spec.modules)]
         super().__init__(bank, in_shape, out_shape)
         self.activation = ACTIVATIONS[spec.activation]
-        self._latest: tuple[Sequence[int], list[Tensor], list[Tensor]] | None = None
+        self._latest: tuple[Sequence[int], list[dict[str, nn.Parameter | None]]] | None = None
 
     def reinitialise(self, module: int) -> None:
         affine = self.bank[module]
@@ -176,12 +177,13 @@ class _AffineLayer(ModularLayer):
 
     def _side_by_side(self, features: Tensor, active: Sequence[int], scale: float | None) -> Tensor:
         """Activated outputs of some modules, one after another along axis 1."""
-        # A path is followed for many batches, and looking parameters up takes as long as joining.
+        # A path is followed for many batches, and looking modules up takes as long as joining. Not
+        # the parameters are kept but where they stand: torch.func puts tensors in their places.
         if self._latest is None or self._latest[0] is not active:
-            pairs = [self._affine(module) for module in active]
-            self._latest = active, [weight for weight, _ in pairs], [bias for _, bias in pairs]
-        _, weights, biases = self._latest
-        weight, bias = torch.cat(weights), torch.cat(biases)
+            self._latest = active, [self.bank[module]._parameters for module in active]
+        places = self._latest[1]
+        weight = torch.cat([cast("Tensor", place["weight"]) for place in places])
+        bias = torch.cat([cast("Tensor", place["bias"]) for place in places])
         return self.activation(self._apply_weights(features, _scaled(weight, scale), bias))
 
     def _by_module(self, features: Tensor, routes: Routes, scale: float | None) -> Tensor:

@@ -209,8 +209,8 @@ class ProgressiveNetwork(ColumnView):
     def view(self, column: int | None = None) -> ColumnView:
         """Return the network of one column and those before it; None is the newest.
 
-        This is what learners train and evaluators play: nothing done with a view of an old column
-        changes the network.
+        This is what learners train and evaluators play. It shares the network's weights: `unfreeze`
+        on a view of an old column would let that column learn.
 
         Raises:
             UsageError: There is no such column.

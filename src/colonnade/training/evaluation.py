@@ -55,7 +55,7 @@ def evaluate(
     the accuracy.
 
     Every environment plays equally many, so that short episodes are not favoured. The network is
-    neither trained nor changed.
+    neither trained nor changed, but moved to the device.
 
     Args:
         task: What to play, or the data set.
@@ -76,6 +76,8 @@ def evaluate(
         raise UsageError(f"Evaluating needs at least one episode; got {episodes}.")
     spec = task.spec
     compute = Compute.choose(spec, device)
+    if network is not None:
+        network.to(compute.device)
     if isinstance(task, DatasetTask):
         with evaluation(network):
             return _right(task, network, split, compute)[:episodes]
