@@ -213,14 +213,24 @@ def test_environments_are_no_data_set():
         ({"batch_size": 0}, "batch_size of Supervised must be a whole number at least 1"),
         ({"optimizer": "adams"}, "did you mean 'adam'"),
         ({"momentum": 1.5}, "from 0 to 1"),
-        ({"batch_size": 2.5}, "must be a whole number at least 1; got 2.5"),
-        ({"learning_rate": "1e-3"}, "must be a number .*; got '1e-3'"),
         ({"batchsize": 3}, "did you mean 'batch_size'"),
     ],
 )
 def test_wrong_hyperparameters_are_explained(options, words):
     with pytest.raises(UsageError, match=words):
         learner_from_name("supervised", **options)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"batch_size": 2.5}, "must be a whole number at least 1; got 2.5"),
+        ({"learning_rate": "1e-3"}, "must be a number at least 0; got '1e-3'"),
+    ],
+)
+def test_hyperparameters_of_another_type_are_explained(options, words):
+    with pytest.raises(UsageError, match=words):
+        Supervised(**options)
 
 
 def test_momentum_waits_for_modules_that_no_path_has_used_yet():
