@@ -28,3 +28,10 @@ def test_training_is_interrupted_and_goes_on(make, learner):
     assert recorder.history[-1]["step"] >= TASKS[-1].spec.steps
     network = method.network_for(TASKS[-1].spec.id)
     assert evaluate(TASKS[-1], network, episodes=4, device="cuda").shape == (4,)
+
+
+def test_a_network_loaded_on_the_host_is_scored_on_the_gpu():
+    method = Progressive(COLUMN)
+    network = method.begin_task(TASKS[0].spec)
+    assert evaluate(TASKS[0], network, episodes=2, device="cuda").shape == (2,)
+    assert {p.device.type for p in method.network.parameters()} == {"cuda"}

@@ -1,6 +1,7 @@
 """Scores of all tasks so far, and early stopping, against evaluations made by hand."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,8 +10,8 @@ from test_sequence import Interrupting, without_clock
 from torch import nn
 
 from colonnade.errors import UsageError
-from colonnade.learners import PPO, Supervised
-from colonnade.methods import EWC, Finetune
+from colonnade.learners import A2C, PPO, Supervised
+from colonnade.methods import EWC, Finetune, PathNet
 from colonnade.networks import ColumnSpec, Conv, Custom, Dense
 from colonnade.tasks import DataTask, MiniPongTask
 from colonnade.training import (
@@ -188,3 +189,15 @@ def test_chance_knows_one_label_in_two():
 def test_wrong_options_are_explained(name):
     with pytest.raises(UsageError, match=f"{name} must be at least 0; got -1"):
         TrainingOptions(**{name: -1})
+
+
+@pytest.mark.parametrize("extra", [{"test_episodes": 2}, {"patience": 2}])
+def test_of_a_population_the_best_path_is_scored(extra):
+    options = TrainingOptions(num_envs=4, segment_steps=256, curve_steps=128, device="cpu")
+    options = replace(options, **extra)
+    tasks = [MiniPongTask(variant, steps=512) for variant in ("pong", "noisy")]
+    method = PathNet(population=4, episodes=1)
+    rows = learn(tasks, method, options, learner=A2C())
+    scored = [row for row in rows if row["kind"] in ("test", "validation")]
+    assert all(np.isfinite(row["return_mean"]) for row in scored)
+    assert {row["task_index"] for row in scored} == {0, 1}

@@ -143,6 +143,14 @@ class PathNet(PathMethod):
                 self._view = self.network.population_view(paths, play.head, play.forced)
         return self._view
 
+    def player_for(self, task: str) -> Network:
+        """Return the network to score `task` with: of a population in training, its best path."""
+        network = self.network_for(task)
+        if not isinstance(network, PopulationView):
+            return network
+        play = self.tasks[task]
+        return self.network.view(self._leading(), play.head, play.forced)
+
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Return the weights, paths and populations, also in the middle of a task."""
         tensors, meta = super().state()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import Any, Protocol, cast, runtime_checkable
 
 import numpy as np
 import torch
@@ -13,6 +13,15 @@ from colonnade.seeding import derive
 from colonnade.training.evaluation import evaluate
 from colonnade.training.recorder import Recorder
 from colonnade.types import DatasetTask, Method, Network, Split, Task
+
+
+@runtime_checkable
+class TrainsMany(Protocol):
+    """A method whose network in training plays otherwise in each environment, as PathNet's."""
+
+    def player_for(self, task: str) -> Network:
+        """Return the network to score a task with."""
+        ...
 
 
 class Monitor:
@@ -124,9 +133,11 @@ class Monitor:
         return True
 
     def _score(self, task: Task, split: Split) -> np.ndarray[Any, np.dtype[np.float64]]:
+        method = self._method
+        player = method.player_for if isinstance(method, TrainsMany) else method.network_for
         return evaluate(
             task,
-            self._method.network_for(task.spec.id),
+            player(task.spec.id),
             episodes=None if isinstance(task, DatasetTask) else max(1, self._episodes),
             seed=derive(self._seed, split, task.spec.id),
             device=self._device,
