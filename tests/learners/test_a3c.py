@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from gymnasium import spaces
+from interrupting import Interrupting, without_clock
 from worlds import ClockNetwork, CountingTask
 
 from colonnade.errors import UsageError
@@ -40,33 +41,10 @@ class Held(Progressive):
         return 0.01 * sum(p.square().sum() for p in self.network.newest.parameters())
 
 
-class Stopping(MemoryRecorder):
-    """Keeps checkpoints, and asks to stop after some rollouts."""
-
-    def __init__(self, rollouts):
-        super().__init__()
-        self.left = rollouts
-        self.kept = None
-
-    def save_checkpoint(self, tensors, meta):
-        self.kept = {k: v.clone() for k, v in tensors.items()}, copy.deepcopy(meta)
-
-    def load_checkpoint(self):
-        return copy.deepcopy(self.kept)
-
-    def should_stop(self):
-        self.left -= 1
-        return self.left < 0
-
-
 def train(learner, recorder, method=Held):
     made = method(COLUMN)
     train_sequence(TASKS, made, learner, seed=5, options=OPTIONS, recorder=recorder)
     return made.network.state_dict()
-
-
-def without_clock(rows):
-    return [{k: v for k, v in row.items() if k != "steps_per_second"} for row in rows]
 
 
 def same(one, other):
@@ -85,11 +63,11 @@ def test_one_worker_is_a2c_step_for_step(changes):
 @pytest.mark.parametrize("learner", [A3C(workers=1), A2C(workers=2)])
 def test_a_run_goes_on_exactly_where_it_was_stopped(learner):
     learner = dataclasses.replace(learner, rollout_steps=15)
-    reference, stopped = MemoryRecorder(), Stopping(14)
+    reference, stopped = MemoryRecorder(), Interrupting(14)
     weights = train(learner, reference)
     with pytest.raises(Interrupted):
         train(learner, stopped)
-    stopped.left = 10**6
+    stopped.resume_for(10**6)
     assert same(train(learner, stopped), weights)
     assert without_clock(stopped.history) == without_clock(reference.history)
 

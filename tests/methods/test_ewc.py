@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 import torch
 import torch.nn.functional as F
+from interrupting import Interrupting
 from torch import nn
 
 from colonnade.errors import UsageError
@@ -18,7 +19,7 @@ from colonnade.methods import EWC, L2, Consolidation, Finetune, OneAnchorEWC, On
 from colonnade.networks import LSTM, ColumnSpec, Conv, Dense, ProgressiveNetwork
 from colonnade.ops import MultiCategorical, parameter_fisher
 from colonnade.tasks import MiniPongTask
-from colonnade.training import MemoryRecorder, TrainingOptions, train_sequence
+from colonnade.training import Interrupted, MemoryRecorder, TrainingOptions, train_sequence
 from colonnade.types import Examples, Rollout
 
 COLUMN = ColumnSpec((Conv(4, 4, 2), Dense(8)))
@@ -219,19 +220,13 @@ def test_a_run_that_was_cut_off_goes_on_exactly(learner, kind):
         train_sequence(TASKS, method, learner, seed=1, options=options, recorder=recorder)
         return method
 
-    class Stopping(MemoryRecorder):
-        checks = 0
-
-        def should_stop(self):
-            self.checks += 1
-            return self.checks == 4
-
     whole = learn(MemoryRecorder(), EWC(COLUMN, samples=80, kind=kind))
-    stopped = Stopping()
-    with pytest.raises(Exception, match="Stopped"):
-        learn(stopped, EWC(COLUMN, samples=80, kind=kind))
+    recorder = Interrupting(3)  # within the second task
+    with pytest.raises(Interrupted):
+        learn(recorder, EWC(COLUMN, samples=80, kind=kind))
+    recorder.resume_for(10**6)
     torch.manual_seed(5)  # a fresh process has random numbers of its own
-    resumed = learn(stopped, EWC(COLUMN, samples=80, kind=kind))
+    resumed = learn(recorder, EWC(COLUMN, samples=80, kind=kind))
     for name, value in whole.state()[0].items():
         assert torch.equal(resumed.state()[0][name], value), name
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from interrupting import Interrupting
 
 from colonnade.errors import UsageError
 from colonnade.learners import A2C, A3C, PPO, Compute, Supervised
@@ -135,25 +136,13 @@ def test_the_best_path_was_evaluated_and_is_what_plays(frames):
     assert torch.equal(output, method.network(frames, play.path))
 
 
-class Interrupting(MemoryRecorder):
-    """Keeps checkpoints as a file would, and asks to stop after some rollouts."""
-
-    def __init__(self, left):
-        super().__init__()
-        self.kept, self.left = None, left
-
-    def save_checkpoint(self, tensors, meta):
-        self.kept = {k: v.clone() for k, v in tensors.items()}, json.dumps(meta)
-
-    def load_checkpoint(self):
-        if self.kept is None:
-            return None
-        tensors, meta = self.kept
-        return {k: v.clone() for k, v in tensors.items()}, json.loads(meta)
-
-    def should_stop(self):
-        self.left -= 1
-        return self.left < 0
+def test_of_a_population_the_best_path_plays():
+    method = pathnet(episodes=1, rivals=1)
+    spec = TASKS[0].spec
+    method.begin_task(spec)
+    paths = list(method._tournament.paths)
+    method.on_segment([Episode(float(env == 2), 10, env) for env in range(2, 4)])
+    assert method.player_for(spec.id).path == paths[2]
 
 
 @pytest.mark.parametrize("make", [lambda: pathnet(duplication=0.5), lambda: PathFinetune(SMALL)])
@@ -167,7 +156,7 @@ def test_interrupted_runs_end_with_the_same_numbers(make, learner):
             learn(method, TASKS[:2], learner, recorder)
             break
         except Interrupted:
-            recorder.left = 12
+            recorder.resume_for(12)
     else:
         pytest.fail("never finished")
     assert method.tasks == whole.tasks
@@ -442,7 +431,7 @@ def test_interrupted_lessons_end_with_the_same_numbers(make):
             learn_labels(method, recorder, **goal)
             break
         except Interrupted:
-            recorder.left = 70
+            recorder.resume_for(70)
     else:
         pytest.fail("never finished")
     assert json.dumps(method.state()[1]) == json.dumps(whole.state()[1])

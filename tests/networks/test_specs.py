@@ -19,6 +19,7 @@ from colonnade.networks import (
     ProgressiveNetwork,
     column_preset,
 )
+from colonnade.networks.initialisation import Initialiser
 
 IMAGE = {"observation": (2, 8, 8)}
 counts = st.integers(1, 5)
@@ -193,3 +194,16 @@ def test_a_column_without_laterals_needs_nothing_of_its_sources():
     spec = ColumnSpec((Dense(3),), laterals="none")
     network = add(spec, {"joints": (4,)}, network=add(ColumnSpec((Conv(3, 3), Dense(4)))))
     assert network({"joints": torch.zeros(2, 4)})[0].shape == (2, 3)
+
+
+@pytest.mark.parametrize("how", ["orthogonal", "default"])
+def test_weights_are_drawn_alike_whatever_their_device(how):
+    """So that resuming, with weights on the host, draws what the device would have had."""
+    states = []
+    for device in ("cpu", "meta"):
+        torch.manual_seed(0)
+        layer = torch.nn.Linear(3, 4, device=device)
+        torch.manual_seed(1)
+        Initialiser(how)(layer.weight, layer.bias)
+        states.append(torch.get_rng_state())
+    assert torch.equal(*states)

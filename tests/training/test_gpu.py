@@ -2,7 +2,8 @@
 
 import pytest
 import torch
-from test_sequence import COLUMN, LEARNER, TASKS, Interrupting
+from interrupting import Interrupting
+from test_sequence import COLUMN, LEARNER, TASKS
 
 from colonnade.learners import A2C
 from colonnade.methods import OutputOnly, Progressive

