@@ -1,8 +1,9 @@
 """Training one run in a process of its own.
 
 `python -m colonnade.experiments.worker OUT RUN_ID ENV_THREADS` trains one run; `worker_server`
-trains many, each in a fork. Messages go to standard error, which is the run's log.txt; how far it is and
-what went wrong go to status.json. SIGTERM asks a worker to stop, as does the death of its parent.
+trains many, each in a fork. Messages go to standard error, which is the run's log.txt; how far it
+is and what went wrong go to status.json. SIGTERM asks a worker to stop, as does the death of its
+parent.
 """
 
 from __future__ import annotations
