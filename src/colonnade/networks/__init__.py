@@ -2,6 +2,7 @@
 
 from colonnade.networks.column import Column, Feature, Projection, Site
 from colonnade.networks.describe import LayerRow, column_totals, describe, format_description
+from colonnade.networks.factories import custom_factories, load_weights
 from colonnade.networks.pathnet import ModularNetwork
 from colonnade.networks.pathnet_describe import (
     ModularRow,
@@ -65,10 +66,12 @@ __all__ = [
     "cifar_svhn_modules",
     "column_preset",
     "column_totals",
+    "custom_factories",
     "describe",
     "describe_modular",
     "format_description",
     "format_modular",
+    "load_weights",
     "mini_modules",
     "mlp_column",
     "mnist_modules",

@@ -39,7 +39,7 @@ from colonnade.training.recorder import (
     Recorder,
     Row,
 )
-from colonnade.types import Method, Metrics, Task, TaskSpec
+from colonnade.types import Expecting, Method, Metrics, Task, TaskSpec
 
 
 @dataclass(frozen=True)
@@ -171,6 +171,8 @@ class _Training:
                 "another output folder."
             )
         self._recorder.rewind(meta["rows"])
+        if isinstance(self._method, Expecting):
+            self._method.expect([task.spec for task in self._tasks])
         self._method.load_state(_under("method/", tensors), meta["method"])
         if meta["finished"]:
             return _Place(meta["task"] + 1)
