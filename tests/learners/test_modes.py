@@ -12,6 +12,7 @@ from torch import nn
 from torch.nn.utils import parametrizations
 
 from colonnade.learners import PPO, Collector, Compute, ppo
+from colonnade.learners.reference import Reference
 from colonnade.methods import Dropout, Finetune, OutputOnly, PathFinetune, Progressive
 from colonnade.networks import (
     LSTM,
@@ -132,6 +133,15 @@ def test_random_numbers_go_on_after_an_update():
         learner.update(rollout, lambda: None)
         seen.append((torch.rand(()).item(), np.random.rand(), random.random()))  # noqa: NPY002
     assert all(len(set(draws)) == 3 for draws in zip(*seen, strict=True))
+
+
+def test_what_a_penalty_draws_is_not_what_the_network_draws_next():
+    reference = Reference(lambda: torch.rand(3), CPU.device)
+    torch.rand(5)
+    before = torch.get_rng_state()
+    with reference.repeated():
+        assert torch.equal(torch.rand(3), reference.log_probs)
+    assert torch.equal(torch.get_rng_state(), before)
 
 
 @pytest.mark.parametrize("name", COLUMN_PRESETS)

@@ -153,7 +153,7 @@ def test_a_named_factory_is_imported_where_that_is_said():
         assert ColumnSpec.from_dict(json.loads(json.dumps(NAMED.to_dict()))) == NAMED
 
 
-def test_what_has_a_name():
+def test_what_has_a_name(monkeypatch):
     assert import_path(noisy) == f"{__name__}:noisy"
     assert import_path(Named) == f"{__name__}:Named"
     assert import_path(nn.Identity) == "torch.nn.modules.linear:Identity"
@@ -165,6 +165,9 @@ def test_what_has_a_name():
 
     assert import_path(local) is None
     local.__qualname__ = "noisy"  # a name that leads to another function is none
+    assert import_path(local) is None
+    local.__module__ = "__main__"  # a script's own, which another script can't import
+    monkeypatch.setattr(sys.modules["__main__"], "noisy", local, raising=False)
     assert import_path(local) is None
     assert Custom(f"{__name__}:Named", (5,)) == Custom(Named, (5,))
 

@@ -334,18 +334,13 @@ def _factory_of(
     """Find the factory of a stage, the one at `place` of `count`."""
     path = import_path(stage.factory)
     for column in known:
-        if path is not None:
-            candidates = column
-        else:
-            candidates = column[place : place + 1] if len(column) == count else ()
-        for other in candidates:
+        here = column[place : place + 1] if len(column) == count else ()
+        for other in here if path is None else column:
             if not isinstance(other, Custom) or isinstance(other.factory, MissingFactory):
                 continue
-            if (
-                other.out_shape == stage.out_shape
-                if path is None
-                else (import_path(other.factory) == path)
-            ):
+            nameless = path is None and other.out_shape == stage.out_shape
+            named = path is not None and import_path(other.factory) == path
+            if nameless or named:
                 return other.factory
     return stage.factory
 
