@@ -25,6 +25,7 @@ from colonnade.networks import (
     Conv,
     Custom,
     Dense,
+    ModularNetwork,
     ModularSpec,
     ProgressiveNetwork,
     custom_factories,
@@ -219,6 +220,8 @@ def raising(shape):
     raise KeyError("no such shape")
 
 
+ONE, HALF = nn.Linear(5, 5), nn.Dropout(0.5)
+
 MISTAKES = {
     "no such package": (lambda: Custom("users_nts:make", (5,)), r"\(ModuleNotFoundError: .*PYTHON"),
     "no such name": (lambda: Custom("users_nets:mak", (5,)), "did you mean 'make'"),
@@ -247,6 +250,31 @@ MISTAKES = {
         r"states out_shape \(5,\), but its module gave \(\)",
     ),
     "two outputs": (build(Dense(4), Custom(lambda s: nn.LSTM(4, 5), (5,))), "but gave a tuple"),
+    "one module for two stages": (
+        build(Custom(other, (5,)), Custom(lambda s: ONE, (5,)), Custom(lambda s: ONE, (5,))),
+        r"Column 0, stage 2 \(Custom\): its factory gave a module that is in use already",
+    ),
+    "one module for two columns": (
+        lambda: grown(ColumnSpec((Dense(5), Custom(lambda s: ONE, (5,))))),
+        r"Column 1, stage 1 \(Custom\): its factory gave a module that is in use already",
+    ),
+    "one module for a lateral": (
+        lambda: grown(
+            ColumnSpec((Dense(5), Dense(5))),
+            ColumnSpec((Dense(5), Custom(lambda s: ONE, (5,))), laterals="linear"),
+        ),
+        r"Column 1, stage 1 \(Custom\): its factory gave a module that is in use already",
+    ),
+    "one dropout for two columns": (
+        lambda: grown(ColumnSpec((Custom(lambda s: nn.Sequential(*other(s), HALF), (5,)),))),
+        r"Column 1, stage 0 \(Custom\): its factory gave a module that is in use already",
+    ),
+    "one module for a whole layer": (
+        lambda: ModularNetwork(
+            ModularSpec((Dense(5), Custom(lambda s: ONE, (5,))), 2, 1), {"observation": (3,)}
+        ),
+        r"Layer 1 \(Custom\): its factory gave a module that is in use already",
+    ),
     "a modular layer's output": (
         lambda: PathFinetune(ModularSpec((Custom(other, (6,)),), 2, 1)).begin_task(TASKS[0].spec),
         r"Layer 0 \(Custom\): .* states out_shape \(6,\), but its module gave \(5,\)",
@@ -276,6 +304,10 @@ MISTAKES = {
         "'my_package.nets:make_stage', but came as 3",
     ),
 }  # fmt: skip
+
+
+def grown(*specs):
+    network_of(specs[0]).add_column(specs[-1], {"observation": (1, 16, 16)}, 3)
 
 
 def begun(spec):

@@ -11,7 +11,7 @@ from torch import nn
 
 from colonnade.checks import whole
 from colonnade.errors import UsageError, unknown_name
-from colonnade.networks.factories import FactoryError
+from colonnade.networks.factories import FactoryError, check_new
 from colonnade.networks.laterals import LinearLaterals
 from colonnade.networks.recurrent import LSTMStage
 from colonnade.networks.specs import (
@@ -105,7 +105,7 @@ class Column(nn.Module):
         shape = self.input_shapes[self.input]
         for position, stage in enumerate(spec.stages):
             reads = self._aligned(position, earlier)
-            module = self._build(position, stage, shape, self._shapes(reads, earlier))
+            module = self._build(position, stage, shape, reads, earlier)
             self.reads.append(reads)
             self.stages.append(module)
             shape = module.out_shape
@@ -192,8 +192,14 @@ class Column(nn.Module):
         self.output.bias.copy_(previous.output.bias)
 
     def _build(
-        self, position: int, stage: StageSpec, shape: Shape, sources: list[Shape]
+        self,
+        position: int,
+        stage: StageSpec,
+        shape: Shape,
+        reads: Sequence[Feature],
+        earlier: Sequence[Column],
     ) -> HiddenStage:
+        sources = self._shapes(reads, earlier)
         try:
             match stage:
                 case Conv():
@@ -207,7 +213,9 @@ class Column(nn.Module):
                         raise unknown_name("input", stage.input, self.input_shapes)
                     return JoinStage(stage, shape, self.input_shapes[stage.input], self.spec)
                 case _:
-                    return CustomStage(stage, shape, sources, self.spec)
+                    custom = CustomStage(stage, shape, sources, self.spec)
+                    check_new(custom, [*earlier, *self.stages])
+                    return custom
         except UsageError as error:
             place = f"Column {self.index}, stage {position} ({type(stage).__name__})"
             shapes = bool(sources) and not isinstance(error, FactoryError)

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -172,6 +172,30 @@ def make_module(factory: Factory, shape: Shape) -> nn.Module:
     if not isinstance(module, nn.Module):
         raise FactoryError(f"its factory should make a torch.nn.Module, but made {module!r}")
     return module
+
+
+def check_new(module: nn.Module, others: Iterable[nn.Module]) -> None:
+    """Refuse a module of which a part is in use already.
+
+    It would learn for both, also where one is frozen.
+
+    Raises:
+        FactoryError: They share a weight, a buffer or a dropout.
+    """
+    taken = {id(part) for other in others for part in _parts(other)}
+    if any(id(part) in taken for part in _parts(module)):
+        raise FactoryError(
+            "its factory gave a module that is in use already, or one with parts that are; let it "
+            "make new ones at each call"
+        )
+
+
+def _parts(module: nn.Module) -> Iterator[object]:
+    yield from module.parameters()
+    yield from module.buffers()
+    # A frozen one rests, one that learns does not: it can't do both.
+    dropouts = (part for part in module.modules() if type(part).__module__.endswith(".dropout"))
+    yield from dropouts
 
 
 @torch.no_grad()

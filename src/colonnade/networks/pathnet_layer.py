@@ -20,6 +20,7 @@ from colonnade.errors import UsageError
 from colonnade.layout import take
 from colonnade.networks.factories import (
     FactoryError,
+    check_new,
     checked_output,
     make_module,
     try_out,
@@ -294,6 +295,8 @@ class CustomLayer(ModularLayer):
 
     def __init__(self, stage: Custom, in_shape: Shape, spec: ModularSpec) -> None:
         bank = [make_module(stage.factory, in_shape) for _ in range(spec.modules)]
+        for index, module in enumerate(bank):
+            check_new(module, bank[:index])
         super().__init__(bank, in_shape, stage.out_shape)
         self._factory = stage.factory
         self.activation = ACTIVATIONS[spec.activation]

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from colonnade.errors import UsageError
-from colonnade.networks.factories import checked_output, make_module, try_out
+from colonnade.networks.factories import check_new, checked_output, make_module, try_out
 from colonnade.networks.initialisation import Initialiser
 from colonnade.networks.laterals import ACTIVATIONS, Laterals, build_laterals
 from colonnade.networks.specs import ColumnSpec, Conv, Custom, Dense, Join, LateralKind
@@ -144,6 +144,7 @@ class CustomStage(Stage):
         super().__init__(stage.out_shape, lateral)
         self.activation = ACTIVATIONS[spec.activation]
         self.module = make(in_shape)
+        check_new(self.module, [] if lateral is None else [lateral])
 
         def run(zeros: Tensor) -> None:
             self(zeros, [zeros.new_zeros(2, *shape) for shape in source_shapes])
