@@ -10,6 +10,7 @@ import pytest
 
 from colonnade.errors import UsageError
 from colonnade.experiments.describe import print_networks
+from colonnade.experiments.network_drawing import network_drawing
 from colonnade.experiments.plan import Plan
 from colonnade.experiments.play import play
 from colonnade.experiments.rehearsal import Rehearsal
@@ -68,8 +69,10 @@ def test_a_run_is_trained_resumed_played_and_continued(tmp_path: Path) -> None:
     train_run(suite.path, child)  # whose own column is another
     played = play(suite, SPEC.id, None, episodes=1, film=None, seed=0)
     assert len(played.returns) == 1
-    stages = suite.run(SPEC.id).network()["network"]["columns"][1]["spec"]["stages"]
-    assert stages[0] == {**STAGE, "laterals": None}
+    network = suite.run(SPEC.id).network()["network"]
+    assert network["columns"][1]["spec"]["stages"][0] == {**STAGE, "laterals": None}
+    drawing = network_drawing(network, ["pong", "zoom"])
+    assert "custom 6" in [text.get_text() for text in drawing.axes[0].texts]
 
 
 def test_looking_at_a_folder_imports_nothing(
