@@ -79,14 +79,13 @@ NETWORKS = {
 
 
 def collected(network, config):
-    """A rollout as the collector makes it, acting in evaluation mode."""
+    """A rollout as the collector makes it, and the learner that it is for."""
     learner = config.build(network, TASK.spec, CPU)
     policy = learner.policy(torch.Generator().manual_seed(0))
     with Collector(TASK, network, policy, CPU, steps=12, num_envs=6) as collector:
-        with evaluation(network):
-            collector.reset(1)
-            for _ in range(3):
-                rollout = collector.collect()
+        collector.begin(1)
+        for _ in range(3):
+            rollout = collector.collect()
         return learner, rollout
 
 
