@@ -13,7 +13,7 @@ The loop that joins them, in `colonnade.training`, is in outline::
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
@@ -21,6 +21,7 @@ import gymnasium
 import torch
 from torch import Tensor
 
+from colonnade.checks import ABOVE_0, AT_LEAST_0, AT_LEAST_1, check_fields
 from colonnade.errors import UsageError
 from colonnade.layout import take
 
@@ -64,6 +65,16 @@ class TaskSpec:
     value: bool = True
     head: int = 0
     heads: int = 1
+
+    def __post_init__(self) -> None:
+        """Refuse numbers that make no sense."""
+        counts = {"steps": AT_LEAST_1, "head": AT_LEAST_0, "heads": AT_LEAST_1}
+        check_fields(self, {**counts, "reward_clip": ABOVE_0})
+        if self.head >= self.heads:
+            raise UsageError(
+                f"head of TaskSpec is counted from 0, so that of {self.heads} heads there is no "
+                f"{self.head}; raise heads or lower head."
+            )
 
     @property
     def input_shapes(self) -> dict[str, Shape]:
@@ -445,4 +456,13 @@ class Method(Protocol):
 
     def load_state(self, tensors: dict[str, Tensor], meta: dict[str, Any]) -> None:
         """Return to a state that `state` gave."""
+        ...
+
+
+@runtime_checkable
+class Expecting(Protocol):
+    """A method that wants to know the tasks of the sequence before it returns to a state."""
+
+    def expect(self, specs: Sequence[TaskSpec]) -> None:
+        """Take note of the tasks to come."""
         ...

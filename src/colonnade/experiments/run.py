@@ -26,6 +26,7 @@ from colonnade.experiments.hardware import available_cores, cpu_model
 from colonnade.experiments.recorder import RunRecorder
 from colonnade.experiments.spec import RunSpec
 from colonnade.experiments.store import RunFolder, read_parent
+from colonnade.networks import custom_factories
 from colonnade.seeding import derive
 from colonnade.training import (
     Interrupted,
@@ -60,7 +61,11 @@ def train_run(
         Interrupted: `stop` said so; the last checkpoint is kept.
     """
     folder = RunFolder(suite / "runs" / spec.id)
-    with RunRecorder(folder, spec, stop, patience) as recorder, memory_errors():
+    with (
+        RunRecorder(folder, spec, stop, patience) as recorder,
+        memory_errors(),
+        custom_factories("import"),
+    ):
         if folder.done:
             recorder.clear_checkpoints()
             return
