@@ -284,6 +284,22 @@ def test_options_are_refused_when_they_are_given(make, options, message):
         Consolidation(make(), **{"lam": 1.0, **options})
 
 
+@pytest.mark.parametrize(
+    ("curvature", "message"),
+    [
+        ({"0.bias": torch.ones(1)}, r"'0.bias' of shape \[1\], but it now has \[6\]"),
+        ({"bias": torch.ones(6)}, "'bias', which the network no longer has"),
+        ({"0.bias": -torch.ones(6)}, "must be finite and 0 or above"),
+        ({"0.bias": torch.full((6,), torch.nan)}, "must be finite and 0 or above"),
+    ],
+)
+def test_curvatures_that_do_not_fit_are_refused(curvature, message):
+    held = Consolidation(mlp(), lam=1.0)
+    with pytest.raises(UsageError, match=message):
+        held.hold(curvature)
+    assert held.tasks == 0
+
+
 def test_what_only_the_data_can_tell_is_named_too():
     held = Consolidation(mlp(), lam=1.0)
     with pytest.raises(UsageError, match="before any task has ended"):

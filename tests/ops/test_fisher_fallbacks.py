@@ -99,7 +99,21 @@ class Caching(nn.Module):
         return self.layer(torch.tanh(x + self.kept))
 
 
-@pytest.mark.parametrize("make", [Unseen, Dormant, Captured, Caching])
+class Hooked(nn.Module):
+    """A weight whose gradient passes through a hook, as those that keep a sparse layer sparse."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(4, 3)
+        mask = torch.ones(3, 4)
+        mask[1] = 0
+        self.layer.weight.register_hook(lambda gradient: gradient * mask)
+
+    def forward(self, x):
+        return self.layer(x)
+
+
+@pytest.mark.parametrize("make", [Unseen, Dormant, Captured, Caching, Hooked])
 def test_every_use_of_a_parameter_counts(make):
     model, x = make(), torch.randn(6, 4)
     x[:3, 3] = -x[:3, 3].abs()
@@ -109,6 +123,11 @@ def test_every_use_of_a_parameter_counts(make):
         warnings.simplefilter("ignore", UserWarning)
         close(parameter_fisher(model, [x]), expected)
     close(parameter_fisher(model, [x], how="loop"), expected)
+
+
+def test_a_parameter_that_is_used_besides_costs_only_its_own_repetition():
+    model, x = Unseen(), torch.randn(6, 4)
+    close(parameter_fisher(model, [x], how="layers"), fisher_by_loop(model, x))
 
 
 def test_a_way_that_was_asked_for_and_is_not_sure_is_refused():
@@ -221,6 +240,36 @@ def test_a_module_that_insists_on_its_16_bits_is_summed_in_32(how):
     torch.testing.assert_close(found["layer.bias"], p * (1 - p), rtol=0.02, atol=0)
 
 
+def test_a_module_of_16_bits_that_holds_on_to_its_parameters_keeps_them():
+    """Copies would miss what reaches the parameters past the module's names."""
+    model, x = Captured().to(torch.bfloat16), torch.randn(6, 4).to(torch.bfloat16)
+    model.kept = [model.layer.weight]
+    expected = fisher_by_loop(model, x)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        close(parameter_fisher(model, [x]), expected, rtol=0.02)
+
+
+def test_parameters_of_32_bits_on_a_base_of_16():
+    """An adapter on a frozen base: the base, which may be large, is not copied."""
+
+    class Adapted(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.base = nn.Linear(7, 4).to(torch.bfloat16).requires_grad_(False)
+            self.adapter = nn.Linear(7, 4)
+
+        def forward(self, x):
+            assert self.base.weight.dtype == torch.bfloat16
+            return self.base(x.to(torch.bfloat16)).float() + self.adapter(x)
+
+    model, x = Adapted(), torch.randn(6, 7)
+    expected = fisher_by_loop(model, x)
+    found = parameter_fisher(model, [x])
+    wanted = {name: expected[name] for name in ("adapter.weight", "adapter.bias")}
+    close(found, wanted, rtol=0.01)
+
+
 def test_the_mode_around_does_not_matter():
     model, x, y = conv(), torch.randn(6, 3, 10, 10), torch.randint(3, (6,))
     expected = parameter_fisher(model, [(x, y)], kind="empirical")
@@ -233,12 +282,28 @@ def test_the_mode_around_does_not_matter():
     assert not any(value.is_inference() for value in found.values())
 
 
-def test_checking_draws_no_random_numbers():
-    model, x = conv(), torch.randn(6, 3, 10, 10)
+class Drawing(nn.Module):
+    """Draws random numbers for each sample, also in evaluation mode; they come to nothing."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(7, 3)
+
+    def forward(self, x):
+        return self.layer(x + 0 * torch.rand_like(x))
+
+
+@pytest.mark.parametrize("how", ["auto", "loop"])
+def test_checking_draws_no_random_numbers(how):
+    """Only the samples themselves do: together, or one by one."""
     torch.manual_seed(3)
+    for shape in [(20, 1, 7)] if how == "auto" else [(1, 7)] * 20:
+        torch.rand(shape)
     expected = torch.rand(1)
     torch.manual_seed(3)
-    parameter_fisher(model, [x])
+    model, x = Drawing(), torch.ones(20, 7)
+    torch.manual_seed(3)
+    parameter_fisher(model, [x], how=how)
     assert torch.equal(torch.rand(1), expected)
 
 

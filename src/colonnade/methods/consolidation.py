@@ -173,8 +173,22 @@ class Consolidation:
         return fisher
 
     def hold(self, curvature: Mapping[str, Tensor]) -> None:
-        """End a task with a curvature that is given, in place of an estimated Fisher."""
+        """End a task with a curvature that is given, in place of an estimated Fisher.
+
+        Args:
+            curvature: 0 or above, by parameter name, shaped as the parameter.
+
+        Raises:
+            UsageError: It is not that, or the module has changed.
+        """
         place = dict(self.network.named_parameters())
+        check_shapes(curvature, place)
+        for name, value in curvature.items():
+            if not bool((value.isfinite() & (value >= 0)).all()):
+                raise UsageError(
+                    f"The curvature of {name!r} must be finite and 0 or above everywhere; look at "
+                    "how it was estimated."
+                )
         if self._anchors == "each":
             self.quadratic.merge(curvature, place)
             return

@@ -19,7 +19,7 @@ Run = Callable[[nn.Module, Any], Tensor]
 class ModuleCall:
     """A module, how it is run, and by which tensors its output is differentiated.
 
-    Parameters of 16 bits are replaced by copies of 32, where the module bears it.
+    Where wanted parameters have 16 bits, copies of 32 stand in for all, if the module bears it.
 
     Attributes:
         parameters: Those wanted, by their names in this object: what to differentiate by.
@@ -27,9 +27,12 @@ class ModuleCall:
 
     def __init__(self, network: nn.Module, names: Iterable[str]) -> None:
         """Prepare for a module in evaluation mode; `names` are those of wanted parameters."""
+        names = list(names)
         self._runner = _Runner(network)
         self._names = [f"network.{name}" for name in names]
-        self._wide = _widened(self._runner)
+        own = dict(network.named_parameters())
+        halves = any(own[name].dtype in _HALVES for name in names)
+        self._wide = _widened(self._runner) if halves else {}
         self._find()
 
     @property
@@ -117,6 +120,8 @@ class ModuleCall:
                 "torch.no_grad or detach in it."
             )
         self.gradients(output, torch.ones_like(output))
+        if self._wide and _reaches(output, self.originals):
+            raise RuntimeError("The module computes with its own parameters besides.")
         return output.detach()
 
     def _by_backward(self, output: Tensor, score: Tensor) -> list[Tensor | None]:
@@ -128,11 +133,26 @@ class ModuleCall:
                 tensor.grad = None
             output.backward(score, retain_graph=True)
             if self._wide and any(own.grad is not None for own in self.originals):
-                raise RuntimeError("The module computes with its own parameters once more.")
+                raise RuntimeError("The module computes with its own parameters besides.")
             return [tensor.grad for tensor in self.parameters.values()]
         finally:
             for tensor, gradient in zip(every, kept, strict=True):
                 tensor.grad = gradient
+
+
+def _reaches(output: Tensor, tensors: list[Tensor]) -> bool:
+    """Say whether an output's graph leads to any of some tensors."""
+    open_ends, seen = [output.grad_fn], set()
+    wanted = {id(tensor) for tensor in tensors}
+    while open_ends:
+        node = open_ends.pop()
+        if node is None or node in seen:
+            continue
+        seen.add(node)
+        if id(getattr(node, "variable", None)) in wanted:
+            return True
+        open_ends.extend(following for following, _ in node.next_functions)
+    return False
 
 
 class _Runner(nn.Module):
@@ -149,9 +169,7 @@ class _Runner(nn.Module):
 
 
 def _widened(module: nn.Module) -> dict[str, Tensor]:
-    """Return copies in 32 bits of all parameters and buffers, if any parameter has only 16."""
-    if all(p.dtype not in _HALVES for p in module.parameters()):
-        return {}
+    """Return copies in 32 bits of all parameters and buffers that have only 16."""
     wide: dict[str, Tensor] = {}
     for name, parameter in module.named_parameters():
         if parameter.dtype in _HALVES:

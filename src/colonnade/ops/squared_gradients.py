@@ -10,9 +10,7 @@ layer read, x, gives the weight's gradient: where a map is applied once per samp
 factorises, (g x^T)^2 = g^2 (x^2)^T, so that no per-sample gradient is ever formed. All other
 parameters are repeated for each sample, which gives their per-sample gradients by themselves.
 
-Which parameters are which follows from a run on one sample, for each form of the inputs. Functions
-that can't be watched might use a parameter besides; so that run is checked: no gradient may reach
-a parameter but through its layers, and the squares must be those of the plain gradient.
+Which parameters are which follows from a run on one sample, for each form of the inputs.
 """
 
 from __future__ import annotations
@@ -23,13 +21,12 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
-from torch.func import vmap
-from torch.utils._pytree import tree_flatten, tree_leaves, tree_map
+from torch.utils._pytree import tree_flatten, tree_leaves
 
 from colonnade.errors import UsageError
-from colonnade.ops.layer_calls import Discovery, Perturbation
 from colonnade.ops.layer_squares import LayerSquares, Plan
 from colonnade.ops.module_call import ModuleCall
+from colonnade.ops.plans import checked_plan, gradients_of, only_one, run_samples, wide
 from colonnade.ops.samples import Samples
 
 How = Literal["auto", "layers", "vmap", "loop"]
@@ -69,7 +66,7 @@ class SquaredGradients:
         found = dict(network.named_parameters())
         self._call = ModuleCall(network, names)
         self.sums = {
-            name: torch.zeros_like(found[name], dtype=_wide(found[name].dtype)) for name in names
+            name: torch.zeros_like(found[name], dtype=wide(found[name].dtype)) for name in names
         }
         self._how = how
         self._max_bytes = max_bytes
@@ -88,7 +85,7 @@ class SquaredGradients:
         if form not in self._outputs:
             first = samples.part(0, 1).inputs
             with _random_numbers_untouched(first):
-                output = self._call.probe(_only(first), may_narrow=not self._outputs)
+                output = self._call.probe(only_one(first), may_narrow=not self._outputs)
             self._outputs[form] = output.unsqueeze(0)
         return self._outputs[form]
 
@@ -120,7 +117,7 @@ class SquaredGradients:
             vectors: Gives the vector on their outputs [B, ...].
         """
         parts = [samples.part(i, i + 1).inputs for i in range(len(samples))]
-        outputs = torch.stack([self._call(_only(part)) for part in parts])
+        outputs = torch.stack([self._call(only_one(part)) for part in parts])
         self._square(outputs, vectors(outputs.detach()))
 
     def _plan(self, samples: Samples) -> Plan | None:
@@ -134,7 +131,7 @@ class SquaredGradients:
             first = samples.part(0, 1).inputs
             try:
                 with _random_numbers_untouched(first):
-                    plan = self._checked(first)
+                    plan = checked_plan(self._call, first, layered=self._how != "vmap")
             except Exception as error:
                 self._give_up(error)
                 return None
@@ -153,119 +150,29 @@ class SquaredGradients:
                 "use how='auto' or 'loop'."
             ) from error
         warnings.warn(
-            "The per-sample gradients are computed one by one, which is slow, because "
-            f"torch.func.vmap can't run this module: {reason}",
+            "The per-sample gradients are computed one by one, which is slow, because this module "
+            f"can't be run on many samples at once: {reason}",
             stacklevel=2,
         )
         self._how = "loop"
 
-    def _checked(self, sample: Any) -> Plan:
-        """Plan by a run on one sample (an axis of one), and check the plan against plain autograd.
-
-        Raises:
-            RuntimeError: No plan is sure.
-        """
-        plan = self._discover(sample, set())
-        outputs, leaves, features, leaks = self._run(plan, sample, watched=True)
-        if leaks:
-            plan = self._discover(sample, leaks)
-            outputs, leaves, features, leaks = self._run(plan, sample, watched=True)
-        if leaks:
-            raise RuntimeError(f"{', '.join(sorted(leaks))} is used in a way that is not seen")
-        source = torch.Generator().manual_seed(0)
-        score = torch.randn(outputs.shape, generator=source).to(outputs)
-        squares = LayerSquares(plan, features)
-        squares.add(_gradients(outputs, leaves, score))
-        found = squares.totals()
-        plain = self._call.gradients(self._call(_only(sample)).unsqueeze(0), score)
-        _compare(dict(zip(self._call.parameters, plain, strict=True)), found)
-        return plan
-
-    def _discover(self, sample: Any, elsewhere: set[str]) -> Plan:
-        """Run one sample to see which parameters only layer calls use.
-
-        Args:
-            sample: With an axis of one.
-            elsewhere: Parameters that are known to be used in other ways.
-        """
-        watch = Discovery({k: p for k, p in self._call.parameters.items() if self._how != "vmap"})
-        with watch:
-            self._call(_only(sample))
-        watch.elsewhere |= elsewhere
-        ways: dict[str, tuple[bool, float]] = {}
-        for call in watch.calls:
-            if (weight := call.weight) is not None:
-                way = (call.weight_rows_are_outputs, weight.scale)
-                if ways.setdefault(weight.name, way) != way:
-                    watch.elsewhere.add(weight.name)  # as a decoder that is its encoder transposed
-        calls = [call.without(watch.elsewhere) for call in watch.calls]
-        calls = [call for call in calls if call.watched]
-        layered = {n for c in calls for n in (c.weight and c.weight.name, c.bias) if n is not None}
-        return Plan(calls, self._call.parameters, layered, watch.other_results)
-
     def _add_chunk(self, plan: Plan, samples: Samples, scores: ScoreVectors) -> bool:
         """Add a chunk, or go over to the loop if the module is beyond vmap."""
         try:
-            outputs, leaves, features, _ = self._run(plan, samples.inputs)
+            outputs, leaves, features, _ = run_samples(self._call, plan, samples.inputs)
         except (RuntimeError, NotImplementedError) as error:
             self._give_up(error)
             return False
         squares = LayerSquares(plan, features)
         for score in scores(outputs.detach(), samples.labels):
-            squares.add(_gradients(outputs, leaves, score))
+            squares.add(gradients_of(outputs, leaves, score))
         for name, total in squares.totals().items():
             self.sums[name.removeprefix("network.")] += total
         return True
 
-    def _run(
-        self, plan: Plan, samples: Any, watched: bool = False
-    ) -> tuple[Tensor, list[Tensor], list[Tensor], set[str]]:
-        """Run B samples.
-
-        Returns:
-            Their outputs, what to differentiate by, what the layers read; and, if it is `watched`
-            for, which of the parameters a gradient reaches in any other way.
-        """
-        count = len(tree_leaves(samples)[0])
-        place = next(iter(self._call.parameters.values()))
-        samples = tree_map(_channels_last, samples) if plan.convolutional else samples
-        perturbations = [
-            _channels_last(
-                torch.zeros(count, *call.out_shape, device=place.device, dtype=call.out_dtype)
-            )
-            for call in plan.calls
-        ]
-        repeated = {
-            name: parameter.detach().expand(count, *parameter.shape)
-            for name, parameter in plan.repeated.items()
-        }
-        leaves = [leaf.requires_grad_() for leaf in (*perturbations, *repeated.values())]
-        fixed = {n: p.detach().requires_grad_(watched) for n, p in plan.layered.items()}
-
-        def one(sample: Any, perturbations: list[Tensor], repeated: dict[str, Tensor]) -> Any:
-            with Perturbation(fixed, perturbations) as watch:
-                output = self._call(sample, {**fixed, **repeated})
-            watch.check_end()
-            return output, watch.features
-
-        # Modules that draw random numbers even in evaluation mode draw them for each sample.
-        outputs, features = vmap(one, randomness="different")(samples, perturbations, repeated)
-        leaks: set[str] = set()
-        if watched and outputs.requires_grad:
-            names = [*fixed, *self._call.parameters]
-            reached = torch.autograd.grad(
-                outputs,
-                [*fixed.values(), *self._call.originals],
-                torch.ones_like(outputs),
-                retain_graph=True,
-                allow_unused=True,
-            )
-            leaks = {n for n, g in zip(names, reached, strict=True) if g is not None}
-        return outputs, leaves, [x.detach().to(_wide(x.dtype)) for x in features], leaks
-
     def _add_one(self, sample: Samples, scores: ScoreVectors) -> None:
         """Add one sample, by plain backward passes."""
-        output = self._call(_only(sample.inputs)).unsqueeze(0)
+        output = self._call(only_one(sample.inputs)).unsqueeze(0)
         for score in scores(output.detach(), sample.labels):
             self._square(output, score)
 
@@ -274,42 +181,6 @@ class SquaredGradients:
         for total, gradient in zip(self.sums.values(), found, strict=True):
             if gradient is not None:
                 total += gradient.to(total.dtype).square()
-
-
-def _gradients(outputs: Tensor, leaves: list[Tensor], score: Tensor) -> tuple[Tensor, ...]:
-    """Return the gradients of `score` x `outputs`, in 32 bits at least."""
-    if not outputs.requires_grad or not leaves:
-        return tuple(torch.zeros_like(leaf, dtype=_wide(leaf.dtype)) for leaf in leaves)
-    found = torch.autograd.grad(outputs, leaves, score, retain_graph=True, materialize_grads=True)
-    return tuple(gradient.to(_wide(gradient.dtype)) for gradient in found)
-
-
-def _compare(plain: dict[str, Tensor | None], squares: dict[str, Tensor]) -> None:
-    """Compare squares of one gradient with the gradient.
-
-    Rounding is forgiven: a thousandth of a parameter's largest gradient, or 1e-5 of the largest of
-    all, which is about what is left where the true one is zero; more of 16 bits or a GPU's 19.
-
-    Raises:
-        RuntimeError: They are another's.
-    """
-    expected = {n: None if g is None else g.detach().abs() for n, g in plain.items()}
-    found = [g for g in expected.values() if g is not None]
-    if not found or not all(bool(g.isfinite().all()) for g in found):
-        return  # the loop would say no other
-    coarse = any(g.dtype.itemsize < 4 or g.is_cuda for g in found)
-    part, floor = (3e-2, 1e-3) if coarse else (1e-3, 1e-5)
-    largest = max(float(g.amax()) for g in found if g.numel())
-    for name, gradient in expected.items():
-        own = squares[name].sqrt() if name in squares else torch.zeros(())
-        wanted = torch.zeros_like(own) if gradient is None else gradient.to(own.dtype)
-        if not wanted.numel():
-            continue
-        allowed = part * float(wanted.amax()) + floor * largest
-        if not float((own.to(wanted.device) - wanted).abs().amax()) <= allowed:
-            raise RuntimeError(
-                f"the gradient of {name.removeprefix('network.')!r} is not that of plain autograd"
-            )
 
 
 def _random_numbers_untouched(sample: Any) -> Any:
@@ -322,18 +193,3 @@ def _form(samples: Samples) -> str:
     """Describe inputs but for their number: what a plan depends on."""
     leaves, structure = tree_flatten(samples.inputs)
     return str(([(tuple(x.shape[1:]), x.dtype) for x in leaves], structure, samples.run))
-
-
-def _only(samples: Any) -> Any:
-    return tree_map(lambda x: x[0], samples)
-
-
-def _wide(dtype: torch.dtype) -> torch.dtype:
-    return torch.promote_types(dtype, torch.float32)
-
-
-def _channels_last(value: Tensor) -> Tensor:
-    """Lay maps [..., C, H, W] out so that convolutions run fast; the values stay."""
-    if value.dim() < 4:
-        return value
-    return value.movedim(-3, -1).contiguous().movedim(-1, -3)
