@@ -13,7 +13,7 @@ The loop that joins them, in `colonnade.training`, is in outline::
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
@@ -52,8 +52,11 @@ class TaskSpec:
             reporting; None leaves them as they are.
         value: Whether a network's output ends with a value, as actor-critics need it.
         head: Which part of the output layer is this task's own, counted from 0.
-        heads: Into how many such parts of equal width the output layer is divided; 1 where tasks
-            share it.
+        heads: Into how many such parts of equal width the output layer is divided, 1 where tasks
+            share it; or the width of each part, of which later tasks may add more.
+
+    Raises:
+        UsageError: There is no such head, or it has another width than the labels need.
     """
 
     id: str
@@ -63,7 +66,12 @@ class TaskSpec:
     reward_clip: float | None = None
     value: bool = True
     head: int = 0
-    heads: int = 1
+    heads: int | tuple[int, ...] = 1
+
+    def __post_init__(self) -> None:
+        """Refuse a head that is not there."""
+        if (self.head, self.heads) != (0, 1):
+            check_heads(self)
 
     @property
     def input_shapes(self) -> dict[str, Shape]:
@@ -87,9 +95,47 @@ class TaskSpec:
         )
 
     @property
+    def head_widths(self) -> tuple[int, ...]:
+        """Width of each part of the output layer, the value left out."""
+        if isinstance(self.heads, int):
+            return (sum(self.action_sizes),) * self.heads
+        return self.heads
+
+    @property
     def outputs(self) -> int:
         """Width of a network's output: all heads' logits, then the value if there is one."""
-        return self.heads * sum(self.action_sizes) + self.value
+        return sum(self.head_widths) + self.value
+
+
+def check_heads(spec: TaskSpec) -> None:
+    """Check that a task's head is one of the heads, and fits its labels.
+
+    Raises:
+        UsageError: It is not.
+    """
+    head, heads, width = spec.head, spec.heads, sum(spec.action_sizes)
+    each = (heads,) if isinstance(heads, int) else heads
+    whole = isinstance(each, tuple) and all(type(n) is int and n > 0 for n in each)
+    if not (whole and each):
+        raise UsageError(
+            f"heads of task {spec.id!r} should be how many there are, or a tuple of their widths, "
+            f"in whole numbers of 1 or more; got {heads!r}."
+        )
+    count = heads if isinstance(heads, int) else len(heads)
+    if type(head) is not int or not 0 <= head < count:
+        raise UsageError(
+            f"head of task {spec.id!r} is counted from 0, so that with heads={heads} it should be "
+            f"from 0 to {count - 1}; got {head!r}."
+        )
+    if spec.head_widths[head] != width:
+        raise UsageError(
+            f"Head {head} of task {spec.id!r} has the width {spec.head_widths[head]} in "
+            f"heads={heads}, but the task has {width} labels; make them equal."
+        )
+    if spec.value and count > 1:
+        raise UsageError(
+            f"Task {spec.id!r} has {count} heads and a value; only data sets have several heads."
+        )
 
 
 class Task(Protocol):
@@ -182,6 +228,35 @@ class DatasetTask(Task, Protocol):
 
     def examples(self, split: Split) -> Examples:
         """Return a part of the data set, always in the same order."""
+        ...
+
+
+class Reader(Protocol):
+    """Reads the examples of a part of a data set, pass by pass."""
+
+    def read(
+        self, size: int, seed: int, *, shuffle: bool = True, skip: int = 0
+    ) -> Generator[Examples]:
+        """Read through all examples once.
+
+        Args:
+            size: Examples in a minibatch; what comes in minibatches already keeps its own.
+            seed: The order and everything random about the examples follow from it.
+            shuffle: Whether in an order of the seed's, where the reader may choose the order.
+            skip: Leave out so many minibatches at the beginning; the others stay as they were.
+
+        Yields:
+            Minibatches, on the host; closing the generator frees what it took.
+        """
+        ...
+
+
+@runtime_checkable
+class ReadTask(DatasetTask, Protocol):
+    """A data set of which parts are read anew in each pass, as random augmentation needs."""
+
+    def reader(self, split: Split) -> Reader | None:
+        """Return what reads a part; None where it lies in memory, as `examples` gives it."""
         ...
 
 
