@@ -70,8 +70,20 @@ class TaskSpec:
 
     def __post_init__(self) -> None:
         """Refuse a head that is not there."""
-        if (self.head, self.heads) != (0, 1):
-            check_heads(self)
+        if (self.head, self.heads) == (0, 1):
+            return
+        check_heads(self.id, self.head, self.heads)
+        if self.head_widths[self.head] != sum(self.action_sizes):
+            raise UsageError(
+                f"Head {self.head} of task {self.id!r} has the width {self.head_widths[self.head]} "
+                f"in heads={self.heads}, but the task has {sum(self.action_sizes)} labels; make "
+                "them equal."
+            )
+        if self.value and len(self.head_widths) > 1:
+            raise UsageError(
+                f"Task {self.id!r} has {len(self.head_widths)} heads and a value; only data sets "
+                "have several heads."
+            )
 
     @property
     def input_shapes(self) -> dict[str, Shape]:
@@ -107,34 +119,24 @@ class TaskSpec:
         return sum(self.head_widths) + self.value
 
 
-def check_heads(spec: TaskSpec) -> None:
-    """Check that a task's head is one of the heads, and fits its labels.
+def check_heads(task: str, head: object, heads: object) -> None:
+    """Check that a task's head is one of the heads of an output layer; see `TaskSpec`.
 
     Raises:
         UsageError: It is not.
     """
-    head, heads, width = spec.head, spec.heads, sum(spec.action_sizes)
-    each = (heads,) if isinstance(heads, int) else heads
-    whole = isinstance(each, tuple) and all(type(n) is int and n > 0 for n in each)
-    if not (whole and each):
+    widths = heads if isinstance(heads, tuple) else (heads,)
+    if not widths or not all(type(width) is int and width > 0 for width in widths):
         raise UsageError(
-            f"heads of task {spec.id!r} should be how many there are, or a tuple of their widths, "
-            f"in whole numbers of 1 or more; got {heads!r}."
+            f"heads of task {task!r} should be how many there are, or a tuple of their widths, in "
+            f"whole numbers of 1 or more; got {heads!r}."
         )
-    count = heads if isinstance(heads, int) else len(heads)
+    count = len(heads) if isinstance(heads, tuple) else widths[0]
     if type(head) is not int or not 0 <= head < count:
         raise UsageError(
-            f"head of task {spec.id!r} is counted from 0, so that with heads={heads} it should be "
-            f"from 0 to {count - 1}; got {head!r}."
-        )
-    if spec.head_widths[head] != width:
-        raise UsageError(
-            f"Head {head} of task {spec.id!r} has the width {spec.head_widths[head]} in "
-            f"heads={heads}, but the task has {width} labels; make them equal."
-        )
-    if spec.value and count > 1:
-        raise UsageError(
-            f"Task {spec.id!r} has {count} heads and a value; only data sets have several heads."
+            f"head of task {task!r} is counted from 0, so that with heads={heads} it should be "
+            + (f"from 0 to {count - 1}" if count > 1 else "0")
+            + f"; got {head!r}."
         )
 
 

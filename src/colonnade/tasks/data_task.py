@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import gymnasium
@@ -22,7 +21,7 @@ from colonnade.tasks.data_examples import (
     forms_of,
 )
 from colonnade.tasks.data_reading import CheckedReader, batches_of, reader_of
-from colonnade.types import OBSERVATION, Examples, Reader, Shape, Split, TaskSpec
+from colonnade.types import OBSERVATION, Examples, Reader, Shape, Split, TaskSpec, check_heads
 
 Part = tuple[Arrays, NDArray[Any] | Tensor] | Dataset[Any] | DataLoader[Any]
 """Inputs and labels; or what reads them."""
@@ -81,7 +80,7 @@ class DataTask:
         classes: int | None = None,
         steps: int | None = None,
         head: int = 0,
-        heads: int | Sequence[int] = 1,
+        heads: int | tuple[int, ...] | list[int] = 1,
         workers: int = 0,
         channels: Channels = None,
     ) -> None:
@@ -90,8 +89,9 @@ class DataTask:
         _check_count("workers", workers, 0)
         if channels not in ("first", "last", None):
             raise unknown_name("place of channels", str(channels), ("first", "last"))
-        widths = heads if isinstance(heads, int) else tuple(heads)
-        if classes is None and isinstance(widths, tuple) and 0 <= head < len(widths):
+        widths = tuple(heads) if isinstance(heads, list) else heads
+        check_heads(id, head, widths)
+        if classes is None and isinstance(widths, tuple):
             classes = widths[head]
         self._parts: dict[str, Examples | CheckedReader] = {}
         seen: dict[str, Examples] = {}
