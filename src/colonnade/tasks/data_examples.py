@@ -156,7 +156,10 @@ def _inputs(value: Any, name: str, what: str) -> Tensor:
 
 
 def _one_input(value: Any) -> Tensor:
-    return value if isinstance(value, Tensor) else torch.as_tensor(np.asarray(value))
+    if isinstance(value, Tensor):
+        return value
+    array = np.asarray(value)
+    return torch.as_tensor(array if array.flags.writeable else array.copy())
 
 
 def _labels(labels: Any, what: str) -> Tensor:
@@ -205,9 +208,9 @@ def _odd_one(labels: Any) -> Any:
 
 
 def _shown(value: Any) -> str:
-    if hasattr(value, "shape"):
+    if getattr(value, "shape", ()):
         return f"labels of shape {list(value.shape)}"
-    text = repr(value)
+    text = repr(value.item() if isinstance(value, np.generic) else value)
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
 
 
@@ -218,7 +221,7 @@ def _advice(value: Any) -> str:
         return "number them, as np.unique(labels, return_inverse=True)[1] does"
     if isinstance(value, float):
         return "convert labels that are whole numbers by int"
-    if hasattr(value, "shape"):
+    if getattr(value, "shape", ()):
         return "take the argmax of one-hot labels"
     return "give one number for each example"
 

@@ -291,8 +291,9 @@ def _sound(found: Examples | UsageError) -> Examples:
 
 def _unreadable(what: str, error: Exception) -> UsageError:
     """Say what went wrong in a user's own code, in this process or in one that reads."""
-    lines = str(error).splitlines() or [""]
-    reason = lines[-1] if "Original Traceback" in str(error) else lines[0]
-    named = reason.startswith(type(error).__name__)
-    reason = reason if named else f"{type(error).__name__}: {reason}"
+    kind = type(error).__name__
+    lines = [line for line in str(error).splitlines() if line.strip()] or [""]
+    # What another process raised comes with its traceback before it.
+    told = [line.removeprefix(f"{kind}: ") for line in lines if line.startswith(f"{kind}: ")]
+    reason = f"{kind}: {(told or lines)[-1 if told else 0]}"
     return UsageError(f"{what} can't be read: {reason.rstrip('.: ')}.")

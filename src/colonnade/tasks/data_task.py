@@ -177,7 +177,7 @@ def _look(reader: CheckedReader, *, whole: bool) -> Examples:
     batches = reader.read(_READ_AT_ONCE if whole else 1, 0, shuffle=False)
     try:
         first = next(batches)
-        labels = [first.targets, *(examples.targets for examples in batches if whole)]
+        labels = [first.targets, *(examples.targets for examples in (batches if whole else ()))]
     finally:
         batches.close()
     return Examples(first.inputs, torch.cat(labels))
