@@ -68,7 +68,7 @@ def loader(**options):
 
 
 def task_of(data, **options):
-    return DataTask("mine", train=data, test=HELD, **{"classes": 3, "steps": 5 * COUNT, **options})
+    return DataTask("mine", train=data, test=HELD, **{"classes": 3, "steps": 3 * COUNT, **options})
 
 
 KINDS = {
