@@ -99,7 +99,7 @@ def test_a_state_goes_on_from_any_place_in_a_pass(done):
             if state is not None:
                 trainer.load_state(*state)
             advances = [trainer.advance() for _ in range(counts)]
-            losses = [float(a.metrics["cross_entropy"]) for a in advances]
+            losses = [(float(a.metrics["cross_entropy"]), a.episodes[0].step) for a in advances]
             tensors, meta = trainer.state()
             kept = {k: v.clone() for k, v in tensors.items()}, json.loads(json.dumps(meta))
             return losses, kept, next(trainer.samples()).targets.tolist()
@@ -126,6 +126,7 @@ def test_an_advance_is_an_episode_whose_return_is_the_share_right():
     assert np.mean([a.episodes[0].total_return for a in advances]) == pytest.approx(accuracy)
     assert [a.steps for a in advances] == [25, 25]
     assert [a.episodes[0].length for a in advances] == [25, 25]
+    assert [a.episodes[0].step for a in advances] == [25, 50]
 
 
 def test_the_penalty_is_added_to_the_loss():

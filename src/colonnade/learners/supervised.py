@@ -180,7 +180,7 @@ class SupervisedTrainer:
             reader = Held(_on(compute.device, examples))
         self._reader = reader
         self._passes = Passes(reader, batch_size)
-        self._seed_of_samples = 0
+        self._seed_of_samples = self._steps = 0
         self.likelihood = learner.likelihood
 
     def __enter__(self) -> SupervisedTrainer:
@@ -195,13 +195,14 @@ class SupervisedTrainer:
         """Begin the first pass over the examples, in the order of the stream "minibatches"."""
         self._passes.close()
         self._passes = Passes(self._reader, self._batch_size, streams("minibatches"))
-        self._seed_of_samples = streams("samples")
+        self._seed_of_samples, self._steps = streams("samples"), 0
 
     def advance(self) -> Advance:
         """Learn from a minibatch, which counts as an episode whose return is the share right."""
         examples = _on(self._device, next(self._passes))
         metrics = self._learner.update(examples, self._penalty)
-        episode = Episode(float(metrics["accuracy"]), examples.steps, 0)
+        self._steps += examples.steps
+        episode = Episode(float(metrics["accuracy"]), examples.steps, 0, self._steps)
         return Advance(examples.steps, metrics, [episode])
 
     def samples(self) -> Generator[Examples]:
@@ -217,13 +218,14 @@ class SupervisedTrainer:
             "optimisation": meta,
             "passes": self._passes.state(),
             "samples": self._seed_of_samples,
+            "steps": self._steps,
         }
 
     def load_state(self, tensors: dict[str, Tensor], meta: dict[str, Any]) -> None:
         """Go on from a state that `state` gave, in the middle of a pass or at its end."""
         self._learner.optimisation.load_state(tensors, meta["optimisation"])
         self._passes.load_state(meta["passes"])
-        self._seed_of_samples = meta["samples"]
+        self._seed_of_samples, self._steps = meta["samples"], meta["steps"]
 
 
 def labels_of(output: Tensor, spec: TaskSpec) -> MultiCategorical:
