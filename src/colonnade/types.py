@@ -15,9 +15,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
+from typing import Any, Literal, NamedTuple, Protocol, TypeGuard, runtime_checkable
 
 import gymnasium
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -109,9 +110,9 @@ class TaskSpec:
     @property
     def head_widths(self) -> tuple[int, ...]:
         """Width of each part of the output layer, the value left out."""
-        if isinstance(self.heads, int):
-            return (sum(self.action_sizes),) * self.heads
-        return self.heads
+        if isinstance(self.heads, tuple):
+            return tuple(int(width) for width in self.heads)
+        return (sum(self.action_sizes),) * int(self.heads)
 
     @property
     def outputs(self) -> int:
@@ -126,18 +127,22 @@ def check_heads(task: str, head: object, heads: object) -> None:
         UsageError: It is not.
     """
     widths = heads if isinstance(heads, tuple) else (heads,)
-    if not widths or not all(type(width) is int and width > 0 for width in widths):
+    if not widths or not all(_is_whole(width) and width > 0 for width in widths):
         raise UsageError(
             f"heads of task {task!r} should be how many there are, or a tuple of their widths, in "
             f"whole numbers of 1 or more; got {heads!r}."
         )
     count = len(heads) if isinstance(heads, tuple) else widths[0]
-    if type(head) is not int or not 0 <= head < count:
+    if not _is_whole(head) or not 0 <= head < count:
         raise UsageError(
             f"head of task {task!r} is counted from 0, so that with heads={heads} it should be "
             + (f"from 0 to {count - 1}" if count > 1 else "0")
             + f"; got {head!r}."
         )
+
+
+def _is_whole(value: object) -> TypeGuard[int]:
+    return isinstance(value, int | np.integer) and not isinstance(value, bool)
 
 
 class Task(Protocol):

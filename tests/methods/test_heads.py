@@ -185,9 +185,11 @@ def test_a_state_keeps_the_heads_and_old_states_without_them_go_on():
 
 
 def refused(method, *specs):
+    """What is said of the last task."""
+    for spec in specs[:-1]:
+        method.begin_task(spec)
     with pytest.raises(UsageError) as caught:
-        for spec in specs:
-            method.begin_task(spec)
+        method.begin_task(specs[-1])
     message = str(caught.value)
     assert "\n" not in message
     return message
@@ -229,6 +231,15 @@ def test_heads_that_are_not_there_are_explained(options, words):
         DataTask("x", train=(x, y), test=(x, y), **options)
     assert words in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_numbers_of_numpy_are_numbers():
+    x, y = np.zeros((4, 2), np.float32), np.arange(4) % 2
+    heads = list(np.array([2, 3]))
+    task = DataTask("x", (x, y), (x, y), classes=y.max() + 1, steps=np.int64(9), heads=heads)
+    assert (task.spec.head_widths, task.spec.outputs, task.spec.steps) == ((2, 3), 5, 9)
+    equal = DataTask("x", (x, y), (x, y), head=np.int64(1), heads=np.int64(3))
+    assert equal.spec.head_widths == (2, 2, 2)
 
 
 def test_only_data_sets_have_several_heads():

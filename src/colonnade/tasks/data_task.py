@@ -84,15 +84,14 @@ class DataTask:
         workers: int = 0,
         channels: Channels = None,
     ) -> None:
-        _check_count("classes", classes, 1)
-        _check_count("steps", steps, 1)
-        _check_count("workers", workers, 0)
+        classes, steps = _count("classes", classes, 1), _count("steps", steps, 1)
+        workers = _count("workers", workers, 0) or 0
         if channels not in ("first", "last", None):
             raise unknown_name("place of channels", str(channels), ("first", "last"))
         widths = tuple(heads) if isinstance(heads, list) else heads
         check_heads(id, head, widths)
         if classes is None and isinstance(widths, tuple):
-            classes = widths[head]
+            classes = int(widths[head])
         self._parts: dict[str, Examples | CheckedReader] = {}
         seen: dict[str, Examples] = {}
         for name, given in (("train", train), ("test", test), ("validation", validation)):
@@ -192,9 +191,13 @@ def _size(part: Examples | CheckedReader) -> int:
     return part.steps if isinstance(part, Examples) else len(part)
 
 
-def _check_count(name: str, value: int | None, least: int) -> None:
-    if value is not None and (type(value) is not int or value < least):
+def _count(name: str, value: int | None, least: int) -> int | None:
+    if value is None:
+        return None
+    whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
+    if not whole or value < least:
         raise UsageError(f"{name} must be a whole number of {least} or more; got {value!r}.")
+    return int(value)
 
 
 def _space(value: Tensor) -> gymnasium.Space[Any]:
