@@ -35,7 +35,13 @@ ANY = (math.nan, math.inf, "1", None, False)
 FLAG = (1, 0, None, "yes")
 
 task = partial(
-    TaskSpec, "toy", spaces.Box(-1, 1, (2,), np.float32), spaces.Discrete(3), steps=100, heads=2
+    TaskSpec,
+    "toy",
+    spaces.Box(-1, 1, (2,), np.float32),
+    spaces.Discrete(3),
+    steps=100,
+    value=False,
+    heads=2,
 )
 ACTOR_CRITICS = {
     "learning_rate": ABOVE_0,
@@ -59,8 +65,6 @@ NUMBERS = {
         {
             "steps": COUNT,
             "reward_clip": tuple(value for value in ABOVE_0 if value is not None),
-            "heads": COUNT,
-            "head": (-1, 0.5, True, None),
             "value": FLAG,
         },
     ),
@@ -137,7 +141,12 @@ def test_the_ends_of_the_ranges_make_sense():
 
 
 OTHERS = {
-    "a task's head": (lambda: task(head=2), "of 2 heads there is no 2; raise heads or lower head"),
+    "a task's head": (lambda: task(head=2), "so that with heads=2 it should be from 0 to 1; got 2"),
+    "half a head": (lambda: task(head=0.5), "it should be from 0 to 1; got 0.5"),
+    "a head before the first": (lambda: task(head=-1), "it should be from 0 to 1; got -1"),
+    "no heads": (lambda: task(heads=0), "whole numbers of 1 or more; got 0"),
+    "heads by yes and no": (lambda: task(heads=True), "whole numbers of 1 or more; got True"),
+    "heads and a half": (lambda: task(heads=2.5), "whole numbers of 1 or more; got 2.5"),
     "a budget": (lambda: TaskBudget("p", 2.5), "'steps' is a whole number, but 2.5 came"),
     "no budget": (lambda: TaskBudget("p", 0), "'steps' is at least 1, but 0 came"),
     "a true budget": (lambda: TaskBudget("p", True), "'steps' is a whole number, but True came"),

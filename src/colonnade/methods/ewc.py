@@ -64,8 +64,13 @@ class HeldColumn(ColumnMethod):
         return self._consolidation
 
     def begin_task(self, spec: TaskSpec) -> Network:
-        """Take over the newest column, or add the first one."""
-        return self.move_on(spec)
+        """Take over the newest column, or add the first one.
+
+        Outputs that the column gets for the task are held by no earlier task.
+        """
+        network = self.move_on(spec)
+        self.consolidation.quadratic.widen(dict(self.network.named_parameters()))
+        return network
 
     def penalty(self) -> Tensor | None:
         """Return the penalty of all tasks that have ended, or None before the first has."""

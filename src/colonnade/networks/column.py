@@ -157,6 +157,29 @@ class Column(nn.Module):
         self.output = self._build_output(earlier).to(device, dtype)
 
     @torch.no_grad()
+    def widen_output(self, outputs: int, earlier: Sequence[Column]) -> None:
+        """Add outputs at the end, as random as the spec says; the others stay as they are.
+
+        Raises:
+            UsageError: The output layer is wider than that.
+        """
+        if outputs < self.outputs:
+            raise UsageError(
+                f"An output layer of width {self.outputs} can't be widened to {outputs}; ask for "
+                "more."
+            )
+        old, frozen = self.output, self.output.frozen
+        self.replace_output(outputs, earlier)
+        self.output.train(old.training)
+        # All that differs in shape has an output on each entry of its first axis.
+        new = self.output.state_dict()
+        for name, value in old.state_dict().items():
+            part = new[name] if new[name].shape == value.shape else new[name][: len(value)]
+            part.copy_(value)
+        if frozen:
+            self.output.freeze()
+
+    @torch.no_grad()
     def copy_output_of(self, previous: Column) -> None:
         """Start the output layer as a copy of the previous column's (Rusu et al. 2017).
 

@@ -207,6 +207,19 @@ class ProgressiveNetwork(ColumnView):
         with _random_from(generator):
             self.newest.replace_output(outputs, self._columns()[:-1])
 
+    def widen_output(self, outputs: int, generator: torch.Generator | None = None) -> None:
+        """Add outputs at the end of the newest column's output layer; the others stay as they are.
+
+        Args:
+            outputs: Its width afterwards.
+            generator: Where the new weights come from; None is PyTorch's global generator.
+
+        Raises:
+            UsageError: The output layer is wider than that.
+        """
+        with _random_from(generator):
+            self.newest.widen_output(outputs, self._columns()[:-1])
+
     def view(self, column: int | None = None) -> ColumnView:
         """Return the network of one column and those before it; None is the newest.
 

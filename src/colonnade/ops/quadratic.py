@@ -90,6 +90,27 @@ class Quadratic:
         self.merge(curvature, anchor)
         self.merged = merged + 1
 
+    @torch.no_grad()
+    def widen(self, parameters: Mapping[str, Tensor]) -> None:
+        """Make room for parameters that were added at the end of a first axis: they are free.
+
+        Args:
+            parameters: By name; entries there already are at their old places. Others than those
+                held are let be.
+        """
+        for name, curvature in self.curvature.items():
+            if name not in parameters or not curvature.dim():
+                continue
+            place, size = parameters[name].detach(), len(curvature)
+            if place.shape[1:] == curvature.shape[1:] and len(place) > size:
+                for part, rest in (
+                    (self.curvature, torch.zeros_like(place[size:])),
+                    (self.centre, place[size:]),
+                    (self.remainder, torch.zeros_like(place[size:])),
+                ):
+                    part[name] = torch.cat([part[name].to(place.device), rest])
+                self._product = self._pulled = None
+
     def __call__(self, parameters: Mapping[str, Tensor], weight: float = 1.0) -> Tensor:
         """Evaluate at some parameters, as a scalar that can be differentiated by them.
 
