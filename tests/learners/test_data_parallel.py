@@ -12,7 +12,10 @@ from colonnade.learners import A2C, Collector, Compute, learner_from_name
 from colonnade.learners.actor_critic import actor_critic_policy
 from colonnade.learners.collection import Share
 from colonnade.learners.shared_parameters import SharedGradients
-from colonnade.networks import ColumnSpec, Conv, Dense
+from colonnade.methods import Scratch
+from colonnade.networks import ColumnSpec, Conv, Custom, Dense
+from colonnade.tasks import MiniPongTask
+from colonnade.training import TrainingOptions, train_sequence
 
 CPU = Compute(torch.device("cpu"))
 STREAMS = {
@@ -92,6 +95,29 @@ def test_the_mean_is_over_all_workers_and_unused_parameters_have_none():
     shared.give(0)
     shared.take()
     assert parameters[1].grad is None, "what was given before is forgotten"
+
+
+class Normed(torch.nn.Module):
+    def __init__(self, shape):
+        super().__init__()
+        self.norm = torch.nn.BatchNorm2d(shape[0])
+
+    def forward(self, x):
+        return self.norm(x).flatten(1)
+
+
+def test_running_means_are_those_of_one_worker_and_the_same_each_time():
+    column = ColumnSpec((Custom(Normed, (512,)), Dense(8)))
+    options = TrainingOptions(num_envs=4, device="cpu")
+    states = []
+    for _ in range(2):
+        method = Scratch(column)
+        task = MiniPongTask("pong", steps=400)
+        train_sequence([task], method, A2C(workers=2), options=options)
+        states.append(method.network.state_dict())
+    assert all(torch.equal(value, states[1][name]) for name, value in states[0].items())
+    counts = [value for name, value in states[0].items() if name.endswith("num_batches_tracked")]
+    assert [int(count) for count in counts] == [20]  # one an update, of 20 steps each
 
 
 def test_wrong_use_is_refused_in_one_sentence():

@@ -299,11 +299,13 @@ def test_a_history_is_thinned_evenly():
 def test_bad_input_is_said_in_one_sentence():
     with pytest.raises(UsageError, match="population of 1 has nobody to compete with"):
         pathnet(population=1)
-    with pytest.raises(UsageError, match="episodes must be a whole number of 1 or more; got 0"):
+    with pytest.raises(
+        UsageError, match="episodes of PathNet must be a whole number at least 1; got 0"
+    ):
         pathnet(episodes=0)
     with pytest.raises(UsageError, match="did you mean 'optional'"):
         pathnet(frozen="optionnal")
-    with pytest.raises(UsageError, match="duplication is a probability"):
+    with pytest.raises(UsageError, match="duplication of PathNet must be a number from 0 to 1"):
         pathnet(duplication=2)
     with pytest.raises(UsageError, match="4 environments can't follow 3 paths"):
         learn(pathnet(population=3))

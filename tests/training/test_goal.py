@@ -56,5 +56,7 @@ def test_a_task_ends_where_its_goal_is_reached():
 
 
 def test_a_negative_block_is_refused():
-    with pytest.raises(UsageError, match="goal_episodes must be at least 0; got -1"):
+    with pytest.raises(
+        UsageError, match="goal_episodes of TrainingOptions must be a whole number at least 0"
+    ):
         TrainingOptions(goal_episodes=-1)

@@ -237,7 +237,9 @@ def test_chance_knows_one_label_in_two():
 
 @pytest.mark.parametrize("name", ["patience", "test_episodes"])
 def test_wrong_options_are_explained(name):
-    with pytest.raises(UsageError, match=f"{name} must be at least 0; got -1"):
+    with pytest.raises(
+        UsageError, match=f"{name} of TrainingOptions must be a whole number at least 0; got -1"
+    ):
         TrainingOptions(**{name: -1})
 
 

@@ -106,7 +106,9 @@ def test_infinite_weights_are_never_saved():
 
 @pytest.mark.parametrize("field", ["num_envs", "threads", "segment_steps", "curve_steps"])
 def test_options_must_be_positive(field):
-    with pytest.raises(UsageError, match=f"{field} must be at least 1; got 0"):
+    with pytest.raises(
+        UsageError, match=f"{field} of TrainingOptions must be a whole number at least 1; got 0"
+    ):
         TrainingOptions(**{field: 0})
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from colonnade.checks import BELOW_1
 from colonnade.learners.actor_critic import (
     Policy,
     actor_critic_policy,
@@ -24,7 +25,7 @@ from colonnade.learners.trainer import Trainer
 from colonnade.ops import MultiCategorical
 from colonnade.types import Metrics, Network, Penalty, Rollout, Task, TaskSpec
 
-_OWN = {"decay": (0, 1), "mean_square_start": (0, UNBOUNDED), "workers": (1, UNBOUNDED)}
+_OWN = {"decay": BELOW_1, "mean_square_start": (0, UNBOUNDED), "workers": (1, UNBOUNDED)}
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from torch import Tensor
 from colonnade.learners.collection import Collector
 from colonnade.learners.compute import Compute
 from colonnade.learners.optimisation import Optimisation
-from colonnade.learners.shared_parameters import SharedGradients
+from colonnade.learners.shared_parameters import SharedBuffers, SharedGradients
 from colonnade.learners.trainer import Advance
 from colonnade.learners.worker_trainer import WorkerTrainer, mean_metrics, when_it_ended
 from colonnade.types import Metrics, Network, Penalty, Rollout, Task
@@ -66,6 +66,7 @@ class DataParallelTrainer(WorkerTrainer):
         )
         self._learner = learner
         self._gradients = SharedGradients(self._shared.parameters, workers)
+        self._moving = SharedBuffers(network)
 
     def advance(self) -> Advance:
         """Take one gradient step, on a rollout of every worker."""
@@ -74,6 +75,7 @@ class DataParallelTrainer(WorkerTrainer):
         reports.sort(key=lambda report: report.worker)
         steps = sum(report.steps for report in reports)
         self._gradients.take()
+        self._moving.publish()
         self._learner.optimisation.advance(steps)
         metrics = mean_metrics([report.metrics for report in reports])
         metrics["gradient_norm"] = self._learner.optimisation.step()
@@ -90,7 +92,8 @@ class DataParallelTrainer(WorkerTrainer):
 
     def _learn(self, collector: Collector, worker: int) -> tuple[int, Metrics]:
         rollout = collector.collect()
-        loss, metrics = self._learner.loss(rollout, self._penalty)
-        self._learner.optimisation.differentiate(loss)
+        with self._moving.apart(worker):
+            loss, metrics = self._learner.loss(rollout, self._penalty)
+            self._learner.optimisation.differentiate(loss)
         self._gradients.give(worker)
         return rollout.steps, metrics

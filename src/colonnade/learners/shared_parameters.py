@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import mmap
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor
 
 from colonnade.learners.optimisation import trainable
+from colonnade.networks.modes import mode_matters
 from colonnade.types import Network
 
 
@@ -81,6 +84,33 @@ class SharedGradients:
                 for gradient in given[1:]:
                     total += gradient
                 parameter.grad = total.div_(len(self._gradients))
+
+
+class SharedBuffers:
+    """Buffers that learning moves, such as running means: each worker its own, one is passed on."""
+
+    def __init__(self, network: Network) -> None:
+        """Look for buffers of a network that may act otherwise than it learns."""
+        matters = isinstance(network, torch.nn.Module) and mode_matters(network)
+        self._buffers = list(network.buffers()) if matters else []  # type: ignore[attr-defined]
+        self._passed_on = [shared_copy(buffer.data) for buffer in self._buffers]
+
+    @contextmanager
+    def apart(self, worker: int) -> Iterator[None]:
+        """Let a worker move copies of the buffers, so that no other one sees them move."""
+        before = [buffer.data for buffer in self._buffers]
+        for buffer in self._buffers:
+            buffer.data = buffer.data.clone()
+        yield
+        for buffer, kept, passed_on in zip(self._buffers, before, self._passed_on, strict=True):
+            if worker == 0:
+                passed_on.copy_(buffer.data)
+            buffer.data = kept
+
+    def publish(self) -> None:
+        """Give all workers, which rest, the buffers of the first; in the parent."""
+        for buffer, passed_on in zip(self._buffers, self._passed_on, strict=True):
+            buffer.data.copy_(passed_on)
 
 
 def shared_copy(tensor: Tensor) -> Tensor:

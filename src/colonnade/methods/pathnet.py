@@ -12,6 +12,7 @@ from typing import Any, Literal, get_args
 import torch
 from torch import Tensor
 
+from colonnade.checks import SHARE, real, whole
 from colonnade.errors import UsageError, unknown_name
 from colonnade.methods.evolution import GenotypeShape, draw_duplication, overlap, usefulness
 from colonnade.methods.pathnet_tournaments import AsynchronousTournament, SerialTournament
@@ -57,18 +58,17 @@ class PathNet(PathMethod):
         super().__init__(network)
         if frozen not in get_args(Frozen):
             raise unknown_name("value for `frozen`", frozen, get_args(Frozen))
-        if not 0 <= duplication <= 1:
-            raise UsageError(f"duplication is a probability, 0 to 1; got {duplication}.")
-        self._population, self._episodes, self._rivals = population, episodes, rivals
-        self._spread, self._frozen, self._duplication = spread, frozen, duplication
+        # Mistakes show before any work.
+        self._population = whole("population of PathNet", population)
+        self._episodes = whole("episodes of PathNet", episodes)
+        self._rivals = whole("rivals of PathNet", rivals)
+        self._spread = whole("spread of PathNet", spread)
+        self._duplication = real("duplication of PathNet", duplication, SHARE)
+        self._frozen = frozen
         self.histories: dict[str, dict[str, Any]] = {}
         self._task: str | None = None
         self._tournament: AsynchronousTournament | SerialTournament | None = None
         self._view: PathView | PopulationView | None = None
-        # Mistakes show before any work.
-        for name, value in (("episodes", episodes), ("rivals", rivals), ("population", population)):
-            if not isinstance(value, int) or value < 1:
-                raise UsageError(f"{name} must be a whole number of 1 or more; got {value!r}.")
         self._shape(network if isinstance(network, ModularSpec) else None)
 
     def begin_task(self, spec: TaskSpec) -> Network:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from colonnade.errors import UsageError
+from colonnade.checks import ANY, AT_LEAST_0, AT_LEAST_1, check_fields
 from colonnade.learners import Precision
 
 
@@ -38,9 +38,6 @@ class TrainingOptions:
 
     def __post_init__(self) -> None:
         """Refuse numbers that make no sense."""
-        for name in ("num_envs", "threads", "segment_steps", "curve_steps"):
-            if getattr(self, name) < 1:
-                raise UsageError(f"{name} must be at least 1; got {getattr(self, name)}.")
-        for name in ("test_episodes", "patience", "goal_episodes"):
-            if getattr(self, name) < 0:
-                raise UsageError(f"{name} must be at least 0; got {getattr(self, name)}.")
+        counts = dict.fromkeys(("num_envs", "threads", "segment_steps", "curve_steps"), AT_LEAST_1)
+        often = dict.fromkeys(("test_episodes", "patience", "goal_episodes"), AT_LEAST_0)
+        check_fields(self, {**counts, **often, "goal_return": ANY})
