@@ -29,6 +29,9 @@ Part = tuple[Arrays, NDArray[Any] | Tensor] | Dataset[Any] | DataLoader[Any]
 _READ_AT_ONCE = 256
 """Examples of a data set read together while it is looked through."""
 
+_SPARSE = 100
+"""So many times more outputs than labels are taken for a mistake."""
+
 _PASSES = 20
 """Default budget in passes over the training examples."""
 
@@ -108,7 +111,7 @@ class DataTask:
                     f"{forms_of(seen['train'])}; give both the same."
                 )
         if classes is None:
-            classes = 1 + max(int(examples.targets.max()) for examples in seen.values())
+            classes = _classes(id, torch.cat([examples.targets for examples in seen.values()]))
         for name, examples in seen.items():
             check_labels(examples.targets, classes, f"The {name} part of task {id!r}")
             if isinstance(part := self._parts[name], CheckedReader):
@@ -180,6 +183,17 @@ def _look(reader: CheckedReader, *, whole: bool) -> Examples:
     finally:
         batches.close()
     return Examples(first.inputs, torch.cat(labels))
+
+
+def _classes(id: str, labels: Tensor) -> int:
+    """Return how many labels there are, if they are counted from 0."""
+    largest, different = int(labels.max()), len(labels.unique())
+    if largest >= _SPARSE * different:
+        raise UsageError(
+            f"Labels of task {id!r} go up to {largest}, but only {different} different ones occur; "
+            "count them from 0, as np.unique(labels, return_inverse=True)[1] does, or say classes=."
+        )
+    return largest + 1
 
 
 def _joined(batches: list[Examples]) -> Examples:
