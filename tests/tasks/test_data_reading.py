@@ -445,7 +445,7 @@ class Failing(Plain):
             "The train part of task 'mine' can't be read: FileNotFoundError: no such picture",
         ),
         (lambda: task_of(Plain(X * np.nan)), "NaN or infinite"),
-        (lambda: task_of((np.where(X == X[3, 1], np.inf, X), Y)), "NaN or infinite"),
+        (lambda: task_of((np.where(X[3, 1] == X, np.inf, X), Y)), "NaN or infinite"),
         (lambda: task_of((np.where(X > 0, np.inf, -np.inf), Y)), "NaN or infinite"),
         (lambda: task_of(loader(num_workers=1, persistent_workers=True)), "persistent_workers"),
         (lambda: task_of(DataLoader(Plain(), batch_size=None)), "as the label of each example"),
