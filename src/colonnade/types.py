@@ -13,7 +13,7 @@ The loop that joins them, in `colonnade.training`, is in outline::
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, Protocol, TypeGuard, runtime_checkable
 
@@ -22,6 +22,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from colonnade.checks import ABOVE_0, AT_LEAST_1, check_fields
 from colonnade.errors import UsageError
 from colonnade.layout import take
 
@@ -70,10 +71,11 @@ class TaskSpec:
     heads: int | tuple[int, ...] = 1
 
     def __post_init__(self) -> None:
-        """Refuse a head that is not there."""
-        if (self.head, self.heads) == (0, 1):
-            return
+        """Refuse numbers that make no sense, and a head that is not there."""
+        check_fields(self, {"steps": AT_LEAST_1, "reward_clip": ABOVE_0})
         check_heads(self.id, self.head, self.heads)
+        if self.heads == 1:
+            return
         if self.head_widths[self.head] != sum(self.action_sizes):
             raise UsageError(
                 f"Head {self.head} of task {self.id!r} has the width {self.head_widths[self.head]} "
@@ -527,4 +529,13 @@ class Method(Protocol):
 
     def load_state(self, tensors: dict[str, Tensor], meta: dict[str, Any]) -> None:
         """Return to a state that `state` gave."""
+        ...
+
+
+@runtime_checkable
+class Expecting(Protocol):
+    """A method that wants to know the tasks of the sequence before it returns to a state."""
+
+    def expect(self, specs: Sequence[TaskSpec]) -> None:
+        """Take note of the tasks to come."""
         ...

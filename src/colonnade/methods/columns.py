@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from torch import Tensor
@@ -13,6 +13,7 @@ from colonnade.networks import (
     ColumnSpec,
     ProgressiveNetwork,
     atari_column,
+    load_weights,
     mlp_column,
     tiny_column,
 )
@@ -38,6 +39,7 @@ class ColumnMethod(ABC):
         self.columns: dict[str, int] = {}
         self.heads: tuple[int, ...] = ()
         self._column = column
+        self._expected: tuple[TaskSpec, ...] = ()
 
     @abstractmethod
     def begin_task(self, spec: TaskSpec) -> Network:
@@ -135,16 +137,43 @@ class ColumnMethod(ABC):
         }
         return dict(self.network.state_dict()), meta
 
+    def expect(self, specs: Sequence[TaskSpec]) -> None:
+        """Take note of the tasks to come, before `load_state`.
+
+        Where a function says what columns look like, it is asked for these tasks' columns: the
+        factories of `Custom` stages are found in them, which no checkpoint holds.
+        """
+        self._expected = tuple(specs)
+
     def load_state(self, tensors: dict[str, Tensor], meta: dict[str, Any]) -> None:
-        """Return to a state that `state` of any column method gave."""
-        self.network = ProgressiveNetwork.from_spec(meta["network"])
+        """Return to a state that `state` of any column method gave.
+
+        Raises:
+            UsageError: A `Custom` stage's factory is missing, or makes modules with other weights.
+        """
+        self.network = ProgressiveNetwork.from_spec(
+            meta["network"], lambda index: self._own_columns(index, meta["tasks"])
+        )
         # Names with a slash are what other methods keep beside the network.
         weights = {name: value for name, value in tensors.items() if "/" not in name}
-        self.network.load_state_dict(weights)
+        load_weights(self.network, weights)
         self.columns = dict(meta["tasks"])
         self.heads = tuple(meta.get("heads", ()))
         if meta["features_frozen"]:
             self.network.freeze_features()
+
+    def _own_columns(self, index: int, tasks: Mapping[str, int]) -> list[ColumnSpec]:
+        """List columns of the user's own that column `index` may have been made by, likely first.
+
+        They may hold code, which no state does.
+        """
+        own = [self.network.column(i).spec for i in range(len(self.network.columns))]
+        if isinstance(self._column, ColumnSpec):
+            return [self._column, *own]
+        if self._column is None:
+            return own
+        likely = sorted(self._expected, key=lambda spec: tasks.get(spec.id) != index)
+        return [*(self._column(spec, index) for spec in likely), *own]
 
 
 def _default_column(spec: TaskSpec) -> ColumnSpec:

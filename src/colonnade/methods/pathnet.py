@@ -153,10 +153,9 @@ class PathNet(PathMethod):
         return self._view
 
     def player_for(self, task: str) -> Network:
-        """Return the network to score `task` with: of a population in training, its best path."""
-        network = self.network_for(task)
-        if not isinstance(network, PopulationView):
-            return network
+        """Return the network to score `task` with: while it is learned, the best path so far."""
+        if task != self._task or self._tournament is None:
+            return self.network_for(task)
         play = self.tasks[task]
         return self.network.view(self._leading(), play.head, play.forced)
 
