@@ -451,10 +451,16 @@ class Failing(Plain):
         (lambda: task_of(DataLoader(Plain(), batch_size=None)), "as the label of each example"),
         (lambda: task_of(iter([])), "but list_iterator came"),
         (lambda: DataTask("x", (X, Y + 10**9), HELD), "only 6 different ones occur; count them"),
-        (lambda: task_of(HELD, classes=2.5), "classes must be a whole number of 1 or more; got"),
-        (lambda: task_of(HELD, classes=0), "classes must be a whole number of 1 or more; got 0"),
-        (lambda: task_of(HELD, steps=0), "steps must be a whole number of 1 or more; got 0"),
-        (lambda: task_of(HELD, workers=-1), "workers must be a whole number of 0 or more"),
+        (lambda: task_of(HELD, classes=2.5), "classes of task 'mine' must be a whole number"),
+        (lambda: task_of(HELD, classes=0), "must be a whole number at least 1; got 0"),
+        (
+            lambda: task_of(HELD, steps=0),
+            "steps of task 'mine' must be a whole number at least 1; got 0",
+        ),
+        (
+            lambda: task_of(HELD, workers=-1),
+            "workers of task 'mine' must be a whole number at least 0; got -1",
+        ),
     ],
 )
 def test_other_data_that_does_not_fit_is_explained(make, words):

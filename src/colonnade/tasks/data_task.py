@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, TensorDataset
 
+from colonnade.checks import AT_LEAST_0, whole
 from colonnade.errors import UsageError, unknown_name
 from colonnade.tasks.data_examples import (
     Arrays,
@@ -87,8 +88,9 @@ class DataTask:
         workers: int = 0,
         channels: Channels = None,
     ) -> None:
-        classes, steps = _count("classes", classes, 1), _count("steps", steps, 1)
-        workers = _count("workers", workers, 0) or 0
+        classes = None if classes is None else whole(f"classes of task {id!r}", classes)
+        steps = None if steps is None else whole(f"steps of task {id!r}", steps)
+        workers = whole(f"workers of task {id!r}", workers, AT_LEAST_0)
         if channels not in ("first", "last", None):
             raise unknown_name("place of channels", str(channels), ("first", "last"))
         widths = tuple(heads) if isinstance(heads, list) else heads
@@ -203,15 +205,6 @@ def _joined(batches: list[Examples]) -> Examples:
 
 def _size(part: Examples | CheckedReader) -> int:
     return part.steps if isinstance(part, Examples) else len(part)
-
-
-def _count(name: str, value: int | None, least: int) -> int | None:
-    if value is None:
-        return None
-    whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
-    if not whole or value < least:
-        raise UsageError(f"{name} must be a whole number of {least} or more; got {value!r}.")
-    return int(value)
 
 
 def _space(value: Tensor) -> gymnasium.Space[Any]:
