@@ -445,17 +445,31 @@ class Failing(Plain):
             "The train part of task 'mine' can't be read: FileNotFoundError: no such picture",
         ),
         (lambda: task_of(Plain(X * np.nan)), "NaN or infinite"),
+        (lambda: task_of((np.where(X[3, 1] == X, np.inf, X), Y)), "NaN or infinite"),
+        (lambda: task_of((np.where(X > 0, np.inf, -np.inf), Y)), "NaN or infinite"),
         (lambda: task_of(loader(num_workers=1, persistent_workers=True)), "persistent_workers"),
         (lambda: task_of(DataLoader(Plain(), batch_size=None)), "as the label of each example"),
         (lambda: task_of(iter([])), "but list_iterator came"),
-        (lambda: task_of(HELD, classes=2.5), "classes must be a whole number of 1 or more; got"),
-        (lambda: task_of(HELD, classes=0), "classes must be a whole number of 1 or more; got 0"),
-        (lambda: task_of(HELD, steps=0), "steps must be a whole number of 1 or more; got 0"),
-        (lambda: task_of(HELD, workers=-1), "workers must be a whole number of 0 or more"),
+        (lambda: DataTask("x", (X, Y + 10**9), HELD), "only 6 different ones occur; count them"),
+        (lambda: task_of(HELD, classes=2.5), "classes of task 'mine' must be a whole number"),
+        (lambda: task_of(HELD, classes=0), "must be a whole number at least 1; got 0"),
+        (
+            lambda: task_of(HELD, steps=0),
+            "steps of task 'mine' must be a whole number at least 1; got 0",
+        ),
+        (
+            lambda: task_of(HELD, workers=-1),
+            "workers of task 'mine' must be a whole number at least 0; got -1",
+        ),
     ],
 )
 def test_other_data_that_does_not_fit_is_explained(make, words):
     assert words in one_sentence(make)
+
+
+def test_large_numbers_are_numbers():
+    large = np.full((COUNT, 4), 3e38, np.float32)
+    assert task_of((large, Y)).examples("train").inputs[OBSERVATION].max() == np.float32(3e38)
 
 
 def test_a_loader_whose_workers_fail_is_explained():

@@ -56,7 +56,7 @@ def examples_of(data: Any, what: str, channels: Channels = None) -> Examples:
                 f"came with shape {list(value.shape)}; of a single feature make it [N, 1], as "
                 "inputs[:, None] does."
             )
-        if value.is_floating_point() and not bool(value.isfinite().all()):
+        if value.is_floating_point() and not _is_finite(value):
             raise UsageError(f"{what} has inputs that are NaN or infinite; clean {name!r} first.")
     if not len(targets):
         raise UsageError(f"{what} is empty; a task needs at least one example.")
@@ -153,6 +153,11 @@ def _inputs(value: Any, name: str, what: str) -> Tensor:
             "features of their own."
         )
     return tensor if tensor.dtype == torch.uint8 else tensor.to(torch.float32)
+
+
+def _is_finite(value: Tensor) -> bool:
+    # NaN and infinity show in a sum, at a fraction of the cost; so may sums that are too large.
+    return bool(value.sum().isfinite()) or bool(value.isfinite().all())
 
 
 def _one_input(value: Any) -> Tensor:

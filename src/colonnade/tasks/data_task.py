@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, TensorDataset
 
+from colonnade.checks import AT_LEAST_0, whole
 from colonnade.errors import UsageError, unknown_name
 from colonnade.tasks.data_examples import (
     Arrays,
@@ -28,6 +29,9 @@ Part = tuple[Arrays, NDArray[Any] | Tensor] | Dataset[Any] | DataLoader[Any]
 
 _READ_AT_ONCE = 256
 """Examples of a data set read together while it is looked through."""
+
+_SPARSE = 100
+"""So many times more outputs than labels are taken for a mistake."""
 
 _PASSES = 20
 """Default budget in passes over the training examples."""
@@ -84,8 +88,9 @@ class DataTask:
         workers: int = 0,
         channels: Channels = None,
     ) -> None:
-        classes, steps = _count("classes", classes, 1), _count("steps", steps, 1)
-        workers = _count("workers", workers, 0) or 0
+        classes = None if classes is None else whole(f"classes of task {id!r}", classes)
+        steps = None if steps is None else whole(f"steps of task {id!r}", steps)
+        workers = whole(f"workers of task {id!r}", workers, AT_LEAST_0)
         if channels not in ("first", "last", None):
             raise unknown_name("place of channels", str(channels), ("first", "last"))
         widths = tuple(heads) if isinstance(heads, list) else heads
@@ -108,7 +113,7 @@ class DataTask:
                     f"{forms_of(seen['train'])}; give both the same."
                 )
         if classes is None:
-            classes = 1 + max(int(examples.targets.max()) for examples in seen.values())
+            classes = _classes(id, torch.cat([examples.targets for examples in seen.values()]))
         for name, examples in seen.items():
             check_labels(examples.targets, classes, f"The {name} part of task {id!r}")
             if isinstance(part := self._parts[name], CheckedReader):
@@ -182,6 +187,17 @@ def _look(reader: CheckedReader, *, whole: bool) -> Examples:
     return Examples(first.inputs, torch.cat(labels))
 
 
+def _classes(id: str, labels: Tensor) -> int:
+    """Return how many labels there are, if they are counted from 0."""
+    largest, different = int(labels.max()), len(labels.unique())
+    if largest >= _SPARSE * different:
+        raise UsageError(
+            f"Labels of task {id!r} go up to {largest}, but only {different} different ones occur; "
+            "count them from 0, as np.unique(labels, return_inverse=True)[1] does, or say classes=."
+        )
+    return largest + 1
+
+
 def _joined(batches: list[Examples]) -> Examples:
     inputs = {name: torch.cat([b.inputs[name] for b in batches]) for name in batches[0].inputs}
     return Examples(inputs, torch.cat([batch.targets for batch in batches]))
@@ -189,15 +205,6 @@ def _joined(batches: list[Examples]) -> Examples:
 
 def _size(part: Examples | CheckedReader) -> int:
     return part.steps if isinstance(part, Examples) else len(part)
-
-
-def _count(name: str, value: int | None, least: int) -> int | None:
-    if value is None:
-        return None
-    whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
-    if not whole or value < least:
-        raise UsageError(f"{name} must be a whole number of {least} or more; got {value!r}.")
-    return int(value)
 
 
 def _space(value: Tensor) -> gymnasium.Space[Any]:
