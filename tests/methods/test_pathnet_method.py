@@ -300,7 +300,7 @@ def test_bad_input_is_said_in_one_sentence():
     with pytest.raises(UsageError, match="population of 1 has nobody to compete with"):
         pathnet(population=1)
     with pytest.raises(
-        UsageError, match="episodes of PathNet must be a whole number at least 1; got 0"
+        UsageError, match="episodes of PathNet must be a whole number at least 1"
     ):
         pathnet(episodes=0)
     with pytest.raises(UsageError, match="did you mean 'optional'"):
