@@ -13,6 +13,8 @@ from torch.utils.checkpoint import checkpoint
 from colonnade.errors import UsageError
 from colonnade.ops import gaussian, parameter_fisher
 from colonnade.ops.layer_calls import CallsDiffer, Perturbation
+from colonnade.ops.module_call import ModuleCall
+from colonnade.ops.plans import checked_plan
 
 
 class Pooled(nn.Module):
@@ -375,3 +377,15 @@ def test_a_module_without_a_part_in_its_output_is_zero():
     )
     assert float(found["used.weight"].min()) > 0
     assert float(found["other.weight"].abs().max()) == 0
+
+
+@pytest.mark.parametrize("name", ["mlp", "lstm", "twice"])
+def test_what_only_layers_use_is_not_repeated(name):
+    """All ways agree; that the fast one is taken shows in the plan alone."""
+    make, shape = MODULES[name]
+    model = make().eval()
+    call = ModuleCall(model, dict(model.named_parameters()))
+    call.run_by(lambda module, x: module(x.unsqueeze(0)).squeeze(0))
+    plan = checked_plan(call, torch.randn(1, *shape), layered=True)
+    assert plan.layered.keys() == call.parameters.keys()
+    assert not plan.repeated
