@@ -299,9 +299,7 @@ def test_a_history_is_thinned_evenly():
 def test_bad_input_is_said_in_one_sentence():
     with pytest.raises(UsageError, match="population of 1 has nobody to compete with"):
         pathnet(population=1)
-    with pytest.raises(
-        UsageError, match="episodes of PathNet must be a whole number at least 1"
-    ):
+    with pytest.raises(UsageError, match="episodes of PathNet must be a whole number at least 1"):
         pathnet(episodes=0)
     with pytest.raises(UsageError, match="did you mean 'optional'"):
         pathnet(frozen="optionnal")

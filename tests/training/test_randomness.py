@@ -1,0 +1,137 @@
+"""Whatever an environment draws from is seeded: each process its own stream, the same each time."""
+
+import random
+from dataclasses import dataclass
+
+import gymnasium
+import numpy as np
+import pytest
+import torch
+from gymnasium.vector import AutoresetMode, VectorEnv
+from gymnasium.vector.utils import batch_space
+from interrupting import Interrupting, without_clock
+
+from colonnade.errors import UsageError
+from colonnade.learners import A2C, PPO
+from colonnade.methods import Finetune
+from colonnade.networks import ColumnSpec, Dense
+from colonnade.seeding import globals_state, kept_globals, seed_globals
+from colonnade.training import Interrupted, MemoryRecorder, TrainingOptions, train_sequence
+from colonnade.types import TaskSpec
+
+DRAWS = {
+    "random": random.random,
+    "numpy": np.random.random,
+    "torch": lambda: torch.rand(()).item(),
+}
+
+
+class Drawing(VectorEnv):
+    """Episodes of five steps, each rewarded by a number that is drawn; of a user's own making."""
+
+    def __init__(self, num_envs, source):
+        self.num_envs = num_envs
+        self.metadata = {"autoreset_mode": AutoresetMode.SAME_STEP}
+        self.single_observation_space = gymnasium.spaces.Box(-1, 1, (1,), np.float32)
+        self.single_action_space = gymnasium.spaces.Discrete(2)
+        self.observation_space = batch_space(self.single_observation_space, num_envs)
+        self.action_space = batch_space(self.single_action_space, num_envs)
+        self._draw = DRAWS[source]
+
+    def reset(self, *, seed=None, options=None):
+        self._age = 0
+        return np.zeros((self.num_envs, 1), np.float32), {}
+
+    def step(self, actions):
+        self._age += 1
+        rewards = np.array([self._draw() for _ in range(self.num_envs)], np.float32)
+        ended = np.full(self.num_envs, self._age % 5 == 0)
+        observations = np.zeros((self.num_envs, 1), np.float32)
+        nothing = np.zeros(self.num_envs, bool)
+        return observations, rewards, ended, nothing, {"final_obs": observations}
+
+
+@dataclass(frozen=True)
+class DrawingTask:
+    source: str
+    steps: int = 400
+
+    @property
+    def spec(self):
+        env = Drawing(1, self.source)
+        return TaskSpec(
+            "drawing", env.single_observation_space, env.single_action_space, self.steps
+        )
+
+    def make_vec(self, num_envs, threads=1):
+        return Drawing(num_envs, self.source)
+
+
+OPTIONS = TrainingOptions(num_envs=4, segment_steps=100, curve_steps=20, device="cpu")
+
+
+def returns(source, learner, seed, recorder=None):
+    recorder = recorder or MemoryRecorder()
+    train_sequence(
+        [DrawingTask(source)], Finetune(ColumnSpec((Dense(4),))), learner,
+        seed=seed, options=OPTIONS, recorder=recorder,
+    )  # fmt: skip
+    return [row["return_mean"] for row in recorder.history if row["kind"] == "curve"]
+
+
+@pytest.mark.parametrize("source", DRAWS)
+@pytest.mark.parametrize("learner", [PPO(rollout_steps=10, minibatches=2), A2C(workers=2)])
+def test_seeds_and_workers_draw_their_own_and_the_same_each_time(source, learner):
+    found = [returns(source, learner, seed) for seed in (0, 1, 0)]
+    assert found[0] == found[2]
+    assert not set(found[0]) & set(found[1])
+    assert len(set(found[0])) == len(found[0])  # no two workers or episodes share a stream
+
+
+@pytest.mark.parametrize("source", ["random", "numpy"])
+@pytest.mark.parametrize("learner", [PPO(rollout_steps=10, minibatches=2), A2C(workers=2)])
+def test_what_was_cut_off_goes_on_with_the_same_draws(source, learner):
+    reference, recorder = MemoryRecorder(), Interrupting(8)
+    returns(source, learner, 3, reference)
+    for _ in range(20):
+        try:
+            returns(source, learner, 3, recorder)
+            break
+        except Interrupted:
+            recorder.resume_for(8)
+    assert without_clock(recorder.history) == without_clock(reference.history)
+    assert not recorder.notes
+
+
+def test_training_leaves_the_global_generators_alone():
+    seed_globals(5)
+    before = globals_state()
+    returns("numpy", PPO(rollout_steps=10, minibatches=2), 0)
+    assert globals_state() == before
+    with kept_globals():
+        random.random(), np.random.random(), torch.rand(())  # noqa: NPY002
+    assert globals_state() == before
+
+
+class Broken(Drawing):
+    """Gives NaN in its seventh step."""
+
+    where = "reward"
+
+    def step(self, actions):
+        observations, rewards, *rest = super().step(actions)
+        if self._age == 7:
+            (rewards if self.where == "reward" else observations)[2] = np.nan
+        return observations, rewards, *rest
+
+
+@pytest.mark.parametrize(
+    ("where", "what"),
+    [("reward", "the reward"), ("observation", r"the observation \(observation\)")],
+)
+def test_what_is_no_number_names_the_environment(where, what, monkeypatch):
+    monkeypatch.setattr(Broken, "where", where)
+    monkeypatch.setattr(DrawingTask, "make_vec", lambda self, n, threads=1: Broken(n, self.source))
+    sentence = f"Environment 2 of task 'drawing' gave NaN or infinity as {what}, in step 7;"
+    with pytest.raises(UsageError, match=sentence):
+        returns("numpy", A2C(), 0)
