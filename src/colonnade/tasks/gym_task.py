@@ -17,6 +17,7 @@ from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
 from colonnade.errors import UsageError, unknown_name
+from colonnade.tasks.episode_seeds import EpisodeSeeds, next_seed, reset_mask
 from colonnade.tasks.vector import AnyVectorEnv, StepResult
 from colonnade.types import TaskSpec
 
@@ -81,6 +82,7 @@ class GymTask:
             num_envs,
             vectorization_mode="async" if self.processes else "sync",
             vector_kwargs={"autoreset_mode": AutoresetMode.SAME_STEP},
+            wrappers=(_SeededEpisodes,),
             **options,
         )
         return _Batched(vector)
@@ -180,10 +182,23 @@ def _full_batch(space: Space[Any], observations: Any, ended: NDArray[np.bool_]) 
     return batch
 
 
-class _Batched(VectorWrapper[Any, Any, Any, Any, NDArray[Any]]):
-    """Images channels-first, float32 rewards, and `info["final_obs"]` as one batch.
+class _SeededEpisodes(gymnasium.Wrapper[Any, Any, Any, Any]):
+    """Begins every episode with a seed: where none is given, with the next of the chain."""
 
-    Every returned array is fresh; no later step writes to it.
+    _seed = 0
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Any, dict[str, Any]]:
+        self._seed = next_seed(self._seed) if seed is None else seed
+        return self.env.reset(seed=self._seed, options=options)
+
+
+class _Batched(VectorWrapper[Any, Any, Any, Any, NDArray[Any]]):
+    """Images channels-first, float32 rewards, `info["final_obs"]` as one batch, known seeds.
+
+    Every returned array is fresh; no later step writes to it. The environments wear
+    `_SeededEpisodes`, whose chains of seeds are followed here, without a word to their processes.
     """
 
     def __init__(self, env: AnyVectorEnv) -> None:
@@ -191,17 +206,29 @@ class _Batched(VectorWrapper[Any, Any, Any, Any, NDArray[Any]]):
         self._inner_space = env.single_observation_space
         self.single_observation_space = _channels_first_space(self._inner_space)
         self.observation_space = batch_space(self.single_observation_space, env.num_envs)
+        self._seeds = EpisodeSeeds(env.num_envs)
+
+    @property
+    def episode_seeds(self) -> NDArray[np.int64]:
+        """The seed of the episode under way in each environment; see `EpisodeSeeds`."""
+        return self._seeds.values
 
     def reset(
         self, *, seed: Any = None, options: dict[str, Any] | None = None
     ) -> tuple[Any, dict[str, Any]]:
-        observations, info = self.env.reset(seed=seed, options=options)
+        self._seeds.begin(seed, reset_mask(options, self.num_envs))
+        # Gymnasium takes the mask out of the options that it is given.
+        observations, info = self.env.reset(
+            seed=self._seeds.values.tolist(), options=options and dict(options)
+        )
         return _channels_first(self._inner_space, observations), info
 
     def step(self, actions: Any) -> StepResult:
         observations, rewards, terminated, truncated, info = self.env.step(actions)
         if "final_obs" in info:
-            final = _full_batch(self._inner_space, info["final_obs"], terminated | truncated)
+            ended = terminated | truncated
+            self._seeds.follow(ended)
+            final = _full_batch(self._inner_space, info["final_obs"], ended)
             info["final_obs"] = _channels_first(self._inner_space, final)
         return (
             _channels_first(self._inner_space, observations),

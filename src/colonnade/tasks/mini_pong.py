@@ -41,6 +41,7 @@ _EMPTY[[0, -1]] = BRIGHT
 _PADDLE_COLUMNS = np.repeat(_EMPTY[None, :, 0], SIZE - _PADDLE, axis=0)
 for _row in range(_PADDLE):
     np.fill_diagonal(_PADDLE_COLUMNS[:, _row:], PADDLE)
+_STATE = ("x", "y", "vx", "vy", "agent", "opponent", "age", "frame")
 _BALL_PIXELS = np.add.outer(SIZE * np.arange(_BALL), np.arange(_BALL)).ravel()
 
 
@@ -124,6 +125,17 @@ class MiniPongVectorEnv(VectorEnv[Frames, NDArray[np.int64], NDArray[Any]]):
             self._frame = self._draw()
             observations[ended] = self._frame[ended, None]
         return observations, rewards, terminated, truncated, info
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        """Return all that the games are, fresh arrays [N, ...] by name."""
+        arrays = {name: getattr(self, f"_{name}").copy() for name in _STATE}
+        return {**arrays, "random": self._random.state}
+
+    def load_state(self, state: dict[str, NDArray[Any]]) -> None:
+        """Return to a state that `state` gave, of an environment of as many games."""
+        for name in _STATE:
+            getattr(self, f"_{name}")[...] = state[name]
+        self._random.state = state["random"]
 
     def _begin(self, games: NDArray[np.bool_]) -> None:
         """Put the chosen games at the start of an episode, paddles in the middle."""

@@ -92,6 +92,21 @@ class TMazeVectorEnv(VectorEnv[Views, NDArray[np.int64], NDArray[Any]]):
             observations = self._views()
         return observations, rewards, terminated, truncated, info
 
+    def state(self) -> dict[str, NDArray[Any]]:
+        """Return all that the mazes are, fresh arrays [N] by name."""
+        return {
+            "place": self._place.copy(),
+            "age": self._age.copy(),
+            "cue": self._cue.copy(),
+            "random": self._random.state,
+        }
+
+    def load_state(self, state: dict[str, NDArray[Any]]) -> None:
+        """Return to a state that `state` gave, of an environment of as many mazes."""
+        self._place[:], self._age[:] = state["place"], state["age"]
+        self._cue[:] = state["cue"]
+        self._random.state = state["random"]
+
     def _begin(self, mazes: NDArray[np.bool_]) -> None:
         self._place[mazes] = self._age[mazes] = 0
         self._cue[mazes] = self._random.uniform(mazes) < 0.5

@@ -12,6 +12,13 @@ from numpy.typing import NDArray
 from colonnade.tasks.variants import Transform
 
 AnyVectorEnv = VectorEnv[Any, Any, NDArray[Any]]
+GOING_ON = ("state", "load_state", "episode_seeds")
+"""What a vector environment may offer so that what is under way in it goes on in another process.
+
+Either `state()`, arrays by name that hold all that its environments are, and `load_state(arrays)`;
+or `episode_seeds`, as `colonnade.tasks.episode_seeds.EpisodeSeeds` says.
+"""
+
 StepResult = tuple[Any, NDArray[Any], NDArray[Any], NDArray[Any], dict[str, Any]]
 
 
@@ -20,7 +27,8 @@ class TransformedVectorEnv(VectorWrapper[Any, Any, Any, Any, NDArray[Any]]):
 
     Observations and `info["final_obs"]` are transformed. Each is a freshly allocated array (or,
     for a transform that changes nothing, the one from below), so a consumer may keep it: no later
-    step writes to it.
+    step writes to it. What the environment offers for going on elsewhere (`state` and
+    `load_state`, or `episode_seeds`), this one offers too.
 
     Args:
         env: Its observations are uint8 images [N, C, H, W], of which `info["final_obs"]` is a
@@ -31,6 +39,12 @@ class TransformedVectorEnv(VectorWrapper[Any, Any, Any, Any, NDArray[Any]]):
     def __init__(self, env: AnyVectorEnv, transform: Transform) -> None:
         super().__init__(env)
         self._transform = transform
+
+    def __getattr__(self, name: str) -> Any:
+        """Return what `GOING_ON` names of the environment, where it has it."""
+        if name in GOING_ON:
+            return getattr(self.env, name)
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     def reset(
         self, *, seed: Any = None, options: dict[str, Any] | None = None
