@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from gymnasium.vector import AutoresetMode
 
+from colonnade.learners.under_way import UnderWay
 from colonnade.seeding import derive
 from colonnade.tasks import AtariTask, GymTask, MiniPongTask, PongSoupTask, TMazeTask, atari
 from colonnade.tasks.episode_seeds import EpisodeSeeds, reset_mask
@@ -87,10 +88,8 @@ def replayed(task, threads, changes, actions, slots, total):
 @pytest.mark.parametrize(
     ("task", "seed_lasts"),
     [
-        (AtariTask("pong", max_frames=240), 100),
+        (AtariTask("seaquest", full_action_space=True, max_frames=480), 10_000),
         (STICKY, 100),
-        (STICKY, 10_000),
-        (AtariTask("seaquest", full_action_space=True, max_frames=480), 50),
         (PongSoupTask("zoom", emulator=AtariTask("pong", max_frames=200)), 50),
         (GymTask("CartPole-v1"), 0),
         (GymTask("CartPole-v1", processes=True), 0),
@@ -105,8 +104,8 @@ def test_what_is_under_way_follows_from_seeds_and_actions(task, seed_lasts, monk
     assert env.metadata["autoreset_mode"] == AutoresetMode.SAME_STEP
     assert env.episode_seeds.dtype == np.int64
     assert env.episode_seeds.tolist() == [7, 8, 9]
-    total = 290
-    actions = random_actions(env, total + 60)
+    total = 190
+    actions = random_actions(env, total + 40)
     changes = [(seed, 0) for seed in (7, 8, 9)]
     for t, action in enumerate(actions[:total], 1):
         observations = env.step(action)[0]
@@ -114,6 +113,8 @@ def test_what_is_under_way_follows_from_seeds_and_actions(task, seed_lasts, monk
             if seed != changes[i][0]:
                 assert seed == derive(changes[i][0], "next episode")
                 changes[i] = (seed, t)
+        if seed_lasts:
+            assert env.steps_since_seed.tolist() == [t - start for _, start in changes]
     if 0 < seed_lasts < total and task is not STICKY:
         assert all(start > 0 for _, start in changes)
 
@@ -126,6 +127,26 @@ def test_what_is_under_way_follows_from_seeds_and_actions(task, seed_lasts, monk
         one, two = env.step(action), other.step(moved)
         for a, b in zip(one[:4], two[:4], strict=True):
             np.testing.assert_array_equal(a, b[slots])
+    env.close()
+    other.close()
+
+
+def test_a_checkpoint_keeps_the_actions_since_a_seed_that_outlives_episodes(monkeypatch):
+    monkeypatch.setattr(atari, "SEED_LASTS", 100)
+    task = AtariTask("pong", max_frames=160)
+    env, other = task.make_vec(N), task.make_vec(N)
+    under_way, after = (UnderWay(e, lambda actions: actions[:, 0]) for e in (env, other))
+    observations, lengths = under_way.begin(3), np.zeros(N, np.int64)
+    for action in random_actions(env, 190):
+        under_way.note(action[:, None])
+        observations, _, terminated, truncated, _ = env.step(action)
+        lengths = np.where(terminated | truncated, 0, lengths + 1)
+        under_way.forget(lengths)
+    # Games of 40 steps: the fifth is under way, and the fourth began with a seed, at 120.
+    assert lengths.tolist() == [30] * N
+    saved = under_way.state(lengths)
+    assert len(saved["actions"]) == 70
+    np.testing.assert_array_equal(after.restore(saved), observations)
     env.close()
     other.close()
 

@@ -163,6 +163,11 @@ class _AtariVec(AtariVectorEnv):
         """The seeds of what is under way, int64 [N]; see `EpisodeSeeds`."""
         return self._seeds.values
 
+    @property
+    def steps_since_seed(self) -> NDArray[np.int64]:
+        """Steps that each environment took since its seed was set, int64 [N]."""
+        return self._since_seed.copy()
+
     def reset(
         self, *, seed: Any = None, options: dict[str, Any] | None = None
     ) -> tuple[Any, dict[str, Any]]:

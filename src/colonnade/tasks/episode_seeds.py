@@ -21,12 +21,7 @@ def next_seed(seed: int) -> int:
 class EpisodeSeeds:
     """The seeds of what is under way in N environments, each the latest of a chain.
 
-    A vector environment shows them as `episode_seeds`, int64 [N]. All that environment i does from
-    the moment its seed was set follows from this seed and from the actions since, wherever else it
-    is begun by `reset(seed=seeds, options={"reset_mask": mask})`, seeds [N] and mask [N] bool.
-    Environments whose seed outlives an episode (see `colonnade.tasks.atari`) are replayed from
-    where the seed was set, over the ends of episodes between. So a replay needs the actions taken
-    since `episode_seeds[i]` last changed, and no others.
+    A vector environment shows them as `episode_seeds`; see `colonnade.types.SeededEpisodes`.
 
     Args:
         count: The number of environments, N. Their chains start at seeds from the operating system.

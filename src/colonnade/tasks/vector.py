@@ -12,12 +12,9 @@ from numpy.typing import NDArray
 from colonnade.tasks.variants import Transform
 
 AnyVectorEnv = VectorEnv[Any, Any, NDArray[Any]]
-GOING_ON = ("state", "load_state", "episode_seeds")
-"""What a vector environment may offer so that what is under way in it goes on in another process.
-
-Either `state()`, arrays by name that hold all that its environments are, and `load_state(arrays)`;
-or `episode_seeds`, as `colonnade.tasks.episode_seeds.EpisodeSeeds` says.
-"""
+GOING_ON = ("state", "load_state", "episode_seeds", "steps_since_seed")
+"""What a vector environment may offer so that training goes on in the middle of its episodes; see
+`colonnade.types.StatefulEnvironments` and `colonnade.types.SeededEpisodes`."""
 
 StepResult = tuple[Any, NDArray[Any], NDArray[Any], NDArray[Any], dict[str, Any]]
 
