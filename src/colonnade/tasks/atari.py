@@ -72,7 +72,9 @@ class AtariTask:
         frame_skip: Frames for which an action is repeated.
         repeat_action_probability: Chance, each frame, that the previous action is repeated instead
             ("sticky actions", Machado et al. 2018 use 0.25).
-        episodic_life: Whether losing a life terminates the episode.
+        episodic_life: Whether learning sees an end, `terminated`, where a life is lost. The game
+            goes on all the same, scores count whole games, and a game that waits for fire waits
+            for the player to press it.
         full_action_space: All 18 actions, rather than those that the game uses.
         noop_max: An episode starts with up to this many frames of doing nothing.
         fire_reset: Whether an episode starts by pressing fire where the game has that action. Games
@@ -144,7 +146,6 @@ class _AtariVec(AtariVectorEnv):
             autoreset_mode=AutoresetMode.NEXT_STEP,
             frameskip=task.frame_skip,
             noop_max=task.noop_max,
-            episodic_life=task.episodic_life,
             reward_clipping=False,
             use_fire_reset=task.fire_reset,
         )
@@ -153,6 +154,8 @@ class _AtariVec(AtariVectorEnv):
             "autoreset_mode": AutoresetMode.SAME_STEP,
             "render_fps": 60 // task.frame_skip,
         }
+        self._episodic_life = task.episodic_life
+        self._lives = np.zeros(num_envs, np.int32)
         self._seeds = EpisodeSeeds(num_envs)
         self._since_seed = np.zeros(num_envs, np.int64)
         # Emulators that outlive the interpreter make ALE print leak warnings at exit.
@@ -182,16 +185,26 @@ class _AtariVec(AtariVectorEnv):
         return self._begin(chosen, chosen)
 
     def step(self, actions: Any) -> StepResult:
-        """Step as `AtariVectorEnv` does in SAME_STEP; rewards are float32 and unclipped."""
+        """Step as `AtariVectorEnv` does in SAME_STEP; rewards are float32 and unclipped.
+
+        With `episodic_life`, `info["lives_on"]` [N] tells the terminations that are a lost life in
+        a game that goes on.
+        """
         observations, rewards, terminated, truncated, info = super().step(actions)
         self._since_seed += 1
         ended = terminated | truncated
+        if self._episodic_life:
+            lives_on = (info["lives"] < self._lives) & ~ended
+            terminated = terminated | lives_on
         if ended.any():
             due = ended & (self._since_seed >= SEED_LASTS)
             self._seeds.follow(due)
             final = observations
             observations, info = self._begin(ended, due)
             info["final_obs"] = final
+        if self._episodic_life:
+            info["lives_on"] = lives_on
+            self._lives = info["lives"]
         return observations, rewards.astype(np.float32), terminated, truncated, info
 
     def _begin(
@@ -201,6 +214,7 @@ class _AtariVec(AtariVectorEnv):
         self._since_seed[seeded] = 0
         seeds = np.where(seeded, self._seeds.values, _NO_SEED)
         observations, info = self.ale.reset(np.flatnonzero(chosen), seeds[chosen])
+        self._lives = info["lives"]
         return observations, info
 
     def close_extras(self, **kwargs: Any) -> None:
