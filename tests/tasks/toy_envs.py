@@ -54,6 +54,13 @@ class OwnVector(VectorEnv[Any, Any, Any]):
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.action_space = batch_space(self.single_action_space, num_envs)
 
+    def reset(self, *, seed: Any = None, options: Any = None) -> tuple[Any, dict[str, Any]]:
+        return np.zeros((self.num_envs, 2), np.float32), {}
+
+    def step(self, actions: Any) -> tuple[Any, Any, Any, Any, dict[str, Any]]:
+        no = np.zeros(self.num_envs, bool)
+        return self.reset()[0], np.zeros(self.num_envs, np.float32), no, no, {}
+
 
 def register() -> None:
     """Register the toys with Gymnasium."""

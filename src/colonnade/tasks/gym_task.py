@@ -11,13 +11,15 @@ from typing import Any
 
 import gymnasium
 import numpy as np
+from gymnasium.envs.registration import EnvSpec
 from gymnasium.spaces import Box, Dict, Discrete, MultiDiscrete, Space
-from gymnasium.vector import AutoresetMode, VectorWrapper
+from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv, VectorWrapper
 from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
 from colonnade.errors import UsageError, unknown_name
-from colonnade.tasks.episode_seeds import EpisodeSeeds, next_seed, reset_mask
+from colonnade.tasks.episode_seeds import EpisodeSeeds, reset_mask
+from colonnade.tasks.seeded_env import AnyEnv, Draws, SeededEnv, make_seeded, probe, seeded_vector
 from colonnade.tasks.vector import AnyVectorEnv, StepResult
 from colonnade.types import TaskSpec
 
@@ -65,27 +67,30 @@ class GymTask:
     @property
     def spec(self) -> TaskSpec:
         """What methods and learners need to know; makes the environment once to ask for it."""
-        observations, actions = _spaces(self.id, self._options_key)
-        return TaskSpec(f"gym/{self.id}", observations, actions, self.steps, self.reward_clip)
+        known = _known(self.id, self._options_key)
+        return TaskSpec(
+            f"gym/{self.id}",
+            known.observation_space,
+            known.action_space,
+            self.steps,
+            self.reward_clip,
+        )
 
     def make_vec(self, num_envs: int, threads: int = 1) -> AnyVectorEnv:
         """Make `num_envs` copies; `processes` says how they run, whatever `threads` says."""
         options = dict(self.options)
         own_vector = gymnasium.registry[self.id.rpartition(":")[2]].vector_entry_point
         if own_vector is not None and not self.processes:
-            own = gymnasium.make_vec(self.id, num_envs, **options)
+            own = seeded_vector(lambda n: gymnasium.make_vec(self.id, n, **options), num_envs)
             if own.metadata.get("autoreset_mode") == AutoresetMode.SAME_STEP:
                 return own
             own.close()
-        vector = gymnasium.make_vec(
-            self.id,
-            num_envs,
-            vectorization_mode="async" if self.processes else "sync",
-            vector_kwargs={"autoreset_mode": AutoresetMode.SAME_STEP},
-            wrappers=(_SeededEpisodes,),
-            **options,
-        )
-        return _Batched(vector)
+        draws = _known(self.id, self._options_key).draws
+        makers = [
+            functools.partial(_make, self.id, options, draws, place) for place in range(num_envs)
+        ]
+        vector_class = AsyncVectorEnv if self.processes else SyncVectorEnv
+        return _Batched(vector_class(makers, autoreset_mode=AutoresetMode.SAME_STEP))
 
 
 def check_id(env_id: str) -> None:
@@ -103,10 +108,31 @@ def check_id(env_id: str) -> None:
         raise unknown_name("Gymnasium id", name, gymnasium.registry)
 
 
-@functools.cache
-def _spaces(env_id: str, options: str) -> tuple[Space[Any], Space[Any]]:
+@dataclass(frozen=True)
+class _Known:
+    """What making an environment once tells of it; `made_of` is its entry in the registry."""
+
+    made_of: EnvSpec
+    observation_space: Space[Any]
+    action_space: Space[Any]
+    draws: Draws
+
+
+_KNOWN: dict[tuple[str, str], _Known] = {}
+
+
+def _known(env_id: str, options: str) -> _Known:
+    """Return what is known of an environment, made anew if its id was registered anew."""
+    made_of = gymnasium.registry[env_id.rpartition(":")[2]]
+    known = _KNOWN.get((env_id, options))
+    if known is None or known.made_of is not made_of:
+        known = _KNOWN[env_id, options] = _look(made_of, env_id, options)
+    return known
+
+
+def _look(made_of: EnvSpec, env_id: str, options: str) -> _Known:
     try:
-        env = gymnasium.make(env_id, **json.loads(options))
+        env = make_seeded(functools.partial(gymnasium.make, env_id, **json.loads(options)))
     except TypeError as error:
         raise UsageError(f"{env_id} does not take the options {options}: {error}.") from None
     except gymnasium.error.DependencyNotInstalled as error:
@@ -114,9 +140,15 @@ def _spaces(env_id: str, options: str) -> tuple[Space[Any], Space[Any]]:
     try:
         _check_observations(env_id, env.observation_space)
         _check_actions(env_id, env.action_space)
-        return _channels_first_space(env.observation_space), env.action_space
+        observations = _channels_first_space(env.observation_space)
+        return _Known(made_of, observations, env.action_space, probe(env))
     finally:
         env.close()
+
+
+def _make(env_id: str, options: dict[str, Any], draws: Draws, place: int) -> AnyEnv:
+    """Make one environment, in the process that is to play it."""
+    return SeededEnv(make_seeded(lambda: gymnasium.make(env_id, **options), place), draws)
 
 
 def _check_actions(env_id: str, space: Space[Any]) -> None:
@@ -182,23 +214,11 @@ def _full_batch(space: Space[Any], observations: Any, ended: NDArray[np.bool_]) 
     return batch
 
 
-class _SeededEpisodes(gymnasium.Wrapper[Any, Any, Any, Any]):
-    """Begins every episode with a seed: where none is given, with the next of the chain."""
-
-    _seed = 0
-
-    def reset(
-        self, *, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[Any, dict[str, Any]]:
-        self._seed = next_seed(self._seed) if seed is None else seed
-        return self.env.reset(seed=self._seed, options=options)
-
-
 class _Batched(VectorWrapper[Any, Any, Any, Any, NDArray[Any]]):
     """Images channels-first, float32 rewards, `info["final_obs"]` as one batch, known seeds.
 
     Every returned array is fresh; no later step writes to it. The environments wear
-    `_SeededEpisodes`, whose chains of seeds are followed here, without a word to their processes.
+    `SeededEnv`, whose chains of seeds are followed here, without a word to their processes.
     """
 
     def __init__(self, env: AnyVectorEnv) -> None:
