@@ -9,13 +9,7 @@ from typing import Any
 from torch import Tensor
 
 from colonnade.errors import UsageError
-from colonnade.networks import (
-    ColumnSpec,
-    ProgressiveNetwork,
-    atari_column,
-    mlp_column,
-    tiny_column,
-)
+from colonnade.networks import ColumnSpec, ProgressiveNetwork, default_column
 from colonnade.types import Batch, Episode, Likelihood, Network, TaskSpec
 
 ColumnChoice = ColumnSpec | Callable[[TaskSpec, int], ColumnSpec] | None
@@ -45,7 +39,7 @@ class ColumnMethod(ABC):
         """Say what the next column looks like, if it is for this task."""
         if callable(self._column):
             return self._column(spec, len(self.network.columns))
-        return self._column or _default_column(spec)
+        return self._column or default_column(spec.input_shapes)
 
     def add_column(self, spec: TaskSpec, column: ColumnSpec) -> Network:
         """Add a column for a task, freezing all earlier ones."""
@@ -113,11 +107,3 @@ class ColumnMethod(ABC):
         self.columns = dict(meta["tasks"])
         if meta["features_frozen"]:
             self.network.freeze_features()
-
-
-def _default_column(spec: TaskSpec) -> ColumnSpec:
-    """Choose by the observations: the Atari network, a smaller one for small images, or an MLP."""
-    images = [shape for shape in spec.input_shapes.values() if len(shape) == 3]
-    if not images:
-        return mlp_column()
-    return atari_column() if min(images[0][1:]) >= 64 else tiny_column()

@@ -12,27 +12,26 @@ from typing import Any
 import gymnasium
 import numpy as np
 from gymnasium.envs.registration import EnvSpec
-from gymnasium.spaces import Box, Dict, Discrete, MultiDiscrete, Space
+from gymnasium.spaces import Box, Discrete, MultiDiscrete, Space
 from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv, VectorWrapper
 from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
 from colonnade.errors import UsageError, unknown_name
 from colonnade.tasks.episode_seeds import EpisodeSeeds, reset_mask
+from colonnade.tasks.observations import full_batch, present, presented_space
 from colonnade.tasks.seeded_env import AnyEnv, Draws, SeededEnv, make_seeded, probe, seeded_vector
 from colonnade.tasks.vector import AnyVectorEnv, StepResult
 from colonnade.types import TaskSpec
-
-_CHANNELS = (1, 3, 4)
 
 
 @dataclass(frozen=True)
 class GymTask:
     """An environment that `gymnasium.make` can make.
 
-    Observations are a Box, or a Dict of Boxes (a nested one must be flattened first). Images, that
-    is uint8 Boxes (H, W, C) with 1, 3 or 4 channels, are turned channels-first. Environments whose
-    id is registered with a vector environment of its own that resets in the same step use it.
+    Observations are a Box, or a Dict of Boxes (a nested one must be flattened first), which
+    `colonnade.tasks.observations` brings into a network's layout. Environments whose id is
+    registered with a vector environment of its own that resets in the same step use it.
 
     Attributes:
         id: As in "CartPole-v1", or "module:Name-v0" to import the module that registers it.
@@ -82,7 +81,8 @@ class GymTask:
         own_vector = gymnasium.registry[self.id.rpartition(":")[2]].vector_entry_point
         if own_vector is not None and not self.processes:
             own = seeded_vector(lambda n: gymnasium.make_vec(self.id, n, **options), num_envs)
-            if own.metadata.get("autoreset_mode") == AutoresetMode.SAME_STEP:
+            same_step = own.metadata.get("autoreset_mode") == AutoresetMode.SAME_STEP
+            if same_step and own.single_observation_space == self.spec.observation_space:
                 return own
             own.close()
         draws = _known(self.id, self._options_key).draws
@@ -138,9 +138,8 @@ def _look(made_of: EnvSpec, env_id: str, options: str) -> _Known:
     except gymnasium.error.DependencyNotInstalled as error:
         raise UsageError(f"{env_id} needs a package that is not installed: {error}.") from None
     try:
-        _check_observations(env_id, env.observation_space)
+        observations = presented_space(env_id, env.observation_space)
         _check_actions(env_id, env.action_space)
-        observations = _channels_first_space(env.observation_space)
         return _Known(made_of, observations, env.action_space, probe(env))
     finally:
         env.close()
@@ -158,64 +157,17 @@ def _check_actions(env_id: str, space: Space[Any]) -> None:
             "ones, so wrap it in gymnasium.wrappers.DiscretizeAction and register the result."
         )
     discrete = isinstance(space, Discrete) and int(space.start) == 0
-    if not discrete and not (isinstance(space, MultiDiscrete) and not space.start.any()):
+    several = isinstance(space, MultiDiscrete) and len(space.shape) == 1 and not space.start.any()
+    if not discrete and not several:
         raise UsageError(
-            f"{env_id} has actions {space}; Colonnade's policies need Discrete or MultiDiscrete "
-            "actions counted from 0, so wrap it in gymnasium.wrappers.TransformAction."
+            f"{env_id} has actions {space}; Colonnade's policies need Discrete or one row of "
+            "MultiDiscrete actions counted from 0, so wrap it in "
+            "gymnasium.wrappers.TransformAction and register the result."
         )
-
-
-def _check_observations(env_id: str, space: Space[Any]) -> None:
-    parts = space.spaces.values() if isinstance(space, Dict) else (space,)
-    if not all(isinstance(part, Box) for part in parts):
-        raise UsageError(
-            f"{env_id} has observations {space}; Colonnade's networks need a Box or a Dict of "
-            "Boxes, so wrap it in gymnasium.wrappers.FlattenObservation."
-        )
-
-
-def _is_channels_last(space: Space[Any]) -> bool:
-    shape = space.shape or ()
-    return (
-        space.dtype == np.uint8
-        and len(shape) == 3
-        and shape[-1] in _CHANNELS
-        and shape[0] not in _CHANNELS
-    )
-
-
-def _channels_first_space(space: Space[Any]) -> Space[Any]:
-    if isinstance(space, Dict):
-        return Dict({name: _channels_first_space(part) for name, part in space.items()})
-    if isinstance(space, Box) and _is_channels_last(space):
-        low, high = (np.moveaxis(bound, -1, 0) for bound in (space.low, space.high))
-        return Box(low, high, dtype=np.uint8)
-    return space
-
-
-def _channels_first(space: Space[Any], batch: Any) -> Any:
-    if isinstance(space, Dict):
-        return {name: _channels_first(part, batch[name]) for name, part in space.items()}
-    if _is_channels_last(space):
-        return np.ascontiguousarray(np.moveaxis(batch, -1, 1))
-    return batch
-
-
-def _full_batch(space: Space[Any], observations: Any, ended: NDArray[np.bool_]) -> Any:
-    """Stack the observations of ended episodes into a batch whose other rows are zero."""
-    if isinstance(space, Dict):
-        return {
-            name: _full_batch(part, [o and o[name] for o in observations], ended)
-            for name, part in space.items()
-        }
-    batch = np.zeros((len(ended), *(space.shape or ())), space.dtype)
-    for i in np.flatnonzero(ended):
-        batch[i] = observations[i]
-    return batch
 
 
 class _Batched(VectorWrapper[Any, Any, Any, Any, NDArray[Any]]):
-    """Images channels-first, float32 rewards, `info["final_obs"]` as one batch, known seeds.
+    """Observations as networks take them, final ones as one batch, float32 rewards, known seeds.
 
     Every returned array is fresh; no later step writes to it. The environments wear
     `SeededEnv`, whose chains of seeds are followed here, without a word to their processes.
@@ -224,7 +176,7 @@ class _Batched(VectorWrapper[Any, Any, Any, Any, NDArray[Any]]):
     def __init__(self, env: AnyVectorEnv) -> None:
         super().__init__(env)
         self._inner_space = env.single_observation_space
-        self.single_observation_space = _channels_first_space(self._inner_space)
+        self.single_observation_space = presented_space("", self._inner_space)
         self.observation_space = batch_space(self.single_observation_space, env.num_envs)
         self._seeds = EpisodeSeeds(env.num_envs)
 
@@ -241,17 +193,17 @@ class _Batched(VectorWrapper[Any, Any, Any, Any, NDArray[Any]]):
         observations, info = self.env.reset(
             seed=self._seeds.values.tolist(), options=options and dict(options)
         )
-        return _channels_first(self._inner_space, observations), info
+        return present(self._inner_space, observations), info
 
     def step(self, actions: Any) -> StepResult:
         observations, rewards, terminated, truncated, info = self.env.step(actions)
         if "final_obs" in info:
             ended = terminated | truncated
             self._seeds.follow(ended)
-            final = _full_batch(self._inner_space, info["final_obs"], ended)
-            info["final_obs"] = _channels_first(self._inner_space, final)
+            final = full_batch(self._inner_space, info["final_obs"], ended)
+            info["final_obs"] = present(self._inner_space, final)
         return (
-            _channels_first(self._inner_space, observations),
+            present(self._inner_space, observations),
             rewards.astype(np.float32),
             terminated,
             truncated,
