@@ -59,13 +59,13 @@ class DrawsTogether(VectorEnv[Any, Any, Any]):
 
     def __init__(self, num_envs: int = 1) -> None:
         self.num_envs = num_envs
-        self.single_observation_space = Box(-10, 10, (1,), np.float64)
+        self.single_observation_space = Box(-10, 10, (3, len(SOURCES)), np.float64)
         self.single_action_space = Discrete(2)
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.action_space = batch_space(self.single_action_space, num_envs)
 
     def reset(self, *, seed: Any = None, options: Any = None) -> tuple[Any, dict[str, Any]]:
-        return np.random.rand(self.num_envs, 1), {}  # noqa: NPY002
+        return np.random.rand(self.num_envs, 3, len(SOURCES)), {}  # noqa: NPY002
 
     def step(self, actions: Any) -> tuple[Any, Any, Any, Any, dict[str, Any]]:
         no = np.zeros(self.num_envs, bool)

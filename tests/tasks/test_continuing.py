@@ -194,5 +194,13 @@ def test_a_mask_that_fits_no_environment_is_refused(mask):
 
 def test_a_vector_environment_of_a_users_own_promises_nothing():
     env = GymTask("toy/OwnVector-v0").make_vec(2)
+    assert type(env).__name__ == "OwnVector"
     assert not hasattr(env, "episode_seeds")
     assert not hasattr(env, "state")
+
+
+def test_a_vector_environment_that_shows_something_else_than_the_single_one_is_not_used():
+    task = GymTask("toy/OwnVectorOfOthers-v0")
+    env = task.make_vec(2)
+    assert env.single_observation_space == task.spec.observation_space
+    assert env.reset(seed=0)[0].shape == (2, 3, 6, 7)

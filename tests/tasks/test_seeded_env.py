@@ -120,6 +120,7 @@ def test_a_vector_environment_of_a_users_own_draws_from_streams_of_its_own():
     for seed in (5, 5, 6):
         disturb_everything()
         with made(GymTask("drawing/OwnVector-v0")) as env:
+            assert isinstance(env.unwrapped, drawing_envs.DrawsTogether)
             rows.append(played(env, seed, disturb=disturb_everything))
     np.testing.assert_array_equal(rows[0], rows[1])
     assert (rows[0] != rows[2]).all()

@@ -8,6 +8,8 @@ from gymnasium.spaces import Box, Dict, Discrete, MultiDiscrete
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
+VECTOR = Box(-1, 1, (2,), np.float32)
+
 
 class Counter(gymnasium.Env[Any, Any]):
     """Shows how many steps the episode has lasted, and how many there were before, which follows
@@ -20,14 +22,16 @@ class Counter(gymnasium.Env[Any, Any]):
         self.observation_space = (
             Dict({"camera": image, "joints": Box(-1, 99, (2,), np.float32)})
             if observations == "dict"
-            else {"image": image, "discrete": Discrete(9)}[observations]
+            else {"image": image, "discrete": Discrete(9), "vector": VECTOR}[observations]
         )
-        self._dict = observations == "dict"
+        self._kind = observations
         self.episode = -1
 
     def _observe(self) -> Any:
         image = np.arange(6 * 7 * 3, dtype=np.uint8).reshape(6, 7, 3) + np.uint8(self.age)
-        if not self._dict:
+        if self._kind == "vector":
+            return np.zeros(2, np.float32)
+        if self._kind != "dict":
             return image
         return {"camera": image, "joints": np.array([self.age, self.episode], np.float32)}
 
@@ -47,9 +51,9 @@ class OwnVector(VectorEnv[Any, Any, Any]):
 
     metadata = {"autoreset_mode": AutoresetMode.SAME_STEP}  # noqa: RUF012
 
-    def __init__(self, num_envs: int = 1) -> None:
+    def __init__(self, num_envs: int = 1, observations: str = "vector") -> None:
         self.num_envs = num_envs
-        self.single_observation_space = Box(-1, 1, (2,), np.float32)
+        self.single_observation_space = VECTOR
         self.single_action_space = Discrete(2)
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.action_space = batch_space(self.single_action_space, num_envs)
@@ -78,4 +82,10 @@ def register() -> None:
             gymnasium.register(env_id, here, kwargs=kwargs, disable_env_checker=True)
     if "toy/OwnVector-v0" not in gymnasium.registry:
         own = f"{__name__}:OwnVector"
-        gymnasium.register("toy/OwnVector-v0", here, vector_entry_point=own)
+        for env_id, kwargs in (
+            ("toy/OwnVector-v0", {"observations": "vector"}),
+            ("toy/OwnVectorOfOthers-v0", {"observations": "image"}),
+        ):
+            gymnasium.register(
+                env_id, here, vector_entry_point=own, kwargs=kwargs, disable_env_checker=True
+            )
