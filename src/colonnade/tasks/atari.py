@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from colonnade.errors import UsageError, unknown_name
 from colonnade.tasks.episode_seeds import EpisodeSeeds, reset_mask
+from colonnade.tasks.task_ids import task_id
 from colonnade.tasks.vector import AnyVectorEnv, StepResult
 from colonnade.types import TaskSpec
 
@@ -80,6 +81,8 @@ class AtariTask:
         fire_reset: Whether an episode starts by pressing fire where the game has that action. Games
             such as Breakout wait for it, and an agent that has not found it learns nothing.
         max_frames: Frames after which an episode is truncated; 108,000 is half an hour of play.
+        name: What the task is called in a sequence instead of "atari/" and the game,
+            so that one may hold it twice with other options.
 
     Raises:
         UsageError: The game is unknown, or a number is out of range.
@@ -94,9 +97,11 @@ class AtariTask:
     noop_max: int = 30
     fire_reset: bool = True
     max_frames: int = 108_000
+    name: str | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "game", game_name(self.game))
+        task_id(self.name, self.game)
         if not 0 <= self.repeat_action_probability < 1:
             raise UsageError(
                 "repeat_action_probability must be at least 0 and below 1, not "
@@ -110,7 +115,7 @@ class AtariTask:
     def spec(self) -> TaskSpec:
         """What methods and learners need to know."""
         return TaskSpec(
-            id=f"atari/{self.game}",
+            id=task_id(self.name, f"atari/{self.game}"),
             observation_space=gymnasium.spaces.Box(0, 255, SCREEN, np.uint8),
             action_space=_action_space(self.game, self.full_action_space),
             steps=self.steps,

@@ -21,6 +21,7 @@ from colonnade.errors import UsageError, unknown_name
 from colonnade.tasks.episode_seeds import EpisodeSeeds, reset_mask
 from colonnade.tasks.observations import full_batch, present, presented_space
 from colonnade.tasks.seeded_env import AnyEnv, Draws, SeededEnv, make_seeded, probe, seeded_vector
+from colonnade.tasks.task_ids import task_id
 from colonnade.tasks.vector import AnyVectorEnv, StepResult
 from colonnade.types import TaskSpec
 
@@ -40,6 +41,8 @@ class GymTask:
         processes: Whether each environment runs in a process of its own, which pays where a step
             takes longer than about a tenth of a millisecond.
         options: Passed to the environment's constructor; plain JSON values.
+        name: What the task is called in a sequence instead of "gym/" and the id,
+            so that one may hold it twice with other options.
 
     Raises:
         UsageError: The id is unknown (the nearest is suggested), the environment rejects its
@@ -52,12 +55,15 @@ class GymTask:
     reward_clip: float | None = None
     processes: bool = False
     options: Mapping[str, Any] = field(default_factory=dict)
+    name: str | None = None
 
     def __post_init__(self) -> None:
         check_id(self.id)
+        task_id(self.name, self.id)
 
     def __hash__(self) -> int:
-        return hash((self.id, self.steps, self.reward_clip, self.processes, self._options_key))
+        numbers = self.steps, self.reward_clip, self.processes
+        return hash((self.id, self._options_key, self.name, *numbers))
 
     @property
     def _options_key(self) -> str:
@@ -68,7 +74,7 @@ class GymTask:
         """What methods and learners need to know; makes the environment once to ask for it."""
         known = _known(self.id, self._options_key)
         return TaskSpec(
-            f"gym/{self.id}",
+            task_id(self.name, f"gym/{self.id}"),
             known.observation_space,
             known.action_space,
             self.steps,
@@ -105,7 +111,11 @@ def check_id(env_id: str) -> None:
                 f"{error}."
             ) from None
     if name not in gymnasium.registry:
-        raise unknown_name("Gymnasium id", name, gymnasium.registry)
+        unknown = unknown_name("Gymnasium id", name, gymnasium.registry)
+        raise UsageError(
+            f"{unknown} An id of another package is written with the module that registers it, as "
+            f"in 'module:{name}'."
+        )
 
 
 @dataclass(frozen=True)

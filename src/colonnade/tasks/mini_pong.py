@@ -12,6 +12,7 @@ from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
 from colonnade.tasks.random_streams import RandomStreams
+from colonnade.tasks.task_ids import task_id
 from colonnade.tasks.variants import DEFAULT_LOOK, Frames, Look, check_variant, make_transform
 from colonnade.tasks.vector import AnyVectorEnv, StepResult, TransformedVectorEnv
 from colonnade.types import TaskSpec
@@ -197,6 +198,8 @@ class MiniPongTask:
         variant: One of `colonnade.tasks.variants.VARIANTS`.
         steps: Budget in agent steps.
         look: The constants of the variants.
+        name: What the task is called in a sequence instead of "mini-pong/" and the variant,
+            so that one may hold it twice with other options.
 
     Raises:
         UsageError: The variant is unknown; the nearest name is suggested.
@@ -205,15 +208,17 @@ class MiniPongTask:
     variant: str = "pong"
     steps: int = 200_000
     look: Look = DEFAULT_LOOK
+    name: str | None = None
 
     def __post_init__(self) -> None:
         check_variant(self.variant)
+        task_id(self.name, self.variant)
 
     @property
     def spec(self) -> TaskSpec:
         """What methods and learners need to know."""
         return TaskSpec(
-            id=f"mini-pong/{self.variant}",
+            id=task_id(self.name, f"mini-pong/{self.variant}"),
             observation_space=gymnasium.spaces.Box(0, 255, FRAMES, np.uint8),
             action_space=gymnasium.spaces.Discrete(len(_MOVES)),
             steps=self.steps,
