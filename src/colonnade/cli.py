@@ -154,7 +154,6 @@ class Sweep:
             suite,
             suite.plan,
             jobs=self.workers,
-            threads=1,
             display=Display(console, f"Sweep of {suite.name}", job_columns(suite)),
             retry=self.retry,
             judge=MedianRule(suite) if self.early_stop else None,

@@ -13,14 +13,16 @@ The loop that joins them, in `colonnade.training`, is in outline::
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
+from typing import Any, Literal, NamedTuple, Protocol, TypeGuard, runtime_checkable
 
 import gymnasium
+import numpy as np
 import torch
 from torch import Tensor
 
+from colonnade.checks import ABOVE_0, AT_LEAST_1, check_fields
 from colonnade.errors import UsageError
 from colonnade.layout import take
 
@@ -52,8 +54,11 @@ class TaskSpec:
             reporting; None leaves them as they are.
         value: Whether a network's output ends with a value, as actor-critics need it.
         head: Which part of the output layer is this task's own, counted from 0.
-        heads: Into how many such parts of equal width the output layer is divided; 1 where tasks
-            share it.
+        heads: Into how many such parts of equal width the output layer is divided, 1 where tasks
+            share it; or the width of each part, of which later tasks may add more.
+
+    Raises:
+        UsageError: There is no such head, or it has another width than the labels need.
     """
 
     id: str
@@ -63,7 +68,25 @@ class TaskSpec:
     reward_clip: float | None = None
     value: bool = True
     head: int = 0
-    heads: int = 1
+    heads: int | tuple[int, ...] = 1
+
+    def __post_init__(self) -> None:
+        """Refuse numbers that make no sense, and a head that is not there."""
+        check_fields(self, {"steps": AT_LEAST_1, "reward_clip": ABOVE_0})
+        check_heads(self.id, self.head, self.heads)
+        if self.heads == 1:
+            return
+        if self.head_widths[self.head] != sum(self.action_sizes):
+            raise UsageError(
+                f"Head {self.head} of task {self.id!r} has the width {self.head_widths[self.head]} "
+                f"in heads={self.heads}, but the task has {sum(self.action_sizes)} labels; make "
+                "them equal."
+            )
+        if self.value and len(self.head_widths) > 1:
+            raise UsageError(
+                f"Task {self.id!r} has {len(self.head_widths)} heads and a value; only data sets "
+                "have several heads."
+            )
 
     @property
     def input_shapes(self) -> dict[str, Shape]:
@@ -87,9 +110,41 @@ class TaskSpec:
         )
 
     @property
+    def head_widths(self) -> tuple[int, ...]:
+        """Width of each part of the output layer, the value left out."""
+        if isinstance(self.heads, tuple):
+            return tuple(int(width) for width in self.heads)
+        return (sum(self.action_sizes),) * int(self.heads)
+
+    @property
     def outputs(self) -> int:
         """Width of a network's output: all heads' logits, then the value if there is one."""
-        return self.heads * sum(self.action_sizes) + self.value
+        return sum(self.head_widths) + self.value
+
+
+def check_heads(task: str, head: object, heads: object) -> None:
+    """Check that a task's head is one of the heads of an output layer; see `TaskSpec`.
+
+    Raises:
+        UsageError: It is not.
+    """
+    widths = heads if isinstance(heads, tuple) else (heads,)
+    if not widths or not all(_is_whole(width) and width > 0 for width in widths):
+        raise UsageError(
+            f"heads of task {task!r} should be how many there are, or a tuple of their widths, in "
+            f"whole numbers of 1 or more; got {heads!r}."
+        )
+    count = len(heads) if isinstance(heads, tuple) else widths[0]
+    if not _is_whole(head) or not 0 <= head < count:
+        raise UsageError(
+            f"head of task {task!r} is counted from 0, so that with heads={heads} it should be "
+            + (f"from 0 to {count - 1}" if count > 1 else "0")
+            + f"; got {head!r}."
+        )
+
+
+def _is_whole(value: object) -> TypeGuard[int]:
+    return isinstance(value, int | np.integer) and not isinstance(value, bool)
 
 
 class Task(Protocol):
@@ -186,6 +241,35 @@ class DatasetTask(Task, Protocol):
 
     def examples(self, split: Split) -> Examples:
         """Return a part of the data set, always in the same order."""
+        ...
+
+
+class Reader(Protocol):
+    """Reads the examples of a part of a data set, pass by pass."""
+
+    def read(
+        self, size: int, seed: int, *, shuffle: bool = True, skip: int = 0
+    ) -> Generator[Examples]:
+        """Read through all examples once.
+
+        Args:
+            size: Examples in a minibatch; what comes in minibatches already keeps its own.
+            seed: The order and everything random about the examples follow from it.
+            shuffle: Whether in an order of the seed's, where the reader may choose the order.
+            skip: Leave out so many minibatches at the beginning; the others stay as they were.
+
+        Yields:
+            Minibatches, on the host; closing the generator frees what it took.
+        """
+        ...
+
+
+@runtime_checkable
+class ReadTask(DatasetTask, Protocol):
+    """A data set of which parts are read anew in each pass, as random augmentation needs."""
+
+    def reader(self, split: Split) -> Reader | None:
+        """Return what reads a part; None where it lies in memory, as `examples` gives it."""
         ...
 
 
@@ -449,4 +533,13 @@ class Method(Protocol):
 
     def load_state(self, tensors: dict[str, Tensor], meta: dict[str, Any]) -> None:
         """Return to a state that `state` gave."""
+        ...
+
+
+@runtime_checkable
+class Expecting(Protocol):
+    """A method that wants to know the tasks of the sequence before it returns to a state."""
+
+    def expect(self, specs: Sequence[TaskSpec]) -> None:
+        """Take note of the tasks to come."""
         ...

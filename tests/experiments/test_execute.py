@@ -56,7 +56,7 @@ def spec(label: str, parent: RunSpec | None = None) -> RunSpec:
 class FakeWorkers:
     """Workers that are plain processes."""
 
-    def __init__(self, suite: Path, threads: int) -> None:
+    def __init__(self, suite: Path, env_threads: int) -> None:
         self.suite = suite
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
 

@@ -12,18 +12,23 @@ from pathlib import Path
 import imageio.v3 as imageio
 import pytest
 import torch
+from rich.console import Console
 
 from colonnade.errors import ColonnadeError, UsageError
 from colonnade.experiments.build import build_column
+from colonnade.experiments.execute import execute
 from colonnade.experiments.files import FolderLock
 from colonnade.experiments.plan import Plan
 from colonnade.experiments.play import play
+from colonnade.experiments.progress import Display
 from colonnade.experiments.recorder import RunRecorder
 from colonnade.experiments.run import train_run
 from colonnade.experiments.spec import RunSpec, TaskBudget
 from colonnade.experiments.store import SuiteFolder
+from colonnade.learners.a2c import A2CLearner
 from colonnade.networks import column_preset
 from colonnade.training import Interrupted, Row
+from colonnade.types import Metrics, Penalty, Rollout
 
 SPEC = RunSpec(
     label="two small tasks",
@@ -36,8 +41,8 @@ SPEC = RunSpec(
 )
 
 
-def worker_command(suite: Path, run: str, threads: int) -> list[str]:
-    return [sys.executable, "-m", "colonnade.experiments.worker", str(suite), run, str(threads)]
+def worker_command(suite: Path, run: str, env_threads: int) -> list[str]:
+    return [sys.executable, "-m", "colonnade.experiments.worker", str(suite), run, str(env_threads)]
 
 
 def begin(path: Path, *specs: RunSpec) -> SuiteFolder:
@@ -97,6 +102,48 @@ def test_killed_and_resumed_equals_never_stopped(tmp_path: Path, whole: SuiteFol
     for name, tensor in reference.weights()[0].items():
         assert torch.equal(tensors[name], tensor), name
     assert "torn" in folder.result()["notes"][0]
+
+
+def test_how_many_runs_train_at_once_changes_no_number(tmp_path: Path) -> None:
+    """A column wide enough for its sums to be split among threads, if there were several."""
+    wide = {"stages": [{"kind": "conv", "maps": 32, "kernel": 3, "stride": 1}] * 2}
+    specs = [
+        replace(SPEC, tasks=(TaskBudget("mini-pong/pong", 640),), column=wide, seed=seed)
+        for seed in (0, 1)
+    ]
+    suites = []
+    for jobs in (1, 2):
+        suite = begin(tmp_path / str(jobs), *specs)
+        assert not execute(
+            suite, suite.plan, jobs=jobs, display=Display(Console(quiet=True), "test")
+        )
+        suites.append(suite)
+    one, two = suites
+    for spec in specs:
+        assert comparable(one.run(spec.id).metrics()) == comparable(two.run(spec.id).metrics())
+        weights = two.run(spec.id).weights()[0]
+        for name, tensor in one.run(spec.id).weights()[0].items():
+            assert torch.equal(weights[name], tensor), name
+        assert one.run(spec.id).path.joinpath("weights.safetensors").read_bytes() == (
+            two.run(spec.id).path.joinpath("weights.safetensors").read_bytes()
+        )
+
+
+def test_the_threads_of_a_spec_are_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    spec = replace(SPEC, training_options={**SPEC.training_options, "threads": 2})
+    used: list[int] = []
+    update = A2CLearner.update
+
+    def watched(self: A2CLearner, rollout: Rollout, penalty: Penalty) -> Metrics:
+        used.append(torch.get_num_threads())
+        return update(self, rollout, penalty)
+
+    monkeypatch.setattr(A2CLearner, "update", watched)
+    suite = begin(tmp_path, spec)
+    train_run(suite.path, spec)
+    assert set(used) == {2}
+    assert suite.run(spec.id).result()["training"]["threads"] == 2
+    assert suite.run(spec.id).result()["hardware"]["threads"] == 2
 
 
 def test_dying_between_done_and_the_last_cleaning_loses_nothing(

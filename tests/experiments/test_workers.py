@@ -73,7 +73,7 @@ def workers(tmp_path: Path) -> Iterator[Callable[[SuiteFolder], ForkedWorkers]]:
     made: list[ForkedWorkers] = []
 
     def make(suite: SuiteFolder) -> ForkedWorkers:
-        made.append(ForkedWorkers(suite.path, threads=1))
+        made.append(ForkedWorkers(suite.path, env_threads=1))
         return made[-1]
 
     yield make

@@ -72,7 +72,7 @@ def test_workers_in_step_take_the_steps_of_one_process(column):
     expected, counters = learner.optimisation.state()
     assert meta == counters
     for name, value in expected.items():
-        torch.testing.assert_close(state[name], value, rtol=1e-3, atol=1e-6)
+        torch.testing.assert_close(state[f"optimisation/{name}"], value, rtol=1e-3, atol=1e-6)
 
 
 def test_the_mean_is_over_all_workers_and_unused_parameters_have_none():

@@ -1,6 +1,7 @@
 """Supervised learning against a loop written out by hand; minibatches; what is refused."""
 
 import itertools
+import json
 
 import numpy as np
 import pytest
@@ -36,8 +37,8 @@ def no_penalty():
     return None
 
 
-def streams(segment=0):
-    return lambda name: derive(0, name, segment)
+def streams(task=0):
+    return lambda name: derive(0, name, task)
 
 
 @pytest.mark.parametrize(
@@ -56,7 +57,7 @@ def test_updates_equal_a_plain_pytorch_loop(options, make):
     config = Supervised(batch_size=16, **options)
     with config.trainer(TASK, network, no_penalty, COMPUTE) as trainer:
         trainer.begin(streams())
-        batches = trainer.samples()  # draws the same orders as the trainer's own batches
+        batches = trainer.samples()
         learner = config.build(network, TASK.spec, COMPUTE)
         for batch in itertools.islice(batches, 20):
             metrics = learner.update(batch, no_penalty)
@@ -88,21 +89,29 @@ def test_every_pass_holds_every_example_once_in_another_order():
     assert first != second
 
 
-def test_a_segment_begins_anew_and_can_be_repeated():
-    def run(network, config, segment, state=None):
+@pytest.mark.parametrize("done", range(10))
+def test_a_state_goes_on_from_any_place_in_a_pass(done):
+    """Nine minibatches, of four a pass, in one go and cut in two; the rest must be the same."""
+
+    def run(network, counts, state=None):
         with config.trainer(TASK, network, no_penalty, COMPUTE) as trainer:
+            trainer.begin(streams())
             if state is not None:
                 trainer.load_state(*state)
-            trainer.begin(streams(segment))
-            advances = [trainer.advance() for _ in range(9)]
-            return [float(a.metrics["cross_entropy"]) for a in advances], trainer.state()
+            advances = [trainer.advance() for _ in range(counts)]
+            losses = [(float(a.metrics["cross_entropy"]), a.episodes[0].step) for a in advances]
+            tensors, meta = trainer.state()
+            kept = {k: v.clone() for k, v in tensors.items()}, json.loads(json.dumps(meta))
+            return losses, kept, next(trainer.samples()).targets.tolist()
 
     config = Supervised(batch_size=16, anneal=True)
-    one, other = network_for(TASK), network_for(TASK)
-    _, state = run(one, config, 0)
-    kept = ({k: v.clone() for k, v in state[0].items()}, dict(state[1]))
-    other.load_state_dict(one.state_dict())
-    assert run(one, config, 1, state)[0] == run(other, config, 1, kept)[0]
+    whole, cut, other = network_for(TASK), network_for(TASK), network_for(TASK, seed=1)
+    expected, _, samples = run(whole, 9)
+    first, state, _ = run(cut, done)
+    other.load_state_dict(cut.state_dict())
+    rest, _, found = run(other, 9 - done, state)
+    assert first + rest == expected
+    assert found == samples
 
 
 def test_an_advance_is_an_episode_whose_return_is_the_share_right():
@@ -117,6 +126,7 @@ def test_an_advance_is_an_episode_whose_return_is_the_share_right():
     assert np.mean([a.episodes[0].total_return for a in advances]) == pytest.approx(accuracy)
     assert [a.steps for a in advances] == [25, 25]
     assert [a.episodes[0].length for a in advances] == [25, 25]
+    assert [a.episodes[0].step for a in advances] == [25, 50]
 
 
 def test_the_penalty_is_added_to_the_loss():
@@ -162,10 +172,42 @@ def test_a_head_of_its_own_leaves_the_others_alone():
     assert metrics["accuracy"] > 0.9
 
 
+def test_minibatches_are_learned_from_as_they_are_sampled_pass_by_pass():
+    """What is learned from holds every example once a pass, whatever the samples hold."""
+    rows = np.arange(50, dtype=np.float32)[:, None]
+    marked = DataTask("marked", train=(rows, Y), test=(rows, Y))
+    seen = []
+
+    class Watching(Supervised):
+        def build(self, network, spec, compute):
+            learner = super().build(network, spec, compute)
+            update = learner.update
+
+            def watch(examples, penalty):
+                seen.append(examples.inputs["observation"][:, 0].tolist())
+                return update(examples, penalty)
+
+            learner.update = watch
+            return learner
+
+    config = Watching(batch_size=16, learning_rate=0.0)
+    with config.trainer(marked, network_for(marked), no_penalty, COMPUTE) as trainer:
+        trainer.begin(streams())
+        for _ in range(8):
+            trainer.advance()
+        sampled = [
+            batch.inputs["observation"][:, 0].tolist()
+            for batch in itertools.islice(trainer.samples(), 4)
+        ]
+    passes = [list(itertools.chain(*part)) for part in (seen[:4], seen[4:], sampled)]
+    assert all(sorted(part) == list(range(50)) for part in passes)
+    assert passes[0] != passes[1] != passes[2] != passes[0]
+
+
 def test_minibatches_follow_their_seed_alone():
-    def order(segment):
+    def order(task):
         with Supervised().trainer(TASK, network_for(TASK), no_penalty, COMPUTE) as trainer:
-            trainer.begin(streams(segment))
+            trainer.begin(streams(task))
             torch.rand(5)
             return next(trainer.samples()).targets.tolist()
 

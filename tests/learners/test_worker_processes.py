@@ -3,6 +3,7 @@
 import copy
 import errno
 import faulthandler
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -15,12 +16,16 @@ from pathlib import Path
 import gymnasium
 import pytest
 import torch
+from gymnasium.vector import AutoresetMode, SyncVectorEnv
+from interrupting import without_clock
 from worlds import ClockNetwork, Counting, CountingTask
 
 from colonnade.errors import ColonnadeError, UsageError
-from colonnade.learners import A3C, Compute, WorkerDiedError, torch_threads
-from colonnade.learners.workers import Report, Workers
-from colonnade.methods import Scratch
+from colonnade.learners import A2C, A3C, Compute, WorkerDiedError, torch_threads
+from colonnade.learners.workers import Report, Work, Workers
+from colonnade.methods import Progressive, Scratch
+from colonnade.networks import LSTM, ColumnSpec, Conv, Dense
+from colonnade.tasks import MiniPongTask
 from colonnade.training import MemoryRecorder, TrainingOptions, train_sequence
 
 CPU = Compute(torch.device("cpu"))
@@ -61,7 +66,10 @@ def workers(work, count=2):
 
     @contextmanager
     def start(index, attempt):
-        yield lambda: Report(index, work(index, attempt), {"pid": float(os.getpid())}, [])
+        def rollout():
+            return Report(index, work(index, attempt), {"pid": float(os.getpid())}, [])
+
+        yield Work(rollout, lambda: f"{index}, {attempt}".encode())
 
     made = Workers(count, start)
     try:
@@ -122,7 +130,7 @@ def test_training_ends_when_workers_die_again_and_again():
     with workers(work) as made, pytest.raises(WorkerDiedError) as caught:
         made.run(lambda: True)
     assert "Worker 1" in str(caught.value)
-    assert "gone with status 3, the 4th death of a worker in this segment" in str(caught.value)
+    assert "gone with status 3, the 4th death of a worker since a checkpoint" in str(caught.value)
     assert "the last checkpoint, if there is one, is kept" in str(caught.value)
 
 
@@ -135,6 +143,16 @@ def test_a_worker_that_dies_between_two_runs_is_noticed_at_the_next():
         again = made.run(budget(20))
         assert len(again) == 20
         assert victim not in pids(again)
+
+
+def test_workers_say_where_they_stand_and_so_do_heirs():
+    with workers(lambda index, attempt: attempt) as made:
+        assert made.states() == [b"0, 0", b"1, 0"]
+        victim = int(next(r for r in made.run(budget(20)) if r.worker == 1).metrics["pid"])
+        os.kill(victim, signal.SIGKILL)
+        assert made.states() == [b"0, 0", b"1, 1"]
+        assert len(made.notes) == 1
+        assert "Worker 1 (process" in made.notes[0]
 
 
 @pytest.mark.parametrize(
@@ -215,6 +233,19 @@ def test_training_survives_a_crash(tmp_path, caplog):
     assert "SIGSEGV" in caplog.text
 
 
+class Doomed(Counting):
+    """Ends its process in a step while a file is there."""
+
+    def __init__(self, length, mark):
+        super().__init__(length)
+        self._mark = Path(mark)
+
+    def step(self, action):
+        if self._mark.exists():
+            os._exit(1)
+        return super().step(action)
+
+
 @dataclass(frozen=True)
 class DoomedTask(CountingTask):
     """Whose environments end their process while a file is there."""
@@ -222,13 +253,14 @@ class DoomedTask(CountingTask):
     mark: str = ""
 
     def make_vec(self, num_envs, threads=1):
-        if Path(self.mark).exists():
-            os._exit(1)
-        return super().make_vec(num_envs, threads)
+        return SyncVectorEnv(
+            [lambda n=n: Doomed(3 + n, self.mark) for n in range(num_envs)],
+            autoreset_mode=AutoresetMode.SAME_STEP,
+        )
 
 
 class Keeping(MemoryRecorder):
-    """Keeps the last checkpoint, and dooms the workers of the segment after it."""
+    """Keeps the last checkpoint, and dooms the workers after it."""
 
     kept = None
 
@@ -245,7 +277,7 @@ class Keeping(MemoryRecorder):
 
 
 def test_the_run_ends_cleanly_and_goes_on_from_its_last_checkpoint(tmp_path, monkeypatch):
-    monkeypatch.setattr("colonnade.learners.a3c._ADVANCE_SECONDS", 0.05)
+    monkeypatch.setattr("colonnade.learners.a3c._ADVANCE_STEPS", 100)
     mark = tmp_path / "doom"
     task, recorder = DoomedTask(steps=2000, mark=str(mark)), Keeping(mark)
     options = TrainingOptions(num_envs=4, segment_steps=100, curve_steps=100, device="cpu")
@@ -261,6 +293,47 @@ def test_the_run_ends_cleanly_and_goes_on_from_its_last_checkpoint(tmp_path, mon
     assert len(steps) > 1  # it did die
     assert steps == sorted(set(steps))  # and was further each time
     assert recorder.history[-1]["step"] == steps[-1]
+
+
+class KillingOnce(MemoryRecorder):
+    """Ends a worker after some updates, once, in whatever way it is told that training goes on."""
+
+    def __init__(self, updates):
+        super().__init__()
+        self._left = updates
+
+    def should_stop(self):
+        self._left -= 1
+        if self._left == 0:
+            os.kill(multiprocessing.active_children()[-1].pid, signal.SIGKILL)
+        return False
+
+
+@pytest.mark.parametrize("updates", [2, 11, 25])
+def test_a_lost_worker_of_a2c_changes_no_number(updates):
+    task = MiniPongTask("pong", steps=600)
+    options = TrainingOptions(num_envs=4, segment_steps=200, curve_steps=100, device="cpu")
+
+    def learn(recorder):
+        method = Progressive(ColumnSpec((Conv(4, 4, 2), Dense(8), LSTM(6))))
+        train_sequence([task], method, A2C(workers=2), options=options, recorder=recorder)
+        return method.network.state_dict()
+
+    undisturbed, disturbed = MemoryRecorder(), KillingOnce(updates)
+    expected, found = learn(undisturbed), learn(disturbed)
+    assert without_clock(disturbed.history) == without_clock(undisturbed.history)
+    assert all(torch.equal(value, expected[name]) for name, value in found.items())
+    (note,) = disturbed.notes
+    assert "was ended by signal 9 (SIGKILL)" in note
+    assert f"Training went back to step {(updates - 1) * 20 // 200 * 200:,}" in note
+
+
+def test_a_worker_that_always_dies_ends_the_training(tmp_path):
+    mark = tmp_path / "doom"
+    mark.touch()
+    options = TrainingOptions(num_envs=4, device="cpu")
+    with pytest.raises(WorkerDiedError, match="4th death of a worker since the checkpoint at step"):
+        train_sequence([DoomedTask(mark=str(mark))], Scratch(), A2C(workers=2), options=options)
 
 
 def test_a_process_that_computed_with_several_threads_can_have_workers():

@@ -17,7 +17,7 @@ def test_every_name_makes_its_method():
         ("progresive", {}, "did you mean 'progressive'"),
         ("random-column", {"random_column": 2}, "did you mean 'random_columns'"),
         ("scratch", {"colum": None}, "did you mean 'column'"),
-        ("random-column", {"random_columns": 0}, "1 or more; got 0"),
+        ("random-column", {"random_columns": 0}, "a whole number at least 1; got 0"),
     ],
 )
 def test_mistakes_are_named(name, options, message):

@@ -66,5 +66,7 @@ def test_the_method_sets_the_columns_dropout():
 
 @pytest.mark.parametrize("value", [-0.1, 1.0])
 def test_a_probability_out_of_range_is_named(value):
-    with pytest.raises(UsageError, match="dropout must be from 0 to below 1"):
+    with pytest.raises(
+        UsageError, match="dropout of ColumnSpec must be a number from 0 to below 1"
+    ):
         ColumnSpec((Dense(5),), dropout=value)

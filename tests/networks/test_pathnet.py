@@ -1,6 +1,7 @@
 """Modular networks against the slow obvious evaluation: a loop over rows, layers and modules."""
 
 import copy
+import json
 
 import pytest
 import torch
@@ -177,8 +178,14 @@ def test_a_custom_module_is_one_of_the_users_own():
     network.reinitialise()
     kept = [torch.equal(a, b[1].weight) for a, b in zip(old, network.layers[0].bank, strict=True)]
     assert kept == [False, False, True, False]
-    with pytest.raises(UsageError, match="cannot be written as data"):
-        network.spec_dict()
+    data = json.loads(json.dumps(network.spec_dict()))
+    with pytest.raises(UsageError, match=r"Layer 0 \(Custom\): .* a lambda or another function"):
+        ModularNetwork.from_spec(data)
+    again = ModularNetwork.from_spec(data, [spec])
+    again.load_state_dict(network.state_dict())
+    assert again.spec == spec
+    path = ((0, 2), (1,))
+    assert torch.equal(again(x, path), network(x, path))
 
 
 def test_a_frozen_custom_module_keeps_its_statistics():

@@ -84,8 +84,8 @@ COPY = ColumnSpec((Conv(3, 3), Dense(4)), output_laterals="linear", output_init=
 
 MISTAKES = {
     "no stages": (lambda: ColumnSpec(()), "at least one stage"),
-    "no maps": (lambda: Conv(0, 3), "Conv.maps must be a whole number of 1 or more, but is 0"),
-    "half a unit": (lambda: Dense(0.5), "Dense.units .* is 0.5"),
+    "no maps": (lambda: Conv(0, 3), "maps of Conv must be a whole number at least 1; got 0"),
+    "half a unit": (lambda: Dense(0.5), "units of Dense .* got 0.5"),
     "a laterals typo": (lambda: ColumnSpec((Dense(4),), laterals="adaptor"), "mean 'adapter'"),
     "a stage's typo": (lambda: Dense(3, laterals="lineal"), "mean 'linear'"),
     "an activation": (lambda: ColumnSpec((Dense(4),), activation="rellu"), "mean 'relu'"),
@@ -99,7 +99,6 @@ MISTAKES = {
     "a missing field": (make({"stages": [{"kind": "dense"}]}), "'units', which is missing"),
     "no kind": (make({"stages": [{"units": 3}]}), 'with a "kind"'),
     "stages of text": (make({"stages": "dense"}), "must be a list"),
-    "code as data": (lambda: ColumnSpec((CODE,)).to_dict(), "factory is code"),
     "a foreign spec": (lambda: ProgressiveNetwork.from_spec({"cols": []}), "'columns' as list"),
     "an unknown preset": (lambda: column_preset("atary"), "mean 'atari'"),
     "too large a kernel": (
@@ -110,7 +109,10 @@ MISTAKES = {
         lambda: add(ColumnSpec((Dense(3), Conv(3, 3)))),
         r"reads maps of shape \(C, H, W\), but its input has shape \(3,\)",
     ),
-    "no outputs": (lambda: add(ColumnSpec((Dense(3),)), outputs=0), "1 or more, but got 0"),
+    "no outputs": (
+        lambda: add(ColumnSpec((Dense(3),)), outputs=0),
+        "output width must be a whole number at least 1; got 0",
+    ),
     "a joined typo": (
         lambda: add(ColumnSpec((Join("joint", 3),)), {**IMAGE, "joints": (3,)}),
         "mean 'joints'",
@@ -168,8 +170,8 @@ MISTAKES = {
         "state lacks 'column0/stage0/h'",
     ),
     "a module of another shape": (
-        lambda: add(ColumnSpec((CODE,)))(torch.zeros(1, 2, 8, 8)),
-        r"states out_shape \(2, 9, 9\), but its module gave \(2, 6, 6\)",
+        lambda: add(ColumnSpec((CODE,))),
+        r"Column 0, stage 0 \(Custom\): .* out_shape \(2, 9, 9\), but its module gave \(2, 6, 6\)",
     ),
 }
 

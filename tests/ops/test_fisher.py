@@ -162,12 +162,6 @@ def test_q_networks_are_read_as_unit_gaussians():
     close(parameter_fisher(model, [x], gaussian), expected)
 
 
-def test_several_outputs_a_sample_are_separate_entries():
-    """An output [B, S, K] holds S entries a sample, each with its own square."""
-    model, x = nn.Linear(3, 4), torch.randn(6, 5, 3)
-    close(parameter_fisher(model, [x]), fisher_by_loop(model, x.flatten(0, 1)))
-
-
 def test_the_network_is_left_as_it_was():
     model = conv().train()
     model[1].eval()
@@ -243,13 +237,18 @@ def frozen():
         (mlp, [(torch.zeros(2, 7), torch.tensor([1, 4]))], {}, "Label 4 is outside.*0 to 3"),
         (mlp, [(torch.zeros(2, 7), torch.tensor([-1, 0]))], {}, "Label -1 is outside"),
         (mlp, [(torch.zeros(2, 7), torch.zeros(3).long())], {}, r"one length, but.*\[2, 3\]"),
-        (mlp, [torch.full((2, 7), torch.nan)], {}, "Fisher of '0.weight' is not finite"),
+        (mlp, [torch.full((2, 7), torch.nan)], {}, "output is not finite"),
         (mlp, [torch.zeros(2, 7)], {"kind": "empirical"}, "needs the data's labels"),
         (mlp, [torch.zeros(2, 7)], {"kind": "exakt"}, "did you mean 'exact'"),
         (mlp, [torch.zeros(2, 7)], {"how": "loops"}, "did you mean 'loop'"),
         (mlp, [torch.zeros(2, 7)], {"samples": 0}, "at least 1 sample"),
         (mlp, [torch.zeros(2, 7)], {"parameters": ["0.wieght"]}, "did you mean '0.weight'"),
-        (mlp, [[1.0, 2.0, 3.0]], {}, "batches of tensors.*list"),
+        (mlp, [[1.0, 2.0]], {}, "labels of a batch should be one tensor, but came as a float"),
+        (mlp, [{"x": 1.0}], {}, "batches of tensors.*dict that holds float"),
+        (mlp, [torch.zeros(2, 7)], {"max_bytes": 0}, "max_bytes must be a whole number.*got 0"),
+        (mlp, [torch.zeros(2, 7)], {"samples": 2.5}, "at least 1 sample; got samples=2.5"),
+        (mlp, [torch.zeros(2, 7)], {"forward": "logits"}, "forward must be a function"),
+        (mlp, [torch.zeros(2, 7)], {"likelihood": "gaussian"}, "likelihood must be a function"),
     ],
 )
 def test_mistakes_are_named(model, batches, options, message):

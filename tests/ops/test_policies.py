@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from torch.distributions import Categorical
 
 from colonnade.errors import UsageError
-from colonnade.ops import Gaussian, MultiCategorical
+from colonnade.ops import MultiCategorical
 
 sizes_and_seed = given(st.lists(st.integers(1, 5), min_size=1, max_size=4), st.integers(0, 999))
 
@@ -61,8 +61,10 @@ def test_wrong_width_is_refused():
 @settings(max_examples=50, deadline=None)
 def test_the_fisher_root_squares_to_the_fisher_of_the_logits(logits, sizes):
     logits = torch.tensor([logits], dtype=torch.float64)
-    root = MultiCategorical(logits, sizes).fisher_root()
-    assert len(root) == sum(size - 1 for size in sizes)
+    root = torch.stack(
+        [*MultiCategorical(logits, sizes).fisher_root(), torch.zeros(1, len(sizes), max(sizes))]
+    )
+    assert len(root) - 1 == sum(size - 1 for size in sizes)
     found = torch.einsum("rnak,rnbl->akbl", root, root)
     for a, part in enumerate(logits.split(list(sizes), -1)):
         p = part[0].softmax(-1)
@@ -74,22 +76,31 @@ def test_the_fisher_root_squares_to_the_fisher_of_the_logits(logits, sizes):
 def test_the_fisher_root_keeps_the_digits_of_a_sure_choice():
     """In float32, 1 - p of a probability near one has none left; the root works in logarithms."""
     logits = torch.tensor([[40.0, 0.0, -3.0]])
-    root = MultiCategorical(logits, (3,)).fisher_root()
+    root = torch.stack([*MultiCategorical(logits, (3,)).fisher_root()])
     p = logits.double().softmax(-1)[0]
     expected = p * torch.tensor([float(p[1] + p[2]), 1 - float(p[1]), 1 - float(p[2])])
     torch.testing.assert_close(root.double().square().sum(0)[0, 0], expected, rtol=1e-5, atol=0)
 
 
-def test_a_gaussian_is_torchs_own():
-    mean, targets = torch.randn(3, 4), torch.randn(3, 4)
-    ours, theirs = Gaussian(mean, 0.7), torch.distributions.Normal(mean, 0.7)
-    torch.testing.assert_close(ours.log_prob(targets), theirs.log_prob(targets).sum(-1))
-    root = ours.fisher_root()
+def test_a_masked_choice_has_no_part():
+    """With a logit of -inf: as if the choice were not there, in value, entropy and gradients."""
+    logits = torch.randn(4, 3, requires_grad=True)
+    infinite = torch.full((4, 1), -torch.inf)
+    masked = MultiCategorical(torch.cat([logits[:, :2], infinite, logits[:, 2:]], 1), (4,))
+    without = Categorical(logits=logits)
+    torch.testing.assert_close(masked.entropy(), without.entropy())
+    actions = torch.tensor([0, 1, 3, 0])
     torch.testing.assert_close(
-        torch.einsum("rnd,rne->nde", root, root), (torch.eye(4) / 0.49).expand(3, 4, 4)
+        masked.log_prob(actions.unsqueeze(-1)), without.log_prob(torch.tensor([0, 1, 2, 0]))
     )
-    drawn = Gaussian(torch.full((20_000, 1), 3.0), 2.0).sample(torch.Generator().manual_seed(0))
-    assert float(drawn.mean()) == pytest.approx(3, abs=0.05)
-    assert float(drawn.std()) == pytest.approx(2, abs=0.05)
-    with pytest.raises(UsageError, match="standard deviation above 0; got 0"):
-        Gaussian(mean, 0)
+    (masked.entropy().sum() + masked.log_prob(actions.unsqueeze(-1)).sum()).backward()
+    assert logits.grad.isfinite().all()
+    assert 2 not in masked.sample(torch.Generator().manual_seed(0))
+
+
+def test_actions_of_another_shape_are_refused():
+    """`gather` would take the first few rows, or components, alone."""
+    policy = MultiCategorical(torch.zeros(4, 5), (2, 3))
+    for shape in [(2, 2), (4, 1), (4,), (1, 4, 2)]:
+        with pytest.raises(UsageError, match=r"whose actions have shape \[4, 2\]"):
+            policy.log_prob(torch.zeros(shape, dtype=torch.int64))

@@ -1,7 +1,9 @@
 """File formats, written here by hand, and what is said where nothing can be fetched."""
 
 import gzip
+import hashlib
 import io
+import os
 import struct
 import tarfile
 from pathlib import Path
@@ -13,12 +15,14 @@ import requests
 from scipy.io import savemat
 
 from colonnade.errors import ColonnadeError
-from colonnade.tasks import task_from_name
+from colonnade.tasks import image_sets, task_from_name
 from colonnade.tasks.data_files import read_cifar, read_idx, read_svhn
 from colonnade.tasks.downloads import RemoteFile, fetch
 from colonnade.tasks.image_sets import load_images
 
 RNG = np.random.default_rng(0)
+DATA = Path(os.environ.get("COLONNADE_DATA") or "data")
+"""Where MNIST itself is, on machines that have it."""
 
 
 def idx(array):
@@ -133,3 +137,110 @@ def test_files_come_from_mirrors_and_are_checked(empty_cache, monkeypatch):
     assert fetch("mnist", RemoteFile("f", checksum, addresses)).read_bytes() == good
     with pytest.raises(ColonnadeError, match="can't be downloaded"):
         fetch("mnist", RemoteFile("g", checksum, addresses[:2]))
+
+
+class Digits:
+    """Four small files in MNIST's form, and nobody who sends others."""
+
+    def __init__(self, monkeypatch, root):
+        self.root = root
+        counts = {"train": 10_040, "t10k": 30}  # the last 10,000 are for validation
+        self.images = {
+            k: RNG.integers(0, 256, (n, 28, 28), dtype=np.uint8) for k, n in counts.items()
+        }
+        self.labels = {k: (np.arange(n) % 10).astype(np.uint8) for k, n in counts.items()}
+        self.contents = {
+            **{f"{part}-images-idx3-ubyte": idx(v) for part, v in self.images.items()},
+            **{f"{part}-labels-idx1-ubyte": idx(v) for part, v in self.labels.items()},
+        }
+        self.asked = []
+
+        def unreachable(_, url, *__):
+            self.asked.append(url)
+            raise requests.exceptions.ConnectionError(url)
+
+        monkeypatch.setattr(pooch.HTTPDownloader, "__call__", unreachable)
+        for name, content in self.contents.items():
+            monkeypatch.setitem(
+                image_sets._MNIST_CONTENT, f"{name}.gz", hashlib.md5(content).hexdigest()
+            )
+
+    def put(self, folder, name=lambda name: name, pack=bytes):
+        place = self.root / folder
+        place.mkdir(parents=True, exist_ok=True)
+        for plain, content in self.contents.items():
+            (place / name(plain)).write_bytes(pack(content))
+        return place
+
+
+@pytest.fixture
+def digits(empty_cache, monkeypatch):
+    return Digits(monkeypatch, empty_cache)
+
+
+@pytest.mark.parametrize("folder", ["mnist", "MNIST/raw", "."])
+@pytest.mark.parametrize(
+    ("name", "pack"),
+    [
+        (lambda name: f"{name}.gz", lambda content: gzip.compress(content, 1, mtime=5)),
+        (lambda name: name, bytes),
+        (lambda name: f"{name}.gz", bytes),
+        (lambda name: name, lambda content: gzip.compress(content, 1)),
+        (lambda name: name.replace("-idx", ".idx"), bytes),
+    ],
+    ids=["packed anew", "unpacked", "unpacked, named .gz", "packed, without .gz", "with dots"],
+)
+def test_mnist_is_found_in_the_folder_that_the_user_names(digits, folder, name, pack):
+    digits.put(folder, name, pack)
+    train, test = (task_from_name("mnist/all").examples(part) for part in ("train", "test"))
+    images = train.inputs["observation"].numpy()
+    np.testing.assert_array_equal(images[:, 0], digits.images["train"][:40])
+    np.testing.assert_array_equal(train.targets.numpy(), digits.labels["train"][:40])
+    np.testing.assert_array_equal(test.inputs["observation"].numpy()[:, 0], digits.images["t10k"])
+    assert not digits.asked
+
+
+def test_files_that_hold_something_else_are_not_taken(digits):
+    place = digits.put("mnist")
+    wrong = place / "t10k-labels-idx1-ubyte"
+    wrong.write_bytes(idx((digits.labels["t10k"] + 1) % 10))
+    with pytest.raises(ColonnadeError) as caught:
+        task_from_name("mnist/all").examples("test")
+    message = str(caught.value)
+    assert f"and {wrong} holds something else" in message
+    assert "put t10k-labels-idx1-ubyte.gz, packed or not, into" in message
+    assert "\n" not in message
+    assert digits.asked, "mirrors were asked"
+
+
+def test_the_right_file_is_found_beside_a_wrong_one(digits):
+    digits.put(".")
+    (digits.put("mnist") / "t10k-labels-idx1-ubyte").write_bytes(gzip.compress(b"torn")[:-9])
+    assert task_from_name("mnist/all").examples("test").steps == 30
+
+
+def test_other_sets_with_files_of_the_same_names_are_told_apart(digits):
+    digits.put(".")
+    with pytest.raises(ColonnadeError, match="'fashion-mnist' can't be downloaded"):
+        task_from_name("fashion-mnist/all").examples("test")
+
+
+@pytest.mark.skipif(
+    not (DATA / "mnist").is_dir(), reason="MNIST is not in the folder that COLONNADE_DATA names"
+)
+def test_mnist_itself():
+    """Against what is published of it: the numbers of each digit, and the mean and spread."""
+    load_images.cache_clear()
+    parts = {part: task_from_name("mnist/all").examples(part) for part in ("train", "validation")}
+    images = np.concatenate([part.inputs["observation"].numpy() for part in parts.values()])
+    labels = np.concatenate([part.targets.numpy() for part in parts.values()])
+    assert images.shape == (60_000, 1, 28, 28)
+    expected = [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949]
+    assert np.bincount(labels).tolist() == expected
+    assert labels[:5].tolist() == [5, 0, 4, 1, 9]
+    assert images.mean() / 255 == pytest.approx(0.1307, abs=5e-5)
+    assert images.std() / 255 == pytest.approx(0.3081, abs=5e-5)
+    test = task_from_name("mnist/all").examples("test").targets.numpy()
+    expected = [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]
+    assert np.bincount(test).tolist() == expected
+    load_images.cache_clear()

@@ -12,7 +12,7 @@ from torch import nn
 from colonnade.errors import UsageError
 from colonnade.learners import A2C, PPO, Supervised
 from colonnade.methods import EWC, Finetune, PathNet
-from colonnade.networks import ColumnSpec, Conv, Custom, Dense
+from colonnade.networks import ColumnSpec, Conv, Custom, Dense, ModularSpec
 from colonnade.tasks import DataTask, MiniPongTask
 from colonnade.training import (
     Interrupted,
@@ -104,6 +104,56 @@ def test_a_task_ends_when_validation_falls_and_its_best_weights_return():
     for name, value in until_best.network.state_dict().items():
         assert torch.equal(value, method.network.state_dict()[name]), name
     assert accuracy(harmful, method.network, "validation") == pytest.approx(scores[best])
+
+
+def test_scores_are_those_of_the_networks_that_are_kept():
+    tasks = [data_task(0, flip=True, steps=1200), data_task(1)]
+    options = TrainingOptions(segment_steps=60, device="cpu", patience=3, test_episodes=1)
+    method = Finetune(COLUMN)
+    scored = []
+
+    class Watching(MemoryRecorder):
+        def save_checkpoint(self, tensors, meta):
+            if meta["finished"] and meta["task"] == 0:
+                scored.append(accuracy(tasks[0], method.network))
+
+    rows = [row for row in learn(tasks, method, options, Watching()) if row["kind"] == "test"]
+    last = [row for row in rows if row["task_index"] == 0][-1]
+    assert last["return_mean"] == pytest.approx(scored[0])
+    first_of_next = next(row for row in rows if row["task_index"] == 1)
+    assert first_of_next["tested_index"] == 0
+    assert first_of_next["return_mean"] == last["return_mean"]  # nothing was learned in between
+    worse = [row["return_mean"] for row in rows if row["task_index"] == 0][-2]
+    assert worse != last["return_mean"], "the network that was given up should score otherwise"
+
+
+def test_a_network_counts_once_for_patience():
+    # A minibatch is 20 examples, so that five segments of 4 examples pass with one update.
+    harmful = data_task(0, flip=True, steps=1200)
+    options = TrainingOptions(segment_steps=4, device="cpu", patience=3)
+    rows = learn([harmful], Finetune(COLUMN), options)
+    validated = [row for row in rows if row["kind"] == "validation"]
+    steps = [row["step"] for row in validated]
+    assert steps == sorted(set(steps))
+    assert steps == list(range(20, steps[-1] + 1, 20))
+    scores = [row["return_mean"] for row in validated]
+    best = max(range(len(scores)), key=lambda i: (scores[i], i))
+    assert len(scores) == best + 1 + 4
+
+
+@pytest.mark.parametrize("patience", [2, 4])
+def test_weights_and_path_come_back_together(patience):
+    modular = ModularSpec((Dense(6), Dense(6)), modules=6, active=2)
+    method = PathNet(modular, population=6, episodes=1)
+    harmful = data_task(0, flip=True, steps=4000)
+    options = TrainingOptions(segment_steps=60, device="cpu", patience=patience)
+    rows = learn([harmful], method, options)
+    scores = [row["return_mean"] for row in rows if row["kind"] == "validation"]
+    assert len(scores) < 4000 // 60, "it should have gone back"
+    # What plays the task from now on is what was validated as the best.
+    kept = method.network_for("task 0")
+    assert accuracy(harmful, kept, "validation") == pytest.approx(max(scores))
+    assert method.histories["task 0"]["best"] == method.tasks["task 0"].path
 
 
 def test_ewc_consolidates_the_best_weights():

@@ -41,6 +41,42 @@ def carry_forward(curves: ArrayLike, start: ArrayLike) -> Floats:
     return filled
 
 
+ENOUGH_EPISODES = 30
+"""Episodes of a stretch of a curve from which on the mean over them is a mean over policies.
+
+A mean of few episodes that end in a stretch favours the long ones: a stretch that many short ones
+fill counts no more than one that a long one fills. The bias falls as (deviation of the length /
+mean length)^2 / episodes."""
+
+
+def pool_bins(curve: ArrayLike, episodes: ArrayLike, enough: int = ENOUGH_EPISODES) -> Floats:
+    """Give neighbouring bins with few episodes their common mean, so that areas are not biased.
+
+    From the first bin with an episode on, bins are taken together until they have enough; what is
+    left at the end joins the last ones.
+
+    Args:
+        curve: [B] mean returns, NaN where no episode ended.
+        episodes: [B] how many ended.
+        enough: How many there should be.
+
+    Returns:
+        [B], NaN before the first episode.
+    """
+    counts = np.asarray(episodes, dtype=np.float64)
+    totals = np.nan_to_num(np.asarray(curve, dtype=np.float64)) * counts
+    pooled: Floats = np.full(len(counts), np.nan)
+    begun = np.flatnonzero(counts)
+    edges = [int(begun[0])] if begun.size else []
+    for index in range(edges[0] if edges else len(counts), len(counts)):
+        left = counts[index + 1 :].sum()
+        if counts[edges[-1] : index + 1].sum() >= enough and left >= enough:
+            edges.append(index + 1)
+    for low, high in zip(edges, [*edges[1:], len(counts)], strict=True):
+        pooled[low:high] = totals[low:high].sum() / counts[low:high].sum()
+    return pooled
+
+
 def area_under_curve(curves: ArrayLike, random_score: ArrayLike) -> Floats:
     """Measure the area between learning curves and the random policy's score.
 

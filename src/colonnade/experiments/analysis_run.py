@@ -29,6 +29,7 @@ from colonnade.networks import (
     Feature,
     ProgressiveNetwork,
     Site,
+    custom_factories,
 )
 from colonnade.networks.stages import ConvStage
 from colonnade.seeding import derive
@@ -79,13 +80,15 @@ def load_network(folder: RunFolder) -> tuple[ProgressiveNetwork, dict[str, int]]
             f"Run {folder.id} isn't complete; `colonnade run` with the same --out completes it."
         )
     spec = folder.spec
-    method = build_method(spec)
+    with custom_factories("import"):
+        method = build_method(spec)
     if not isinstance(method, ColumnMethod):
         raise ColonnadeError(
             f"Run {folder.id} has no progressive network: its method is {spec.method!r}; give a "
             "run of the method 'progressive'."
         )
-    method.load_state(*folder.weights())
+    with custom_factories("import"):
+        method.load_state(*folder.weights())
     network = method.network
     return network, dict(method.columns)
 

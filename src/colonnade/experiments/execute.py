@@ -43,7 +43,6 @@ def execute(
     plan: Plan,
     *,
     jobs: int | None = None,
-    threads: int | None = None,
     display: Display,
     retry: bool = True,
     judge: Judge | None = None,
@@ -58,11 +57,11 @@ def execute(
         suite: The output folder, already begun.
         plan: The suite's plan or a part of it.
         jobs: How many runs train at once; by default as many as there are cores.
-        threads: Of each run; by default as many as leave no core idle.
         display: Shows the progress.
         retry: Whether runs that failed before are begun again.
         judge: Asked again and again which runs to stop as hopeless; None stops none.
-        make_workers: Makes what trains the runs from the output folder and the threads of a run.
+        make_workers: Makes what trains the runs from the output folder and the threads of each
+            run's emulators, as many as leave no core idle; no number depends on them.
 
     Returns:
         The runs that failed.
@@ -74,7 +73,7 @@ def execute(
     cores = available_cores()
     count = min(jobs or cores, max(1, len(plan.runs)))
     with FolderLock(suite.path), _signals() as received:
-        workers = make_workers(suite.path, threads or max(1, cores // count))
+        workers = make_workers(suite.path, max(1, cores // count))
         work = _Execution(suite, Schedule(suite, plan, retry=retry), count, workers, judge)
         with display:
             try:

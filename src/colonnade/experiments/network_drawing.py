@@ -64,6 +64,8 @@ def _layers(column: dict[str, Any]) -> list[str]:
         if kind == "conv":
             size = stage["kernel"]
             names.append(f"conv {stage['maps']}, {size} x {size} / {stage['stride']}")
+        elif kind == "custom":
+            names.append(f"custom {' x '.join(map(str, stage['out_shape']))}")
         elif kind == "join":
             names.append(f"+ {stage['input']} {stage['units']}")
         else:

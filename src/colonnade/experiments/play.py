@@ -17,6 +17,7 @@ from colonnade.experiments.build import build_method, build_task
 from colonnade.experiments.files import disk_errors, write_bytes
 from colonnade.experiments.frames import Image, first_of, frame_of
 from colonnade.experiments.store import RunFolder, SuiteFolder
+from colonnade.networks import custom_factories
 from colonnade.training import evaluate
 from colonnade.types import EnvironmentTask, TaskSpec, environments_of
 
@@ -74,8 +75,9 @@ def play(
         )
     folder = _find(suite, run)
     spec = folder.spec
-    method = build_method(spec)
-    method.load_state(*folder.weights())
+    with custom_factories("import"):
+        method = build_method(spec)
+        method.load_state(*folder.weights())
     name, known = task or spec.target, folder.network()["tasks"]
     if name not in known:
         raise unknown_name(f"task of run {spec.id}:", name, known)

@@ -28,6 +28,7 @@ from colonnade.experiments.spec import RunSpec
 from colonnade.experiments.store import read_parent
 from colonnade.learners import Compute
 from colonnade.methods import ColumnMethod, PathMethod
+from colonnade.networks import custom_factories
 
 _DECIDES_NO_LAYOUT = ("label", "seed", "learner", "learner_options", "training_options")
 
@@ -82,13 +83,16 @@ class Rehearsal:
     def check(self, spec: RunSpec) -> None:
         """Build everything that a run will need, except for its environments.
 
+        The factories that its column names are imported, as they will be to train it.
+
         Raises:
             UsageError: Something in the spec is unknown, has the wrong type or does not fit.
         """
         build_learner(spec)
         check_analyses(spec.analyses)
         options = build_training_options(spec)
-        self.method(spec)
+        with custom_factories("import"):
+            self.method(spec)
         task = build_tasks(spec)[-1].spec
         # Taking a GPU that nobody named would keep its memory from the runs.
         device = "cpu" if options.device == "auto" else options.device

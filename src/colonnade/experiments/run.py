@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 import time
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, cast
@@ -26,6 +26,7 @@ from colonnade.experiments.hardware import available_cores, cpu_model
 from colonnade.experiments.recorder import RunRecorder
 from colonnade.experiments.spec import RunSpec
 from colonnade.experiments.store import RunFolder, read_parent
+from colonnade.networks import custom_factories
 from colonnade.seeding import derive
 from colonnade.training import (
     Interrupted,
@@ -42,7 +43,7 @@ def train_run(
     suite: Path,
     spec: RunSpec,
     *,
-    threads: int = 1,
+    env_threads: int = 1,
     stop: Callable[[], bool] = lambda: False,
     patience: float = 0.0,
 ) -> None:
@@ -51,7 +52,7 @@ def train_run(
     Args:
         suite: The output folder.
         spec: What to run; its parent, if any, must be complete.
-        threads: For the network and for the emulators.
+        env_threads: For the emulators; no number depends on it.
         stop: Asked between updates whether to stop.
         patience: How many seconds to wait for another process that trains the run.
 
@@ -60,19 +61,31 @@ def train_run(
         Interrupted: `stop` said so; the last checkpoint is kept.
     """
     folder = RunFolder(suite / "runs" / spec.id)
-    with RunRecorder(folder, spec, stop, patience) as recorder, memory_errors():
+    with (
+        RunRecorder(folder, spec, stop, patience) as recorder,
+        memory_errors(),
+        custom_factories("import"),
+    ):
         if folder.done:
             recorder.clear_checkpoints()
             return
-        torch.set_num_threads(threads)
         tasks, method, learner = build_tasks(spec), build_method(spec), build_learner(spec)
-        options = replace(build_training_options(spec), threads=threads)
+        options = build_training_options(spec)
+        torch.set_num_threads(options.threads)
         recorder.write_status()
         save_frames(tasks, folder.frames_path, seed=spec.seed)
         if spec.parent is not None:
             method.load_state(*read_parent(suite, spec.parent))
         started = time.time()
-        train_sequence(tasks, method, learner, seed=spec.seed, options=options, recorder=recorder)
+        train_sequence(
+            tasks,
+            method,
+            learner,
+            seed=spec.seed,
+            options=options,
+            recorder=recorder,
+            env_threads=env_threads,
+        )
         scores: list[Row] = []
         learned = _steps_learned(folder.metrics())
         for index, task in enumerate(tasks):
@@ -94,7 +107,7 @@ def train_run(
             "training": asdict(options),
             "scores": scores,
             "versions": _versions(),
-            "hardware": _hardware(threads),
+            "hardware": _hardware(options.threads),
             "timing": _timing(folder.metrics(), started),
             "notes": recorder.notes,
         }

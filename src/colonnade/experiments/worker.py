@@ -1,8 +1,9 @@
 """Training one run in a process of its own.
 
-`python -m colonnade.experiments.worker OUT RUN_ID THREADS` trains one run; `worker_server` trains
-many, each in a fork. Messages go to standard error, which is the run's log.txt; how far it is and
-what went wrong go to status.json. SIGTERM asks a worker to stop, as does the death of its parent.
+`python -m colonnade.experiments.worker OUT RUN_ID ENV_THREADS` trains one run; `worker_server`
+trains many, each in a fork. Messages go to standard error, which is the run's log.txt; how far it
+is and what went wrong go to status.json. SIGTERM asks a worker to stop, as does the death of its
+parent.
 """
 
 from __future__ import annotations
@@ -23,13 +24,13 @@ PATIENCE_SECONDS = 60.0
 """A worker whose parent was killed notices at its next update; its successor waits that long."""
 
 
-def train(suite: SuiteFolder, run_id: str, threads: int, parent: int) -> int:
+def train(suite: SuiteFolder, run_id: str, env_threads: int, parent: int) -> int:
     """Train one run in this process, which does nothing else, and return the exit status.
 
     Args:
         suite: The output folder.
         run_id: Which of its runs.
-        threads: For the network and for the emulators.
+        env_threads: For the emulators.
         parent: Id of the process whose death asks this one to stop.
     """
     asked: list[int] = []
@@ -45,7 +46,7 @@ def train(suite: SuiteFolder, run_id: str, threads: int, parent: int) -> int:
         train_run(
             suite.path,
             spec,
-            threads=threads,
+            env_threads=env_threads,
             stop=lambda: bool(asked) or os.getppid() != parent,
             patience=PATIENCE_SECONDS,
         )
@@ -61,8 +62,8 @@ def train(suite: SuiteFolder, run_id: str, threads: int, parent: int) -> int:
 def main(arguments: list[str]) -> int:
     """Train one run and return the exit status."""
     parent = os.getppid()
-    out, run_id, threads = arguments
-    return train(SuiteFolder.read(Path(out)), run_id, int(threads), parent)
+    out, run_id, env_threads = arguments
+    return train(SuiteFolder.read(Path(out)), run_id, int(env_threads), parent)
 
 
 if __name__ == "__main__":

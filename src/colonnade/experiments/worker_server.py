@@ -47,12 +47,12 @@ class WorkerServer:
 
     Args:
         suite: The output folder.
-        threads: Of each worker.
+        env_threads: For the emulators of each worker.
     """
 
-    def __init__(self, suite: SuiteFolder, threads: int) -> None:
+    def __init__(self, suite: SuiteFolder, env_threads: int) -> None:
         self._suite = suite
-        self._threads = threads
+        self._env_threads = env_threads
         self._runs: dict[int, str] = {}
         self._wake, self._woken = os.pipe()
         for end in (self._wake, self._woken):
@@ -113,7 +113,7 @@ class WorkerServer:
         status = 1
         try:
             self._become_worker(log)
-            status = train(self._suite, run, self._threads, server)
+            status = train(self._suite, run, self._env_threads, server)
         except BaseException:
             traceback.print_exc()
         finally:
@@ -142,14 +142,14 @@ def _say(message: dict[str, Any]) -> None:
 
 def main(arguments: list[str]) -> int:
     """Serve until the input ends."""
-    out, threads = arguments
+    out, env_threads = arguments
     suite = SuiteFolder.read(Path(out))
     for name in _PRELOADED:
         importlib.import_module(name)
     # Objects that live for good are never looked at again, so that forks keep sharing their memory.
     gc.collect()
     gc.freeze()
-    WorkerServer(suite, int(threads)).serve()
+    WorkerServer(suite, int(env_threads)).serve()
     return 0
 
 

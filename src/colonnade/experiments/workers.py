@@ -71,12 +71,12 @@ class ForkedWorkers:
 
     Args:
         suite: The output folder.
-        threads: Of each worker.
+        env_threads: For the emulators of each worker.
     """
 
-    def __init__(self, suite: Path, threads: int) -> None:
+    def __init__(self, suite: Path, env_threads: int) -> None:
         self._suite = suite
-        self._threads = threads
+        self._env_threads = env_threads
         self._server: subprocess.Popen[bytes] | None = None
         self._running: set[str] = set()
         self._ready = False
@@ -133,12 +133,13 @@ class ForkedWorkers:
 
     def _start_server(self) -> subprocess.Popen[bytes]:
         # OpenMP and OpenBLAS read these when torch and numpy are imported; OpenMP's threads would
-        # otherwise spin while they wait, and slow the emulators down.
+        # otherwise spin while they wait, and slow the emulators down. How many a run's network has
+        # is in its spec, since sums depend on it.
         environment = (
             _KEEP_MEMORY
             | os.environ
             | {
-                "OMP_NUM_THREADS": str(self._threads),
+                "OMP_NUM_THREADS": "1",
                 "OMP_WAIT_POLICY": "passive",
             }
         )
@@ -146,7 +147,7 @@ class ForkedWorkers:
         with disk_errors(self._log), self._log.open("wb") as log:
             # A session of its own: a Ctrl-C at the terminal reaches the executor alone.
             return subprocess.Popen(
-                [sys.executable, "-m", module, str(self._suite), str(self._threads)],
+                [sys.executable, "-m", module, str(self._suite), str(self._env_threads)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,

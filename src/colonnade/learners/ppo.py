@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import partial
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from colonnade.checks import ABOVE_0, AT_LEAST_1
 from colonnade.errors import UsageError
 from colonnade.learners.actor_critic import (
     Policy,
@@ -16,9 +20,11 @@ from colonnade.learners.actor_critic import (
     policy_of,
 )
 from colonnade.learners.compute import Compute
-from colonnade.learners.hyperparameters import COMMON, UNBOUNDED, check_ranges
+from colonnade.learners.hyperparameters import COMMON, check_ranges
 from colonnade.learners.on_policy import OnPolicyTrainer
 from colonnade.learners.optimisation import Optimisation, trainable
+from colonnade.learners.reference import Reference, statistics_kept
+from colonnade.networks import mode_matters
 from colonnade.ops import MultiCategorical
 from colonnade.types import Metrics, Network, Penalty, Rollout, Task, TaskSpec
 
@@ -42,7 +48,8 @@ class PPO:
     epochs: int = 3
     """Passes over each rollout."""
     minibatches: int = 4
-    """Parts a rollout is split into, by time (feed-forward) or by environment (recurrent)."""
+    """Parts a rollout is split into, by time (feed-forward) or by environment (recurrent).
+    Advantages are normalised over each part; over the rollout where a part is a single step."""
     clip: float = 0.1
     """Largest change of the probability ratio from one that is still rewarded."""
     clip_norm: float = 0.5
@@ -54,7 +61,7 @@ class PPO:
 
     def __post_init__(self) -> None:
         """Refuse values out of range."""
-        own = {"epochs": (1, UNBOUNDED), "minibatches": (1, UNBOUNDED), "clip": (0, UNBOUNDED)}
+        own = {"epochs": AT_LEAST_1, "minibatches": AT_LEAST_1, "clip": ABOVE_0}
         check_ranges(self, COMMON | own)
 
     def build(self, network: Network, spec: TaskSpec, compute: Compute) -> PPOLearner:
@@ -105,6 +112,9 @@ class PPOLearner:
         Minibatches are drawn over time where steps are independent, and over environments, whose
         steps then stay in order, where the network is recurrent.
 
+        Advantages are normalised over the minibatch; where that is a single step, over the rollout,
+        since less its own mean it would be zero.
+
         Returns:
             The parts of the loss and the gradient's norm, averaged over minibatches.
         """
@@ -113,30 +123,37 @@ class PPOLearner:
         advantages = advantages_of(rollout, config.gamma, config.lam)
         targets = advantages + rollout.values
         axis = 1 if rollout.recurrent else 0
+        minibatches = [
+            index for _ in range(config.epochs) for index in self._minibatches(rollout, axis)
+        ]
+        references = self._references(rollout, minibatches, axis)
         total: Metrics = {}
-        for _ in range(config.epochs):
-            for index in self._minibatches(rollout, axis):
-                part = rollout.of_environments(index) if axis else rollout.at_times(index)
-                metrics = self._step(
-                    part,
-                    advantages.index_select(axis, index),
-                    targets.index_select(axis, index),
-                    penalty,
-                )
-                total = {name: total.get(name, 0) + value for name, value in metrics.items()}
-        return {name: value / (config.epochs * config.minibatches) for name, value in total.items()}
+        for index, reference in zip(minibatches, references, strict=True):
+            metrics = self._step(
+                _part(rollout, index, axis),
+                _normalised(advantages.index_select(axis, index), advantages),
+                targets.index_select(axis, index),
+                penalty,
+                reference,
+            )
+            total = {name: total.get(name, 0) + value for name, value in metrics.items()}
+        return {name: value / len(minibatches) for name, value in total.items()}
 
     def _step(
-        self, part: Rollout, advantages: Tensor, targets: Tensor, penalty: Penalty
+        self,
+        part: Rollout,
+        advantages: Tensor,
+        targets: Tensor,
+        penalty: Penalty,
+        reference: Reference | None,
     ) -> Metrics:
         """Take one gradient step on a minibatch (Schulman et al. 2017, Eq. 7 and 9)."""
         config = self._config
-        advantages = (advantages - advantages.mean()) / (
-            advantages.std(correction=int(advantages.numel() > 1)) + 1e-8
-        )
-        policy, values = evaluate_rollout(self._network, part, self._sizes, self._compute)
+        with nullcontext() if reference is None else reference.repeated():
+            policy, values = evaluate_rollout(self._network, part, self._sizes, self._compute)
         # On the first minibatch the network is still the one that acted: the ratio is one.
-        log_ratio = policy.log_prob(part.actions) - part.log_probs
+        before = part.log_probs if reference is None else reference.log_probs
+        log_ratio = policy.log_prob(part.actions) - before
         ratio = log_ratio.exp()
         clipped = ratio.clamp(1 - config.clip, 1 + config.clip)
         policy_loss = -torch.min(ratio * advantages, clipped * advantages).mean()
@@ -153,6 +170,27 @@ class PPOLearner:
             "kl": (ratio - 1 - log_ratio).mean().detach(),
         }
 
+    def _references(
+        self, rollout: Rollout, minibatches: Sequence[Tensor], axis: int
+    ) -> Sequence[Reference | None]:
+        """Evaluate all minibatches before any step, where training mode changes the policy.
+
+        Elsewhere the log-probabilities of the policy that acted serve as they are.
+        """
+        network = self._network
+        if not isinstance(network, nn.Module) or not mode_matters(network):
+            return [None] * len(minibatches)
+
+        def evaluate(index: Tensor) -> Tensor:
+            part = _part(rollout, index, axis)
+            policy, _ = evaluate_rollout(network, part, self._sizes, self._compute)
+            return policy.log_prob(part.actions)
+
+        with statistics_kept(network):
+            return [
+                Reference(partial(evaluate, index), self._compute.device) for index in minibatches
+            ]
+
     def likelihood(self, output: Tensor) -> MultiCategorical:
         """Return the policy that an output [..., outputs] means."""
         return policy_of(output, self._sizes)
@@ -167,3 +205,18 @@ class PPOLearner:
             )
         order = torch.randperm(size).to(rollout.rewards.device)
         return order.tensor_split(self._config.minibatches)
+
+
+def _part(rollout: Rollout, index: Tensor, axis: int) -> Rollout:
+    return rollout.of_environments(index) if axis else rollout.at_times(index)
+
+
+def _normalised(advantages: Tensor, rollout: Tensor) -> Tensor:
+    """Bring a minibatch's advantages to mean 0 and deviation 1; a single one by the rollout's.
+
+    A rollout of a single step has no scale to take: its advantage stays as it is.
+    """
+    over = advantages if advantages.numel() > 1 else rollout
+    if over.numel() == 1:
+        return advantages
+    return (advantages - over.mean()) / (over.std() + 1e-8)

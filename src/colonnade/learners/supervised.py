@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
@@ -10,10 +11,10 @@ import torch
 from torch import Tensor
 
 from colonnade.errors import UsageError, unknown_name
-from colonnade.layout import take
 from colonnade.learners.compute import Compute
 from colonnade.learners.hyperparameters import UNBOUNDED, check_ranges
 from colonnade.learners.optimisation import Optimisation, trainable
+from colonnade.learners.passes import Held, Passes
 from colonnade.learners.path_descent import PathDescent
 from colonnade.learners.trainer import Advance, Streams
 from colonnade.ops import MultiCategorical
@@ -25,6 +26,7 @@ from colonnade.types import (
     Metrics,
     Network,
     Penalty,
+    ReadTask,
     Task,
     TaskSpec,
 )
@@ -80,7 +82,10 @@ class Supervised:
         num_envs: int = 16,
         threads: int = 1,
     ) -> SupervisedTrainer:
-        """Bring a task's training examples to the device; `num_envs` and `threads` are not used."""
+        """Bring a task's training examples to the device, or make ready to read them.
+
+        `num_envs` and `threads` are not used.
+        """
         learner = self.build(network, task.spec, compute)
         return SupervisedTrainer(task, learner, penalty, compute, self.batch_size)
 
@@ -103,7 +108,7 @@ class SupervisedLearner:
         plain = config.optimizer == "sgd" and not (config.momentum or config.weight_decay)
         endless = not config.anneal and config.clip_norm >= Supervised.clip_norm
         self._descent = None
-        if plain and endless and spec.heads == 1 and not compute.bfloat16:
+        if plain and endless and len(spec.head_widths) == 1 and not compute.bfloat16:
             self._descent = PathDescent.along(network, config.learning_rate)
 
     def update(self, examples: Examples, penalty: Penalty) -> Metrics:
@@ -137,7 +142,12 @@ class SupervisedLearner:
 
 
 class SupervisedTrainer:
-    """A learner and the training examples of a task, which stay on the device as a whole."""
+    """A learner and the training examples of a task.
+
+    Those in memory stay on the device as a whole; the others are read anew in each pass. The order
+    of every pass follows from the task's seed and the pass's number alone, so that a checkpoint
+    holds no more than these and the place in the pass.
+    """
 
     may_lose_workers = False
 
@@ -149,7 +159,7 @@ class SupervisedTrainer:
         compute: Compute,
         batch_size: int,
     ) -> None:
-        """Take up the training examples; call `reset` before use.
+        """Take up the training examples; call `begin` before use.
 
         Raises:
             UsageError: The task is no data set, is empty, or has a label outside the head.
@@ -161,58 +171,72 @@ class SupervisedTrainer:
             )
         self._learner = learner
         self._penalty = penalty
-        examples = task.examples("train")
-        _check(examples, task.spec)
-        self._examples = Examples(
-            {name: value.to(compute.device) for name, value in examples.inputs.items()},
-            examples.targets.to(compute.device),
-        )
         self._batch_size = batch_size
-        self._generator = torch.Generator()
-        self._batches = self.samples()
+        self._device = compute.device
+        reader = task.reader("train") if isinstance(task, ReadTask) else None
+        if reader is None:
+            examples = task.examples("train")
+            _check(examples, task.spec)
+            reader = Held(_on(compute.device, examples))
+        self._reader = reader
+        self._passes = Passes(reader, batch_size)
+        self._seed_of_samples = self._steps = 0
         self.likelihood = learner.likelihood
-        self.state = learner.optimisation.state
-        self.load_state = learner.optimisation.load_state
 
     def __enter__(self) -> SupervisedTrainer:
         """Return the trainer."""
         return self
 
     def __exit__(self, *exception: Any) -> None:
-        """Do nothing: there is nothing to close."""
+        """End the processes that read, where there are any."""
+        self._passes.close()
 
     def begin(self, streams: Streams) -> None:
-        """Begin a pass over the examples, in a newly seeded order."""
-        self._generator.manual_seed(streams("minibatches"))
-        torch.manual_seed(streams("learning"))
-        self._batches = self.samples()
+        """Begin the first pass over the examples, in the order of the stream "minibatches"."""
+        self._passes.close()
+        self._passes = Passes(self._reader, self._batch_size, streams("minibatches"))
+        self._seed_of_samples, self._steps = streams("samples"), 0
 
     def advance(self) -> Advance:
         """Learn from a minibatch, which counts as an episode whose return is the share right."""
-        examples = next(self._batches)
+        examples = _on(self._device, next(self._passes))
         metrics = self._learner.update(examples, self._penalty)
-        episode = Episode(float(metrics["accuracy"]), examples.steps, 0)
+        self._steps += examples.steps
+        episode = Episode(float(metrics["accuracy"]), examples.steps, 0, self._steps)
         return Advance(examples.steps, metrics, [episode])
 
     def samples(self) -> Generator[Examples]:
-        """Yield minibatches without learning: pass after pass, each in an order of its own."""
-        examples = self._examples
-        while True:
-            order = torch.randperm(examples.steps, generator=self._generator)
-            for index in order.to(examples.targets.device).split(self._batch_size):
-                yield Examples(
-                    {name: take(value, 0, index) for name, value in examples.inputs.items()},
-                    examples.targets.index_select(0, index),
-                )
+        """Yield minibatches without learning: pass after pass, in orders of their own."""
+        with closing(Passes(self._reader, self._batch_size, self._seed_of_samples)) as passes:
+            for examples in passes:
+                yield _on(self._device, examples)
+
+    def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """Return the optimiser's state, and the place in the pass under way."""
+        tensors, meta = self._learner.optimisation.state()
+        return tensors, {
+            "optimisation": meta,
+            "passes": self._passes.state(),
+            "samples": self._seed_of_samples,
+            "steps": self._steps,
+        }
+
+    def load_state(self, tensors: dict[str, Tensor], meta: dict[str, Any]) -> None:
+        """Go on from a state that `state` gave, in the middle of a pass or at its end."""
+        self._learner.optimisation.load_state(tensors, meta["optimisation"])
+        self._passes.load_state(meta["passes"])
+        self._seed_of_samples, self._steps = meta["samples"], meta["steps"]
 
 
 def labels_of(output: Tensor, spec: TaskSpec) -> MultiCategorical:
     """Read a classifier's output [..., outputs] as a task's distribution over its labels.
 
-    Where tasks have heads of their own, the other heads' logits say nothing.
+    Where tasks have heads of their own, the other heads' logits say nothing; nor do those of labels
+    that came with later tasks.
     """
     sizes = spec.action_sizes
-    return MultiCategorical(output.narrow(-1, spec.head * sum(sizes), sum(sizes)), sizes)
+    first = sum(spec.head_widths[: spec.head])
+    return MultiCategorical(output.narrow(-1, first, sum(sizes)), sizes)
 
 
 def predictions(network: Network, inputs: Inputs, spec: TaskSpec, compute: Compute) -> Tensor:
@@ -220,6 +244,11 @@ def predictions(network: Network, inputs: Inputs, spec: TaskSpec, compute: Compu
     with torch.no_grad(), compute.autocast():
         output, _ = network(inputs)
     return labels_of(output.float(), spec).mode().squeeze(-1)
+
+
+def _on(device: torch.device, examples: Examples) -> Examples:
+    inputs = {name: value.to(device) for name, value in examples.inputs.items()}
+    return Examples(inputs, examples.targets.to(device))
 
 
 def _check(examples: Examples, spec: TaskSpec) -> None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from torch import Tensor
 
 from colonnade.errors import UsageError
-from colonnade.networks import ColumnSpec, ProgressiveNetwork, default_column
+from colonnade.networks import ColumnSpec, ProgressiveNetwork, default_column, load_weights
 from colonnade.types import Batch, Episode, Likelihood, Network, TaskSpec
 
 ColumnChoice = ColumnSpec | Callable[[TaskSpec, int], ColumnSpec] | None
@@ -23,13 +23,16 @@ class ColumnMethod(ABC):
     Attributes:
         network: All columns so far.
         columns: Index of the column that plays each task, by task id.
+        heads: Widths of the heads into which the newest column's output layer is divided.
     """
 
     def __init__(self, column: ColumnChoice = None) -> None:
         """Begin with no column; `column` says what later ones look like."""
         self.network = ProgressiveNetwork()
         self.columns: dict[str, int] = {}
+        self.heads: tuple[int, ...] = ()
         self._column = column
+        self._expected: tuple[TaskSpec, ...] = ()
 
     @abstractmethod
     def begin_task(self, spec: TaskSpec) -> Network:
@@ -44,19 +47,26 @@ class ColumnMethod(ABC):
     def add_column(self, spec: TaskSpec, column: ColumnSpec) -> Network:
         """Add a column for a task, freezing all earlier ones."""
         index = self.network.add_column(column, spec.input_shapes, spec.outputs)
+        self.heads = spec.head_widths
         return self.assign(spec, index)
 
     def move_on(self, spec: TaskSpec) -> Network:
         """Take the newest column on to a task, all of it unfrozen, or add the first column.
 
+        Where a data set brings more heads, or more labels for the last one, the output layer is
+        widened for them; what it has stays as it is.
+
         Raises:
-            UsageError: The task needs another output width than the column has.
+            UsageError: The task needs another output width than the column has, or other heads.
         """
         if not self.network.columns:
             return self.add_column(spec, self.column_for(spec))
         index = len(self.network.columns) - 1
         column = self.network.column(index)
-        if column.outputs != spec.outputs:
+        labels_alone = not spec.value and sum(self.heads) in (0, column.outputs)
+        if labels_alone:
+            self._widen(spec)
+        elif column.outputs != spec.outputs:
             what = "its actions and a value" if spec.value else "one for each label"
             raise UsageError(
                 f"Task {spec.id!r} needs {spec.outputs} outputs ({what}) but the column that moves "
@@ -70,6 +80,27 @@ class ColumnMethod(ABC):
         """Let a column play a task."""
         self.columns[spec.id] = index
         return self.network.view(index)
+
+    def _widen(self, spec: TaskSpec) -> None:
+        """Make room for a data set's heads behind those that there are."""
+        outputs, theirs = self.network.newest.outputs, spec.head_widths
+        ours = self.heads
+        if not ours:  # a state from before heads were kept: its heads came first, if they fit
+            firsts = (theirs[:count] for count in range(1, len(theirs) + 1))
+            ours = next((each for each in firsts if sum(each) == outputs), (outputs,))
+        longer, shorter = (ours, theirs) if len(ours) >= len(theirs) else (theirs, ours)
+        last = len(shorter) - 1
+        grown = len(ours) == len(theirs)  # the last head of both may be wider in one of them
+        if longer[:last] != shorter[:last] or not (grown or longer[last] == shorter[last]):
+            raise UsageError(
+                f"Task {spec.id!r} has heads of widths {list(theirs)}, but the column that moves "
+                f"on has {list(ours)}; name the earlier heads first, as they were, as in "
+                f"head={len(ours)}, heads={(*ours, theirs[spec.head])}, or use the progressive "
+                "method, whose columns may differ."
+            )
+        self.heads = (*longer[:last], max(longer[last], shorter[last]), *longer[last + 1 :])
+        if sum(self.heads) > outputs:
+            self.network.widen_output(sum(self.heads))
 
     def penalty(self) -> Tensor | None:
         """Return None: columns are kept apart by structure, not by a penalty."""
@@ -94,16 +125,45 @@ class ColumnMethod(ABC):
         meta = {
             "network": self.network.spec_dict(),
             "tasks": self.columns,
+            "heads": list(self.heads),
             "features_frozen": all(newest.stage(i).frozen for i in range(len(newest.stages))),
         }
         return dict(self.network.state_dict()), meta
 
+    def expect(self, specs: Sequence[TaskSpec]) -> None:
+        """Take note of the tasks to come, before `load_state`.
+
+        Where a function says what columns look like, it is asked for these tasks' columns: the
+        factories of `Custom` stages are found in them, which no checkpoint holds.
+        """
+        self._expected = tuple(specs)
+
     def load_state(self, tensors: dict[str, Tensor], meta: dict[str, Any]) -> None:
-        """Return to a state that `state` of any column method gave."""
-        self.network = ProgressiveNetwork.from_spec(meta["network"])
+        """Return to a state that `state` of any column method gave.
+
+        Raises:
+            UsageError: A `Custom` stage's factory is missing, or makes modules with other weights.
+        """
+        self.network = ProgressiveNetwork.from_spec(
+            meta["network"], lambda index: self._own_columns(index, meta["tasks"])
+        )
         # Names with a slash are what other methods keep beside the network.
         weights = {name: value for name, value in tensors.items() if "/" not in name}
-        self.network.load_state_dict(weights)
+        load_weights(self.network, weights)
         self.columns = dict(meta["tasks"])
+        self.heads = tuple(meta.get("heads", ()))
         if meta["features_frozen"]:
             self.network.freeze_features()
+
+    def _own_columns(self, index: int, tasks: Mapping[str, int]) -> list[ColumnSpec]:
+        """List columns of the user's own that column `index` may have been made by, likely first.
+
+        They may hold code, which no state does.
+        """
+        own = [self.network.column(i).spec for i in range(len(self.network.columns))]
+        if isinstance(self._column, ColumnSpec):
+            return [self._column, *own]
+        if self._column is None:
+            return own
+        likely = sorted(self._expected, key=lambda spec: tasks.get(spec.id) != index)
+        return [*(self._column(spec, index) for spec in likely), *own]

@@ -21,7 +21,16 @@ import torch
 from torch import Tensor, nn
 
 from colonnade.errors import UsageError, unknown_name
-from colonnade.ops import FisherKind, Quadratic, categorical, parameter_fisher
+from colonnade.ops import (
+    MAX_BYTES,
+    FisherKind,
+    How,
+    Quadratic,
+    categorical,
+    check_fisher_options,
+    parameter_fisher,
+)
+from colonnade.ops.quadratic import check_shapes
 from colonnade.types import Likelihood
 
 Anchors = Literal["each", "latest"]
@@ -53,6 +62,8 @@ class Consolidation:
         samples: int | None = None,
         exclude: Sequence[str] = (),
         forward: Callable[[nn.Module, Any], Tensor] | None = None,
+        how: How = "auto",
+        max_bytes: int = MAX_BYTES,
     ) -> None:
         """Begin with no task.
 
@@ -66,11 +77,20 @@ class Consolidation:
             samples: How many the Fisher takes of each task; None is all there are.
             exclude: Patterns of parameter names that are left free, as in "*.bias" or "head.*".
             forward: How to call the module on inputs; see `parameter_fisher`.
+            how: How per-sample gradients are computed; see `parameter_fisher`.
+            max_bytes: About how much memory the Fisher uses beyond the parameters and a batch.
 
         Raises:
-            UsageError: An option is out of range, or nothing is left to hold.
+            UsageError: An option is unknown or out of range, a pattern fits no parameter, or
+                nothing is left to hold.
         """
-        check_options(lam, anchors, decay, samples)
+        check_options(lam, anchors, decay)
+        check_fisher_options(kind, how, samples, max_bytes, forward)
+        if isinstance(exclude, str):
+            raise UsageError(
+                f"exclude must be a list of patterns, but came as the text {exclude!r}; write "
+                f"[{exclude!r}]."
+            )
         self.network = network
         self.quadratic = Quadratic()
         self._lam = lam
@@ -80,6 +100,13 @@ class Consolidation:
         self._samples = samples
         self._exclude = tuple(exclude)
         self._forward = forward
+        self._how: How = how
+        self._max_bytes = max_bytes
+        every = [name for name, _ in network.named_parameters()]
+        for pattern in self._exclude:
+            if not fnmatch.filter(every, pattern):
+                raise unknown_name("pattern of parameters to exclude", pattern, every)
+        self.held()
 
     @property
     def tasks(self) -> int:
@@ -139,13 +166,29 @@ class Consolidation:
             parameters=self.held(),
             forward=self._forward,
             generator=generator,
+            how=self._how,
+            max_bytes=self._max_bytes,
         )
         self.hold(fisher)
         return fisher
 
     def hold(self, curvature: Mapping[str, Tensor]) -> None:
-        """End a task with a curvature that is given, in place of an estimated Fisher."""
+        """End a task with a curvature that is given, in place of an estimated Fisher.
+
+        Args:
+            curvature: 0 or above, by parameter name, shaped as the parameter.
+
+        Raises:
+            UsageError: It is not that, or the module has changed.
+        """
         place = dict(self.network.named_parameters())
+        check_shapes(curvature, place)
+        for name, value in curvature.items():
+            if not bool((value.isfinite() & (value >= 0)).all()):
+                raise UsageError(
+                    f"The curvature of {name!r} must be finite and 0 or above everywhere; look at "
+                    "how it was estimated."
+                )
         if self._anchors == "each":
             self.quadratic.merge(curvature, place)
             return
@@ -157,12 +200,8 @@ class Consolidation:
         """Names of the parameters that require gradients and are not excluded.
 
         Raises:
-            UsageError: A pattern fits no parameter, or none is left.
+            UsageError: None is left.
         """
-        every = [name for name, _ in self.network.named_parameters()]
-        for pattern in self._exclude:
-            if not fnmatch.filter(every, pattern):
-                raise unknown_name("pattern of parameters to exclude", pattern, every)
         found = [
             name
             for name, parameter in self.network.named_parameters()
@@ -171,28 +210,64 @@ class Consolidation:
         ]
         if not found:
             raise UsageError(
-                "There is no parameter to hold: all are frozen or excluded "
-                f"({', '.join(self._exclude) or 'no patterns'}); exclude fewer."
+                f"{type(self.network).__name__} has no parameter to hold: all are frozen or "
+                f"excluded ({', '.join(self._exclude) or 'no patterns'}); unfreeze what is to "
+                "be learned, or exclude less."
             )
         return found
 
+    def state_dict(self) -> dict[str, Tensor]:
+        """Return the penalties of all tasks that have ended, as tensors by name.
 
-def check_options(lam: float, anchors: str, decay: float, samples: int | None) -> None:
+        They go beside the module's own state. Options such as lambda are no part of them: those
+        are given again when the object is made anew.
+        """
+        return {"tasks": torch.tensor(self.tasks), **self.quadratic.state("")}
+
+    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
+        """Return to what `state_dict` gave, on any device.
+
+        Raises:
+            UsageError: It is not the state of a consolidation, or is that of another module.
+        """
+        missing = {"tasks", "constant"} - set(state)
+        if missing:
+            raise UsageError(
+                f"This is not the state of a consolidation, for it lacks {sorted(missing)}; give "
+                "what `state_dict` of a Consolidation returned."
+            )
+        quadratic = Quadratic()
+        quadratic.load_state(state, "", int(state["tasks"]))
+        names = set(quadratic.curvature)
+        if not names == set(quadratic.centre) == set(quadratic.remainder):
+            raise UsageError(
+                "The state of the consolidation lacks some of a parameter's curvature, centre and "
+                "remainder; save and load it whole."
+            )
+        place = dict(self.network.named_parameters())
+        for part in (quadratic.curvature, quadratic.centre, quadratic.remainder):
+            check_shapes(part, place)
+        self.quadratic = quadratic
+
+
+def check_options(lam: float, anchors: str, decay: float) -> None:
     """Check the options of a penalty.
 
     Raises:
         UsageError: One is out of range.
     """
-    if not (math.isfinite(lam) and lam >= 0):
-        raise UsageError(f"lam, the penalty's weight, must be 0 or more; got {lam}.")
+    if not (_is_number(lam) and math.isfinite(lam) and lam >= 0):
+        raise UsageError(f"lam, the penalty's weight, must be 0 or more; got {lam!r}.")
     if anchors not in get_args(Anchors):
-        raise unknown_name("kind of anchors", anchors, get_args(Anchors))
-    if not 0 <= decay <= 1:
-        raise UsageError(f"decay must be from 0 to 1; got {decay}.")
+        raise unknown_name("kind of anchors", str(anchors), get_args(Anchors))
+    if not (_is_number(decay) and 0 <= decay <= 1):
+        raise UsageError(f"decay must be from 0 to 1; got {decay!r}.")
     if decay < 1 and anchors == "each":
         raise UsageError(
             f'A decay of {decay} needs anchors="latest" (online EWC); with an anchor for each task '
             "nothing decays."
         )
-    if samples is not None and samples < 1:
-        raise UsageError(f"samples must be 1 or more; got {samples}.")
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -11,7 +11,7 @@ from torch import Tensor
 from colonnade.errors import UsageError, unknown_name
 from colonnade.methods.columns import ColumnChoice, ColumnMethod
 from colonnade.methods.consolidation import Anchors, Consolidation, check_options
-from colonnade.ops import FisherKind
+from colonnade.ops import MAX_BYTES, FisherKind, Quadratic, check_fisher_options
 from colonnade.types import Batch, Likelihood, Network, TaskSpec
 
 Part = Literal["head", "biases"]
@@ -36,12 +36,13 @@ class HeldColumn(ColumnMethod):
     ) -> None:
         """Begin with no column and no penalty; see `Consolidation` for the options."""
         super().__init__(column)
-        if not isinstance(samples, int):
+        if samples is None:
             # Environments never run out: None, which is all there are, would wait for ever.
-            raise UsageError(f"samples must be a whole number of 1 or more; got {samples!r}.")
-        check_options(lam, anchors, decay, samples)
-        if kind not in get_args(FisherKind):
-            raise unknown_name("kind of Fisher", kind, get_args(FisherKind))
+            raise UsageError("samples must be a whole number of 1 or more; got None.")
+        check_options(lam, anchors, decay)
+        check_fisher_options(kind, "auto", samples, MAX_BYTES)
+        if isinstance(exclude, str):
+            raise UsageError(f"exclude must be a list, as in [{exclude!r}]; got {exclude!r}.")
         for part in exclude:
             if part not in _PATTERNS:
                 raise unknown_name("part to exclude", part, _PATTERNS)
@@ -53,15 +54,28 @@ class HeldColumn(ColumnMethod):
             "samples": samples,
             "exclude": [_PATTERNS[part] for part in exclude],
         }
-        self.consolidation = Consolidation(self.network, **self._options)
+        self._consolidation: Consolidation | None = None
+
+    @property
+    def consolidation(self) -> Consolidation:
+        """The penalties of tasks that have ended; there must be a column to hold."""
+        if self._consolidation is None:
+            self._consolidation = Consolidation(self.network, **self._options)
+        return self._consolidation
 
     def begin_task(self, spec: TaskSpec) -> Network:
-        """Take over the newest column, or add the first one."""
-        return self.move_on(spec)
+        """Take over the newest column, or add the first one.
+
+        Outputs that the column gets for the task are held by no earlier task.
+        """
+        network = self.move_on(spec)
+        self.consolidation.quadratic.widen(dict(self.network.named_parameters()))
+        return network
 
     def penalty(self) -> Tensor | None:
         """Return the penalty of all tasks that have ended, or None before the first has."""
-        return self.consolidation.penalty() if self.consolidation.tasks else None
+        held = self._consolidation
+        return held.penalty() if held is not None and held.tasks else None
 
     def end_task(self, samples: Iterator[Batch], likelihood: Likelihood) -> None:
         """Hold the column where it is, each parameter by the task's Fisher."""
@@ -70,13 +84,13 @@ class HeldColumn(ColumnMethod):
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Return the column's state, and the penalty beside it."""
         tensors, meta = super().state()
-        quadratic = self.consolidation.quadratic
+        quadratic = self._consolidation.quadratic if self._consolidation else Quadratic()
         return tensors | quadratic.state("penalty/"), meta | {"consolidated": quadratic.merged}
 
     def load_state(self, tensors: dict[str, Tensor], meta: dict[str, Any]) -> None:
         """Return to a state; that of another method brings its column without a penalty."""
         super().load_state(tensors, meta)
-        self.consolidation = Consolidation(self.network, **self._options)
+        self._consolidation = None
         if meta.get("consolidated"):
             self.consolidation.quadratic.load_state(tensors, "penalty/", meta["consolidated"])
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from colonnade.checks import BELOW_1, real
 from colonnade.methods.columns import ColumnChoice, ColumnMethod
 from colonnade.networks import ColumnSpec
 from colonnade.types import Network, TaskSpec
@@ -49,8 +50,8 @@ class Dropout(ColumnMethod):
             input_dropout: The same for an input.
         """
         super().__init__(column)
-        self._dropout = dropout
-        self._input_dropout = input_dropout
+        self._dropout = real("dropout of Dropout", dropout, BELOW_1)
+        self._input_dropout = real("input_dropout of Dropout", input_dropout, BELOW_1)
 
     def column_for(self, spec: TaskSpec) -> ColumnSpec:
         """Say what the column looks like."""

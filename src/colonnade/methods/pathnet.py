@@ -112,9 +112,18 @@ class PathNet(PathMethod):
                 view.path = tournament.path
 
     def end_task(self, samples: Iterator[Batch], likelihood: Likelihood) -> None:
-        """Settle on the best path."""
+        """Settle on the best path.
+
+        Raises:
+            UsageError: No genotype has been played, so that none is better than another.
+        """
         if self._task is None or self._tournament is None:
             return
+        if not self._tournament.played:
+            raise UsageError(
+                f"PathNet can't choose a path: no episode of task {self._task!r} ended within its "
+                "steps; give the task more steps, or use fewer environments."
+            )
         best = self._leading()
         tournament, play = self._tournament, self.tasks[self._task]
         earlier = [other.path for task, other in self.tasks.items() if task != self._task]
@@ -144,10 +153,9 @@ class PathNet(PathMethod):
         return self._view
 
     def player_for(self, task: str) -> Network:
-        """Return the network to score `task` with: of a population in training, its best path."""
-        network = self.network_for(task)
-        if not isinstance(network, PopulationView):
-            return network
+        """Return the network to score `task` with: while it is learned, the best path so far."""
+        if task != self._task or self._tournament is None:
+            return self.network_for(task)
         play = self.tasks[task]
         return self.network.view(self._leading(), play.head, play.forced)
 

@@ -93,10 +93,16 @@ class Tournament:
         return [path_of(genotype) for genotype in self.population]
 
     @property
+    def played(self) -> bool:
+        """Whether a genotype has played an episode whole."""
+        return bool(self._counts.any()) or not np.isnan(self.fitness).all()
+
+    @property
     def best(self) -> int:
         """Index of the fittest evaluated genotype, the first among equals.
 
-        Where none has been evaluated in full, the mean of what there is decides.
+        Where none has been evaluated in full, the mean of what there is decides; before anything
+        was `played`, the first stands for all.
         """
         if not np.isnan(self.fitness).all():
             return int(np.nanargmax(self.fitness))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,7 @@ from colonnade.networks import (
     ModularSpec,
     Path,
     atari_modules,
+    load_weights,
     mini_modules,
     mnist_modules,
     vector_modules,
@@ -66,6 +67,7 @@ class PathMethod(ABC):
         self.networks: list[ModularNetwork] = []
         self.tasks: dict[str, TaskPath] = {}
         self._choice = network
+        self._expected: tuple[TaskSpec, ...] = ()
 
     @property
     def network(self) -> ModularNetwork:
@@ -120,11 +122,16 @@ class PathMethod(ABC):
         }
         return tensors, meta
 
+    def expect(self, specs: Sequence[TaskSpec]) -> None:
+        """Take note of the tasks to come, before `load_state`; see `ColumnMethod.expect`."""
+        self._expected = tuple(specs)
+
     def load_state(self, tensors: dict[str, Tensor], meta: dict[str, Any]) -> None:
         """Return to a state that `state` of any path method gave.
 
         Raises:
-            UsageError: The state is of another kind of method.
+            UsageError: The state is of another kind of method, or a `Custom` layer's factory is
+                missing or makes modules with other weights.
         """
         layouts = meta["network"].get("modular")
         if layouts is None:
@@ -132,16 +139,24 @@ class PathMethod(ABC):
                 "The state to go on from holds no modular network; start from a run of a PathNet "
                 "method."
             )
-        self.networks = [ModularNetwork.from_spec(layout) for layout in layouts]
+        own = self._own_networks()
+        self.networks = [ModularNetwork.from_spec(layout, own) for layout in layouts]
         for index, network in enumerate(self.networks):
             lead = f"{index}."
-            own = {n.removeprefix(lead): t for n, t in tensors.items() if n.startswith(lead)}
-            network.load_state_dict(own)
+            weights = {n.removeprefix(lead): t for n, t in tensors.items() if n.startswith(lead)}
+            load_weights(network, weights)
         self.tasks = {task: TaskPath.from_json(data) for task, data in meta["paths"].items()}
 
     def _add_network(self, spec: TaskSpec, modular: ModularSpec) -> int:
         self.networks.append(ModularNetwork(modular, spec.input_shapes))
         return len(self.networks) - 1
+
+    def _own_networks(self) -> list[ModularSpec]:
+        """List the specs that are the user's own: they may hold code, which no state does."""
+        own = [network.spec for network in self.networks]
+        if isinstance(self._choice, ModularSpec):
+            return [self._choice, *own]
+        return own if self._choice is None else [*own, *map(self._choice, self._expected)]
 
 
 def _default_modules(spec: TaskSpec) -> ModularSpec:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from colonnade.errors import UsageError
+from colonnade.checks import whole
 from colonnade.methods.columns import ColumnChoice, ColumnMethod
 from colonnade.networks import ColumnSpec, Join
 from colonnade.types import Network, TaskSpec
@@ -32,11 +32,7 @@ class RandomColumn(Progressive):
     def __init__(self, column: ColumnChoice = None, random_columns: int = 1) -> None:
         """Begin with no column; `random_columns` frozen ones precede the first task's."""
         super().__init__(column)
-        if not isinstance(random_columns, int) or random_columns < 1:
-            raise UsageError(
-                f"random_columns must be a whole number of 1 or more; got {random_columns!r}."
-            )
-        self._random_columns = random_columns
+        self._random_columns = whole("random_columns of RandomColumn", random_columns)
 
     def begin_task(self, spec: TaskSpec) -> Network:
         """Add the random columns, if they are not there yet, and one to train."""

@@ -2,6 +2,8 @@
 
 from colonnade.networks.column import Column, Feature, Projection, Site
 from colonnade.networks.describe import LayerRow, column_totals, describe, format_description
+from colonnade.networks.factories import custom_factories, load_weights
+from colonnade.networks.modes import mode_matters
 from colonnade.networks.pathnet import ModularNetwork
 from colonnade.networks.pathnet_describe import (
     ModularRow,
@@ -67,15 +69,18 @@ __all__ = [
     "cifar_svhn_modules",
     "column_preset",
     "column_totals",
+    "custom_factories",
     "default_column",
     "describe",
     "describe_modular",
     "format_description",
     "format_modular",
     "grid_column",
+    "load_weights",
     "mini_modules",
     "mlp_column",
     "mnist_modules",
+    "mode_matters",
     "modular_preset",
     "pong_soup_column",
     "sim_to_real_ff_narrow",

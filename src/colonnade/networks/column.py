@@ -9,7 +9,9 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
+from colonnade.checks import whole
 from colonnade.errors import UsageError, unknown_name
+from colonnade.networks.factories import FactoryError, check_new
 from colonnade.networks.laterals import LinearLaterals
 from colonnade.networks.recurrent import LSTMStage
 from colonnade.networks.specs import (
@@ -93,19 +95,17 @@ class Column(nn.Module):
         earlier: Sequence[Column],
     ) -> None:
         super().__init__()
-        if outputs < 1:
-            raise UsageError(f"A column needs an output width of 1 or more, but got {outputs}.")
         self.spec = spec
         self.index = len(earlier)
-        self.input_shapes = {name: tuple(shape) for name, shape in input_shapes.items()}
-        self.outputs = outputs
+        self.input_shapes = {n: checked_shape(n, s) for n, s in input_shapes.items()}
+        self.outputs = whole("A column's output width", outputs)
         self.input = _starting_input(spec, self.input_shapes)
         self.reads: list[tuple[Feature, ...]] = []
         self.stages = nn.ModuleList()
         shape = self.input_shapes[self.input]
         for position, stage in enumerate(spec.stages):
             reads = self._aligned(position, earlier)
-            module = self._build(position, stage, shape, self._shapes(reads, earlier))
+            module = self._build(position, stage, shape, reads, earlier)
             self.reads.append(reads)
             self.stages.append(module)
             shape = module.out_shape
@@ -148,12 +148,36 @@ class Column(nn.Module):
         for position in range(len(self.stages)):
             self.stage(position).unfreeze()
         self.output.unfreeze()
+        self.train(self.training)
 
     def replace_output(self, outputs: int, earlier: Sequence[Column]) -> None:
         """Start a new output layer of another width, as random as the spec says."""
         device, dtype = self.output.weight.device, self.output.weight.dtype
-        self.outputs = outputs
+        self.outputs = whole("A column's output width", outputs)
         self.output = self._build_output(earlier).to(device, dtype)
+
+    @torch.no_grad()
+    def widen_output(self, outputs: int, earlier: Sequence[Column]) -> None:
+        """Add outputs at the end, as random as the spec says; the others stay as they are.
+
+        Raises:
+            UsageError: The output layer is wider than that.
+        """
+        if outputs < self.outputs:
+            raise UsageError(
+                f"An output layer of width {self.outputs} can't be widened to {outputs}; ask for "
+                "more."
+            )
+        old, frozen = self.output, self.output.frozen
+        self.replace_output(outputs, earlier)
+        self.output.train(old.training)
+        # All that differs in shape has an output on each entry of its first axis.
+        new = self.output.state_dict()
+        for name, value in old.state_dict().items():
+            part = new[name] if new[name].shape == value.shape else new[name][: len(value)]
+            part.copy_(value)
+        if frozen:
+            self.output.freeze()
 
     @torch.no_grad()
     def copy_output_of(self, previous: Column) -> None:
@@ -191,8 +215,14 @@ class Column(nn.Module):
         self.output.bias.copy_(previous.output.bias)
 
     def _build(
-        self, position: int, stage: StageSpec, shape: Shape, sources: list[Shape]
+        self,
+        position: int,
+        stage: StageSpec,
+        shape: Shape,
+        reads: Sequence[Feature],
+        earlier: Sequence[Column],
     ) -> HiddenStage:
+        sources = self._shapes(reads, earlier)
         try:
             match stage:
                 case Conv():
@@ -206,11 +236,14 @@ class Column(nn.Module):
                         raise unknown_name("input", stage.input, self.input_shapes)
                     return JoinStage(stage, shape, self.input_shapes[stage.input], self.spec)
                 case _:
-                    return CustomStage(stage, shape, sources, self.spec)
+                    custom = CustomStage(stage, shape, sources, self.spec)
+                    check_new(custom, [*earlier, *self.stages])
+                    return custom
         except UsageError as error:
             place = f"Column {self.index}, stage {position} ({type(stage).__name__})"
-            hint = ' Make the shapes equal or set laterals="none" for it.' if sources else ""
-            raise UsageError(f"{place}: {str(error).rstrip('.')}.{hint}") from None
+            shapes = bool(sources) and not isinstance(error, FactoryError)
+            hint = ' Make the shapes equal or set laterals="none" for it.' if shapes else ""
+            raise UsageError(f"{place}: {str(error).rstrip('.')}.{hint}") from error.__cause__
 
     def _build_output(self, earlier: Sequence[Column]) -> OutputStage:
         sources = self._shapes(self.output_reads, earlier)
@@ -243,6 +276,19 @@ class Column(nn.Module):
     @staticmethod
     def _shapes(features: Sequence[Feature], earlier: Sequence[Column]) -> list[Shape]:
         return [earlier[feature.column].out_shape(feature.stage) for feature in features]
+
+
+def checked_shape(name: str, shape: Sequence[int]) -> Shape:
+    """Return the shape of an input as a tuple of whole numbers.
+
+    Raises:
+        UsageError: It is something else.
+    """
+    if not isinstance(shape, Sequence) or isinstance(shape, str):
+        raise UsageError(
+            f"The shape of the input {name!r} should be as (4, 84, 84), but came as {shape!r}."
+        )
+    return tuple(whole(f"Each side of the input {name!r}", side) for side in shape)
 
 
 def _to_channels_last(module: nn.Module) -> None:

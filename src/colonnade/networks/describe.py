@@ -10,6 +10,7 @@ from rich.table import Table
 from torch import nn
 
 from colonnade.networks.column import Column, Feature
+from colonnade.networks.factories import MissingFactory
 from colonnade.networks.laterals import AdapterLaterals, Laterals
 from colonnade.networks.progressive import ColumnView
 from colonnade.networks.specs import LSTM, Conv, Custom, Dense, Join, StageSpec
@@ -134,4 +135,5 @@ def words(stage: StageSpec) -> str:
         case Join():
             return f"join {stage.input} {stage.units}"
         case Custom():
-            return "custom"
+            missing = isinstance(stage.factory, MissingFactory)
+            return "custom (not imported, so not counted)" if missing else "custom"

@@ -9,7 +9,7 @@ A layer's active modules are summed and handed to the next layer; each task has 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -144,11 +144,7 @@ class ModularNetwork(nn.Module):
         return output
 
     def spec_dict(self) -> dict[str, Any]:
-        """Return all but the weights as plain JSON data.
-
-        Raises:
-            UsageError: A layer is `Custom`, which is code.
-        """
+        """Return all but the weights as plain JSON data."""
         return {
             "modular": self.spec.to_dict(),
             "input_shapes": {self.input: list(self.input_shape)},
@@ -157,11 +153,16 @@ class ModularNetwork(nn.Module):
         }
 
     @classmethod
-    def from_spec(cls, data: Mapping[str, Any]) -> ModularNetwork:
+    def from_spec(cls, data: Mapping[str, Any], own: Iterable[ModularSpec] = ()) -> ModularNetwork:
         """Build the network that `spec_dict` described; its weights come by `load_state_dict`.
 
+        Args:
+            data: As `spec_dict` gave it.
+            own: Specs of the user's own, from which `Custom` layers take their factories; see
+                `factories`.
+
         Raises:
-            UsageError: The data is not what `spec_dict` gives.
+            UsageError: The data is not what `spec_dict` gives, or a factory is missing.
         """
         try:
             spec, heads, frozen = data["modular"], data["heads"], data["frozen"]
@@ -171,7 +172,7 @@ class ModularNetwork(nn.Module):
                 f"A modular network's spec should be as `spec_dict` writes it, but came as "
                 f"{data!r}."
             ) from error
-        network = cls(ModularSpec.from_dict(spec), shapes)
+        network = cls(ModularSpec.from_dict(spec).with_factories_of(own), shapes)
         for outputs in heads:
             network.add_head(outputs)
         for index, modules in enumerate(frozen):

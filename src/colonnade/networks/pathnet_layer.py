@@ -18,6 +18,13 @@ from torch import Tensor, nn
 
 from colonnade.errors import UsageError
 from colonnade.layout import take
+from colonnade.networks.factories import (
+    FactoryError,
+    check_new,
+    checked_output,
+    make_module,
+    try_out,
+)
 from colonnade.networks.initialisation import Initialiser
 from colonnade.networks.laterals import ACTIVATIONS
 from colonnade.networks.pathnet_spec import ModularSpec
@@ -287,15 +294,18 @@ class CustomLayer(ModularLayer):
     """A user's own modules, which give the pre-activation; computed one after another."""
 
     def __init__(self, stage: Custom, in_shape: Shape, spec: ModularSpec) -> None:
-        bank = [stage.factory(in_shape) for _ in range(spec.modules)]
-        super().__init__(bank, in_shape, tuple(stage.out_shape))
+        bank = [make_module(stage.factory, in_shape) for _ in range(spec.modules)]
+        for index, module in enumerate(bank):
+            check_new(module, bank[:index])
+        super().__init__(bank, in_shape, stage.out_shape)
         self._factory = stage.factory
         self.activation = ACTIVATIONS[spec.activation]
+        try_out(self, in_shape, lambda zeros: self.along(zeros, range(spec.modules), None))
 
     def reinitialise(self, module: int) -> None:
         """Let the factory make the module anew, on the same device."""
         old = self.bank[module]
-        fresh = self._factory(self.in_shape).train(old.training)
+        fresh = make_module(self._factory, self.in_shape).train(old.training)
         like = next(iter(old.parameters()), None)
         self.bank[module] = fresh if like is None else fresh.to(like.device, like.dtype)
 
@@ -314,13 +324,7 @@ class CustomLayer(ModularLayer):
         return total.index_add(0, routes.rows, joined)
 
     def _one(self, module: int, features: Tensor) -> Tensor:
-        output: Tensor = self.bank[module](features)
-        if tuple(output.shape[1:]) != self.out_shape:
-            raise UsageError(
-                f"A Custom module states out_shape {self.out_shape}, but gave "
-                f"{tuple(output.shape[1:])}; state the shape that its factory's modules give."
-            )
-        return self.activation(output)
+        return self.activation(checked_output(self.bank[module](features), self.out_shape))
 
 
 class Head(nn.Module):
@@ -351,7 +355,11 @@ def build_layer(position: int, in_shape: Shape, spec: ModularSpec) -> ModularLay
         case Dense():
             return DenseLayer(stage, in_shape, spec)
         case Custom():
-            return CustomLayer(stage, in_shape, spec)
+            try:
+                return CustomLayer(stage, in_shape, spec)
+            except FactoryError as error:
+                place = f"Layer {position} (Custom)"
+                raise UsageError(f"{place}: {str(error).rstrip('.')}.") from error.__cause__
 
 
 def summing_gain(active: int) -> float:

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import dataclasses
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from colonnade.checks import AT_LEAST_0, AT_LEAST_1, check_fields
 from colonnade.errors import UsageError, unknown_name
 from colonnade.networks.specs import (
     Activation,
@@ -20,6 +21,7 @@ from colonnade.networks.specs import (
     Custom,
     Dense,
     check_zero_sum,
+    with_factories_of,
 )
 
 ModuleSpec = Conv | Dense | Custom
@@ -58,15 +60,15 @@ class ModularSpec:
 
     def __post_init__(self) -> None:
         """Refuse what can't be built."""
+        if not isinstance(self.layers, Sequence):
+            raise UsageError(f"layers of ModularSpec must be a list; got {self.layers!r}.")
+        object.__setattr__(self, "layers", tuple(self.layers))
         if not self.layers:
             raise UsageError("A modular network needs at least one layer, but `layers` is empty.")
         for layer in self.layers:
             if not isinstance(layer, ModuleSpec):
                 raise UsageError(f"A module must be Conv, Dense or Custom, but one is {layer!r}.")
-        for name in ("modules", "active"):
-            value = getattr(self, name)
-            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-                raise UsageError(f"{name} must be a whole number of 1 or more; got {value!r}.")
+        check_fields(self, {"modules": AT_LEAST_1, "active": AT_LEAST_1, "output_gain": AT_LEAST_0})
         if self.active > self.modules:
             raise UsageError(
                 f"A path can't use {self.active} distinct modules of a layer that has "
@@ -104,12 +106,13 @@ class ModularSpec:
             if not layer:
                 raise UsageError(f"The path names no module of layer {number}; name at least one.")
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return the spec as plain JSON data.
+    def with_factories_of(self, own: Iterable[ModularSpec]) -> ModularSpec:
+        """Return the spec with the factories of the user's own specs; see `with_factories_of`."""
+        layers = with_factories_of(self.layers, [spec.layers for spec in own])
+        return dataclasses.replace(self, layers=typing.cast("tuple[ModuleSpec, ...]", layers))
 
-        Raises:
-            UsageError: A layer is `Custom`, which is code and no data.
-        """
+    def to_dict(self) -> dict[str, Any]:
+        """Return the spec as plain JSON data; see `factories` for what is written of `Custom`."""
         names = [field.name for field in dataclasses.fields(self) if field.name != "layers"]
         stages = ColumnSpec(self.layers).to_dict()["stages"]
         return {"layers": stages, **{name: getattr(self, name) for name in names}}

@@ -11,8 +11,9 @@ Rusu et al. 2016 (arXiv 1606.04671); the recurrent and sim-to-real forms are of 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -28,7 +29,7 @@ from colonnade.networks.evaluation import (
     state_keys,
 )
 from colonnade.networks.recurrent import LSTMStage
-from colonnade.networks.specs import ColumnSpec
+from colonnade.networks.specs import ColumnSpec, lacks_factories, with_factories_of
 from colonnade.types import Inputs, Shape, State
 
 
@@ -206,6 +207,19 @@ class ProgressiveNetwork(ColumnView):
         with _random_from(generator):
             self.newest.replace_output(outputs, self._columns()[:-1])
 
+    def widen_output(self, outputs: int, generator: torch.Generator | None = None) -> None:
+        """Add outputs at the end of the newest column's output layer; the others stay as they are.
+
+        Args:
+            outputs: Its width afterwards.
+            generator: Where the new weights come from; None is PyTorch's global generator.
+
+        Raises:
+            UsageError: The output layer is wider than that.
+        """
+        with _random_from(generator):
+            self.newest.widen_output(outputs, self._columns()[:-1])
+
     def view(self, column: int | None = None) -> ColumnView:
         """Return the network of one column and those before it; None is the newest.
 
@@ -229,11 +243,7 @@ class ProgressiveNetwork(ColumnView):
         return self.view(column).forward(inputs, state)
 
     def spec_dict(self) -> dict[str, Any]:
-        """Return all columns' specs, input shapes and output widths as plain JSON data.
-
-        Raises:
-            UsageError: A column has a Custom stage, which is code.
-        """
+        """Return all columns' specs, input shapes and output widths as plain JSON data."""
         return {
             "columns": [
                 {
@@ -246,18 +256,34 @@ class ProgressiveNetwork(ColumnView):
         }
 
     @classmethod
-    def from_spec(cls, data: Mapping[str, Any]) -> ProgressiveNetwork:
+    def from_spec(
+        cls,
+        data: Mapping[str, Any],
+        own: Iterable[ColumnSpec] | Callable[[int], Iterable[ColumnSpec]] = (),
+    ) -> ProgressiveNetwork:
         """Build the network that `spec_dict` described; its weights come by `load_state_dict`.
 
+        Args:
+            data: As `spec_dict` gave it.
+            own: Columns of the user's own, from which `Custom` stages take their factories, since
+                data holds no code and what it names is not imported unasked (see `factories`). Or
+                a function that lists those for the column of an index. The first that fits is
+                taken.
+
         Raises:
-            UsageError: The data is not what `spec_dict` gives.
+            UsageError: The data is not what `spec_dict` gives, or a factory is missing.
         """
+        known = own if callable(own) else [*own]
         network = cls()
-        for entry in _field(data, "columns", list):
+        for index, entry in enumerate(_field(data, "columns", list)):
             shapes = {
                 name: tuple(shape) for name, shape in _field(entry, "input_shapes", dict).items()
             }
             spec = ColumnSpec.from_dict(_field(entry, "spec", dict))
+            if lacks_factories(spec.stages):
+                columns = known(index) if callable(known) else known
+                stages = with_factories_of(spec.stages, [column.stages for column in columns])
+                spec = replace(spec, stages=stages)
             network.add_column(spec, shapes, _field(entry, "outputs", int))
         return network
 

@@ -7,15 +7,20 @@ assert ColumnSpec.from_dict(atari.to_dict()) == atari
 from __future__ import annotations
 
 import dataclasses
-import math
 import typing
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
-from torch import nn
-
+from colonnade.checks import ANY, AT_LEAST_0, AT_LEAST_1, BELOW_1, check_fields, whole
 from colonnade.errors import UsageError, unknown_name
+from colonnade.networks.factories import (
+    Factory,
+    MissingFactory,
+    factory_from_data,
+    import_path,
+    imported,
+)
 from colonnade.types import Shape
 
 LateralKind = Literal["adapter", "linear", "none"]
@@ -48,12 +53,9 @@ class Conv:
     silent: bool = False
 
     def __post_init__(self) -> None:
-        _check_counts(self, "maps", "kernel", "stride")
+        counts = dict.fromkeys(("maps", "kernel", "stride", "adapter"), AT_LEAST_1)
+        check_fields(self, {**counts, "padding": AT_LEAST_0})
         _check_laterals(self.laterals)
-        _check_adapter(self, "adapter")
-        _check_numbers(self, "padding")
-        if self.padding < 0:
-            raise UsageError(f"Conv.padding must be 0 or more, but is {self.padding}.")
 
 
 @dataclass(frozen=True)
@@ -74,9 +76,8 @@ class Dense:
     silent: bool = False
 
     def __post_init__(self) -> None:
-        _check_counts(self, "units")
+        check_fields(self, {"units": AT_LEAST_1, "adapter": AT_LEAST_1})
         _check_laterals(self.laterals)
-        _check_adapter(self, "adapter")
 
 
 @dataclass(frozen=True)
@@ -97,10 +98,8 @@ class LSTM:
     adapter: int | None = None
 
     def __post_init__(self) -> None:
-        _check_counts(self, "units")
+        check_fields(self, {"units": AT_LEAST_1, "adapter": AT_LEAST_1, "forget_bias": ANY})
         _check_laterals(self.laterals)
-        _check_adapter(self, "adapter")
-        _check_numbers(self, "forget_bias")
 
 
 @dataclass(frozen=True)
@@ -119,7 +118,9 @@ class Join:
     units: int
 
     def __post_init__(self) -> None:
-        _check_counts(self, "units")
+        check_fields(self, {"units": AT_LEAST_1})
+        if not isinstance(self.input, str):
+            raise UsageError(f"input of Join must be an input's name; got {self.input!r}.")
 
 
 @dataclass(frozen=True)
@@ -128,26 +129,39 @@ class Custom:
 
     Attributes:
         factory: Makes the module for an input of the given shape (without the batch axis). It is
-            called once for the stage and again for each lateral that enters it.
+            called once for the stage and again for each lateral that enters it. As text it is an
+            import path, "my_package.nets:make_stage", and imported at once.
         out_shape: Shape of the module's output, without the batch axis.
         laterals: Overrides the column's kind of lateral for this stage.
     """
 
-    factory: Callable[[Shape], nn.Module]
+    factory: Factory
     out_shape: Shape
     laterals: LateralKind | None = None
 
     def __post_init__(self) -> None:
         _check_laterals(self.laterals)
+        factory: object = self.factory
+        if isinstance(factory, str):
+            object.__setattr__(self, "factory", imported(factory))
+        elif not callable(factory):
+            raise UsageError(f"factory of Custom must be a function; got {factory!r}.")
+        if not isinstance(self.out_shape, Sequence) or isinstance(self.out_shape, str):
+            raise UsageError(
+                f"out_shape of Custom must be a shape such as (64,); got {self.out_shape!r}."
+            )
+        shape = tuple(whole("Each side in out_shape of Custom", side) for side in self.out_shape)
+        object.__setattr__(self, "out_shape", shape)
 
 
 StageSpec = Conv | Dense | LSTM | Join | Custom
 
-_KINDS: dict[str, type[Conv] | type[Dense] | type[LSTM] | type[Join]] = {
+_KINDS: dict[str, type[Conv] | type[Dense] | type[LSTM] | type[Join] | type[Custom]] = {
     "conv": Conv,
     "dense": Dense,
     "lstm": LSTM,
     "join": Join,
+    "custom": Custom,
 }
 
 
@@ -196,6 +210,9 @@ class ColumnSpec:
     output_adapter: int | None = None
 
     def __post_init__(self) -> None:
+        if not isinstance(self.stages, Sequence):
+            raise UsageError(f"stages of ColumnSpec must be a list of stages; got {self.stages!r}.")
+        object.__setattr__(self, "stages", tuple(self.stages))
         if not self.stages:
             raise UsageError("A column needs at least one stage, but its `stages` are empty.")
         for stage in self.stages:
@@ -205,15 +222,18 @@ class ColumnSpec:
                 )
         _check_laterals(self.laterals)
         _check_laterals(self.output_laterals)
-        _check_numbers(self, "alpha", "output_gain", "dropout", "input_dropout")
-        for name in ("dropout", "input_dropout"):
-            if not 0 <= getattr(self, name) < 1:
-                raise UsageError(
-                    f"ColumnSpec.{name} must be from 0 to below 1, but is {getattr(self, name)}."
-                )
-        _check_adapter(self, "output_adapter")
+        check_fields(
+            self,
+            {
+                "alpha": ANY,
+                "output_gain": AT_LEAST_0,
+                "dropout": BELOW_1,
+                "input_dropout": BELOW_1,
+                "output_adapter": AT_LEAST_1,
+            },
+        )
         if self.input is not None and not isinstance(self.input, str):
-            raise UsageError(f"ColumnSpec.input must be an input's name, but is {self.input!r}.")
+            raise UsageError(f"input of ColumnSpec must be an input's name; got {self.input!r}.")
         _check_choice("scale_per", self.scale_per, ("source", "layer"))
         _check_choice("output_init", self.output_init, ("random", "copy"))
         _check_choice("activation", self.activation, typing.get_args(Activation))
@@ -238,11 +258,7 @@ class ColumnSpec:
         return stage.laterals or self.laterals
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the spec as plain JSON data.
-
-        Raises:
-            UsageError: A stage is `Custom`, which is code and no data.
-        """
+        """Return the spec as plain JSON data; see `factories` for what is written of `Custom`."""
         data = {
             f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.name != "stages"
         }
@@ -250,7 +266,7 @@ class ColumnSpec:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> ColumnSpec:
-        """Make the spec that `to_dict` described.
+        """Make the spec that `to_dict` described; nothing that it names is imported unasked.
 
         Raises:
             UsageError: A field or a kind of stage is unknown, or a needed field is missing.
@@ -263,13 +279,11 @@ class ColumnSpec:
 
 
 def _stage_to_dict(stage: StageSpec) -> dict[str, Any]:
-    if isinstance(stage, Custom):
-        raise UsageError(
-            "A column with a Custom stage cannot be written as data, since its factory is code; "
-            "keep the code that makes the column and save only its weights."
-        )
     kind = next(kind for kind, cls in _KINDS.items() if isinstance(stage, cls))
-    return {"kind": kind, **dataclasses.asdict(stage)}
+    data = {f.name: getattr(stage, f.name) for f in dataclasses.fields(stage)}
+    if isinstance(stage, Custom):
+        data |= {"factory": import_path(stage.factory), "out_shape": list(stage.out_shape)}
+    return {"kind": kind, **data}
 
 
 def _stage_from_dict(data: object) -> StageSpec:
@@ -281,7 +295,54 @@ def _stage_from_dict(data: object) -> StageSpec:
     if kind not in _KINDS:
         raise unknown_name("kind of stage", kind, _KINDS)
     fields = {name: value for name, value in data.items() if name != "kind"}
+    if kind == "custom" and "factory" in fields:
+        fields["factory"] = factory_from_data(fields["factory"])
     return _construct(_KINDS[kind], f"{kind} stage", fields)
+
+
+def lacks_factories(stages: Sequence[StageSpec]) -> bool:
+    """Whether a `Custom` stage came from data and has no factory yet."""
+    customs = [stage for stage in stages if isinstance(stage, Custom)]
+    return any(isinstance(stage.factory, MissingFactory) for stage in customs)
+
+
+def with_factories_of(
+    stages: Sequence[StageSpec], own: Iterable[Sequence[StageSpec]]
+) -> tuple[StageSpec, ...]:
+    """Return stages from data with the factories of the user's own that they were made by.
+
+    Args:
+        stages: Whose `Custom` stages may lack their factories.
+        own: Stages of columns that the user gave. A factory with an import path is looked for
+            under it, one without at the same place of as many stages.
+
+    Returns:
+        The stages; those for which nothing was found are as they were.
+    """
+    known = [tuple(column) for column in own]
+    return tuple(
+        dataclasses.replace(stage, factory=_factory_of(stage, place, len(stages), known))
+        if isinstance(stage, Custom) and isinstance(stage.factory, MissingFactory)
+        else stage
+        for place, stage in enumerate(stages)
+    )
+
+
+def _factory_of(
+    stage: Custom, place: int, count: int, known: Iterable[Sequence[StageSpec]]
+) -> Factory:
+    """Find the factory of a stage, the one at `place` of `count`."""
+    path = import_path(stage.factory)
+    for column in known:
+        here = column[place : place + 1] if len(column) == count else ()
+        for other in here if path is None else column:
+            if not isinstance(other, Custom) or isinstance(other.factory, MissingFactory):
+                continue
+            nameless = path is None and other.out_shape == stage.out_shape
+            named = path is not None and import_path(other.factory) == path
+            if nameless or named:
+                return other.factory
+    return stage.factory
 
 
 _T = TypeVar("_T")
@@ -305,30 +366,6 @@ def check_zero_sum(first: StageSpec) -> None:
             'init="zero-sum" is about the kernels of a first convolution, but the first stage is '
             f'{first!r}; use "orthogonal" or "default".'
         )
-
-
-def _check_counts(stage: object, *names: str) -> None:
-    for name in names:
-        value = getattr(stage, name)
-        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-            raise UsageError(
-                f"{type(stage).__name__}.{name} must be a whole number of 1 or more, "
-                f"but is {value!r}."
-            )
-
-
-def _check_numbers(spec: object, *names: str) -> None:
-    for name in names:
-        value = getattr(spec, name)
-        if not isinstance(value, int | float) or not math.isfinite(value):
-            raise UsageError(
-                f"{type(spec).__name__}.{name} must be a finite number, but is {value!r}."
-            )
-
-
-def _check_adapter(spec: object, name: str) -> None:
-    if getattr(spec, name) is not None:
-        _check_counts(spec, name)
 
 
 def _check_laterals(kind: str | None) -> None:

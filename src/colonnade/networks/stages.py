@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import partial
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from colonnade.errors import UsageError
+from colonnade.networks.factories import check_new, checked_output, make_module, try_out
 from colonnade.networks.initialisation import Initialiser
 from colonnade.networks.laterals import ACTIVATIONS, Laterals, build_laterals
 from colonnade.networks.specs import ColumnSpec, Conv, Custom, Dense, Join, LateralKind
@@ -137,10 +139,17 @@ class CustomStage(Stage):
         self, stage: Custom, in_shape: Shape, source_shapes: Sequence[Shape], spec: ColumnSpec
     ) -> None:
         kind = spec.laterals_of(stage)
-        lateral = build_laterals(kind, source_shapes, in_shape, stage.factory, False, spec)
-        super().__init__(tuple(stage.out_shape), lateral)
+        make = partial(make_module, stage.factory)
+        lateral = build_laterals(kind, source_shapes, in_shape, make, False, spec)
+        super().__init__(stage.out_shape, lateral)
         self.activation = ACTIVATIONS[spec.activation]
-        self.module = stage.factory(in_shape)
+        self.module = make(in_shape)
+        check_new(self.module, [] if lateral is None else [lateral])
+
+        def run(zeros: Tensor) -> None:
+            self(zeros, [zeros.new_zeros(2, *shape) for shape in source_shapes])
+
+        try_out(self, in_shape, run)
 
     def forward(self, features: Tensor, sources: Sequence[Tensor]) -> Tensor:
         """Map [B, ...] and the sources' features to [B, *out_shape]."""
@@ -150,12 +159,7 @@ class CustomStage(Stage):
         return self.activation(total)
 
     def _checked(self, value: Tensor, what: str) -> Tensor:
-        if tuple(value.shape[1:]) != self.out_shape:
-            raise UsageError(
-                f"A Custom stage states out_shape {self.out_shape}, but its {what} gave "
-                f"{tuple(value.shape[1:])}; state the shape that its factory's modules give."
-            )
-        return value
+        return checked_output(value, self.out_shape, what)
 
 
 class JoinStage(Stage):

@@ -8,40 +8,24 @@ another number, which shrinks as the batch grows.
 
 from __future__ import annotations
 
-import math
 import warnings
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
-from typing import Any, Literal, Protocol, get_args, runtime_checkable
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from typing import Any, get_args
 
 import torch
 from torch import Tensor, nn
 
 from colonnade.errors import UsageError, unknown_name
-from colonnade.ops.policies import MultiCategorical, categorical
+from colonnade.ops.likelihoods import categorical
 from colonnade.ops.samples import Samples, samples_of
+from colonnade.ops.scores import FisherKind, Scores
 from colonnade.ops.squared_gradients import How, SquaredGradients
-from colonnade.types import Distribution, Likelihood, Network
+from colonnade.types import Likelihood, Network
 
-FisherKind = Literal["exact", "sampled", "empirical", "batch-squared"]
-"""Whose labels y: "exact" takes the expectation over the network's own distribution; "sampled"
-draws one label per sample from it; "empirical" takes the labels of the data. "batch-squared" is
-the widespread mistake, the squared gradient of each batch's mean log-likelihood of the data's
-labels; it is offered for comparison alone."""
-
-
-@runtime_checkable
-class FactoredDistribution(Protocol):
-    """A distribution whose Fisher matrix has a known factor, as "exact" needs."""
-
-    @property
-    def parameters(self) -> Tensor:
-        """What the distribution is made of, [..., P], with its graph."""
-        ...
-
-    def fisher_root(self) -> Tensor:
-        """Vectors [R, ..., P]; the sum over r of root_r root_r^T is the Fisher matrix."""
-        ...
+MAX_BYTES = 128 * 2**20
+"""About how much memory a Fisher uses, where nothing else is asked for."""
 
 
 def parameter_fisher(
@@ -55,46 +39,54 @@ def parameter_fisher(
     forward: Callable[[nn.Module, Any], Tensor] | None = None,
     generator: torch.Generator | None = None,
     how: How = "auto",
-    max_bytes: int = 128 * 2**20,
+    max_bytes: int = MAX_BYTES,
 ) -> dict[str, Tensor]:
     """Estimate the diagonal Fisher information per sample.
 
     The network is in evaluation mode meanwhile, no statistics move, and it is left as it was. Each
     sample is run as a batch of one, whatever the batches' size, in full precision.
 
-    A sample is one entry of the log-probability: an example; a step of a rollout; where the network
-    is recurrent, a step too, with the gradient taken through all earlier steps of the rollout back
-    to the state it began with.
+    A sample is one entry of the log-probability: an example, or a place of it where each has its
+    own label; a step of a rollout; where the network is recurrent, a step too, with the gradient
+    taken through all earlier steps of the rollout back to the state it began with.
+
+    Nothing broadcasts: network, likelihood and labels must fit one another. The labels are checked
+    also where the kind does not need them, and say which places count (`ignore_index`).
 
     Args:
         network: Any module, or a `colonnade.types.Network`.
         batches: `Rollout`s or `Examples`; or pairs of inputs [B, ...] and labels [B], as from a
             `DataLoader`; or inputs alone, where the kind needs no labels. Inputs may be nested in
-            tuples and dicts. Read one at a time, and only as far as needed.
-        likelihood: What the network's output [..., outputs] means.
+            tuples and dicts, and lengths may differ from batch to batch. Read one at a time, and
+            only as far as needed.
+        likelihood: What the network's output means: `categorical` ([B, C] or [B, C, ...]),
+            `bernoulli`, `gaussian`, or a function of the output [B, ...]; of a rollout's output,
+            [steps, outputs].
         kind: Whose labels; see `FisherKind`.
-        samples: How many to use at most; None uses all batches. A recurrent network's rollouts
-            count in whole sequences.
+        samples: How many to use at most; None uses all batches. Places and sequences of one
+            example are taken whole.
         parameters: Names of those wanted; None takes all that require gradients.
         forward: How to call a module that does not simply take the inputs and return its output:
             `forward(network, inputs)`, both with a batch axis of one.
         generator: Draws the labels of kind "sampled"; None is PyTorch's global generator.
         how: How per-sample gradients are computed; all ways agree.
-        max_bytes: About how much memory to use beyond the parameters and a batch.
+        max_bytes: About how much memory to use beyond the parameters and a batch. One sample is
+            the least that can be taken.
 
     Returns:
-        By parameter name, shaped as the parameter: the average over samples.
+        By parameter name, shaped as the parameter, in float32 or more: the average over samples.
 
     Raises:
-        UsageError: No parameter requires gradients, no sample came, a label is none of the
-            network's, or a result is not finite.
+        UsageError: An option is unknown, no parameter requires gradients, no sample came, the
+            network can't be run on one, an output or a label does not fit the likelihood, or
+            something is not finite.
     """
-    if kind not in get_args(FisherKind):
-        raise unknown_name("kind of Fisher", kind, get_args(FisherKind))
-    if how not in get_args(How):
-        raise unknown_name("way to compute per-sample gradients", how, get_args(How))
-    if samples is not None and samples < 1:
-        raise UsageError(f"The Fisher needs at least 1 sample; got samples={samples}.")
+    check_fisher_options(kind, how, samples, max_bytes, forward)
+    if not callable(likelihood):
+        raise UsageError(
+            "The likelihood must be a function of the network's output, such as "
+            f"colonnade.ops.categorical; got a {type(likelihood).__name__}."
+        )
     if kind == "batch-squared":
         warnings.warn(
             "The batch-squared Fisher is the square of a mean, not the mean of squares: it shrinks "
@@ -103,17 +95,18 @@ def parameter_fisher(
         )
     names = _wanted(network, parameters)
     device = dict(network.named_parameters())[names[0]].device
-    estimate = _Estimate(network, names, likelihood, kind, generator, how, max_bytes)
+    with _plain_autograd(device):
+        squares = SquaredGradients(network, names, how, max_bytes)
+    scores = Scores(likelihood, kind, generator)
+    estimate = _Estimate(squares, scores, mean=kind == "batch-squared")
     with evaluation(network):
         for batch in batches:
-            part = samples_of(batch, forward, device)
-            if samples is not None:
-                part = part.first(-(-(samples - estimate.count) // part.steps))
-            if len(part):
-                estimate.add(part)
-            if samples is not None and estimate.count >= samples:
-                break
-    return estimate.result()
+            with _plain_autograd(device):
+                part = samples_of(batch, forward, device)
+                if len(part) and estimate.add(part, samples):
+                    break
+    with _plain_autograd(device):
+        return estimate.result()
 
 
 @contextmanager
@@ -133,50 +126,61 @@ def evaluation(network: nn.Module | Network | None) -> Iterator[None]:
             module.training = mode
 
 
-class _Estimate:
-    """The sum over samples, and how many there were."""
+@contextmanager
+def _plain_autograd(device: torch.device) -> Iterator[None]:
+    """Record gradients in full precision, whatever mode the caller is in."""
+    with ExitStack() as stack:
+        stack.enter_context(torch.inference_mode(False))
+        stack.enter_context(torch.enable_grad())
+        if device.type in ("cpu", "cuda"):
+            stack.enter_context(torch.autocast(device.type, enabled=False))
+        yield
 
-    def __init__(
-        self,
-        network: nn.Module,
-        names: list[str],
-        likelihood: Likelihood,
-        kind: FisherKind,
-        generator: torch.Generator | None,
-        how: How,
-        max_bytes: int,
-    ) -> None:
-        self.count = 0
-        self._network = network
-        self._names = names
-        self._likelihood = likelihood
-        self._kind = kind
-        self._generator = generator
-        self._how: How = how
-        self._max_bytes = max_bytes
-        self._squares: SquaredGradients | None = None
+
+class _Estimate:
+    """The sum over entries, and how many there were."""
+
+    def __init__(self, squares: SquaredGradients, scores: Scores, mean: bool) -> None:
+        self._squares = squares
+        self._scores = scores
+        self._mean = mean  # whether each batch's mean gradient is squared
         self._batches = 0
 
-    def add(self, samples: Samples) -> None:
-        """Add a batch."""
-        if self._squares is None:
-            self._squares = SquaredGradients(
-                self._network, self._names, samples.run, self._how, self._max_bytes
-            )
-        if self._kind == "batch-squared":
-            self._squares.add_mean(samples.inputs, samples.labels, self._vectors)
+    def add(self, samples: Samples, limit: int | None) -> bool:
+        """Add a batch, or as much of it as brings the entries to `limit`; say if that is reached.
+
+        Raises:
+            UsageError: The network, its likelihood and the labels do not fit one another.
+        """
+        one = samples.part(0, 1)
+        output = self._squares.output(one)
+        each = self._scores.entries(output, one.labels, samples.sequence)
+        if limit is not None:
+            samples = samples.part(0, -(-(limit - self._scores.count) // each))
+        if self._mean:
+            self._squares.add_mean(samples, partial(self._mean_vector, samples))
         else:
-            self._squares.add(samples.inputs, samples.labels, self._scores)
+            self._squares.add(samples, partial(self._scores, sequence=samples.sequence))
         self._batches += 1
+        return limit is not None and self._scores.count >= limit
 
     def result(self) -> dict[str, Tensor]:
-        """Return the average."""
-        if self._squares is None:
-            raise UsageError(
-                "The Fisher needs at least one sample, but the data set is empty; give it the data "
-                "of the task that has been learned."
+        """Return the average.
+
+        Raises:
+            UsageError: There was no entry, or a result is not finite.
+        """
+        if not self._scores.count:
+            why = (
+                "all labels are those that are ignored"
+                if self._batches
+                else "the data set is empty"
             )
-        divisor = self._batches if self._kind == "batch-squared" else self.count
+            raise UsageError(
+                f"The Fisher needs at least one sample, but {why}; give it the data of the task "
+                "that has been learned."
+            )
+        divisor = self._batches if self._mean else self._scores.count
         fisher = {name: total / divisor for name, total in self._squares.sums.items()}
         for name, value in fisher.items():
             if not bool(value.isfinite().all()):
@@ -184,72 +188,46 @@ class _Estimate:
                     f"The Fisher of {name!r} is not finite: the network diverged, or its inputs "
                     "hold NaN or infinite values; look at the loss and the data of this task."
                 )
+        if not any(bool(value.any()) for value in fisher.values()):
+            warnings.warn(
+                "The Fisher is zero for every parameter, and holds nothing: the network is surer "
+                "of its output than its digits tell, or none of these parameters has a part in it.",
+                stacklevel=3,
+            )
         return fisher
 
-    def _scores(self, outputs: Tensor, labels: Tensor | None) -> Iterator[Tensor]:
-        """Vectors on the outputs [B, ..., K] whose pulled-back squares sum to the Fisher.
-
-        Where a sample has several steps, each step's vector is zero at all others.
-        """
-        for vector in self._vectors(outputs, labels):
-            if outputs.dim() == 2:
-                yield vector
-                continue
-            steps = vector.flatten(1, -2)
-            for step in range(steps.shape[1]):
-                alone = torch.zeros_like(steps)
-                alone[:, step] = steps[:, step]
-                yield alone.view_as(vector)
-
-    def _vectors(self, outputs: Tensor, labels: Tensor | None) -> list[Tensor]:
-        self.count += math.prod(outputs.shape[:-1])
-        outputs = outputs.requires_grad_()
-        given = self._likelihood(outputs)
-        if labels is not None:
-            labels = _with_components(labels, outputs)
-            check_labels(given, labels)
-        if self._kind == "exact":
-            if not isinstance(given, FactoredDistribution):
-                raise UsageError(
-                    f"The exact Fisher of a {type(given).__name__} is not known, since it has no "
-                    "'fisher_root'; use kind='sampled'."
-                )
-            return [
-                torch.autograd.grad(given.parameters, outputs, root, retain_graph=True)[0]
-                for root in given.fisher_root()
-            ]
-        if self._kind == "sampled":
-            labels = given.sample(self._generator).detach()
-        if labels is None:
-            raise UsageError(
-                f"The {self._kind} Fisher needs the data's labels, but the batches hold inputs "
-                "alone; give pairs of inputs and labels, or use kind='exact' or 'sampled'."
-            )
-        return [torch.autograd.grad(given.log_prob(labels).sum(), outputs)[0]]
+    def _mean_vector(self, samples: Samples, outputs: Tensor) -> Tensor:
+        before = self._scores.count
+        vectors = self._scores(outputs, samples.labels, samples.sequence, apart=False)
+        total = sum(vectors, torch.zeros_like(outputs))
+        return total / max(1, self._scores.count - before)
 
 
-def _with_components(labels: Tensor, outputs: Tensor) -> Tensor:
-    """Give class labels [...] the axis over components that distributions expect, [..., 1]."""
-    whole = not labels.is_floating_point()
-    return labels.unsqueeze(-1) if whole and labels.dim() == outputs.dim() - 1 else labels
-
-
-def check_labels(given: Distribution, labels: Tensor) -> None:
-    """Check that labels [..., A] are among the choices of a categorical distribution.
+def check_fisher_options(
+    kind: str, how: str, samples: int | None, max_bytes: int, forward: object = None
+) -> None:
+    """Check the options of a Fisher.
 
     Raises:
-        UsageError: A label is not.
+        UsageError: One is unknown or out of range.
     """
-    if not isinstance(given, MultiCategorical) or labels.is_floating_point():
-        return
-    for component, size in enumerate(given.sizes):
-        own = labels[..., component]
-        wrong = own[(own < 0) | (own >= size)]
-        if len(wrong):
-            raise UsageError(
-                f"Label {int(wrong[0])} is outside the network's output, which has {size} choices "
-                f"(0 to {size - 1}); give the network as many outputs as there are labels."
-            )
+    if kind not in get_args(FisherKind):
+        raise unknown_name("kind of Fisher", str(kind), get_args(FisherKind))
+    if how not in get_args(How):
+        raise unknown_name("way to compute per-sample gradients", str(how), get_args(How))
+    if samples is not None and not _whole(samples):
+        raise UsageError(f"The Fisher needs at least 1 sample; got samples={samples!r}.")
+    if not _whole(max_bytes):
+        raise UsageError(f"max_bytes must be a whole number of 1 or more; got {max_bytes!r}.")
+    if forward is not None and not callable(forward):
+        raise UsageError(
+            "forward must be a function of the network and its inputs; got a "
+            f"{type(forward).__name__}."
+        )
+
+
+def _whole(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
 
 
 def _wanted(network: nn.Module, names: Iterable[str] | None) -> list[str]:

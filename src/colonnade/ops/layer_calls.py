@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
-from torch.utils._pytree import tree_leaves
+from torch.utils._pytree import tree_leaves, tree_map
 
 
 class Source(NamedTuple):
@@ -30,11 +30,12 @@ class LayerCall:
     Attributes:
         weight: The parameter that is the map, if it is one of those watched.
         bias: Name of the parameter that is added, if it is one of those watched.
-        features: What is mapped, as the call had it.
+        features: What is mapped, as the call had it; of a call that was noted, its shape alone.
         weight_rows_are_outputs: Whether the parameter is [outputs, inputs], as in `nn.Linear`.
         convolution: Stride, padding and dilation, each (height, width); None for linear maps.
         kernel: Size of the convolution's kernel (height, width).
         out_shape: Shape of the result for a batch of one.
+        out_dtype: Its type.
     """
 
     weight: Source | None
@@ -44,6 +45,7 @@ class LayerCall:
     convolution: tuple[tuple[int, int], tuple[int, int], tuple[int, int]] | None = None
     kernel: tuple[int, int] = (1, 1)
     out_shape: tuple[int, ...] = ()
+    out_dtype: torch.dtype = torch.float32
 
     def without(self, names: set[str]) -> LayerCall:
         """Forget the parameters in `names`."""
@@ -203,12 +205,14 @@ class Discovery(_Watch):
     Attributes:
         calls: In the order of calling.
         elsewhere: Names of parameters that anything but a layer call uses.
+        other_results: Numbers that all other functions returned, which autograd may keep.
     """
 
     def __init__(self, parameters: dict[str, Tensor]) -> None:
         super().__init__(parameters)
         self.calls: list[LayerCall] = []
         self.elsewhere: set[str] = set()
+        self.other_results = 0
 
     def on_layer(
         self,
@@ -223,7 +227,14 @@ class Discovery(_Watch):
         self.elsewhere.update(
             s.name for s in self.sources_in((args, kwargs)) if s.name not in parts
         )
-        self.calls.append(replace(call, out_shape=tuple(result.shape)))
+        self.calls.append(
+            replace(
+                call,
+                features=torch.empty_like(call.features, device="meta"),
+                out_shape=tuple(result.shape),
+                out_dtype=result.dtype,
+            )
+        )
         return result
 
     def on_other(self, result: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
@@ -231,10 +242,19 @@ class Discovery(_Watch):
         used = self.sources_in((args, kwargs))
         if used and any(isinstance(v, Tensor) and v.requires_grad for v in tree_leaves(result)):
             self.elsewhere.update(source.name for source in used)
+        if isinstance(result, Tensor) and result.is_floating_point() and result._base is None:
+            self.other_results += result.numel()
+
+
+class CallsDiffer(RuntimeError):
+    """A module called other layers than it did when they were noted."""
 
 
 class Perturbation(_Watch):
     """Adds a perturbation to the result of each layer call, and keeps what the call read.
+
+    The call's parameters are detached, so that a gradient that still reaches them shows that they
+    are used in another way.
 
     Attributes:
         features: What each call mapped, in the order of calling.
@@ -252,10 +272,30 @@ class Perturbation(_Watch):
         args: tuple[Any, ...],
         kwargs: dict[str, Any],
     ) -> Tensor:
-        """Compute the call, perturbed."""
-        self.features.append(call.features)
+        """Compute the call, perturbed.
+
+        Raises:
+            CallsDiffer: It is not the call that was noted.
+        """
+        perturbation = next(self._perturbations, None)
+        args, kwargs = tree_map(self._detached, (args, kwargs))
         result: Tensor = func(*args, **kwargs)
-        return result + next(self._perturbations)
+        if perturbation is None or perturbation.shape != result.shape:
+            raise CallsDiffer("its layers depend on more than the shapes of its inputs")
+        self.features.append(call.features)
+        return result + perturbation
+
+    def check_end(self) -> None:
+        """Check that all calls came.
+
+        Raises:
+            CallsDiffer: One did not.
+        """
+        if next(self._perturbations, None) is not None:
+            raise CallsDiffer("its layers depend on more than the shapes of its inputs")
+
+    def _detached(self, value: Any) -> Any:
+        return value if self._source(value) is None else value.detach()
 
 
 def _pair(value: Any, filler: int, planar: bool) -> tuple[int, int]:

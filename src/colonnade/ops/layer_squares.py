@@ -7,12 +7,15 @@ from dataclasses import dataclass, field
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from colonnade.ops.layer_calls import LayerCall
 
 _CACHED = 2**20
 """Numbers of what a layer read that stay in a processor's cache."""
+
+_VECTORS = 12
+"""Arrays of the size of the outputs: the distribution, and a vector on its way to the layers."""
 
 _GROUP = 8
 """Vectors to gather before they are multiplied by what a layer read."""
@@ -26,16 +29,18 @@ class Plan:
         calls: That watched parameters take part in, in order.
         parameters: All that are wanted, by name.
         names: Those that only layer calls use.
+        other_results: Numbers that other functions return for a sample.
         layered: The same, with their tensors.
         repeated: All others.
         patches: Memory for what convolutions read, by the call's index.
     """
 
     calls: list[LayerCall]
-    parameters: dict[str, nn.Parameter]
+    parameters: dict[str, Tensor]
     names: set[str]
-    layered: dict[str, nn.Parameter] = field(init=False)
-    repeated: dict[str, nn.Parameter] = field(init=False)
+    other_results: int = 0
+    layered: dict[str, Tensor] = field(init=False)
+    repeated: dict[str, Tensor] = field(init=False)
     patches: dict[int, Tensor] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -64,16 +69,24 @@ class Plan:
         """Whether there are convolutions in two dimensions."""
         return any(len(call.out_shape) == 4 for call in self.calls if call.convolution)
 
-    def chunk(self, count: int, max_bytes: int) -> int:
-        """How many of the samples that are left to take at once, all chunks being alike."""
+    def chunk(self, count: int, outputs: int, max_bytes: int) -> int:
+        """How many of the samples that are left to take at once, all chunks being alike.
+
+        Args:
+            count: Samples that are left.
+            outputs: Numbers that the network puts out for each.
+            max_bytes: What they may take.
+        """
         per_sample = 3 * sum(parameter.numel() for parameter in self.repeated.values())
+        per_sample += 2 * self.other_results + _VECTORS * outputs
         for call in self.calls:
             per_sample += 4 * math.prod(call.out_shape) + 2 * call.features.numel()
             if call.convolution is not None:
                 per_sample += _positions(call) * _patch_size(call)
             if call.weight is not None and _positions(call) > 1:
                 per_sample += _GROUP * math.prod(call.out_shape)
-        chunks = math.ceil(count * 4 * per_sample / max_bytes)
+        width = max(4, *(p.dtype.itemsize for p in self.parameters.values()))
+        chunks = math.ceil(count * width * per_sample / max_bytes)
         return math.ceil(count / max(1, min(chunks, count)))
 
 

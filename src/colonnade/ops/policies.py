@@ -1,8 +1,8 @@
-"""Policies over logits."""
+"""Policies over logits, which are classifiers too: independent choices among a few."""
 
 from __future__ import annotations
 
-import math
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor
@@ -10,35 +10,45 @@ from torch import Tensor
 from colonnade.errors import UsageError
 
 _IMPOSSIBLE = -1e9
-"""Logit that pads a component with fewer choices; its probability underflows to zero."""
+"""Logit of a choice that is masked, or that pads a component with fewer choices; its probability
+underflows to zero. Minus infinity itself, times 0, would turn entropies and gradients to NaN."""
 
 
 class MultiCategorical:
     """Independent categorical choices, one per action component.
 
     The factored policy of Rusu et al. 2016b (nine softmaxes for nine joints); a single component
-    is the ordinary categorical policy.
+    is the ordinary categorical policy. A logit of minus infinity masks its choice.
     """
 
-    def __init__(self, logits: Tensor, sizes: tuple[int, ...]) -> None:
+    def __init__(
+        self, logits: Tensor, sizes: tuple[int, ...], ignore_index: int | None = None
+    ) -> None:
         """Normalise the logits.
 
         Args:
             logits: [..., sum(sizes)], the components' logits one after another.
             sizes: Number of choices of each of the A components.
+            ignore_index: Label of entries that do not count, as in `torch`'s `cross_entropy`.
+
+        Raises:
+            UsageError: The logits are of another number.
         """
         if logits.shape[-1] != sum(sizes):
-            raise ValueError(
+            raise UsageError(
                 f"A policy over {sizes} choices needs {sum(sizes)} logits; got {logits.shape[-1]}."
             )
         self.sizes = sizes
+        self.ignore_index = ignore_index
+        impossible = max(_IMPOSSIBLE, torch.finfo(logits.dtype).min)
+        logits = logits.clamp_min(impossible)
         parts: Tensor
         if len(set(sizes)) == 1:
             parts = logits.reshape(*logits.shape[:-1], len(sizes), sizes[0])
         else:
             parts = torch.nn.utils.rnn.pad_sequence(
                 [part.movedim(-1, 0) for part in logits.split(list(sizes), -1)],
-                padding_value=_IMPOSSIBLE,
+                padding_value=impossible,
             ).movedim((1, 0), (-2, -1))
         self.log_probs: Tensor = parts.log_softmax(-1)
         """[..., A, max(sizes)] log-probability of every choice."""
@@ -48,7 +58,7 @@ class MultiCategorical:
         """What `fisher_root` differentiates by: `log_probs`, whose graph leads to the logits."""
         return self.log_probs
 
-    def fisher_root(self) -> Tensor:
+    def fisher_root(self) -> Iterator[Tensor]:
         """Factor the Fisher matrix of the logits: root_r root_r^T, summed over r, is that matrix.
 
         A component's matrix is diag(p) - p p^T, of rank K - 1, whose Cholesky factor has a closed
@@ -57,17 +67,17 @@ class MultiCategorical:
         It is worked out in logarithms, so that tiny probabilities keep their digits. Components
         are independent, so each vector concerns one of them.
 
-        Returns:
-            [R, ..., A, max(sizes)], without a graph; R is the sum of (size - 1).
+        Yields:
+            Vectors [..., A, max(sizes)], without a graph; there are the sum of (size - 1). One at
+            a time, since all of them are K times as large as the logits.
         """
         log_p = self.log_probs.detach()
         after = log_p.flip(-1).logcumsumexp(-1).flip(-1)  # [..., A, K]: log of p_j + p_{j+1} + ...
         size = log_p.shape[-1]
         choice = torch.arange(size, device=log_p.device)
-        roots = []
         for component, choices in enumerate(self.sizes):
+            now = log_p[..., component, :]
             for j in range(choices - 1):
-                now = log_p[..., component, :]
                 here, before, rest = (
                     now[..., j],
                     after[..., component, j],
@@ -79,8 +89,7 @@ class MultiCategorical:
                 column[..., j] = (half + 0.5 * rest).exp()
                 root = torch.zeros_like(log_p)
                 root[..., component, :] = column
-                roots.append(root)
-        return torch.stack(roots) if roots else log_p.new_zeros(0, *log_p.shape)
+                yield root
 
     def sample(self, generator: torch.Generator | None = None) -> Tensor:
         """Draw actions [..., A] (int64), by the Gumbel-max trick."""
@@ -92,63 +101,69 @@ class MultiCategorical:
         return self.log_probs.argmax(-1)
 
     def log_prob(self, actions: Tensor) -> Tensor:
-        """Log-probability [...] of actions [..., A]."""
+        """Log-probability [...] of actions [..., A].
+
+        Raises:
+            UsageError: The actions are of another shape.
+        """
+        if actions.shape != self.log_probs.shape[:-1]:  # `gather` would take a part of them
+            raise UsageError(
+                f"Actions of shape {list(actions.shape)} do not fit a policy whose actions have "
+                f"shape {list(self.log_probs.shape[:-1])}, the last axis running over components."
+            )
         return self.log_probs.gather(-1, actions.unsqueeze(-1)).squeeze(-1).sum(-1)
 
     def entropy(self) -> Tensor:
         """Entropy [...] in nats, summed over components."""
         return -(self.log_probs.exp() * self.log_probs).sum((-2, -1))
 
+    def fit(self, labels: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Bring labels to the form that `log_prob` takes.
 
-class Gaussian:
-    """Independent Gaussians of one fixed width around a network's outputs: regression.
+        Args:
+            labels: Whole numbers [..., A]; or [...] where there is one component.
 
-    The log-probability is minus the squared error over 2 std^2, up to a constant.
-    """
+        Returns:
+            The labels [..., A] (int64), and which of the entries [...] count (bool); None is all.
 
-    def __init__(self, mean: Tensor, std: float = 1.0) -> None:
-        """Centre on `mean` [..., D]; `std` is in the unit of the targets."""
-        if not std > 0:
-            raise UsageError(f"A Gaussian needs a standard deviation above 0; got {std}.")
-        self.mean = mean
-        self.std = std
-
-    @property
-    def parameters(self) -> Tensor:
-        """What `fisher_root` differentiates by: the mean."""
-        return self.mean
-
-    def fisher_root(self) -> Tensor:
-        """Factor the Fisher matrix of the mean, I / std^2: [D, ..., D]."""
-        size = self.mean.shape[-1]
-        eye = torch.eye(size, dtype=self.mean.dtype, device=self.mean.device) / self.std
-        return eye.view(size, *[1] * (self.mean.dim() - 1), size).expand(size, *self.mean.shape)
-
-    def sample(self, generator: torch.Generator | None = None) -> Tensor:
-        """Draw targets [..., D]."""
-        noise = torch.empty_like(self.mean).normal_(generator=generator)
-        return self.mean.detach() + self.std * noise
-
-    def mode(self) -> Tensor:
-        """Most likely targets [..., D]: the mean."""
-        return self.mean
-
-    def log_prob(self, targets: Tensor) -> Tensor:
-        """Log-density [...] of targets [..., D]."""
-        scaled = (targets - self.mean) / self.std
-        constant = self.mean.shape[-1] * math.log(self.std * math.sqrt(2 * math.pi))
-        return -0.5 * scaled.square().sum(-1) - constant
-
-
-def categorical(output: Tensor) -> MultiCategorical:
-    """Read a classifier's output [..., K] as the logits of one choice among K."""
-    return MultiCategorical(output, (output.shape[-1],))
-
-
-def gaussian(output: Tensor) -> Gaussian:
-    """Read a regression's output [..., D] as the means of Gaussians of width 1.
-
-    A Q-network's output [..., actions] is read so too: half the squared TD error is minus the
-    log-density of the target under a unit Gaussian around the action's value.
-    """
-    return Gaussian(output)
+        Raises:
+            UsageError: They do not fit: by shape or kind, or one is no choice or a masked one.
+        """
+        shape = self.log_probs.shape[:-1]
+        if labels.is_floating_point() or labels.is_complex():
+            raise UsageError(
+                f"Labels of classes must be whole numbers, but came as {labels.dtype} of shape "
+                f"{list(labels.shape)}; take the argmax of one-hot rows, and state the likelihood "
+                "of other labels: colonnade.ops.bernoulli for yes or no, colonnade.ops.gaussian "
+                "for regression."
+            )
+        fitted = labels.unsqueeze(-1) if labels.dim() == len(shape) - 1 else labels
+        if fitted.shape != shape:
+            wanted = list(shape if len(self.sizes) > 1 else shape[:-1])
+            raise UsageError(
+                f"Labels of shape {list(labels.shape)} do not fit the network's output, which "
+                f"takes labels of shape {wanted}: one class index for each choice, the classes "
+                "being on axis 1 of the output as in cross_entropy (where they come last: "
+                "functools.partial(colonnade.ops.categorical, axis=-1))."
+            )
+        fitted, counted = fitted.long(), None
+        if self.ignore_index is not None:
+            skipped = fitted == self.ignore_index
+            fitted, counted = fitted.masked_fill(skipped, 0), ~skipped.any(-1)
+        for component, size in enumerate(self.sizes):
+            own = fitted[..., component]
+            wrong = own[(own < 0) | (own >= size)]
+            if len(wrong):
+                raise UsageError(
+                    f"Label {int(wrong[0])} is outside the network's output, which has {size} "
+                    f"choices (0 to {size - 1}); give the network as many outputs as there are "
+                    "labels."
+                )
+        chosen = self.log_probs.detach().gather(-1, fitted.unsqueeze(-1)).squeeze(-1).amin(-1)
+        masked = (chosen < _IMPOSSIBLE / 2) & (True if counted is None else counted)
+        if bool(masked.any()):
+            raise UsageError(
+                f"Label {fitted[masked][0].tolist()} is of a choice that the network masks with a "
+                "logit of -inf; unmask it, or mend the label."
+            )
+        return fitted, counted

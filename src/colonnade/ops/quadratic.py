@@ -25,9 +25,11 @@ class Quadratic:
     the anchors, where training lives, those would be large numbers whose difference is wanted. For
     the same reason the centre is kept to twice a parameter's digits, as a sum of two numbers.
 
+    Parameters of 16 bits are held in 32; frozen ones stay where they are.
+
     Attributes:
         curvature: A, by parameter name.
-        centre: m rounded to the parameter's precision, by parameter name.
+        centre: m rounded to the parameter's precision, 32 bits at least, by parameter name.
         remainder: m minus `centre`, by parameter name.
         constant: C, a float64 scalar.
         merged: How many penalties went in.
@@ -58,9 +60,10 @@ class Quadratic:
         self._follow(anchor)
         self._product = self._pulled = None
         for name, added in curvature.items():
-            place = anchor[name].detach()
+            place = _wide(anchor[name].detach())
+            added = _wide(added.detach())
             if name not in self.curvature:
-                self.curvature[name] = added.detach().clone()
+                self.curvature[name] = added.clone()
                 self.centre[name] = place.clone()
                 self.remainder[name] = torch.zeros_like(place)
                 continue
@@ -71,7 +74,8 @@ class Quadratic:
             centre = before + share * apart
             # Row by row: the order of a sum, and so its rounding, must not hang on the layout in
             # memory, which a checkpoint does not keep.
-            self.constant += 0.5 * (old * share * apart.square()).contiguous().sum().cpu()
+            left = 0.5 * (old * share * apart.square()).contiguous().sum().cpu()
+            self.constant = self.constant + left
             self.curvature[name] = total.to(place.dtype)
             self.centre[name] = centre.to(place.dtype)
             self.remainder[name] = (centre - self.centre[name]).to(place.dtype)
@@ -85,6 +89,27 @@ class Quadratic:
         merged = self.merged
         self.merge(curvature, anchor)
         self.merged = merged + 1
+
+    @torch.no_grad()
+    def widen(self, parameters: Mapping[str, Tensor]) -> None:
+        """Make room for parameters that were added at the end of a first axis: they are free.
+
+        Args:
+            parameters: By name; entries there already are at their old places. Others than those
+                held are let be.
+        """
+        for name, curvature in self.curvature.items():
+            if name not in parameters or not curvature.dim():
+                continue
+            place, size = parameters[name].detach(), len(curvature)
+            if place.shape[1:] == curvature.shape[1:] and len(place) > size:
+                for part, rest in (
+                    (self.curvature, torch.zeros_like(place[size:])),
+                    (self.centre, place[size:]),
+                    (self.remainder, torch.zeros_like(place[size:])),
+                ):
+                    part[name] = torch.cat([part[name].to(place.device), rest])
+                self._product = self._pulled = None
 
     def __call__(self, parameters: Mapping[str, Tensor], weight: float = 1.0) -> Tensor:
         """Evaluate at some parameters, as a scalar that can be differentiated by them.
@@ -114,7 +139,9 @@ class Quadratic:
 
     @torch.no_grad()
     def add_gradient(self, parameters: Mapping[str, Tensor], weight: float = 1.0) -> None:
-        """Add `weight` times the gradient A (theta - m) to the parameters' `grad`.
+        """Add `weight` times the gradient A (theta - m) to the `grad` of parameters that have one.
+
+        Frozen parameters are let be: an optimiser moves what has a gradient, be it zero.
 
         It is what backpropagation through the value would add, in a third of the time: as A theta
         minus A m, whose difference is no less exact than theta, rounded to its own digits, is.
@@ -127,9 +154,14 @@ class Quadratic:
         weighted, pull = self._weighted(weight), self._pull(weight)
         for name, curvature in weighted.items():
             theta = parameters[name]
+            if not theta.requires_grad:
+                continue
             if theta.grad is None:
                 theta.grad = torch.zeros_like(theta)
-            theta.grad.addcmul_(curvature, theta).sub_(pull[name])
+            if theta.grad.dtype == curvature.dtype == theta.dtype:
+                theta.grad.addcmul_(curvature, theta).sub_(pull[name])
+            else:  # the difference, of which few of 16 bits would be left, is taken in 32
+                theta.grad.add_((curvature * theta).sub_(pull[name]))
 
     def state(self, prefix: str) -> dict[str, Tensor]:
         """Return all tensors under names that begin with `prefix`."""
@@ -178,6 +210,11 @@ class Quadratic:
                 if value.device != parameters[name].device:
                     part[name] = value.to(parameters[name].device)
                     self._product = self._pulled = None
+
+
+def _wide(value: Tensor) -> Tensor:
+    """Return a tensor in 32 bits at least; one that has them, as it is."""
+    return value.to(torch.promote_types(value.dtype, torch.float32))
 
 
 class _Value(torch.autograd.Function):

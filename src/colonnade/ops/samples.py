@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -24,22 +24,22 @@ class Samples:
     Attributes:
         inputs: Tensors [B, ...], nested in tuples, lists and dicts.
         labels: [B, ...], or None.
-        steps: Entries of the log-probability per sample: 1, or the steps of a sequence.
+        sequence: Whether a sample is a sequence, over whose steps its output's first axis runs.
         run: Runs a network on the inputs of one sample, without the axis B: its output [...].
     """
 
     inputs: Any
     labels: Tensor | None
-    steps: int
+    sequence: bool
     run: Callable[[nn.Module, Any], Tensor]
 
     def __len__(self) -> int:
         return len(tree_leaves(self.inputs)[0])
 
-    def first(self, count: int) -> Samples:
-        """Keep at most the first `count` samples."""
-        labels = None if self.labels is None else self.labels[:count]
-        return replace(self, inputs=tree_map(lambda x: x[:count], self.inputs), labels=labels)
+    def part(self, begin: int, end: int) -> Samples:
+        """Select the samples from `begin` up to `end`."""
+        labels = None if self.labels is None else self.labels[begin:end]
+        return replace(self, inputs=tree_map(lambda x: x[begin:end], self.inputs), labels=labels)
 
 
 def samples_of(batch: Any, forward: Forward | None, device: torch.device) -> Samples:
@@ -51,23 +51,30 @@ def samples_of(batch: Any, forward: Forward | None, device: torch.device) -> Sam
         device: Where the network is.
 
     Raises:
-        UsageError: The batch holds no tensor, or inputs and labels differ in number.
+        UsageError: The batch holds no tensor, or something else, or is of another form, or its
+            tensors differ in length.
     """
     if isinstance(batch, Rollout):
         samples = _recurrent(batch) if batch.recurrent else _steps(batch)
     elif hasattr(batch, "inputs") and hasattr(batch, "actions"):
-        samples = Samples(batch.inputs, batch.actions, 1, _Once(forward))
+        samples = Samples(batch.inputs, batch.actions, False, _Once(forward))
     else:
-        paired = isinstance(batch, (tuple, list)) and len(batch) == 2
-        inputs, labels = batch if paired else (batch, None)
-        samples = Samples(inputs, labels, 1, _Once(forward))
+        samples = Samples(*_pair(batch), False, _Once(forward))
     leaves = tree_leaves((samples.inputs, samples.labels))
     if not leaves or not all(isinstance(x, Tensor) or x is None for x in leaves):
+        other = next((x for x in leaves if not (isinstance(x, Tensor) or x is None)), None)
+        inside = "" if other is None else f" that holds {type(other).__name__}"
         raise UsageError(
             "The Fisher needs batches of tensors, as pairs of inputs and labels or inputs alone; "
-            f"got {type(batch).__name__}."
+            f"got {type(batch).__name__}{inside}."
         )
-    sizes = {len(x) for x in leaves if x is not None}
+    tensors = [x for x in leaves if x is not None]
+    if not tree_leaves(samples.inputs) or any(not x.dim() for x in tensors):
+        raise UsageError(
+            "The first axis of each tensor of a batch must run over samples, but one is a single "
+            "number, or there are no inputs; leave such entries out of the batch."
+        )
+    sizes = {len(x) for x in tensors}
     if len(sizes) > 1:
         raise UsageError(
             f"The tensors of a batch should have one length, but came with {sorted(sizes)}; the "
@@ -75,9 +82,39 @@ def samples_of(batch: Any, forward: Forward | None, device: torch.device) -> Sam
         )
     return replace(
         samples,
-        inputs=tree_map(lambda x: x.to(device), samples.inputs),
-        labels=None if samples.labels is None else samples.labels.to(device),
+        inputs=tree_map(lambda x: _plain(x.to(device)), samples.inputs),
+        labels=None if samples.labels is None else _plain(samples.labels.to(device)),
     )
+
+
+def _pair(batch: Any) -> tuple[Any, Tensor | None]:
+    """Read what a `DataLoader` gives: inputs and labels, or inputs alone.
+
+    Raises:
+        UsageError: It is neither.
+    """
+    if not isinstance(batch, (tuple, list)):
+        return batch, None
+    if len(batch) == 1:  # as from a TensorDataset of inputs
+        return batch[0], None
+    if len(batch) != 2:
+        raise UsageError(
+            "A batch for the Fisher should be a pair of inputs and labels, or inputs alone, but "
+            f"came as a {type(batch).__name__} of {len(batch)}; pick the two, as in "
+            "((x, y) for x, y, _ in loader), or nest several inputs: ((x, mask), y)."
+        )
+    inputs, labels = batch
+    if labels is not None and not isinstance(labels, Tensor):
+        raise UsageError(
+            f"The labels of a batch should be one tensor, but came as a {type(labels).__name__}; "
+            "pick the one that the likelihood speaks of."
+        )
+    return inputs, labels
+
+
+def _plain(value: Tensor) -> Tensor:
+    """Return a tensor that autograd takes, also if it was made in inference mode."""
+    return value.clone() if value.is_inference() else value
 
 
 @dataclass(frozen=True)
@@ -89,21 +126,52 @@ class _Once:
     def __call__(self, network: nn.Module, inputs: Any) -> Tensor:
         batch = tree_map(lambda x: x.unsqueeze(0), inputs)
         output = network(batch) if self.forward is None else self.forward(network, batch)
-        result: Tensor = output[0] if isinstance(output, tuple) else output
-        return result.squeeze(0)
+        return check_output(output).squeeze(0)
+
+
+def check_output(output: Any) -> Tensor:
+    """Return what a network gave for a batch of one, if it is an output [1, ...].
+
+    Raises:
+        UsageError: It is not.
+    """
+    found = output[0] if isinstance(output, tuple) and output else output
+    if isinstance(found, Mapping):
+        raise UsageError(
+            f"The network returned a {type(found).__name__} of {', '.join(map(str, found))}; say "
+            "which is its output, as in forward=lambda model, x: model(x)["
+            f"{next(iter(found), 'logits')!r}]."
+        )
+    if not isinstance(found, Tensor):
+        raise UsageError(
+            f"The network returned a {type(found).__name__}, where a tensor [B, ...] was expected; "
+            "say which part is its output, as in forward=lambda model, x: model(x)[0]."
+        )
+    if not found.dim() or len(found) != 1:
+        raise UsageError(
+            f"The network returned shape {list(found.shape)} for a batch of one, where its first "
+            "axis should run over samples; each sample is run by itself, so do not squeeze that "
+            "axis away or mix it with others."
+        )
+    if not found.is_floating_point():
+        raise UsageError(
+            f"The network returned {found.dtype}, where logits or real numbers were expected; say "
+            "what its output is by forward=."
+        )
+    return found
 
 
 def _steps(rollout: Rollout) -> Samples:
     """Every step of a feed-forward network's rollout is a sample."""
     inputs = {name: value.flatten(0, 1) for name, value in rollout.inputs.items()}
-    return Samples(inputs, rollout.actions.flatten(0, 1), 1, _Once(None))
+    return Samples(inputs, rollout.actions.flatten(0, 1), False, _Once(None))
 
 
 def _recurrent(rollout: Rollout) -> Samples:
     """Every environment's sequence is a sample of T steps."""
     inputs = {name: value.transpose(0, 1) for name, value in rollout.inputs.items()}
     sequence = (inputs, rollout.state, rollout.starts.transpose(0, 1))
-    return Samples(sequence, rollout.actions.transpose(0, 1), len(rollout.starts), _unroll)
+    return Samples(sequence, rollout.actions.transpose(0, 1), True, _unroll)
 
 
 def _unroll(network: Any, sequence: Any) -> Tensor:

@@ -6,6 +6,7 @@ import gzip
 import io
 import math
 import tarfile
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,21 @@ _IDX_BYTES = 0x08
 """Code of unsigned bytes, the third byte of an idx file (LeCun et al., the MNIST database)."""
 
 
+def unpacked(path: Path) -> bytes:
+    """Return the content of a file that may be compressed by gzip, whatever its name says.
+
+    Raises:
+        ColonnadeError: It is compressed, but damaged.
+    """
+    content = path.read_bytes()
+    if content[:2] == b"\x1f\x8b":
+        try:
+            content = gzip.decompress(content)
+        except (OSError, EOFError, zlib.error) as error:
+            raise _damaged(path, "a whole gzip file") from error
+    return content
+
+
 def read_idx(path: Path) -> Bytes:
     """Read an idx file of unsigned bytes, compressed by gzip or not.
 
@@ -30,12 +46,7 @@ def read_idx(path: Path) -> Bytes:
     Raises:
         ColonnadeError: The file is of another kind, cut short or too long.
     """
-    content = path.read_bytes()
-    if content[:2] == b"\x1f\x8b":
-        try:
-            content = gzip.decompress(content)
-        except (OSError, EOFError) as error:
-            raise _damaged(path, "a whole gzip file") from error
+    content = unpacked(path)
     if len(content) < 4 or content[:3] != bytes([0, 0, _IDX_BYTES]):
         raise _damaged(path, "an idx file of unsigned bytes")
     start = 4 + 4 * content[3]

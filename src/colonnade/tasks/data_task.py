@@ -1,8 +1,7 @@
-"""Any labelled data as a task: arrays, tensors, or PyTorch data sets."""
+"""Any labelled data as a task: arrays, tensors, or what PyTorch reads data from."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import gymnasium
@@ -11,78 +10,118 @@ import torch
 from gymnasium.spaces import Box, Dict, Discrete
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import Dataset
+from torch.utils.data import DataLoader, Dataset, TensorDataset
 
-from colonnade.errors import UsageError
-from colonnade.types import OBSERVATION, Examples, Shape, Split, TaskSpec
+from colonnade.errors import UsageError, unknown_name
+from colonnade.tasks.data_examples import (
+    Arrays,
+    Channels,
+    check_labels,
+    examples_of,
+    forms_of,
+)
+from colonnade.tasks.data_reading import CheckedReader, batches_of, reader_of
+from colonnade.types import OBSERVATION, Examples, Reader, Shape, Split, TaskSpec, check_heads
 
-Arrays = NDArray[Any] | Tensor | Mapping[str, NDArray[Any] | Tensor]
-"""Inputs [N, ...], or several by name."""
+Part = tuple[Arrays, NDArray[Any] | Tensor] | Dataset[Any] | DataLoader[Any]
+"""Inputs and labels; or what reads them."""
+
+_READ_AT_ONCE = 256
+"""Examples of a data set read together while it is looked through."""
+
+_PASSES = 20
+"""Default budget in passes over the training examples."""
 
 
 class DataTask:
-    """Labelled examples, in memory, as a task.
+    """Labelled examples as a task.
 
     >>> x, y = np.zeros((30, 4), np.float32), np.arange(30) % 3
     >>> DataTask("mine", train=(x, y), test=(x, y)).spec.outputs
     3
 
+    Arrays and tensors are held in memory. A PyTorch `Dataset` is read anew in each pass, in a new
+    order, by a `DataLoader`; so random augmentation differs from pass to pass, and is the same in
+    every run of the same seed, whatever the number of workers. An `IterableDataset` keeps its own
+    order, and a `DataLoader` of your own its minibatches, its order and its workers; what they draw
+    from `random`, `numpy.random` and torch is seeded for each pass and worker. Where training goes
+    on in the middle of a pass of these two, the pass is read again from its beginning.
+
+    Images (H, W, C) are turned channels-first, and grey ones of bytes (H, W) get a channel.
+
     Args:
         id: A name that is unique within a sequence.
-        train: Inputs [N, ...] and labels [N], counted from 0; or a PyTorch `Dataset` of pairs of
-            an input and a label, which is read once, whole.
-        test: The same, for evaluation.
+        train: Inputs [N, ...] and labels [N], counted from 0; or a `Dataset`, `IterableDataset` or
+            `DataLoader` of such pairs.
+        test: The same, for evaluation, read in order; an `IterableDataset` must end.
         validation: The same, for early stopping; without it the test examples can't stand in.
-        classes: How many labels there are; by default as many as occur.
+        classes: How many labels there are; by default as many as occur, for which data sets are
+            read through once.
         steps: Budget in training examples; by default twenty passes.
         head: Which part of the output layer is this task's own, where tasks have their own.
-        heads: Into how many such parts the output layer is divided.
+        heads: Into how many such parts the output layer is divided; or the width of each, of
+            which later tasks may add more.
+        workers: Processes that read a `Dataset`; 0 reads it in this one.
+        channels: Where images have their channels, "first" or "last", where the shape does not
+            tell: those with 1, 3 or 4 entries on the last axis alone are taken for (H, W, C).
 
     Raises:
-        UsageError: A part is empty, inputs and labels don't go together, a label is outside the
-            classes, or inputs are not finite.
+        UsageError: A part is empty, inputs and labels don't go together, a label is no whole
+            number or is outside the classes, inputs are not finite, or there is no such head.
     """
 
     def __init__(
         self,
         id: str,
-        train: tuple[Arrays, NDArray[Any] | Tensor] | Dataset[Any],
-        test: tuple[Arrays, NDArray[Any] | Tensor] | Dataset[Any],
-        validation: tuple[Arrays, NDArray[Any] | Tensor] | Dataset[Any] | None = None,
+        train: Part,
+        test: Part,
+        validation: Part | None = None,
         *,
         classes: int | None = None,
         steps: int | None = None,
         head: int = 0,
-        heads: int = 1,
+        heads: int | tuple[int, ...] | list[int] = 1,
+        workers: int = 0,
+        channels: Channels = None,
     ) -> None:
-        given = {"train": train, "test": test, "validation": validation}
-        parts = {
-            name: examples_of(part, f"The {name} part of task {id!r}")
-            for name, part in given.items()
-            if part is not None
-        }
-        largest = max(int(part.targets.max()) for part in parts.values())
-        classes = classes or largest + 1
-        first = parts["train"]
-        shapes = {name: tuple(value.shape[1:]) for name, value in first.inputs.items()}
-        for name, part in parts.items():
-            check_labels(part, classes, f"the {name} part of task {id!r}")
-            found = {key: tuple(value.shape[1:]) for key, value in part.inputs.items()}
-            if found != shapes:
+        classes, steps = _count("classes", classes, 1), _count("steps", steps, 1)
+        workers = _count("workers", workers, 0) or 0
+        if channels not in ("first", "last", None):
+            raise unknown_name("place of channels", str(channels), ("first", "last"))
+        widths = tuple(heads) if isinstance(heads, list) else heads
+        check_heads(id, head, widths)
+        if classes is None and isinstance(widths, tuple):
+            classes = int(widths[head])
+        self._parts: dict[str, Examples | CheckedReader] = {}
+        seen: dict[str, Examples] = {}
+        for name, given in (("train", train), ("test", test), ("validation", validation)):
+            if given is None:
+                continue
+            what = f"The {name} part of task {id!r}"
+            self._parts[name] = part = _part(given, what, workers, channels)
+            if isinstance(part, CheckedReader):
+                part.forms = forms_of(seen["train"]) if seen else None
+            seen[name] = part if isinstance(part, Examples) else _look(part, whole=classes is None)
+            if forms_of(seen[name]) != forms_of(seen["train"]):
                 raise UsageError(
-                    f"The {name} part of task {id!r} has inputs of shape {found}, but the training "
-                    f"examples have {shapes}; give both the same."
+                    f"{what} has inputs {forms_of(seen[name])}, but the training examples have "
+                    f"{forms_of(seen['train'])}; give both the same."
                 )
-        spaces = {name: _space(value) for name, value in first.inputs.items()}
-        self._parts = parts
+        if classes is None:
+            classes = 1 + max(int(examples.targets.max()) for examples in seen.values())
+        for name, examples in seen.items():
+            check_labels(examples.targets, classes, f"The {name} part of task {id!r}")
+            if isinstance(part := self._parts[name], CheckedReader):
+                part.classes = classes
+        spaces = {name: _space(value) for name, value in seen["train"].inputs.items()}
         self._spec = TaskSpec(
             id=id,
             observation_space=spaces[OBSERVATION] if set(spaces) == {OBSERVATION} else Dict(spaces),
             action_space=Discrete(classes),
-            steps=20 * first.steps if steps is None else steps,
+            steps=_PASSES * _size(self._parts["train"]) if steps is None else steps,
             value=False,
             head=head,
-            heads=heads,
+            heads=widths,
         )
 
     @property
@@ -91,11 +130,26 @@ class DataTask:
         return self._spec
 
     def examples(self, split: Split) -> Examples:
-        """Return a part of the data.
+        """Return a part of the data, read whole and in order where it does not lie in memory.
+
+        Raises:
+            UsageError: There are no validation examples, or some can't be read.
+        """
+        part = self._part(split)
+        if isinstance(part, Examples):
+            return part
+        return _joined(list(batches_of(self, split, _READ_AT_ONCE)))
+
+    def reader(self, split: Split) -> Reader | None:
+        """Return what reads a part; None where it lies in memory.
 
         Raises:
             UsageError: There are no validation examples.
         """
+        part = self._part(split)
+        return part if isinstance(part, CheckedReader) else None
+
+    def _part(self, split: Split) -> Examples | CheckedReader:
         if split not in self._parts:
             raise UsageError(
                 f"Task {self._spec.id!r} has no {split} examples; give DataTask(validation=...)."
@@ -103,84 +157,47 @@ class DataTask:
         return self._parts[split]
 
 
-def examples_of(data: Any, what: str) -> Examples:
-    """Bring inputs and labels, or a PyTorch data set of such pairs, to `Examples`.
-
-    Args:
-        data: See `DataTask`.
-        what: How messages name it.
-
-    Raises:
-        UsageError: It is empty, of another form, or not finite.
-    """
-    if isinstance(data, Dataset):
-        data = _read(data, what)
-    if not (isinstance(data, tuple | list) and len(data) == 2):
-        raise UsageError(
-            f"{what} should be a pair of inputs and labels, or a PyTorch Dataset, but "
-            f"{type(data).__name__} came."
-        )
-    inputs, labels = data
-    named = inputs if isinstance(inputs, Mapping) else {OBSERVATION: inputs}
-    tensors = {name: _tensor(value) for name, value in named.items()}
-    targets = torch.as_tensor(labels)
-    if targets.dim() != 1 or targets.is_floating_point():
-        raise UsageError(
-            f"{what} should have one whole number as the label of each example, but labels of "
-            f"shape {list(targets.shape)} and type {targets.dtype} came."
-        )
-    for name, value in tensors.items():
-        if value.dim() == 0 or len(value) != len(targets):
-            raise UsageError(
-                f"{what} should have as many labels as inputs, but {len(targets)} labels came with "
-                f"{name!r} of shape {list(value.shape)}."
-            )
-        if value.is_floating_point() and not bool(value.isfinite().all()):
-            raise UsageError(f"{what} has inputs that are NaN or infinite; clean {name!r} first.")
-    if not len(targets):
-        raise UsageError(f"{what} is empty; a task needs at least one example.")
-    return Examples(tensors, targets.to(torch.int64))
-
-
-def check_labels(examples: Examples, classes: int, what: str) -> None:
-    """Check that all labels are below `classes`.
-
-    Raises:
-        UsageError: One is not; the message says which.
-    """
-    low, high = int(examples.targets.min()), int(examples.targets.max())
-    if low < 0 or high >= classes:
-        raise UsageError(
-            f"Labels of {what} should be from 0 to {classes - 1}, the head's width of {classes}, "
-            f"but {low if low < 0 else high} came; say classes={high + 1}, or count labels from 0."
-        )
-
-
 def flat_space(shape: Shape) -> gymnasium.Space[Any]:
     """Make the space of bytes of a shape."""
     return Box(0, 255, shape, np.uint8)
 
 
-def _read(data: Dataset[Any], what: str) -> tuple[Tensor, Tensor]:
-    count = len(data)  # type: ignore[arg-type]
-    items = [data[index] for index in range(count)]
-    if any(not isinstance(item, tuple | list) or len(item) != 2 for item in items):
-        raise UsageError(f"{what} should give pairs of an input and a label, but gives otherwise.")
-    if not items:
-        raise UsageError(f"{what} is empty; a task needs at least one example.")
+def _part(given: Any, what: str, workers: int, channels: Channels) -> Examples | CheckedReader:
+    if type(given) is TensorDataset and len(given.tensors) == 2:
+        given = given.tensors
+    reader = reader_of(given, what, workers, channels)
+    return examples_of(given, what, channels) if reader is None else reader
+
+
+def _look(reader: CheckedReader, *, whole: bool) -> Examples:
+    """Read the first example, or all of them but for their inputs."""
+    if whole:
+        len(reader)  # a stream may have no end
+    batches = reader.read(_READ_AT_ONCE if whole else 1, 0, shuffle=False)
     try:
-        inputs = torch.stack([torch.as_tensor(np.asarray(value)) for value, _ in items])
-    except (RuntimeError, TypeError) as error:
-        raise UsageError(
-            f"{what} should give inputs that are tensors or arrays of one shape ({error}); "
-            "add a transform."
-        ) from None
-    return inputs, torch.tensor([int(label) for _, label in items])
+        first = next(batches)
+        labels = [first.targets, *(examples.targets for examples in (batches if whole else ()))]
+    finally:
+        batches.close()
+    return Examples(first.inputs, torch.cat(labels))
 
 
-def _tensor(value: NDArray[Any] | Tensor) -> Tensor:
-    tensor = torch.as_tensor(value)
-    return tensor if tensor.dtype == torch.uint8 else tensor.to(torch.float32)
+def _joined(batches: list[Examples]) -> Examples:
+    inputs = {name: torch.cat([b.inputs[name] for b in batches]) for name in batches[0].inputs}
+    return Examples(inputs, torch.cat([batch.targets for batch in batches]))
+
+
+def _size(part: Examples | CheckedReader) -> int:
+    return part.steps if isinstance(part, Examples) else len(part)
+
+
+def _count(name: str, value: int | None, least: int) -> int | None:
+    if value is None:
+        return None
+    whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
+    if not whole or value < least:
+        raise UsageError(f"{name} must be a whole number of {least} or more; got {value!r}.")
+    return int(value)
 
 
 def _space(value: Tensor) -> gymnasium.Space[Any]:

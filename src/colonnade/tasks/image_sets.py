@@ -65,7 +65,7 @@ def load_images(name: str) -> dict[Split, Part]:
         if not (fits and int(labels.min()) >= 0 and int(labels.max()) < known.classes):
             raise ColonnadeError(
                 f"The data set {name!r} should have images of shape {known.shape} and labels below "
-                f"{known.classes}, but its files hold something else; delete them from the cache."
+                f"{known.classes}, but its files hold something else; take them away."
             )
     return parts
 
@@ -98,6 +98,13 @@ _MNIST = {
     "t10k-images-idx3-ubyte.gz": "md5:9fb629c4189551a2d022fa330f9573f3",
     "t10k-labels-idx1-ubyte.gz": "md5:ec29112dd5afa0611ce80d1b7f02629c",
 }
+_MNIST_CONTENT = {
+    "train-images-idx3-ubyte.gz": "6bbc9ace898e44ae57da46a324031adb",
+    "train-labels-idx1-ubyte.gz": "a25bea736e30d166cdddb491f175f624",
+    "t10k-images-idx3-ubyte.gz": "2646ac647ad5339dbf082846283269ea",
+    "t10k-labels-idx1-ubyte.gz": "27ae3e4e09519cfbb04c329615203637",
+}
+"""MD5 of what the files hold, unpacked: copies that were packed anew differ in all else."""
 _MNIST_MIRRORS = (
     "https://ossci-datasets.s3.amazonaws.com/mnist/",
     "https://storage.googleapis.com/cvdf-datasets/mnist/",
@@ -130,17 +137,25 @@ _SVHN_MIRRORS = (
 )
 
 
-def _files(checksums: dict[str, str], mirrors: tuple[str, ...]) -> dict[str, RemoteFile]:
+def _files(
+    checksums: dict[str, str], mirrors: tuple[str, ...], contents: dict[str, str] | None = None
+) -> dict[str, RemoteFile]:
+    contents = contents or {}
     return {
-        name: RemoteFile(name, checksum, tuple(mirror + name for mirror in mirrors))
+        name: RemoteFile(
+            name, checksum, tuple(mirror + name for mirror in mirrors), contents.get(name, "")
+        )
         for name, checksum in checksums.items()
     }
 
 
 def _read_idx_set(
-    name: str, checksums: dict[str, str], mirrors: tuple[str, ...]
+    name: str,
+    checksums: dict[str, str],
+    mirrors: tuple[str, ...],
+    contents: dict[str, str] | None = None,
 ) -> dict[Split, Part]:
-    files = _files(checksums, mirrors)
+    files = _files(checksums, mirrors, contents)
 
     def part(names: tuple[str, str]) -> Part:
         images, labels = (read_idx(fetch(name, files[file])) for file in names)
@@ -184,7 +199,7 @@ IMAGE_SETS: dict[str, ImageSet] = {
             (1, 28, 28),
             10,
             50_000,
-            functools.partial(_read_idx_set, "mnist", _MNIST, _MNIST_MIRRORS),
+            functools.partial(_read_idx_set, "mnist", _MNIST, _MNIST_MIRRORS, _MNIST_CONTENT),
         ),
         ImageSet(
             "fashion-mnist",

@@ -72,7 +72,7 @@ class Curve:
         """Return what a checkpoint must keep, as JSON data."""
         return {
             "bin": self._bin,
-            "episodes": self._episodes,
+            "episodes": list(self._episodes),
             "recent": list(self._recent),
             "done": sorted(self._done),
             "spent": self._spent + time.perf_counter() - self._clock,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
+from contextlib import closing
 from typing import Any
 
 import numpy as np
@@ -21,6 +23,7 @@ from colonnade.learners import (
 )
 from colonnade.ops import evaluation
 from colonnade.seeding import derive, generator, kept_globals, seed_globals
+from colonnade.tasks.data_reading import batches_of
 from colonnade.types import (
     DatasetTask,
     Inputs,
@@ -64,7 +67,8 @@ def evaluate(
             of a data set gives the chance of guessing an example's label, 1 / labels.
         episodes: How many returns to give, by default 10; of a data set, how many examples, by
             default all.
-        seed: Of the environments and of the sampled actions.
+        seed: Of the environments and of the sampled actions; of what is random about examples that
+            are read anew.
         num_envs: How many to play side by side.
         device: A torch device name, or "auto".
         greedy: Take the most likely action instead of sampling.
@@ -87,7 +91,7 @@ def evaluate(
         network.to(compute.device)
     if isinstance(task, DatasetTask):
         with evaluation(network):
-            return _right(task, network, split, compute)[:episodes]
+            return _right(task, network, split, compute, episodes, seed)
     episodes = episodes or 10
     num_envs = min(num_envs, episodes)
     stream = generator(seed, "evaluation actions", device=compute.device)
@@ -134,19 +138,27 @@ def _check_limit(task: str, collector: Collector, num_envs: int, limit: int) -> 
 
 
 def _right(
-    task: DatasetTask, network: Network | None, split: Split, compute: Compute
+    task: DatasetTask,
+    network: Network | None,
+    split: Split,
+    compute: Compute,
+    count: int | None,
+    seed: int,
 ) -> np.ndarray[Any, np.dtype[np.float64]]:
-    """Say of each example whether it is labelled rightly, or the chance that it is."""
-    spec, examples = task.spec, task.examples(split)
-    if network is None:
-        return np.full(examples.steps, 1 / spec.action_sizes[0])
-    parts = []
-    for start in range(0, examples.steps, _EXAMPLES):
-        chunk = slice(start, start + _EXAMPLES)
-        inputs = {name: value[chunk].to(compute.device) for name, value in examples.inputs.items()}
-        found = predictions(network, inputs, spec, compute).cpu()
-        parts.append((found == examples.targets[chunk]).numpy())
-    return np.concatenate(parts).astype(np.float64)
+    """Say of the first examples whether each is labelled rightly, or the chance that it is."""
+    spec, parts, left = task.spec, [], math.inf if count is None else count
+    with closing(batches_of(task, split, _EXAMPLES, seed)) as batches:
+        for examples in batches:
+            if network is None:
+                parts.append(np.full(examples.steps, 1 / spec.action_sizes[0]))
+            else:
+                inputs = {name: v.to(compute.device) for name, v in examples.inputs.items()}
+                found = predictions(network, inputs, spec, compute).cpu()
+                parts.append((found == examples.targets.cpu()).numpy().astype(np.float64))
+            left -= examples.steps
+            if left <= 0:
+                break
+    return np.concatenate(parts)[:count]
 
 
 class _NoNetwork(torch.nn.Module):

@@ -17,7 +17,7 @@ from colonnade.types import DatasetTask, Method, Network, Split, Task
 
 @runtime_checkable
 class TrainsMany(Protocol):
-    """A method whose network in training plays otherwise in each environment, as PathNet's."""
+    """A method that trains other networks than it will keep, as PathNet's tournaments do."""
 
     def player_for(self, task: str) -> Network:
         """Return the network to score a task with."""

@@ -29,7 +29,7 @@ from colonnade.training.monitoring import Monitor
 from colonnade.training.options import TrainingOptions
 from colonnade.training.recorder import MemoryRecorder, Recorder
 from colonnade.training.visit import FORMAT, Checkpoint, Surroundings, Visit
-from colonnade.types import Method, Network, Task
+from colonnade.types import Expecting, Method, Network, Task
 
 _LOSSES = 3
 """Times that training returns to the same checkpoint when workers die; one more ends it."""
@@ -180,7 +180,10 @@ class _Training:
     def _return_to(self, checkpoint: Checkpoint) -> _Place:
         tensors, meta = checkpoint
         self._around.recorder.rewind(meta["rows"])
-        self._around.method.load_state(under("method/", tensors), meta["method"])
+        method = self._around.method
+        if isinstance(method, Expecting):
+            method.expect([task.spec for task in self._around.tasks])
+        method.load_state(under("method/", tensors), meta["method"])
         if meta["finished"]:
             return _Place(meta["task"] + 1)
         return _Place(meta["task"], checkpoint)

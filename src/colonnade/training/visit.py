@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import time
 from dataclasses import dataclass
@@ -166,6 +167,7 @@ class Visit:
             return
         tensors, meta = checkpoint or self._content()
         copied = {name: value.detach().clone() for name, value in tensors.items()}
+        meta = copy.deepcopy(meta)
         self.last = copied, meta if checkpoint else meta | {"finished": False, "learner": None}
 
     def _content(self) -> Checkpoint:

@@ -1,0 +1,162 @@
+"""Numbers that a user gives: whole, finite and in range, or refused in one sentence.
+
+For an argument::
+
+    self._samples = whole("samples of EWC", samples)           # an int of 1 or more
+    self._lam = real("lam of EWC", lam, AT_LEAST_0)            # a finite float of 0 or more
+
+and for the fields of a dataclass, at the head of its `__post_init__`::
+
+    check_fields(self, {"steps": AT_LEAST_1, "gamma": SHARE, "clip_norm": ABOVE_0})
+
+`True` is no number, 2.5 and 2.0 are not whole, and NaN and infinity are in no range.
+"""
+
+from __future__ import annotations
+
+import math
+import numbers
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any, NamedTuple
+
+from colonnade.errors import UsageError
+
+
+class Range(NamedTuple):
+    """The finite numbers from `low` to `high`.
+
+    Attributes:
+        low: The smallest.
+        high: The largest.
+        above: Whether `low` itself is left out.
+        below: Whether `high` itself is left out.
+    """
+
+    low: float = -math.inf
+    high: float = math.inf
+    above: bool = False
+    below: bool = False
+
+    def holds(self, value: float) -> bool:
+        """Whether a number is in the range."""
+        inside = self.low < value if self.above else self.low <= value
+        return inside and (value < self.high if self.below else value <= self.high)
+
+    @property
+    def words(self) -> str:
+        """The range in words, as in "from 0 to below 1"; empty where every number is in it."""
+        if self.low == -math.inf and self.high == math.inf:
+            return ""
+        if self.high == math.inf:
+            return f"{'above' if self.above else 'at least'} {self.low}"
+        if self.low == -math.inf:
+            return f"{'below' if self.below else 'at most'} {self.high}"
+        return f"from {'above ' * self.above}{self.low} to {'below ' * self.below}{self.high}"
+
+
+ANY = Range()
+AT_LEAST_0 = Range(0)
+AT_LEAST_1 = Range(1)
+ABOVE_0 = Range(0, above=True)
+SHARE = Range(0, 1)
+BELOW_1 = Range(0, 1, below=True)
+
+
+def whole(name: str, value: Any, within: Range = AT_LEAST_1) -> int:
+    """Return a whole number as an `int`.
+
+    Args:
+        name: What it is, as the sentence begins: "samples of EWC".
+        value: What came: an `int`, or one of NumPy's.
+        within: Where it must lie.
+
+    Raises:
+        UsageError: It is no whole number, or out of range.
+    """
+    if _is_number(value, numbers.Integral) and within.holds(value):
+        return int(value)
+    raise _refusal(name, "a whole number", value, within)
+
+
+def real(name: str, value: Any, within: Range = ANY) -> float:
+    """Return a finite number as it came; one of NumPy's as Python's.
+
+    Args:
+        name: What it is, as the sentence begins: "lam of EWC".
+        value: What came: an `int`, a `float`, or one of NumPy's.
+        within: Where it must lie.
+
+    Raises:
+        UsageError: It is no number, NaN, infinite or out of range.
+    """
+    if _is_number(value, numbers.Real) and _is_finite(value) and within.holds(value):
+        return value if type(value) in (int, float) else float(value)
+    raise _refusal(name, "a number", value, within)
+
+
+def flag(name: str, value: object) -> bool:
+    """Return a truth value.
+
+    Raises:
+        UsageError: It is neither True nor False.
+    """
+    if isinstance(value, bool):
+        return value
+    raise UsageError(f"{name} must be True or False; got {_shown(value)}.")
+
+
+def check_fields(owner: Any, ranges: Mapping[str, tuple[Any, ...]]) -> None:
+    """Refuse a dataclass whose numbers make no sense; NumPy's numbers become Python's.
+
+    A field annotated `int` must be whole, one annotated `float` a number, and either may be None
+    where the annotation says so. Fields annotated `bool` are looked at without being named.
+
+    Args:
+        owner: The dataclass, which may be frozen.
+        ranges: By the field's name a `Range`, or what makes one, as in (0, 1).
+
+    Raises:
+        UsageError: A field is no number of its kind, or out of its range.
+    """
+    for field in fields(owner):
+        kind = field.type.__name__ if isinstance(field.type, type) else str(field.type)
+        parts = [part.strip() for part in kind.split("|")]
+        value, name = getattr(owner, field.name), f"{field.name} of {type(owner).__name__}"
+        if value is None and "None" in parts:
+            continue
+        if parts[0] == "bool":
+            right: object = flag(name, value)
+        elif field.name not in ranges:
+            continue
+        elif "int" in parts and "float" not in parts:
+            right = whole(name, value, Range(*ranges[field.name]))
+        else:
+            right = real(name, value, Range(*ranges[field.name]))
+        if right is not value:
+            object.__setattr__(owner, field.name, right)
+
+
+def _is_number(value: Any, kind: type) -> bool:
+    return isinstance(value, kind) and not isinstance(value, bool)
+
+
+def _is_finite(value: Any) -> bool:
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # a whole number beyond the floating-point ones
+        return False
+
+
+def _refusal(name: str, kind: str, value: object, within: Range) -> UsageError:
+    span = f" {within.words}" if within.words else ""
+    return UsageError(f"{name} must be {kind}{span}; got {_shown(value)}.")
+
+
+def _shown(value: object) -> str:
+    """Show a value in a line of bearable length, whatever it is."""
+    try:
+        text = " ".join(repr(value).split())
+    except Exception:  # a number of too many digits; an object that cannot show itself
+        text = f"a {type(value).__name__} too long to show"
+    return text if len(text) <= 80 else f"{text[:77]}..."
