@@ -103,7 +103,7 @@ def test_an_environment_appears_twice_in_a_sequence_under_two_names():
         "CartPole-v1", 300, options={"sutton_barto_reward": True}, name="other"
     )
     method = method_from_name("progressive")
-    train_sequence(tasks, method, A2C(num_envs=2), options=TrainingOptions(device="cpu"))
+    train_sequence(tasks, method, A2C(), options=TrainingOptions(num_envs=2, device="cpu"))
     assert list(method.columns) == ["default reward", "other"]
     rewards = [task.make_vec(1) for task in tasks]
     assert [env.reset(seed=0)[0].shape for env in rewards] == [(1, 4)] * 2
