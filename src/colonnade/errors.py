@@ -16,6 +16,10 @@ class UsageError(ColonnadeError, ValueError):
     exit_status = 2
 
 
+_LISTED = 120
+"""So many names are listed whole where none is near; of more, the nearest."""
+
+
 def unknown_name(kind: str, name: str, choices: Iterable[str]) -> UsageError:
     """Make the error for a name that is not among `choices`, suggesting the nearest one.
 
@@ -29,5 +33,11 @@ def unknown_name(kind: str, name: str, choices: Iterable[str]) -> UsageError:
     """
     known = sorted(choices)
     near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-    hint = f"did you mean {near[0]!r}?" if near else f"choose one of: {', '.join(known)}."
+    if near:
+        hint = f"did you mean {near[0]!r}?"
+    elif len(known) <= _LISTED:
+        hint = f"choose one of: {', '.join(known)}."
+    else:
+        nearest = difflib.get_close_matches(name, known, n=3, cutoff=0.0)
+        hint = f"of {len(known)} names the nearest are: {', '.join(nearest)}."
     return UsageError(f"Unknown {kind} {name!r}; {hint}")

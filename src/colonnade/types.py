@@ -194,6 +194,10 @@ class StatefulEnvironments(Protocol):
 class SeededEpisodes(Protocol):
     """A vector environment of which an episode follows from its seed and its actions alone.
 
+    A seed may last over several episodes, where giving one is dear; then `steps_since_seed`, [N]
+    int64, which is optional, says how many steps each environment took since its seed was set, and
+    all of them follow from it and from their actions.
+
     Attributes:
         episode_seeds: [N] int64, the seed of each environment's episode under way.
     """

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -87,13 +88,37 @@ def test_truncation_comes_from_the_frame_limit_alone():
     assert not terminated.any()
 
 
-def test_a_lost_life_terminates_only_where_asked():
-    ends = {
-        episodic: any(step[2].any() for step in list(play(task.make_vec(4), 90, actions=4))[1:])
-        for episodic in (False, True)
-        for task in [AtariTask("breakout", episodic_life=episodic)]
-    }
-    assert ends == {False: False, True: True}
+def test_a_lost_life_ends_what_is_learned_from_and_not_the_game():
+    game = "breakout"
+    task = AtariTask(game, max_frames=720)
+    whole, lives = task.make_vec(4), replace(task, episodic_life=True).make_vec(4)
+    plain = AtariVectorEnv(
+        game,
+        4,
+        max_num_frames_per_episode=720,
+        reward_clipping=False,
+        life_loss_info=True,
+        autoreset_mode="SameStep",
+    )
+    lost = ends = 0
+    actions = task.spec.action_sizes[0]
+    for one, other, ale in zip(
+        *(play(env, 400, actions) for env in (whole, lives, plain)), strict=True
+    ):
+        np.testing.assert_array_equal(one[0], other[0])
+        if len(one) != 5:
+            continue
+        shown, rewards, terminated, truncated, info = other
+        np.testing.assert_array_equal(one[1], rewards)
+        np.testing.assert_array_equal(one[3], truncated)
+        np.testing.assert_array_equal(one[2], terminated & ~info["lives_on"])
+        np.testing.assert_array_equal(shown, ale[0])
+        np.testing.assert_array_equal(terminated, ale[2])
+        assert "lives_on" not in one[4]
+        assert ("final_obs" in info) == bool((one[2] | one[3]).any())
+        lost += int(info["lives_on"].sum())
+        ends += int((one[2] | one[3]).sum())
+    assert lost > ends > 0
 
 
 def test_a_game_of_pong_terminates_at_21_points():

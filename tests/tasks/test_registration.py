@@ -10,6 +10,7 @@ from gymnasium.utils.env_checker import check_env
 
 from colonnade.tasks import VARIANTS, register_envs
 from colonnade.tasks.registration import gymnasium_id
+from colonnade.tasks.t_maze import draw_view
 
 NAMES = ("Pong", "Noisy", "Black", "White", "Zoom", "HFlip", "VFlip", "VHFlip")
 IDS = [f"colonnade/{family}-{name}-v0" for family in ("PongSoup", "MiniPong") for name in NAMES]
@@ -22,12 +23,36 @@ def test_ids_are_the_documented_ones():
     assert sorted(i for i in gymnasium.registry if i.startswith("colonnade/")) == sorted(IDS)
 
 
-@pytest.mark.filterwarnings("ignore")
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("mode", [None, "rgb_array"])
 @pytest.mark.parametrize("env_id", IDS)
-def test_single_environments_pass_gymnasiums_checker(env_id):
-    env = gymnasium.make(env_id)
-    check_env(env.unwrapped)
+def test_single_environments_pass_gymnasiums_checker_and_draw(env_id, mode):
+    env = gymnasium.make(env_id, render_mode=mode)
+    if mode is None or "PongSoup" not in env_id or "Zoom" in env_id:
+        check_env(env.unwrapped)
+    env.reset(seed=0)
+    picture = env.render() if mode else None
+    if mode:
+        assert (picture.dtype, picture.shape[2:], picture.ndim) == (np.uint8, (3,), 3)
+        assert len(np.unique(picture)) > 1
     env.close()
+
+
+@pytest.mark.filterwarnings("error", "ignore:The minimal resolution for an image is 36x36")
+@pytest.mark.parametrize("env_id", ["colonnade/PongSoup-Noisy-v0", *IDS[8:]])
+def test_single_environments_pass_stable_baselines_checker(env_id):
+    checker = pytest.importorskip("stable_baselines3.common.env_checker")
+    env = gymnasium.make(env_id, render_mode="rgb_array")
+    checker.check_env(env)
+    env.close()
+
+
+def test_a_t_mazes_signs_are_told_apart_in_its_pictures():
+    pictures = [draw_view(view) for view in np.eye(4, dtype=np.float32)]
+    assert len({picture.tobytes() for picture in pictures}) == 4
+    red = [(picture == (220, 40, 40)).all(-1) for picture in pictures]
+    assert [mask[:, :24].any() for mask in red] == [True, False, False, False]
+    assert [mask[:, 24:].any() for mask in red] == [False, True, False, False]
 
 
 @pytest.mark.parametrize("env_id", IDS[:1] + IDS[5:6] + IDS[8:])

@@ -1,8 +1,13 @@
 """Names to tasks and back."""
 
+import numpy as np
 import pytest
 
 from colonnade.errors import UsageError
+from colonnade.experiments.build import build_task
+from colonnade.experiments.spec import TaskBudget
+from colonnade.learners import A2C
+from colonnade.methods import method_from_name
 from colonnade.tasks import (
     AtariTask,
     GymTask,
@@ -12,6 +17,7 @@ from colonnade.tasks import (
     task_from_name,
     task_names,
 )
+from colonnade.training import TrainingOptions, train_sequence
 
 
 @pytest.mark.parametrize(
@@ -66,3 +72,53 @@ def test_options_are_the_tasks_fields_or_the_environments_own():
 def test_wrong_names_suggest_the_nearest(name, options, sentence):
     with pytest.raises(UsageError, match=sentence):
         task_from_name(name, **options)
+
+
+@pytest.mark.parametrize(
+    ("make", "usual"),
+    [
+        (MiniPongTask, "mini-pong/pong"),
+        (TMazeTask, "t-maze/10"),
+        (lambda **given: PongSoupTask("zoom", **given), "pong-soup/zoom"),
+        (lambda **given: AtariTask("pong", **given), "atari/pong"),
+        (lambda **given: GymTask("CartPole-v1", **given), "gym/CartPole-v1"),
+    ],
+)
+def test_a_task_can_be_given_a_name(make, usual):
+    assert make().spec.id == usual
+    assert make(name="my own").spec.id == "my own"
+    assert make(name="my own") != make()
+    for name in ("", "  ", 3, "two\nlines"):
+        with pytest.raises(UsageError, match="must be a line of text"):
+            make(name=name)
+
+
+def test_an_environment_appears_twice_in_a_sequence_under_two_names():
+    budgets = [
+        TaskBudget("CartPole-v1", 300, {"name": "default reward"}),
+        TaskBudget("CartPole-v1", 300, {"name": "other", "sutton_barto_reward": True}),
+    ]
+    tasks = [build_task(TaskBudget.from_json(budget.to_json())) for budget in budgets]
+    assert tasks[1] == GymTask(
+        "CartPole-v1", 300, options={"sutton_barto_reward": True}, name="other"
+    )
+    method = method_from_name("progressive")
+    train_sequence(tasks, method, A2C(), options=TrainingOptions(num_envs=2, device="cpu"))
+    assert list(method.columns) == ["default reward", "other"]
+    rewards = [task.make_vec(1) for task in tasks]
+    assert [env.reset(seed=0)[0].shape for env in rewards] == [(1, 4)] * 2
+    assert [env.step(np.array([0]))[1][0] for env in rewards] == [1.0, 0.0]
+
+
+def test_a_budget_without_a_name_is_written_as_before():
+    assert TaskBudget("mini-pong/zoom", 5).to_json() == {"name": "mini-pong/zoom", "steps": 5}
+
+
+def test_an_unknown_gymnasium_id_is_answered_with_few_names_and_the_way_to_others():
+    with pytest.raises(UsageError) as error:
+        GymTask("MiniGrid-Empty-5x5-v0")
+    assert len(str(error.value)) < 400
+    assert "module:" in str(error.value)
+    with pytest.raises(UsageError) as error:
+        task_from_name("highway-v0x")
+    assert len(str(error.value)) < 500

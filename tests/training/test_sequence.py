@@ -1,5 +1,9 @@
 """Training stops anywhere and goes on exactly; it learns; it notices divergence."""
 
+from typing import Any
+
+import gymnasium
+import numpy as np
 import pytest
 import torch
 from interrupting import Interrupting, without_clock
@@ -8,7 +12,7 @@ from colonnade.errors import UsageError
 from colonnade.learners import A2C, PPO
 from colonnade.methods import Finetune, OutputOnly, Progressive, Scratch
 from colonnade.networks import LSTM, ColumnSpec, Conv, Dense
-from colonnade.tasks import MiniPongTask
+from colonnade.tasks import GymTask, MiniPongTask
 from colonnade.training import (
     DivergedError,
     Interrupted,
@@ -133,3 +137,32 @@ def test_learners_solve_mini_pong(learner, seed):
     options = TrainingOptions(num_envs=32, segment_steps=100_000, device="cpu")
     train_sequence([task], method, learner, seed=seed, options=options)
     assert evaluate(task, method.network_for(task.spec.id), episodes=100).mean() > 0.8
+
+
+class _Endless(gymnasium.Env[Any, Any]):
+    """Never ends."""
+
+    observation_space = gymnasium.spaces.Box(0, 1, (2,), np.float32)
+    action_space = gymnasium.spaces.Discrete(2)
+
+    def reset(self, *, seed=None, options=None):
+        return np.zeros(2, np.float32), {}
+
+    def step(self, action):
+        return np.zeros(2, np.float32), 1.0, False, False, {}
+
+
+@pytest.mark.parametrize(("ends_after", "limit"), [(None, 300), (200, 150)])
+def test_evaluating_an_episode_without_end_stops_at_a_limit(ends_after, limit):
+    gymnasium.register("endless/Now-v0", _Endless, max_episode_steps=ends_after)
+    try:
+        task = GymTask("endless/Now-v0")
+        with pytest.raises(UsageError, match=f"'gym/endless/Now-v0'.*more than {limit} steps"):
+            evaluate(task, None, episodes=2, device="cpu", limit=limit)
+        if ends_after:
+            whole = evaluate(task, None, episodes=3, device="cpu", limit=ends_after)
+            assert whole.tolist() == [ends_after] * 3
+        with pytest.raises(UsageError, match="limit is at least 1"):
+            evaluate(task, None, limit=0)
+    finally:
+        gymnasium.registry.pop("endless/Now-v0")

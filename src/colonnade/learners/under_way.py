@@ -54,7 +54,7 @@ class UnderWay:
     def forget(self, lengths: NDArray[np.int64]) -> None:
         """Drop actions that belong to no episode under way, whose lengths [N] are given."""
         if self._seeded:
-            for _ in range(len(self._log) - int(lengths.max())):
+            for _ in range(len(self._log) - int(self._since_seeds(lengths).max())):
                 self._log.popleft()
 
     def state(self, lengths: NDArray[np.int64]) -> dict[str, Tensor]:
@@ -74,7 +74,7 @@ class UnderWay:
                 tensors["actions"] = tensors["actions"].to(torch.uint8)
         if self._seeded:
             tensors["seeds"] = torch.from_numpy(np.array(self._envs.episode_seeds, np.int64))
-            tensors["lengths"] = torch.from_numpy(lengths.copy())
+            tensors["lengths"] = torch.from_numpy(self._since_seeds(lengths))
         return tensors
 
     def restore(self, tensors: dict[str, Tensor]) -> Any:
@@ -101,6 +101,10 @@ class UnderWay:
         for actions in log:
             observations = self._step(actions)
         return observations
+
+    def _since_seeds(self, lengths: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Steps [N] since each seed was set: those of its episode, unless seeds last longer."""
+        return np.array(getattr(self._envs, "steps_since_seed", lengths), np.int64)
 
     def _replay_episodes(
         self, log: Actions, seeds: NDArray[np.int64], lengths: NDArray[np.int64]

@@ -9,14 +9,7 @@ from typing import Any
 from torch import Tensor
 
 from colonnade.errors import UsageError
-from colonnade.networks import (
-    ColumnSpec,
-    ProgressiveNetwork,
-    atari_column,
-    load_weights,
-    mlp_column,
-    tiny_column,
-)
+from colonnade.networks import ColumnSpec, ProgressiveNetwork, default_column, load_weights
 from colonnade.types import Batch, Episode, Likelihood, Network, TaskSpec
 
 ColumnChoice = ColumnSpec | Callable[[TaskSpec, int], ColumnSpec] | None
@@ -49,7 +42,7 @@ class ColumnMethod(ABC):
         """Say what the next column looks like, if it is for this task."""
         if callable(self._column):
             return self._column(spec, len(self.network.columns))
-        return self._column or _default_column(spec)
+        return self._column or default_column(spec.input_shapes)
 
     def add_column(self, spec: TaskSpec, column: ColumnSpec) -> Network:
         """Add a column for a task, freezing all earlier ones."""
@@ -174,11 +167,3 @@ class ColumnMethod(ABC):
             return own
         likely = sorted(self._expected, key=lambda spec: tasks.get(spec.id) != index)
         return [*(self._column(spec, index) for spec in likely), *own]
-
-
-def _default_column(spec: TaskSpec) -> ColumnSpec:
-    """Choose by the observations: the Atari network, a smaller one for small images, or an MLP."""
-    images = [shape for shape in spec.input_shapes.values() if len(shape) == 3]
-    if not images:
-        return mlp_column()
-    return atari_column() if min(images[0][1:]) >= 64 else tiny_column()

@@ -163,7 +163,9 @@ def _default_modules(spec: TaskSpec) -> ModularSpec:
     """Choose by the task: the paper's for Atari and for data, or small ones."""
     if not spec.value:
         return mnist_modules()
-    images = [shape for shape in spec.input_shapes.values() if len(shape) == 3]
+    # The small modules' convolutions need 8 pixels a side.
+    shapes = spec.input_shapes.values()
+    images = [shape for shape in shapes if len(shape) == 3 and min(shape[1:]) >= 8]
     if not images:
         return vector_modules()
     return atari_modules() if min(images[0][1:]) >= 64 else mini_modules()

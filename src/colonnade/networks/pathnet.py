@@ -193,6 +193,12 @@ class ModularNetwork(nn.Module):
 def _choose_input(spec: ModularSpec, shapes: Mapping[str, Shape]) -> str:
     if spec.input is None and len(shapes) == 1:
         return next(iter(shapes))
+    if spec.input is None and len(shapes) > 1:
+        raise UsageError(
+            f"The modular network reads one input, but the task gives several: "
+            f"{', '.join(map(repr, shapes))}; name one as `input`, or choose a method of columns, "
+            "whose default reads them all."
+        )
     name = spec.input or OBSERVATION
     if name not in shapes:
         raise UsageError(

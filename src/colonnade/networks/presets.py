@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Literal
 
 from colonnade.errors import unknown_name
 from colonnade.networks.progressive import ProgressiveNetwork
-from colonnade.networks.specs import LSTM, ColumnSpec, Conv, Dense
-from colonnade.types import OBSERVATION
+from colonnade.networks.specs import LSTM, ColumnSpec, Conv, Dense, Join
+from colonnade.types import OBSERVATION, Shape
 
 SIM_TO_REAL_INPUT = (3, 64, 64)
 SIM_TO_REAL_OUTPUTS = 28
@@ -42,6 +44,43 @@ def mlp_column(hidden: Sequence[int] = (64, 64)) -> ColumnSpec:
 def tiny_column() -> ColumnSpec:
     """A column for images of 16 to 24 pixels a side, small enough for tests and first steps."""
     return ColumnSpec((Conv(8, 4, 2), Conv(16, 3, 2), Dense(64)))
+
+
+def grid_column() -> ColumnSpec:
+    """A column for images of 3 to 7 pixels a side, such as what the walker of a grid sees."""
+    return ColumnSpec((Conv(16, 3, 1), Dense(64)))
+
+
+def default_column(input_shapes: Mapping[str, Shape]) -> ColumnSpec:
+    """Choose a column that reads all inputs.
+
+    Images [C, H, W] get the Atari column from 64 pixels a side on, the tiny column from 8 on, the
+    grid column from 3 on; anything else an MLP. Of several images the largest is convolved. All
+    other inputs are encoded by a dense layer of 64 units each and joined: before the last dense
+    layer, or before the first of an MLP.
+
+    Args:
+        input_shapes: As in `TaskSpec.input_shapes`.
+    """
+    images = [n for n, shape in input_shapes.items() if len(shape) == 3 and min(shape[1:]) >= 3]
+    if images:
+        first = max(images, key=lambda name: math.prod(input_shapes[name]))
+        column = _image_column(min(input_shapes[first][1:]))
+    else:
+        first = OBSERVATION if OBSERVATION in input_shapes else next(iter(input_shapes))
+        column = mlp_column()
+    joins = [Join(name, 64) for name in input_shapes if name != first]
+    if not joins:
+        return column
+    place = len(column.stages) - 1 if images else 0
+    stages = *column.stages[:place], *joins, *column.stages[place:]
+    return replace(column, stages=stages, input=first)
+
+
+def _image_column(side: int) -> ColumnSpec:
+    if side >= 64:
+        return atari_column()
+    return tiny_column() if side >= 8 else grid_column()
 
 
 def sim_to_real_ff_wide() -> ColumnSpec:
@@ -84,6 +123,7 @@ COLUMN_PRESETS: dict[str, Callable[[], ColumnSpec]] = {
     "pong-soup": pong_soup_column,
     "mlp": mlp_column,
     "tiny": tiny_column,
+    "grid": grid_column,
     "sim-to-real-ff-wide": sim_to_real_ff_wide,
     "sim-to-real-ff-narrow": sim_to_real_ff_narrow,
     "sim-to-real-recurrent-wide": sim_to_real_recurrent_wide,

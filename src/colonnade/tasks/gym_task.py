@@ -11,25 +11,28 @@ from typing import Any
 
 import gymnasium
 import numpy as np
-from gymnasium.spaces import Box, Dict, Discrete, MultiDiscrete, Space
-from gymnasium.vector import AutoresetMode, VectorWrapper
+from gymnasium.envs.registration import EnvSpec
+from gymnasium.spaces import Box, Discrete, MultiDiscrete, Space
+from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv, VectorWrapper
 from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
 from colonnade.errors import UsageError, unknown_name
+from colonnade.tasks.episode_seeds import EpisodeSeeds, reset_mask
+from colonnade.tasks.observations import full_batch, present, presented_space
+from colonnade.tasks.seeded_env import AnyEnv, Draws, SeededEnv, make_seeded, probe, seeded_vector
+from colonnade.tasks.task_ids import task_id
 from colonnade.tasks.vector import AnyVectorEnv, StepResult
 from colonnade.types import TaskSpec
-
-_CHANNELS = (1, 3, 4)
 
 
 @dataclass(frozen=True)
 class GymTask:
     """An environment that `gymnasium.make` can make.
 
-    Observations are a Box, or a Dict of Boxes (a nested one must be flattened first). Images, that
-    is uint8 Boxes (H, W, C) with 1, 3 or 4 channels, are turned channels-first. Environments whose
-    id is registered with a vector environment of its own that resets in the same step use it.
+    Observations are a Box, or a Dict of Boxes (a nested one must be flattened first), which
+    `colonnade.tasks.observations` brings into a network's layout. Environments whose id is
+    registered with a vector environment of its own that resets in the same step use it.
 
     Attributes:
         id: As in "CartPole-v1", or "module:Name-v0" to import the module that registers it.
@@ -38,6 +41,8 @@ class GymTask:
         processes: Whether each environment runs in a process of its own, which pays where a step
             takes longer than about a tenth of a millisecond.
         options: Passed to the environment's constructor; plain JSON values.
+        name: What the task is called in a sequence instead of "gym/" and the id,
+            so that one may hold it twice with other options.
 
     Raises:
         UsageError: The id is unknown (the nearest is suggested), the environment rejects its
@@ -50,12 +55,15 @@ class GymTask:
     reward_clip: float | None = None
     processes: bool = False
     options: Mapping[str, Any] = field(default_factory=dict)
+    name: str | None = None
 
     def __post_init__(self) -> None:
         check_id(self.id)
+        task_id(self.name, self.id)
 
     def __hash__(self) -> int:
-        return hash((self.id, self.steps, self.reward_clip, self.processes, self._options_key))
+        numbers = self.steps, self.reward_clip, self.processes
+        return hash((self.id, self._options_key, self.name, *numbers))
 
     @property
     def _options_key(self) -> str:
@@ -64,26 +72,31 @@ class GymTask:
     @property
     def spec(self) -> TaskSpec:
         """What methods and learners need to know; makes the environment once to ask for it."""
-        observations, actions = _spaces(self.id, self._options_key)
-        return TaskSpec(f"gym/{self.id}", observations, actions, self.steps, self.reward_clip)
+        known = _known(self.id, self._options_key)
+        return TaskSpec(
+            task_id(self.name, f"gym/{self.id}"),
+            known.observation_space,
+            known.action_space,
+            self.steps,
+            self.reward_clip,
+        )
 
     def make_vec(self, num_envs: int, threads: int = 1) -> AnyVectorEnv:
         """Make `num_envs` copies; `processes` says how they run, whatever `threads` says."""
         options = dict(self.options)
         own_vector = gymnasium.registry[self.id.rpartition(":")[2]].vector_entry_point
         if own_vector is not None and not self.processes:
-            own = gymnasium.make_vec(self.id, num_envs, **options)
-            if own.metadata.get("autoreset_mode") == AutoresetMode.SAME_STEP:
+            own = seeded_vector(lambda n: gymnasium.make_vec(self.id, n, **options), num_envs)
+            same_step = own.metadata.get("autoreset_mode") == AutoresetMode.SAME_STEP
+            if same_step and own.single_observation_space == self.spec.observation_space:
                 return own
             own.close()
-        vector = gymnasium.make_vec(
-            self.id,
-            num_envs,
-            vectorization_mode="async" if self.processes else "sync",
-            vector_kwargs={"autoreset_mode": AutoresetMode.SAME_STEP},
-            **options,
-        )
-        return _Batched(vector)
+        draws = _known(self.id, self._options_key).draws
+        makers = [
+            functools.partial(_make, self.id, options, draws, place) for place in range(num_envs)
+        ]
+        vector_class = AsyncVectorEnv if self.processes else SyncVectorEnv
+        return _Batched(vector_class(makers, autoreset_mode=AutoresetMode.SAME_STEP))
 
 
 def check_id(env_id: str) -> None:
@@ -98,23 +111,53 @@ def check_id(env_id: str) -> None:
                 f"{error}."
             ) from None
     if name not in gymnasium.registry:
-        raise unknown_name("Gymnasium id", name, gymnasium.registry)
+        unknown = unknown_name("Gymnasium id", name, gymnasium.registry)
+        raise UsageError(
+            f"{unknown} An id of another package is written with the module that registers it, as "
+            f"in 'module:{name}'."
+        )
 
 
-@functools.cache
-def _spaces(env_id: str, options: str) -> tuple[Space[Any], Space[Any]]:
+@dataclass(frozen=True)
+class _Known:
+    """What making an environment once tells of it; `made_of` is its entry in the registry."""
+
+    made_of: EnvSpec
+    observation_space: Space[Any]
+    action_space: Space[Any]
+    draws: Draws
+
+
+_KNOWN: dict[tuple[str, str], _Known] = {}
+
+
+def _known(env_id: str, options: str) -> _Known:
+    """Return what is known of an environment, made anew if its id was registered anew."""
+    made_of = gymnasium.registry[env_id.rpartition(":")[2]]
+    known = _KNOWN.get((env_id, options))
+    if known is None or known.made_of is not made_of:
+        known = _KNOWN[env_id, options] = _look(made_of, env_id, options)
+    return known
+
+
+def _look(made_of: EnvSpec, env_id: str, options: str) -> _Known:
     try:
-        env = gymnasium.make(env_id, **json.loads(options))
+        env = make_seeded(functools.partial(gymnasium.make, env_id, **json.loads(options)))
     except TypeError as error:
         raise UsageError(f"{env_id} does not take the options {options}: {error}.") from None
     except gymnasium.error.DependencyNotInstalled as error:
         raise UsageError(f"{env_id} needs a package that is not installed: {error}.") from None
     try:
-        _check_observations(env_id, env.observation_space)
+        observations = presented_space(env_id, env.observation_space)
         _check_actions(env_id, env.action_space)
-        return _channels_first_space(env.observation_space), env.action_space
+        return _Known(made_of, observations, env.action_space, probe(env))
     finally:
         env.close()
+
+
+def _make(env_id: str, options: dict[str, Any], draws: Draws, place: int) -> AnyEnv:
+    """Make one environment, in the process that is to play it."""
+    return SeededEnv(make_seeded(lambda: gymnasium.make(env_id, **options), place), draws)
 
 
 def _check_actions(env_id: str, space: Space[Any]) -> None:
@@ -124,87 +167,53 @@ def _check_actions(env_id: str, space: Space[Any]) -> None:
             "ones, so wrap it in gymnasium.wrappers.DiscretizeAction and register the result."
         )
     discrete = isinstance(space, Discrete) and int(space.start) == 0
-    if not discrete and not (isinstance(space, MultiDiscrete) and not space.start.any()):
+    several = isinstance(space, MultiDiscrete) and len(space.shape) == 1 and not space.start.any()
+    if not discrete and not several:
         raise UsageError(
-            f"{env_id} has actions {space}; Colonnade's policies need Discrete or MultiDiscrete "
-            "actions counted from 0, so wrap it in gymnasium.wrappers.TransformAction."
+            f"{env_id} has actions {space}; Colonnade's policies need Discrete or one row of "
+            "MultiDiscrete actions counted from 0, so wrap it in "
+            "gymnasium.wrappers.TransformAction and register the result."
         )
-
-
-def _check_observations(env_id: str, space: Space[Any]) -> None:
-    parts = space.spaces.values() if isinstance(space, Dict) else (space,)
-    if not all(isinstance(part, Box) for part in parts):
-        raise UsageError(
-            f"{env_id} has observations {space}; Colonnade's networks need a Box or a Dict of "
-            "Boxes, so wrap it in gymnasium.wrappers.FlattenObservation."
-        )
-
-
-def _is_channels_last(space: Space[Any]) -> bool:
-    shape = space.shape or ()
-    return (
-        space.dtype == np.uint8
-        and len(shape) == 3
-        and shape[-1] in _CHANNELS
-        and shape[0] not in _CHANNELS
-    )
-
-
-def _channels_first_space(space: Space[Any]) -> Space[Any]:
-    if isinstance(space, Dict):
-        return Dict({name: _channels_first_space(part) for name, part in space.items()})
-    if isinstance(space, Box) and _is_channels_last(space):
-        low, high = (np.moveaxis(bound, -1, 0) for bound in (space.low, space.high))
-        return Box(low, high, dtype=np.uint8)
-    return space
-
-
-def _channels_first(space: Space[Any], batch: Any) -> Any:
-    if isinstance(space, Dict):
-        return {name: _channels_first(part, batch[name]) for name, part in space.items()}
-    if _is_channels_last(space):
-        return np.ascontiguousarray(np.moveaxis(batch, -1, 1))
-    return batch
-
-
-def _full_batch(space: Space[Any], observations: Any, ended: NDArray[np.bool_]) -> Any:
-    """Stack the observations of ended episodes into a batch whose other rows are zero."""
-    if isinstance(space, Dict):
-        return {
-            name: _full_batch(part, [o and o[name] for o in observations], ended)
-            for name, part in space.items()
-        }
-    batch = np.zeros((len(ended), *(space.shape or ())), space.dtype)
-    for i in np.flatnonzero(ended):
-        batch[i] = observations[i]
-    return batch
 
 
 class _Batched(VectorWrapper[Any, Any, Any, Any, NDArray[Any]]):
-    """Images channels-first, float32 rewards, and `info["final_obs"]` as one batch.
+    """Observations as networks take them, final ones as one batch, float32 rewards, known seeds.
 
-    Every returned array is fresh; no later step writes to it.
+    Every returned array is fresh; no later step writes to it. The environments wear
+    `SeededEnv`, whose chains of seeds are followed here, without a word to their processes.
     """
 
     def __init__(self, env: AnyVectorEnv) -> None:
         super().__init__(env)
         self._inner_space = env.single_observation_space
-        self.single_observation_space = _channels_first_space(self._inner_space)
+        self.single_observation_space = presented_space("", self._inner_space)
         self.observation_space = batch_space(self.single_observation_space, env.num_envs)
+        self._seeds = EpisodeSeeds(env.num_envs)
+
+    @property
+    def episode_seeds(self) -> NDArray[np.int64]:
+        """The seed of the episode under way in each environment; see `EpisodeSeeds`."""
+        return self._seeds.values
 
     def reset(
         self, *, seed: Any = None, options: dict[str, Any] | None = None
     ) -> tuple[Any, dict[str, Any]]:
-        observations, info = self.env.reset(seed=seed, options=options)
-        return _channels_first(self._inner_space, observations), info
+        self._seeds.begin(seed, reset_mask(options, self.num_envs))
+        # Gymnasium takes the mask out of the options that it is given.
+        observations, info = self.env.reset(
+            seed=self._seeds.values.tolist(), options=options and dict(options)
+        )
+        return present(self._inner_space, observations), info
 
     def step(self, actions: Any) -> StepResult:
         observations, rewards, terminated, truncated, info = self.env.step(actions)
         if "final_obs" in info:
-            final = _full_batch(self._inner_space, info["final_obs"], terminated | truncated)
-            info["final_obs"] = _channels_first(self._inner_space, final)
+            ended = terminated | truncated
+            self._seeds.follow(ended)
+            final = full_batch(self._inner_space, info["final_obs"], ended)
+            info["final_obs"] = present(self._inner_space, final)
         return (
-            _channels_first(self._inner_space, observations),
+            present(self._inner_space, observations),
             rewards.astype(np.float32),
             terminated,
             truncated,

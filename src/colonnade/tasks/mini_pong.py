@@ -12,6 +12,7 @@ from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
 from colonnade.tasks.random_streams import RandomStreams
+from colonnade.tasks.task_ids import task_id
 from colonnade.tasks.variants import DEFAULT_LOOK, Frames, Look, check_variant, make_transform
 from colonnade.tasks.vector import AnyVectorEnv, StepResult, TransformedVectorEnv
 from colonnade.types import TaskSpec
@@ -41,6 +42,7 @@ _EMPTY[[0, -1]] = BRIGHT
 _PADDLE_COLUMNS = np.repeat(_EMPTY[None, :, 0], SIZE - _PADDLE, axis=0)
 for _row in range(_PADDLE):
     np.fill_diagonal(_PADDLE_COLUMNS[:, _row:], PADDLE)
+_STATE = ("x", "y", "vx", "vy", "agent", "opponent", "age", "frame")
 _BALL_PIXELS = np.add.outer(SIZE * np.arange(_BALL), np.arange(_BALL)).ravel()
 
 
@@ -125,6 +127,17 @@ class MiniPongVectorEnv(VectorEnv[Frames, NDArray[np.int64], NDArray[Any]]):
             observations[ended] = self._frame[ended, None]
         return observations, rewards, terminated, truncated, info
 
+    def state(self) -> dict[str, NDArray[Any]]:
+        """Return all that the games are, fresh arrays [N, ...] by name."""
+        arrays = {name: getattr(self, f"_{name}").copy() for name in _STATE}
+        return {**arrays, "random": self._random.state}
+
+    def load_state(self, state: dict[str, NDArray[Any]]) -> None:
+        """Return to a state that `state` gave, of an environment of as many games."""
+        for name in _STATE:
+            getattr(self, f"_{name}")[...] = state[name]
+        self._random.state = state["random"]
+
     def _begin(self, games: NDArray[np.bool_]) -> None:
         """Put the chosen games at the start of an episode, paddles in the middle."""
         self._agent[games] = self._opponent[games] = (SIZE - _PADDLE) // 2
@@ -185,6 +198,8 @@ class MiniPongTask:
         variant: One of `colonnade.tasks.variants.VARIANTS`.
         steps: Budget in agent steps.
         look: The constants of the variants.
+        name: What the task is called in a sequence instead of "mini-pong/" and the variant,
+            so that one may hold it twice with other options.
 
     Raises:
         UsageError: The variant is unknown; the nearest name is suggested.
@@ -193,15 +208,17 @@ class MiniPongTask:
     variant: str = "pong"
     steps: int = 200_000
     look: Look = DEFAULT_LOOK
+    name: str | None = None
 
     def __post_init__(self) -> None:
         check_variant(self.variant)
+        task_id(self.name, self.variant)
 
     @property
     def spec(self) -> TaskSpec:
         """What methods and learners need to know."""
         return TaskSpec(
-            id=f"mini-pong/{self.variant}",
+            id=task_id(self.name, f"mini-pong/{self.variant}"),
             observation_space=gymnasium.spaces.Box(0, 255, FRAMES, np.uint8),
             action_space=gymnasium.spaces.Discrete(len(_MOVES)),
             steps=self.steps,

@@ -39,7 +39,7 @@ def task_names() -> tuple[str, ...]:
     )
 
 
-def task_from_name(name: str, *, steps: int | None = None, **options: Any) -> Task:
+def task_from_name(name: str, /, *, steps: int | None = None, **options: Any) -> Task:
     """Make the task that a name stands for.
 
     >>> task_from_name("mini-pong/h-flip", steps=1000).spec.id
@@ -51,7 +51,8 @@ def task_from_name(name: str, *, steps: int | None = None, **options: Any) -> Ta
             "digits/pair-3-5", "permuted-digits/3", "permuted-mnist/8x8-1", "split-cifar-10/0" and
             the like.
         steps: Budget in agent steps or examples; None for the family's default.
-        **options: Fields of the task's class. For Gymnasium ids anything else goes to the
+        **options: Fields of the task's class, such as `name`, by which the same environment appears
+            twice in a sequence. For Gymnasium ids anything else goes to the
             environment's constructor.
 
     Raises:

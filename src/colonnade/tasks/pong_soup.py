@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from colonnade.tasks.atari import SCREEN, AtariTask
+from colonnade.tasks.task_ids import task_id
 from colonnade.tasks.variants import DEFAULT_LOOK, Look, check_variant, make_transform
 from colonnade.tasks.vector import AnyVectorEnv, TransformedVectorEnv
 from colonnade.types import TaskSpec
@@ -18,7 +19,9 @@ class PongSoupTask:
         variant: One of `colonnade.tasks.variants.VARIANTS`.
         steps: Budget in agent steps, each 4 frames.
         look: The constants of the variants, which the paper leaves open.
-        emulator: How Pong itself is run; its `steps` do not count.
+        emulator: How Pong itself is run; its `steps` and `name` do not count.
+        name: What the task is called in a sequence instead of "pong-soup/" and the variant,
+            so that one may hold it twice with other options.
 
     Raises:
         UsageError: The variant is unknown; the nearest name is suggested.
@@ -28,14 +31,17 @@ class PongSoupTask:
     steps: int = 10_000_000
     look: Look = DEFAULT_LOOK
     emulator: AtariTask = field(default_factory=lambda: AtariTask("pong"))
+    name: str | None = None
 
     def __post_init__(self) -> None:
         check_variant(self.variant)
+        task_id(self.name, self.variant)
 
     @property
     def spec(self) -> TaskSpec:
         """What methods and learners need to know."""
-        return replace(self.emulator.spec, id=f"pong-soup/{self.variant}", steps=self.steps)
+        name = task_id(self.name, f"pong-soup/{self.variant}")
+        return replace(self.emulator.spec, id=name, steps=self.steps)
 
     def make_vec(self, num_envs: int, threads: int = 1) -> AnyVectorEnv:
         """Make `num_envs` copies on `threads` threads; see `TransformedVectorEnv`."""

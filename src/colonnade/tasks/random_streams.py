@@ -43,6 +43,15 @@ class RandomStreams:
         # Mixed, since streams whose states differ by multiples of the step would overlap.
         self._state[:] = _mix(seeds)
 
+    @property
+    def state(self) -> NDArray[np.uint64]:
+        """Where the streams are, [N] uint64; a fresh array."""
+        return self._state.copy()
+
+    @state.setter
+    def state(self, state: NDArray[np.uint64]) -> None:
+        self._state[:] = state
+
     def uniform(self, chosen: NDArray[np.bool_]) -> NDArray[np.float64]:
         """Draw one number in [0, 1) from each chosen stream.
 

@@ -16,7 +16,7 @@ import gymnasium
 
 from colonnade.tasks.mini_pong import MiniPongTask
 from colonnade.tasks.pong_soup import PongSoupTask
-from colonnade.tasks.t_maze import TMazeVectorEnv
+from colonnade.tasks.t_maze import TMazeVectorEnv, draw_view
 from colonnade.tasks.variants import VARIANTS
 from colonnade.tasks.vector import AnyVectorEnv, SingleEnv
 from colonnade.types import EnvironmentTask
@@ -93,10 +93,10 @@ def make_single(
 
 
 def make_t_maze(length: int = 10, render_mode: str | None = None) -> SingleEnv:
-    """Make one T-maze; it has no pictures.
+    """Make one T-maze.
 
     Args:
         length: Steps from the cue to the fork.
-        render_mode: None.
+        render_mode: "rgb_array" or None; see `colonnade.tasks.t_maze.draw_view`.
     """
-    return SingleEnv(TMazeVectorEnv(1, length), render_mode)
+    return SingleEnv(TMazeVectorEnv(1, length), render_mode, draw_view)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from colonnade.errors import UsageError
 from colonnade.tasks.random_streams import RandomStreams
+from colonnade.tasks.task_ids import task_id
 from colonnade.tasks.vector import AnyVectorEnv, StepResult
 from colonnade.types import TaskSpec
 
@@ -92,6 +93,21 @@ class TMazeVectorEnv(VectorEnv[Views, NDArray[np.int64], NDArray[Any]]):
             observations = self._views()
         return observations, rewards, terminated, truncated, info
 
+    def state(self) -> dict[str, NDArray[Any]]:
+        """Return all that the mazes are, fresh arrays [N] by name."""
+        return {
+            "place": self._place.copy(),
+            "age": self._age.copy(),
+            "cue": self._cue.copy(),
+            "random": self._random.state,
+        }
+
+    def load_state(self, state: dict[str, NDArray[Any]]) -> None:
+        """Return to a state that `state` gave, of an environment of as many mazes."""
+        self._place[:], self._age[:] = state["place"], state["age"]
+        self._cue[:] = state["cue"]
+        self._random.state = state["random"]
+
     def _begin(self, mazes: NDArray[np.bool_]) -> None:
         self._place[mazes] = self._age[mazes] = 0
         self._cue[mazes] = self._random.uniform(mazes) < 0.5
@@ -102,6 +118,24 @@ class TMazeVectorEnv(VectorEnv[Views, NDArray[np.int64], NDArray[Any]]):
         sign[self._place == 0] = self._cue[self._place == 0]
         views[np.arange(self.num_envs), sign] = 1.0
         return views
+
+
+def draw_view(view: Views) -> NDArray[np.uint8]:
+    """Draw what is seen, [4], as a picture [48, 48, 3].
+
+    A floor leads away between dark walls. A cue is a red square at its side; at the fork the floor
+    goes on to both sides and is walled off ahead.
+    """
+    picture = np.full((48, 48, 3), 40, np.uint8)
+    picture[:, 18:30] = 200
+    sign = int(np.argmax(view))
+    if sign == _FORK:
+        picture[:18] = 40
+        picture[18:30] = 200
+    elif sign != _CORRIDOR:
+        side = slice(4, 14) if sign == 0 else slice(34, 44)
+        picture[19:29, side] = 220, 40, 40
+    return picture
 
 
 def corridor_length(text: str | int) -> int:
@@ -128,6 +162,8 @@ class TMazeTask:
     Attributes:
         length: Steps from the cue to the fork, as a number or its digits.
         steps: Budget in agent steps.
+        name: What the task is called in a sequence instead of "t-maze/" and the length,
+            so that one may hold it twice with other options.
 
     Raises:
         UsageError: The length is no whole number of 1 or more.
@@ -135,8 +171,10 @@ class TMazeTask:
 
     length: int | str = 10
     steps: int = 200_000
+    name: str | None = None
 
     def __post_init__(self) -> None:
+        task_id(self.name, "t-maze")
         object.__setattr__(self, "length", corridor_length(self.length))
 
     @property
@@ -144,7 +182,7 @@ class TMazeTask:
         """What methods and learners need to know."""
         env = TMazeVectorEnv(1)
         return TaskSpec(
-            id=f"t-maze/{self.length}",
+            id=task_id(self.name, f"t-maze/{self.length}"),
             observation_space=env.single_observation_space,
             action_space=env.single_action_space,
             steps=self.steps,

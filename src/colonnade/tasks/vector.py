@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import gymnasium
@@ -12,6 +13,10 @@ from numpy.typing import NDArray
 from colonnade.tasks.variants import Transform
 
 AnyVectorEnv = VectorEnv[Any, Any, NDArray[Any]]
+GOING_ON = ("state", "load_state", "episode_seeds", "steps_since_seed")
+"""What a vector environment may offer so that training goes on in the middle of its episodes; see
+`colonnade.types.StatefulEnvironments` and `colonnade.types.SeededEpisodes`."""
+
 StepResult = tuple[Any, NDArray[Any], NDArray[Any], NDArray[Any], dict[str, Any]]
 
 
@@ -20,7 +25,8 @@ class TransformedVectorEnv(VectorWrapper[Any, Any, Any, Any, NDArray[Any]]):
 
     Observations and `info["final_obs"]` are transformed. Each is a freshly allocated array (or,
     for a transform that changes nothing, the one from below), so a consumer may keep it: no later
-    step writes to it.
+    step writes to it. What the environment offers for going on elsewhere (`state` and
+    `load_state`, or `episode_seeds`), this one offers too.
 
     Args:
         env: Its observations are uint8 images [N, C, H, W], of which `info["final_obs"]` is a
@@ -31,6 +37,12 @@ class TransformedVectorEnv(VectorWrapper[Any, Any, Any, Any, NDArray[Any]]):
     def __init__(self, env: AnyVectorEnv, transform: Transform) -> None:
         super().__init__(env)
         self._transform = transform
+
+    def __getattr__(self, name: str) -> Any:
+        """Return what `GOING_ON` names of the environment, where it has it."""
+        if name in GOING_ON:
+            return getattr(self.env, name)
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     def reset(
         self, *, seed: Any = None, options: dict[str, Any] | None = None
@@ -47,6 +59,11 @@ class TransformedVectorEnv(VectorWrapper[Any, Any, Any, Any, NDArray[Any]]):
         return self._transform(observations), rewards, terminated, truncated, info
 
 
+def newest_frame(observation: NDArray[Any]) -> NDArray[np.uint8]:
+    """Draw the last of the frames [C, H, W] as grey RGB [H, W, 3]."""
+    return np.repeat(observation[-1][..., None], 3, axis=-1)
+
+
 class SingleEnv(gymnasium.Env[NDArray[np.uint8], np.int64]):
     """One environment, played by a vector environment of one.
 
@@ -55,11 +72,16 @@ class SingleEnv(gymnasium.Env[NDArray[np.uint8], np.int64]):
 
     Args:
         vector: A vector environment of size 1 that resets in the same step.
-        render_mode: None for no pictures; "rgb_array" where observations are uint8 images
-            [1, C, H, W], the newest frame last.
+        render_mode: None for no pictures, or "rgb_array".
+        draw: Makes a picture [H, W, 3] of an observation.
     """
 
-    def __init__(self, vector: AnyVectorEnv, render_mode: str | None = None) -> None:
+    def __init__(
+        self,
+        vector: AnyVectorEnv,
+        render_mode: str | None = None,
+        draw: Callable[[NDArray[Any]], NDArray[np.uint8]] = newest_frame,
+    ) -> None:
         if vector.num_envs != 1 or vector.metadata["autoreset_mode"] != AutoresetMode.SAME_STEP:
             raise ValueError("SingleEnv plays a vector environment of size 1 with SAME_STEP resets")
         fps = vector.metadata.get("render_fps", 15)
@@ -68,6 +90,7 @@ class SingleEnv(gymnasium.Env[NDArray[np.uint8], np.int64]):
         self.observation_space = vector.single_observation_space
         self.action_space = vector.single_action_space
         self._vector = vector
+        self._draw = draw
         self._shown: NDArray[np.uint8] | None = None
         self._begun: tuple[NDArray[np.uint8], dict[str, Any]] | None = None
 
@@ -104,10 +127,10 @@ class SingleEnv(gymnasium.Env[NDArray[np.uint8], np.int64]):
         )
 
     def render(self) -> Any:
-        """Return the newest frame as grey RGB [H, W, 3], or None without a render mode."""
+        """Return a picture [H, W, 3] of what is seen, or None without a render mode."""
         if self.render_mode is None or self._shown is None:
             return None
-        return np.repeat(self._shown[-1][..., None], 3, axis=-1)
+        return self._draw(self._shown)
 
     def close(self) -> None:
         """Free the vector environment."""

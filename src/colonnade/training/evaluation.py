@@ -51,6 +51,7 @@ def evaluate(
     device: str = "auto",
     greedy: bool = False,
     split: Split = "test",
+    limit: int = 100_000,
 ) -> np.ndarray[Any, np.dtype[np.float64]]:
     """Play whole episodes and return their undiscounted, unclipped returns.
 
@@ -72,10 +73,16 @@ def evaluate(
         device: A torch device name, or "auto".
         greedy: Take the most likely action instead of sampling.
         split: Part of a data set.
+        limit: Agent steps that an episode may last; Atari's end after 27,000.
 
     Returns:
         [episodes] returns.
+
+    Raises:
+        UsageError: An episode has not ended within the limit, or a number is below 1.
     """
+    if limit < 1:
+        raise UsageError(f"An episode's limit is at least 1 step; got {limit}.")
     if episodes is not None and episodes < 1:
         raise UsageError(f"Evaluating needs at least one episode; got {episodes}.")
     spec = task.spec
@@ -108,11 +115,26 @@ def evaluate(
         while len(done) < num_envs or min(done.values()) < share:
             collector.collect()
             done = Counter(episode.environment for episode in collector.episodes)
+            _check_limit(spec.id, collector, num_envs, limit)
     played = [
         [e.total_return for e in collector.episodes if e.environment == env][:share]
         for env in range(num_envs)
     ]
     return np.array(played).T.ravel()[:episodes]
+
+
+def _check_limit(task: str, collector: Collector, num_envs: int, limit: int) -> None:
+    """Refuse an episode, ended or under way, that is longer than the limit."""
+    ended: Counter[int] = Counter()
+    for episode in collector.episodes:
+        ended[episode.environment] += episode.length
+    under_way = [collector.taken - ended[env] for env in range(num_envs)]
+    if max([*under_way, *(episode.length for episode in collector.episodes)]) > limit:
+        raise UsageError(
+            f"An episode of task {task!r} has lasted for more than {limit:,} steps; give the "
+            "environment an end, as with gymnasium's max_episode_steps, or evaluate with a higher "
+            "`limit`."
+        )
 
 
 def _right(
