@@ -93,8 +93,9 @@ def test_transfer_scores_are_ratios_of_mean_areas_above_random(
     assert cell.score == pytest.approx(area("finetune") / area("scratch"))
     summary, _ = results.summary("scratch")
     assert (summary.mean, summary.median, summary.pairs) == pytest.approx((100, 100, 4))
-    summary, (low, high) = results.summary("progressive-2")
-    assert 100 < low < summary.mean < high
+    summary, interval = results.summary("progressive-2")
+    assert summary.mean > 100
+    assert not interval.known, "two seeds are too few"
 
 
 def test_a_reference_that_learned_nothing_is_said_to_be_no_measure(

@@ -13,7 +13,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from colonnade.analysis.transfer import DISPLAY_LIMIT, bootstrap_band, carry_forward
+from colonnade.analysis.intervals import FEWEST_RUNS, band
+from colonnade.analysis.transfer import DISPLAY_LIMIT, carry_forward
 from colonnade.experiments.plan import METHOD_TITLES
 from colonnade.experiments.results import Results, RunResult
 from colonnade.experiments.style import FAINT, FALLBACK_COLOURS, INK, METHOD_COLOURS, PAPER
@@ -46,7 +47,7 @@ def source_title(source: str) -> str:
 
 
 def learning_curves(results: Results, source: str) -> Figure | None:
-    """Draw, for each target begun from a source, all methods' mean curves with bootstrap bands.
+    """Draw, for each target begun from a source, all methods' mean curves with their bands.
 
     Returns:
         The figure; None where no run from that source has begun.
@@ -106,7 +107,7 @@ def transfer_matrix(results: Results) -> Figure:
     for cell in results.cells:
         if (cell.method, cell.source) in rows:
             place = rows.index((cell.method, cell.source)), targets.index(cell.target)
-            scores[place], planned[place], intervals[place] = cell.score, True, cell.interval
+            scores[place], planned[place], intervals[place] = cell.score, True, [*cell.interval]
             complete[place] = cell.areas.size > 0
     spread = not np.isnan(intervals).all()
     height = 0.52 if spread else 0.42
@@ -178,8 +179,9 @@ def _draw_curve(
     start = results.random_scores.get(target, (math.nan, 0.0))[0]
     curves = carry_forward([run.curve[:bins] for run in begun], start)
     steps = width * np.arange(1, curves.shape[1] + 1)
-    if len(begun) > 1:
-        low, high = bootstrap_band(curves)
+    if len(begun) >= (FEWEST_RUNS if results.top is None else 2):
+        # The best few are no sample of anything, so there is no interval of their mean.
+        low, high = band(curves) if results.top is None else (curves.min(0), curves.max(0))
         axes.fill_between(steps, low, high, color=colour, alpha=0.16, lw=0)
     axes.plot(steps, curves.mean(axis=0), color=colour, marker="o" if steps.size == 1 else "")
     return True

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from colonnade.analysis.transfer import Floats, bootstrap_mean
+from colonnade.analysis.intervals import Floats, Interval, mean_interval
 from colonnade.experiments.plan import METHOD_TITLES
 from colonnade.experiments.results import Results, RunResult
 from colonnade.experiments.style import METHOD_COLOURS
@@ -33,14 +33,14 @@ class GenerationRow:
             each; one of a control is one evaluation of its path.
         minibatches: [R] gradient steps.
         reached: How many of them reached the goal within their budget; the rest count as that.
-        interval: 95 % bootstrap interval of the mean generations.
+        interval: Of the mean generations; NaN where runs are too few.
     """
 
     method: str
     generations: Floats
     minibatches: Floats
     reached: int
-    interval: tuple[float, float]
+    interval: Interval
 
 
 def goal_row(run: RunResult) -> dict[str, Any] | None:
@@ -82,7 +82,7 @@ def generation_rows(results: Results) -> list[GenerationRow]:
                     generations=generations,
                     minibatches=np.array([float(row["episodes"]) for _, row in found]),
                     reached=sum(bool(row["reached"]) for _, row in found),
-                    interval=bootstrap_mean(generations),
+                    interval=mean_interval(generations),
                 )
             )
     return rows
@@ -98,7 +98,7 @@ def draw_generations(rows: list[GenerationRow]) -> Figure:
         colour = METHOD_COLOURS[row.method]
         spread = np.linspace(-0.18, 0.18, row.generations.size)
         axes.scatter(row.generations, place + spread, s=12, color=colour, alpha=0.45, lw=0)
-        axes.plot(row.interval, [place, place], color=colour, lw=5, alpha=0.5)
+        axes.plot(list(row.interval), [place, place], color=colour, lw=5, alpha=0.5)
         axes.scatter([row.generations.mean()], [place], s=60, color=colour, zorder=3)
     axes.set_yticks(range(len(rows)), [TITLES[row.method] for row in reversed(rows)])
     axes.set_xlim(left=0)

@@ -14,6 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 
+from colonnade.analysis.intervals import Interval
 from colonnade.experiments.charts import task_title
 from colonnade.experiments.pathnet_generations import (
     GENERATIONS,
@@ -115,7 +116,7 @@ class PathReport:
                         "title": TITLES[row.method],
                         "colour": METHOD_COLOURS[row.method],
                         "mean": f"{row.generations.mean():.0f}",
-                        "interval": f"{row.interval[0]:.0f} to {row.interval[1]:.0f}",
+                        "interval": _interval(row.interval),
                         "steps": f"{row.minibatches.mean():,.0f}",
                         "reached": f"{row.reached} of {row.generations.size}",
                         "paper": PAPER.get(row.method, ""),
@@ -228,6 +229,13 @@ class PathReport:
                 words = f"{shots[place]['evaluations']} {unit}"
                 axes.set_title(f"{'' if column else task_title(task)}\n{words}")
         return figure
+
+
+def _interval(interval: Interval) -> str:
+    if not interval.known:
+        return ""
+    words = f"{interval.low:.0f} to {interval.high:.0f}"
+    return f"{words} ({interval.caution})" if interval.caution else words
 
 
 def chance_overlap(modules: int, active: int) -> float:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from colonnade.analysis.intervals import bootstrap, percentile_interval
 from colonnade.errors import UsageError
 from colonnade.experiments.files import disk_errors, write_json, write_text
 from colonnade.experiments.metrics import MetricsFile
@@ -51,13 +52,12 @@ class Cost:
     @property
     def interval(self) -> tuple[float, float]:
         """95 % bootstrap interval of the loss over episodes."""
-        stream = np.random.default_rng(0)
-        before, after = (
-            values[stream.integers(values.size, size=(2000, values.size))].mean(1)
-            for values in (self.before, self.after)
+        samples = bootstrap(
+            [self.before, self.after],
+            lambda before, after: (before.mean(1) - after.mean(1)) / (before.mean(1) - self.random),
         )
-        low, high = np.percentile((before - after) / (before - self.random), [2.5, 97.5])
-        return float(low), float(high)
+        low, high = percentile_interval(samples, min(self.before.size, self.after.size))
+        return low, high
 
 
 def write_pruned(

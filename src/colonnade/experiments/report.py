@@ -15,6 +15,7 @@ import jinja2
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
+from colonnade.analysis.intervals import FEWEST_RUNS
 from colonnade.errors import UsageError
 from colonnade.experiments.charts import (
     learning_curves,
@@ -67,7 +68,10 @@ class _TableRow:
     colour: str
     mean: str
     interval: str
+    caution: str
     median: str
+    middle: str
+    improvement: str
     pairs: str
     paper: str
 
@@ -169,6 +173,7 @@ def _content(results: Results) -> dict[str, Any]:
         "total": len(runs),
         "missing": [(run.spec, _state(run)) for run in runs if not run.done],
         "table": [_table_row(results, method) for method in results.methods],
+        "seeds_wanted": _seeds_wanted(results),
         "domain": _domain(results),
         "mini": any(run.spec.target.startswith("mini-pong/") for run in runs),
         "undefined": undefined,
@@ -185,19 +190,33 @@ def _content(results: Results) -> dict[str, Any]:
 
 
 def _table_row(results: Results, method: str) -> _TableRow:
-    summary, (low, high) = results.summary(method)
+    summary, interval = results.summary(method)
+    middle, improvement = results.robust_summary(method)
     paper = PAPER[_domain(results)].get(method)
-    sizes = [cell.areas.size for cell in results.cells if cell.method == method]
-    spread = method != SCRATCH and min(sizes) > 1 and not math.isnan(low)
+    spread = method != SCRATCH and interval.known
     return _TableRow(
         title=METHOD_TITLES[method],
         colour=METHOD_COLOURS[method],
         mean=_percent(summary.mean),
-        interval=f"{low:.0f} to {high:.0f}" if spread else "",
+        interval=f"{interval.low:.0f} to {interval.high:.0f}" if spread else "",
+        caution=interval.caution if spread else "",
         median=_percent(summary.median),
+        middle=_percent(middle),
+        improvement="" if method == SCRATCH or math.isnan(improvement) else f"{improvement:.2f}",
         pairs=f"{summary.pairs} of {summary.pairs + summary.undefined}",
         paper=f"{paper[0]} / {paper[1]}" if paper else "",
     )
+
+
+def _seeds_wanted(results: Results) -> str:
+    """Say what it would take, where runs are too few for an interval."""
+    sizes = [cell.areas.size for cell in results.cells]
+    if results.top is not None or not sizes or min(sizes) >= FEWEST_RUNS:
+        return ""
+    words = f"It takes {FEWEST_RUNS} seeds"
+    if seeds := results.seeds_wanted():
+        words += f", and about {seeds} for mean areas that are sure to within a fifth"
+    return f"{words}."
 
 
 def _title(folder: SuiteFolder, suite: Suite | None) -> str:

@@ -12,6 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from colonnade.analysis import top_k, transfer
+from colonnade.analysis.aggregates import interquartile_mean, probability_of_improvement
+from colonnade.analysis.intervals import NO_INTERVAL, Interval, enough_runs, ratio_interval
 from colonnade.errors import ColonnadeError
 from colonnade.experiments.build import build_training_options
 from colonnade.experiments.plan import METHOD_TITLES, SCRATCH, Comparison
@@ -75,7 +77,7 @@ class Cell:
         target: Name of the task.
         areas: [R] areas of the complete runs.
         score: Transfer score; NaN where it is ill-defined or nothing is complete.
-        interval: Its 95 % bootstrap interval over the jobs of a sweep; NaN elsewhere.
+        interval: Its 95 % interval over the jobs of a sweep; NaN elsewhere.
     """
 
     method: str
@@ -83,7 +85,7 @@ class Cell:
     target: str
     areas: Floats
     score: float
-    interval: tuple[float, float] = (math.nan, math.nan)
+    interval: Interval = NO_INTERVAL
 
 
 class Results:
@@ -181,22 +183,48 @@ class Results:
         cells = [self._cell(*place) for place in places]
         if self.top is None or not cells:
             return cells
-        samples = self._redrawn(cells)
         return [
-            cell if math.isnan(cell.score) else replace(cell, interval=top_k.interval(column))
-            for cell, column in zip(cells, samples.T, strict=True)
+            cell if math.isnan(cell.score) else replace(cell, interval=interval)
+            for cell, interval in zip(cells, self._intervals(cells), strict=True)
         ]
 
-    def summary(self, method: str) -> tuple[transfer.Summary, tuple[float, float]]:
+    def summary(self, method: str) -> tuple[transfer.Summary, Interval]:
         """Reduce a method to its row of Table 1, with an interval of the mean in per cent."""
         cells = [cell for cell in self.cells if cell.method == method]
-        if self.top is not None:
-            known_cells = [cell for cell in cells if not math.isnan(cell.score)]
-            low, high = top_k.mean_interval(self._redrawn(known_cells))
-            return transfer.summarise([cell.score for cell in cells]), (100 * low, 100 * high)
-        known = [(cell.target, cell.areas) for cell in cells if not math.isnan(cell.score)]
-        low, high = transfer.bootstrap_transfer(known, self.references)
-        return transfer.summarise([cell.score for cell in cells]), (100 * low, 100 * high)
+        known = [cell for cell in cells if not math.isnan(cell.score)]
+        if self.top is not None and known:
+            (interval,) = self._intervals(known, together=True)
+        else:
+            areas = [(cell.target, cell.areas) for cell in known]
+            interval = ratio_interval(areas, self.references)
+        return transfer.summarise([cell.score for cell in cells]), interval.scaled(100)
+
+    def robust_summary(self, method: str) -> tuple[float, float]:
+        """Sum a method up so that no lucky run can carry it, over all runs of its pairs.
+
+        Returns:
+            The interquartile mean of the runs' areas over the mean area of baseline 1, in per cent,
+            and the probability that a run has a larger area than one of baseline 1.
+        """
+        cells = [c for c in self.cells if c.method == method and not math.isnan(c.score)]
+        below = [self.references[cell.target] for cell in cells]
+        relative = [c.areas / self.mean_area(b) for c, b in zip(cells, below, strict=True)]
+        middle = interquartile_mean(np.concatenate(relative)) if cells else math.nan
+        areas = [cell.areas for cell in cells]
+        return 100 * middle, probability_of_improvement(areas, below)
+
+    def seeds_wanted(self, share: float = 0.2) -> int | None:
+        """Say how many seeds would do for mean areas sure to within a share of themselves.
+
+        It is judged by baseline 1's runs so far, at the middle one of the targets; None where no
+        target has two of them.
+        """
+        found = [
+            enough_runs(areas, share * areas.mean())
+            for areas in self.references.values()
+            if areas.size > 1 and areas.mean() > 0
+        ]
+        return math.ceil(np.median(found)) if found else None
 
     def _areas(self, method: str, source: str | None, target: str) -> Floats:
         areas = np.array([self.area(run) for run in self.runs_of(method, source, target)])
@@ -217,15 +245,15 @@ class Results:
             score = float(transfer.transfer_score(self.mean_area(areas), reference, minimum=error))
         return Cell(method, source, target, areas, score)
 
-    def _redrawn(self, cells: Sequence[Cell]) -> Floats:
-        """Return bootstrap samples [R, C] of a sweep's transfer scores."""
+    def _intervals(self, cells: Sequence[Cell], *, together: bool = False) -> list[Interval]:
+        """Return the intervals of a sweep's transfer scores, or the one of their mean."""
         assert self.top is not None
-        if not cells:
-            return np.empty((1, 0))
         own = [self._by_job(cell.method, cell.source, cell.target) for cell in cells]
         below = {target: self._by_job(SCRATCH, None, target) for target in self.targets}
         references = [below[cell.target] for cell in cells]
-        return top_k.bootstrap_scores(np.transpose(own), np.transpose(references), self.top)
+        return top_k.score_intervals(
+            np.transpose(own), np.transpose(references), self.top, together=together
+        )
 
     def _by_job(self, method: str, source: str | None, target: str) -> Floats:
         """Return the areas [J] of all jobs at one place, NaN where a job has none."""
