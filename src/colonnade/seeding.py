@@ -1,7 +1,15 @@
 """Independent, reproducible random streams derived from one seed."""
 
-import hashlib
+from __future__ import annotations
 
+import base64
+import hashlib
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
 import torch
 
 
@@ -22,3 +30,58 @@ def derive(seed: int, *path: int | str) -> int:
 def generator(seed: int, *path: int | str, device: torch.device | str = "cpu") -> torch.Generator:
     """Make a torch generator for the stream `path` of `seed`."""
     return torch.Generator(device=device).manual_seed(derive(seed, *path))
+
+
+def seed_globals(seed: int) -> None:
+    """Seed what any code may draw from unasked: `random`, `numpy.random` and torch.
+
+    Each gets a stream of its own. Environments, data sets and stages of a user's own draw from
+    them; the library draws from torch's where torch itself does (dropout, initial weights).
+    """
+    random.seed(derive(seed, "random"))
+    np.random.seed(derive(seed, "numpy"))  # noqa: NPY002
+    torch.manual_seed(seed)
+
+
+def globals_state() -> dict[str, Any]:
+    """Return where this process's global generators stand, as JSON data."""
+    version, words, gauss = random.getstate()
+    numpy = np.random.get_state(legacy=False)  # noqa: NPY002
+    inner = {**numpy["state"], "key": numpy["state"]["key"].tolist()}
+    state: dict[str, Any] = {
+        "random": [version, list(words), gauss],
+        "numpy": {**numpy, "state": inner},
+        "torch": _text(torch.random.get_rng_state()),
+    }
+    if torch.cuda.is_available() and torch.cuda.is_initialized():
+        state["cuda"] = _text(torch.cuda.get_rng_state())
+    return state
+
+
+def load_globals_state(state: dict[str, Any]) -> None:
+    """Bring the global generators back to where `globals_state` found them."""
+    version, words, gauss = state["random"]
+    random.setstate((version, tuple(words), gauss))
+    inner = {**state["numpy"]["state"], "key": np.array(state["numpy"]["state"]["key"], np.uint32)}
+    np.random.set_state({**state["numpy"], "state": inner})  # noqa: NPY002
+    torch.random.set_rng_state(_tensor(state["torch"]))
+    if "cuda" in state and torch.cuda.is_available():
+        torch.cuda.set_rng_state(_tensor(state["cuda"]))
+
+
+@contextmanager
+def kept_globals() -> Iterator[None]:
+    """Leave the global generators after the block as they were before it."""
+    before = globals_state()
+    try:
+        yield
+    finally:
+        load_globals_state(before)
+
+
+def _text(state: torch.Tensor) -> str:
+    return base64.b64encode(state.numpy().tobytes()).decode()
+
+
+def _tensor(text: str) -> torch.Tensor:
+    return torch.frombuffer(bytearray(base64.b64decode(text)), dtype=torch.uint8)

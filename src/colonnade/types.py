@@ -4,6 +4,7 @@ The loop that joins them, in `colonnade.training`, is in outline::
 
     network = method.begin_task(task.spec)                 # a Network, new parameters unfrozen
     with config.trainer(task, network, method.penalty) as trainer:  # environments and a learner
+        trainer.begin(streams)                             # first episodes, seeded
         while steps < task.spec.steps:
             steps, metrics, episodes = trainer.advance()   # act or read, loss, backward, step
             method.on_segment(episodes)
@@ -108,7 +109,52 @@ class EnvironmentTask(Task, Protocol):
         """Make `num_envs` copies that reset in the same step (`AutoresetMode.SAME_STEP`).
 
         Seeds are given at `reset(seed=...)`. `info["final_obs"]` holds the last observation of
-        every episode that ended in a step.
+        every episode that ended in a step. Where `info["lives_on"]` [N] is True, a step that
+        terminated ended something to learn from, a life, but no episode: there was no reset.
+
+        Training that was cut off goes on in the middle of the episodes under way. What comes back
+        here may help with that, in one of two ways; without either, everything since the task's
+        beginning is played again, which is exact wherever environments follow from their seeds:
+
+        - `StatefulEnvironments`: its state can be had and given back.
+        - `SeededEpisodes`: each episode follows from a seed of its own and its actions.
+        """
+        ...
+
+
+@runtime_checkable
+class StatefulEnvironments(Protocol):
+    """A vector environment whose state can be saved."""
+
+    def state(self) -> dict[str, Any]:
+        """Return all that the environments are, as arrays by name."""
+        ...
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Return to what `state` gave."""
+        ...
+
+
+@runtime_checkable
+class SeededEpisodes(Protocol):
+    """A vector environment of which an episode follows from its seed and its actions alone.
+
+    Attributes:
+        episode_seeds: [N] int64, the seed of each environment's episode under way.
+    """
+
+    @property
+    def episode_seeds(self) -> Any:
+        """[N] int64, the seed of each environment's episode under way."""
+        ...
+
+    def reset(self, *, seed: Any = None, options: dict[str, Any] | None = None) -> tuple[Any, Any]:
+        """Begin episodes.
+
+        Args:
+            seed: [N], those of the episodes; one number seeds all environments differently.
+            options: `{"reset_mask": mask}`, a bool array [N], leaves the others as they are; their
+                observations come back too.
         """
         ...
 
@@ -267,11 +313,13 @@ class Episode(NamedTuple):
         total_return: Undiscounted, unclipped.
         length: Agent steps, or examples.
         environment: Which of the N environments it was in.
+        step: Agent steps, or examples, that the task had been learned for when it ended.
     """
 
     total_return: float
     length: int
     environment: int
+    step: int = 0
 
 
 @dataclass
@@ -321,6 +369,24 @@ class Rollout:
         """Select environments [B] with all their steps, in order."""
         return self._select(1, index)
 
+    def map(
+        self, steps: Callable[[Tensor], Tensor], environments: Callable[[Tensor], Tensor]
+    ) -> Rollout:
+        """Apply one function to what is [T, N, ...], and another to what is [N, ...]."""
+        return Rollout(
+            inputs={name: steps(value) for name, value in self.inputs.items()},
+            actions=steps(self.actions),
+            rewards=steps(self.rewards),
+            terminated=steps(self.terminated),
+            truncated=steps(self.truncated),
+            starts=steps(self.starts),
+            log_probs=steps(self.log_probs),
+            values=steps(self.values),
+            final_values=steps(self.final_values),
+            last_value=environments(self.last_value),
+            state={name: environments(value) for name, value in self.state.items()},
+        )
+
     def _select(self, axis: int, index: Tensor) -> Rollout:
         def pick(value: Tensor) -> Tensor:
             return take(value, axis, index)
@@ -328,19 +394,7 @@ class Rollout:
         def pick_environments(value: Tensor) -> Tensor:
             return value if axis == 0 else value.index_select(0, index)
 
-        return Rollout(
-            inputs={name: pick(value) for name, value in self.inputs.items()},
-            actions=pick(self.actions),
-            rewards=pick(self.rewards),
-            terminated=pick(self.terminated),
-            truncated=pick(self.truncated),
-            starts=pick(self.starts),
-            log_probs=pick(self.log_probs),
-            values=pick(self.values),
-            final_values=pick(self.final_values),
-            last_value=pick_environments(self.last_value),
-            state={name: pick_environments(value) for name, value in self.state.items()},
-        )
+        return self.map(pick, pick_environments)
 
     @property
     def recurrent(self) -> bool:

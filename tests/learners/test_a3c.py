@@ -221,7 +221,7 @@ def test_buffers_reach_the_workers_and_come_back():
 
     config = A3C(workers=1, rollout_steps=4)
     with config.trainer(CountingTask(), network, penalty, CPU, num_envs=1) as trainer:
-        trainer.reset(lambda name: 0)
+        trainer.begin(lambda name: 0)
         for route in (2.0, 5.0, 5.0, 6.0, 6.0):
             network.route.fill_(route)
             routes.append(trainer.advance().metrics["penalty"].item())
@@ -234,7 +234,7 @@ def test_episodes_carry_the_place_of_their_environment():
     config = A3C(workers=2, rollout_steps=12)
     task = CountingTask(steps=96)
     with config.trainer(task, ClockNetwork(), lambda: None, CPU, num_envs=4) as trainer:
-        trainer.reset(lambda name: 0)
+        trainer.begin(lambda name: 0)
         advance = trainer.advance()
     assert {e.environment for e in advance.episodes} == {0, 1, 2, 3}
     assert all(e.length == 3 + e.environment % 2 for e in advance.episodes)
@@ -268,7 +268,7 @@ def test_workers_take_their_environments_part_of_the_initial_state():
 
     config = A3C(workers=3, rollout_steps=4)
     with config.trainer(CountingTask(), network, penalty, CPU, num_envs=6) as trainer:
-        trainer.reset(lambda name: 0)
+        trainer.begin(lambda name: 0)
         trainer.advance()
         assert next(trainer.samples()).state["age"][:, 0].tolist() == [0, 10, 20, 30, 40, 50]
     assert seen.tolist() == [[0, 10], [20, 30], [40, 50]]
@@ -284,7 +284,7 @@ def test_new_paths_of_a_pathnet_reach_the_workers(monkeypatch):
     network = method.begin_task(task.spec)
     config = A3C(workers=2, learning_rate=1e-4)
     with config.trainer(task, network, method.penalty, CPU, num_envs=4) as trainer:
-        trainer.reset(lambda name: 0)
+        trainer.begin(lambda name: 0)
         trainer.advance()
         network.set_paths([((0, 1), (2, 4))] * 4)
         for environment in range(4):  # the episodes under way go on with their old paths
@@ -308,7 +308,7 @@ def test_samples_teach_nothing_and_are_reproducible():
     network = method.begin_task(TASKS[0].spec)
     before = {k: v.clone() for k, v in method.network.state_dict().items()}
     with A3C(workers=2).trainer(TASKS[0], network, method.penalty, CPU, num_envs=4) as trainer:
-        trainer.reset(lambda name: len(name))
+        trainer.begin(lambda name: len(name))
         first = next(trainer.samples())
         assert first.actions.shape == (5, 4, 1)
         assert torch.equal(next(trainer.samples()).actions, first.actions)

@@ -21,7 +21,7 @@ def collector():
     network = ClockNetwork()
     policy = A2C().build(network, task.spec, CPU).policy(torch.Generator().manual_seed(0))
     with Collector(task, network, policy, CPU, steps=8, num_envs=2) as collector:
-        collector.reset(0)
+        collector.begin(0)
         yield collector
 
 
@@ -72,7 +72,7 @@ def test_rewards_are_clipped_for_learning_and_whole_for_reporting(collector):
 
 def test_reset_begins_anew(collector):
     collector.collect()
-    collector.reset(0)
+    collector.begin(0)
     rollout = collector.collect()
     assert rollout.starts[0].all()
     assert rollout.inputs["observation"][0].eq(0).all()
@@ -124,7 +124,7 @@ def test_images_arrive_plane_by_plane_in_channels_last_memory(planes):
     task, network = SlidesTask(images), BlindNetwork()
     policy = A2C().build(network, task.spec, CPU).policy(torch.Generator().manual_seed(0))
     with Collector(task, network, policy, CPU, steps=4, num_envs=2) as collector:
-        collector.reset(0)
+        collector.begin(0)
         for begin in (0, 4):
             found = collector.collect().inputs["observation"]
             expected = torch.from_numpy(images[:, begin : begin + 4]).transpose(0, 1)

@@ -36,7 +36,7 @@ def test_workers_in_step_take_the_steps_of_one_process(column):
     twin = twin_method.network_for(TASKS[0].spec.id)
 
     with config.trainer(TASKS[0], network, method.penalty, CPU, num_envs=6) as trainer:
-        trainer.reset(streams)
+        trainer.begin(streams)
         advances = [trainer.advance() for _ in range(5)]
         state, meta = trainer.state()
 
@@ -50,7 +50,7 @@ def test_workers_in_step_take_the_steps_of_one_process(column):
             collector = Collector(
                 TASKS[0], twin, policy, CPU, steps=6, num_envs=3, share=Share(3 * worker, 6)
             )
-            stack.enter_context(collector).reset(STREAMS[f"environments{name}"])
+            stack.enter_context(collector).begin(STREAMS[f"environments{name}"])
             collectors.append(collector)
         for _ in advances:
             learner.optimisation.advance(36)

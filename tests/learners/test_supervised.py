@@ -55,7 +55,7 @@ def test_updates_equal_a_plain_pytorch_loop(options, make):
     optimizer = make(model.parameters())
     config = Supervised(batch_size=16, **options)
     with config.trainer(TASK, network, no_penalty, COMPUTE) as trainer:
-        trainer.reset(streams())
+        trainer.begin(streams())
         batches = trainer.samples()  # draws the same orders as the trainer's own batches
         learner = config.build(network, TASK.spec, COMPUTE)
         for batch in itertools.islice(batches, 20):
@@ -75,7 +75,7 @@ def test_every_pass_holds_every_example_once_in_another_order():
     with Supervised(batch_size=16).trainer(
         marked, network_for(marked), no_penalty, COMPUTE
     ) as trainer:
-        trainer.reset(streams())
+        trainer.begin(streams())
         eight = list(itertools.islice(trainer.samples(), 8))
     passes = eight[:4], eight[4:]
     for batches in passes:
@@ -93,7 +93,7 @@ def test_a_segment_begins_anew_and_can_be_repeated():
         with config.trainer(TASK, network, no_penalty, COMPUTE) as trainer:
             if state is not None:
                 trainer.load_state(*state)
-            trainer.reset(streams(segment))
+            trainer.begin(streams(segment))
             advances = [trainer.advance() for _ in range(9)]
             return [float(a.metrics["cross_entropy"]) for a in advances], trainer.state()
 
@@ -110,7 +110,7 @@ def test_an_advance_is_an_episode_whose_return_is_the_share_right():
     with Supervised(batch_size=25, learning_rate=0.0).trainer(
         TASK, network, no_penalty, COMPUTE
     ) as trainer:
-        trainer.reset(streams())
+        trainer.begin(streams())
         advances = [trainer.advance() for _ in range(2)]
     output, _ = network(torch.from_numpy(X))
     accuracy = float((output.argmax(1) == torch.from_numpy(Y)).float().mean())
@@ -132,7 +132,7 @@ def test_the_penalty_is_added_to_the_loss():
         with Supervised(momentum=0.0, learning_rate=0.1).trainer(
             TASK, net, penalty, COMPUTE
         ) as trainer:
-            trainer.reset(streams())
+            trainer.begin(streams())
             metrics = trainer.advance().metrics
         assert ("penalty" in metrics) == (penalty is only_penalty)
     difference = next(network.parameters()) - next(plain.parameters())
@@ -147,7 +147,7 @@ def test_a_head_of_its_own_leaves_the_others_alone():
     before = network.newest.output.weight.detach().clone()
     config = Supervised(batch_size=50)
     with config.trainer(task, network, no_penalty, COMPUTE) as trainer:
-        trainer.reset(streams())
+        trainer.begin(streams())
         for _ in range(100):
             metrics = trainer.advance().metrics
         output, _ = network(torch.from_numpy(X))
@@ -165,7 +165,7 @@ def test_a_head_of_its_own_leaves_the_others_alone():
 def test_minibatches_follow_their_seed_alone():
     def order(segment):
         with Supervised().trainer(TASK, network_for(TASK), no_penalty, COMPUTE) as trainer:
-            trainer.reset(streams(segment))
+            trainer.begin(streams(segment))
             torch.rand(5)
             return next(trainer.samples()).targets.tolist()
 

@@ -182,7 +182,7 @@ class BrokenTask(CountingTask):
 
 def test_environments_that_cannot_be_made_are_the_users_error():
     with A3C().trainer(BrokenTask(), ClockNetwork(), lambda: None, CPU) as trainer:
-        trainer.reset(lambda name: 0)
+        trainer.begin(lambda name: 0)
         with pytest.raises(UsageError, match="needs a ROM"):
             trainer.advance()
 
@@ -206,7 +206,7 @@ class DeadlyTask(CountingTask):
 def test_training_survives_a_crash(tmp_path, caplog):
     task = DeadlyTask(steps=400, mark=str(tmp_path / "crashed"))
     with A3C().trainer(task, ClockNetwork(), lambda: None, CPU, num_envs=4) as trainer:
-        trainer.reset(lambda name: 0)
+        trainer.begin(lambda name: 0)
         steps = 0
         while steps < 400:
             steps += trainer.advance().steps
@@ -274,7 +274,7 @@ def test_a_process_that_computed_with_several_threads_can_have_workers():
             return torch.nn.functional.conv2d(pictures, weight).mean() + 0 * network.logits.sum()
 
         with A3C().trainer(CountingTask(), network, penalty, CPU) as trainer:
-            trainer.reset(lambda name: 0)
+            trainer.begin(lambda name: 0)
             assert trainer.advance().steps == 120
 
 
@@ -313,7 +313,7 @@ from colonnade.tasks import GymTask
 task = GymTask("a3c-test/Slow-v0", steps=10**9, processes=True)
 trainer = A3C().trainer(task, tests.ClockNetwork(), lambda: None, tests.CPU, num_envs=4)
 trainer.__enter__()
-trainer.reset(lambda name: 0)
+trainer.begin(lambda name: 0)
 trainer.advance()
 print("ready", flush=True)
 while {forever}:

@@ -184,7 +184,7 @@ def test_lambda_means_the_same_with_every_learner(config, summed):
     gradients, before = [], copy.deepcopy(network.state_dict())
     for penalty in (lambda: None, method.penalty):
         with config.trainer(TASKS[0], network, penalty, CPU, num_envs=4) as trainer:
-            trainer.reset(lambda name: 3)
+            trainer.begin(lambda name: 3)
             trainer.advance()
         gradients.append([p.grad.clone() for p in network.parameters()])
         network.load_state_dict(before)

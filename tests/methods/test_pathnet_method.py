@@ -406,7 +406,7 @@ def test_only_the_path_in_training_moves_with_a_momentum_that_all_have_gathered(
     view = method.begin_task(task.spec)
     learner = Supervised(optimizer="adam", batch_size=16, weight_decay=0.1)
     trainer = learner.trainer(task, view, method.penalty, Compute(torch.device("cpu")))
-    trainer.reset(lambda name: 0)
+    trainer.begin(lambda name: 0)
     for _ in range(40):
         path, before = view.path, weights(method.network)
         method.on_segment(trainer.advance().episodes)

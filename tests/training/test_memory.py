@@ -30,7 +30,7 @@ def test_outputs_in_rollout_and_in_update_agree(config, columns):
             parameter.mul_(3.0)
     policy = config.build(network, task.spec, CPU).policy(torch.Generator().manual_seed(1))
     with Collector(task, network, policy, CPU, steps=30, num_envs=5) as collector:
-        collector.reset(3)
+        collector.begin(3)
         for number in range(4):
             rollout = collector.collect()
             own = [

@@ -9,9 +9,12 @@ import torch
 from torch import Tensor
 
 from colonnade.errors import UsageError
-from colonnade.learners import Collector, Compute, actor_critic_policy, torch_threads
+from colonnade.learners import Compute, actor_critic_policy, torch_threads, whole_episodes
 from colonnade.seeding import derive, generator
 from colonnade.types import Inputs, Network, State, Task, environments_of
+
+_KEPT = 4096
+"""States that are drawn from one set of episodes, at most."""
 
 
 @dataclass(frozen=True)
@@ -38,28 +41,26 @@ def policy_states(
     count: int = 10_000,
     *,
     seed: int = 0,
-    stride: int = 1,
     num_envs: int = 16,
     batch: int = 256,
 ) -> Iterator[States]:
     """Play a task with a network's own policy and yield the states it comes to.
 
     The policy samples its actions, so that states follow the distribution `rho(s, a)` of Rusu et
-    al. 2016, and the network is neither trained nor changed.
+    al. 2016: they are drawn from all steps of whole episodes, each with the same chance (see
+    `colonnade.learners.whole_episodes`). The network is neither trained nor changed.
 
     Args:
         task: What to play.
         network: An actor-critic for it.
         count: How many states.
-        seed: Of the environments and of the actions.
-        stride: Take every so many-th step of each environment; neighbours resemble each other.
+        seed: Of the environments, of the actions and of what is drawn.
         num_envs: How many to play side by side.
-        batch: How many states to yield at a time, about.
+        batch: How many states to yield at a time, at most.
     """
-    if min(count, stride, num_envs, batch) < 1:
+    if min(count, num_envs, batch) < 1:
         raise UsageError(
-            f"States are counted from 1; got count={count}, stride={stride}, num_envs={num_envs}, "
-            f"batch={batch}."
+            f"States are counted from 1; got count={count}, num_envs={num_envs}, batch={batch}."
         )
     spec = task.spec
     compute = Compute.choose(spec, str(next(iter(network.named_parameters()))[1].device))
@@ -67,47 +68,25 @@ def policy_states(
     policy = actor_critic_policy(
         plain, spec.action_sizes, compute, generator(seed, "states", device=compute.device)
     )
-    taken = -(-batch // num_envs)
-    environments = environments_of(task)
-    with (
-        torch_threads(1),
-        Collector(
-            environments, plain, policy, compute, steps=taken * stride, num_envs=num_envs
-        ) as collector,
-    ):
-        collector.reset(derive(seed, "states"))
-        while count > 0:
-            rollout = collector.collect()
-            memories = _memories(network, rollout.inputs, rollout.state, rollout.starts)
-            found = States(
-                {name: value[::stride].flatten(0, 1) for name, value in rollout.inputs.items()},
-                {name: value[::stride].flatten(0, 1) for name, value in memories.items()},
-            )
-            yield _first(found, count)
-            count -= found.count
-
-
-@torch.no_grad()
-def _memories(network: Network, inputs: Inputs, state: State, starts: Tensor) -> State:
-    """Follow a recurrent network through a rollout: its state before each step, [T, N, ...]."""
-    if not state:
-        return {}
-    initial, before = network.initial_state(starts.shape[1]), []
-    for t, start in enumerate(starts):
-        state = {
-            name: torch.where(start.view(-1, *[1] * (part.dim() - 1)), initial[name], part)
-            for name, part in state.items()
-        }
-        before.append(state)
-        _, state = network({name: value[t] for name, value in inputs.items()}, state)
-    return {name: torch.stack([each[name] for each in before]) for name in state}
-
-
-def _first(states: States, count: int) -> States:
-    return States(
-        {name: value[:count].clone() for name, value in states.inputs.items()},
-        {name: value[:count].clone() for name, value in states.state.items()},
-    )
+    with torch_threads(1):
+        rollouts = whole_episodes(
+            environments_of(task),
+            plain,
+            policy,
+            compute,
+            seed=derive(seed, "states"),
+            num_envs=num_envs,
+            kept=min(count, _KEPT),
+            batch=batch,
+        )
+        for rollout in rollouts:
+            inputs = {name: value[0, :count].clone() for name, value in rollout.inputs.items()}
+            memory = {name: value[:count].clone() for name, value in rollout.state.items()}
+            yield States(inputs, memory)
+            count -= rollout.steps
+            if count <= 0:
+                rollouts.close()
+                return
 
 
 class _Uncached(torch.nn.Module):

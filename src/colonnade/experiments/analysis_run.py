@@ -34,9 +34,6 @@ from colonnade.networks.stages import ConvStage
 from colonnade.seeding import derive
 from colonnade.types import OBSERVATION, EnvironmentTask, environments_of
 
-_STRIDE = 4
-"""Every so many-th step is analysed; neighbours resemble each other."""
-
 _FRAMES_PER_TASK = 2
 _STEPS_WATCHED = 200
 _MAPS_SHOWN = 4
@@ -147,7 +144,7 @@ def analyse_run(
     seed = derive(options.seed, "analysis", folder.id, name)
     fisher = activation_fisher(
         view,
-        policy_states(stage, view, options.states, seed=seed, stride=_STRIDE),
+        policy_states(stage, view, options.states, seed=seed),
         stage.spec.action_sizes,
     )
     curves = None

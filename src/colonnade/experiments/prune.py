@@ -203,7 +203,7 @@ def _fisher(
 ) -> ActivationFisher:
     view = network.view(column)
     seed = derive(options.seed, "pruning states", task.spec.id)
-    states = policy_states(task, view, options.states, seed=seed, stride=4)
+    states = policy_states(task, view, options.states, seed=seed)
     return activation_fisher(view, states, task.spec.action_sizes, projections=True)
 
 

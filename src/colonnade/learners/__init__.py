@@ -7,7 +7,7 @@ learner alone, for a loop of one's own::
     learner = config.build(network, task.spec, compute)
     policy = learner.policy(generator)
     with Collector(task, network, policy, compute, steps=config.rollout_steps, num_envs=16) as c:
-        c.reset(seed)
+        c.begin(seed)
         while learning:
             learner.update(c.collect(), penalty)
 """
@@ -25,9 +25,10 @@ from colonnade.learners.collection import Collector
 from colonnade.learners.compute import Compute, Precision, torch_threads
 from colonnade.learners.on_policy import OnPolicyLearner, OnPolicyTrainer
 from colonnade.learners.ppo import PPO
+from colonnade.learners.sampling import whole_episodes
 from colonnade.learners.supervised import Supervised, SupervisedTrainer, predictions
-from colonnade.learners.trainer import Advance, LearnerConfig, Streams, Trainer
-from colonnade.learners.workers import WorkerDiedError
+from colonnade.learners.trainer import Advance, LearnerConfig, Streams, Trainer, prefixed, under
+from colonnade.learners.workers import WorkerDiedError, WorkerLostError
 
 LEARNERS: dict[str, type[A2C] | type[PPO] | type[Supervised]] = {
     "a2c": A2C,
@@ -78,9 +79,13 @@ __all__ = [
     "SupervisedTrainer",
     "Trainer",
     "WorkerDiedError",
+    "WorkerLostError",
     "actor_critic_policy",
     "learner_from_name",
     "policy_of",
     "predictions",
+    "prefixed",
     "torch_threads",
+    "under",
+    "whole_episodes",
 ]

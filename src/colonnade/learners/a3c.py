@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,11 +12,11 @@ from colonnade.learners.collection import Collector
 from colonnade.learners.compute import Compute
 from colonnade.learners.shared_rmsprop import SharedRMSProp
 from colonnade.learners.trainer import Advance
-from colonnade.learners.worker_trainer import WorkerTrainer, mean_metrics
+from colonnade.learners.worker_trainer import WorkerTrainer, mean_metrics, when_it_ended
 from colonnade.types import Metrics, Network, Penalty, Task
 
-_ADVANCE_SECONDS = 1.0
-"""How long several workers run before they rest; long, since the first to finish then waits."""
+_ADVANCE_STEPS = 4096
+"""Agent steps that several workers take before they rest: many, since the first to finish waits."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +58,7 @@ class A3CTrainer(WorkerTrainer):
         compute: Compute,
         num_envs: int,
     ) -> None:
-        """Move the network to shared memory; `reset` starts the workers.
+        """Move the network to shared memory; call `begin` before use.
 
         Raises:
             UsageError: The device, the system or the number of environments doesn't suit.
@@ -78,44 +77,40 @@ class A3CTrainer(WorkerTrainer):
         self._optimizer = SharedRMSProp(self._shared, config, task.spec.steps, config.workers)
 
     def advance(self) -> Advance:
-        """Let the workers learn: one rollout of a single worker, or several for a second.
+        """Let the workers learn: one rollout of a single worker, or several for `_ADVANCE_STEPS`.
 
-        The task's budget is passed by less than a rollout of each worker.
+        How many is a matter of steps and not of seconds, so that what a method does between two
+        calls, as evolution does, follows the steps on any machine. The task's budget is passed by
+        less than a rollout of each worker.
         """
-        assert self._workers is not None, "reset first"
+        before = self._optimizer.taken
         rollout_steps = self._config.rollout_steps * self._envs_per_worker
-        left = self._task.spec.steps - self._optimizer.taken
-        until = time.monotonic() + _ADVANCE_SECONDS
-        given = 0
-
-        def more() -> bool:
-            nonlocal given
-            wanted = given == 0 or (
-                self._config.workers > 1
-                and given * rollout_steps < left
-                and time.monotonic() < until
-            )
-            given += wanted
-            return wanted
-
-        reports = self._workers.run(more)
+        left = self._task.spec.steps - before
+        wanted = min(left, _ADVANCE_STEPS) if self._config.workers > 1 else 1
+        orders = iter(range(max(1, -(-wanted // rollout_steps))))
+        reports = self._workers.run(lambda: next(orders, None) is not None)
+        episodes = sorted((e for report in reports for e in report.episodes), key=when_it_ended)
+        notes = [note for report in reports for note in report.notes]
         return Advance(
-            sum(report.steps for report in reports),
+            # What a worker that died had learned is in the weights and counts.
+            self._optimizer.taken - before,
             mean_metrics([report.metrics for report in reports]),
-            [episode for report in reports for episode in report.episodes],
+            episodes,
+            notes + self._notes(),
         )
 
-    def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    def optimiser_state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Return the optimiser's statistics and its count of steps."""
         return self._optimizer.state()
 
-    def load_state(self, tensors: dict[str, Tensor], meta: dict[str, Any]) -> None:
-        """Return to a state that `state` gave."""
+    def load_optimiser_state(self, tensors: dict[str, Tensor], meta: dict[str, Any]) -> None:
+        """Return to a state that `optimiser_state` gave."""
         self._optimizer.load_state(tensors, meta)
 
     def _learn(self, collector: Collector, worker: int) -> tuple[int, Metrics]:
         """Take one asynchronous step, in a worker's process (Mnih et al. 2016, Alg. S3)."""
         self._shared.pull()
+        own, before = collector.taken, self._optimizer.taken
         rollout = collector.collect()
         loss, metrics = a2c_loss(
             self._config,
@@ -126,4 +121,10 @@ class A3CTrainer(WorkerTrainer):
             self._penalty,
         )
         metrics["gradient_norm"] = self._optimizer.descend(loss, worker, rollout.steps)
+        # While this worker took its steps the others took theirs.
+        pace = (self._optimizer.taken - before) / len(rollout.rewards)
+        collector.episodes = [
+            e._replace(step=before + round(pace * (e.step // self._num_envs - own)))
+            for e in collector.episodes
+        ]
         return rollout.steps, metrics

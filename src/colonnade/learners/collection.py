@@ -10,8 +10,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from colonnade.errors import UsageError
 from colonnade.learners.actor_critic import Policy
 from colonnade.learners.compute import Compute
+from colonnade.learners.trainer import under
+from colonnade.learners.under_way import UnderWay
+from colonnade.ops import evaluation
+from colonnade.seeding import derive
 from colonnade.types import OBSERVATION, EnvironmentTask, Episode, Inputs, Network, Rollout, State
 
 _FEW_PLANES = 4
@@ -49,11 +54,15 @@ class Collector:
     """Steps N environments with a policy and hands over rollouts of T steps; a context.
 
     The environments reset in the same step as an episode ends, so every step is experience.
-    Frozen parts of the network are computed once per observation, here; learners find their
-    results in `Rollout.inputs`. Buffers are reused: a rollout is valid until the next `collect`.
+    The network acts in evaluation mode. Its frozen parts are computed once per observation, here;
+    learners find their results in `Rollout.inputs`. Buffers are reused: a rollout is valid until
+    the next `collect`.
 
     Attributes:
-        episodes: Episodes finished since this list was last cleared.
+        episodes: Episodes finished since this list was last cleared; their `step` counts all
+            environments' steps since `begin`.
+        taken: Steps of each environment since `begin`.
+        notes: What a user should know of what happened here.
     """
 
     def __init__(
@@ -67,8 +76,9 @@ class Collector:
         num_envs: int,
         threads: int = 1,
         share: Share | None = None,
+        resumable: bool = False,
     ) -> None:
-        """Make the environments; call `reset` before use.
+        """Make the environments; call `begin` before use.
 
         Args:
             task: What to play.
@@ -79,8 +89,10 @@ class Collector:
             num_envs: N.
             threads: Threads that step the environments, where they can use several.
             share: Which of more environments these are, where others step the rest.
+            resumable: Whether `state` will be asked for.
         """
         self.episodes: list[Episode] = []
+        self.notes: list[str] = []
         self._spec = task.spec
         self._envs = task.make_vec(num_envs, threads)
         self._network = network
@@ -97,7 +109,10 @@ class Collector:
         self._values = torch.empty((steps, num_envs), device=device)
         self._returns = np.zeros(num_envs)
         self._lengths = np.zeros(num_envs, np.int64)
+        self.taken = 0
         self._flat = isinstance(self._spec.action_space, gymnasium.spaces.Discrete)
+        self._under_way = UnderWay(self._envs, self._sent)
+        self._resumable = resumable
 
     def __enter__(self) -> Collector:
         """Return the collector."""
@@ -107,22 +122,72 @@ class Collector:
         """Close the environments."""
         self._envs.close()
 
-    def reset(self, seed: int) -> None:
-        """Begin new episodes in all environments."""
-        observations, _ = self._envs.reset(seed=seed)
+    def begin(self, seed: int) -> None:
+        """Begin new episodes in all environments, and count steps from 0."""
+        self.taken = 0
+        self._begin(seed)
+
+    def _begin(self, seed: int) -> None:
+        observations = self._under_way.begin(seed)
         self._returns[:] = 0
         self._lengths[:] = 0
         self._host.starts[self._steps] = True
-        self._state = self._initial_state()
-        self._observe(observations, self._steps)
+        with evaluation(self._network):
+            self._state = self._initial_state()
+            self._observe(observations, self._steps)
+
+    def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """Return the experience under way: environments, what is seen, what is remembered."""
+        steps = self._steps
+        tensors = {f"inputs/{name}": self._buffers[name][steps].clone() for name in self._needed}
+        tensors |= {f"carried/{name}": part.clone() for name, part in self._state.items()}
+        under_way = self._under_way.state(self._lengths)
+        tensors |= {f"environments/{name}": value for name, value in under_way.items()}
+        tensors |= {
+            "starts": torch.from_numpy(self._host.starts[steps].copy()),
+            "returns": torch.from_numpy(self._returns.copy()),
+            "lengths": torch.from_numpy(self._lengths.copy()),
+        }
+        return tensors, {"taken": self.taken}
+
+    def load_state(self, tensors: dict[str, Tensor], meta: dict[str, Any]) -> None:
+        """Go on where `state` was called.
+
+        Environments that do not come to what was seen then, since they do not follow from their
+        seeds and actions, begin new episodes, and a note says so.
+        """
+        self.taken = meta["taken"]
+        self._host.starts[self._steps] = tensors["starts"].numpy()
+        self._returns[:], self._lengths[:] = tensors["returns"].numpy(), tensors["lengths"].numpy()
+        device = self._compute.device
+        inputs = under("inputs/", tensors)
+        self._state = {k: v.to(device) for k, v in under("carried/", tensors).items()}
+        observations = self._under_way.restore(under("environments/", tensors))
+        if observations is not None and not _same(_named(observations), inputs):
+            self.notes.append(
+                f"Environments of task {self._spec.id!r} did not come back to where they were "
+                "when their actions were played again, so their episodes began anew; for runs that "
+                "resume exactly they must follow from their seeds."
+            )
+            self._begin(derive(self.taken, "begun anew"))
+            return
+        self._needed = tuple(inputs)
+        for name, value in inputs.items():
+            if name not in self._buffers:
+                self._buffers[name] = buffer(self._steps + 2, value, device)
+            self._buffers[name][self._steps].copy_(value)
 
     @torch.no_grad()
     def collect(self) -> Rollout:
         """Take T steps in every environment."""
+        with evaluation(self._network):
+            return self._collect()
+
+    def _collect(self) -> Rollout:
         steps, host = self._steps, self._host
         host.starts[0] = host.starts[steps]
-        for buffer in self._buffers.values():
-            buffer[0].copy_(buffer[steps])
+        for values in self._buffers.values():
+            values[0].copy_(values[steps])
         first_state = self._state
         final_values = torch.zeros_like(self._values)
         for t in range(steps):
@@ -133,17 +198,45 @@ class Collector:
             self._values[t] = decision.values
             actions = decision.actions.cpu().numpy()
             observations, rewards, terminated, truncated, info = self._envs.step(
-                actions[:, 0] if self._flat else actions
+                self._sent(actions)
             )
+            self._check(observations, rewards)
+            if self._resumable:
+                self._under_way.note(actions)
             ended = terminated | truncated
+            if "lives_on" in info:
+                ended = ended & ~info["lives_on"]
             host.rewards[t], host.terminated[t], host.truncated[t] = rewards, terminated, truncated
             host.starts[t + 1] = ended
             if truncated.any():
                 final_values[t] = self._values_of(_complete(info["final_obs"], observations))
+            self.taken += 1
             self._count(host.rewards[t], ended)
             self._observe(observations, t + 1)
+        self._under_way.forget(self._lengths)
         last = self._policy(self._inputs(steps), self._state)
         return self._rollout(first_state, final_values, last.values)
+
+    def _sent(self, actions: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        """Turn actions [N, A] into what the environments take."""
+        return actions[:, 0] if self._flat else actions
+
+    def _check(self, observations: Any, rewards: np.ndarray[Any, Any]) -> None:
+        """Refuse what is no number, before it reaches the network."""
+        parts: dict[str, np.ndarray[Any, Any]] = {**_named(observations), "reward": rewards}
+        for name, value in parts.items():
+            # A sum is finite where all numbers are; where it is not, they are looked at one by one.
+            if value.dtype.kind != "f" or np.isfinite(value.sum()):
+                continue
+            wrong = ~np.isfinite(value.reshape(len(value), -1)).all(1)
+            if wrong.any():
+                env = int(np.flatnonzero(wrong)[0])
+                what = "the reward" if value is rewards else f"the observation ({name})"
+                raise UsageError(
+                    f"Environment {self._share.first + env} of task {self._spec.id!r} gave NaN or "
+                    f"infinity as {what}, in step {self.taken + 1}; mend the environment, or "
+                    "clip what it gives."
+                )
 
     def _inputs(self, t: int) -> Inputs:
         return {name: self._buffers[name][t] for name in self._needed}
@@ -169,8 +262,10 @@ class Collector:
 
     def _perceive(self, observations: Any, t: int) -> State:
         """Write an observation, and what frozen parts compute from it, to place `t`."""
-        named = observations if isinstance(observations, dict) else {OBSERVATION: observations}
-        raw = {name: self._write(name, torch.as_tensor(value), t) for name, value in named.items()}
+        raw = {
+            name: self._write(name, torch.as_tensor(value), t)
+            for name, value in _named(observations).items()
+        }
         with self._compute.autocast():
             inputs, state = self._network.precompute(raw, self._state)
         for name, value in inputs.items():
@@ -181,7 +276,7 @@ class Collector:
 
     def _write(self, name: str, value: Tensor, t: int) -> Tensor:
         if name not in self._buffers:
-            self._buffers[name] = _buffer(self._steps + 2, value, self._compute.device)
+            self._buffers[name] = buffer(self._steps + 2, value, self._compute.device)
         place = self._buffers[name][t]
         if value.dim() == 4 and value.shape[1] <= _FEW_PLANES and place.device.type == "cpu":
             for plane in range(value.shape[1]):
@@ -200,7 +295,8 @@ class Collector:
         self._lengths += 1
         for env in np.flatnonzero(ended):
             total, length = float(self._returns[env]), int(self._lengths[env])
-            self.episodes.append(Episode(total, length, self._share.first + int(env)))
+            place, step = self._share.first + int(env), self.taken * self._share.total
+            self.episodes.append(Episode(total, length, place, step))
         self._returns[ended] = 0
         self._lengths[ended] = 0
 
@@ -220,6 +316,19 @@ class Collector:
             last_value=last_value,
             state=state,
         )
+
+
+def _named(observations: Any) -> dict[str, Any]:
+    return observations if isinstance(observations, dict) else {OBSERVATION: observations}
+
+
+def _same(observations: dict[str, Any], inputs: Inputs) -> bool:
+    """Whether observations are those that inputs were made of."""
+    return all(
+        torch.equal(torch.as_tensor(value).to(inputs[name].dtype), inputs[name].cpu())
+        for name, value in observations.items()
+        if name in inputs
+    )
 
 
 def _complete(final: Any, observations: Any) -> Any:
@@ -243,7 +352,7 @@ def _expand(mask: Tensor, like: Tensor) -> Tensor:
     return mask.view(-1, *[1] * (like.dim() - 1))
 
 
-def _buffer(places: int, like: Tensor, device: torch.device) -> Tensor:
+def buffer(places: int, like: Tensor, device: torch.device) -> Tensor:
     """Make room for [places, *like.shape]; images [N, C, H, W] in channels-last memory."""
     dtype = torch.float32 if like.dtype == torch.float64 else like.dtype
     if like.dim() == 4:

@@ -11,7 +11,7 @@ from colonnade.learners.compute import Compute
 from colonnade.learners.optimisation import Optimisation
 from colonnade.learners.shared_parameters import SharedGradients
 from colonnade.learners.trainer import Advance
-from colonnade.learners.worker_trainer import WorkerTrainer, mean_metrics
+from colonnade.learners.worker_trainer import WorkerTrainer, mean_metrics, when_it_ended
 from colonnade.types import Metrics, Network, Penalty, Rollout, Task
 
 
@@ -30,8 +30,12 @@ class DataParallelTrainer(WorkerTrainer):
 
     Each collects a rollout in its share of the environments and takes the gradient of the loss on
     it; this process waits for all, and steps along their mean. That is, up to rounding, the step
-    of one process with all the environments: nothing is stale and nothing hangs on timing.
+    of one process with all the environments: nothing is stale and nothing hangs on timing. Nobody
+    can take the place of a worker that died in the middle of a step, so training returns to its
+    last checkpoint then, and goes through the same numbers again.
     """
+
+    may_lose_workers = True
 
     def __init__(
         self,
@@ -45,7 +49,7 @@ class DataParallelTrainer(WorkerTrainer):
         num_envs: int,
         rollout_steps: int,
     ) -> None:
-        """Move the network to shared memory; `reset` starts the workers.
+        """Move the network to shared memory; call `begin` before use.
 
         Raises:
             UsageError: The device, the system or the number of environments doesn't suit.
@@ -65,7 +69,6 @@ class DataParallelTrainer(WorkerTrainer):
 
     def advance(self) -> Advance:
         """Take one gradient step, on a rollout of every worker."""
-        assert self._workers is not None, "reset first"
         orders = iter(range(self._count))
         reports = self._workers.run(lambda: next(orders, None) is not None)
         reports.sort(key=lambda report: report.worker)
@@ -74,14 +77,15 @@ class DataParallelTrainer(WorkerTrainer):
         self._learner.optimisation.advance(steps)
         metrics = mean_metrics([report.metrics for report in reports])
         metrics["gradient_norm"] = self._learner.optimisation.step()
-        return Advance(steps, metrics, [e for report in reports for e in report.episodes])
+        episodes = sorted((e for report in reports for e in report.episodes), key=when_it_ended)
+        return Advance(steps, metrics, episodes, [n for report in reports for n in report.notes])
 
-    def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    def optimiser_state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Return the optimiser's state."""
         return self._learner.optimisation.state()
 
-    def load_state(self, tensors: dict[str, Tensor], meta: dict[str, Any]) -> None:
-        """Return to a state that `state` gave."""
+    def load_optimiser_state(self, tensors: dict[str, Tensor], meta: dict[str, Any]) -> None:
+        """Return to a state that `optimiser_state` gave."""
         self._learner.optimisation.load_state(tensors, meta)
 
     def _learn(self, collector: Collector, worker: int) -> tuple[int, Metrics]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from typing import Any, Protocol
 
 import torch
@@ -12,7 +12,8 @@ from colonnade.learners.actor_critic import Policy
 from colonnade.learners.collection import Collector
 from colonnade.learners.compute import Compute
 from colonnade.learners.optimisation import Optimisation
-from colonnade.learners.trainer import Advance, Streams
+from colonnade.learners.sampling import whole_episodes
+from colonnade.learners.trainer import Advance, Streams, prefixed, under
 from colonnade.types import (
     Distribution,
     Metrics,
@@ -45,6 +46,8 @@ class OnPolicyLearner(Protocol):
 class OnPolicyTrainer:
     """A learner and the environments that it acts in."""
 
+    may_lose_workers = False
+
     def __init__(
         self,
         task: Task,
@@ -56,10 +59,11 @@ class OnPolicyTrainer:
         num_envs: int,
         threads: int,
     ) -> None:
-        """Make the environments; call `reset` before use."""
+        """Make the environments; call `begin` before use."""
         self._learner = learner
         self._penalty = penalty
         self._generator = torch.Generator(compute.device)
+        self._streams: Streams
         self._collector = Collector(
             environments_of(task),
             network,
@@ -68,10 +72,11 @@ class OnPolicyTrainer:
             steps=rollout_steps,
             num_envs=num_envs,
             threads=threads,
+            resumable=True,
         )
+        self._task, self._network, self._compute = environments_of(task), network, compute
+        self._rollout_steps, self._num_envs = rollout_steps, num_envs
         self.likelihood = learner.likelihood
-        self.state = learner.optimisation.state
-        self.load_state = learner.optimisation.load_state
 
     def __enter__(self) -> OnPolicyTrainer:
         """Return the trainer."""
@@ -81,20 +86,46 @@ class OnPolicyTrainer:
         """Close the environments."""
         self._collector.__exit__(*exception)
 
-    def reset(self, streams: Streams) -> None:
-        """Begin new episodes with newly seeded random streams."""
+    def begin(self, streams: Streams) -> None:
+        """Begin episodes with seeded random streams."""
+        self._streams = streams
         self._generator.manual_seed(streams("actions"))
-        torch.manual_seed(streams("learning"))
-        self._collector.reset(streams("environments"))
+        self._collector.begin(streams("environments"))
 
     def advance(self) -> Advance:
         """Collect a rollout and learn from it."""
         rollout = self._collector.collect()
         metrics = self._learner.update(rollout, self._penalty)
         episodes, self._collector.episodes = self._collector.episodes, []
-        return Advance(rollout.steps, metrics, episodes)
+        notes, self._collector.notes = self._collector.notes, []
+        return Advance(rollout.steps, metrics, episodes, notes)
 
-    def samples(self) -> Iterator[Rollout]:
-        """Yield rollouts without learning."""
-        while True:
-            yield self._collector.collect()
+    def samples(self) -> Generator[Rollout]:
+        """Yield steps of whole episodes, without learning."""
+        generator = torch.Generator(self._compute.device)
+        return whole_episodes(
+            self._task,
+            self._network,
+            self._learner.policy(generator.manual_seed(self._streams("actions of samples"))),
+            self._compute,
+            seed=self._streams("environments of samples"),
+            window=self._rollout_steps,
+            num_envs=self._num_envs,
+        )
+
+    def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """Return the optimiser's state, that of the random stream, and the experience under way."""
+        tensors, meta = self._learner.optimisation.state()
+        experience, place = self._collector.state()
+        return (
+            prefixed("optimisation/", tensors)
+            | prefixed("experience/", experience)
+            | {"actions": self._generator.get_state()},
+            {"optimisation": meta, "experience": place},
+        )
+
+    def load_state(self, tensors: dict[str, Tensor], meta: dict[str, Any]) -> None:
+        """Go on from a state that `state` gave."""
+        self._learner.optimisation.load_state(under("optimisation/", tensors), meta["optimisation"])
+        self._collector.load_state(under("experience/", tensors), meta["experience"])
+        self._generator.set_state(tensors["actions"])

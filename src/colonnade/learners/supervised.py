@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
@@ -139,6 +139,8 @@ class SupervisedLearner:
 class SupervisedTrainer:
     """A learner and the training examples of a task, which stay on the device as a whole."""
 
+    may_lose_workers = False
+
     def __init__(
         self,
         task: Task,
@@ -167,7 +169,7 @@ class SupervisedTrainer:
         )
         self._batch_size = batch_size
         self._generator = torch.Generator()
-        self._batches = iter(())  # type: Iterator[Examples]
+        self._batches = self.samples()
         self.likelihood = learner.likelihood
         self.state = learner.optimisation.state
         self.load_state = learner.optimisation.load_state
@@ -179,7 +181,7 @@ class SupervisedTrainer:
     def __exit__(self, *exception: Any) -> None:
         """Do nothing: there is nothing to close."""
 
-    def reset(self, streams: Streams) -> None:
+    def begin(self, streams: Streams) -> None:
         """Begin a pass over the examples, in a newly seeded order."""
         self._generator.manual_seed(streams("minibatches"))
         torch.manual_seed(streams("learning"))
@@ -192,7 +194,7 @@ class SupervisedTrainer:
         episode = Episode(float(metrics["accuracy"]), examples.steps, 0)
         return Advance(examples.steps, metrics, [episode])
 
-    def samples(self) -> Iterator[Examples]:
+    def samples(self) -> Generator[Examples]:
         """Yield minibatches without learning: pass after pass, each in an order of its own."""
         examples = self._examples
         while True:

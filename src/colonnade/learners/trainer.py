@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Sequence
 from types import TracebackType
 from typing import Any, NamedTuple, Protocol
 
@@ -21,16 +21,28 @@ class Advance(NamedTuple):
     Attributes:
         steps: Agent steps or examples.
         metrics: Of the update.
-        episodes: That ended meanwhile.
+        episodes: That ended meanwhile, in the order of their ends.
+        notes: What the user should know of what happened.
     """
 
     steps: int
     metrics: Metrics
     episodes: list[Episode]
+    notes: Sequence[str] = ()
 
 
 class Trainer(Protocol):
-    """Learns one task: where experience comes from, and what learns from it; a context."""
+    """Learns one task: where experience comes from, and what learns from it; a context.
+
+    Attributes:
+        may_lose_workers: Whether `advance` and `state` may raise `WorkerLostError`, after which
+            training goes on from its last checkpoint with a new trainer.
+    """
+
+    @property
+    def may_lose_workers(self) -> bool:
+        """See above."""
+        ...
 
     def __enter__(self) -> Trainer:
         """Return the trainer."""
@@ -45,16 +57,20 @@ class Trainer(Protocol):
         """Close environments and end processes."""
         ...
 
-    def reset(self, streams: Streams) -> None:
-        """Begin afresh in all but what was learned: new episodes, newly seeded random streams."""
+    def begin(self, streams: Streams) -> None:
+        """Begin the task: first episodes, seeded random streams. `load_state` may follow."""
         ...
 
     def advance(self) -> Advance:
         """Gather some experience and learn from it."""
         ...
 
-    def samples(self) -> Iterator[Batch]:
-        """Yield endless experience without learning; a batch is valid until the next."""
+    def samples(self) -> Generator[Batch]:
+        """Yield endless experience of the network as it is, without learning.
+
+        Of environments, steps drawn from whole episodes; see `sampling.whole_episodes`. A batch is
+        valid until the next; closing the generator frees what it took.
+        """
         ...
 
     def likelihood(self, output: Tensor) -> Distribution:
@@ -62,11 +78,15 @@ class Trainer(Protocol):
         ...
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
-        """Return what a checkpoint must keep beside the network: tensors by name, JSON data."""
+        """Return all that a checkpoint must keep beside the network: tensors by name, JSON data.
+
+        That is the optimiser, the random streams, and the experience under way, so that where
+        checkpoints are taken changes nothing.
+        """
         ...
 
     def load_state(self, tensors: dict[str, Tensor], meta: dict[str, Any]) -> None:
-        """Return to a state that `state` gave."""
+        """Go on, after `begin`, from a state that `state` gave."""
         ...
 
 
@@ -97,3 +117,13 @@ class LearnerConfig(Protocol):
             UsageError: The learner can't learn such a task.
         """
         ...
+
+
+def prefixed(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Put a prefix before the names of tensors."""
+    return {prefix + name: value for name, value in tensors.items()}
+
+
+def under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Choose the tensors whose names have a prefix, and name them without it."""
+    return {name.removeprefix(prefix): t for name, t in tensors.items() if name.startswith(prefix)}

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import multiprocessing
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from functools import partial
 from types import TracebackType
 from typing import Any, Self
 
+import safetensors.torch
 import torch
 from torch import Tensor
 
@@ -17,21 +19,26 @@ from colonnade.errors import UsageError
 from colonnade.learners.actor_critic import actor_critic_policy, policy_of
 from colonnade.learners.collection import Collector, Share
 from colonnade.learners.compute import Compute
+from colonnade.learners.sampling import whole_episodes
 from colonnade.learners.shared_parameters import SharedParameters
-from colonnade.learners.trainer import Advance, Streams
-from colonnade.learners.workers import Report, Workers
+from colonnade.learners.trainer import Advance, Streams, prefixed, under
+from colonnade.learners.workers import Report, Work, Workers
 from colonnade.ops import MultiCategorical
-from colonnade.types import Metrics, Network, Penalty, Rollout, Task, environments_of
+from colonnade.seeding import globals_state, load_globals_state, seed_globals
+from colonnade.types import Episode, Metrics, Network, Penalty, Rollout, Task, environments_of
 
 
 class WorkerTrainer(ABC):
     """Worker processes that each play an equal share of a task's environments, on one thread.
 
     Between calls of `advance` the workers rest and the parameters stand still: that is when a
-    method is told of episodes and when checkpoints are taken. The workers of a segment are forks
-    of this process made by `reset`. What a method changes later reaches them only through the
+    method is told of episodes and when checkpoints are taken. The workers are forks of this process
+    made by the first `advance`. What a method changes later reaches them only through the
     parameters and buffers of the network, which are shared memory.
     """
+
+    may_lose_workers = False
+    """Whether nobody takes the place of a worker that died."""
 
     def __init__(
         self,
@@ -45,7 +52,7 @@ class WorkerTrainer(ABC):
         num_envs: int,
         rollout_steps: int,
     ) -> None:
-        """Move the network to shared memory; `reset` starts the workers.
+        """Move the network to shared memory; call `begin` before use.
 
         Raises:
             UsageError: The device, the system or the number of environments doesn't suit.
@@ -74,9 +81,9 @@ class WorkerTrainer(ABC):
         self._rollout_steps = rollout_steps
         self._shared = SharedParameters(network)
         self._count = workers
-        self._workers: Workers | None = None
+        self._running: Workers | None = None
         self._streams: Streams
-        self._sampling = ExitStack()
+        self._restored: list[bytes] = []
 
     def __enter__(self) -> Self:
         """Return the trainer."""
@@ -89,30 +96,52 @@ class WorkerTrainer(ABC):
         trace: TracebackType | None,
     ) -> None:
         """End the workers, at once if something went wrong."""
-        if self._workers is not None:
-            self._workers.close() if error is None else self._workers.kill()
-        self._sampling.close()
+        if self._running is not None:
+            self._running.close() if error is None else self._running.kill()
         self._shared.release()
 
-    def reset(self, streams: Streams) -> None:
-        """Begin new episodes in new workers, with newly seeded random streams."""
-        if self._workers is not None:
-            self._workers.close()
+    def begin(self, streams: Streams) -> None:
+        """Prepare to begin episodes in new workers, with seeded random streams."""
         self._streams = streams
-        torch.manual_seed(streams("learning"))  # what the method draws after training
-        self._workers = Workers(self._count, self._worker)
+
+    @property
+    def _workers(self) -> Workers:
+        if self._running is None:
+            self._running = Workers(self._count, self._worker, replace=not self.may_lose_workers)
+        return self._running
+
+    def _notes(self) -> list[str]:
+        """Return what happened to workers since the last call."""
+        notes, self._workers.notes = self._workers.notes, []
+        return notes
 
     @abstractmethod
     def advance(self) -> Advance:
         """Let the workers play, and learn from it."""
 
     @abstractmethod
-    def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
-        """Return what a checkpoint must keep beside the network."""
+    def optimiser_state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """Return the optimiser's state."""
 
     @abstractmethod
+    def load_optimiser_state(self, tensors: dict[str, Tensor], meta: dict[str, Any]) -> None:
+        """Return to a state that `optimiser_state` gave."""
+
+    def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """Return the optimiser's state, and where each worker stands."""
+        tensors, meta = self.optimiser_state()
+        states = self._workers.states()
+        workers = {
+            str(index): torch.frombuffer(bytearray(state), dtype=torch.uint8)
+            for index, state in enumerate(states)
+        }
+        return prefixed("optimisation/", tensors) | prefixed("workers/", workers), meta
+
     def load_state(self, tensors: dict[str, Tensor], meta: dict[str, Any]) -> None:
-        """Return to a state that `state` gave."""
+        """Go on from a state that `state` gave; workers do with the first `advance`."""
+        self.load_optimiser_state(under("optimisation/", tensors), meta)
+        states = under("workers/", tensors)
+        self._restored = [states[str(i)].numpy().tobytes() for i in range(len(states))]
 
     @abstractmethod
     def _learn(self, collector: Collector, worker: int) -> tuple[int, Metrics]:
@@ -122,52 +151,80 @@ class WorkerTrainer(ABC):
             How many agent steps, and the metrics of the update.
         """
 
-    def samples(self) -> Iterator[Rollout]:
-        """Yield rollouts of fresh episodes, collected in this process, without learning."""
+    def samples(self) -> Generator[Rollout]:
+        """Yield steps of whole episodes, played in this process, without learning."""
         generator = torch.Generator().manual_seed(self._streams("actions of samples"))
-        whole = self._collector(generator, self._num_envs, Share(0, self._num_envs))
-        collector = self._sampling.enter_context(whole)
-        collector.reset(self._streams("environments of samples"))
-        while True:
-            yield collector.collect()
+        sizes = self._task.spec.action_sizes
+        return whole_episodes(
+            self._task,
+            self._network,
+            actor_critic_policy(self._network, sizes, self._compute, generator),
+            self._compute,
+            seed=self._streams("environments of samples"),
+            window=self._rollout_steps,
+            num_envs=self._num_envs,
+        )
 
     def likelihood(self, output: Tensor) -> MultiCategorical:
         """Return the policy that an output [..., outputs] means."""
         return policy_of(output, self._task.spec.action_sizes)
 
-    def _collector(self, generator: torch.Generator, num_envs: int, share: Share) -> Collector:
-        sizes = self._task.spec.action_sizes
-        policy = actor_critic_policy(self._network, sizes, self._compute, generator)
-        return Collector(
+    @contextmanager
+    def _worker(self, index: int, attempt: int) -> Iterator[Work]:
+        """Prepare a worker's work, in its own process."""
+        # The first worker has the streams of A2C; one that replaces another must not repeat it.
+        suffix = f" of worker {index}, start {attempt}" if index or attempt else ""
+        torch.set_num_threads(1)
+        generator = torch.Generator().manual_seed(self._streams(f"actions{suffix}"))
+        policy = actor_critic_policy(
+            self._network, self._task.spec.action_sizes, self._compute, generator
+        )
+        seed_globals(self._streams(f"learning{suffix}"))
+        with Collector(
             self._task,
             self._network,
             policy,
             self._compute,
             steps=self._rollout_steps,
-            num_envs=num_envs,
-            share=share,
-        )
-
-    @contextmanager
-    def _worker(self, index: int, attempt: int) -> Iterator[Callable[[], Report]]:
-        """Prepare a worker's work, in its own process."""
-        # The first worker has the streams of A2C; one that replaces another must not repeat it.
-        suffix = f" of worker {index}, start {attempt}" if index or attempt else ""
-        torch.set_num_threads(1)
-        generator = torch.Generator()
-        share = Share(index * self._envs_per_worker, self._num_envs)
-        with self._collector(generator, self._envs_per_worker, share) as collector:
-            generator.manual_seed(self._streams(f"actions{suffix}"))
-            torch.manual_seed(self._streams(f"learning{suffix}"))
-            collector.reset(self._streams(f"environments{suffix}"))
-            yield partial(self._report, collector, index)
+            num_envs=self._envs_per_worker,
+            share=Share(index * self._envs_per_worker, self._num_envs),
+            resumable=True,
+        ) as collector:
+            collector.begin(self._streams(f"environments{suffix}"))
+            if self._restored and not attempt:
+                _go_on(collector, generator, self._restored[index])
+            yield Work(
+                partial(self._report, collector, index), partial(_whereabouts, collector, generator)
+            )
 
     def _report(self, collector: Collector, worker: int) -> Report:
         """Collect a rollout, do a worker's part of learning from it, and say what it came to."""
         steps, metrics = self._learn(collector, worker)
         episodes, collector.episodes = collector.episodes, []
+        notes, collector.notes = collector.notes, []
         found = {name: float(value) for name, value in metrics.items()}
-        return Report(worker, steps, found, episodes)
+        return Report(worker, steps, found, episodes, notes)
+
+
+def _whereabouts(collector: Collector, generator: torch.Generator) -> bytes:
+    """Say where a worker stands: its experience under way and its random streams."""
+    tensors, meta = collector.state()
+    tensors = {name: value.contiguous() for name, value in tensors.items()}
+    meta["random"] = globals_state()
+    # Bytes go through the pipe; tensors would go through shared memory that a kill leaves behind.
+    return safetensors.torch.save(
+        tensors | {"generator": generator.get_state()}, {"meta": json.dumps(meta)}
+    )
+
+
+def _go_on(collector: Collector, generator: torch.Generator, state: bytes) -> None:
+    """Return to where a worker stood."""
+    tensors = safetensors.torch.load(state)
+    size = int.from_bytes(state[:8], "little")
+    meta = json.loads(json.loads(state[8 : 8 + size])["__metadata__"]["meta"])
+    generator.set_state(tensors.pop("generator"))
+    collector.load_state(tensors, meta)
+    load_globals_state(meta["random"])
 
 
 def mean_metrics(reports: list[dict[str, float]]) -> Metrics:
@@ -175,3 +232,8 @@ def mean_metrics(reports: list[dict[str, float]]) -> Metrics:
     names = dict.fromkeys(name for report in reports for name in report)
     values = {name: [report[name] for report in reports if name in report] for name in names}
     return {name: torch.tensor(value).mean() for name, value in values.items()}
+
+
+def when_it_ended(episode: Episode) -> tuple[int, int]:
+    """Order episodes of several workers by when they ended, whoever says so first."""
+    return episode.step, episode.environment

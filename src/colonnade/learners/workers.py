@@ -9,11 +9,11 @@ import signal
 import threading
 import traceback
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from colonnade.errors import ColonnadeError, UsageError
 from colonnade.types import Episode
@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 _AHEAD = 2
 """Orders a worker holds, so that it need not wait for the next one."""
 _DEATHS = 3
-"""Workers that are replaced between two resets; one more ends the training."""
+"""Workers that are replaced between two checkpoints; one more ends the training."""
 _WATCH_SECONDS = 0.2
 _GOODBYE_SECONDS = 5.0
 
@@ -36,21 +36,41 @@ class Report(NamedTuple):
         steps: Agent steps.
         metrics: Of the update.
         episodes: That ended in the rollout.
+        notes: What the user should know of what happened.
     """
 
     worker: int
     steps: int
     metrics: dict[str, float]
     episodes: list[Episode]
+    notes: Sequence[str] = ()
 
 
-Start = Callable[[int, int], AbstractContextManager[Callable[[], Report]]]
+class Work(NamedTuple):
+    """What a worker does when told to.
+
+    Attributes:
+        rollout: Collects a rollout and learns from it.
+        state: Says where the worker stands, as bytes.
+    """
+
+    rollout: Callable[[], Report]
+    state: Callable[[], bytes]
+
+
+Start = Callable[[int, int], AbstractContextManager[Work]]
 """Prepares, in the worker's process, a worker's work from its number and how many that had the
-number died before; entered, it gives what collects a rollout and learns from it."""
+number died before."""
+
+_Order = Literal["rollout", "state", "stop"]
 
 
 class WorkerDiedError(ColonnadeError):
     """Workers died again and again; the last checkpoint is kept."""
+
+
+class WorkerLostError(ColonnadeError):
+    """A worker died whose place no other can take; training goes on from its last checkpoint."""
 
 
 class _RemoteError(Exception):
@@ -81,14 +101,18 @@ class _Worker:
     index: int
     attempt: int
     process: multiprocessing.process.BaseProcess
-    connection: Connection[bool, Report | _Failure]
+    connection: Connection[_Order, Report | bytes | _Failure]
     orders: int = 0
 
     def order(self) -> None:
-        """Ask for one more rollout; that the worker died is noticed elsewhere."""
+        """Ask for one more rollout."""
         self.orders += 1
+        self.tell("rollout")
+
+    def tell(self, order: _Order) -> None:
+        """Give an order; that the worker died is noticed elsewhere."""
         with suppress(OSError):
-            self.connection.send(True)
+            self.connection.send(order)
 
     def kill(self) -> None:
         """End the worker and all processes that it started, at once."""
@@ -108,19 +132,25 @@ class Workers:
     in them unchanged, and starting one takes milliseconds. Each leads a process group of its own:
     signals from the terminal reach this process alone, and a worker ends together with the
     processes that its environments run in. When this process ends, in whatever way, so do they.
+
+    Attributes:
+        notes: Deaths that a user should know of.
     """
 
-    def __init__(self, count: int, start: Start) -> None:
+    def __init__(self, count: int, start: Start, *, replace: bool = True) -> None:
         """Start the workers.
 
         Args:
             count: How many.
             start: Runs in each of them.
+            replace: Whether another worker takes the place of one that died.
 
         Raises:
             ColonnadeError: The system has no room for so many.
         """
+        self.notes: list[str] = []
         self._start = start
+        self._replaces = replace
         self._deaths = 0
         self._lifeline = os.pipe()
         self._workers: list[_Worker] = []
@@ -144,6 +174,7 @@ class Workers:
         Raises:
             ColonnadeError: A worker raised an error.
             WorkerDiedError: Too many workers died.
+            WorkerLostError: One died that is not to be replaced.
         """
         reports: list[Report] = []
         giving = True
@@ -160,17 +191,41 @@ class Workers:
                 dead = worker.process.exitcode is not None
                 try:
                     while worker.connection.poll():
-                        reports.append(_read(worker))
+                        report = _read(worker)
+                        assert isinstance(report, Report)
+                        worker.orders -= 1
+                        reports.append(report)
                 except (EOFError, OSError):
                     dead = True
                 if dead:
                     self._workers[place] = self._replace(worker)
 
+    def states(self) -> list[bytes]:
+        """Ask every worker, all of which rest, where it stands."""
+        self._deaths = 0
+        return [self._state(place) for place in range(len(self._workers))]
+
+    def _state(self, place: int) -> bytes:
+        worker = self._workers[place]
+        worker.tell("state")
+        while True:
+            wait([worker.connection], _WATCH_SECONDS)
+            dead = worker.process.exitcode is not None
+            try:
+                if worker.connection.poll():
+                    state = _read(worker)
+                    assert isinstance(state, bytes)
+                    return state
+            except (EOFError, OSError):
+                dead = True
+            if dead:
+                worker = self._workers[place] = self._replace(worker)
+                worker.tell("state")
+
     def close(self) -> None:
         """Let the workers close their environments and end; those that don't are ended."""
         for worker in self._workers:
-            with suppress(OSError):
-                worker.connection.send(False)
+            worker.tell("stop")
         for worker in self._workers:
             worker.process.join(_GOODBYE_SECONDS)
         self.kill()
@@ -185,13 +240,16 @@ class Workers:
         self._deaths += 1
         name = f"Worker {worker.index} (process {worker.process.pid})"
         cause = _cause(worker.process.exitcode or 0)
+        if not self._replaces:
+            raise WorkerLostError(f"{name} was {cause}.")
         if self._deaths > _DEATHS:
             raise WorkerDiedError(
-                f"{name} was {cause}, the {self._deaths}th death of a worker in this segment; the "
-                "last checkpoint, if there is one, is kept. Where memory ran out, use fewer "
+                f"{name} was {cause}, the {self._deaths}th death of a worker since a checkpoint; "
+                "the last checkpoint, if there is one, is kept. Where memory ran out, use fewer "
                 "workers or environments."
             )
-        logger.warning("%s was %s; another one takes its place.", name, cause)
+        self.notes.append(f"{name} was {cause}; another one takes its place.")
+        logger.warning("%s", self.notes[-1])
         heir = self._fork(worker.index, worker.attempt + 1)
         for _ in range(worker.orders):
             heir.order()
@@ -219,11 +277,10 @@ class Workers:
         return _Worker(index, attempt, process, ours)
 
 
-def _read(worker: _Worker) -> Report:
+def _read(worker: _Worker) -> Report | bytes:
     message = worker.connection.recv()
     if isinstance(message, _Failure):
         raise message.error()
-    worker.orders -= 1
     return message
 
 
@@ -264,9 +321,9 @@ def _work(
         other.close()
     threading.Thread(target=_end_with_parent, args=(read_end,), daemon=True).start()
     try:
-        with start(index, attempt) as rollout:
-            while connection.recv():
-                connection.send(rollout())
+        with start(index, attempt) as work:
+            while (order := connection.recv()) != "stop":
+                connection.send(work.rollout() if order == "rollout" else work.state())
     except ColonnadeError as error:
         usage = isinstance(error, UsageError)
         connection.send(_Failure(str(error), usage, traceback.format_exc()))

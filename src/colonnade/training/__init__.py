@@ -2,6 +2,7 @@
 
 from colonnade.training.checkpoints import read_tensors, write_tensors
 from colonnade.training.evaluation import evaluate
+from colonnade.training.options import TrainingOptions
 from colonnade.training.recorder import (
     DivergedError,
     Interrupted,
@@ -10,7 +11,7 @@ from colonnade.training.recorder import (
     Recorder,
     Row,
 )
-from colonnade.training.sequence import TrainingOptions, train_sequence
+from colonnade.training.sequence import train_sequence
 
 __all__ = [
     "DivergedError",

@@ -26,7 +26,8 @@ def write_tensors(path: Path, tensors: dict[str, Tensor], meta: dict[str, Any]) 
     """
     flat = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     body = json.dumps(meta, sort_keys=True)
-    header = {"colonnade": body, "checksum": _checksum(flat, body)}
+    # One key: of several, the order in the file would differ from time to time.
+    header = {"colonnade": f"{_checksum(flat, body)} {body}"}
     write_atomically(path, safetensors.torch.save(flat, header))
 
 
@@ -51,8 +52,12 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         raise ColonnadeError(
             f"Expected weights of Colonnade at {path}, but another program wrote the file."
         )
-    body = header["colonnade"]
-    if header.get("checksum") != _checksum(tensors, body):
+    # Files from before had a key of its own for the checksum.
+    if "checksum" in header:
+        checksum, body = header["checksum"], header["colonnade"]
+    else:
+        checksum, _, body = header["colonnade"].partition(" ")
+    if checksum != _checksum(tensors, body):
         raise ColonnadeError(f"{path} is damaged: its checksum does not fit its content.")
     return tensors, json.loads(body)
 

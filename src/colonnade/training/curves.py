@@ -2,61 +2,119 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections import deque
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from colonnade.training.recorder import Row
 from colonnade.types import Episode
 
+_RECENT = 100
+
 
 class Curve:
     """Gathers finished episodes into bins of equal width in agent steps.
 
-    A point is the mean over all episodes that finished in its bin, as in Rusu et al. 2016.
+    A point is the mean over all episodes that finished in its bin, as in Rusu et al. 2016. An
+    episode belongs to the bin of the step in which it ended, whenever that is told, so that the
+    curve does not hang on how many steps a learner hands over at once. What ends past the budget
+    belongs to the last bin.
+
+    Bins in which an environment is still in its first episode are marked as early: the episodes
+    that ended by then are the short ones.
     """
 
-    def __init__(self, task: str, task_index: int, width: int, step: int) -> None:
-        """Begin at `step` with bins of `width` agent steps."""
+    def __init__(self, task: str, task_index: int, width: int, budget: int, envs: int) -> None:
+        """Begin at step 0.
+
+        Args:
+            task: Its id.
+            task_index: Its place in the sequence.
+            width: Of a bin in agent steps.
+            budget: Agent steps of the task.
+            envs: How many environments play; 1 for a data set.
+        """
         self._name = {"task": task, "task_index": task_index}
         self._width = width
+        self._last_bin = max(0, math.ceil(budget / width) - 1)
+        self._envs = envs
+        self._done: set[int] = set()
+        self._recent: deque[float] = deque(maxlen=_RECENT)
         self._episodes: list[Episode] = []
-        self._recent: deque[float] = deque(maxlen=100)
-        self._begin(step)
+        self._bin = 0
+        self._spent = 0.0
+        self._clock = time.perf_counter()
 
     @property
     def recent_return(self) -> float | None:
         """Mean return of the last 100 episodes."""
         return float(np.mean(self._recent)) if self._recent else None
 
-    def add(self, episodes: list[Episode], step: int) -> Row | None:
-        """Take in episodes that ended by `step`; return a row if that completes a bin."""
+    def add(self, episodes: Sequence[Episode], step: int) -> list[Row]:
+        """Take in the episodes that ended by `step`; return the rows of the bins it completes."""
         self._episodes += episodes
         self._recent.extend(episode.total_return for episode in episodes)
-        return self.close(step) if step // self._width > self._start // self._width else None
+        reached = min(self._last_bin, step // self._width)
+        return self._complete([(b + 1) * self._width for b in range(self._bin, reached)])
 
-    def close(self, step: int) -> Row | None:
-        """Complete the present bin early; return its row, or None if it has no step."""
-        if step == self._start:
-            return None
-        returns = np.array([episode.total_return for episode in self._episodes])
-        lengths = np.array([episode.length for episode in self._episodes])
-        seconds = time.perf_counter() - self._clock
-        row: Row = {
+    def close(self, step: int) -> list[Row]:
+        """Complete the present bin, whose row says `step`, since the task ends here."""
+        rows = self.add((), step)
+        if step > self._bin * self._width:
+            rows += self._complete([step])
+        return rows
+
+    def state(self) -> dict[str, Any]:
+        """Return what a checkpoint must keep, as JSON data."""
+        return {
+            "bin": self._bin,
+            "episodes": self._episodes,
+            "recent": list(self._recent),
+            "done": sorted(self._done),
+            "spent": self._spent + time.perf_counter() - self._clock,
+        }
+
+    def load_state(self, data: dict[str, Any]) -> None:
+        """Return to a state that `state` gave."""
+        self._bin, self._spent = data["bin"], data["spent"]
+        self._episodes = [Episode(*episode) for episode in data["episodes"]]
+        self._recent = deque(data["recent"], maxlen=_RECENT)
+        self._done = set(data["done"])
+        self._clock = time.perf_counter()
+
+    def _complete(self, ends: list[int]) -> list[Row]:
+        """Make the rows of the present bin and those after it, which end at the steps `ends`."""
+        if not ends:
+            return []
+        now = time.perf_counter()
+        seconds = self._spent + now - self._clock
+        rate = (ends[-1] - self._bin * self._width) / max(seconds, 1e-9)
+        rows = [self._row(index, end, rate) for index, end in enumerate(ends, self._bin)]
+        self._bin, self._spent, self._clock = self._bin + len(ends), 0.0, now
+        return rows
+
+    def _row(self, index: int, end: int, rate: float) -> Row:
+        def bin_of(episode: Episode) -> int:
+            return min(self._last_bin, max(0, episode.step - 1) // self._width)
+
+        own = [e for e in self._episodes if bin_of(e) <= index]
+        self._episodes = [e for e in self._episodes if bin_of(e) > index]
+        self._done |= {episode.environment for episode in own}
+        returns = np.array([episode.total_return for episode in own])
+        early: Row = {} if len(self._done) >= self._envs else {"early": True}
+        return {
             "kind": "curve",
             **self._name,
-            "step": step,
-            "episodes": len(returns),
-            "return_mean": float(returns.mean()) if len(returns) else None,
-            "return_std": float(returns.std()) if len(returns) else None,
-            "length_mean": float(lengths.mean()) if len(returns) else None,
-            "steps_per_second": round((step - self._start) / seconds, 1),
+            "step": end,
+            "width": self._width,
+            "episodes": len(own),
+            "return_mean": float(returns.mean()) if own else None,
+            "return_std": float(returns.std()) if own else None,
+            "length_mean": float(np.mean([e.length for e in own])) if own else None,
+            **early,
+            "steps_per_second": round(rate, 1),
         }
-        self._begin(step)
-        return row
-
-    def _begin(self, step: int) -> None:
-        self._start = step
-        self._episodes = []
-        self._clock = time.perf_counter()

@@ -20,7 +20,7 @@ from colonnade.learners import (
     torch_threads,
 )
 from colonnade.ops import evaluation
-from colonnade.seeding import derive, generator
+from colonnade.seeding import derive, generator, kept_globals, seed_globals
 from colonnade.types import (
     DatasetTask,
     Inputs,
@@ -94,12 +94,13 @@ def evaluate(
     done: Counter[int] = Counter()
     with (
         torch_threads(1),
-        evaluation(network),
+        kept_globals(),
         Collector(
             environments_of(task), network, policy, compute, steps=_CHUNK, num_envs=num_envs
         ) as collector,
     ):
-        collector.reset(derive(seed, "evaluation"))
+        seed_globals(derive(seed, "evaluation globals"))
+        collector.begin(derive(seed, "evaluation"))
         while len(done) < num_envs or min(done.values()) < share:
             collector.collect()
             done = Counter(episode.environment for episode in collector.episodes)

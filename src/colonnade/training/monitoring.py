@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
-from typing import Any, Protocol, cast, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
-import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from colonnade.seeding import derive
 from colonnade.training.evaluation import evaluate
@@ -61,29 +61,35 @@ class Monitor:
         self._patience = patience
         self._best: float | None = None
         self._worse = 0
-        self._weights: dict[str, Tensor] = {}
+        self._kept: tuple[dict[str, Tensor], dict[str, Any]] = ({}, {})
 
     def begin_task(self, index: int) -> None:
         """Score all tasks before task `index` is learned, itself included."""
-        self._best, self._worse, self._weights = None, 0, {}
+        self._best, self._worse, self._kept = None, 0, ({}, {})
         self._test(index, 0)
 
     def end_segment(self, index: int, step: int) -> bool:
-        """Score all tasks up to `index`, the one in training.
+        """Score all tasks up to `index`, the one in training, by the networks that are kept.
 
         Returns:
-            Whether to stop: the network is then as it was at its best.
+            Whether to stop: the method is then in the state of its best score, with other
+            networks than those that were trained.
         """
+        stop = self._patience > 0 and self._validate(index, step)
+        if stop:
+            self._method.load_state(*self._kept)
         self._test(index, step)
-        return self._patience > 0 and self._validate(index, step)
+        return stop
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
-        """Return the best weights of the task in training, and what is known of them."""
-        return self._weights, {"best": self._best, "worse": self._worse}
+        """Return the method's best state in the task, and what is known of it."""
+        tensors, meta = self._kept
+        return tensors, {"best": self._best, "worse": self._worse, "method": meta}
 
     def load_state(self, tensors: dict[str, Tensor], meta: dict[str, Any]) -> None:
         """Return to a state that `state` gave."""
-        self._weights, self._best, self._worse = tensors, meta["best"], meta["worse"]
+        self._best, self._worse = meta["best"], meta["worse"]
+        self._kept = tensors, meta["method"]
 
     def _test(self, index: int, step: int) -> None:
         if not self._episodes:
@@ -119,18 +125,15 @@ class Monitor:
                 "return_mean": mean,
             }
         )
-        network = cast("nn.Module", self._network(index))
         if self._best is None or mean >= self._best:
             self._best, self._worse = mean, 0
-            self._weights = {k: v.detach().clone() for k, v in network.state_dict().items()}
+            tensors, meta = self._method.state()
+            # All of it, and copied: what changes later, as a population does, must not change here.
+            copied = {name: value.detach().clone() for name, value in tensors.items()}
+            self._kept = copied, copy.deepcopy(meta)
             return False
         self._worse += 1
-        if self._worse <= self._patience:
-            return False
-        with torch.no_grad():
-            for name, value in network.state_dict().items():
-                value.copy_(self._weights[name])
-        return True
+        return self._worse > self._patience
 
     def _score(self, task: Task, split: Split) -> np.ndarray[Any, np.dtype[np.float64]]:
         method = self._method
@@ -143,6 +146,3 @@ class Monitor:
             device=self._device,
             split=split,
         )
-
-    def _network(self, index: int) -> Network:
-        return self._method.network_for(self._tasks[index].spec.id)

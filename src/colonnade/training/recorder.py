@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from torch import Tensor
 
 from colonnade.errors import ColonnadeError
+
+logger = logging.getLogger(__name__)
 
 Row = dict[str, Any]
 """One line of metrics: JSON data with a "kind"."""
@@ -70,6 +73,10 @@ class Recorder(Protocol):
         """Take note of the progress; called about once a second."""
         ...
 
+    def note(self, message: str) -> None:
+        """Say something that the user should know of the run."""
+        ...
+
     def should_stop(self) -> bool:
         """Say whether to stop at the next rollout."""
         ...
@@ -80,11 +87,13 @@ class MemoryRecorder:
 
     Attributes:
         history: All rows.
+        notes: What a user should know of the run.
     """
 
     def __init__(self) -> None:
         """Begin with no row."""
         self.history: list[Row] = []
+        self.notes: list[str] = []
 
     @property
     def rows(self) -> int:
@@ -108,6 +117,11 @@ class MemoryRecorder:
 
     def progress(self, progress: Progress) -> None:
         """Show nothing."""
+
+    def note(self, message: str) -> None:
+        """Keep it, and log it."""
+        self.notes.append(message)
+        logger.warning("%s", message)
 
     def should_stop(self) -> bool:
         """Never stop."""

@@ -1,83 +1,38 @@
 """The loop that joins tasks, a method and a learner; it can stop anywhere and go on exactly.
 
-A task is learned in segments. Each begins with fresh episodes and random streams seeded by the
-segment's number, and ends with a checkpoint: training that was cut off and taken up again goes
-through the same numbers as training that never stopped, with any environment, even one whose
-state can't be saved. The price is one unfinished episode per environment and segment, which is
-trained on but counts for no score.
+A task is learned in segments, at whose ends there are checkpoints and scores; nothing else happens
+there, and nothing that is learned or measured depends on how long they are. A checkpoint holds all
+that training is in the middle of: random streams, optimiser, curve, and the episodes under way
+(`colonnade.learners.under_way` has how). Training that was cut off and taken up again goes through
+the same numbers as training that never stopped.
 """
 
 from __future__ import annotations
 
-import math
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
-from typing import Any
 
 import torch
 
 from colonnade.errors import UsageError
 from colonnade.learners import (
-    Advance,
     Compute,
     LearnerConfig,
-    Precision,
     Trainer,
+    WorkerDiedError,
+    WorkerLostError,
     torch_threads,
+    under,
 )
-from colonnade.seeding import derive
-from colonnade.training.curves import Curve
-from colonnade.training.goal import Goal
+from colonnade.seeding import derive, kept_globals
 from colonnade.training.monitoring import Monitor
-from colonnade.training.recorder import (
-    DivergedError,
-    Interrupted,
-    MemoryRecorder,
-    Progress,
-    Recorder,
-    Row,
-)
-from colonnade.types import Method, Metrics, Task, TaskSpec
+from colonnade.training.options import TrainingOptions
+from colonnade.training.recorder import MemoryRecorder, Recorder
+from colonnade.training.visit import FORMAT, Checkpoint, Surroundings, Visit
+from colonnade.types import Method, Network, Task
 
-
-@dataclass(frozen=True)
-class TrainingOptions:
-    """How training runs; what is learned does not depend on these but by chance."""
-
-    num_envs: int = 16
-    """Environments stepped side by side."""
-    threads: int = 1
-    """Threads for the network and, where they can use several, for the environments; more than
-    one pays for images in large batches."""
-    segment_steps: int = 250_000
-    """Agent steps between checkpoints."""
-    curve_steps: int = 10_000
-    """Width of a learning curve's bins in agent steps."""
-    device: str = "auto"
-    """A torch device name; "auto" takes a GPU where there is one."""
-    precision: Precision = "auto"
-    """Precision of matrix products; "auto" is bfloat16 for images where that is fast."""
-    test_episodes: int = 0
-    """Episodes that score every task so far, before a task is learned and at the ends of its
-    segments; of a data set any number above 0 stands for all test examples. 0 scores nothing."""
-    patience: int = 0
-    """End a task once the validation score, averaged over the tasks so far, has been below its best
-    for more than this many segments in a row, and return to the best weights; 0 never does."""
-    goal_episodes: int = 0
-    """Episodes, or minibatches, whose mean return ends a task early; 0 spends every budget."""
-    goal_return: float = 0.0
-    """The mean return at which they do."""
-
-    def __post_init__(self) -> None:
-        """Refuse numbers that make no sense."""
-        for name in ("num_envs", "threads", "segment_steps", "curve_steps"):
-            if getattr(self, name) < 1:
-                raise UsageError(f"{name} must be at least 1; got {getattr(self, name)}.")
-        for name in ("test_episodes", "patience", "goal_episodes"):
-            if getattr(self, name) < 0:
-                raise UsageError(f"{name} must be at least 0; got {getattr(self, name)}.")
+_LOSSES = 3
+"""Times that training returns to the same checkpoint when workers die; one more ends it."""
 
 
 def train_sequence(
@@ -88,6 +43,7 @@ def train_sequence(
     seed: int = 0,
     options: TrainingOptions | None = None,
     recorder: Recorder | None = None,
+    env_threads: int | None = None,
 ) -> None:
     """Learn tasks one after another, or go on where the recorder's checkpoint left off.
 
@@ -98,241 +54,133 @@ def train_sequence(
         seed: Everything random follows from it.
         options: How training runs.
         recorder: Where curves and checkpoints go; by default nowhere.
+        env_threads: Threads for environments that can use several, on which no number depends; by
+            default as many as for the network.
 
     Raises:
         Interrupted: The recorder asked to stop.
         DivergedError: A loss or a parameter became NaN or infinite.
+        WorkerDiedError: Worker processes died again and again.
     """
     ids = [task.spec.id for task in tasks]
     if not ids or len(set(ids)) < len(ids):
         raise UsageError(f"A sequence needs at least one task, each with its own id; got {ids}.")
     options, recorder = options or TrainingOptions(), recorder or MemoryRecorder()
-    training = _Training(tasks, method, learner, seed, options, recorder)
-    with torch_threads(options.threads), torch.random.fork_rng(devices=[]):
+    monitor = Monitor(
+        tasks,
+        method,
+        recorder,
+        seed=seed,
+        device=options.device,
+        episodes=options.test_episodes,
+        patience=options.patience,
+    )
+    around = Surroundings(list(tasks), method, seed, options, recorder, monitor)
+    training = _Training(around, learner, env_threads or options.threads)
+    with torch_threads(options.threads), kept_globals():
         place = training.restore()
-        for index in range(place.task, len(tasks)):
-            training.learn(place if index == place.task else _Place(index))
+        while place.task < len(tasks):
+            place = training.learn(place)
 
 
-@dataclass
+@dataclass(frozen=True)
 class _Place:
-    """Where in the sequence training stands."""
+    """Which task is next, and the checkpoint within it to go on from."""
 
     task: int = 0
-    segment: int = 0
-    step: int = 0
-    trainer: tuple[dict[str, torch.Tensor], dict[str, Any]] | None = None
-    goal: dict[str, Any] | None = None
-
-    @property
-    def begun(self) -> bool:
-        return self.trainer is not None
+    checkpoint: Checkpoint | None = None
 
 
 class _Training:
     """One run through a sequence."""
 
-    def __init__(
-        self,
-        tasks: Sequence[Task],
-        method: Method,
-        learner: LearnerConfig,
-        seed: int,
-        options: TrainingOptions,
-        recorder: Recorder,
-    ) -> None:
-        self._tasks = tasks
-        self._ids = [task.spec.id for task in tasks]
-        self._method = method
+    def __init__(self, around: Surroundings, learner: LearnerConfig, env_threads: int) -> None:
+        self._around = around
         self._config = learner
-        self._seed = seed
-        self._options = options
-        self._recorder = recorder
-        self._monitor = Monitor(
-            tasks,
-            method,
-            recorder,
-            seed=seed,
-            device=options.device,
-            episodes=options.test_episodes,
-            patience=options.patience,
-        )
+        self._env_threads = env_threads
+        self._losses: list[int] = []
 
     def restore(self) -> _Place:
         """Return to the newest checkpoint, or to the beginning."""
-        found = self._recorder.load_checkpoint()
+        recorder, ids = self._around.recorder, [task.spec.id for task in self._around.tasks]
+        found = recorder.load_checkpoint()
         if found is None:
-            self._recorder.rewind(0)
+            recorder.rewind(0)
             return _Place()
-        tensors, meta = found
-        if meta["tasks"] != self._ids:
+        meta = found[1]
+        if meta["tasks"] != ids:
             raise UsageError(
-                f"The checkpoint belongs to the tasks {meta['tasks']}, not to {self._ids}; choose "
+                f"The checkpoint belongs to the tasks {meta['tasks']}, not to {ids}; choose "
                 "another output folder."
             )
-        self._recorder.rewind(meta["rows"])
-        self._method.load_state(_under("method/", tensors), meta["method"])
-        if meta["finished"]:
-            return _Place(meta["task"] + 1)
-        trainer = (_under("learner/", tensors), meta["learner"])
-        if meta.get("monitor"):
-            self._monitor.load_state(_under("best/", tensors), meta["monitor"])
-        return _Place(meta["task"], meta["segment"], meta["step"], trainer, meta.get("goal"))
+        if meta.get("format") != FORMAT:
+            raise UsageError(
+                "The checkpoint was made by an earlier version of Colonnade, which measured "
+                "otherwise, so training can't go on from it; choose another output folder."
+            )
+        return self._return_to(found)
 
-    def learn(self, place: _Place) -> None:
-        """Learn one task, from its beginning or from a checkpoint within it."""
-        task, options = self._tasks[place.task], self._options
-        spec = task.spec
-        compute = Compute.choose(spec, options.device, options.precision)
-        if place.begun:
-            network = self._method.network_for(spec.id)
+    def learn(self, place: _Place) -> _Place:
+        """Learn a task.
+
+        Returns:
+            The place of the next one; or, where a worker was lost, the checkpoint to go on from.
+        """
+        method, task = self._around.method, self._around.tasks[place.task]
+        if place.checkpoint is None:
+            torch.manual_seed(derive(self._around.seed, "parameters", place.task))
+            network = method.begin_task(task.spec)
         else:
-            torch.manual_seed(derive(self._seed, "parameters", place.task))
-            network = self._method.begin_task(spec)
+            network = method.network_for(task.spec.id)
+        visit = Visit(self._around, place.task, place.checkpoint)
+        try:
+            with self._trainer(task, network) as trainer:
+                restored = visit.run(trainer)
+                if not restored:
+                    visit.finish(trainer)
+            if restored:  # what was trained is not what is kept
+                with self._trainer(task, method.network_for(task.spec.id)) as trainer:
+                    trainer.begin(visit.stream)
+                    visit.finish(trainer)
+        except WorkerLostError as lost:
+            return self._go_back(visit, lost)
+        return _Place(place.task + 1)
+
+    def _trainer(self, task: Task, network: Network) -> Trainer:
+        options = self._around.options
+        compute = Compute.choose(task.spec, options.device, options.precision)
         network.to(compute.device)
         network.train()
-        curve = Curve(spec.id, place.task, options.curve_steps, place.step)
-        clock = _Clock()
-        goal = Goal(options.goal_episodes, options.goal_return)
-        if place.goal is not None:
-            goal.load_state(place.goal)
-        over = False
-        with self._config.trainer(
+        return self._config.trainer(
             task,
             network,
-            self._method.penalty,
+            self._around.method.penalty,
             compute,
             num_envs=options.num_envs,
-            threads=options.threads,
-        ) as trainer:
-            if place.trainer is not None:
-                trainer.load_state(*place.trainer)
-            else:
-                self._monitor.begin_task(place.task)
-            while place.step < spec.steps and not over:
-                trainer.reset(partial(self._stream, place.task, place.segment))
-                end = min(spec.steps, (place.segment + 1) * options.segment_steps)
-                while place.step < end and not over:
-                    advance = self._advance(spec, place, trainer)
-                    row = curve.add(advance.episodes, place.step)
-                    over = goal.reached(advance.episodes)
-                    if (place.step >= end or over) and row is None:
-                        row = curve.close(place.step)
-                    if row is not None:
-                        self._recorder.append(row | _losses(advance.metrics))
-                    if clock.due(place.step):
-                        self._recorder.progress(_progress(spec, place, clock, curve))
-                place.segment += 1
-                place.goal = goal.state()
-                if self._monitor.end_segment(place.task, place.step):
-                    break
-                if place.step < spec.steps and not over:
-                    self._checkpoint(place, trainer, finished=False)
-            if options.goal_episodes:
-                self._recorder.append(_goal_row(spec, place, goal, over))
-            self._method.end_task(trainer.samples(), trainer.likelihood)
-            self._checkpoint(place, trainer, finished=True)
+            threads=self._env_threads,
+        )
 
-    def _stream(self, task: int, segment: int, name: str) -> int:
-        """Seed of a random stream of a segment."""
-        return derive(self._seed, name, task, segment)
+    def _go_back(self, visit: Visit, lost: WorkerLostError) -> _Place:
+        """Return to the checkpoint before a worker was lost, unless that happens for ever."""
+        assert visit.last is not None
+        step = visit.last[1]["step"]
+        self._losses = [*(each for each in self._losses if each == step), step]
+        if len(self._losses) > _LOSSES:
+            raise WorkerDiedError(
+                f"{lost} It is the {len(self._losses)}th death of a worker since the checkpoint at "
+                f"step {step:,}, which is kept. Where memory ran out, use fewer workers or "
+                "environments."
+            ) from lost
+        place = self._return_to(visit.last)
+        self._around.recorder.note(
+            f"{lost} Training went back to step {step:,} and goes through the same numbers again."
+        )
+        return place
 
-    def _advance(self, spec: TaskSpec, place: _Place, trainer: Trainer) -> Advance:
-        """Learn a bit, and make sure that it went well."""
-        if self._recorder.should_stop():
-            raise Interrupted(
-                f"Stopped at step {place.step:,} of task {spec.id!r}; the last checkpoint is kept, "
-                "and the same command goes on from it."
-            )
-        advance = trainer.advance()
-        place.step += advance.steps
-        metrics = advance.metrics
-        if not bool(torch.stack(list(metrics.values())).isfinite().all()):
-            losses = [name for name, value in metrics.items() if not math.isfinite(value)]
-            raise _diverged(spec.id, place.step, losses)
-        self._method.on_segment(advance.episodes)
-        return advance
-
-    def _checkpoint(self, place: _Place, trainer: Trainer, *, finished: bool) -> None:
-        method_tensors, method_meta = self._method.state()
-        broken = [name for name, value in method_tensors.items() if not value.isfinite().all()]
-        if broken:
-            raise _diverged(self._ids[place.task], place.step, broken)
-        learner_tensors, learner_meta = trainer.state()
-        monitor_meta: dict[str, Any] = {}
-        tensors = {f"method/{name}": value for name, value in method_tensors.items()}
-        if not finished:
-            tensors |= {f"learner/{name}": value for name, value in learner_tensors.items()}
-            best, monitor_meta = self._monitor.state()
-            tensors |= {f"best/{name}": value for name, value in best.items()}
-        meta = {
-            "tasks": self._ids,
-            "task": place.task,
-            "segment": place.segment,
-            "step": place.step,
-            "finished": finished,
-            "goal": place.goal,
-            "rows": self._recorder.rows,
-            "method": method_meta,
-            "learner": learner_meta,
-            "monitor": monitor_meta,
-        }
-        self._recorder.save_checkpoint(tensors, meta)
-
-
-class _Clock:
-    """Steps per second of late, and when to say so."""
-
-    def __init__(self) -> None:
-        self._time = time.perf_counter()
-        self._step: int | None = None
-        self.rate = 0.0
-
-    def due(self, step: int) -> bool:
-        now = time.perf_counter()
-        if self._step is not None and now - self._time < 1.0:
-            return False
-        if self._step is not None:
-            latest = (step - self._step) / (now - self._time)
-            self.rate = latest if not self.rate else 0.8 * self.rate + 0.2 * latest
-        self._time, self._step = now, step
-        return True
-
-
-def _progress(spec: TaskSpec, place: _Place, clock: _Clock, curve: Curve) -> Progress:
-    return Progress(
-        task=spec.id,
-        task_index=place.task,
-        step=place.step,
-        total_steps=spec.steps,
-        steps_per_second=clock.rate,
-        recent_return=curve.recent_return,
-    )
-
-
-def _goal_row(spec: TaskSpec, place: _Place, goal: Goal, reached: bool) -> Row:
-    return {
-        "kind": "goal",
-        "task": spec.id,
-        "task_index": place.task,
-        "step": place.step,
-        "episodes": goal.episodes,
-        "return_mean": goal.mean,
-        "reached": reached,
-    }
-
-
-def _under(prefix: str, tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    return {name.removeprefix(prefix): t for name, t in tensors.items() if name.startswith(prefix)}
-
-
-def _losses(metrics: Metrics) -> dict[str, float]:
-    return {f"loss/{name}": round(float(value), 6) for name, value in metrics.items()}
-
-
-def _diverged(task: str, step: int, where: list[str]) -> DivergedError:
-    return DivergedError(
-        f"Training diverged at step {step:,} of task {task!r}: {', '.join(where)} became NaN or "
-        "infinite. The last good checkpoint, if there is one, is kept; lower the learning rate or "
-        "clip the gradient harder."
-    )
+    def _return_to(self, checkpoint: Checkpoint) -> _Place:
+        tensors, meta = checkpoint
+        self._around.recorder.rewind(meta["rows"])
+        self._around.method.load_state(under("method/", tensors), meta["method"])
+        if meta["finished"]:
+            return _Place(meta["task"] + 1)
+        return _Place(meta["task"], checkpoint)

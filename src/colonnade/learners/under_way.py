@@ -1,0 +1,121 @@
+"""The episodes under way in a vector environment: how a checkpoint keeps them, and comes back.
+
+Three ways, the first that an environment allows (`colonnade.types.EnvironmentTask`):
+
+- its state is saved (`StatefulEnvironments`);
+- the seeds of the episodes and their actions are saved, and the actions played again
+  (`SeededEpisodes`);
+- the seed of the last reset of all environments and every action since are saved and played again.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+Actions = NDArray[Any]
+
+
+class UnderWay:
+    """Remembers what it takes to bring environments back to where they are.
+
+    Args:
+        envs: The vector environment of N environments.
+        send: Turns logged actions [N, A] into what its `step` takes.
+    """
+
+    def __init__(self, envs: Any, send: Callable[[Actions], Any]) -> None:
+        self._envs = envs
+        self._send = send
+        # Asked of the object: a wrapper may offer it only where what it wraps does.
+        self._stateful = hasattr(envs, "state") and hasattr(envs, "load_state")
+        self._seeded = not self._stateful and hasattr(envs, "episode_seeds")
+        self._seed = 0
+        self._log: deque[Actions] = deque()
+
+    def begin(self, seed: int) -> Any:
+        """Reset all environments and return their observations."""
+        self._seed = seed
+        self._log.clear()
+        return self._envs.reset(seed=seed)[0]
+
+    def note(self, actions: Actions) -> None:
+        """Take note of the actions [N, A] of a step."""
+        if not self._stateful:
+            small = np.min_scalar_type(int(actions.max(initial=0)))
+            self._log.append(actions.astype(small if actions.min(initial=0) >= 0 else np.int64))
+
+    def forget(self, lengths: NDArray[np.int64]) -> None:
+        """Drop actions that belong to no episode under way, whose lengths [N] are given."""
+        if self._seeded:
+            for _ in range(len(self._log) - int(lengths.max())):
+                self._log.popleft()
+
+    def state(self, lengths: NDArray[np.int64]) -> dict[str, Tensor]:
+        """Return what `restore` needs.
+
+        Args:
+            lengths: [N] steps taken in each episode under way.
+        """
+        if self._stateful:
+            saved = self._envs.state()
+            return {f"state/{name}": torch.from_numpy(np.array(v)) for name, v in saved.items()}
+        self.forget(lengths)
+        tensors = {"seed": torch.tensor(self._seed)}
+        if self._log:
+            tensors["actions"] = torch.from_numpy(np.stack([a.astype(np.int64) for a in self._log]))
+            if int(tensors["actions"].max()) < 256 and int(tensors["actions"].min()) >= 0:
+                tensors["actions"] = tensors["actions"].to(torch.uint8)
+        if self._seeded:
+            tensors["seeds"] = torch.from_numpy(np.array(self._envs.episode_seeds, np.int64))
+            tensors["lengths"] = torch.from_numpy(lengths.copy())
+        return tensors
+
+    def restore(self, tensors: dict[str, Tensor]) -> Any:
+        """Bring the environments back to where `state` found them.
+
+        Returns:
+            Their observations, to be compared with what was seen; None where the environments'
+            own state was loaded.
+        """
+        saved = {
+            name.removeprefix("state/"): value.numpy()
+            for name, value in tensors.items()
+            if name.startswith("state/")
+        }
+        if self._stateful:
+            self._envs.load_state(saved)
+            return None
+        self._seed = int(tensors["seed"])
+        log = tensors.get("actions", torch.empty((0,))).numpy()
+        self._log = deque(log)
+        if self._seeded:
+            return self._replay_episodes(log, tensors["seeds"].numpy(), tensors["lengths"].numpy())
+        observations = self._envs.reset(seed=self._seed)[0]
+        for actions in log:
+            observations = self._step(actions)
+        return observations
+
+    def _replay_episodes(
+        self, log: Actions, seeds: NDArray[np.int64], lengths: NDArray[np.int64]
+    ) -> Any:
+        """Begin each environment's episode so late that all arrive together."""
+        begin = len(log) - lengths
+        observations = self._envs.reset(seed=seeds)[0]
+        for t in range(len(log) + 1):
+            if t:
+                observations = self._step(log[t - 1])
+            late = (begin == t) & (t > 0)
+            if late.any():
+                options = {"reset_mask": late}
+                observations = self._envs.reset(seed=seeds, options=options)[0]
+        return observations
+
+    def _step(self, actions: Actions) -> Any:
+        return self._envs.step(self._send(actions.astype(np.int64)))[0]

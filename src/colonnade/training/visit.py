@@ -1,0 +1,238 @@
+"""Learning one task, from its beginning or from a checkpoint within it."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from colonnade.learners import Advance, Trainer, prefixed, under
+from colonnade.seeding import derive, globals_state, load_globals_state, seed_globals
+from colonnade.training.curves import Curve
+from colonnade.training.goal import Goal
+from colonnade.training.monitoring import Monitor
+from colonnade.training.options import TrainingOptions
+from colonnade.training.recorder import DivergedError, Interrupted, Progress, Recorder, Row
+from colonnade.types import DatasetTask, Method, Metrics, Task
+
+Checkpoint = tuple[dict[str, Tensor], dict[str, Any]]
+
+FORMAT = 2
+"""Of checkpoints; the first cut off the episodes under way and can't be gone on from."""
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What stays the same through a whole sequence."""
+
+    tasks: list[Task]
+    method: Method
+    seed: int
+    options: TrainingOptions
+    recorder: Recorder
+    monitor: Monitor
+
+
+class Visit:
+    """One task being learned.
+
+    Attributes:
+        last: The newest checkpoint in memory, where a trainer may have to return to one; its
+            task's beginning is the first.
+    """
+
+    def __init__(self, around: Surroundings, index: int, checkpoint: Checkpoint | None) -> None:
+        """Begin the task `index`, or go on from a checkpoint within it."""
+        self._around = around
+        self._index = index
+        self._task = around.tasks[index]
+        self._spec = self._task.spec
+        self._checkpoint = checkpoint
+        self.last = checkpoint
+        self._step = 0
+        options = around.options
+        labelled = isinstance(self._task, DatasetTask)
+        self._curve = Curve(
+            self._spec.id,
+            index,
+            options.curve_steps,
+            self._spec.steps,
+            1 if labelled else options.num_envs,
+        )
+        self._goal = Goal(options.goal_episodes, options.goal_return)
+        self._over = False
+        self._clock = _Clock()
+
+    def stream(self, name: str) -> int:
+        """Seed of a random stream of this task."""
+        return derive(self._around.seed, name, self._index)
+
+    def run(self, trainer: Trainer) -> bool:
+        """Learn until the budget is spent, the goal is reached or the score has fallen.
+
+        Returns:
+            Whether the method went back to its best state, with other networks than the trainer's.
+        """
+        options, monitor = self._around.options, self._around.monitor
+        self._begin(trainer)
+        while self._step < self._spec.steps and not self._over:
+            end = (self._step // options.segment_steps + 1) * options.segment_steps
+            while self._step < min(end, self._spec.steps) and not self._over:
+                self._advance(trainer)
+            if self._step >= self._spec.steps or self._over:
+                self._append(self._curve.close(self._step), {})
+            if monitor.end_segment(self._index, self._step):
+                self._append(self._curve.close(self._step), {})
+                return True
+            if self._step < self._spec.steps and not self._over:
+                self._save(trainer)
+        return False
+
+    def finish(self, trainer: Trainer) -> None:
+        """Let the method consolidate what was learned, and keep that."""
+        if self._around.options.goal_episodes:
+            self._around.recorder.append(self._goal_row())
+        samples = trainer.samples()
+        try:
+            self._around.method.end_task(samples, trainer.likelihood)
+        finally:
+            samples.close()
+        tensors, meta = self._content()
+        self._around.recorder.save_checkpoint(tensors, meta | {"finished": True})
+
+    def _begin(self, trainer: Trainer) -> None:
+        seed_globals(self.stream("learning"))
+        if self._checkpoint is None:
+            self._around.monitor.begin_task(self._index)
+            self._remember(trainer, None)
+        trainer.begin(self.stream)
+        if self._checkpoint is None or self._checkpoint[1]["learner"] is None:
+            return
+        tensors, meta = self._checkpoint
+        self._step = meta["step"]
+        self._curve.load_state(meta["curve"])
+        self._goal.load_state(meta["goal"])
+        self._around.monitor.load_state(under("best/", tensors), meta["monitor"])
+        trainer.load_state(under("learner/", tensors), meta["learner"])
+        load_globals_state(meta["random"])
+
+    def _advance(self, trainer: Trainer) -> None:
+        """Learn a bit, and make sure that it went well."""
+        recorder = self._around.recorder
+        if recorder.should_stop():
+            raise Interrupted(
+                f"Stopped at step {self._step:,} of task {self._spec.id!r}; the last checkpoint is "
+                "kept, and the same command goes on from it."
+            )
+        advance = trainer.advance()
+        self._step += advance.steps
+        for note in advance.notes:
+            recorder.note(note)
+        _check(self._spec.id, self._step, advance)
+        self._around.method.on_segment(advance.episodes)
+        self._append(self._curve.add(advance.episodes, self._step), advance.metrics)
+        self._over = self._goal.reached(advance.episodes)
+        if self._clock.due(self._step):
+            recorder.progress(self._progress())
+
+    def _append(self, rows: list[Row], metrics: Metrics) -> None:
+        losses = {f"loss/{name}": round(float(value), 6) for name, value in metrics.items()}
+        for row in rows:
+            self._around.recorder.append(row | losses)
+
+    def _save(self, trainer: Trainer) -> None:
+        tensors, meta = self._content()
+        learner, learner_meta = trainer.state()
+        best, monitor = self._around.monitor.state()
+        tensors |= prefixed("learner/", learner) | prefixed("best/", best)
+        meta |= {
+            "finished": False,
+            "learner": learner_meta,
+            "monitor": monitor,
+            "goal": self._goal.state(),
+            "curve": self._curve.state(),
+            "random": globals_state(),
+        }
+        self._around.recorder.save_checkpoint(tensors, meta)
+        self._remember(trainer, (tensors, meta))
+
+    def _remember(self, trainer: Trainer, checkpoint: Checkpoint | None) -> None:
+        """Keep a copy of a checkpoint, or of the task's beginning, if it may be returned to."""
+        if not trainer.may_lose_workers:
+            return
+        tensors, meta = checkpoint or self._content()
+        copied = {name: value.detach().clone() for name, value in tensors.items()}
+        self.last = copied, meta if checkpoint else meta | {"finished": False, "learner": None}
+
+    def _content(self) -> Checkpoint:
+        """Return what every checkpoint holds: the method, and where training stands."""
+        tensors, meta = self._around.method.state()
+        broken = [name for name, value in tensors.items() if not value.isfinite().all()]
+        if broken:
+            raise _diverged(self._spec.id, self._step, broken)
+        return prefixed("method/", tensors), {
+            "format": FORMAT,
+            "tasks": [task.spec.id for task in self._around.tasks],
+            "task": self._index,
+            "step": self._step,
+            "rows": self._around.recorder.rows,
+            "method": meta,
+        }
+
+    def _progress(self) -> Progress:
+        return Progress(
+            task=self._spec.id,
+            task_index=self._index,
+            step=self._step,
+            total_steps=self._spec.steps,
+            steps_per_second=self._clock.rate,
+            recent_return=self._curve.recent_return,
+        )
+
+    def _goal_row(self) -> Row:
+        return {
+            "kind": "goal",
+            "task": self._spec.id,
+            "task_index": self._index,
+            "step": self._step,
+            "episodes": self._goal.episodes,
+            "return_mean": self._goal.mean,
+            "reached": self._over,
+        }
+
+
+class _Clock:
+    """Steps per second of late, and when to say so."""
+
+    def __init__(self) -> None:
+        self._time = time.perf_counter()
+        self._step: int | None = None
+        self.rate = 0.0
+
+    def due(self, step: int) -> bool:
+        now = time.perf_counter()
+        if self._step is not None and now - self._time < 1.0:
+            return False
+        if self._step is not None:
+            latest = (step - self._step) / (now - self._time)
+            self.rate = latest if not self.rate else 0.8 * self.rate + 0.2 * latest
+        self._time, self._step = now, step
+        return True
+
+
+def _check(task: str, step: int, advance: Advance) -> None:
+    metrics = advance.metrics
+    if not bool(torch.stack(list(metrics.values())).isfinite().all()):
+        raise _diverged(task, step, [n for n, value in metrics.items() if not math.isfinite(value)])
+
+
+def _diverged(task: str, step: int, where: list[str]) -> DivergedError:
+    return DivergedError(
+        f"Training diverged at step {step:,} of task {task!r}: {', '.join(where)} became NaN or "
+        "infinite. The last good checkpoint, if there is one, is kept; lower the learning rate or "
+        "clip the gradient harder."
+    )
