@@ -47,6 +47,7 @@ class Curve:
             "kind": "curve",
             **self._name,
             "step": step,
+            "width": self._width,
             "episodes": len(returns),
             "return_mean": float(returns.mean()) if len(returns) else None,
             "return_std": float(returns.std()) if len(returns) else None,
