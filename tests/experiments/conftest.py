@@ -36,7 +36,8 @@ def fabricate_run(folder: Path, spec: RunSpec, curve: list[float | None], done: 
     width = build_training_options(spec).curve_steps
     rows = [
         {
-            "kind": "curve", "task": spec.target, "task_index": 0, "step": width * (i + 1), "width": width,
+            "kind": "curve", "task": spec.target, "task_index": 0,
+            "step": width * (i + 1), "width": width,
             "episodes": 0 if value is None else 5, "return_mean": value, "return_std": 1.0,
             "length_mean": 100.0, "steps_per_second": 2000.0,
         }
