@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 
 from colonnade.errors import ColonnadeError
-from colonnade.experiments.charts import short_number, source_title, task_title
+from colonnade.experiments.charts import short_number
 from colonnade.experiments.plan import Plan, SuiteOptions
 from colonnade.experiments.report import write_report
 from colonnade.experiments.results import Results
 from colonnade.experiments.store import SuiteFolder
 from colonnade.experiments.suites import suite_from_name
 from colonnade.experiments.suites.pong_soup import SHORT
+from colonnade.experiments.titles import source_title, task_title
 
 Fabricate = Callable[..., SuiteFolder]
 

@@ -9,14 +9,14 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from colonnade.analysis.intervals import Floats, Interval, mean_interval
-from colonnade.experiments.plan import METHOD_TITLES
 from colonnade.experiments.results import Results, RunResult
-from colonnade.experiments.style import METHOD_COLOURS
+from colonnade.experiments.style import method_colour
+from colonnade.experiments.titles import METHODS
 
 GENERATIONS = "pathnet-generations"
 """Name of the picture."""
 
-TITLES = METHOD_TITLES | {"scratch": "De novo path"}
+TITLES = METHODS | {"scratch": "De novo path"}
 """The control by the name it has here."""
 
 PAPER = {"scratch": 195, "path-finetune": 229, "pathnet": 167}
@@ -28,7 +28,7 @@ class GenerationRow:
     """One method's way to the goal of its last task, over all complete runs.
 
     Attributes:
-        method: A key of `METHOD_TITLES`.
+        method: The row of the table; see `titles.METHODS`.
         generations: [R]. A generation of PathNet is a tournament, two evaluations of T minibatches
             each; one of a control is one evaluation of its path.
         minibatches: [R] gradient steps.
@@ -45,7 +45,7 @@ class GenerationRow:
 
 def goal_row(run: RunResult) -> dict[str, Any] | None:
     """Return what a run's metrics say of the goal of its last task."""
-    if not run.done or not run.spec.training_options.get("goal_episodes"):
+    if not run.done or not run.training.get("goal_episodes"):
         return None
     last = len(run.spec.tasks) - 1
     rows = [r for r in run.folder.metrics() if r["kind"] == "goal" and r["task_index"] == last]
@@ -57,8 +57,7 @@ def generations_of(run: RunResult) -> float | None:
     row = goal_row(run)
     if row is None:
         return None
-    evaluation = run.spec.training_options["goal_episodes"]
-    assert isinstance(evaluation, int)
+    evaluation = int(run.training["goal_episodes"])
     contestants = 2 if run.spec.method == "pathnet" else 1
     return float(row["episodes"]) / evaluation / contestants
 
@@ -95,7 +94,7 @@ def draw_generations(rows: list[GenerationRow]) -> Figure:
     axes.grid(visible=False, axis="y")
     axes.grid(visible=True, axis="x")
     for place, row in enumerate(reversed(rows)):
-        colour = METHOD_COLOURS[row.method]
+        colour = method_colour(row.method)
         spread = np.linspace(-0.18, 0.18, row.generations.size)
         axes.scatter(row.generations, place + spread, s=12, color=colour, alpha=0.45, lw=0)
         axes.plot(list(row.interval), [place, place], color=colour, lw=5, alpha=0.5)

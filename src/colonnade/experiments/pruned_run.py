@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from colonnade.analysis.intervals import bootstrap, percentile_interval
 from colonnade.errors import UsageError
 from colonnade.experiments.files import disk_errors, write_json, write_text
+from colonnade.experiments.measures import MEASURES
 from colonnade.experiments.metrics import MetricsFile
 from colonnade.experiments.plan import Plan
 from colonnade.experiments.spec import RunSpec
@@ -124,7 +125,13 @@ def write_pruned(
         write_tensors(folder.path / "weights.safetensors", dict(network.state_dict()), meta)
     write_json(folder.path / "network.json", meta)
     result = original.result()
-    changed = {"spec": spec.to_json(), "scores": scores, "notes": notes(report)}
+    told = notes(report)
+    if (version := original.measures) != MEASURES:
+        told.append(
+            f"The run that was pruned is of version {version} of the measures, and what stands "
+            f"here of version {MEASURES}."
+        )
+    changed = {"spec": spec.to_json(), "measures": MEASURES, "scores": scores, "notes": told}
     write_json(folder.path / "result.json", {**result, **changed, "pruning": dict(report)})
     if original.frames_path.exists():
         with disk_errors(folder.frames_path):
@@ -144,8 +151,7 @@ def _begin(out: Path, spec: RunSpec) -> SuiteFolder:
             )
         runs = tuple(run for run in there.plan.runs if run.id != spec.id)
     suite = SuiteFolder(out, SUITE, {}, Plan((*runs, spec)))
-    suite.begin()
-    return suite
+    return suite.begin()
 
 
 def notes(report: Mapping[str, Any]) -> list[str]:

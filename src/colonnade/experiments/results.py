@@ -14,16 +14,14 @@ from numpy.typing import NDArray
 from colonnade.analysis import top_k, transfer
 from colonnade.analysis.aggregates import interquartile_mean, probability_of_improvement
 from colonnade.analysis.intervals import NO_INTERVAL, Interval, enough_runs, ratio_interval
-from colonnade.errors import ColonnadeError
-from colonnade.experiments.build import build_training_options
-from colonnade.experiments.plan import METHOD_TITLES, SCRATCH, Comparison
+from colonnade.experiments.measures import LearningCurve, learning_curve, version_of
+from colonnade.experiments.plan import SCRATCH, Comparison
 from colonnade.experiments.spec import RunSpec
 from colonnade.experiments.store import RunFolder, SuiteFolder
+from colonnade.experiments.titles import in_order, method_title
 from colonnade.training import Row
 
 Floats = NDArray[np.float64]
-
-_CURVE_KEYS = {"task_index", "step", "return_mean", "episodes"}
 
 
 @dataclass(frozen=True)
@@ -35,21 +33,31 @@ class RunResult:
         folder: Where it lies.
         done: Whether it is complete.
         stopped: Whether it was stopped early as hopeless; its curve ends there.
-        curve: [B] mean return per bin of the last task, NaN where no episode ended or the run has
-            not come yet.
-        bin_steps: Width of a bin in agent steps.
-        reached: Agent steps taken in the last task.
+        learning: The curve of the last task.
+        training: The options of training, those of its spec and those that its folder names.
         result: Content of result.json; empty unless complete.
+        foreign: The version of its measures where that is not the folder's: nothing of it is read,
+            and it counts as missing.
     """
 
     spec: RunSpec
     folder: RunFolder
     done: bool
     stopped: bool
-    curve: Floats
-    bin_steps: int
-    reached: int
+    learning: LearningCurve
+    training: Mapping[str, Any]
     result: dict[str, Any]
+    foreign: int | None = None
+
+    @property
+    def curve(self) -> Floats:
+        """[B] mean return per bin of the last task; see `LearningCurve.returns`."""
+        return self.learning.returns
+
+    @property
+    def reached(self) -> int:
+        """Agent steps taken in the last task."""
+        return self.learning.reached
 
     @property
     def final_score(self) -> float:
@@ -61,10 +69,11 @@ class RunResult:
 
     def score(self, policy: str) -> Row | None:
         """Return the evaluation of the "random" or the "trained" policy on the last task."""
-        for row in self.result.get("scores", ()):
-            if row["task"] == self.spec.target and row["policy"] == policy:
-                return dict(row)
-        return None
+        rows = [row for row in self.result.get("scores", ()) if row["policy"] == policy]
+        # The last: tasks are scored in their order, and a task's own id may be longer than the
+        # name that the spec has for it ("gym/CartPole-v1").
+        named = [row for row in rows if row["task"] == self.spec.target] or rows[-1:]
+        return dict(named[0]) if named else None
 
 
 @dataclass(frozen=True)
@@ -72,7 +81,7 @@ class Cell:
     """A place in the transfer matrix: one method, source and target, over all seeds.
 
     Attributes:
-        method: A key of `METHOD_TITLES`.
+        method: The row of the table; see `titles.METHODS`.
         source: In words; None where the method has none.
         target: Name of the task.
         areas: [R] areas of the complete runs.
@@ -97,8 +106,10 @@ class Results:
 
     def __init__(self, suite: SuiteFolder) -> None:
         self.suite = suite
+        basis = suite.basis
         self.runs: dict[str, RunResult] = {
-            spec.id: read_run(suite.run(spec.id), spec) for spec in suite.plan.runs
+            spec.id: read_run(suite.run(spec.id), spec, basis.training, basis.measures)
+            for spec in suite.plan.runs
         }
 
     @cached_property
@@ -121,9 +132,14 @@ class Results:
 
     @property
     def methods(self) -> list[str]:
-        """Keys of the methods compared, in the order of `METHOD_TITLES`."""
-        present = {entry.method for entry in self.comparisons}
-        return [method for method in METHOD_TITLES if method in present]
+        """Keys of the methods compared, in the order that the folder names."""
+        present = in_order(entry.method for entry in self.comparisons)
+        named = [method for method in self.suite.basis.methods if method in present]
+        return named + [method for method in present if method not in named]
+
+    def title(self, method: str) -> str:
+        """Name a method as the folder does."""
+        return self.suite.basis.methods.get(method) or method_title(method)
 
     @property
     def targets(self) -> list[str]:
@@ -213,6 +229,17 @@ class Results:
         areas = [cell.areas for cell in cells]
         return 100 * middle, probability_of_improvement(areas, below)
 
+    def relative_area(self, run: RunResult) -> float:
+        """Divide a run's area by baseline 1's mean area on the same target; NaN if ill-defined."""
+        target = run.spec.target
+        return self._ratio(self.area(run), target) if target in self.references else math.nan
+
+    def _ratio(self, area: float, target: str) -> float:
+        # A reference within the error of the random score is no measure of anything.
+        _, error = self.random_scores[target]
+        reference = self.mean_area(self.references[target])
+        return float(transfer.transfer_score(area, reference, minimum=error))
+
     def seeds_wanted(self, share: float = 0.2) -> int | None:
         """Say how many seeds would do for mean areas sure to within a share of themselves.
 
@@ -239,10 +266,7 @@ class Results:
         areas = self._areas(method, source, target)
         score = math.nan
         if areas.size and target in self.references:
-            # A reference within the error of the random score is no measure of anything.
-            _, error = self.random_scores[target]
-            reference = self.mean_area(self.references[target])
-            score = float(transfer.transfer_score(self.mean_area(areas), reference, minimum=error))
+            score = self._ratio(self.mean_area(areas), target)
         return Cell(method, source, target, areas, score)
 
     def _intervals(self, cells: Sequence[Cell], *, together: bool = False) -> list[Interval]:
@@ -264,42 +288,35 @@ class Results:
         return areas
 
 
-def read_run(folder: RunFolder, spec: RunSpec) -> RunResult:
+def read_run(
+    folder: RunFolder, spec: RunSpec, training: Mapping[str, Any], measures: int
+) -> RunResult:
     """Read what a run has shown so far.
+
+    Args:
+        folder: The run's.
+        spec: Of the run.
+        training: Options of training where the spec names none; `Basis.training`.
+        measures: The version that the folder's numbers have; `Basis.measures`.
 
     Raises:
         ColonnadeError: A file of the run is damaged.
     """
-    width = build_training_options(spec).curve_steps
-    rows = [row for row in folder.metrics() if row.get("kind") == "curve"]
-    if any(_CURVE_KEYS - row.keys() for row in rows):
-        raise ColonnadeError(
-            f"{folder.metrics_path} holds points of a curve that lack some of "
-            f"{', '.join(sorted(_CURVE_KEYS))}; restore it, or delete {folder.path} to train the "
-            "run again."
-        )
-    rows = [row for row in rows if row["task_index"] == len(spec.tasks) - 1]
+    done, last = folder.done, len(spec.tasks) - 1
+    result = folder.result() if done else {}
+    options = {**training, **spec.training_options, **result.get("training", {})}
+    width, steps = int(options["curve_steps"]), spec.tasks[-1].steps
+    rows = folder.metrics()
+    own = result.get("measures", 1) if done else version_of(rows)
+    if own not in (None, measures):
+        nothing = learning_curve([], last, steps, width)
+        return RunResult(spec, folder, False, False, nothing, options, {}, own)
     return RunResult(
         spec=spec,
         folder=folder,
-        done=folder.done,
+        done=done,
         stopped=folder.stopped is not None,
-        curve=_curve(rows, width, spec.tasks[-1].steps),
-        bin_steps=width,
-        reached=max((row["step"] for row in rows), default=0),
-        result=folder.result() if folder.done else {},
+        learning=learning_curve(rows, last, steps, width, folder.metrics_path),
+        training=options,
+        result=result,
     )
-
-
-def _curve(rows: Sequence[Row], width: int, steps: int) -> Floats:
-    """Put curve rows on a regular grid; rows that share a bin are weighted by their episodes."""
-    bins = max(1, -(-steps // width))
-    total, episodes = np.zeros(bins), np.zeros(bins)
-    for row in rows:
-        if row["return_mean"] is not None:
-            # A row closes with the first rollout past its bin's end.
-            place = min(bins, max(1, round(row["step"] / width))) - 1
-            total[place] += row["return_mean"] * row["episodes"]
-            episodes[place] += row["episodes"]
-    curve: Floats = np.divide(total, episodes, out=np.full(bins, np.nan), where=episodes > 0)
-    return curve
