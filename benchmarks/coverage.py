@@ -139,7 +139,7 @@ def _best(draw: Draw, k: int, jobs: int, stream: np.random.Generator) -> Interva
 def best_ratios(repeats: int) -> None:
     """Transfer scores of the best k of J jobs: over the ratio of fresh jobs' mean areas."""
     for sides in SIDES:
-        for k, jobs in SIZES:
+        for k, jobs in SIZES[:2]:
             cells = []
             for spread in (0.2, 0.5):
                 above, under = (1 + spread * _fresh(name, k, jobs) for name in sides)

@@ -23,10 +23,10 @@ def _of(module: str, tests: str, *changes: tuple[str | int, ...]) -> Iterator[Mu
 _ANALYSIS = "analysis/"
 _REPORTS = "experiments/test_report_numbers.py experiments/test_report.py"
 _CURVES = "experiments/test_measures.py experiments/test_report_numbers.py"
-_CONTINUAL = "experiments/test_continual_report.py experiments/test_continual_numbers.py"
+_CONTINUAL = "experiments/test_continual_numbers.py experiments/test_continual_report.py"
 _SWEEP = "experiments/test_sweep_numbers.py experiments/test_sweep.py"
-_PATHS = "experiments/test_pathnet_numbers.py experiments/test_pathnet_suites.py"
-_ANALYZE = "experiments/test_analysis_numbers.py experiments/test_analyze.py"
+_PATHS = "experiments/test_pathnet_suites.py"
+_ANALYZE = "experiments/test_analysis_numbers.py"
 
 MUTANTS: list[Mutant] = [
     # How curves, areas and scores are measured.
@@ -353,10 +353,10 @@ MUTANTS: list[Mutant] = [
     ),
     *_of(
         "experiments.pruned_run",
-        "experiments/test_prune.py",
+        "experiments/test_analysis_numbers.py",
         ("Cost.loss", "negated"),
         ("Cost.loss", "median for mean"),
-        ("Cost.interval", "reversed"),
+        ("Cost.interval", "word", "low", "high"),
         ("Cost.interval", "times for over"),
         ("notes", "plus for minus"),
         ("notes", "times for over", "#1"),
@@ -385,7 +385,7 @@ MUTANTS: list[Mutant] = [
     ),
     *_of(
         "experiments.cost",
-        "experiments/test_execute.py experiments/test_cost.py",
+        "experiments/test_analysis_numbers.py",
         ("estimate", "over for times"),
         ("_expected", "times for over"),
         ("_measured", "times for over"),

@@ -61,17 +61,17 @@ def test_redraws_are_never_better_than_the_best_job_and_the_interval_is() -> Non
 
 def test_intervals_of_cells_and_of_their_mean() -> None:
     stream = np.random.default_rng(4)
-    values, references = stream.uniform(5, 9, (12, 3)), stream.uniform(2, 4, (12, 3))
+    values, references = stream.uniform(5, 9, (12, 4)), stream.uniform(2, 4, (12, 4))
     values[:, 1] = np.nan
-    first, missing, last = score_intervals(values, references, 3)
+    first, missing, *last = score_intervals(values, references, 3)
     assert not missing.known
     scores = [
-        np.sort(values[:, c])[-3:].mean() / np.sort(references[:, c])[-3:].mean() for c in (0, 2)
+        np.sort(values[:, c])[-3:].mean() / np.sort(references[:, c])[-3:].mean() for c in (0, 2, 3)
     ]
-    assert [sum(first) / 2, sum(last) / 2] == pytest.approx(scores)
+    assert [sum(each) / 2 for each in (first, *last)] == pytest.approx(scores)
     (mean,) = score_intervals(values, references, 3, together=True)
     assert sum(mean) / 2 == pytest.approx(np.mean(scores))
-    redrawn = bootstrap_scores(values, references, 3)[:, [0, 2]].mean(axis=1)
+    redrawn = bootstrap_scores(values, references, 3)[:, [0, 2, 3]].mean(axis=1)
     assert mean.high - mean.low == pytest.approx(2 * 3.182446 * redrawn.std(ddof=1))
     (none,) = score_intervals(values[:, 1:2], references[:, 1:2], 3, together=True)
     assert not none.known

@@ -82,8 +82,9 @@ def score_intervals(
     """
     table = np.asarray(values, dtype=np.float64)
     scores = top_k_mean(table, k)
-    samples = bootstrap_top_k(table, k)
-    if references is not None:
+    if references is None:
+        samples = bootstrap_top_k(table, k)
+    else:
         scores = transfer_score(scores, top_k_mean(references, k))
         samples = bootstrap_scores(table, references, k)
     if together:

@@ -51,14 +51,14 @@ class Cost:
         return float((self.before.mean() - self.after.mean()) / (self.before.mean() - self.random))
 
     @property
-    def interval(self) -> tuple[float, float]:
-        """95 % bootstrap interval of the loss over episodes."""
+    def interval(self) -> tuple[float, float] | None:
+        """95 % interval of the loss over redrawn episodes; None where they are too few."""
         samples = bootstrap(
             [self.before, self.after],
             lambda before, after: (before.mean(1) - after.mean(1)) / (before.mean(1) - self.random),
         )
-        low, high = percentile_interval(samples, min(self.before.size, self.after.size))
-        return low, high
+        found = percentile_interval(samples, min(self.before.size, self.after.size))
+        return (found.low, found.high) if found.known else None
 
 
 def write_pruned(
@@ -164,10 +164,12 @@ def notes(report: Mapping[str, Any]) -> list[str]:
         f"{speed['after'] / speed['before']:.2f} times as fast."
     ]
     for cost in report["costs"]:
-        low, high = cost["interval"]
+        sure = ""
+        if cost["interval"] is not None:
+            low, high = cost["interval"]
+            sure = f" (95 % interval {low:.1%} to {high:.1%})"
         lines.append(
             f"{cost['task']}: {cost['before']:.2f} before, {cost['after']:.2f} after, "
-            f"{cost['loss']:.1%} of the score above random lost (95 % interval {low:.1%} to "
-            f"{high:.1%})."
+            f"{cost['loss']:.1%} of the score above random lost{sure}."
         )
     return lines
