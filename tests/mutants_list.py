@@ -21,7 +21,7 @@ def _of(module: str, tests: str, *changes: tuple[str | int, ...]) -> Iterator[Mu
 
 
 _ANALYSIS = "analysis/"
-_REPORTS = "experiments/test_report_numbers.py experiments/test_report.py"
+_REPORTS = "experiments/test_interval_numbers.py experiments/test_report_numbers.py"
 _CURVES = "experiments/test_measures.py experiments/test_report_numbers.py"
 _CONTINUAL = "experiments/test_continual_numbers.py experiments/test_continual_report.py"
 _SWEEP = "experiments/test_sweep_numbers.py experiments/test_sweep.py"
@@ -63,6 +63,10 @@ MUTANTS: list[Mutant] = [
         ("learning_curve", "plus for minus", "#1"),
         ("learning_curve", "over for times"),
         ("learning_curve", "word", "round", "int"),
+    ),
+    *_of(
+        "experiments.measures",
+        _ANALYSIS + "test_scores.py",
         ("LearningCurve.bins_reached", "word", "round", "int"),
     ),
     *_of(
