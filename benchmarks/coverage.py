@@ -107,7 +107,7 @@ def middle(repeats: int) -> None:
     for name, draw in SHAPES.items():
         truth = interquartile_mean(draw(np.random.default_rng(1), (2_000_000,)))
         cells = [
-            covered(truth, partial(_middle, draw, runs), repeats // 5) for runs in (5, 8, 16, 30)
+            covered(truth, partial(_middle, draw, runs), repeats // 5) for runs in (3, 5, 8, 16, 30)
         ]
         _row(name, cells)
 
@@ -172,7 +172,7 @@ def main() -> None:
     parts = (
         ("Student's t of a mean", RUNS, means),
         ("Fieller's of transfer scores", RUNS, ratios),
-        ("bootstrap of the interquartile mean", (5, 8, 16, 30), middle),
+        ("bootstrap of the interquartile mean", (3, 5, 8, 16, 30), middle),
         ("bootstrap of the top k", ("fresh jobs", "tail mean"), best),
         ("bootstrap of transfer scores of the top k", ("spread 20%", "spread 50%"), best_ratios),
     )
