@@ -42,7 +42,7 @@ class Mutant:
     Attributes:
         symbol: `module:qualified name`, the module without `colonnade.`.
         operator: A key of `OPERATORS`.
-        tests: Files under tests/ that should notice, the likeliest first.
+        tests: Files under tests/ that should notice, the likeliest first; `file::test` for a test.
         arguments: Of the operator.
         place: Which of the places where the operator applies, from 0.
     """
@@ -333,7 +333,9 @@ def _pytest(source: Path, tests: Sequence[str]) -> tuple[str, str]:
     import pytest
 
     watch = _Watch()
-    paths = [f"tests/{test}" for test in tests if (ROOT / "tests" / test).exists()]
+    paths = [
+        f"tests/{test}" for test in tests if (ROOT / "tests" / test.partition("::")[0]).exists()
+    ]
     if not paths:
         return "", f"there is none of the tests {' '.join(tests)}"
     code = pytest.main(["-q", "-x", "-p", "no:cacheprovider", *paths], plugins=[watch])

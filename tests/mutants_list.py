@@ -21,7 +21,14 @@ def _of(module: str, tests: str, *changes: tuple[str | int, ...]) -> Iterator[Mu
 
 
 _ANALYSIS = "analysis/"
-_REPORTS = "experiments/test_interval_numbers.py experiments/test_report_numbers.py"
+_NUMBERS, _INTERVALS = "experiments/test_report_numbers.py", "experiments/test_interval_numbers.py"
+_FINAL = f"{_NUMBERS}::test_the_final_score_is_the_trained_policys"
+_TABLE = (
+    f"{_NUMBERS}::test_the_table_has_means_medians_and_intervals_the_right_way_round {_INTERVALS}"
+)
+_DRAWN = f"{_NUMBERS}::test_curves_are_drawn_where_they_were_measured {_INTERVALS} {_NUMBERS}"
+_MATRIX = f"{_NUMBERS}::test_the_matrix_shows_every_score_at_its_place"
+_JOBS = "experiments/test_sweep_numbers.py"
 _CURVES = "experiments/test_measures.py experiments/test_report_numbers.py"
 _CONTINUAL = "experiments/test_continual_numbers.py experiments/test_continual_report.py"
 _SWEEP = "experiments/test_sweep_numbers.py experiments/test_sweep.py"
@@ -183,13 +190,14 @@ MUTANTS: list[Mutant] = [
     # What a report makes of it.
     *_of(
         "experiments.results",
-        _REPORTS + " experiments/test_sweep.py",
+        f"{_FINAL} {_INTERVALS}",
         ("RunResult.final_score", "word", "trained", "random"),
-        ("RunResult.final_score", "first for last"),
-        ("Results.area", "doubled", "#1"),
         ("Results.random_scores", "word", "random", "trained"),
         ("Results.random_scores", "times for over"),
-        ("Results.counting", "argument", "sorted", "reverse", "zero"),
+    ),
+    *_of(
+        "experiments.results",
+        f"{_INTERVALS} {_NUMBERS}",
         ("Results._ratio", "doubled"),
         ("Results.mean_area", "median for mean"),
         ("Results.summary", "argument", "scaled", 0, "double"),
@@ -197,16 +205,17 @@ MUTANTS: list[Mutant] = [
         ("Results.robust_summary", "off by one"),
         ("Results.robust_summary", "argument", "probability_of_improvement", 0, "reverse"),
         ("Results.seeds_wanted", "over for times"),
-        (
-            "Results._by_job",
-            "assigned",
-            "areas[self.suite.sweep.number_of(run.spec.seed)]",
-            "double",
-        ),
+    ),
+    *_of(
+        "experiments.results",
+        _JOBS,
+        ("Results.counting", "argument", "sorted", "reverse", "zero"),
+        ("Results.area", "doubled", "#1"),
+        ("Results._by_job", "assigned", "areas[self.suite.sweep.number_of(run.spec.seed)]", "zero"),
     ),
     *_of(
         "experiments.transfer_table",
-        _REPORTS,
+        f"{_TABLE} experiments/test_report.py",
         ("_row", "word", "mean", "median"),
         ("_row", "word", "median", "mean"),
         ("_row", "word", "low", "high"),
@@ -215,27 +224,33 @@ MUTANTS: list[Mutant] = [
         ("_row", "argument", "TableRow", "improvement", "negate"),
         ("_row", "minus for plus"),
         ("matrix_of", "argument", "TransferMatrix", "scores", "double"),
-        ("matrix_of", "argument", "TransferMatrix", "scores", "zero"),
+    ),
+    *_of(
+        "experiments.transfer_table",
+        f"{_JOBS} {_NUMBERS}",
         ("matrix_of", "assigned", "(low[at], high[at])", "reverse"),
     ),
     *_of(
         "experiments.report",
-        _REPORTS,
+        f"{_TABLE} experiments/test_report.py",
         ("_table_row", "word", "mean", "median"),
         ("_table_row", "word", "median", "mean"),
         ("_table_row", "word", "low", "high"),
         ("_table_row", "word", "middle", "mean"),
         ("_table_row", "argument", "_TableRow", "improvement", "one"),
         ("_table_row", "word", "pairs", "planned"),
+    ),
+    *_of(
+        "experiments.report",
+        f"{_FINAL} {_INTERVALS}",
         ("_run_row", "word", "trained", "random"),
         ("_run_row", "word", "random", "trained"),
         ("_run_row", "word", "return_std", "return_mean"),
         ("_run_row", "times for over"),
-        ("_content", "comparison turned"),
     ),
     *_of(
         "experiments.curve_numbers",
-        _REPORTS,
+        _DRAWN,
         ("_line", "argument", "CurveLine", "mean", "zero"),
         ("_line", "argument", "CurveLine", "steps", "double"),
         ("_line", "median for mean"),
@@ -246,11 +261,15 @@ MUTANTS: list[Mutant] = [
     ),
     *_of(
         "experiments.charts",
-        _REPORTS + " experiments/test_sweep.py",
+        _DRAWN,
         ("_draw_panel", "argument", "plot", 0, "double"),
         ("_draw_panel", "argument", "plot", 1, "zero"),
         ("_draw_panel", "argument", "fill_between", 1, "double"),
         ("_draw_panel", "argument", "axhline", 0, "zero"),
+    ),
+    *_of(
+        "experiments.charts",
+        f"{_MATRIX} {_INTERVALS} {_JOBS}",
         ("transfer_matrix", "assigned", "text", "one"),
         ("transfer_matrix", "argument", "imshow", 0, "transpose"),
         ("transfer_matrix", "argument", "text", 0, "double"),

@@ -120,3 +120,26 @@ def test_bands_are_students_at_each_bin(fabricate: Fabricate) -> None:
         step = 10_000 * (place + 1)
         ends = {round(float(y), 6) for x, y in corners if x == step}
         assert ends == {round(end, 6) for end in mean_interval(expected[:, place])}
+    lines = [line for p in source_panels(Results(suite), "pong") for line in p.lines]
+    assert len(lines) == 3 * len(TARGETS)
+    for line in lines:
+        assert (line.low[1:] < line.mean[1:]).all()
+        assert (line.mean[1:] < line.high[1:]).all()
+
+
+def test_the_rest_of_the_page(fabricate: Fabricate) -> None:
+    suite = made(fabricate, 2)
+    results = Results(suite)
+    # 25 episodes of standard deviation 1.
+    assert results.random_scores["pong-soup/zoom"] == (-20, pytest.approx(1 / 5))
+    table = table_of(write_report(suite).read_text(), "Steps/s")
+    for spec in suite.plan.runs:
+        assert table[spec.label]["Steps/s"] == f"{spec.steps / 500:,.0f}"
+    (axes,) = charts.transfer_matrix(results).axes
+    shades = np.array(axes.images[0].get_array())
+    for column, target in enumerate(TARGETS):
+        score = (
+            areas(suite, f"finetune pong to {target}").mean()
+            / areas(suite, f"scratch {target}").mean()
+        )
+        assert shades[0, column] == pytest.approx(min(score, 2))
