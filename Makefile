@@ -6,13 +6,14 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c const
 
 KILLS ?= 50
 
-.PHONY: help demo test test-slow stress check format bench clean
+.PHONY: help demo test test-slow stress mutants check format bench clean
 
 help:
 	@echo "make demo       learn a variant of Pong with a progressive network; runs/demo/report.html"
 	@echo "make test       the tests"
 	@echo "make test-slow  the tests that train for minutes"
 	@echo "make stress     kill runs at KILLS random moments, resume them, compare"
+	@echo "make mutants    break each number of the reports; see which test notices"
 	@echo "make check      format, lint, types, layers"
 	@echo "make bench      every script in benchmarks/, in full"
 
@@ -41,6 +42,9 @@ test-slow: $(VENV)/.dev
 
 stress: $(VENV)/.dev
 	@OMP_NUM_THREADS=1 OMP_WAIT_POLICY=passive $(BIN)/python tests/stress.py --kills $(KILLS)
+
+mutants: $(VENV)/.dev
+	@OMP_NUM_THREADS=1 $(BIN)/python tests/mutants.py
 
 check: $(VENV)/.dev
 	$(BIN)/ruff format --check src tests benchmarks results

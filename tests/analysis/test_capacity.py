@@ -11,6 +11,8 @@ def test_spectra_by_hand():
     assert mean_spectrum([[1, 3]], points=3) == pytest.approx([0.75, 0.5, 0.25])
     both = mean_spectrum([[1, 3], [0, 0, 5], [0, 0]], points=3)
     assert both == pytest.approx([(0.75 + 1) / 2, (0.5 + 0) / 2, 0.25 / 2])
+    three = mean_spectrum([[1, 3], [0, 0, 5], [1, 0]], points=3)
+    assert three == pytest.approx([(0.75 + 1 + 1) / 3, (0.5 + 0 + 0.5) / 3, 0.25 / 3])
     assert np.isnan(mean_spectrum([[0, 0]], points=3)).all()
 
 

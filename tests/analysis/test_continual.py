@@ -32,8 +32,8 @@ def test_by_hand():
     np.testing.assert_allclose(learned_scores(BY_HAND), [0.9, 0.8, 0.95])
     assert forgetting(BY_HAND) == pytest.approx(((0.9 - 0.75) + (0.8 - 0.6)) / 2)
     assert backward_transfer(BY_HAND) == pytest.approx(((0.75 - 0.9) + (0.6 - 0.8)) / 2)
-    before, chance = np.array([0.2, 0.3, 0.05]), np.array([0.1, 0.1, 0.1])
-    assert forward_transfer(before, chance) == pytest.approx((0.2 - 0.05) / 2)
+    before, chance = np.array([0.2, 0.3, 0.05, 0.2]), np.array([0.1, 0.1, 0.1, 0.1])
+    assert forward_transfer(before, chance) == pytest.approx((0.2 - 0.05 + 0.1) / 3)
 
 
 def test_a_task_that_later_ones_improve_is_not_forgotten_from_its_start():

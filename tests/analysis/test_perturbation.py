@@ -137,8 +137,11 @@ def test_rank_correlation_by_hand():
 
 def test_shares_and_their_intervals():
     low, high = Feature(0, 0), Feature(1, 0)
-    returns = {low: np.array([[4.0, 6], [0, 0]]), high: np.array([[10.0, 10], [4, 6]])}
-    curves = PerturbationCurves((1.0, 2.0), np.array([10.0, 10]), 0.0, returns, [(low, high)])
+    returns = {
+        low: np.array([[4.0, 6, 5], [0, 0, 0]]),
+        high: np.array([[10.0, 10, 10], [4, 6, 5]]),
+    }
+    curves = PerturbationCurves((1.0, 2.0), np.full(3, 10.0), 0.0, returns, [(low, high)])
     assert curves.precision(low).value == pytest.approx(1)
     assert curves.precision(high).value == pytest.approx(1 / 4)
     share = curves.aps()[low]

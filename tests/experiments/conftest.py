@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from colonnade.experiments.build import build_training_options
+from colonnade.experiments.measures import MEASURES
 from colonnade.experiments.plan import Plan, SuiteOptions
 from colonnade.experiments.spec import RunSpec
 from colonnade.experiments.store import SuiteFolder
@@ -35,7 +36,8 @@ def fabricate_run(folder: Path, spec: RunSpec, curve: list[float | None], done: 
     width = build_training_options(spec).curve_steps
     rows = [
         {
-            "kind": "curve", "task": spec.target, "task_index": 0, "step": width * (i + 1) + 3,
+            "kind": "curve", "task": spec.target, "task_index": 0,
+            "step": width * (i + 1), "width": width,
             "episodes": 0 if value is None else 5, "return_mean": value, "return_std": 1.0,
             "length_mean": 100.0, "steps_per_second": 2000.0,
         }
@@ -53,6 +55,7 @@ def fabricate_run(folder: Path, spec: RunSpec, curve: list[float | None], done: 
         for policy, mean in (("random", -20.0), ("trained", curve[-1]))
     ]  # fmt: skip
     result: dict[str, Any] = {
+        "measures": MEASURES,
         "scores": scores,
         "versions": {"python": "3.12", "torch": "2.13"},
         "hardware": {"cpu": "A processor", "cores": 2, "threads": 1, "gpu": None},

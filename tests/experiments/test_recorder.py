@@ -32,7 +32,11 @@ def folder(tmp_path: Path) -> RunFolder:
 
 
 def row(task_index: int, step: int) -> dict[str, Any]:
-    return {"kind": "curve", "task_index": task_index, "step": step, "return_mean": float(step)}
+    name = SPEC.tasks[task_index].name
+    return {
+        "kind": "curve", "task": name, "task_index": task_index, "step": step, "width": 50,
+        "return_mean": float(step),
+    }  # fmt: skip
 
 
 def checkpoint(recorder: RunRecorder, value: float) -> None:
@@ -159,6 +163,14 @@ def test_status_says_what_went_wrong(folder: RunFolder) -> None:
     assert folder.status()["error"] == "The loss is NaN."
 
 
+def tensorboard(folder: RunFolder) -> dict[str, list[tuple[int, float]]]:
+    events = EventAccumulator(str(folder.path)).Reload()
+    return {
+        tag: [(event.step, event.value) for event in events.Scalars(tag)]
+        for tag in events.Tags()["scalars"]
+    }
+
+
 def test_tensorboard_shows_no_step_twice_after_a_resume(folder: RunFolder) -> None:
     with RunRecorder(folder, SPEC) as recorder:
         for index, step in ((0, 50), (0, 100), (1, 50), (1, 100)):
@@ -166,9 +178,56 @@ def test_tensorboard_shows_no_step_twice_after_a_resume(folder: RunFolder) -> No
     with RunRecorder(folder, SPEC) as recorder:
         recorder.rewind(2)
         recorder.append(row(1, 50) | {"return_mean": -1.0})
-    events = EventAccumulator(str(folder.path)).Reload()
-    scalars = [(event.step, event.value) for event in events.Scalars("curve/return_mean")]
-    assert scalars == [(50, 50.0), (100, 100.0), (150, -1.0)]
+    scalars = tensorboard(folder)
+    assert scalars["curve/mini-pong/pong/return_mean"] == [(50, 50.0), (100, 100.0)]
+    assert scalars["curve/mini-pong/zoom/return_mean"] == [(150, -1.0)]
+
+
+def test_tensorboard_tells_apart_tasks_policies_and_what_is_tested(folder: RunFolder) -> None:
+    pong, zoom = (task.name for task in SPEC.tasks)
+    rows = [
+        # An update has led past the first task's budget of 100.
+        row(0, 103) | {"return_mean": 1.0},
+        *(
+            {"kind": "test", "task": pong, "task_index": 0, "step": 103, "tested": tested,
+             "tested_index": number, "return_mean": 2.0 + number, "return_std": 0.5}
+            for number, tested in enumerate((pong, zoom))
+        ),
+        row(1, 3) | {"return_mean": 4.0},
+        {"kind": "test", "task": zoom, "task_index": 1, "step": 3, "tested": pong,
+         "tested_index": 0, "return_mean": 5.0},
+        *(
+            {"kind": "evaluation", "task": task, "policy": policy, "step": 100,
+             "return_mean": value}
+            for task, policy, value in (
+                (pong, "random", 6.0), (pong, "trained", 7.0),
+                (zoom, "random", 8.0), (zoom, "trained", 9.0),
+            )
+        ),
+        *(
+            {"kind": "overlap", "task": zoom, "other": pong, "policy": "overlap", "layer": layer,
+             "depth": depth, "overlap": 10.0 + depth}
+            for depth, layer in enumerate(("0.stages.0", "0.output"))
+        ),
+    ]  # fmt: skip
+    with RunRecorder(folder, SPEC) as recorder:
+        for each in rows:
+            recorder.append(each)
+    means = {tag: points for tag, points in tensorboard(folder).items() if "_std" not in tag}
+    assert means == {
+        f"curve/{pong}/return_mean": [(103, 1.0)],
+        f"curve/{zoom}/return_mean": [(103, 4.0)],
+        f"test/{pong}/{pong}/return_mean": [(103, 2.0)],
+        f"test/{pong}/{zoom}/return_mean": [(103, 3.0)],
+        f"test/{zoom}/{pong}/return_mean": [(103, 5.0)],
+        # Of the networks at the end, wherever their own task ended.
+        f"evaluation/{pong}/random/return_mean": [(103, 6.0)],
+        f"evaluation/{pong}/trained/return_mean": [(103, 7.0)],
+        f"evaluation/{zoom}/random/return_mean": [(103, 8.0)],
+        f"evaluation/{zoom}/trained/return_mean": [(103, 9.0)],
+        f"overlap/{zoom}/{pong}/overlap/0.stages.0/overlap": [(103, 10.0)],
+        f"overlap/{zoom}/{pong}/overlap/0.output/overlap": [(103, 11.0)],
+    }
 
 
 def test_what_a_killed_process_left_unfinished_is_removed(folder: RunFolder) -> None:

@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 
 from colonnade.errors import ColonnadeError
-from colonnade.experiments.charts import short_number, source_title, task_title
+from colonnade.experiments.charts import short_number
 from colonnade.experiments.plan import Plan, SuiteOptions
 from colonnade.experiments.report import write_report
 from colonnade.experiments.results import Results
 from colonnade.experiments.store import SuiteFolder
 from colonnade.experiments.suites import suite_from_name
 from colonnade.experiments.suites.pong_soup import SHORT
+from colonnade.experiments.titles import source_title, task_title
 
 Fabricate = Callable[..., SuiteFolder]
 
@@ -93,8 +94,9 @@ def test_transfer_scores_are_ratios_of_mean_areas_above_random(
     assert cell.score == pytest.approx(area("finetune") / area("scratch"))
     summary, _ = results.summary("scratch")
     assert (summary.mean, summary.median, summary.pairs) == pytest.approx((100, 100, 4))
-    summary, (low, high) = results.summary("progressive-2")
-    assert 100 < low < summary.mean < high
+    summary, interval = results.summary("progressive-2")
+    assert summary.mean > 100
+    assert not interval.known, "two seeds are too few"
 
 
 def test_a_reference_that_learned_nothing_is_said_to_be_no_measure(

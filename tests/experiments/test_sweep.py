@@ -12,6 +12,7 @@ import pytest
 from colonnade.errors import UsageError
 from colonnade.experiments.early_stop import MedianRule
 from colonnade.experiments.launch import begin
+from colonnade.experiments.measures import MEASURES
 from colonnade.experiments.plan import Plan, Selection, SuiteOptions
 from colonnade.experiments.report import write_report
 from colonnade.experiments.results import Results
@@ -159,7 +160,7 @@ def tiny(label: str, parent: str | None = None) -> RunSpec:
 
 
 def write_result(folder: Path, scores: list[dict[str, object]]) -> None:
-    rest = {"timing": {}, "versions": {}, "hardware": {}, "notes": []}
+    rest = {"timing": {}, "versions": {}, "hardware": {}, "notes": [], "measures": MEASURES}
     (folder / "result.json").write_text(json.dumps({"scores": scores, **rest}))
 
 
@@ -323,7 +324,7 @@ def curve_of(folder: Path, values: list[float]) -> None:
     rows = [
         {
             "kind": "curve", "task_index": 0, "step": 250 * (number + 1), "return_mean": value,
-            "episodes": 5,
+            "episodes": 5, "width": 250,
         }
         for number, value in enumerate(values)
     ]  # fmt: skip

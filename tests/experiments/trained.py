@@ -5,6 +5,7 @@ from pathlib import Path
 
 import torch
 
+from colonnade.experiments.measures import MEASURES
 from colonnade.experiments.plan import Plan
 from colonnade.experiments.spec import RunSpec, TaskBudget
 from colonnade.experiments.store import RunFolder, SuiteFolder
@@ -59,6 +60,7 @@ def write_run(
     write_tensors(folder.path / "weights.safetensors", dict(network.state_dict()), meta)
     (folder.path / "network.json").write_text(json.dumps(meta))
     result = {
+        "measures": MEASURES,
         "scores": [],
         "versions": {"python": "3.12", "torch": "2.13"},
         "hardware": {"cpu": "A processor", "cores": 2, "threads": 1, "gpu": None},

@@ -17,6 +17,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from colonnade.analysis.intervals import bootstrap, percentile_interval
 from colonnade.errors import ColonnadeError
 from colonnade.networks import Feature
 
@@ -63,8 +64,8 @@ class PerturbationCurves:
 
     def precision(self, feature: Feature) -> Estimate:
         """L of a layer, `1 / sigma^2` at half the score; 0 where no noise level takes half."""
-        samples = self._precisions(feature)
-        return Estimate(self._precision(feature), *_interval(samples))
+        samples = self._redrawn([feature])[:, 0]
+        return Estimate(self._precision(feature), *self._interval(samples))
 
     def aps(self) -> dict[Feature, Estimate]:
         """APS of every layer; the shares of a level sum to one.
@@ -74,26 +75,29 @@ class PerturbationCurves:
         shares: dict[Feature, Estimate] = {}
         for level in self.levels:
             values = np.array([self._precision(feature) for feature in level])
-            samples = np.array([self._precisions(feature) for feature in level])
-            share, redrawn = _share(values), _share(samples)
+            share, redrawn = _share(values), _share(self._redrawn(level).T)
             for place, feature in enumerate(level):
-                shares[feature] = Estimate(float(share[place]), *_interval(redrawn[place]))
+                shares[feature] = Estimate(float(share[place]), *self._interval(redrawn[place]))
         return shares
 
     def _precision(self, feature: Feature) -> float:
         means = self.means(feature)
         return float(self._precision_of(means[:, None], self.clean.mean(keepdims=True))[0])
 
-    def _precisions(self, feature: Feature, resamples: int = 1000) -> Floats:
-        """[R] precisions of redrawn episodes; all layers share the redrawn clean ones."""
-        stream = np.random.default_rng([feature.column, feature.stage])
-        returns = self.returns[feature]
-        pick = stream.integers(returns.shape[1], size=(len(returns), returns.shape[1], resamples))
-        means = filled(np.take_along_axis(returns[..., None], pick, axis=1).mean(1))
-        clean = np.random.default_rng(0).integers(
-            self.clean.size, size=(self.clean.size, resamples)
-        )
-        return self._precision_of(means, self.clean[clean].mean(0))
+    def _redrawn(self, features: Sequence[Feature]) -> Floats:
+        """[S, L] precisions of redrawn episodes of L layers, which share the clean ones."""
+        noisy = [self.returns[feature].T for feature in features]  # episodes first
+
+        def precisions(clean: Floats, *returns: Floats) -> Floats:
+            means = [filled(played.mean(1).T) for played in returns]
+            return np.stack([self._precision_of(m, clean.mean(1)) for m in means], axis=1)
+
+        return bootstrap([self.clean, *noisy], precisions, resamples=1000)
+
+    def _interval(self, samples: Floats) -> tuple[float, float]:
+        known = samples[~np.isnan(samples)]  # a share has no value where no layer feels the noise
+        low, high = percentile_interval(known, self.clean.size)
+        return low, high
 
     def _precision_of(self, means: Floats, clean: Floats) -> Floats:
         sigma = half_noise(self.noise, means, clean, self.floor)
@@ -214,15 +218,6 @@ def _share(values: Floats) -> Floats:
         values, total, out=np.full_like(values, math.nan), where=np.asarray(total) > 0
     )
     return share
-
-
-def _interval(samples: Floats, level: float = 0.95) -> tuple[float, float]:
-    known = samples[~np.isnan(samples)]
-    if known.size == 0:
-        return math.nan, math.nan
-    tail = 50 * (1 - level)
-    low, high = np.percentile(known, [tail, 100 - tail])
-    return float(low), float(high)
 
 
 def rank_correlation(first: ArrayLike, second: ArrayLike) -> float:

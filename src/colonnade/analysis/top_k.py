@@ -1,16 +1,16 @@
 """The mean of the best few of many jobs, and how sure it is; after Rusu et al. 2016, section 4.
 
-Array shapes use J for jobs, C for cells (a method, a source and a target each) and R for resamples.
-A job that has no value in a cell (it failed, or has not come yet) is NaN there and is left out.
+Array shapes use J for jobs, C for cells (a method, a source and a target each) and S for bootstrap
+samples. A job that has no value in a cell (it failed, or has not come yet) is NaN there and is left
+out.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from colonnade.analysis.intervals import LEVEL, NO_INTERVAL, Interval, bootstrap, top_k_interval
 from colonnade.analysis.transfer import top_k_mean, transfer_score
 
 Floats = NDArray[np.float64]
@@ -25,15 +25,18 @@ def bootstrap_top_k(values: ArrayLike, k: int, *, seed: int = 0, resamples: int 
         values: [J, C].
         k: How many of the best to average, at least 1.
         seed: Of the resampling; the same jobs are redrawn for the same seed.
-        resamples: R, how many bootstrap samples.
+        resamples: S, how many bootstrap samples.
 
     Returns:
-        [R, C] means; NaN where a redraw holds no value.
+        [S, C] means; NaN where a redraw holds no value.
     """
     table = np.asarray(values, dtype=np.float64)
-    jobs = table.shape[0]
-    picks = np.random.default_rng(seed).integers(jobs, size=(resamples, jobs))
-    return np.stack([top_k_mean(table[picks, cell].T, k) for cell in range(table.shape[1])], axis=1)
+
+    def best(picks: NDArray[np.int64]) -> Floats:
+        cells = [top_k_mean(table[picks, cell].T, k) for cell in range(table.shape[1])]
+        return np.stack(cells, axis=1)
+
+    return bootstrap([np.arange(len(table))], best, seed=seed, resamples=resamples)
 
 
 def bootstrap_scores(
@@ -46,45 +49,53 @@ def bootstrap_scores(
         references: [J, C] areas of baseline 1 on each cell's target.
         k: How many of the best jobs count on either side.
         seed: Of the resampling.
-        resamples: R, how many bootstrap samples.
+        resamples: S, how many bootstrap samples.
 
     Returns:
-        [R, C] scores; NaN where the redrawn reference is not positive.
+        [S, C] scores; NaN where the redrawn reference is not positive.
     """
     own = bootstrap_top_k(values, k, seed=seed, resamples=resamples)
     below = bootstrap_top_k(references, k, seed=seed, resamples=resamples)
     return transfer_score(own, below)
 
 
-def interval(samples: ArrayLike, level: float = 0.95) -> tuple[float, float]:
-    """Take the percentile interval of bootstrap samples.
+def score_intervals(
+    values: ArrayLike,
+    references: ArrayLike | None,
+    k: int,
+    *,
+    together: bool = False,
+    level: float = LEVEL,
+) -> list[Interval]:
+    """Say how sure the scores of the best `k` jobs are.
 
     Args:
-        samples: [R].
+        values: [J, C] areas under the learning curves.
+        references: [J, C] areas of baseline 1 on each cell's target; without them, the score of a
+            cell is the mean area of its best jobs.
+        k: How many of the best jobs count on either side.
+        together: Give one interval of the mean over all cells that have a score.
         level: Coverage, between 0 and 1.
 
     Returns:
-        (low, high); NaN where more than 1 - `level` of the samples are, for then the interval has
-        no end.
+        [C] intervals, or one; see `intervals.top_k_interval` for what they are about.
     """
-    values = np.asarray(samples, dtype=np.float64)
-    known = values[~np.isnan(values)]
-    if not 0 < level < 1:
-        raise ValueError(f"The level of an interval lies between 0 and 1, but {level} came.")
-    if known.size == 0 or known.size < level * values.size:
-        return np.nan, np.nan
-    tail = 50 * (1 - level)
-    low, high = np.percentile(known, [tail, 100 - tail])
-    return float(low), float(high)
-
-
-def mean_interval(samples: Sequence[Floats] | Floats, level: float = 0.95) -> tuple[float, float]:
-    """Take the percentile interval of the mean over cells.
-
-    Args:
-        samples: [R, C]; cells that are NaN throughout are left out.
-        level: Coverage, between 0 and 1.
-    """
-    table = np.asarray(samples, dtype=np.float64)
-    table = table[:, ~np.isnan(table).all(axis=0)]
-    return interval(table.mean(axis=1), level) if table.shape[1] else (np.nan, np.nan)
+    table = np.asarray(values, dtype=np.float64)
+    scores = top_k_mean(table, k)
+    if references is None:
+        samples = bootstrap_top_k(table, k)
+    else:
+        scores = transfer_score(scores, top_k_mean(references, k))
+        samples = bootstrap_scores(table, references, k)
+    if together:
+        known = ~np.isnan(scores)
+        if not known.any():
+            return [NO_INTERVAL]
+        scores, samples = (
+            scores[known].mean(keepdims=True),
+            samples[:, known].mean(1, keepdims=True),
+        )
+    return [
+        top_k_interval(float(score), column, k, len(table), level=level)
+        for score, column in zip(scores, samples.T, strict=True)
+    ]

@@ -10,7 +10,6 @@ throughout, and every summary says over how many values it was taken.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -196,102 +195,11 @@ def retention(scores: ArrayLike, random_scores: ArrayLike) -> Floats:
     return transfer_score(values[-1] - offset, np.diagonal(values) - offset)
 
 
-def bootstrap_mean(
-    samples: ArrayLike, *, seed: int = 0, resamples: int = 2000, level: float = 0.95
-) -> tuple[float, float]:
-    """Estimate a percentile bootstrap interval of the mean over tasks and runs.
-
-    Runs are drawn again with replacement within each task (stratified, as in Agarwal et al. 2021,
-    arXiv 2108.13264), because runs of different tasks are not exchangeable.
-
-    Args:
-        samples: [R, T] or [R] values, none of them NaN.
-        seed: Of the resampling.
-        resamples: How many bootstrap samples.
-        level: Coverage of the interval, between 0 and 1.
-
-    Returns:
-        (low, high); both equal the mean where there is one run only.
-    """
-    values = np.asarray(samples, dtype=np.float64)
-    values = values.reshape(values.shape[0], -1)
-    runs, tasks = values.shape
-    pick = np.random.default_rng(seed).integers(runs, size=(resamples, runs, tasks))
-    means = values[pick, np.arange(tasks)].mean(axis=(1, 2))
-    low, high = _percentiles(means, level)
-    return float(low), float(high)
-
-
-def bootstrap_band(
-    curves: ArrayLike, *, seed: int = 0, resamples: int = 2000, level: float = 0.95
-) -> tuple[Floats, Floats]:
-    """Estimate a pointwise bootstrap interval of the mean learning curve; whole runs are redrawn.
-
-    Args:
-        curves: [R, B] without NaN (see `carry_forward`).
-        seed: Of the resampling.
-        resamples: How many bootstrap samples.
-        level: Coverage of the interval, between 0 and 1.
-
-    Returns:
-        (low, high), each [B].
-    """
-    values = np.asarray(curves, dtype=np.float64)
-    runs = values.shape[0]
-    weights = np.random.default_rng(seed).multinomial(runs, [1 / runs] * runs, size=resamples)
-    return _percentiles(weights @ values / runs, level)
-
-
-def bootstrap_transfer(
-    cells: Sequence[tuple[str, ArrayLike]],
-    references: Mapping[str, ArrayLike],
-    *,
-    seed: int = 0,
-    resamples: int = 2000,
-    level: float = 0.95,
-) -> tuple[float, float]:
-    """Estimate a bootstrap interval of the mean transfer score, redrawing both sides' runs.
-
-    Args:
-        cells: For each source-target pair the target's name and the [R] areas of its runs.
-        references: [S] areas of baseline 1's runs for each target's name; pairs that share a
-            target share its redrawn references, as they share the runs.
-        seed: Of the resampling.
-        resamples: How many bootstrap samples.
-        level: Coverage of the interval, between 0 and 1.
-
-    Returns:
-        (low, high); NaN where some redrawn references have no positive mean, for then the
-        interval has no end, or where there are no cells.
-    """
-    if not cells:
-        return np.nan, np.nan
-    stream = np.random.default_rng(seed)
-
-    def redrawn_mean(samples: ArrayLike) -> Floats:
-        values = np.asarray(samples, dtype=np.float64)
-        mean: Floats = values[stream.integers(values.size, size=(resamples, values.size))].mean(1)
-        return mean
-
-    below = {target: redrawn_mean(areas) for target, areas in references.items()}
-    ratios = [transfer_score(redrawn_mean(areas), below[target]) for target, areas in cells]
-    low, high = _percentiles(np.mean(ratios, axis=0), level)
-    return float(low), float(high)
-
-
 def _learned(scores: ArrayLike) -> Floats:
     values = np.asarray(scores, dtype=np.float64)
     if values.ndim != 2 or values.shape[0] != values.shape[1]:
         raise ValueError(f"Expected scores of shape [T, T], not {list(values.shape)}.")
     return np.where(np.tri(values.shape[0], dtype=bool), values, np.nan)
-
-
-def _percentiles(values: Floats, level: float) -> tuple[Floats, Floats]:
-    if not 0 < level < 1:
-        raise ValueError(f"The level of an interval lies between 0 and 1, but {level} came.")
-    tail = 50 * (1 - level)
-    low, high = np.percentile(values, [tail, 100 - tail], axis=0)
-    return low, high
 
 
 def _nan_mean(values: Floats, axis: int) -> Floats:

@@ -18,7 +18,6 @@ from matplotlib.figure import Figure
 from rich.console import Console
 from rich.status import Status
 
-from colonnade.analysis import transfer
 from colonnade.analysis.capacity import used_share
 from colonnade.analysis.noise import player_pool
 from colonnade.errors import ColonnadeError
@@ -251,12 +250,9 @@ def _sweet_spot_points(
     for each in analyses:
         run = results.runs.get(each.run)
         target = each.task
-        if run is None or target not in results.references or target != run.spec.target:
+        if run is None or target != run.spec.target:
             continue
-        offset, error = results.random_scores[target]
-        area = transfer.area_under_curve(run.curve, offset)
-        reference = results.references[target].mean()
-        score = float(transfer.transfer_score(area, reference, minimum=error))
+        score = results.relative_area(run)
         vision = [
             each.new_share(level)
             for level, name in enumerate(each.level_names)

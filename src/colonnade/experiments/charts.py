@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import math
-import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -13,10 +13,11 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from colonnade.analysis.transfer import DISPLAY_LIMIT, bootstrap_band, carry_forward
-from colonnade.experiments.plan import METHOD_TITLES
-from colonnade.experiments.results import Results, RunResult
-from colonnade.experiments.style import FAINT, FALLBACK_COLOURS, INK, METHOD_COLOURS, PAPER
+from colonnade.analysis.transfer import DISPLAY_LIMIT
+from colonnade.experiments.curve_numbers import CurvePanel, plain_panels, source_panels
+from colonnade.experiments.results import Results
+from colonnade.experiments.style import FAINT, FALLBACK_COLOURS, INK, PAPER, method_colour, plain
+from colonnade.experiments.transfer_table import matrix_of
 
 _WIDTH = 9.4
 """Of a row of panels, in inches."""
@@ -27,51 +28,25 @@ _TRANSFER_COLOURS = LinearSegmentedColormap.from_list(
 """Below 1 orange, above 1 blue."""
 
 
-def task_title(name: str) -> str:
-    """Write a task's name for people.
-
-    "pong-soup/vh-flip" becomes "VH-flip", and "digits/pair-4-9-noise-50" "4 or 9, 50 % noise".
-    """
-    if pair := re.search(r"/pair-(\d+)-(\d+)(?:-noise-(\d+))?$", name):
-        first, second, noise = pair.groups()
-        return f"{first} or {second}" + (f", {noise} % noise" if noise else "")
-    word = name.rpartition("/")[2].replace("_", " ")
-    first, dash, rest = word.partition("-")
-    return (first.upper() if len(first) <= 2 else first.capitalize()) + dash + rest
-
-
-def source_title(source: str) -> str:
-    """Write a source for people: "pong + h-flip" becomes "Pong + H-flip"."""
-    return " + ".join(task_title(part) for part in source.split(" + "))
-
-
 def learning_curves(results: Results, source: str) -> Figure | None:
-    """Draw, for each target begun from a source, all methods' mean curves with bootstrap bands.
+    """Draw, for each target begun from a source, all methods' mean curves with their intervals.
 
     Returns:
         The figure; None where no run from that source has begun.
     """
-    begun = [
-        entry.target
-        for entry in results.comparisons
-        if entry.source == source and results.runs[entry.run].reached
-    ]
-    if not begun:
+    found = source_panels(results, source)
+    if not found:
         return None
-    targets = list(dict.fromkeys(begun))
-    figure, panels = panels_of(len(targets))
-    methods: list[str] = []
-    for axes, target in zip(panels, targets, strict=True):
-        axes.set_title(task_title(target))
-        for method in results.methods:
-            runs = results.counting(method, source, target) or results.counting(
-                method, None, target
-            )
-            if _draw_curve(axes, results, target, runs, METHOD_COLOURS[method]):
-                methods.append(method)
-        _finish(axes, results, target)
-    titles = {method: METHOD_TITLES[method] for method in METHOD_TITLES if method in methods}
-    handles = [Line2D([], [], color=METHOD_COLOURS[key], label=titles[key]) for key in titles]
+    figure, panels = panels_of(len(found))
+    for axes, panel in zip(panels, found, strict=True):
+        colours = {line.key: method_colour(line.key) for line in panel.lines}
+        _draw_panel(axes, panel, colours)
+    drawn = {line.key for panel in found for line in panel.lines}
+    handles = [
+        Line2D([], [], color=method_colour(method), label=results.title(method))
+        for method in results.methods
+        if method in drawn
+    ]
     handles.append(Line2D([], [], color=INK, lw=1, ls=":", label="Random policy"))
     figure.legend(handles=handles, loc="outside lower left", ncols=3)
     return figure
@@ -79,79 +54,57 @@ def learning_curves(results: Results, source: str) -> Figure | None:
 
 def plain_curves(results: Results) -> Figure:
     """Draw the curves of runs that are not compared: a panel per task, a line per run."""
-    targets = list(dict.fromkeys(run.spec.target for run in results.runs.values()))
-    figure, panels = panels_of(len(targets))
-    for axes, target in zip(panels, targets, strict=True):
-        axes.set_title(task_title(target))
-        runs = [run for run in results.runs.values() if run.spec.target == target]
-        for number, run in enumerate(runs):
-            colour = FALLBACK_COLOURS[number % len(FALLBACK_COLOURS)]
-            if _draw_curve(axes, results, target, [run], colour):
-                axes.lines[-1].set_label(run.spec.label)
-        _finish(axes, results, target)
-        if axes.get_legend_handles_labels()[0]:
+    found = plain_panels(results)
+    figure, panels = panels_of(len(found))
+    for axes, panel in zip(panels, found, strict=True):
+        shades = itertools.cycle(FALLBACK_COLOURS)
+        _draw_panel(axes, panel, {line.key: next(shades) for line in panel.lines}, labelled=True)
+        if panel.lines:
             axes.legend(fontsize=8)
     return figure
 
 
 def transfer_matrix(results: Results) -> Figure:
     """Draw the transfer scores, a row for each method and source, a column for each target."""
-    rows = list(dict.fromkeys((cell.method, cell.source) for cell in results.cells))
-    order = list(METHOD_TITLES)
-    rows = sorted((row for row in rows if row[0] != "scratch"), key=lambda r: order.index(r[0]))
-    targets = results.targets
-    scores = np.full((len(rows), len(targets)), math.nan)
-    intervals = np.full((*scores.shape, 2), math.nan)
-    planned, complete = np.zeros((2, *scores.shape), dtype=bool)
-    for cell in results.cells:
-        if (cell.method, cell.source) in rows:
-            place = rows.index((cell.method, cell.source)), targets.index(cell.target)
-            scores[place], planned[place], intervals[place] = cell.score, True, cell.interval
-            complete[place] = cell.areas.size > 0
-    spread = not np.isnan(intervals).all()
-    height = 0.52 if spread else 0.42
-    figure = Figure(figsize=(3.2 + 0.85 * len(targets), 1.0 + height * len(rows)))
+    matrix = matrix_of(results)
+    height = 0.42 if np.isnan(matrix.low).all() else 0.52
+    figure = Figure(figsize=(3.2 + 0.85 * len(matrix.columns), 1.0 + height * len(matrix.rows)))
     axes = figure.subplots()
     axes.grid(visible=False)
     axes.imshow(
-        np.clip(scores, 0, DISPLAY_LIMIT),
+        np.clip(matrix.scores, 0, DISPLAY_LIMIT),
         cmap=_TRANSFER_COLOURS,
         vmin=0,
         vmax=DISPLAY_LIMIT,
         aspect="auto",
     )
-    for edge in range(1, len(targets)):
+    for edge in range(1, len(matrix.columns)):
         axes.axvline(edge - 0.5, color=PAPER, lw=2)
-    for edge in range(1, len(rows)):
+    for edge in range(1, len(matrix.rows)):
         axes.axhline(edge - 0.5, color=PAPER, lw=2)
-    for (row, column), score in np.ndenumerate(scores):
-        if not planned[row, column]:
+    for (row, column), score in np.ndenumerate(matrix.scores):
+        if not matrix.planned[row, column]:
             continue
         text = f"{score:.2f}"
         if math.isnan(score):
-            text = "?" if complete[row, column] else "·"
+            text = "?" if matrix.complete[row, column] else "·"
         strong = not math.isnan(score) and abs(np.clip(score, 0, 2) - 1) > 0.7
         # Numbers stand on coloured cells, whose colours do not follow the page's theme.
         colour = FAINT if math.isnan(score) else "#ffffff" if strong else "#202124"
-        known = not np.isnan(intervals[row, column]).any()
+        low, high = matrix.low[row, column], matrix.high[row, column]
+        known = not math.isnan(low + high)
         level = row - 0.13 if known else row
         axes.text(column, level, text, ha="center", va="center", color=colour, fontsize=9)
         if known:
-            low, high = intervals[row, column]
             text = f"{low:.2f} to {high:.2f}"
             axes.text(column, row + 0.24, text, ha="center", va="center", color=colour, fontsize=6)
-    axes.set_xticks(range(len(targets)), [task_title(target) for target in targets])
-    axes.set_yticks(range(len(rows)), [_row_title(*row) for row in rows])
+    axes.set_xticks(range(len(matrix.columns)), list(map(plain, matrix.columns)))
+    axes.set_yticks(range(len(matrix.rows)), list(map(plain, matrix.rows)))
     axes.tick_params(length=0)
     axes.xaxis.tick_top()
     for spine in axes.spines.values():
         spine.set_visible(False)
     return figure
-
-
-def _row_title(method: str, source: str | None) -> str:
-    origin = f" from {source_title(source)}" if source else ""
-    return METHOD_TITLES[method].partition(" (")[0] + origin
 
 
 def panels_of(count: int) -> tuple[Figure, Sequence[Axes]]:
@@ -166,28 +119,26 @@ def panels_of(count: int) -> tuple[Figure, Sequence[Axes]]:
     return figure, list(panels[:count])
 
 
-def _draw_curve(
-    axes: Axes, results: Results, target: str, runs: Sequence[RunResult], colour: str
-) -> bool:
-    """Draw the mean of the runs as far as all that have begun have come; False if none has."""
-    begun = [run for run in runs if not np.isnan(run.curve).all()]
-    if not begun:
-        return False
-    width = begun[0].bin_steps
-    bins = min(max(1, round(run.reached / width)) for run in begun)
-    start = results.random_scores.get(target, (math.nan, 0.0))[0]
-    curves = carry_forward([run.curve[:bins] for run in begun], start)
-    steps = width * np.arange(1, curves.shape[1] + 1)
-    if len(begun) > 1:
-        low, high = bootstrap_band(curves)
-        axes.fill_between(steps, low, high, color=colour, alpha=0.16, lw=0)
-    axes.plot(steps, curves.mean(axis=0), color=colour, marker="o" if steps.size == 1 else "")
-    return True
-
-
-def _finish(axes: Axes, results: Results, target: str) -> None:
-    if target in results.random_scores:
-        axes.axhline(results.random_scores[target][0], color=INK, lw=1, ls=":")
+def _draw_panel(
+    axes: Axes, panel: CurvePanel, colours: Mapping[str, str], *, labelled: bool = False
+) -> None:
+    axes.set_title(plain(panel.title))
+    for line in panel.lines:
+        colour = colours[line.key]
+        if line.banded:
+            axes.fill_between(line.steps, line.low, line.high, color=colour, alpha=0.16, lw=0)
+        axes.plot(
+            line.steps,
+            line.mean,
+            color=colour,
+            marker="o" if line.steps.size == 1 else "",
+            label=plain(line.key) if labelled else None,
+        )
+        if line.early.any():
+            # Short episodes reach these bins first.
+            axes.plot(line.steps[line.early], line.mean[line.early], "|", color=colour, ms=7)
+    if not math.isnan(panel.random):
+        axes.axhline(panel.random, color=INK, lw=1, ls=":")
     axes.set_xlim(left=0)
     axes.set_xlabel("agent steps")
     axes.set_ylabel("mean return")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
@@ -12,22 +13,10 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from colonnade.analysis.continual import Floats, average_scores, learned_scores
+from colonnade.analysis.continual import Floats
 from colonnade.experiments.charts import short_number
-from colonnade.experiments.continual_results import Contender, TaskSequence
-from colonnade.experiments.style import FAINT, FALLBACK_COLOURS, INK, PAPER
-
-TITLES = {
-    "ewc": "EWC",
-    "ewc-one-anchor": "EWC, one anchor",
-    "ewc-online": "Online EWC",
-    "l2": "L2",
-    "dropout": "SGD with dropout",
-    "finetune": "SGD",
-    "scratch": "Single tasks",
-    "progressive": "Progressive",
-}
-"""Of methods, in the order of a table."""
+from colonnade.experiments.continual_results import Contender, TaskSequence, single_score
+from colonnade.experiments.style import FAINT, FALLBACK_COLOURS, INK, PAPER, plain
 
 COLOURS = {
     "ewc": "#d55e00",
@@ -43,13 +32,6 @@ COLOURS = {
 
 _WIDTH = 9.4
 _SCORES = LinearSegmentedColormap.from_list("scores", ["#f4f4f2", "#a8c8e4", "#1f6fb2"])
-
-
-def title_of(method: str, reinforcement: bool = False) -> str:
-    """Name a method for people; plain SGD is called finetuning where policies are learned."""
-    if reinforcement and method == "finetune":
-        return "Finetuning"
-    return TITLES.get(method, method.capitalize())
 
 
 def colour_of(method: str) -> str:
@@ -68,20 +50,21 @@ def score_curves(sequence: TaskSequence, words: Mapping[str, str]) -> Figure:
     figure = Figure(figsize=(_WIDTH, 1.5 * count + 1.1), layout="constrained")
     panels = figure.subplots(count, 1, sharex=True, squeeze=False)[:, 0]
     shown = [c for c in sequence.contenders if c.method != "scratch"]
-    starts = np.cumsum([0, *(task.steps for task in shown[0].runs[0].spec.tasks)])
+    starts = sequence.starts
     for tested, axes in enumerate(panels):
-        for switch in starts[1:-1]:
-            axes.axvline(switch, color=FAINT, lw=0.9, ls=(0, (2, 3)))
+        if starts is not None:
+            for switch in starts[1:-1]:
+                axes.axvline(switch, color=FAINT, lw=0.9, ls=(0, (2, 3)))
+            axes.set_xlim(0, starts[-1])
         for contender in shown:
-            _draw_mean(axes, [run.curve(tested) for run in contender.runs], contender.method)
+            _draw_mean(axes, [run.curve(tested) for run in contender.runs], contender)
         axes.set_title(f"Task {chr(ord('A') + tested)}")
         axes.set_ylabel(words["score"])
-        axes.set_xlim(0, starts[-1])
         if words["score"] == "accuracy":
             axes.set_ylim(0, 1.02)
     panels[-1].set_xlabel(words["steps"])
     panels[-1].xaxis.set_major_formatter(FuncFormatter(lambda x, _: short_number(x)))
-    for place, (start, end) in enumerate(pairwise(starts)):
+    for place, (start, end) in enumerate(pairwise(starts if starts is not None else ())):
         panels[0].annotate(
             f"learns {chr(ord('A') + place)}",
             ((start + end) / 2, 1.0),
@@ -91,7 +74,7 @@ def score_curves(sequence: TaskSequence, words: Mapping[str, str]) -> Figure:
             color=FAINT,
             fontsize=8.5,
         )
-    _legend(figure, shown, words)
+    _legend(figure, shown)
     return figure
 
 
@@ -102,8 +85,8 @@ def average_curves(sequence: TaskSequence, words: Mapping[str, str]) -> Figure:
     shown = [c for c in sequence.contenders if c.done and c.method != "scratch"]
     numbers = np.arange(1.0, len(sequence.tasks) + 1)
     for contender in shown:
-        curves = [(numbers, average_scores(run.matrix)) for run in contender.done]
-        _draw_mean(axes, curves, contender.method, marker="o")
+        curves = [(numbers, averages) for averages in contender.averages]
+        _draw_mean(axes, curves, contender, marker="o")
     single = single_score(sequence)
     if single is not None:
         axes.axhline(single, color=INK, lw=1.1, ls=(0, (5, 4)))
@@ -113,14 +96,8 @@ def average_curves(sequence: TaskSequence, words: Mapping[str, str]) -> Figure:
     axes.set_xlabel("tasks learned so far")
     axes.set_ylabel(f"{words['score']}, averaged over them")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    _legend(figure, shown, words)
+    _legend(figure, shown)
     return figure
-
-
-def single_score(sequence: TaskSequence) -> float | None:
-    """Average score of networks that learned one task each; None where none did."""
-    runs = [run for c in sequence.contenders if c.method == "scratch" for run in c.done]
-    return float(np.mean([learned_scores(run.matrix).mean() for run in runs])) if runs else None
 
 
 def matrices(sequence: TaskSequence, words: Mapping[str, str]) -> Figure:
@@ -131,8 +108,9 @@ def matrices(sequence: TaskSequence, words: Mapping[str, str]) -> Figure:
     rows = -(-len(shown) // columns)
     figure = Figure(figsize=(_WIDTH, 3.3 * rows), layout="constrained")
     panels = figure.subplots(rows, columns, squeeze=False).ravel()
-    values = [np.mean([run.matrix for run in c.done], axis=0) for c in shown]
-    low, high = min(np.nanmin(v) for v in values), max(np.nanmax(v) for v in values)
+    values = [c.matrix for c in shown]
+    low = min(float(np.nanmin(v)) for v in values)
+    high = max(float(np.nanmax(v)) for v in values)
     if words["score"] == "accuracy":
         low, high = 0.0, 1.0
     for unused in panels[len(shown) :]:
@@ -155,7 +133,7 @@ def matrices(sequence: TaskSequence, words: Mapping[str, str]) -> Figure:
                 fontsize=8.5 if count <= 6 else 6.5,
                 color="#ffffff" if strong else "#202124",
             )
-        axes.set_title(title_of(contender.method, words["score"] != "accuracy"))
+        axes.set_title(plain(contender.title))
         axes.set_xticks(range(count), [str(n + 1) for n in range(count)])
         axes.set_yticks(range(count), [str(n + 1) for n in range(count)])
         axes.set_xlabel("tested on task")
@@ -174,10 +152,10 @@ def overlap_curves(overlaps: Mapping[str, Sequence[Floats]]) -> Figure:
     """
     figure = Figure(figsize=(7.0, 3.8), layout="constrained")
     axes = figure.subplots()
-    shades = (FAINT, INK, *FALLBACK_COLOURS)
+    shades = itertools.chain((FAINT, INK), itertools.cycle(FALLBACK_COLOURS))
     for (words, runs), colour in zip(overlaps.items(), shades, strict=False):
         depth = np.arange(1.0, len(runs[0]) + 1)
-        _draw(axes, depth, np.array(runs), colour, marker="o", label=words)
+        _draw(axes, depth, np.array(runs), colour, marker="o", label=plain(words))
     axes.set_xlabel("layer, from the input to the output")
     axes.set_ylabel("overlap of the Fishers")
     axes.set_ylim(0, 1.02)
@@ -187,7 +165,7 @@ def overlap_curves(overlaps: Mapping[str, Sequence[Floats]]) -> Figure:
 
 
 def _draw_mean(
-    axes: Axes, curves: Sequence[tuple[Floats, Floats]], method: str, marker: str = ""
+    axes: Axes, curves: Sequence[tuple[Floats, Floats]], contender: Contender, marker: str = ""
 ) -> None:
     """Draw the mean over runs, as far as all have come, and the span between the extremes."""
     curves = [(steps, scores) for steps, scores in curves if steps.size]
@@ -198,11 +176,17 @@ def _draw_mean(
     if not steps.size:
         return
     values = np.array([scores[np.isin(xs, steps)] for xs, scores in curves])
-    _draw(axes, steps, values, colour_of(method), marker)
+    _draw(axes, steps, values, colour_of(contender.method), marker, dash=_dash(contender))
 
 
 def _draw(
-    axes: Axes, steps: Floats, values: Floats, colour: str, marker: str, label: str | None = None
+    axes: Axes,
+    steps: Floats,
+    values: Floats,
+    colour: str,
+    marker: str,
+    label: str | None = None,
+    dash: str = "-",
 ) -> None:
     if len(values) > 1:
         low, high = values.min(axis=0), values.max(axis=0)
@@ -212,6 +196,7 @@ def _draw(
         steps,
         values.mean(axis=0),
         color=colour,
+        linestyle=dash,
         marker=marker,
         markersize=4,
         markeredgecolor=PAPER,
@@ -220,10 +205,14 @@ def _draw(
     )
 
 
-def _legend(figure: Figure, contenders: Sequence[Contender], words: Mapping[str, str]) -> None:
-    reinforcement = words["score"] != "accuracy"
+def _dash(contender: Contender) -> str:
+    """Tell contenders of one method and several learners apart."""
+    return ("-", "--", ":", "-.")[contender.variant % 4]
+
+
+def _legend(figure: Figure, contenders: Sequence[Contender]) -> None:
     handles = [
-        Line2D([], [], color=colour_of(c.method), label=title_of(c.method, reinforcement))
+        Line2D([], [], color=colour_of(c.method), ls=_dash(c), label=plain(c.title))
         for c in contenders
     ]
     figure.legend(handles=handles, loc="outside lower left", ncols=4)

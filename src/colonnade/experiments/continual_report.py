@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 
@@ -12,31 +13,26 @@ import numpy as np
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
-from colonnade.analysis.continual import (
-    Floats,
-    average_scores,
-    backward_transfer,
-    forgetting,
-    forward_transfer,
-    learned_scores,
-)
+from colonnade.analysis.continual import Floats
+from colonnade.experiments.basis import PERMUTED
 from colonnade.experiments.continual_charts import (
-    TITLES,
     average_curves,
     colour_of,
     matrices,
     overlap_curves,
     score_curves,
-    single_score,
-    title_of,
 )
 from colonnade.experiments.continual_results import (
     Contender,
-    SequenceRun,
+    Measured,
     TaskSequence,
+    measured,
     sequences,
+    single_score,
 )
 from colonnade.experiments.results import Results
+from colonnade.experiments.spec import RunSpec
+from colonnade.experiments.titles import distinct
 
 _MOST_PANELS = 4
 """Sequences of up to so many tasks are drawn as curves over time."""
@@ -69,30 +65,24 @@ class ContinualReport:
             if any(run.rows for c in sequence.contenders for run in c.runs)
         ]
         self._overlaps = _overlaps(results)
-        self._labelled = all(run.spec.learner == "supervised" for run in results.runs.values())
+        self._claimed = results.suite.basis.paper == PERMUTED
 
     @property
     def empty(self) -> bool:
         """Whether there is nothing to say."""
         return not (self._sequences or self._overlaps)
 
-    @property
-    def _words(self) -> dict[str, str]:
-        if self._labelled:
-            return {"score": "accuracy", "steps": "training examples"}
-        return {"score": "score", "steps": "agent steps"}
-
     def figures(self) -> dict[str, Figure]:
         """Draw the panels that there are runs for."""
         found: dict[str, Figure] = {}
         for sequence in self._compared():
-            slug = _slug(sequence)
+            slug, words = sequence.slug, _words(sequence)
             if len(sequence.tasks) <= _MOST_PANELS:
-                found[f"continual-curves-{slug}"] = score_curves(sequence, self._words)
+                found[f"continual-curves-{slug}"] = score_curves(sequence, words)
             if any(c.done for c in sequence.contenders if c.method != "scratch"):
                 if len(sequence.tasks) > 2:
-                    found[f"continual-average-{slug}"] = average_curves(sequence, self._words)
-                found[f"continual-matrices-{slug}"] = matrices(sequence, self._words)
+                    found[f"continual-average-{slug}"] = average_curves(sequence, words)
+                found[f"continual-matrices-{slug}"] = matrices(sequence, words)
         if self._overlaps:
             found["fisher-overlap"] = overlap_curves(self._overlaps)
         return found
@@ -108,23 +98,24 @@ class ContinualReport:
             autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
         )
         page = environment.from_string(source).render(
-            claims=self._claims() if self._labelled else [],
+            claims=self._claims() if self._claimed else [],
             sequences=[
                 {
                     "count": len(sequence.tasks),
-                    "tasks": ", ".join(sequence.tasks),
-                    "rows": self._rows(sequence),
+                    "tasks": list(distinct(sequence.tasks).values()),
+                    "rows": [_row(row) for row in measured(sequence)],
                     "single": _number(single_score(sequence)),
+                    "labelled": sequence.labelled,
+                    "differ": sequence.starts is None,
+                    **_words(sequence),
                     **{
-                        kind: drawings.get(f"continual-{kind}-{_slug(sequence)}")
+                        kind: drawings.get(f"continual-{kind}-{sequence.slug}")
                         for kind in ("curves", "average", "matrices")
                     },
                 }
                 for sequence in self._compared()
             ],
             overlap=drawings.get("fisher-overlap"),
-            labelled=self._labelled,
-            **self._words,
         )
         return Markup(page)
 
@@ -136,44 +127,16 @@ class ContinualReport:
             if not all(run.spec.analyses for c in sequence.contenders for run in c.runs)
         ]
 
-    def _rows(self, sequence: TaskSequence) -> list[_Row]:
-        order = list(TITLES)
-        contenders = sorted(
-            (c for c in sequence.contenders if c.done),
-            key=lambda c: order.index(c.method) if c.method in order else len(order),
-        )
-        return [self._row(contender) for contender in contenders]
-
-    def _row(self, contender: Contender) -> _Row:
-        done = contender.done
-
-        def over_seeds(measure: Callable[[SequenceRun], float]) -> str:
-            values = [measure(run) for run in done]
-            spread = f" ± {np.std(values):.3f}" if len(values) > 1 else ""
-            return f"{np.mean(values):.3f}{spread}" if not math.isnan(np.mean(values)) else ""
-
-        return _Row(
-            title=title_of(contender.method, not self._labelled),
-            colour=colour_of(contender.method),
-            average=over_seeds(lambda run: float(average_scores(run.matrix)[-1])),
-            learned=over_seeds(lambda run: float(learned_scores(run.matrix).mean())),
-            forgetting=over_seeds(lambda run: forgetting(run.matrix)),
-            backward=over_seeds(lambda run: backward_transfer(run.matrix)),
-            forward=over_seeds(lambda run: forward_transfer(run.before, run.chance)),
-            seeds=len(done),
-            configurations=contender.configurations,
-        )
-
     def _claims(self) -> list[tuple[str, str, str]]:
         """Set what the paper says of each panel beside what was measured here."""
         claims: list[tuple[str, str, str]] = []
         for sequence in self._compared():
             done = {c.method: c for c in sequence.contenders if c.done}
-            if "ewc" not in done:
+            if "ewc" not in done or not sequence.labelled:
                 continue
             if len(sequence.tasks) <= _MOST_PANELS:
                 parts = [
-                    f"{title_of(m)} {_final(done[m], 0):.0%} and {_final(done[m], -1):.0%}"
+                    f"{done[m].title} {_final(done[m], 0):.0%} and {_final(done[m], -1):.0%}"
                     for m in ("ewc", "l2", "finetune")
                     if m in done
                 ]
@@ -189,7 +152,7 @@ class ContinualReport:
                 )
             else:
                 averages = [
-                    f"{title_of(m)} {_average(done[m]):.1%}"
+                    f"{done[m].title} {_average(done[m]):.1%}"
                     for m in ("ewc", "l2", "dropout", "finetune")
                     if m in done
                 ]
@@ -219,39 +182,67 @@ class ContinualReport:
         return claims
 
 
+def _words(sequence: TaskSequence) -> dict[str, str]:
+    if sequence.labelled:
+        return {"score": "accuracy", "steps": "training examples"}
+    return {"score": "score", "steps": "agent steps"}
+
+
+def _row(row: Measured) -> _Row:
+    return _Row(
+        title=row.contender.title,
+        colour=colour_of(row.contender.method),
+        average=_over_seeds(row.average),
+        learned=_over_seeds(row.learned),
+        forgetting=_over_seeds(row.forgetting),
+        backward=_over_seeds(row.backward),
+        forward=_over_seeds(row.forward),
+        seeds=row.average.size,
+        configurations=row.contender.configurations,
+    )
+
+
+def _over_seeds(values: Floats) -> str:
+    if math.isnan(mean := float(values.mean())):
+        return ""
+    return f"{mean:.3f}" + (f" ± {values.std():.3f}" if values.size > 1 else "")
+
+
 def _average(contender: Contender) -> float:
-    return float(np.mean([average_scores(run.matrix)[-1] for run in contender.done]))
+    return float(contender.averages[:, -1].mean())
 
 
 def _final(contender: Contender, task: int) -> float:
-    return float(np.mean([run.matrix[-1, task] for run in contender.done]))
+    return float(contender.matrix[-1, task])
 
 
 def _number(value: float | None) -> str:
     return "" if value is None else f"{value:.3f}"
 
 
-def _slug(sequence: TaskSequence) -> str:
-    family = sequence.tasks[0].partition("/")[0]
-    return f"{len(sequence.tasks)}-{family}"
-
-
 def _overlaps(results: Results) -> dict[str, Sequence[Floats]]:
-    """Collect overlaps by layer of each complete run, by what its tasks are."""
+    """Collect overlaps by layer of each complete run, by what its tasks are and how it learned."""
     found: dict[str, list[Floats]] = {}
+    examples: dict[str, RunSpec] = {}
     for run in results.runs.values():
         rows = [row for row in run.result.get("scores", ()) if row["kind"] == "overlap"]
+        last = rows[-1]["task"] if rows else None
         if rows:
-            rows = [row for row in rows if row["task"] == run.spec.target]
-            by_depth = sorted(rows, key=lambda row: row["depth"])
+            by_depth = sorted((r for r in rows if r["task"] == last), key=lambda r: r["depth"])
             values = np.array([float(row["overlap"]) for row in by_depth])
-            found.setdefault(_difference(run.spec.target), []).append(values)
-    return {words: found[words] for words in sorted(found, key=_natural)}
+            configuration = results.suite.plan.configuration(run.spec)
+            found.setdefault(configuration, []).append(values)
+            examples.setdefault(configuration, run.spec)
+    words = distinct(found, lambda key: _difference(examples[key].target))
+    # Of configurations that learn alike, each is called by its first run.
+    named = {key: text if text != key else examples[key].label for key, text in words.items()}
+    order = sorted(found, key=lambda key: _natural(named[key]))
+    return {named[key]: found[key] for key in order}
 
 
 def _difference(task: str) -> str:
-    square = task.rpartition("/")[2].partition("-")[0]
-    return f"{square} pixels permuted" if "x" in square else task
+    permuted = re.fullmatch(r"permuted-[\w-]+/(\d+x\d+)-\d+", task)
+    return f"{permuted[1]} pixels permuted" if permuted else task
 
 
 def _natural(words: str) -> tuple[int, str]:

@@ -6,13 +6,48 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import accumulate
 
 import numpy as np
 
-from colonnade.analysis.continual import Floats, score_matrix
+from colonnade.analysis.continual import (
+    Floats,
+    average_scores,
+    backward_transfer,
+    forgetting,
+    forward_transfer,
+    learned_scores,
+    score_matrix,
+)
+from colonnade.experiments.plan import SCRATCH
 from colonnade.experiments.results import Results, RunResult
 from colonnade.experiments.spec import RunSpec
+from colonnade.experiments.titles import learner_title, slugs
 from colonnade.training import Row
+
+TITLES = {
+    "ewc": "EWC",
+    "ewc-one-anchor": "EWC, one anchor",
+    "ewc-online": "Online EWC",
+    "l2": "L2",
+    "dropout": "SGD with dropout",
+    "finetune": "SGD",
+    "scratch": "Single tasks",
+    "progressive": "Progressive",
+    "output-only": "Output layer only",
+    "random-column": "Random frozen column",
+    "path-de-novo": "De novo path",
+    "path-finetune": "Finetuned path",
+    "pathnet": "PathNet",
+}
+"""Of methods, in the order of a table."""
+
+
+def title_of(method: str, reinforcement: bool = False) -> str:
+    """Name a method for people; plain SGD is called finetuning where policies are learned."""
+    if reinforcement and method == "finetune":
+        return "Finetuning"
+    return TITLES.get(method, method)
 
 
 @dataclass(frozen=True)
@@ -45,11 +80,10 @@ class SequenceRun:
     @cached_property
     def chance(self) -> Floats:
         """Score [T] of guessing, or of the random policy; NaN while the run is not complete."""
-        found = {
-            row["task"]: row["return_mean"]
-            for row in self.run.result.get("scores", ())
-            if row["policy"] == "random"
-        }
+        rows = [row for row in self.run.result.get("scores", ()) if row["policy"] == "random"]
+        if len(rows) == len(self.spec.tasks):  # tasks are scored in their order
+            return np.array([row["return_mean"] for row in rows], dtype=np.float64)
+        found = {row["task"]: row["return_mean"] for row in rows}
         return np.array([found.get(task.name, np.nan) for task in self.spec.tasks])
 
     @property
@@ -65,15 +99,19 @@ class SequenceRun:
                 return float(np.mean(found))
         return float("nan")
 
+    @property
+    def starts(self) -> tuple[int, ...]:
+        """Steps [T + 1] at which each task begins, and the last ends, by their budgets."""
+        return tuple(accumulate((task.steps for task in self.spec.tasks), initial=0))
+
     def curve(self, tested: int) -> tuple[Floats, Floats]:
         """Score on a task from when it begins to be learned on.
 
         Returns:
             Steps since the sequence began [B], by the tasks' budgets, and scores [B].
         """
-        starts = np.cumsum([0, *(task.steps for task in self.spec.tasks)])
         points = {
-            int(starts[row["task_index"]] + row["step"]): row["return_mean"]
+            self.starts[row["task_index"]] + row["step"]: row["return_mean"]
             for row in self.rows
             if row["tested_index"] == tested
         }
@@ -83,15 +121,21 @@ class SequenceRun:
 
 @dataclass(frozen=True)
 class Contender:
-    """One method on one sequence.
+    """One method with one learner on one sequence.
 
     Attributes:
         method: Its name.
+        learner: Name of the learner.
+        title: Both in words, as far as they tell contenders apart.
+        variant: Number of the learner among those of the sequence.
         runs: All seeds of the configuration that validated best.
         configurations: How many there were to choose from.
     """
 
     method: str
+    learner: str
+    title: str
+    variant: int
     runs: tuple[SequenceRun, ...]
     configurations: int
 
@@ -100,6 +144,17 @@ class Contender:
         """The runs that are complete."""
         return [run for run in self.runs if run.run.done]
 
+    @property
+    def matrix(self) -> Floats:
+        """R [T, T], the mean over the complete runs."""
+        matrix: Floats = np.mean([run.matrix for run in self.done], axis=0)
+        return matrix
+
+    @property
+    def averages(self) -> Floats:
+        """Score [R, T] averaged over all tasks so far, after each task, of each complete run."""
+        return np.array([average_scores(run.matrix) for run in self.done])
+
 
 @dataclass(frozen=True)
 class TaskSequence:
@@ -107,40 +162,113 @@ class TaskSequence:
 
     Attributes:
         tasks: Names.
-        contenders: One for each method.
+        slug: Names its pictures; no other sequence of the folder has it.
+        labelled: Whether labels are learned, and not policies.
+        contenders: In the order of tables.
     """
 
     tasks: tuple[str, ...]
+    slug: str
+    labelled: bool
     contenders: tuple[Contender, ...]
+
+    @property
+    def starts(self) -> Floats | None:
+        """Steps [T + 1] at which tasks begin, and the last ends; None where contenders differ."""
+        found = {run.starts for c in self.contenders if c.method != SCRATCH for run in c.runs}
+        return np.array(found.pop(), dtype=np.float64) if len(found) == 1 else None
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A row of the table: what the complete runs of a contender came to, seed by seed.
+
+    Attributes:
+        contender: Whose runs.
+        average: [R] score averaged over all tasks, in the end.
+        learned: [R] score on each task when it ended, averaged.
+        forgetting: [R] best score so far minus the final one, averaged over all tasks but the last.
+        backward: [R] final score minus that when the task ended.
+        forward: [R] score just before a task is learned, above chance.
+    """
+
+    contender: Contender
+    average: Floats
+    learned: Floats
+    forgetting: Floats
+    backward: Floats
+    forward: Floats
+
+
+def measured(sequence: TaskSequence) -> list[Measured]:
+    """Sum up every contender that has complete runs."""
+    rows = []
+    for contender in sequence.contenders:
+        done = contender.done
+        if done:
+            rows.append(
+                Measured(
+                    contender,
+                    average=np.array([average_scores(run.matrix)[-1] for run in done]),
+                    learned=np.array([learned_scores(run.matrix).mean() for run in done]),
+                    forgetting=np.array([forgetting(run.matrix) for run in done]),
+                    backward=np.array([backward_transfer(run.matrix) for run in done]),
+                    forward=np.array([forward_transfer(run.before, run.chance) for run in done]),
+                )
+            )
+    return rows
+
+
+def single_score(sequence: TaskSequence) -> float | None:
+    """Average score of networks that learned one task each; None where none did."""
+    runs = [run for c in sequence.contenders if c.method == SCRATCH for run in c.done]
+    return float(np.mean([learned_scores(run.matrix).mean() for run in runs])) if runs else None
 
 
 def sequences(results: Results) -> list[TaskSequence]:
-    """Group the runs that score old tasks, by the tasks and by the method."""
-    grouped: dict[tuple[str, ...], dict[str, dict[str, list[SequenceRun]]]] = {}
+    """Group the runs that score old tasks: by the tasks and their order, then by the method."""
+    grouped: dict[_Key, dict[tuple[str, str], dict[str, list[SequenceRun]]]] = {}
     for run in results.runs.values():
         spec = run.spec
-        if not spec.training_options.get("test_episodes") or len(spec.tasks) < 2:
+        if not run.training.get("test_episodes") or len(spec.tasks) < 2 or run.foreign is not None:
             continue
         rows = [row for row in run.folder.metrics() if row.get("kind") == "test"]
-        names = tuple(task.name for task in spec.tasks)
-        of_method = grouped.setdefault(names, {}).setdefault(spec.method, {})
-        of_method.setdefault(_configuration(spec), []).append(SequenceRun(run, rows))
+        key = tuple((task.name, json.dumps(task.options, sort_keys=True)) for task in spec.tasks)
+        of_method = grouped.setdefault(key, {}).setdefault((spec.method, spec.learner), {})
+        configuration = results.suite.plan.configuration(spec)
+        of_method.setdefault(configuration, []).append(SequenceRun(run, rows))
+    names = slugs([f"{len(key)}-{key[0][0].partition('/')[0]}" for key in grouped])
     return [
-        TaskSequence(names, tuple(_contender(name, found) for name, found in methods.items()))
-        for names, methods in grouped.items()
+        _sequence(tuple(name for name, _ in key), slug, methods)
+        for (key, methods), slug in zip(grouped.items(), names, strict=True)
     ]
 
 
-def _configuration(spec: RunSpec) -> str:
-    """Everything but the seed that decides how a run goes."""
-    options = (spec.column, spec.method_options, spec.learner_options, spec.training_options)
-    return json.dumps([*options, [task.steps for task in spec.tasks]], sort_keys=True)
+_Key = tuple[tuple[str, str], ...]
+"""Each task's name and options."""
 
 
-def _contender(method: str, found: dict[str, list[SequenceRun]]) -> Contender:
-    def validation(runs: list[SequenceRun]) -> float:
-        scores = [run.validation for run in runs if run.run.done]
-        return float(np.mean(scores)) if scores else -np.inf
+def _sequence(
+    tasks: tuple[str, ...],
+    slug: str,
+    methods: dict[tuple[str, str], dict[str, list[SequenceRun]]],
+) -> TaskSequence:
+    learners = list(dict.fromkeys(learner for _, learner in methods))
+    labelled = learners == ["supervised"]
+    order = list(TITLES)
+    places = sorted(methods, key=lambda m: order.index(m[0]) if m[0] in order else len(order))
+    contenders = []
+    for method, learner in places:
+        found = methods[method, learner]
+        title = title_of(method, reinforcement=learner != "supervised")
+        if len(learners) > 1:
+            title += f" ({learner_title(learner)})"
+        runs = max(found.values(), key=_validation)
+        variant = learners.index(learner)
+        contenders.append(Contender(method, learner, title, variant, tuple(runs), len(found)))
+    return TaskSequence(tasks, slug, labelled, tuple(contenders))
 
-    best = max(found.values(), key=validation)
-    return Contender(method, tuple(best), len(found))
+
+def _validation(runs: list[SequenceRun]) -> float:
+    scores = [run.validation for run in runs if run.run.done]
+    return float(np.mean(scores)) if scores else -np.inf

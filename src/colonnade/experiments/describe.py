@@ -8,10 +8,11 @@ from pathlib import Path
 
 from rich.console import Console
 
-from colonnade.experiments.plan import METHOD_TITLES, Plan, SuiteOptions
+from colonnade.experiments.plan import Plan, SuiteOptions
 from colonnade.experiments.rehearsal import Rehearsal
 from colonnade.experiments.store import SuiteFolder
 from colonnade.experiments.suites import SUITES, suite_from_name
+from colonnade.experiments.titles import method_title
 from colonnade.networks import (
     ModularNetwork,
     ProgressiveNetwork,
@@ -78,6 +79,6 @@ def _of_plan(plan: Plan) -> Iterator[tuple[str, AnyNetwork]]:
             layout = str(describe_modular(network))
         else:
             layout = str(describe(network))
-        seen.setdefault(layout, ([], network))[0].append(METHOD_TITLES.get(key, key))
+        seen.setdefault(layout, ([], network))[0].append(method_title(key))
     for titles, network in seen.values():
         yield "; ".join(titles), network

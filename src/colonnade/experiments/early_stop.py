@@ -7,7 +7,7 @@ import time
 import numpy as np
 
 from colonnade.analysis.transfer import carry_forward
-from colonnade.experiments.results import Floats, read_run
+from colonnade.experiments.results import Floats, RunResult, read_run
 from colonnade.experiments.spec import RunSpec
 from colonnade.experiments.store import SuiteFolder
 
@@ -47,8 +47,8 @@ class MedianRule:
         return {run: reason for run, reason in verdicts.items() if reason}
 
     def _judge(self, spec: RunSpec) -> str | None:
-        run = read_run(self._suite.run(spec.id), spec)
-        bins = run.reached // run.bin_steps
+        run = self._read(spec)
+        bins = run.reached // run.learning.width
         if run.reached < self._share * spec.tasks[-1].steps or np.isnan(run.curve[:bins]).all():
             return None
         means = [
@@ -66,11 +66,15 @@ class MedianRule:
             f"{best:.2f} is below {middle:.2f}, the median of {len(means)} complete jobs' means"
         )
 
+    def _read(self, spec: RunSpec) -> RunResult:
+        basis = self._suite.basis
+        return read_run(self._suite.run(spec.id), spec, basis.training, basis.measures)
+
     def _curve(self, spec: RunSpec) -> Floats | None:
         """Return the curve of a complete run, which never changes."""
         folder = self._suite.run(spec.id)
         if spec.id not in self._curves and folder.done:
-            curve = read_run(folder, spec).curve
+            curve = self._read(spec).curve
             first = curve[~np.isnan(curve)]
             self._curves[spec.id] = carry_forward(curve, first[0] if first.size else np.nan)
         return self._curves.get(spec.id)

@@ -7,6 +7,7 @@ from typing import Any
 from colonnade.experiments.charts import short_number
 from colonnade.experiments.progress import duration
 from colonnade.experiments.results import Results, RunResult
+from colonnade.experiments.titles import learner_title
 
 
 def facts(results: Results) -> list[tuple[str, str]]:
@@ -24,7 +25,7 @@ def facts(results: Results) -> list[tuple[str, str]]:
             _steps_word(runs).capitalize(),
             each([f"{short_number(run.spec.steps)}" for run in runs]) + " a run",
         ),
-        ("Learner", each([run.spec.learner.upper() for run in runs])),
+        ("Learner", each([learner_title(run.spec.learner) for run in runs])),
         ("Column", each([_column(run.spec.column) for run in runs])),
     ]
     if done:

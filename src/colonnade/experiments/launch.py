@@ -37,6 +37,7 @@ def begin(name: str, out: Path, options: SuiteOptions) -> SuiteFolder:
         plan = found.plan(options).narrowed(options.tasks, options.methods)
         plan = with_changes(plan, options.set)
         suite = SuiteFolder(out, name, options.given, plan)
+    suite.check()  # before any work
     rehearsal = Rehearsal()
     for spec in suite.plan.runs:
         try:
@@ -45,8 +46,7 @@ def begin(name: str, out: Path, options: SuiteOptions) -> SuiteFolder:
             # The runs of a suite are alike; in a file of specs the reader must find the wrong one.
             named = f"Run {spec.label!r} of {Path(name).name}: " if name.endswith(".json") else ""
             raise UsageError(f"{named}{error}") from error
-    suite.begin()
-    return suite
+    return suite.begin()
 
 
 def _from_file(path: Path, out: Path, options: SuiteOptions) -> SuiteFolder:

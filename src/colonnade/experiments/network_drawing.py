@@ -2,26 +2,70 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
-from colonnade.experiments.style import FAINT, INK, METHOD_COLOURS
+from colonnade.experiments.results import Results
+from colonnade.experiments.style import FAINT, INK, METHOD_COLOURS, plain
+from colonnade.experiments.titles import distinct
 
 _WIDTH, _HEIGHT, _GAP_X, _GAP_Y = 1.7, 0.62, 1.25, 0.42
 _FROZEN = FAINT
 _NEW = METHOD_COLOURS["progressive-2"]
 
 
-def network_drawing(network: dict[str, Any], captions: list[str]) -> Figure:
-    """Draw columns from their description.
+@dataclass(frozen=True)
+class DrawnNetwork:
+    """The network of a run.
 
-    Args:
-        network: As `ProgressiveNetwork.spec_dict` gives it.
+    Attributes:
+        run: Id of the run.
+        spec: As `ProgressiveNetwork.spec_dict` gives it.
         captions: What each column was trained on, oldest first.
     """
+
+    run: str
+    spec: Mapping[str, Any]
+    captions: tuple[str, ...]
+
+    @property
+    def laterals(self) -> int:
+        """How many columns read earlier ones."""
+        return sum(any(_reads(column)) for column in self.spec["columns"][1:])
+
+
+def largest_network(results: Results) -> DrawnNetwork | None:
+    """Choose the network to show: the one with the most columns that read others.
+
+    Of several the one with the most columns, and then the one that has learned the most tasks; the
+    first of those that are alike. None where no complete run has columns.
+    """
+    best, largest = None, (-1, 0, 0)
+    for run in results.runs.values():
+        if not run.done:
+            continue
+        meta = run.folder.network()
+        if "columns" not in meta["network"]:
+            continue
+        titles = distinct(meta["tasks"])
+        captions = ["never trained"] * len(meta["network"]["columns"])
+        for task, column in meta["tasks"].items():
+            captions[column] = titles[task]
+        drawn = DrawnNetwork(run.spec.id, meta["network"], tuple(captions))
+        size = drawn.laterals, len(captions), len(set(meta["tasks"].values()))
+        if size > largest:
+            best, largest = drawn, size
+    return best
+
+
+def network_drawing(drawn: DrawnNetwork) -> Figure:
+    """Draw a network's columns side by side, and laterals where a column has some."""
+    network = drawn.spec
     columns = [_layers(column) for column in network["columns"]]
     count, levels = len(columns), max(map(len, columns))
     figure = Figure(figsize=(0.6 + 1.55 * count * 1.75, 0.9 * levels * 0.85 + 0.5))
@@ -38,21 +82,30 @@ def network_drawing(network: dict[str, Any], captions: list[str]) -> Figure:
         axes.text(
             x + _WIDTH / 2,
             -0.22,
-            f"{captions[index]}\n({state})",
+            f"{plain(drawn.captions[index])}\n({state})",
             ha="center",
             va="top",
             fontsize=9,
             fontweight="bold",
             color=INK,
         )
-        if network["columns"][index]["spec"]["laterals"] == "none":
-            continue
+        reads = _reads(network["columns"][index])
         for source in range(index):
             for level in range(2, min(len(layers), len(columns[source]) + 1)):
-                _arrow(axes, (source, level - 1), (index, level), _NEW)
+                if reads[level]:
+                    _arrow(axes, (source, level - 1), (index, level), _NEW)
     axes.set_xlim(-0.2, count * _WIDTH + (count - 1) * _GAP_X + 0.2)
     axes.set_ylim(-0.85, levels * (_HEIGHT + _GAP_Y))
     return figure
+
+
+def _reads(column: Mapping[str, Any]) -> list[bool]:
+    """Whether each layer, the input first, reads earlier columns."""
+    spec = column["spec"]
+    kinds = [stage.get("laterals") or spec["laterals"] for stage in spec["stages"]]
+    kinds.append(spec.get("output_laterals") or spec["laterals"])
+    # The first stage reads the raw input only.
+    return [False, False, *(kind != "none" for kind in kinds[1:])]
 
 
 def _layers(column: dict[str, Any]) -> list[str]:

@@ -8,15 +8,15 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from colonnade.analysis.transfer import Floats, bootstrap_mean
-from colonnade.experiments.plan import METHOD_TITLES
+from colonnade.analysis.intervals import Floats, Interval, mean_interval
 from colonnade.experiments.results import Results, RunResult
-from colonnade.experiments.style import METHOD_COLOURS
+from colonnade.experiments.style import method_colour
+from colonnade.experiments.titles import METHODS
 
 GENERATIONS = "pathnet-generations"
 """Name of the picture."""
 
-TITLES = METHOD_TITLES | {"scratch": "De novo path"}
+TITLES = METHODS | {"scratch": "De novo path"}
 """The control by the name it has here."""
 
 PAPER = {"scratch": 195, "path-finetune": 229, "pathnet": 167}
@@ -28,24 +28,24 @@ class GenerationRow:
     """One method's way to the goal of its last task, over all complete runs.
 
     Attributes:
-        method: A key of `METHOD_TITLES`.
+        method: The row of the table; see `titles.METHODS`.
         generations: [R]. A generation of PathNet is a tournament, two evaluations of T minibatches
             each; one of a control is one evaluation of its path.
         minibatches: [R] gradient steps.
         reached: How many of them reached the goal within their budget; the rest count as that.
-        interval: 95 % bootstrap interval of the mean generations.
+        interval: Of the mean generations; NaN where runs are too few.
     """
 
     method: str
     generations: Floats
     minibatches: Floats
     reached: int
-    interval: tuple[float, float]
+    interval: Interval
 
 
 def goal_row(run: RunResult) -> dict[str, Any] | None:
     """Return what a run's metrics say of the goal of its last task."""
-    if not run.done or not run.spec.training_options.get("goal_episodes"):
+    if not run.done or not run.training.get("goal_episodes"):
         return None
     last = len(run.spec.tasks) - 1
     rows = [r for r in run.folder.metrics() if r["kind"] == "goal" and r["task_index"] == last]
@@ -57,8 +57,7 @@ def generations_of(run: RunResult) -> float | None:
     row = goal_row(run)
     if row is None:
         return None
-    evaluation = run.spec.training_options["goal_episodes"]
-    assert isinstance(evaluation, int)
+    evaluation = int(run.training["goal_episodes"])
     contestants = 2 if run.spec.method == "pathnet" else 1
     return float(row["episodes"]) / evaluation / contestants
 
@@ -82,7 +81,7 @@ def generation_rows(results: Results) -> list[GenerationRow]:
                     generations=generations,
                     minibatches=np.array([float(row["episodes"]) for _, row in found]),
                     reached=sum(bool(row["reached"]) for _, row in found),
-                    interval=bootstrap_mean(generations),
+                    interval=mean_interval(generations),
                 )
             )
     return rows
@@ -95,10 +94,10 @@ def draw_generations(rows: list[GenerationRow]) -> Figure:
     axes.grid(visible=False, axis="y")
     axes.grid(visible=True, axis="x")
     for place, row in enumerate(reversed(rows)):
-        colour = METHOD_COLOURS[row.method]
+        colour = method_colour(row.method)
         spread = np.linspace(-0.18, 0.18, row.generations.size)
         axes.scatter(row.generations, place + spread, s=12, color=colour, alpha=0.45, lw=0)
-        axes.plot(row.interval, [place, place], color=colour, lw=5, alpha=0.5)
+        axes.plot(list(row.interval), [place, place], color=colour, lw=5, alpha=0.5)
         axes.scatter([row.generations.mean()], [place], s=60, color=colour, zorder=3)
     axes.set_yticks(range(len(rows)), [TITLES[row.method] for row in reversed(rows)])
     axes.set_xlim(left=0)

@@ -14,7 +14,8 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 
-from colonnade.experiments.charts import task_title
+from colonnade.analysis.intervals import Interval
+from colonnade.experiments.basis import PAIRS
 from colonnade.experiments.pathnet_generations import (
     GENERATIONS,
     PAPER,
@@ -25,8 +26,9 @@ from colonnade.experiments.pathnet_generations import (
 )
 from colonnade.experiments.plan import SCRATCH
 from colonnade.experiments.results import Results, RunResult
-from colonnade.experiments.style import FAINT, INK, METHOD_COLOURS
+from colonnade.experiments.style import FAINT, INK, method_colour
 from colonnade.experiments.style import PAPER as BACKGROUND
+from colonnade.experiments.titles import task_title
 
 PATHS, AGAINST = "pathnet-paths", "pathnet-overlap"
 """Names of the section's pictures."""
@@ -66,6 +68,7 @@ class PathReport:
         self._layouts = {run.spec.id: run.folder.network() for run in done}
         self._runs = [run for run in done if self._histories(run)]
         self._generations = generation_rows(results) if self._runs else []
+        self._papers = results.suite.basis.paper == PAIRS
 
     @property
     def empty(self) -> bool:
@@ -113,15 +116,16 @@ class PathReport:
                 generations=[
                     {
                         "title": TITLES[row.method],
-                        "colour": METHOD_COLOURS[row.method],
+                        "colour": method_colour(row.method),
                         "mean": f"{row.generations.mean():.0f}",
-                        "interval": f"{row.interval[0]:.0f} to {row.interval[1]:.0f}",
+                        "interval": _interval(row.interval),
                         "steps": f"{row.minibatches.mean():,.0f}",
                         "reached": f"{row.reached} of {row.generations.size}",
-                        "paper": PAPER.get(row.method, ""),
+                        "paper": PAPER.get(row.method, "") if self._papers else "",
                     }
                     for row in self._generations
                 ],
+                papers=self._papers,
                 distribution=drawings.get(GENERATIONS, ""),
                 measure="Speedup",
                 measure_words=(
@@ -180,15 +184,7 @@ class PathReport:
                 if (value := generations_of(other)) is not None
             ]
             return sum(controls) / len(controls) / own if controls else math.nan
-        for cell in self._results.cells:
-            runs = self._results.runs_of(cell.method, cell.source, cell.target)
-            complete = [other for other in runs if other.done]
-            if run in complete and cell.target in self._results.references:
-                reference = float(self._results.references[cell.target].mean())
-                if math.isnan(cell.score) or reference <= 0:
-                    return math.nan
-                return float(cell.areas[complete.index(run)]) / reference
-        return math.nan
+        return self._results.relative_area(run)
 
     def _slider(self) -> list[dict[str, Any]]:
         shown = sorted(self._runs, key=lambda run: -len(self._histories(run)))[:_SHOWN_RUNS]
@@ -228,6 +224,13 @@ class PathReport:
                 words = f"{shots[place]['evaluations']} {unit}"
                 axes.set_title(f"{'' if column else task_title(task)}\n{words}")
         return figure
+
+
+def _interval(interval: Interval) -> str:
+    if not interval.known:
+        return ""
+    words = f"{interval.low:.0f} to {interval.high:.0f}"
+    return f"{words} ({interval.caution})" if interval.caution else words
 
 
 def chance_overlap(modules: int, active: int) -> float:

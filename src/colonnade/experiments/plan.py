@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
@@ -16,20 +17,6 @@ from colonnade.experiments.spec import BEST, BUNDLED, RunSpec, TaskBudget
 
 SCRATCH = "scratch"
 """Key of baseline 1, which every transfer score is measured against."""
-
-METHOD_TITLES: dict[str, str] = {
-    SCRATCH: "Baseline 1 (scratch)",
-    "output-only": "Baseline 2 (output layer only)",
-    "finetune": "Baseline 3 (full finetune)",
-    "random-column": "Baseline 4 (random frozen column)",
-    "progressive-2": "Progressive, 2 columns",
-    "progressive-3": "Progressive, 3 columns",
-    "progressive-4": "Progressive, 4 columns",
-    "path-finetune": "Finetuned path",
-    "pathnet-alone": "PathNet, no first task",
-    "pathnet": "PathNet",
-}
-"""Keys of `Comparison.method` and their titles, in the order of the paper's Table 1."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +66,7 @@ class Comparison:
 
     Attributes:
         run: Id of the run.
-        method: A key of `METHOD_TITLES`.
+        method: The row of the table, e.g. "finetune"; see `titles.METHODS`.
         source: What was learned before, in words; None where nothing was.
         target: Name of the task that was learned last.
         seed: Of the run.
@@ -160,6 +147,20 @@ class Plan:
             return ()
         return (spec.parent,)
 
+    def configuration(self, spec: RunSpec) -> str:
+        """Write everything that decides how a run goes but its seed, as JSON.
+
+        Runs of the same configuration are repetitions of each other. What a run starts from is told
+        by its configuration, because its id holds a seed.
+        """
+        values = spec.to_json()
+        del values["seed"], values["label"]
+        by_id = {other.id: other for other in self.runs}
+        if origins := self.parents(spec):
+            names = {self.configuration(by_id[run]) for run in origins}
+            values["parent"] = [str(spec.parent).startswith(BEST), *sorted(names)]
+        return json.dumps(values, sort_keys=True)
+
     def select(self, wanted: Callable[[str], bool]) -> Plan:
         """Keep the runs whose id is wanted, and those that they start from."""
         keep: set[str] = set()
@@ -186,7 +187,7 @@ class Plan:
         known = {entry.target.rpartition("/")[2] for entry in self.comparisons}
         wanted = _among("task", [name.rpartition("/")[2] for name in tasks], known)
         # "progressive" stands for "progressive-2" and so on.
-        plain = {entry.method: re.sub(r"-\d$", "", entry.method) for entry in self.comparisons}
+        plain = {entry.method: re.sub(r"-\d+$", "", entry.method) for entry in self.comparisons}
         rows = _among("method", methods, {*plain, *plain.values()}) | {SCRATCH}
         kept = tuple(
             entry

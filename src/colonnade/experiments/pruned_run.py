@@ -10,8 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from colonnade.analysis.intervals import bootstrap, percentile_interval
 from colonnade.errors import UsageError
 from colonnade.experiments.files import disk_errors, write_json, write_text
+from colonnade.experiments.measures import MEASURES
 from colonnade.experiments.metrics import MetricsFile
 from colonnade.experiments.plan import Plan
 from colonnade.experiments.spec import RunSpec
@@ -49,15 +51,14 @@ class Cost:
         return float((self.before.mean() - self.after.mean()) / (self.before.mean() - self.random))
 
     @property
-    def interval(self) -> tuple[float, float]:
-        """95 % bootstrap interval of the loss over episodes."""
-        stream = np.random.default_rng(0)
-        before, after = (
-            values[stream.integers(values.size, size=(2000, values.size))].mean(1)
-            for values in (self.before, self.after)
+    def interval(self) -> tuple[float, float] | None:
+        """95 % interval of the loss over redrawn episodes; None where they are too few."""
+        samples = bootstrap(
+            [self.before, self.after],
+            lambda before, after: (before.mean(1) - after.mean(1)) / (before.mean(1) - self.random),
         )
-        low, high = np.percentile((before - after) / (before - self.random), [2.5, 97.5])
-        return float(low), float(high)
+        found = percentile_interval(samples, min(self.before.size, self.after.size))
+        return (found.low, found.high) if found.known else None
 
 
 def write_pruned(
@@ -124,7 +125,13 @@ def write_pruned(
         write_tensors(folder.path / "weights.safetensors", dict(network.state_dict()), meta)
     write_json(folder.path / "network.json", meta)
     result = original.result()
-    changed = {"spec": spec.to_json(), "scores": scores, "notes": notes(report)}
+    told = notes(report)
+    if (version := original.measures) != MEASURES:
+        told.append(
+            f"The run that was pruned is of version {version} of the measures, and what stands "
+            f"here of version {MEASURES}."
+        )
+    changed = {"spec": spec.to_json(), "measures": MEASURES, "scores": scores, "notes": told}
     write_json(folder.path / "result.json", {**result, **changed, "pruning": dict(report)})
     if original.frames_path.exists():
         with disk_errors(folder.frames_path):
@@ -144,8 +151,7 @@ def _begin(out: Path, spec: RunSpec) -> SuiteFolder:
             )
         runs = tuple(run for run in there.plan.runs if run.id != spec.id)
     suite = SuiteFolder(out, SUITE, {}, Plan((*runs, spec)))
-    suite.begin()
-    return suite
+    return suite.begin()
 
 
 def notes(report: Mapping[str, Any]) -> list[str]:
@@ -158,10 +164,12 @@ def notes(report: Mapping[str, Any]) -> list[str]:
         f"{speed['after'] / speed['before']:.2f} times as fast."
     ]
     for cost in report["costs"]:
-        low, high = cost["interval"]
+        sure = ""
+        if cost["interval"] is not None:
+            low, high = cost["interval"]
+            sure = f" (95 % interval {low:.1%} to {high:.1%})"
         lines.append(
             f"{cost['task']}: {cost['before']:.2f} before, {cost['after']:.2f} after, "
-            f"{cost['loss']:.1%} of the score above random lost (95 % interval {low:.1%} to "
-            f"{high:.1%})."
+            f"{cost['loss']:.1%} of the score above random lost{sure}."
         )
     return lines

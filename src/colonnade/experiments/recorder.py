@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from itertools import accumulate
@@ -28,6 +28,12 @@ logger = logging.getLogger(__name__)
 
 _KEPT_CHECKPOINTS = 2
 _STATUS_SECONDS = 0.5
+
+_TOLD_APART = ("task", "tested", "other", "policy", "layer")
+"""Fields of a row that say what its numbers are of."""
+
+_NO_CURVES = ("step", "width", "task_index", "tested_index", "depth")
+"""Fields of a row that are places and no measures."""
 
 
 class RunRecorder:
@@ -57,7 +63,7 @@ class RunRecorder:
         self._lock = FolderLock(folder.path, patience)
         self._metrics: MetricsFile
         self._events: SummaryWriter | None = None
-        self._last: Row | None = None
+        self._reach = 0
         self._progress: Progress | None = None
         self._written = 0.0
 
@@ -82,7 +88,7 @@ class RunRecorder:
             self._metrics = MetricsFile(self.folder.metrics_path)
             if self._metrics.cut:
                 self.note(f"The last line of {self.folder.metrics_path} was torn and is cut.")
-            self._last = self._metrics.content[-1] if self._metrics.content else None
+            self._reach = self._reach_of(self._metrics.content)
         except BaseException:
             self._lock.__exit__()
             raise
@@ -114,17 +120,18 @@ class RunRecorder:
         """Add a metrics row, and draw its numbers in TensorBoard."""
         self._metrics.append(row)
         events = self._tensorboard()
+        self._reach = max(self._reach, self._reach_of([row]))
+        # What is measured of the networks in the end stands at the end of the whole sequence.
+        place = self._reach_of([row]) if "task_index" in row else self._reach
         with disk_errors(self.folder.path):
             for name, value in row.items():
-                if name not in ("step", "task_index") and isinstance(value, int | float):
-                    events.add_scalar(f"{row['kind']}/{name}", value, self._global_step(row))
-        self._last = row
+                if name not in _NO_CURVES and isinstance(value, int | float):
+                    events.add_scalar(_tag(row, name), value, place)
 
     def rewind(self, rows: int) -> None:
         """Drop metrics rows written after a checkpoint."""
         self._metrics.rewind(rows)
-        kept = self._metrics.content[:rows]
-        self._last = kept[-1] if kept else None
+        self._reach = self._reach_of(self._metrics.content[:rows])
 
     def save_checkpoint(self, tensors: dict[str, Tensor], meta: dict[str, Any]) -> None:
         """Keep a checkpoint, and of the older ones the newest."""
@@ -190,18 +197,27 @@ class RunRecorder:
     def _checkpoints(self) -> list[Path]:
         return sorted(self.folder.path.glob("checkpoint-*.safetensors"))
 
-    def _global_step(self, row: Row) -> int:
-        return int(self._offsets[row.get("task_index", 0)] + row.get("step", 0))
+    def _reach_of(self, rows: Sequence[Row]) -> int:
+        """The furthest that rows lie on the axis of all steps of the sequence."""
+        known = [row for row in rows if "task_index" in row]
+        return max(
+            (self._offsets[row["task_index"]] + row.get("step", 0) for row in known), default=0
+        )
 
     def _tensorboard(self) -> SummaryWriter:
         if self._events is None:
             from torch.utils.tensorboard.writer import SummaryWriter
 
             # TensorBoard hides older events from the purge step on: rows that were rewound.
-            purge = self._global_step(self._last) + 1 if self._last else 0
+            purge = self._reach + 1 if self._reach else 0
             with disk_errors(self.folder.path):
                 self._events = SummaryWriter(str(self.folder.path), purge_step=purge)
         return self._events
+
+
+def _tag(row: Row, name: str) -> str:
+    """Name a number of a row, so that what differs has another tag: tasks, policies, layers."""
+    return "/".join([row["kind"], *(str(row[key]) for key in _TOLD_APART if key in row), name])
 
 
 def _sentence(error: BaseException) -> str:

@@ -15,47 +15,21 @@ import jinja2
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
-from colonnade.errors import UsageError
-from colonnade.experiments.charts import (
-    learning_curves,
-    plain_curves,
-    source_title,
-    task_title,
-    transfer_matrix,
-)
+from colonnade.analysis.intervals import FEWEST_RUNS
+from colonnade.experiments.charts import learning_curves, plain_curves, transfer_matrix
 from colonnade.experiments.continual_report import ContinualReport
 from colonnade.experiments.facts import facts
 from colonnade.experiments.files import disk_errors, write_bytes, write_text
-from colonnade.experiments.network_drawing import network_drawing
+from colonnade.experiments.network_drawing import largest_network, network_drawing
 from colonnade.experiments.pathnet_report import PathReport
-from colonnade.experiments.plan import METHOD_TITLES, SCRATCH
+from colonnade.experiments.plan import SCRATCH
 from colonnade.experiments.progress import duration
 from colonnade.experiments.results import Results, RunResult
 from colonnade.experiments.store import SuiteFolder
-from colonnade.experiments.style import METHOD_COLOURS, drawing, to_png, to_svg
-from colonnade.experiments.suites import Suite, suite_from_name
+from colonnade.experiments.style import drawing, method_colour, to_png, to_svg
 from colonnade.experiments.sweep_report import SweepContent, SweepReport
-
-PAPER = {
-    "Pong Soup": {
-        "scratch": (100, 100),
-        "output-only": (35, 7),
-        "finetune": (181, 160),
-        "random-column": (134, 131),
-        "progressive-2": (209, 169),
-        "progressive-3": (222, 183),
-    },
-    "Atari": {
-        "scratch": (100, 100),
-        "output-only": (41, 21),
-        "finetune": (133, 110),
-        "random-column": (96, 95),
-        "progressive-2": (132, 112),
-        "progressive-3": (140, 111),
-        "progressive-4": (141, 116),
-    },
-}
-"""Mean and median transfer in per cent: Rusu et al. 2016, Table 1."""
+from colonnade.experiments.titles import distinct, slugs, source_title
+from colonnade.experiments.transfer_table import TableRow, transfer_table
 
 _MOST_TARGETS = 16
 """With more, pictures of each target would say nothing any more."""
@@ -67,7 +41,10 @@ class _TableRow:
     colour: str
     mean: str
     interval: str
+    caution: str
     median: str
+    middle: str
+    improvement: str
     pairs: str
     paper: str
 
@@ -106,9 +83,9 @@ def write_report(suite: SuiteFolder) -> Path:
     page = template.render(
         css=Markup((resources / "report.css").read_text()),
         curves=[
-            (source_title(source), drawings[f"curves-{_slug(source)}"])
-            for source in results.sources
-            if f"curves-{_slug(source)}" in drawings
+            (title, drawings[name])
+            for name, title in _curve_names(results).values()
+            if name in drawings
         ],
         plain=drawings.get("curves"),
         matrix=drawings.get("transfer-matrix"),
@@ -133,8 +110,8 @@ def _tabulated(sweep: SweepReport) -> SweepContent:
 
 def _figures(results: Results) -> dict[str, Figure]:
     curves = {
-        f"curves-{_slug(source)}": learning_curves(results, source)
-        for source in results.sources
+        name: learning_curves(results, source)
+        for source, (name, _) in _curve_names(results).items()
         if len(results.targets) <= _MOST_TARGETS
     }
     figures = {name: figure for name, figure in curves.items() if figure is not None}
@@ -145,35 +122,51 @@ def _figures(results: Results) -> dict[str, Figure]:
         and len(results.targets) <= _MOST_TARGETS
     ):
         figures["transfer-matrix"] = transfer_matrix(results)
-    largest = _largest_network(results)
+    largest = largest_network(results)
     if largest is not None:
-        figures["network"] = largest
+        figures["network"] = network_drawing(largest)
     return figures
 
 
+def _curve_names(results: Results) -> dict[str, tuple[str, str]]:
+    """For each source the name of its picture and its title."""
+    titles = distinct(results.sources, source_title)
+    names = slugs([source.replace(" + ", "-") for source in results.sources])
+    return {
+        source: (f"curves-{name}", titles[source])
+        for source, name in zip(results.sources, names, strict=True)
+    }
+
+
 def _content(results: Results) -> dict[str, Any]:
-    suite = _suite(results.suite.name)
+    basis = results.suite.basis
     runs = list(results.runs.values())
+    titles = distinct(results.targets)
+    scored = distinct(results.random_scores)
+    largest, table = largest_network(results), transfer_table(results)
     undefined = [
-        f"{METHOD_TITLES[cell.method]}, "
-        f"{source_title(cell.source) + ' to ' if cell.source else ''}{task_title(cell.target)}"
+        f"{results.title(cell.method)}, "
+        f"{source_title(cell.source) + ' to ' if cell.source else ''}{titles[cell.target]}"
         for cell in results.cells
         if cell.areas.size and math.isnan(cell.score)
     ]
     return {
-        "title": _title(results.suite, suite),
-        "subtitle": f"{suite.summary[0].upper()}{suite.summary[1:]}." if suite else "",
-        "figure": suite.figure if suite else "",
+        "title": _title(results.suite),
+        "subtitle": f"{basis.summary[0].upper()}{basis.summary[1:]}." if basis.summary else "",
+        "figure": basis.figure,
+        "laterals": largest is not None and largest.laterals > 0,
+        "measures": basis.measures,
+        "early": any(run.learning.early.any() for run in runs),
         "facts": facts(results),
         "complete": sum(run.done for run in runs),
         "total": len(runs),
         "missing": [(run.spec, _state(run)) for run in runs if not run.done],
-        "table": [_table_row(results, method) for method in results.methods],
-        "domain": _domain(results),
-        "mini": any(run.spec.target.startswith("mini-pong/") for run in runs),
+        "table": [_table_row(row) for row in table],
+        "seeds_wanted": _seeds_wanted(results),
+        "paper": basis.paper if any(row.paper for row in table) else "",
         "undefined": undefined,
         "random_scores": {
-            task_title(task): f"{score:.2f}" for task, (score, _) in results.random_scores.items()
+            scored[task]: f"{score:.2f}" for task, (score, _) in results.random_scores.items()
         },
         "frames": _frames(results),
         "labelled": all(run.spec.learner == "supervised" for run in runs),
@@ -184,30 +177,35 @@ def _content(results: Results) -> dict[str, Any]:
     }
 
 
-def _table_row(results: Results, method: str) -> _TableRow:
-    summary, (low, high) = results.summary(method)
-    paper = PAPER[_domain(results)].get(method)
-    sizes = [cell.areas.size for cell in results.cells if cell.method == method]
-    spread = method != SCRATCH and min(sizes) > 1 and not math.isnan(low)
+def _table_row(row: TableRow) -> _TableRow:
     return _TableRow(
-        title=METHOD_TITLES[method],
-        colour=METHOD_COLOURS[method],
-        mean=_percent(summary.mean),
-        interval=f"{low:.0f} to {high:.0f}" if spread else "",
-        median=_percent(summary.median),
-        pairs=f"{summary.pairs} of {summary.pairs + summary.undefined}",
-        paper=f"{paper[0]} / {paper[1]}" if paper else "",
+        title=row.title,
+        colour=method_colour(row.method),
+        mean=_percent(row.mean),
+        interval="" if math.isnan(row.low) else f"{row.low:.0f} to {row.high:.0f}",
+        caution=row.caution,
+        median=_percent(row.median),
+        middle=_percent(row.middle),
+        improvement="" if math.isnan(row.improvement) else f"{row.improvement:.2f}",
+        pairs=f"{row.pairs} of {row.planned}",
+        paper=f"{row.paper[0]} / {row.paper[1]}" if row.paper else "",
     )
 
 
-def _title(folder: SuiteFolder, suite: Suite | None) -> str:
-    title = suite.title if suite else folder.name
+def _seeds_wanted(results: Results) -> str:
+    """Say what it would take, where runs are too few for an interval."""
+    sizes = [cell.areas.size for cell in results.cells]
+    if results.top is not None or not sizes or min(sizes) >= FEWEST_RUNS:
+        return ""
+    words = f"It takes {FEWEST_RUNS} seeds"
+    if seeds := results.seeds_wanted():
+        words += f", and about {seeds} for mean areas that are sure to within a fifth"
+    return f"{words}."
+
+
+def _title(folder: SuiteFolder) -> str:
+    title = folder.basis.title or folder.name
     return f"{title}: a sweep of {folder.sweep.total} jobs" if folder.sweep else title
-
-
-def _domain(results: Results) -> str:
-    """Name the paper's experiment that a suite is set beside."""
-    return "Atari" if any(name.startswith("atari/") for name in results.targets) else "Pong Soup"
 
 
 def _percent(value: float) -> str:
@@ -215,6 +213,11 @@ def _percent(value: float) -> str:
 
 
 def _state(run: RunResult) -> str:
+    if run.foreign is not None:
+        return (
+            f"left out: it is of version {run.foreign} of the measures, and this folder's numbers "
+            "are not"
+        )
     status = run.folder.status()
     if reason := run.folder.stopped or run.folder.failure or status.get("error"):
         return str(reason)
@@ -244,39 +247,12 @@ def _frames(results: Results) -> list[tuple[str, Markup]]:
     """Take one picture for each task, as data URLs."""
     pictures: dict[str, Markup] = {}
     for run in results.runs.values():
-        if run.spec.target not in pictures and run.folder.frames_path.exists():
+        if (
+            run.spec.target not in pictures
+            and run.foreign is None
+            and run.folder.frames_path.exists()
+        ):
             data = base64.b64encode(run.folder.frames_path.read_bytes()).decode()
             pictures[run.spec.target] = Markup(f"data:image/png;base64,{data}")
-    return [(task_title(task), picture) for task, picture in pictures.items()]
-
-
-def _largest_network(results: Results) -> Figure | None:
-    """Draw the network with the most columns, and the most that have learned a task."""
-    drawn: tuple[dict[str, Any], list[str]] | None = None
-    largest = (0, 0)
-    for run in results.runs.values():
-        if not run.done:
-            continue
-        meta = run.folder.network()
-        network = meta["network"]
-        if "columns" not in network:
-            continue
-        size = len(network["columns"]), len(set(meta["tasks"].values()))
-        if size > largest:
-            largest = size
-            captions = ["never trained"] * len(network["columns"])
-            for task, column in meta["tasks"].items():
-                captions[column] = task_title(task)
-            drawn = network, captions
-    return network_drawing(*drawn) if drawn else None
-
-
-def _suite(name: str) -> Suite | None:
-    try:
-        return suite_from_name(name)
-    except UsageError:
-        return None
-
-
-def _slug(source: str) -> str:
-    return source.replace(" + ", "-")
+    titles = distinct(pictures)
+    return [(titles[task], picture) for task, picture in pictures.items()]

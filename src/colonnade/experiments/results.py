@@ -12,16 +12,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from colonnade.analysis import top_k, transfer
-from colonnade.errors import ColonnadeError
-from colonnade.experiments.build import build_training_options
-from colonnade.experiments.plan import METHOD_TITLES, SCRATCH, Comparison
+from colonnade.analysis.aggregates import interquartile_mean, probability_of_improvement
+from colonnade.analysis.intervals import NO_INTERVAL, Interval, enough_runs, ratio_interval
+from colonnade.experiments.measures import LearningCurve, learning_curve, version_of
+from colonnade.experiments.plan import SCRATCH, Comparison
 from colonnade.experiments.spec import RunSpec
 from colonnade.experiments.store import RunFolder, SuiteFolder
+from colonnade.experiments.titles import in_order, method_title
 from colonnade.training import Row
 
 Floats = NDArray[np.float64]
-
-_CURVE_KEYS = {"task_index", "step", "return_mean", "episodes"}
 
 
 @dataclass(frozen=True)
@@ -33,21 +33,31 @@ class RunResult:
         folder: Where it lies.
         done: Whether it is complete.
         stopped: Whether it was stopped early as hopeless; its curve ends there.
-        curve: [B] mean return per bin of the last task, NaN where no episode ended or the run has
-            not come yet.
-        bin_steps: Width of a bin in agent steps.
-        reached: Agent steps taken in the last task.
+        learning: The curve of the last task.
+        training: The options of training, those of its spec and those that its folder names.
         result: Content of result.json; empty unless complete.
+        foreign: The version of its measures where that is not the folder's: nothing of it is read,
+            and it counts as missing.
     """
 
     spec: RunSpec
     folder: RunFolder
     done: bool
     stopped: bool
-    curve: Floats
-    bin_steps: int
-    reached: int
+    learning: LearningCurve
+    training: Mapping[str, Any]
     result: dict[str, Any]
+    foreign: int | None = None
+
+    @property
+    def curve(self) -> Floats:
+        """[B] mean return per bin of the last task; see `LearningCurve.returns`."""
+        return self.learning.returns
+
+    @property
+    def reached(self) -> int:
+        """Agent steps taken in the last task."""
+        return self.learning.reached
 
     @property
     def final_score(self) -> float:
@@ -59,10 +69,11 @@ class RunResult:
 
     def score(self, policy: str) -> Row | None:
         """Return the evaluation of the "random" or the "trained" policy on the last task."""
-        for row in self.result.get("scores", ()):
-            if row["task"] == self.spec.target and row["policy"] == policy:
-                return dict(row)
-        return None
+        rows = [row for row in self.result.get("scores", ()) if row["policy"] == policy]
+        # The last: tasks are scored in their order, and a task's own id may be longer than the
+        # name that the spec has for it ("gym/CartPole-v1").
+        named = [row for row in rows if row["task"] == self.spec.target] or rows[-1:]
+        return dict(named[0]) if named else None
 
 
 @dataclass(frozen=True)
@@ -70,12 +81,12 @@ class Cell:
     """A place in the transfer matrix: one method, source and target, over all seeds.
 
     Attributes:
-        method: A key of `METHOD_TITLES`.
+        method: The row of the table; see `titles.METHODS`.
         source: In words; None where the method has none.
         target: Name of the task.
         areas: [R] areas of the complete runs.
         score: Transfer score; NaN where it is ill-defined or nothing is complete.
-        interval: Its 95 % bootstrap interval over the jobs of a sweep; NaN elsewhere.
+        interval: Its 95 % interval over the jobs of a sweep; NaN elsewhere.
     """
 
     method: str
@@ -83,7 +94,7 @@ class Cell:
     target: str
     areas: Floats
     score: float
-    interval: tuple[float, float] = (math.nan, math.nan)
+    interval: Interval = NO_INTERVAL
 
 
 class Results:
@@ -95,8 +106,10 @@ class Results:
 
     def __init__(self, suite: SuiteFolder) -> None:
         self.suite = suite
+        basis = suite.basis
         self.runs: dict[str, RunResult] = {
-            spec.id: read_run(suite.run(spec.id), spec) for spec in suite.plan.runs
+            spec.id: read_run(suite.run(spec.id), spec, basis.training, basis.measures)
+            for spec in suite.plan.runs
         }
 
     @cached_property
@@ -119,9 +132,14 @@ class Results:
 
     @property
     def methods(self) -> list[str]:
-        """Keys of the methods compared, in the order of `METHOD_TITLES`."""
-        present = {entry.method for entry in self.comparisons}
-        return [method for method in METHOD_TITLES if method in present]
+        """Keys of the methods compared, in the order that the folder names."""
+        present = in_order(entry.method for entry in self.comparisons)
+        named = [method for method in self.suite.basis.methods if method in present]
+        return named + [method for method in present if method not in named]
+
+    def title(self, method: str) -> str:
+        """Name a method as the folder does."""
+        return self.suite.basis.methods.get(method) or method_title(method)
 
     @property
     def targets(self) -> list[str]:
@@ -181,22 +199,59 @@ class Results:
         cells = [self._cell(*place) for place in places]
         if self.top is None or not cells:
             return cells
-        samples = self._redrawn(cells)
         return [
-            cell if math.isnan(cell.score) else replace(cell, interval=top_k.interval(column))
-            for cell, column in zip(cells, samples.T, strict=True)
+            cell if math.isnan(cell.score) else replace(cell, interval=interval)
+            for cell, interval in zip(cells, self._intervals(cells), strict=True)
         ]
 
-    def summary(self, method: str) -> tuple[transfer.Summary, tuple[float, float]]:
+    def summary(self, method: str) -> tuple[transfer.Summary, Interval]:
         """Reduce a method to its row of Table 1, with an interval of the mean in per cent."""
         cells = [cell for cell in self.cells if cell.method == method]
-        if self.top is not None:
-            known_cells = [cell for cell in cells if not math.isnan(cell.score)]
-            low, high = top_k.mean_interval(self._redrawn(known_cells))
-            return transfer.summarise([cell.score for cell in cells]), (100 * low, 100 * high)
-        known = [(cell.target, cell.areas) for cell in cells if not math.isnan(cell.score)]
-        low, high = transfer.bootstrap_transfer(known, self.references)
-        return transfer.summarise([cell.score for cell in cells]), (100 * low, 100 * high)
+        known = [cell for cell in cells if not math.isnan(cell.score)]
+        if self.top is not None and known:
+            (interval,) = self._intervals(known, together=True)
+        else:
+            areas = [(cell.target, cell.areas) for cell in known]
+            interval = ratio_interval(areas, self.references)
+        return transfer.summarise([cell.score for cell in cells]), interval.scaled(100)
+
+    def robust_summary(self, method: str) -> tuple[float, float]:
+        """Sum a method up so that no lucky run can carry it, over all runs of its pairs.
+
+        Returns:
+            The interquartile mean of the runs' areas over the mean area of baseline 1, in per cent,
+            and the probability that a run has a larger area than one of baseline 1.
+        """
+        cells = [c for c in self.cells if c.method == method and not math.isnan(c.score)]
+        below = [self.references[cell.target] for cell in cells]
+        relative = [c.areas / self.mean_area(b) for c, b in zip(cells, below, strict=True)]
+        middle = interquartile_mean(np.concatenate(relative)) if cells else math.nan
+        areas = [cell.areas for cell in cells]
+        return 100 * middle, probability_of_improvement(areas, below)
+
+    def relative_area(self, run: RunResult) -> float:
+        """Divide a run's area by baseline 1's mean area on the same target; NaN if ill-defined."""
+        target = run.spec.target
+        return self._ratio(self.area(run), target) if target in self.references else math.nan
+
+    def _ratio(self, area: float, target: str) -> float:
+        # A reference within the error of the random score is no measure of anything.
+        _, error = self.random_scores[target]
+        reference = self.mean_area(self.references[target])
+        return float(transfer.transfer_score(area, reference, minimum=error))
+
+    def seeds_wanted(self, share: float = 0.2) -> int | None:
+        """Say how many seeds would do for mean areas sure to within a share of themselves.
+
+        It is judged by baseline 1's runs so far, at the middle one of the targets; None where no
+        target has two of them.
+        """
+        found = [
+            enough_runs(areas, share * areas.mean())
+            for areas in self.references.values()
+            if areas.size > 1 and areas.mean() > 0
+        ]
+        return math.ceil(np.median(found)) if found else None
 
     def _areas(self, method: str, source: str | None, target: str) -> Floats:
         areas = np.array([self.area(run) for run in self.runs_of(method, source, target)])
@@ -211,21 +266,18 @@ class Results:
         areas = self._areas(method, source, target)
         score = math.nan
         if areas.size and target in self.references:
-            # A reference within the error of the random score is no measure of anything.
-            _, error = self.random_scores[target]
-            reference = self.mean_area(self.references[target])
-            score = float(transfer.transfer_score(self.mean_area(areas), reference, minimum=error))
+            score = self._ratio(self.mean_area(areas), target)
         return Cell(method, source, target, areas, score)
 
-    def _redrawn(self, cells: Sequence[Cell]) -> Floats:
-        """Return bootstrap samples [R, C] of a sweep's transfer scores."""
+    def _intervals(self, cells: Sequence[Cell], *, together: bool = False) -> list[Interval]:
+        """Return the intervals of a sweep's transfer scores, or the one of their mean."""
         assert self.top is not None
-        if not cells:
-            return np.empty((1, 0))
         own = [self._by_job(cell.method, cell.source, cell.target) for cell in cells]
         below = {target: self._by_job(SCRATCH, None, target) for target in self.targets}
         references = [below[cell.target] for cell in cells]
-        return top_k.bootstrap_scores(np.transpose(own), np.transpose(references), self.top)
+        return top_k.score_intervals(
+            np.transpose(own), np.transpose(references), self.top, together=together
+        )
 
     def _by_job(self, method: str, source: str | None, target: str) -> Floats:
         """Return the areas [J] of all jobs at one place, NaN where a job has none."""
@@ -236,42 +288,35 @@ class Results:
         return areas
 
 
-def read_run(folder: RunFolder, spec: RunSpec) -> RunResult:
+def read_run(
+    folder: RunFolder, spec: RunSpec, training: Mapping[str, Any], measures: int
+) -> RunResult:
     """Read what a run has shown so far.
+
+    Args:
+        folder: The run's.
+        spec: Of the run.
+        training: Options of training where the spec names none; `Basis.training`.
+        measures: The version that the folder's numbers have; `Basis.measures`.
 
     Raises:
         ColonnadeError: A file of the run is damaged.
     """
-    width = build_training_options(spec).curve_steps
-    rows = [row for row in folder.metrics() if row.get("kind") == "curve"]
-    if any(_CURVE_KEYS - row.keys() for row in rows):
-        raise ColonnadeError(
-            f"{folder.metrics_path} holds points of a curve that lack some of "
-            f"{', '.join(sorted(_CURVE_KEYS))}; restore it, or delete {folder.path} to train the "
-            "run again."
-        )
-    rows = [row for row in rows if row["task_index"] == len(spec.tasks) - 1]
+    done, last = folder.done, len(spec.tasks) - 1
+    result = folder.result() if done else {}
+    options = {**training, **spec.training_options, **result.get("training", {})}
+    width, steps = int(options["curve_steps"]), spec.tasks[-1].steps
+    rows = folder.metrics()
+    own = result.get("measures", 1) if done else version_of(rows)
+    if own not in (None, measures):
+        nothing = learning_curve([], last, steps, width)
+        return RunResult(spec, folder, False, False, nothing, options, {}, own)
     return RunResult(
         spec=spec,
         folder=folder,
-        done=folder.done,
+        done=done,
         stopped=folder.stopped is not None,
-        curve=_curve(rows, width, spec.tasks[-1].steps),
-        bin_steps=width,
-        reached=max((row["step"] for row in rows), default=0),
-        result=folder.result() if folder.done else {},
+        learning=learning_curve(rows, last, steps, width, folder.metrics_path),
+        training=options,
+        result=result,
     )
-
-
-def _curve(rows: Sequence[Row], width: int, steps: int) -> Floats:
-    """Put curve rows on a regular grid; rows that share a bin are weighted by their episodes."""
-    bins = max(1, -(-steps // width))
-    total, episodes = np.zeros(bins), np.zeros(bins)
-    for row in rows:
-        if row["return_mean"] is not None:
-            # A row closes with the first rollout past its bin's end.
-            place = min(bins, max(1, round(row["step"] / width))) - 1
-            total[place] += row["return_mean"] * row["episodes"]
-            episodes[place] += row["episodes"]
-    curve: Floats = np.divide(total, episodes, out=np.full(bins, np.nan), where=episodes > 0)
-    return curve

@@ -23,6 +23,7 @@ from colonnade.experiments.build import (
 from colonnade.experiments.files import disk_errors, memory_errors, write_json, write_text
 from colonnade.experiments.frames import save_frames
 from colonnade.experiments.hardware import available_cores, cpu_model
+from colonnade.experiments.measures import MEASURES
 from colonnade.experiments.recorder import RunRecorder
 from colonnade.experiments.spec import RunSpec
 from colonnade.experiments.store import RunFolder, read_parent
@@ -103,6 +104,7 @@ def train_run(
         write_json(folder.path / "network.json", meta)
         result = {
             "spec": spec.to_json(),
+            "measures": MEASURES,
             "learner": asdict(cast("Any", learner)),
             "training": asdict(options),
             "scores": scores,

@@ -1,6 +1,7 @@
 """Where experiments are kept: what lies in an output folder, and reading it.
 
-    OUT/suite.json                   the plan: all runs, and what the report compares
+    OUT/suite.json                   the plan: all runs, what the report compares, and what its
+                                     numbers are measured by
     OUT/choices.json                 of a sweep: which runs became source columns
     OUT/sessions.jsonl               when the suite was worked on, and how busy the processors were
     OUT/report.html
@@ -22,13 +23,15 @@ Reports read nothing else, so a folder can be moved to another machine. `RunReco
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from colonnade.errors import ColonnadeError, UsageError, unknown_name
+from colonnade.experiments.basis import Basis
 from colonnade.experiments.files import FolderLock, disk_errors, read_json, write_json
+from colonnade.experiments.measures import MEASURES, version_of
 from colonnade.experiments.metrics import read_metrics
 from colonnade.experiments.plan import Plan, Selection
 from colonnade.experiments.spec import BEST, BUNDLED, RunSpec
@@ -118,6 +121,17 @@ class RunFolder:
         return self._read("result.json", "scores", "timing", "versions", "hardware", "notes")
 
     @property
+    def measures(self) -> int | None:
+        """Version of the measures of its learning curve; None while there is none.
+
+        Raises:
+            ColonnadeError: A file of the run is damaged.
+        """
+        if self.done:
+            return int(self.result().get("measures", 1))
+        return version_of(self.metrics())
+
+    @property
     def score(self) -> float:
         """Mean return of the final policy on the last task.
 
@@ -190,6 +204,7 @@ class SuiteFolder:
         options: What was asked of the suite, for the report.
         plan: All runs of the suite.
         sweep: Which jobs the runs belong to; None where they are no sweep's.
+        basis: What its numbers are measured by; what holds now if not given.
     """
 
     path: Path
@@ -197,6 +212,13 @@ class SuiteFolder:
     options: dict[str, Any]
     plan: Plan
     sweep: Sweep | None = None
+    basis: Basis = field(default_factory=lambda: Basis(0))
+
+    def __post_init__(self) -> None:
+        """Take what holds now where nothing was given."""
+        if not self.basis.measures:
+            basis = Basis.now(self.name, self.plan, self.sweep)
+            object.__setattr__(self, "basis", basis)
 
     def run(self, run_id: str) -> RunFolder:
         """Return the folder of one run."""
@@ -246,34 +268,82 @@ class SuiteFolder:
         write_json(path, known | {selection.name: entry})
         return best
 
-    def begin(self) -> None:
-        """Make the folder, or go on in one that holds a part of the same suite.
+    def check(self) -> SuiteFolder:
+        """Refuse to go on in a folder that holds something else; write nothing.
+
+        Returns:
+            The folder as it is to be gone on with: one that is complete keeps its own measures.
 
         Raises:
-            UsageError: The folder holds something else.
-            ColonnadeError: Writing failed.
+            UsageError: The folder holds another suite, or runs that are measured otherwise.
+            ColonnadeError: A file of a run is damaged.
         """
-        path = self.path / "suite.json"
-        if path.exists():
-            there = SuiteFolder.read(self.path)
-            lost = {spec.id for spec in there.plan.runs} - {spec.id for spec in self.plan.runs}
-            if lost or there.name != self.name or bool(there.sweep) != bool(self.sweep):
+        if not (self.path / "suite.json").exists():
+            if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
                 raise UsageError(
-                    f"{self.path} belongs to {there.described}, but {self.described} was asked "
-                    "for; choose another --out, or repeat the old options to resume."
+                    f"{self.path} exists but holds no suite.json, so it isn't Colonnade's; choose "
+                    "another --out."
                 )
-        elif self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
+            return self
+        there = SuiteFolder.read(self.path)
+        lost = {spec.id for spec in there.plan.runs} - {spec.id for spec in self.plan.runs}
+        if lost or there.name != self.name or bool(there.sweep) != bool(self.sweep):
             raise UsageError(
-                f"{self.path} exists but holds no suite.json, so it isn't Colonnade's; choose "
-                "another --out."
+                f"{self.path} belongs to {there.described}, but {self.described} was asked "
+                "for; choose another --out, or repeat the old options to resume."
             )
+        runs = [self.run(spec.id) for spec in self.plan.runs]
+        if there.basis.measures != MEASURES:
+            left = sum(not run.done for run in runs)
+            if left:
+                raise UsageError(
+                    f"{self.path} was begun by an earlier version of Colonnade, which measured "
+                    f"learning curves in another way, and {left} of the {len(runs)} runs are not "
+                    "complete: it can be read, but not gone on with; choose another --out to "
+                    "train all of them."
+                )
+            return replace(self, basis=there.basis)
+        for run in runs:
+            if run.measures not in (None, MEASURES):
+                raise UsageError(
+                    f"{run.path} holds a run of an earlier version of Colonnade, which measured "
+                    "learning curves in another way, so that it can't stand beside the others; "
+                    "move it away to train it again."
+                )
+        kept = replace(
+            self.basis,
+            training=there.basis.training,
+            title=there.basis.title,
+            summary=there.basis.summary,
+            figure=there.basis.figure,
+            paper=there.basis.paper,
+        )
+        return replace(self, basis=kept)
+
+    def begin(self) -> SuiteFolder:
+        """Make the folder, or go on in one that holds a part of the same suite.
+
+        Returns:
+            The folder, with the measures that its numbers have.
+
+        Raises:
+            UsageError: The folder holds something else, or runs that are measured otherwise.
+            ColonnadeError: Writing failed, or a file of a run is damaged.
+        """
+        begun = self.check()
         with disk_errors(self.path):
             (self.path / "runs").mkdir(parents=True, exist_ok=True)
-        content = {"format": FORMAT, "suite": self.name, "options": self.options}
+        content: dict[str, Any] = {"format": FORMAT}
+        if begun.basis.measures != 1:
+            content["measures"] = begun.basis.measures
+        content |= {"suite": self.name, "options": self.options}
+        if begun.basis.measures != 1:
+            content["basis"] = begun.basis.to_json()
         if self.sweep is not None:
             content["sweep"] = self.sweep.to_json()
         with FolderLock(self.path):
-            write_json(path, content | self.plan.to_json())
+            write_json(self.path / "suite.json", content | self.plan.to_json())
+        return begun
 
     @classmethod
     def read(cls, path: Path) -> SuiteFolder:
@@ -293,15 +363,20 @@ class SuiteFolder:
                 f"{file} has format {content.get('format')!r}, but this version of Colonnade reads "
                 f"format {FORMAT}; use the version that wrote it."
             )
+        measures = content.get("measures", 1)
+        if measures not in range(1, MEASURES + 1):
+            raise UsageError(
+                f"{file} has numbers of version {measures!r} of the measures, but this version of "
+                f"Colonnade knows 1 to {MEASURES}; use the version that wrote it."
+            )
         plan = Plan.from_json(content, str(file))
-        options = content.get("options")
-        return cls(
-            path,
-            str(content.get("suite")),
-            options if isinstance(options, dict) else {},
-            plan,
-            Sweep.from_json(content["sweep"], str(file)) if "sweep" in content else None,
-        )
+        name, options = str(content.get("suite")), content.get("options")
+        sweep = Sweep.from_json(content["sweep"], str(file)) if "sweep" in content else None
+        if measures == 1:
+            basis = Basis.first(name, plan, sweep)
+        else:
+            basis = Basis.from_json(measures, content.get("basis"), str(file))
+        return cls(path, name, options if isinstance(options, dict) else {}, plan, sweep, basis)
 
 
 def read_parent(suite: Path, parent: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -333,6 +408,11 @@ def read_parent(suite: Path, parent: str) -> tuple[dict[str, Tensor], dict[str, 
     folder = RunFolder(suite / "runs" / parent)
     if not folder.done:
         raise ColonnadeError(f"Run {parent}, which this one starts from, isn't complete.")
+    if folder.measures != MEASURES:
+        raise ColonnadeError(
+            f"Run {parent}, which this one starts from, is of an earlier version of Colonnade, "
+            f"which measured learning in another way; move {folder.path} away to train it again."
+        )
     return folder.weights()
 
 

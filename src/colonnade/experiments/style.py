@@ -31,6 +31,17 @@ FALLBACK_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b
 """For curves that belong to no method."""
 
 
+def method_colour(method: str) -> str:
+    """Colour of a row of a table of transfer; the same in every picture."""
+    place = sum(map(ord, method)) % len(FALLBACK_COLOURS)
+    return METHOD_COLOURS.get(method, FALLBACK_COLOURS[place])
+
+
+def plain(text: str) -> str:
+    """Write a user's words for matplotlib, which takes what stands between "$" for mathematics."""
+    return text.replace("$", r"\$")
+
+
 @contextmanager
 def drawing() -> Iterator[None]:
     """Set matplotlib up for our pictures."""

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from colonnade.errors import UsageError
+from colonnade.errors import ColonnadeError, UsageError
 from colonnade.experiments.changes import changed_names, with_changes
 from colonnade.experiments.plan import Plan, SuiteOptions
 from colonnade.experiments.spec import RunSpec
@@ -36,9 +36,9 @@ def begin_sweep(name: str, out: Path, sweep: Sweep, options: SuiteOptions) -> Su
         sweep = replace(sweep, added=max(sweep.added, there.sweep.added))
     plan = plan_sweep(suite, sweep, options)
     folder = SuiteFolder(out, name, options.given, plan, sweep)
+    folder.check()  # before any work
     _rehearse(plan)
-    folder.begin()
-    return folder
+    return folder.begin()
 
 
 def plan_sweep(suite: Suite, sweep: Sweep, options: SuiteOptions) -> Plan:
@@ -82,14 +82,22 @@ def job_columns(folder: SuiteFolder) -> Callable[[RunSpec], dict[str, str]]:
 
 
 def hyperparameters(folder: SuiteFolder, spec: RunSpec) -> dict[str, float]:
-    """Read the drawn hyperparameters of a run back from its spec."""
-    suite, sweep = suite_from_name(folder.name), folder.sweep
-    assert sweep is not None
-    space = suite.space(spec.learner)
+    """Read the drawn hyperparameters of a run back from its spec: those that the folder names.
+
+    Raises:
+        ColonnadeError: The spec lacks one of them.
+    """
+    space = folder.basis.space
+    assert space is not None
     column = spec.column if isinstance(spec.column, dict) else {}
-    found = {name: spec.learner_options[name] for name in space.learner}
-    found |= {name: column[name] for name in space.column}
-    return {name: float(str(value)) for name, value in found.items()}
+    held = {name: spec.learner_options.get(name) for name in space.learner}
+    held |= {name: column.get(name) for name in space.column}
+    if missing := [name for name, value in held.items() if not isinstance(value, int | float)]:
+        raise ColonnadeError(
+            f"Run {spec.id} has no number for {missing[0]!r}, which {folder.path / 'suite.json'} "
+            "says was drawn for every run; restore the file."
+        )
+    return {name: float(str(value)) for name, value in held.items()}
 
 
 def _sweepable(name: str) -> Suite:

@@ -7,13 +7,10 @@ from functools import cached_property
 
 from matplotlib.figure import Figure
 
-from colonnade.experiments.charts import source_title, task_title
-from colonnade.experiments.plan import METHOD_TITLES
 from colonnade.experiments.results import Results
 from colonnade.experiments.store import SuiteFolder
-from colonnade.experiments.suites import suite_from_name
 from colonnade.experiments.sweep_charts import score_against, sorted_scores
-from colonnade.experiments.sweep_space import Choice, Range, parse_ranges
+from colonnade.experiments.sweep_space import Choice, Range
 from colonnade.experiments.sweep_table import (
     JobRow,
     ParquetUnavailableError,
@@ -21,6 +18,7 @@ from colonnade.experiments.sweep_table import (
     write_csv,
     write_parquet,
 )
+from colonnade.experiments.titles import distinct, source_title
 
 
 @dataclass(frozen=True)
@@ -69,10 +67,9 @@ class SweepReport:
 
     def figures(self) -> dict[str, Figure]:
         """Draw how scores hang on the hyperparameters."""
-        names = list(self.rows[0].hyperparameters)
         return {
             "sorted-scores": sorted_scores(self._results, self.rows),
-            "score-against": score_against(self._results, self.rows, names),
+            "score-against": score_against(self._results, self.rows),
         }
 
     def write_tables(self) -> None:
@@ -123,10 +120,11 @@ class SweepReport:
 
     def _best(self) -> list[tuple[str, str]]:
         found: dict[str, list[str]] = {}
+        titles = distinct(self._results.targets)
         for row in sorted(self.rows, key=lambda row: -row.area if row.counts else 0.0):
             if row.counts:
                 origin = f" from {source_title(row.source)}" if row.source else ""
-                place = f"{METHOD_TITLES[row.method]}{origin} to {task_title(row.target)}"
+                place = f"{self._results.title(row.method)}{origin} to {titles[row.target]}"
                 values = ", ".join(f"{value:g}" for value in row.hyperparameters.values())
                 found.setdefault(place, []).append(f"{row.job} ({values})")
         return [(place, "; ".join(jobs)) for place, jobs in found.items()]
@@ -137,9 +135,8 @@ class SweepReport:
 
 
 def _ranges(suite: SuiteFolder) -> list[tuple[str, str]]:
-    assert suite.sweep is not None
-    space = suite_from_name(suite.name).space(suite.plan.runs[0].learner)
-    space = space.with_ranges(parse_ranges(suite.sweep.ranges))
+    space = suite.basis.space
+    assert space is not None
     ranges = {**space.learner, **space.column}
     return [(name, _words(ranges[name])) for name in ranges]
 

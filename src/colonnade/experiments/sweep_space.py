@@ -11,7 +11,7 @@ import hashlib
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from colonnade.errors import UsageError, unknown_name
 
@@ -102,6 +102,37 @@ class SearchSpace:
         """
         ranges = {**self.learner, **self.column}
         return {name: ranges[name].at(_share(seed, job, name)) for name in ranges}
+
+    def to_json(self) -> dict[str, dict[str, Any]]:
+        """Write the space as a JSON object that `from_json` reads back."""
+        kinds = {"learner": self.learner, "column": self.column}
+        return {
+            kind: {
+                name: list(of.values)
+                if isinstance(of, Choice)
+                else {"low": of.low, "high": of.high}
+                for name, of in ranges.items()
+            }
+            for kind, ranges in kinds.items()
+        }
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Mapping[str, Any]]) -> SearchSpace:
+        """Read a space.
+
+        Raises:
+            UsageError: A range is impossible.
+        """
+
+        def read(of: Any) -> Range:
+            return Choice(tuple(of)) if isinstance(of, list) else LogUniform(**of)
+
+        return cls(
+            *(
+                {name: read(of) for name, of in value[kind].items()}
+                for kind in ("learner", "column")
+            )
+        )
 
     def with_ranges(self, given: Mapping[str, Range]) -> SearchSpace:
         """Replace the ranges of some hyperparameters.

@@ -11,7 +11,6 @@ from typing import Any
 
 from colonnade.errors import ColonnadeError
 from colonnade.experiments.files import write_bytes, write_text
-from colonnade.experiments.plan import SCRATCH
 from colonnade.experiments.results import Results, RunResult
 from colonnade.experiments.sweep_launch import hyperparameters
 
@@ -27,7 +26,7 @@ class JobRow:
     Attributes:
         job: Number of the draw.
         seed: Of the run.
-        method: A key of `METHOD_TITLES`.
+        method: The row of the table; see `titles.METHODS`.
         source: What was learned before, in words; None where nothing was.
         target: Name of the task.
         hyperparameters: What was drawn.
@@ -79,17 +78,11 @@ def job_rows(results: Results) -> list[JobRow]:
         for cell in results.cells
         for run in results.counting(cell.method, cell.source, cell.target)
     }
-    references = {
-        cell.target: float(results.mean_area(cell.areas))
-        for cell in results.cells
-        if cell.method == SCRATCH and cell.areas.size and not math.isnan(cell.score)
-    }
     sweep = results.suite.sweep
     assert sweep is not None
     rows = []
     for entry in results.comparisons:
         run = results.runs[entry.run]
-        area = results.area(run)
         failure = run.folder.failure
         rows.append(
             JobRow(
@@ -101,8 +94,8 @@ def job_rows(results: Results) -> list[JobRow]:
                 hyperparameters=hyperparameters(results.suite, run.spec),
                 state=_state(run, failure),
                 counts=run.spec.id in counting,
-                area=area,
-                transfer=area / references.get(entry.target, math.nan),
+                area=results.area(run),
+                transfer=results.relative_area(run),
                 final_score=run.final_score,
                 random_score=results.random_scores.get(entry.target, (math.nan, 0.0))[0],
                 steps=run.spec.steps,

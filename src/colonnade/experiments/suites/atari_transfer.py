@@ -50,4 +50,5 @@ ATARI_TRANSFER = Suite(
     steps_per_second=1_900,
     plan=DESIGN.plan,
     design=DESIGN,
+    paper="Atari",
 )

@@ -243,6 +243,7 @@ EWC_PERMUTED = Suite(
     figure="after Kirkpatrick et al. 2017, Fig. 2",
     steps_per_second=20_000,
     plan=DIGITS.plan,
+    paper="permuted MNIST",
 )
 
 EWC_PERMUTED_TUNING = Suite(
@@ -252,6 +253,7 @@ EWC_PERMUTED_TUNING = Suite(
     figure="after Kirkpatrick et al. 2017, Fig. 2B",
     steps_per_second=20_000,
     plan=DIGITS.tuning_plan,
+    paper="permuted MNIST",
 )
 
 EWC_PERMUTED_SEARCH = Suite(
@@ -261,6 +263,7 @@ EWC_PERMUTED_SEARCH = Suite(
     figure="after Kirkpatrick et al. 2017, Fig. 2B",
     steps_per_second=10_000,
     plan=DIGITS.search_plan,
+    paper="permuted MNIST",
 )
 
 EWC_OVERLAP = Suite(
@@ -270,6 +273,7 @@ EWC_OVERLAP = Suite(
     figure="after Kirkpatrick et al. 2017, Fig. 2C",
     steps_per_second=30_000,
     plan=DIGITS.overlap_plan,
+    paper="permuted MNIST",
 )
 
 MNIST = PermutedDesign(
@@ -288,6 +292,7 @@ EWC_PERMUTED_MNIST = Suite(
     figure="after Kirkpatrick et al. 2017, Fig. 2",
     steps_per_second=20_000,
     plan=MNIST.plan,
+    paper="permuted MNIST",
 )
 
 EWC_OVERLAP_MNIST = Suite(
@@ -297,4 +302,5 @@ EWC_OVERLAP_MNIST = Suite(
     figure="after Kirkpatrick et al. 2017, Fig. 2C",
     steps_per_second=30_000,
     plan=MNIST.overlap_plan,
+    paper="permuted MNIST",
 )

@@ -153,6 +153,7 @@ PATHNET_MNIST_FULL = Suite(
     figure="Fernando et al. 2017, binary MNIST",
     steps_per_second=20_000,
     plan=MNIST.plan,
+    paper="binary MNIST",
 )
 
 PATHNET_CIFAR_SVHN = Suite(

@@ -57,6 +57,7 @@ PONG_SOUP = Suite(
     steps_per_second=5_000,
     plan=FULL.plan,
     design=FULL,
+    paper="Pong Soup",
 )
 
 PONG_SOUP_SHORT = Suite(
@@ -67,4 +68,5 @@ PONG_SOUP_SHORT = Suite(
     steps_per_second=4_500,
     plan=SHORT.plan,
     design=SHORT,
+    paper="Pong Soup",
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 from colonnade.experiments.plan import Plan, SuiteOptions
 from colonnade.experiments.suites.transfer import TransferDesign
@@ -23,6 +24,8 @@ class Suite:
         plan: Makes the runs; None for networks that can only be described as yet.
         design: What a sweep repeats for every job; None where there is nothing to sweep.
         spaces: What a sweep draws, by the learner's name; the paper's grids for any other.
+        paper: The experiment of a paper that it repeats and whose numbers may stand beside its own;
+            empty for whatever learns something else.
     """
 
     name: str
@@ -33,6 +36,7 @@ class Suite:
     plan: Callable[[SuiteOptions], Plan] | None
     design: TransferDesign | None = None
     spaces: Mapping[str, SearchSpace] = field(default_factory=dict)
+    paper: Literal["", "Pong Soup", "Atari", "binary MNIST", "permuted MNIST"] = ""
 
     def space(self, learner: str) -> SearchSpace:
         """Return what is drawn for a learner."""

@@ -1,0 +1,171 @@
+"""What a folder's numbers and words hang on, beside its runs: written when the folder is begun.
+
+A report reads it from suite.json, so that it comes out the same when suites, defaults or titles of
+the code have changed since. Folders from before they were written down are read with what held when
+they were made, which stands here as constants.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from colonnade.errors import UsageError
+from colonnade.experiments.measures import FIRST_TRAINING, MEASURES
+from colonnade.experiments.plan import Plan
+from colonnade.experiments.sweep import Sweep
+from colonnade.experiments.sweep_space import Choice, SearchSpace, parse_ranges
+from colonnade.experiments.titles import in_order, method_title
+
+PONG_SOUP, ATARI, PAIRS, PERMUTED = (
+    "Pong Soup",
+    "Atari",
+    "binary MNIST",
+    "permuted MNIST",
+)
+"""Experiments of the papers that numbers are set beside; see `Suite.paper`."""
+
+_FIRST_PAPERS = {
+    "pong-soup": PONG_SOUP,
+    "pong-soup-short": PONG_SOUP,
+    "atari-transfer": ATARI,
+    "pathnet-mnist-full": PAIRS,
+    **dict.fromkeys(("ewc-permuted", "ewc-permuted-mnist"), PERMUTED),
+    **dict.fromkeys(("ewc-overlap", "ewc-overlap-mnist"), PERMUTED),
+    **dict.fromkeys(("ewc-permuted-tuning", "ewc-permuted-search"), PERMUTED),
+}
+
+_RATES = Choice((1e-3, 5e-4, 1e-4))
+_FIRST_RATES = {
+    ("pong-soup-mini", "ppo"): Choice((1e-2, 3e-3, 1e-3)),
+    ("pong-soup-mini", "a2c"): Choice((6e-3, 2e-3, 6e-4)),
+}
+
+
+@dataclass(frozen=True)
+class Basis:
+    """What is the same for all runs of a folder.
+
+    Attributes:
+        measures: Version of the measures; see `measures`.
+        training: Options of training where a spec names none.
+        methods: Keys of the methods compared, in the order of tables, and their titles.
+        title: Heading of the report.
+        summary: What the suite shows, in one line.
+        figure: The paper and figure it follows.
+        paper: The paper's experiment that it repeats, whose numbers stand beside; empty if none.
+        space: What a sweep draws; None where there is no sweep.
+    """
+
+    measures: int
+    training: Mapping[str, Any] = field(default_factory=dict)
+    methods: Mapping[str, str] = field(default_factory=dict)
+    title: str = ""
+    summary: str = ""
+    figure: str = ""
+    paper: str = ""
+    space: SearchSpace | None = None
+
+    @classmethod
+    def now(cls, name: str, plan: Plan, sweep: Sweep | None) -> Basis:
+        """Take what holds for a folder that is begun now.
+
+        Args:
+            name: Of the suite, or of a file of specs.
+            plan: What is run.
+            sweep: What is drawn; None if nothing.
+        """
+        from colonnade.experiments.suites import SUITES
+        from colonnade.training import TrainingOptions
+
+        found = next((suite for suite in SUITES if suite.name == name), None)
+        space = None
+        if found is not None and sweep is not None and plan.runs:
+            space = found.space(plan.runs[0].learner).with_ranges(parse_ranges(sweep.ranges))
+        return cls(
+            measures=MEASURES,
+            training=asdict(TrainingOptions()),
+            methods=_methods(plan),
+            title=found.title if found else "",
+            summary=found.summary if found else "",
+            figure=found.figure if found else "",
+            paper=found.paper if found else "",
+            space=space,
+        )
+
+    @classmethod
+    def first(cls, name: str, plan: Plan, sweep: Sweep | None) -> Basis:
+        """Return what held for a folder that was begun before it said so.
+
+        Title and summary are words of today's suite of that name; every number is of that time.
+        """
+        from colonnade.experiments.suites import SUITES
+
+        found = next((suite for suite in SUITES if suite.name == name), None)
+        space = None
+        if sweep is not None and plan.runs:
+            learner = plan.runs[0].learner
+            space = _first_space(name, learner).with_ranges(parse_ranges(sweep.ranges))
+        return cls(
+            measures=1,
+            training=FIRST_TRAINING,
+            methods=_methods(plan),
+            title=found.title if found else "",
+            summary=found.summary if found else "",
+            figure=found.figure if found else "",
+            paper=_FIRST_PAPERS.get(name, ""),
+            space=space,
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Write it as a JSON object that `from_json` reads back."""
+        values: dict[str, Any] = dict(vars(self))
+        del values["measures"]
+        values["training"] = dict(self.training)
+        values["methods"] = [list(entry) for entry in self.methods.items()]
+        values["space"] = self.space.to_json() if self.space else None
+        return values
+
+    @classmethod
+    def from_json(cls, measures: int, value: object, where: str) -> Basis:
+        """Read it.
+
+        Raises:
+            UsageError: It is not what `to_json` writes.
+        """
+        try:
+            given: dict[str, Any] = dict(value)  # type: ignore[call-overload]
+            words = {name: given[name] for name in ("title", "summary", "figure", "paper")}
+            if not all(isinstance(word, str) for word in words.values()):
+                raise ValueError("a text")
+            return cls(
+                measures=measures,
+                training=dict(given["training"]),
+                methods={str(key): str(title) for key, title in given["methods"]},
+                space=SearchSpace.from_json(given["space"]) if given["space"] else None,
+                **words,
+            )
+        except (TypeError, ValueError, KeyError, UsageError):
+            raise UsageError(
+                f"{where} does not say what its numbers are measured by (its 'basis' is damaged); "
+                "restore it."
+            ) from None
+
+
+def _methods(plan: Plan) -> dict[str, str]:
+    present = in_order(entry.method for entry in plan.comparisons)
+    return {method: method_title(method) for method in present}
+
+
+def _first_space(name: str, learner: str) -> SearchSpace:
+    """Return the ranges of sweeps from before folders held them."""
+    norms = Choice((0.5, 1.0)) if learner == "ppo" else Choice((20.0, 40.0))
+    return SearchSpace(
+        learner={
+            "learning_rate": _FIRST_RATES.get((name, learner), _RATES),
+            "entropy_cost": Choice((1e-2, 1e-3, 1e-4)),
+            "clip_norm": norms,
+        },
+        column={"alpha": Choice((1.0, 0.1, 0.01))},
+    )

@@ -1,0 +1,151 @@
+"""The numbers of a report's learning curves; `charts` draws them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from colonnade.analysis.intervals import band
+from colonnade.analysis.transfer import carry_forward
+from colonnade.experiments.results import Floats, Results, RunResult
+from colonnade.experiments.titles import distinct
+
+
+@dataclass(frozen=True)
+class CurveLine:
+    """A line of a panel: the mean over runs, as far as all of them have come.
+
+    Attributes:
+        key: The method, or the label of the one run; its id where labels are the same.
+        steps: [B] agent steps at the ends of the bins.
+        mean: [B] mean return; a bin in which no episode ended takes the value before it, and the
+            first ones the random policy's score.
+        low: [B] lower end of the mean's interval, in a sweep the lowest; NaN where there is none.
+        high: [B] upper end.
+        early: [B] whether in some run a bin ended before every environment had finished an episode.
+        runs: How many.
+    """
+
+    key: str
+    steps: Floats
+    mean: Floats
+    low: Floats
+    high: Floats
+    early: NDArray[np.bool_]
+    runs: int
+
+    @property
+    def banded(self) -> bool:
+        """Whether there is an interval."""
+        return not bool(np.isnan(self.low).all())
+
+
+@dataclass(frozen=True)
+class CurvePanel:
+    """The curves on one task.
+
+    Attributes:
+        target: Name of the task.
+        title: The same for people.
+        lines: One for each method, or for each run.
+        random: The random policy's score; NaN where unknown.
+    """
+
+    target: str
+    title: str
+    lines: tuple[CurveLine, ...]
+    random: float
+
+
+def source_panels(results: Results, source: str) -> list[CurvePanel]:
+    """Collect, for each target begun from a source, all methods' mean curves.
+
+    Methods without a source stand in every panel of their target.
+    """
+    begun = dict.fromkeys(
+        entry.target
+        for entry in results.comparisons
+        if entry.source == source and results.runs[entry.run].reached
+    )
+    titles = distinct(results.targets)
+    panels = []
+    for target in begun:
+        lines = [
+            line
+            for method in results.methods
+            for line in _lines(
+                method,
+                results.counting(method, source, target) or results.counting(method, None, target),
+                _random(results, target),
+                best=results.top is not None,
+            )
+        ]
+        panels.append(CurvePanel(target, titles[target], tuple(lines), _random(results, target)))
+    return panels
+
+
+def plain_panels(results: Results) -> list[CurvePanel]:
+    """Collect the curves of runs that are not compared: a panel per task, a line per run."""
+    runs = list(results.runs.values())
+    titles = distinct(run.spec.target for run in runs)
+    labels = distinct(results.runs, lambda run: results.runs[run].spec.label)
+    return [
+        CurvePanel(
+            target,
+            title,
+            tuple(
+                line
+                for run in runs
+                if run.spec.target == target
+                for line in _lines(labels[run.spec.id], [run], _random(results, target))
+            ),
+            _random(results, target),
+        )
+        for target, title in titles.items()
+    ]
+
+
+def _random(results: Results, target: str) -> float:
+    return results.random_scores.get(target, (math.nan, 0.0))[0]
+
+
+def _lines(
+    key: str, runs: Sequence[RunResult], start: float, *, best: bool = False
+) -> list[CurveLine]:
+    """Average runs of the same width of bins; as a rule all have the same.
+
+    The best few of a sweep are no sample of anything, so that their mean has no interval: low and
+    high are theirs.
+    """
+    begun = [run for run in runs if not np.isnan(run.curve).all()]
+    widths = dict.fromkeys(run.learning.width for run in begun)
+    return [
+        _line(key, width, [run for run in begun if run.learning.width == width], start, best=best)
+        for width in widths
+    ]
+
+
+def _line(
+    key: str, width: int, runs: Sequence[RunResult], start: float, *, best: bool
+) -> CurveLine:
+    bins = min(run.learning.bins_reached for run in runs)
+    curves = carry_forward([run.curve[:bins] for run in runs], start)
+    if not best:
+        low, high = band(curves)
+    elif len(runs) > 1:
+        low, high = curves.min(axis=0), curves.max(axis=0)
+    else:
+        low = high = np.full(bins, math.nan)
+    return CurveLine(
+        key=key,
+        steps=width * np.arange(1.0, bins + 1),
+        mean=curves.mean(axis=0),
+        low=low,
+        high=high,
+        early=np.any([run.learning.early[:bins] for run in runs], axis=0),
+        runs=len(runs),
+    )

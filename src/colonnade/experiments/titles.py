@@ -1,0 +1,111 @@
+"""Names for people: of tasks, sources, methods and learners.
+
+Only names that Colonnade gives itself are put into better words; a user's own stand as they are.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+
+METHODS: dict[str, str] = {
+    "scratch": "Baseline 1 (scratch)",
+    "output-only": "Baseline 2 (output layer only)",
+    "finetune": "Baseline 3 (full finetune)",
+    "random-column": "Baseline 4 (random frozen column)",
+    "progressive-2": "Progressive, 2 columns",
+    "progressive-3": "Progressive, 3 columns",
+    "progressive-4": "Progressive, 4 columns",
+    "path-finetune": "Finetuned path",
+    "pathnet-alone": "PathNet, no first task",
+    "pathnet": "PathNet",
+}
+"""Rows of a table of transfer and their titles, in the order of the paper's Table 1."""
+
+_FAMILIES = ("atari", "mini-pong", "pong-soup")
+"""Families whose tasks' names are ours, so that their families are left out of titles."""
+
+_DATA = {"digits": "Digits", "mnist": "MNIST", "cifar-10": "CIFAR-10", "svhn": "SVHN"}
+_PAIR = re.compile(r"(?:digits|mnist)/pair-(\d+)-(\d+)(?:-noise-(\d+))?")
+_LEARNERS = {"a2c": "A2C", "a3c": "A3C", "ppo": "PPO", "dqn": "DQN"}
+
+
+def task_title(name: str) -> str:
+    """Write a task's name for people.
+
+    "pong-soup/vh-flip" becomes "VH-flip" and "digits/pair-4-9-noise-50" "4 or 9, 50 % noise"; what
+    a user named, such as "gym/CartPole-v1", is not respelled.
+    """
+    if pair := _PAIR.fullmatch(name):
+        first, second, noise = pair.groups()
+        return f"{first} or {second}" + (f", {noise} % noise" if noise else "")
+    family, slash, word = name.partition("/")
+    if slash and family in _FAMILIES:
+        return _worded(word)
+    return _DATA[family] if slash and family in _DATA and word == "all" else name
+
+
+def source_title(source: str) -> str:
+    """Write a source, as a design names it, for people: "pong + h-flip" becomes "Pong + H-flip"."""
+    return " + ".join(
+        task_title(part) if "/" in part else _worded(part) for part in source.split(" + ")
+    )
+
+
+def distinct(names: Iterable[str], title: Callable[[str], str] = task_title) -> dict[str, str]:
+    """Give each name a title; names whose titles would be the same stand as they are."""
+    given = dict.fromkeys(names)
+    titles = {name: title(name) for name in given}
+    counts = Counter(titles.values())
+    return {name: words if counts[words] == 1 else name for name, words in titles.items()}
+
+
+def method_title(method: str) -> str:
+    """Name a row of a table of transfer."""
+    if columns := re.fullmatch(r"progressive-(\d+)", method):
+        return f"Progressive, {columns[1]} columns"
+    return METHODS.get(method, method)
+
+
+def in_order(methods: Iterable[str]) -> list[str]:
+    """Sort rows of a table of transfer: as in the paper, and unknown ones behind, as they come."""
+    order = list(METHODS)
+
+    def key(method: str) -> tuple[int, int]:
+        columns = re.fullmatch(r"progressive-(\d+)", method)
+        known = "progressive-4" if columns and method not in order else method
+        place = order.index(known) if known in order else len(order)
+        return place, int(columns[1]) if columns else 0
+
+    return sorted(dict.fromkeys(methods), key=key)
+
+
+def learner_title(learner: str) -> str:
+    """Name a learner."""
+    return _LEARNERS.get(learner, learner)
+
+
+def slugs(names: Sequence[str]) -> list[str]:
+    """Make a part of a file's name of each name, all of them different."""
+    taken: set[str] = set()
+    found = []
+    for name in names:
+        plain = re.sub(r"[^\w.-]+", "-", name, flags=re.ASCII).strip("-.")[:80] or "figure"
+        slug, number = plain, 2
+        while slug.lower() in taken:
+            slug, number = f"{plain}-{number}", number + 1
+        taken.add(slug.lower())
+        found.append(slug)
+    return found
+
+
+def _worded(word: str) -> str:
+    """Begin one of our own words with a capital: "space_invaders", "vh-flip", "cifar-10"."""
+    if word in _DATA:
+        return _DATA[word]
+    if word != word.lower():
+        return word
+    word = word.replace("_", " ")
+    first, dash, rest = word.partition("-")
+    return (first.upper() if len(first) <= 2 else first[:1].upper() + first[1:]) + dash + rest

@@ -1,0 +1,150 @@
+"""The numbers of a report's transfer matrix and of its table; `charts` draws the matrix."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from colonnade.analysis.intervals import NO_INTERVAL
+from colonnade.experiments.basis import ATARI, PONG_SOUP
+from colonnade.experiments.plan import SCRATCH
+from colonnade.experiments.results import Floats, Results
+from colonnade.experiments.titles import distinct, source_title
+
+PAPER: Mapping[str, Mapping[str, tuple[int, int]]] = {
+    PONG_SOUP: {
+        "scratch": (100, 100),
+        "output-only": (35, 7),
+        "finetune": (181, 160),
+        "random-column": (134, 131),
+        "progressive-2": (209, 169),
+        "progressive-3": (222, 183),
+    },
+    ATARI: {
+        "scratch": (100, 100),
+        "output-only": (41, 21),
+        "finetune": (133, 110),
+        "random-column": (96, 95),
+        "progressive-2": (132, 112),
+        "progressive-3": (140, 111),
+        "progressive-4": (141, 116),
+    },
+}
+"""Mean and median transfer in per cent by experiment: Rusu et al. 2016, Table 1."""
+
+
+@dataclass(frozen=True)
+class TransferMatrix:
+    """Transfer scores of all methods and sources but for baseline 1.
+
+    Attributes:
+        rows: [M] what a row shows, in words.
+        columns: [T] the targets, in words.
+        scores: [M, T]; NaN where ill-defined or not complete.
+        low: [M, T] lower ends of the scores' intervals; NaN where there is none.
+        high: [M, T] upper ends.
+        planned: [M, T] whether there is such a cell.
+        complete: [M, T] whether one of its runs is over.
+    """
+
+    rows: tuple[str, ...]
+    columns: tuple[str, ...]
+    scores: Floats
+    low: Floats
+    high: Floats
+    planned: NDArray[np.bool_]
+    complete: NDArray[np.bool_]
+
+
+def matrix_of(results: Results) -> TransferMatrix:
+    """Arrange a suite's cells: rows in the order of the table, columns in that of the plan."""
+    places = list(dict.fromkeys((c.method, c.source) for c in results.cells if c.method != SCRATCH))
+    places.sort(key=lambda place: results.methods.index(place[0]))
+    targets = results.targets
+    scores, low, high = np.full((3, len(places), len(targets)), math.nan)
+    planned, complete = np.zeros((2, *scores.shape), dtype=bool)
+    for cell in results.cells:
+        if cell.method == SCRATCH:
+            continue
+        at = places.index((cell.method, cell.source)), targets.index(cell.target)
+        scores[at], planned[at] = cell.score, True
+        low[at], high[at] = cell.interval
+        complete[at] = cell.areas.size > 0
+    titles = distinct(targets)
+    return TransferMatrix(
+        rows=tuple(
+            results.title(method).partition(" (")[0]
+            + (f" from {source_title(source)}" if source else "")
+            for method, source in places
+        ),
+        columns=tuple(titles[target] for target in targets),
+        scores=scores,
+        low=low,
+        high=high,
+        planned=planned,
+        complete=complete,
+    )
+
+
+@dataclass(frozen=True)
+class TableRow:
+    """A row of the paper's Table 1, in per cent.
+
+    Attributes:
+        method: Its key.
+        title: In words.
+        mean: Mean transfer over source-target pairs; NaN where none is defined.
+        low: Lower end of the mean's interval; NaN where there is none.
+        high: Upper end.
+        caution: What must be said of the interval; often nothing.
+        median: Median transfer.
+        middle: Interquartile mean over all runs.
+        improvement: Probability that a run has a larger area than one of baseline 1; NaN of itself.
+        pairs: How many pairs entered.
+        planned: How many there are.
+        paper: The paper's mean and median; None where it has none of this experiment.
+    """
+
+    method: str
+    title: str
+    mean: float
+    low: float
+    high: float
+    caution: str
+    median: float
+    middle: float
+    improvement: float
+    pairs: int
+    planned: int
+    paper: tuple[int, int] | None
+
+
+def transfer_table(results: Results) -> list[TableRow]:
+    """Sum up every method; the paper's numbers stand beside a repetition of its experiment only."""
+    paper = PAPER.get(results.suite.basis.paper, {})
+    return [_row(results, method, paper.get(method)) for method in results.methods]
+
+
+def _row(results: Results, method: str, paper: tuple[int, int] | None) -> TableRow:
+    summary, interval = results.summary(method)
+    middle, improvement = results.robust_summary(method)
+    if method == SCRATCH:
+        interval, improvement = NO_INTERVAL, math.nan
+    return TableRow(
+        method=method,
+        title=results.title(method),
+        mean=summary.mean,
+        low=interval.low,
+        high=interval.high,
+        caution=interval.caution,
+        median=summary.median,
+        middle=middle,
+        improvement=improvement,
+        pairs=summary.pairs,
+        planned=summary.pairs + summary.undefined,
+        paper=paper,
+    )

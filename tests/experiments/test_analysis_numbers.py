@@ -1,0 +1,216 @@
+"""Numbers of analyses, of pruning and of a suite's cost, worked by hand."""
+
+import json
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+from trained import run_spec
+
+from colonnade.analysis.perturbation import PerturbationCurves
+from colonnade.experiments import cost
+from colonnade.experiments.analysis_charts import agreement, shaded_columns, spectra, sweet_spot
+from colonnade.experiments.analysis_store import AnalysisOptions, RunAnalysis
+from colonnade.experiments.analyze import _agreement_words, _sentence, _sweet_spot_points, _used
+from colonnade.experiments.plan import Plan
+from colonnade.experiments.pruned_run import Cost, notes
+from colonnade.experiments.store import SuiteFolder
+from colonnade.networks import Feature
+
+LEVELS = ((Feature(0, 0), Feature(1, 0)), (Feature(0, 1), Feature(1, 1)))
+
+
+def analysis(shares, run="r", task="mini-pong/zoom", curves=None, names=("conv 1", "dense")):
+    """Of two columns; at each level the new column holds such a share of the sensitivity."""
+    sensitivity = {}
+    for level, share in zip(LEVELS, shares, strict=True):
+        old, new = level
+        sensitivity[old] = np.full(4, (1 - share) / 4)
+        # One feature of the new column holds all but the last of ten parts of its share.
+        sensitivity[new] = share * np.array([0.96, 0.03, 0.01, 0.0])
+    return RunAnalysis(
+        run=run, label=run, task=task, columns=("mini-pong/pong", task), level_names=names,
+        levels=LEVELS, sensitivity=sensitivity, states=10,
+        options=AnalysisOptions(noise=(1.0, 2.0)), curves=curves,
+    )  # fmt: skip
+
+
+def numbers(figure: Figure) -> list[tuple[float, float]]:
+    """All points of the first panel's lines that are markers without a line."""
+    (axes, *_) = figure.axes
+    found = [line for line in axes.lines if line.get_linestyle() in ("None", "")]
+    return [
+        (float(x), float(y)) for line in found for x, y in [*zip(*line.get_data(), strict=True)]
+    ]
+
+
+def test_what_is_reused_is_said_by_its_share():
+    words = _sentence(analysis([0.1, 0.9]), analysis([0.2, 0.8]), analysis([0.0, 1.0]))
+    assert words == (
+        "The column for Zoom reuses conv 1 (90% from earlier columns) and learned dense "
+        "(10% from earlier columns) anew."
+    )
+    assert "joins old and new features in conv 1 (40%" in _sentence(analysis([0.6, 1.0]))
+
+
+def test_the_share_of_features_in_use():
+    # 0.96 of the sensitivity lies in one feature of four: a quarter holds 95 %.
+    even = analysis([0.5, 0.5])
+    flat = {**even.sensitivity, Feature(1, 0): np.full(4, 0.125)}
+    rows = _used([even, even, replace(even, sensitivity=flat)])
+    assert rows == [("2 columns", [("conv 1", "50%"), ("dense", "25%")])]
+
+
+def test_the_agreement_in_words():
+    assert _agreement_words(0.5, [0.8, math.nan]) == (
+        "Rank correlation over all layers and columns: 0.50."
+    )
+    assert _agreement_words(0.5, [0.9, 0.9, 0.3]) == (
+        "Rank correlation over all layers and columns: 0.50; network by network 0.70 on average "
+        "over 3, 0.30 at the least."
+    )
+
+
+def test_shares_are_drawn_where_their_layers_stand():
+    figure = shaded_columns({"Pong to Zoom": [analysis([0.1, 0.5]), analysis([0.1, 0.9]),
+                                              analysis([0.1, 1.0])]})  # fmt: skip
+    (axes,) = figure.axes
+    shown = {
+        (round(x.get_position()[0], 2), round(x.get_position()[1], 2)): x.get_text()
+        for x in axes.texts
+        if "%" in x.get_text()
+    }
+    assert shown == {
+        (0.5, 0.28): "90%",
+        (1.92, 0.28): "10%",
+        (0.5, 1.14): "20%",
+        (1.92, 1.14): "80%",
+    }
+    corners = sorted((round(p.get_x(), 2), round(p.get_y(), 2)) for p in axes.patches
+                     if hasattr(p, "get_x"))  # fmt: skip
+    assert corners == [(0.0, 0.0), (0.0, 0.86), (1.42, 0.0), (1.42, 0.86)]
+
+
+def test_aps_is_drawn_over_afs_and_ranks_are_compared():
+    # Noise of 1 takes half in the first, of 2 in the second layer of a level: L is 1 and 1 / 4.
+    half, later = np.array([[5.0] * 4, [0.0] * 4]), np.array([[10.0] * 4, [5.0] * 4])
+    returns = {LEVELS[0][0]: half, LEVELS[0][1]: later, LEVELS[1][0]: later, LEVELS[1][1]: half}
+    curves = PerturbationCurves((1.0, 2.0), np.full(4, 10.0), 0.0, returns, LEVELS)
+    found = agreement([analysis([0.3, 0.9], curves=curves), analysis([0.5, 0.5])])
+    assert found is not None
+    figure, pooled, single = found
+    assert sorted((round(x, 6), round(y, 6)) for x, y in points(figure)) == [
+        (0.1, 0.2), (0.3, 0.2), (0.7, 0.8), (0.9, 0.8),
+    ]  # fmt: skip
+    # Ranks 1 2 3 4 against 1.5 1.5 3.5 3.5.
+    assert pooled == pytest.approx(2 / 5**0.5)
+    assert single == [pooled]
+    assert agreement([analysis([0.5, 0.5])]) is None
+
+
+def points(figure: Figure) -> list[tuple[float, float]]:
+    """The places of a figure's error bars."""
+    (axes,) = figure.axes
+    return [(float(bar[0].get_xdata()[0]), float(bar[0].get_ydata()[0])) for bar in axes.containers]
+
+
+def test_spectra_of_the_sources_stand_above_those_of_the_new_column():
+    figure = spectra([analysis([0.4, 0.4])])
+    above, below = figure.axes[0].lines[0], figure.axes[2].lines[0]
+    np.testing.assert_allclose(above.get_ydata(), 0.25)
+    assert below.get_ydata()[0] == pytest.approx(0.96)
+    assert below.get_ydata()[-1] == 0
+
+
+class Known:
+    """Results whose relative areas are known."""
+
+    def __init__(self, spec):
+        self.runs = {"r": type("Run", (), {"spec": spec})()}
+
+    def relative_area(self, run):
+        return 1.5
+
+
+def test_transfer_over_new_vision():
+    spec = run_spec("progressive pong to zoom", "progressive", "mini-pong/zoom")
+    names = ("conv 1", "conv 2")
+    three = analysis([0.2, 0.6], names=names)
+    other = analysis([0.2, 0.6], task="mini-pong/noisy", names=names)
+    found = _sweet_spot_points([three, other, analysis([0.2, 0.6], run="gone")], Known(spec))
+    assert found == [(pytest.approx(0.4), 1.5, "mini-pong/zoom", 2)]
+    assert numbers(sweet_spot(found)) == [(pytest.approx(0.4), 1.5)]
+
+
+# --- pruning --------------------------------------------------------------------------------------
+
+
+def test_what_pruning_costs():
+    before, after = np.array([10.0, 20.0, 60.0]), np.array([5.0, 20.0, 35.0])
+    paid = Cost("task", 0, random=-10.0, before=before, after=after)
+    assert paid.loss == pytest.approx((30 - 20) / (30 + 10))
+    many = Cost("task", 0, -10.0, np.tile(before, 40), np.tile(after, 40))
+    assert many.interval is not None
+    low, high = many.interval
+    assert low < 0.25 < high
+    # To first order the loss has the spread of (after - 0.75 before) / 40 over 120 episodes.
+    error = math.hypot(0.75 * before.std(), after.std()) / 40 / 120**0.5
+    assert high - low == pytest.approx(2 * 1.98 * error, rel=0.15)
+    assert replace(paid, after=after[:2]).interval is None
+
+
+def test_notes_say_what_went_and_what_it_cost():
+    report = {
+        "of": "abc", "keep": 0.95,
+        "parameters": {"before": 2000, "after": 500},
+        "decisions_per_second": {"before": 100.0, "after": 150.0},
+        "costs": [
+            {"task": "a", "before": 10.0, "after": 9.0, "loss": 0.05, "interval": [-0.01, 0.125]},
+            {"task": "b", "before": 10.0, "after": 9.0, "loss": 0.05, "interval": None},
+        ],
+    }  # fmt: skip
+    first, *costs = notes(report)
+    assert "2,000 parameters became 500 (75% less); decisions are 1.50 times as fast" in first
+    words = "10.00 before, 9.00 after, 5.0% of the score above random lost"
+    assert costs == [f"a: {words} (95 % interval -1.0% to 12.5%).", f"b: {words}."]
+
+
+# --- what a suite will take -----------------------------------------------------------------------
+
+
+def suite_of(path: Path, name: str, runs: int, done: int) -> SuiteFolder:
+    """Runs of 1000 steps; those that are done took 2 seconds each."""
+    specs = [
+        replace(run_spec(f"run {n}", "scratch", "mini-pong/pong"), seed=n) for n in range(runs)
+    ]
+    suite = SuiteFolder(path, name, {}, Plan(tuple(specs)))
+    suite.begin()
+    for spec in specs[:done]:
+        folder = suite.run(spec.id).path
+        folder.mkdir(parents=True)
+        rest = {"scores": [], "versions": {}, "hardware": {}, "notes": []}
+        result = {"timing": {"training_seconds": 2.0}, **rest}
+        (folder / "result.json").write_text(json.dumps(result))
+        (folder / "DONE").touch()
+    return suite
+
+
+def test_the_time_that_is_left(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(cost, "available_cores", lambda: 4)
+    suite = suite_of(tmp_path / "measured", "mine.json", runs=43, done=3)
+    ids = [spec.id for spec in suite.plan.runs]
+    # 40 runs of 1000 steps at 500 a second, four at once: 20 seconds.
+    said = cost.estimate(suite, ids, None)
+    assert said is not None
+    assert said.startswith("40 runs, about 20 s on this machine (4 cores, 4 at once)")
+    known = suite_of(tmp_path / "known", "pong-soup-mini", runs=1, done=0)
+    monkeypatch.setattr(
+        cost, "suite_from_name", lambda name: type("Suite", (), {"steps_per_second": 50.0})
+    )
+    # Two cores make 50 steps a second together, so one run makes 25: 40 seconds.
+    said = cost.estimate(known, [known.plan.runs[0].id], 1)
+    assert said is not None
+    assert said.startswith("1 run, about 40 s")

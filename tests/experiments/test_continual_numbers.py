@@ -1,0 +1,337 @@
+"""What the continual section shows is what was measured, and of whom."""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from reading import lines_of, table_of, texts_of
+
+from colonnade.experiments import continual_charts
+from colonnade.experiments.continual_report import ContinualReport
+from colonnade.experiments.continual_results import measured, sequences, single_score
+from colonnade.experiments.plan import Plan, PlanBuilder
+from colonnade.experiments.report import write_report
+from colonnade.experiments.results import Results
+from colonnade.experiments.spec import RunSpec, TaskBudget
+from colonnade.experiments.store import SuiteFolder
+
+Matrix = Sequence[Sequence[float]]
+Write = Callable[[Sequence[tuple[RunSpec, Matrix]]], SuiteFolder]
+
+BUDGET = 100
+WORDS = {"score": "score", "steps": "agent steps"}
+
+EWC = [[0.9, 0.0, 0.0], [0.7, 0.8, 0.0], [0.8, 0.5, 0.6]]
+SGD = [[0.9, 0.0, 0.0], [0.4, 0.7, 0.0], [0.1, 0.3, 0.95]]
+BEFORE, CHANCE = [0.11, 0.24, 0.37], [0.1, 0.2, 0.3]
+"""Score [trained so far, tested]; just before a task is learned; of the random policy."""
+
+
+def spec_of(method: str, names: Sequence[str] = "abc", **changes: object) -> RunSpec:
+    plain = RunSpec(
+        label=f"{method} on {' '.join(names)}",
+        method=method,
+        tasks=tuple(TaskBudget(f"gym/Task_{name}-v1", BUDGET) for name in names),
+        learner="ppo",
+        column="tiny",
+        training_options={"test_episodes": 5},
+    )
+    return replace(plain, **changes)  # type: ignore[arg-type]
+
+
+def score_rows(spec: RunSpec, matrix: Matrix) -> list[dict[str, object]]:
+    """Metrics of kind "test": before each task, half-way, and at its end."""
+    rows = []
+    for trained, task in enumerate(spec.tasks):
+        for step in (0, BUDGET // 2, BUDGET):
+            for tested in range(trained + 1):
+                old = matrix[trained - 1][tested] if tested < trained else BEFORE[tested]
+                new = matrix[trained][tested]
+                value = {0: old, BUDGET // 2: (old + new) / 2, BUDGET: new}[step]
+                rows.append(
+                    {"kind": "test", "task": task.name, "task_index": trained, "step": step,
+                     "tested": spec.tasks[tested].name, "tested_index": tested, "episodes": 5,
+                     "return_mean": value, "return_std": 0.1}
+                )  # fmt: skip
+    return rows
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Write:
+    """Write a folder of complete runs with given matrices."""
+
+    def make(pairs: Sequence[tuple[RunSpec, Matrix]]) -> SuiteFolder:
+        builder = PlanBuilder()
+        for spec, _ in pairs:
+            builder.add(spec)
+        suite = SuiteFolder(tmp_path / "out", "mine.json", {}, builder.build()).begin()
+        for spec, matrix in pairs:
+            folder = suite.run(spec.id).path
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / "spec.json").write_text(json.dumps(spec.to_json()))
+            rows = score_rows(spec, matrix)
+            (folder / "metrics.jsonl").write_text("".join(json.dumps(r) + "\n" for r in rows))
+            scores = [
+                {"kind": "evaluation", "task": task.name, "policy": policy, "step": 1,
+                 "episodes": 5, "return_mean": value, "return_std": 0.1}
+                for k, task in enumerate(spec.tasks)
+                for policy, value in (("random", CHANCE[k]), ("trained", matrix[-1][k]))
+            ]  # fmt: skip
+            result = {
+                "measures": 2,
+                "scores": scores,
+                "versions": {"torch": "2.13"},
+                "hardware": {"cpu": "A processor", "cores": 2, "threads": 1, "gpu": None},
+                "timing": {"training_seconds": 5.0, "started": 0.0, "finished": 6.0},
+                "notes": [],
+            }
+            (folder / "result.json").write_text(json.dumps(result))
+            network = {"network": {}, "tasks": {}}
+            (folder / "network.json").write_text(json.dumps(network))
+            (folder / "DONE").touch()
+        return suite
+
+    return make
+
+
+def worse(matrix: Matrix, by: float) -> Matrix:
+    return [[value - by for value in row] for row in matrix]
+
+
+# --- numbers -------------------------------------------------------------------------------------
+
+
+def test_measures_by_hand(write: Write) -> None:
+    ewc, again = spec_of("ewc"), spec_of("ewc", seed=1)
+    suite = write([(ewc, EWC), (again, worse(EWC, 0.1))])
+    (sequence,) = sequences(Results(suite))
+    (row,) = measured(sequence)
+    np.testing.assert_allclose(row.average, [(0.8 + 0.5 + 0.6) / 3, (0.7 + 0.4 + 0.5) / 3])
+    np.testing.assert_allclose(row.learned[0], (0.9 + 0.8 + 0.6) / 3)
+    # From the best so far: 0.9 to 0.8 and 0.8 to 0.5; the last task can't be forgotten.
+    np.testing.assert_allclose(row.forgetting, [(0.1 + 0.3) / 2] * 2)
+    np.testing.assert_allclose(row.backward, [(-0.1 - 0.3) / 2] * 2)
+    np.testing.assert_allclose(row.forward, [(0.04 + 0.07) / 2] * 2)
+
+
+def test_the_table_shows_the_measures(write: Write) -> None:
+    suite = write(
+        [
+            (spec_of("ewc"), EWC),
+            (spec_of("ewc", seed=1), worse(EWC, 0.1)),
+            (spec_of("finetune"), SGD),
+            (spec_of("my-method"), EWC),
+        ]
+    )
+    table = table_of(ContinualReport(Results(suite)).html({}), "Forgetting")
+    assert table["EWC"] == {
+        "Method": "EWC",
+        "Average score": "0.583 ± 0.050",
+        "Just learned": "0.717 ± 0.050",
+        "Forgetting": "0.200 ± 0.000",
+        "Backward transfer": "-0.200 ± 0.000",
+        "Forward transfer": "0.055 ± 0.000",
+        "Seeds": "2",
+        "Configurations": "1",
+    }
+    assert table["Finetuning"]["Average score"] == "0.450"
+    assert table["Finetuning"]["Just learned"] == "0.850"
+    assert table["Finetuning"]["Forgetting"] == "0.600"
+    assert table["Finetuning"]["Backward transfer"] == "-0.600"
+    assert "my-method" in table
+
+
+def test_matrices_are_drawn_the_right_way_round(write: Write) -> None:
+    suite = write([(spec_of("ewc"), EWC), (spec_of("ewc", seed=1), worse(EWC, 0.2))])
+    (sequence,) = sequences(Results(suite))
+    (axes,) = continual_charts.matrices(sequence, WORDS).axes
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("tested on task", "after task")
+    expected = {
+        (tested, trained): f"{EWC[trained][tested] - 0.1:.1f}"
+        for trained in range(3)
+        for tested in range(trained + 1)
+    }
+    assert texts_of(axes) == expected
+    image = np.asarray(axes.images[0].get_array(), dtype=float)
+    np.testing.assert_allclose(image[2], np.array(EWC[2]) - 0.1)
+    # Accuracies are in per cent.
+    (axes,) = continual_charts.matrices(sequence, {"score": "accuracy", "steps": ""}).axes
+    assert texts_of(axes)[0, 2] == "70"
+
+
+def test_curves_and_averages_are_drawn_where_they_were_measured(write: Write) -> None:
+    suite = write(
+        [(spec_of("ewc"), EWC), (spec_of("ewc", seed=1), worse(EWC, 0.2)), (spec_of("l2"), SGD)]
+    )
+    (sequence,) = sequences(Results(suite))
+    figure = continual_charts.score_curves(sequence, WORDS)
+    for tested, axes in enumerate(figure.axes):
+        assert axes.get_xlim() == (0, 3 * BUDGET)
+        for method, matrix, less in (("ewc", EWC, 0.1), ("l2", SGD, 0.0)):
+            ((steps, scores),) = lines_of(axes, continual_charts.COLOURS[method])
+            by_step = dict(zip(steps, scores, strict=True))
+            assert min(by_step) == tested * BUDGET
+            for trained in range(tested, 3):
+                shown = by_step[(trained + 1) * BUDGET]
+                assert shown == pytest.approx(matrix[trained][tested] - less)
+            half = (BEFORE[0] + matrix[0][0] - less) / 2 if tested == 0 else None
+            if half is not None:
+                assert by_step[BUDGET / 2] == pytest.approx(half)
+    (axes,) = continual_charts.average_curves(sequence, WORDS).axes
+    ((numbers, averages),) = lines_of(axes, continual_charts.COLOURS["ewc"])
+    assert numbers.tolist() == [1, 2, 3]
+    np.testing.assert_allclose(averages, [0.9 - 0.1, 0.75 - 0.1, 1.9 / 3 - 0.1])
+
+
+def test_budgets_that_differ_have_no_common_ends(write: Write) -> None:
+    longer = tuple(replace(task, steps=2 * BUDGET) for task in spec_of("l2").tasks)
+    suite = write([(spec_of("ewc"), EWC), (spec_of("l2", tasks=longer), SGD)])
+    (sequence,) = sequences(Results(suite))
+    assert sequence.starts is None
+    assert continual_charts.score_curves(sequence, WORDS).axes[0].texts[:] == []
+    (same,) = sequences(Results(write([(spec_of("ewc"), EWC), (spec_of("l2"), SGD)])))
+    assert same.starts is not None
+    assert same.starts.tolist() == [0, 100, 200, 300]
+
+
+def test_single_tasks_stand_beside(write: Write) -> None:
+    suite = write([(spec_of("ewc"), EWC), (spec_of("scratch"), SGD)])
+    (sequence,) = sequences(Results(suite))
+    assert single_score(sequence) == pytest.approx((0.9 + 0.7 + 0.95) / 3)
+
+
+# --- whose numbers -------------------------------------------------------------------------------
+
+
+def test_each_order_of_tasks_has_its_own_pictures(write: Write) -> None:
+    forth, back = spec_of("ewc", "abc"), spec_of("ewc", "cba")
+    suite = write([(forth, EWC), (back, SGD)])
+    report = ContinualReport(Results(suite))
+    figures = report.figures()
+    assert len({name for name in figures if name.startswith("continual-matrices-")}) == 2
+    orders = sequences(Results(suite))
+    assert [sequence.tasks for sequence in orders] == [
+        tuple(task.name for task in spec.tasks) for spec in (forth, back)
+    ]
+    for sequence, matrix in zip(orders, (EWC, SGD), strict=True):
+        (axes,) = figures[f"continual-matrices-{sequence.slug}"].axes
+        assert texts_of(axes)[0, 2] == f"{matrix[2][0]:.1f}"
+        (line, *_) = figures[f"continual-curves-{sequence.slug}"].axes[0].lines[2:]
+        assert line.get_ydata()[-1] == pytest.approx(matrix[2][0])
+    page = write_report(suite).read_text()
+    first, second = (page.index(f"In this order: {words}.") for words in (
+        "gym/Task_a-v1, gym/Task_b-v1, gym/Task_c-v1", "gym/Task_c-v1, gym/Task_b-v1, gym/Task_a-v1"
+    ))  # fmt: skip
+    assert first < second
+    # The page holds what the pictures hold: no drawing stands there twice.
+    drawings = [part.partition("</svg>")[0] for part in page.split("<svg")[1:]]
+    assert len(drawings) == len(set(drawings)) >= 6
+
+
+def test_tasks_that_differ_in_their_options_are_another_sequence(write: Write) -> None:
+    spec = spec_of("ewc")
+    windy = tuple(replace(task, options={"wind": 1}) for task in spec.tasks)
+    assert len(sequences(Results(write([(spec, EWC), (replace(spec, tasks=windy), SGD)])))) == 2
+
+
+def test_learners_are_told_apart(write: Write) -> None:
+    ppo, a2c = spec_of("ewc"), spec_of("ewc", learner="a2c")
+    suite = write([(ppo, EWC), (a2c, SGD)])
+    (sequence,) = sequences(Results(suite))
+    rows = measured(sequence)
+    assert [(row.contender.title, row.average.size) for row in rows] == [
+        ("EWC (PPO)", 1), ("EWC (A2C)", 1),
+    ]  # fmt: skip
+    np.testing.assert_allclose([row.average[0] for row in rows], [1.9 / 3, 1.35 / 3])
+    table = table_of(ContinualReport(Results(suite)).html({}), "Forgetting")
+    assert {title: row["Seeds"] for title, row in table.items()} == {
+        "EWC (PPO)": "1", "EWC (A2C)": "1",
+    }  # fmt: skip
+    (axes,) = continual_charts.average_curves(sequence, WORDS).axes
+    assert len({line.get_linestyle() for line in axes.lines}) == 2
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"learner": "a2c"},
+        {"column": "mini"},
+        {"method_options": {"lam": 3.0}},
+        {"learner_options": {"learning_rate": 0.1}},
+        {"training_options": {"test_episodes": 6}},
+        {"evaluation_episodes": 7},
+        {"parent": "bundled:pong"},
+        {"analyses": ("fisher-overlap",)},
+        {"tasks": (TaskBudget("gym/Task_a-v1", 101), *spec_of("ewc").tasks[1:])},
+    ],
+)
+def test_everything_but_seed_and_label_makes_another_configuration(
+    change: dict[str, object],
+) -> None:
+    spec = spec_of("ewc")
+    plan = Plan((spec,))
+    same = replace(spec, seed=5, label="whatever")
+    assert plan.configuration(same) == plan.configuration(spec)
+    assert plan.configuration(replace(spec, **change)) != plan.configuration(spec)  # type: ignore[arg-type]
+
+
+def test_what_a_run_starts_from_counts_by_its_configuration() -> None:
+    parents = [spec_of("scratch", "a", seed=seed) for seed in (0, 1)]
+    other = spec_of("scratch", "a", learner="a2c")
+    children = [
+        spec_of("ewc", "bc", seed=seed, parent=parent.id)
+        for seed, parent in enumerate((*parents, other))
+    ]
+    plan = Plan((*parents, other, *children))
+    first, second, third = map(plan.configuration, children)
+    assert first == second != third
+
+
+def test_the_best_configuration_is_shown_with_its_number(write: Write) -> None:
+    good, bad = spec_of("ewc"), spec_of("ewc", learner_options={"learning_rate": 1e-5})
+    suite = write([(bad, SGD), (good, EWC), (replace(good, seed=1), EWC)])
+    ((contender,),) = (sequence.contenders for sequence in sequences(Results(suite)))
+    assert contender.configurations == 2
+    assert [run.spec for run in contender.runs] == [good, replace(good, seed=1)]
+
+
+def test_claims_of_the_paper_stand_beside_its_own_tasks_only(write: Write) -> None:
+    labelled = [spec_of(method, learner="supervised") for method in ("ewc", "finetune")]
+    suite = write([(spec, EWC) for spec in labelled])
+    known = replace(suite, basis=replace(suite.basis, paper="permuted MNIST"))
+    for folder, beside in ((suite, False), (known, True)):
+        page = ContinualReport(Results(folder)).html({})
+        assert ("The paper's claims" in page) == beside
+
+
+def test_overlaps_of_other_configurations_are_not_pooled(write: Write) -> None:
+    specs = [
+        spec_of(
+            "ewc",
+            analyses=("fisher-overlap",),
+            label=f"lambda {lam:g}",
+            method_options={"lam": lam},
+        )
+        for lam in (1.0, 2.0)
+    ]
+    again = replace(specs[0], seed=1)
+    suite = write([(spec, EWC) for spec in (*specs, again)])
+    for spec, shift in zip((*specs, again), (0.0, 0.3, 0.2), strict=True):
+        path = suite.run(spec.id).path / "result.json"
+        result = json.loads(path.read_text())
+        result["scores"] += [
+            {"kind": "overlap", "task": spec.target, "policy": "overlap", "layer": str(depth),
+             "depth": depth, "overlap": 0.1 * depth + shift}
+            for depth in (1, 0)
+        ]  # fmt: skip
+        path.write_text(json.dumps(result))
+    figure = ContinualReport(Results(suite)).figures()["fisher-overlap"]
+    (axes,) = figure.axes
+    shown = {str(line.get_label()): list(np.asarray(line.get_ydata())) for line in axes.lines}
+    assert shown == {
+        "lambda 1": pytest.approx([0.1, 0.2]),
+        "lambda 2": pytest.approx([0.3, 0.4]),
+    }

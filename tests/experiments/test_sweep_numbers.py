@@ -1,0 +1,254 @@
+"""What a sweep's report shows is what was measured, and what its folder says was drawn."""
+
+import json
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from reading import lines_of, table_of
+
+from colonnade.errors import ColonnadeError
+from colonnade.experiments import suites, sweep_charts
+from colonnade.experiments.basis import Basis
+from colonnade.experiments.plan import SuiteOptions
+from colonnade.experiments.report import write_report
+from colonnade.experiments.results import Results
+from colonnade.experiments.store import SuiteFolder
+from colonnade.experiments.style import METHOD_COLOURS
+from colonnade.experiments.suites import suite_from_name
+from colonnade.experiments.sweep import Sweep
+from colonnade.experiments.sweep_launch import hyperparameters, plan_sweep
+from colonnade.experiments.sweep_numbers import scatter_panels, sorted_panels
+from colonnade.experiments.sweep_report import SweepReport
+from colonnade.experiments.sweep_space import Choice, LogUniform, SearchSpace
+from colonnade.experiments.sweep_table import job_rows
+
+Fabricate = Callable[..., SuiteFolder]
+
+MINI = suite_from_name("pong-soup-mini")
+SMALL = SuiteOptions(budget=0.2, tasks=("zoom",), methods=("finetune",))
+SWEEP = Sweep(jobs=5, top=2)
+
+
+@pytest.fixture
+def swept(fabricate: Fabricate) -> SuiteFolder:
+    return fabricate(plan_sweep(MINI, SWEEP, SMALL), name=MINI.name, sweep=SWEEP)
+
+
+def runs_of(suite: SuiteFolder, method: str, source: str | None) -> list[str]:
+    return [e.run for e in suite.plan.comparisons if (e.method, e.source) == (method, source)]
+
+
+def area(suite: SuiteFolder, run: str) -> float:
+    """By hand: above the random score of -20, empty bins as the bin before."""
+    values, last = [], -20.0
+    for row in suite.run(run).metrics():
+        last = last if row["return_mean"] is None else row["return_mean"]
+        values.append(last + 20)
+    return float(np.mean(values))
+
+
+def final(suite: SuiteFolder, run: str) -> float:
+    rows = suite.run(run).result()["scores"]
+    (row,) = (row for row in rows if row["policy"] == "trained")
+    return float(row["return_mean"])
+
+
+def best_mean(suite: SuiteFolder, runs: list[str]) -> float:
+    return float(np.mean(sorted(area(suite, run) for run in runs)[-2:]))
+
+
+# --- numbers -------------------------------------------------------------------------------------
+
+
+def test_the_table_of_jobs(swept: SuiteFolder) -> None:
+    rows = {row.run: row for row in job_rows(Results(swept))}
+    reference = best_mean(swept, runs_of(swept, "scratch", None))
+    for entry in swept.plan.comparisons:
+        row = rows[entry.run]
+        assert row.area == pytest.approx(area(swept, entry.run))
+        assert row.transfer == pytest.approx(area(swept, entry.run) / reference)
+        assert row.final_score == final(swept, entry.run) != row.random_score
+        assert row.random_score == -20.0
+        runs = runs_of(swept, entry.method, entry.source)
+        better = sum(area(swept, other) > area(swept, entry.run) for other in runs)
+        assert row.counts == (better < 2)
+
+
+def test_scores_are_drawn_from_the_best_job_to_the_worst(swept: SuiteFolder) -> None:
+    results = Results(swept)
+    lost = runs_of(swept, "finetune", "pong")[2]
+    (swept.run(lost).path / "DONE").unlink()
+    (swept.run(lost).path / "failed.json").write_text('{"reason": "It diverged."}')
+    results = Results(swept)
+    figure = sweep_charts.sorted_scores(results, job_rows(results))
+    (axes,) = figure.axes
+    for method, sources in (("scratch", [None]), ("finetune", ["pong", "noisy"])):
+        runs = [run for source in sources for run in runs_of(swept, method, source)]
+        scores = sorted((final(swept, run) for run in runs if run != lost), reverse=True)
+        (line,) = (line for line in axes.lines if line.get_color() == METHOD_COLOURS[method])
+        places = [100 * (place + 0.5) / len(runs) for place in range(len(scores))]
+        np.testing.assert_allclose(line.get_ydata(), scores)
+        np.testing.assert_allclose(line.get_xdata(), places)
+    (panel,) = sorted_panels(results, job_rows(results))
+    assert (panel.title, panel.random) == ("Zoom", -20.0)
+
+
+def test_areas_stand_over_what_was_drawn_and_lines_join_medians(swept: SuiteFolder) -> None:
+    results = Results(swept)
+    rows = job_rows(results)
+    reference = best_mean(swept, runs_of(swept, "scratch", None))
+    panels = {panel.name: panel for panel in scatter_panels(results, rows)}
+    assert list(panels) == ["learning_rate", "entropy_cost", "clip_norm", "alpha"]
+    specs = {spec.id: spec for spec in swept.plan.runs}
+    uneven = 0
+    for name, panel in panels.items():
+        assert panel.relative
+        for scatter in panel.scatters:
+            sources = [None] if scatter.method == "scratch" else ["pong", "noisy"]
+            found: dict[float, list[float]] = {}
+            for run in (run for s in sources for run in runs_of(swept, scatter.method, s)):
+                value = hyperparameters(swept, specs[run])[name]
+                found.setdefault(value, []).append(area(swept, run) / reference)
+            shown = np.array(sorted(zip(scatter.values, scatter.heights, strict=True)))
+            points = [(value, height) for value, heights in found.items() for height in heights]
+            np.testing.assert_allclose(shown, np.array(sorted(points)))
+            np.testing.assert_allclose(scatter.middles, sorted(found))
+            medians = [np.median(found[value]) for value in sorted(found)]
+            np.testing.assert_allclose(scatter.medians, medians)
+            uneven += any(np.mean(v) != np.median(v) for v in found.values() if len(v) > 2)
+    assert uneven, "else means could stand for medians"
+
+
+def test_a_continuous_range_is_divided_into_fifths(swept: SuiteFolder) -> None:
+    results = Results(swept)
+    rows = [
+        replace(row, hyperparameters={"rate": 10.0 ** (-number)}, transfer=float(number**2))
+        for number, row in enumerate(row for row in job_rows(results) if row.method == "finetune")
+    ]
+    (panel,) = scatter_panels(results, rows)
+    (scatter,) = panel.scatters
+    # Ten jobs, two a fifth, from the smallest rate on; the middle is that of the logarithms.
+    np.testing.assert_allclose(
+        scatter.medians, [(a * a + b * b) / 2 for a, b in ((9, 8), (7, 6), (5, 4), (3, 2), (1, 0))]
+    )
+    np.testing.assert_allclose(scatter.middles, [10**-8.5, 10**-6.5, 10**-4.5, 10**-2.5, 10**-0.5])
+
+
+def test_pictures_show_the_numbers(swept: SuiteFolder) -> None:
+    results = Results(swept)
+    rows = job_rows(results)
+    figure = sweep_charts.score_against(results, rows)
+    for axes, panel in zip(figure.axes, scatter_panels(results, rows), strict=True):
+        for scatter in panel.scatters:
+            ((places, medians),) = lines_of(axes, METHOD_COLOURS[scatter.method])
+            np.testing.assert_allclose(medians, np.minimum(scatter.medians, 4.0))
+            # Methods stand a little beside each other.
+            np.testing.assert_allclose(places, scatter.middles, rtol=0.3)
+
+
+def test_the_matrix_of_a_sweep_has_intervals_the_right_way_round(swept: SuiteFolder) -> None:
+    results = Results(swept)
+    for cell in results.cells:
+        low, high = cell.interval
+        if not math.isnan(low):
+            assert low <= cell.score <= high
+            assert low < high or cell.method == "scratch"
+    report = SweepReport(results)
+    assert dict(report.content().ranges)["learning_rate"] == "one of 0.01, 0.003, 0.001"
+
+
+# --- what the folder says ------------------------------------------------------------------------
+
+
+def changed_suite(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have the suite draw one more hyperparameter, from other ranges, as a later version might."""
+    space = SearchSpace(
+        learner={"learning_rate": LogUniform(1e-6, 1e-5), "gae_lambda": Choice((0.9, 0.95))},
+        column={"alpha": Choice((7.0, 8.0))},
+    )
+    later = replace(MINI, spaces={"ppo": space}, title="Another title")
+    monkeypatch.setattr(suites, "SUITES", (later,))
+    assert suite_from_name(MINI.name).space("ppo").names[1] == "gae_lambda"
+
+
+def stripped(suite: SuiteFolder) -> SuiteFolder:
+    """The folder as it would be from before folders said what they draw; its runs are kept."""
+    path = suite.path / "suite.json"
+    content = json.loads(path.read_text())
+    del content["basis"], content["measures"]
+    path.write_text(json.dumps(content))
+    for folder in suite.runs:
+        result = folder.result()
+        del result["measures"]
+        (folder.path / "result.json").write_text(json.dumps(result))
+    return SuiteFolder.read(suite.path)
+
+
+@pytest.mark.parametrize("change", ["changed", "gone", "changed, old folder"])
+def test_a_report_after_the_suite_has_changed(
+    swept: SuiteFolder, monkeypatch: pytest.MonkeyPatch, change: str
+) -> None:
+    if "old" in change:
+        swept = stripped(swept)
+    before = [row.flat() for row in job_rows(Results(swept))]
+    content = SweepReport(Results(swept)).content()
+    if change == "gone":
+        monkeypatch.setattr(suites, "SUITES", ())
+    else:
+        changed_suite(monkeypatch)
+    suite = SuiteFolder.read(swept.path)
+    results = Results(suite)
+    # As texts, because what is not known is NaN.
+    assert list(map(str, (row.flat() for row in job_rows(results)))) == list(map(str, before))
+    assert SweepReport(results).content().ranges == content.ranges
+    assert list(hyperparameters(suite, suite.plan.runs[0])) == [
+        "learning_rate", "entropy_cost", "clip_norm", "alpha",
+    ]  # fmt: skip
+    if change == "changed":
+        page = write_report(suite).read_text()
+        assert "one of 0.01, 0.003, 0.001" in page
+        assert "gae_lambda" not in page
+        assert "Pong Soup, mini: a sweep of 5 jobs" in page
+        table = table_of(page, "Median")
+        assert set(table) == {"Baseline 1 (scratch)", "Baseline 3 (full finetune)"}
+
+
+def test_the_users_ranges_are_the_folders(fabricate: Fabricate) -> None:
+    sweep = replace(SWEEP, ranges=("learning_rate=1e-4:1e-2", "alpha=0.5"))
+    suite = fabricate(plan_sweep(MINI, sweep, SMALL), name=MINI.name, sweep=sweep)
+    space = SuiteFolder.read(suite.path).basis.space
+    assert space is not None
+    assert space.learner["learning_rate"] == LogUniform(1e-4, 1e-2)
+    assert space.column["alpha"] == Choice((0.5,))
+    assert SearchSpace.from_json(json.loads(json.dumps(space.to_json()))) == space
+
+
+def test_a_run_that_lacks_what_was_drawn_is_named(swept: SuiteFolder) -> None:
+    spec = replace(swept.plan.runs[0], learner_options={"learning_rate": 0.01})
+    with pytest.raises(ColonnadeError, match=r"has no number for 'entropy_cost', which .* drawn"):
+        hyperparameters(swept, spec)
+
+
+def test_the_spaces_of_the_first_sweeps_are_those_of_the_recorded_one() -> None:
+    recorded = Path(__file__).parents[2] / "results" / "sweep-pong-soup-mini" / "jobs.csv"
+    lines = [line.split(",") for line in recorded.read_text().splitlines()]
+    names = ["learning_rate", "entropy_cost", "clip_norm", "alpha"]
+    places = [lines[0].index(name) for name in names]
+    plan = plan_sweep(MINI, SWEEP, SMALL)
+    space = Basis.first(MINI.name, plan, SWEEP).space
+    assert space is not None
+    assert list(space.names) == names
+    drawn = {**space.learner, **space.column}
+    for name, place in zip(names, places, strict=True):
+        values = {float(line[place]) for line in lines[1:]}
+        assert values == set(drawn[name].values)  # type: ignore[union-attr]
+    # And each job's values are those that the space gives it.
+    for line in lines[1:200]:
+        expected = space.draw(0, int(line[0]))
+        assert {name: float(line[place]) for name, place in zip(names, places, strict=True)} == (
+            expected
+        )
