@@ -192,9 +192,6 @@ def test_budgets_that_differ_have_no_common_ends(write: Write) -> None:
     (sequence,) = sequences(Results(suite))
     assert sequence.starts is None
     assert continual_charts.score_curves(sequence, WORDS).axes[0].texts[:] == []
-    (same,) = sequences(Results(write([(spec_of("ewc"), EWC), (spec_of("l2"), SGD)])))
-    assert same.starts is not None
-    assert same.starts.tolist() == [0, 100, 200, 300]
 
 
 def test_single_tasks_stand_beside(write: Write) -> None:
