@@ -11,8 +11,10 @@ from reading import lines_of, table_of, texts_of, ticks_of
 
 from colonnade.experiments import charts
 from colonnade.experiments.curve_numbers import source_panels
+from colonnade.experiments.facts import facts
 from colonnade.experiments.network_drawing import largest_network, network_drawing
 from colonnade.experiments.plan import Comparison, Plan, SuiteOptions
+from colonnade.experiments.progress import duration
 from colonnade.experiments.report import write_report
 from colonnade.experiments.results import Results
 from colonnade.experiments.store import SuiteFolder
@@ -149,13 +151,33 @@ def test_the_table_has_means_medians_and_intervals_the_right_way_round(short: Su
 
 def test_the_final_score_is_the_trained_policys(short: SuiteFolder) -> None:
     table = table_of(write_report(short).read_text(), "Final score")
+    results = Results(short)
     for spec in short.plan.runs:
         last = short.run(spec.id).metrics()[-1]["return_mean"]
         assert last != -20.0
         assert table[spec.label]["Random"] == "-20.00"
         assert table[spec.label]["Final score"] == f"{last:.2f} ± 1.00"
-        assert table[spec.label]["Steps"] == f"{spec.steps:,}"
-        assert Results(short).runs[spec.id].final_score == last
+        # A goal has ended each a little before its budget.
+        assert table[spec.label]["Steps"] == f"{spec.steps - 8:,}"
+        assert table[spec.label]["Steps/s"] == f"{(spec.steps - 8) / 500:,.0f}"
+        assert results.runs[spec.id].final_score == last
+
+
+def test_what_was_run_is_summed_up(short: SuiteFolder) -> None:
+    known = dict(facts(Results(short)))
+    steps = sum(spec.steps - 8 for spec in short.plan.runs)
+    assert known["Runs"] == "39 of 39 complete"
+    assert known["Seeds"] == "0, 1, 2"
+    assert known["Learner"] == "PPO"
+    assert known["Training time"].startswith(duration(39 * 500))
+    assert known["Wall time"].startswith(duration(600))
+    assert known["Speed"] == f"{steps / (39 * 500):,.0f} agent steps/s in a run, on average"
+    sessions = [
+        {"seconds": 100.0, "workers": 2, "cpu_seconds": 150.0},
+        {"seconds": 50.0, "workers": 4, "cpu_seconds": 50.0},
+    ]
+    (short.path / "sessions.jsonl").write_text("".join(json.dumps(s) + "\n" for s in sessions))
+    assert dict(facts(Results(short)))["Processes"].startswith("2, 4 at once, 50% of their time")
 
 
 def test_a_task_whose_own_id_is_longer_than_its_name_has_a_score(short: SuiteFolder) -> None:
