@@ -4,19 +4,24 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import numpy as np
 import pytest
 from reading import lines_of, table_of, texts_of, ticks_of
 
 from colonnade.experiments import charts
-from colonnade.experiments.curve_numbers import source_panels
+from colonnade.experiments.analysis_store import RunAnalysis
+from colonnade.experiments.analyze import _groups
+from colonnade.experiments.curve_numbers import plain_panels, source_panels
 from colonnade.experiments.facts import facts
 from colonnade.experiments.network_drawing import largest_network, network_drawing
 from colonnade.experiments.plan import Comparison, Plan, SuiteOptions
 from colonnade.experiments.progress import duration
 from colonnade.experiments.report import write_report
 from colonnade.experiments.results import Results
+from colonnade.experiments.spec import RunSpec, TaskBudget
 from colonnade.experiments.store import SuiteFolder
 from colonnade.experiments.style import INK, METHOD_COLOURS, method_colour
 from colonnade.experiments.suites import suite_from_name
@@ -378,6 +383,35 @@ def test_pictures_of_a_users_own_names(fabricate: Fabricate, options: SuiteOptio
     assert "PPO, A2C" in page
 
 
+def test_one_task_with_several_options_has_a_panel_for_each(
+    fabricate: Fabricate, options: SuiteOptions
+) -> None:
+    first = SHORT.plan(options).runs[0]
+    other = replace(first, tasks=(replace(first.tasks[0], options={"wind": 3}),))
+    suite = fabricate(Plan((first, other)), name="mine.json")
+    path = suite.run(other.id).path / "result.json"
+    path.write_text(path.read_text().replace('"return_mean": -20.0', '"return_mean": -3.0'))
+    one, two = plain_panels(Results(suite))
+    assert [len(panel.lines) for panel in (one, two)] == [1, 1]
+    assert (one.random, two.random) == (-20.0, -3.0)
+    assert two.title == f'{task_title(first.target)} {{"wind": 3}}'
+
+
+def test_a_runs_task_keeps_its_options() -> None:
+    def run(label: str, name: str, wind: int, parent: str | None = None) -> RunSpec:
+        tasks = (TaskBudget(name, 100, {"wind": wind}),)
+        return RunSpec(label, "scratch", tasks, "ppo", "default", parent=parent)
+
+    other = run("other", "A-v0", 1)
+    source = run("source", "A-v0", 2)
+    child = run("child", "B-v0", 3, source.id)
+    plan = Plan((other, source, child))
+    assert plan.task(child, "gym/B-v0").options == {"wind": 3}
+    assert plan.task(child, "A-v0").options == {"wind": 2}, "its own source's"
+    assert plan.task(other, "B-v0").options == {"wind": 3}
+    assert plan.task(child, "mini-pong/pong") == TaskBudget("mini-pong/pong", 1)
+
+
 def test_two_sources_that_read_alike_have_pictures_of_their_own(fabricate: Fabricate) -> None:
     plan = SHORT.plan(SuiteOptions(seeds=1))
     entries = []
@@ -391,3 +425,28 @@ def test_two_sources_that_read_alike_have_pictures_of_their_own(fabricate: Fabri
     assert page.count("Learning curves from") == 2
     names = {path.name for path in Path(suite.path / "figures").glob("curves-*")}
     assert len(names) == 2
+
+
+def test_an_analysis_averages_seeds_of_one_configuration_only(tmp_path: Path) -> None:
+    def run(label: str, seed: int, learner: str) -> RunSpec:
+        tasks = (TaskBudget("mini-pong/zoom", 100),)
+        return RunSpec(label, "progressive", tasks, learner, "tiny", seed)
+
+    specs = [run("ours", 0, "ppo"), run("ours", 1, "ppo"), run("theirs", 0, "a2c")]
+    suite = SuiteFolder(tmp_path, "mine.json", {}, Plan(tuple(specs)))
+    analyses = [
+        SimpleNamespace(
+            run=spec.id,
+            label=spec.label,
+            task=spec.target,
+            columns=("mini-pong/pong", "mini-pong/zoom"),
+        )
+        for spec in specs
+    ]
+    groups = _groups(cast("list[RunAnalysis]", analyses), suite)
+    assert {title: [each.run for each in group] for title, group in groups.items()} == {
+        "Pong to Zoom: ours": [specs[0].id, specs[1].id],
+        "Pong to Zoom: theirs": [specs[2].id],
+    }
+    alone = _groups(cast("list[RunAnalysis]", analyses[:2]), suite)
+    assert list(alone) == ["Pong to Zoom"]
