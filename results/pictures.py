@@ -48,6 +48,9 @@ def print_marks(title: str, curve: Curve) -> None:
 
 def draw(name: str, title: str, wanted: float, groups: dict[str, list[Path]]) -> None:
     """Draw groups of runs, one colour a group and one kind of line a seed."""
+    folders = {run.parents[1] for runs in groups.values() for run in runs}
+    versions = {SuiteFolder.read(folder).basis.measures for folder in folders}
+    assert len(versions) == 1, "runs of several versions of the measures do not compare"
     figure = Figure(figsize=(6.5, 3.0))
     axes = figure.subplots()
     axes.axhline(wanted, color=FAINT, lw=1, ls=":")

@@ -1,10 +1,16 @@
-"""The script that draws the recorded curves."""
+"""The scripts that draw the recorded curves and write the tables of results/README.md."""
 
 import json
+import re
 import runpy
 from pathlib import Path
 
 import pytest
+
+from colonnade.experiments.continual_results import measured, sequences
+from colonnade.experiments.results import Results
+from colonnade.experiments.store import SuiteFolder
+from colonnade.experiments.transfer_table import transfer_table
 
 SCRIPT = Path(__file__).parents[1] / "results" / "pictures.py"
 
@@ -27,3 +33,147 @@ def test_returns_are_means_of_the_last_hundred_episodes(tmp_path: Path) -> None:
         (pytest.approx(0.04), pytest.approx(6.0)),
         (pytest.approx(0.05), pytest.approx(15.0)),
     ]
+
+
+# --- figures and tables --------------------------------------------------------------------------
+
+TABLES = runpy.run_path(str(SCRIPT.with_name("tables.py")))
+
+
+def test_the_tables_of_the_page_are_those_of_the_figures() -> None:
+    page, measurements = TABLES["PAGE"].read_text(), TABLES["read"]()
+    assert TABLES["filled"](page, measurements) == page, "run python results/tables.py"
+    with_tables = {m["name"] for m in measurements if "table" in m}
+    assert TABLES["shown"](page) == with_tables | {"bars"}
+    outside = re.sub(r"<!-- table: .*?<!-- end -->", "", page, flags=re.DOTALL)
+    assert "\n|" not in outside, "every table has its markers"
+
+
+def test_every_figure_says_how_it_was_measured() -> None:
+    figures = TABLES["figures"](TABLES["read"]())
+    assert len(figures) > 400
+    for name, figure in figures.items():
+        assert figure.keys() >= {
+            "name",
+            "value",
+            "wanted",
+            "command",
+            "seeds",
+            "hardware",
+            "commit",
+        }
+        assert isinstance(figure["value"], int | float), name
+        assert figure["command"], name
+        assert figure["hardware"], name
+        assert re.fullmatch("[0-9a-f]{7,40}", figure["commit"]), name
+        assert all(isinstance(seed, int) for seed in figure["seeds"]), name
+        assert figure.get("measures", 1) in (1, 2), name
+
+
+def test_every_number_of_a_table_is_shown_and_every_table_shows_its_numbers() -> None:
+    for measurement in TABLES["read"]():
+        if "table" in measurement:
+            rows = measurement["table"]["rows"]
+            used = set(re.findall(r"\{([^{}:]+?)(?:\.wanted)?(?::[^{}]*)?\}", str(rows)))
+            assert used <= {figure["name"] for figure in measurement["figures"]}
+            widths = {len(row) for row in rows}
+            assert widths == {len(measurement["table"]["columns"])}
+
+
+@pytest.mark.parametrize(
+    ("wanted", "value", "met"),
+    [
+        ("at least 0.6", 0.6, True),
+        ("at least 0.6", 0.59, False),
+        ("at most 10", 10, True),
+        ("at most 10", 10.1, False),
+        ("at most -1", -2, True),
+        (None, 3, None),
+        ("yes", 3, None),
+    ],
+)
+def test_what_is_met(wanted: str | None, value: float, met: bool | None) -> None:
+    assert TABLES["met"]({"wanted": wanted, "value": value}) is met
+
+
+def test_what_was_missed_is_said_where_it_stands() -> None:
+    for measurement in TABLES["read"]():
+        for figure in measurement["figures"]:
+            shown = [
+                row
+                for row in measurement.get("table", {"rows": []})["rows"]
+                if any(f"{{{figure['name']}:" in cell for cell in row)
+            ]
+            missed = TABLES["met"]({"wanted": None, **figure}) is False
+            assert all(("missed" in "".join(row)) >= missed for row in shown), figure["name"]
+
+
+def test_tables_are_written_from_values_formats_and_what_was_wanted() -> None:
+    figures = [
+        {"name": "a/b", "value": 4302.25},
+        {"name": "c", "value": 0.5, "wanted": "at least 1"},
+    ]
+    layout = {"columns": ["x", ""], "rows": [["{a/b:,.1f} of", "{c:.2f}: {c.wanted}"], ["", "-"]]}
+    said = {"command": "run", "seeds": [], "hardware": "h", "commit": "abcdef0"}
+    measurement = {"name": "m", **said, "figures": figures, "table": layout}
+    rows = "| x | |\n|---|---|\n| 4,302.2 of | 0.50: at least 1 |\n| | - |\n"
+    page = (
+        "Before.\n<!-- table: m -->\nold\n<!-- end -->\n"
+        "After.\n<!-- table: bars -->\n<!-- end -->\n"
+    )
+    assert TABLES["filled"](page, [measurement]) == (
+        f"Before.\n<!-- table: m -->\n{rows}<!-- end -->\nAfter.\n<!-- table: bars -->\n"
+        "| figure | wanted | measured | |\n|---|---|---|---|\n"
+        "| `m/c` | at least 1 | 0.5 | **missed** |\n<!-- end -->\n"
+    )
+
+
+def test_figures_are_what_the_recorded_folders_hold() -> None:
+    figures = TABLES["figures"](TABLES["read"]())
+
+    def value(name: str) -> float:
+        return float(figures[name]["value"])
+
+    mini, short = (recorded(name) for name in ("pong-soup-mini", "pong-soup-short"))
+    rows = {row.method: row for row in transfer_table(mini)}
+    for method, name in {
+        "output-only": "baseline-2",
+        "finetune": "baseline-3",
+        "random-column": "baseline-4",
+        "progressive-2": "progressive-2-columns",
+        "progressive-3": "progressive-3-columns",
+    }.items():
+        assert value(f"pong-soup-mini/{name}/mean") == round(rows[method].mean)
+        assert value(f"pong-soup-mini/{name}/median") == round(rows[method].median)
+    rows = {row.method: row for row in transfer_table(short)}
+    for method, name in {
+        "finetune": "baseline-3",
+        "progressive-2": "progressive-2-columns",
+    }.items():
+        assert value(f"pong-soup-short/{name}-relative/mean") == round(rows[method].mean)
+        assert value(f"pong-soup-short/{name}-relative/median") == round(rows[method].median)
+        for cell in short.cells:
+            if cell.method == method:
+                target = cell.target.rpartition("/")[2]
+                for seed, area in enumerate(cell.areas, start=1):
+                    shown = value(f"pong-soup-short/{name}-areas/{target}/{seed}")
+                    assert shown == pytest.approx(area, abs=0.051)
+    (ten,) = (s for s in sequences(recorded("ewc-permuted")) if len(s.tasks) == 10)
+    for row in measured(ten):
+        name = row.contender.title.lower().replace(" ", "-")
+        assert value(f"ewc-permuted/{name}/average-accuracy") == pytest.approx(
+            row.average.mean(), abs=0.00051
+        )
+        for seed, average in enumerate(row.average, start=1):
+            shown = value(f"ewc-permuted/{name}/seeds-0-1-2/{seed}")
+            assert shown == pytest.approx(average, abs=0.00051)
+        assert value(f"ewc-permuted/{name}/just-learned") == pytest.approx(
+            row.learned.mean(), abs=0.00051
+        )
+        assert value(f"ewc-permuted/{name}/forgetting") == pytest.approx(
+            row.forgetting.mean(), abs=0.00051
+        )
+
+
+def recorded(name: str) -> Results:
+    return Results(SuiteFolder.read(SCRIPT.parent / name))

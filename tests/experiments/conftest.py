@@ -50,7 +50,8 @@ def fabricate_run(folder: Path, spec: RunSpec, curve: list[float | None], done: 
     if not done:
         return
     scores = [
-        {"kind": "evaluation", "task": spec.target, "policy": policy, "step": 1, "episodes": 25,
+        {"kind": "evaluation", "task": spec.target, "policy": policy, "step": spec.steps - 8,
+         "episodes": 25,
          "return_mean": mean, "return_std": 1.0}
         for policy, mean in (("random", -20.0), ("trained", curve[-1]))
     ]  # fmt: skip

@@ -16,7 +16,6 @@ from colonnade.analysis.states import policy_states
 from colonnade.errors import ColonnadeError, UsageError, unknown_name
 from colonnade.experiments.analysis_store import AnalysisOptions, FeaturePictures, RunAnalysis
 from colonnade.experiments.build import build_method, build_task
-from colonnade.experiments.spec import TaskBudget
 from colonnade.experiments.store import RunFolder, SuiteFolder
 from colonnade.methods import ColumnMethod
 from colonnade.networks import (
@@ -127,6 +126,7 @@ def column_of(columns: Mapping[str, int], folder: RunFolder, task: str | None) -
 
 
 def analyse_run(
+    suite: SuiteFolder,
     folder: RunFolder,
     task: str | None,
     options: AnalysisOptions,
@@ -143,7 +143,12 @@ def analyse_run(
     name, index = column_of(columns, folder, task)
     view = network.view(index)
     check_progressive(view, folder)
-    stage = environments_of(build_task(TaskBudget(name, steps=1)))
+    spec = folder.spec
+
+    def stage_of(task: str) -> EnvironmentTask:
+        return environments_of(build_task(suite.plan.task(spec, task)))
+
+    stage = stage_of(name)
     seed = derive(options.seed, "analysis", folder.id, name)
     fisher = activation_fisher(
         view,
@@ -179,7 +184,7 @@ def analyse_run(
         states=fisher.states,
         options=options,
         curves=curves,
-        pictures=_pictures(network, view, fisher, columns, name, seed),
+        pictures=_pictures(network, view, fisher, columns, name, stage_of, seed),
     )
 
 
@@ -204,19 +209,19 @@ def _pictures(
     fisher: ActivationFisher,
     columns: Mapping[str, int],
     task: str,
+    stage_of: Callable[[str], EnvironmentTask],
     seed: int,
 ) -> FeaturePictures | None:
     lowest = fisher.levels[0]
-    stages = {feature: view.column(feature.column).stage(feature.stage) for feature in lowest}
-    if not all(isinstance(stage, ConvStage) for stage in stages.values()):
+    layers = {feature: view.column(feature.column).stage(feature.stage) for feature in lowest}
+    if not all(isinstance(layer, ConvStage) for layer in layers.values()):
         return None
     frames: list[torch.Tensor] = []
     tasks: list[str] = []
     others = [name for name in columns if name != task and columns[name] < view.newest.index]
     for name in (*others, task):
         player = network.view(columns[name])
-        stage = environments_of(build_task(TaskBudget(name, steps=1)))
-        found = _frames(stage, player, seed)
+        found = _frames(stage_of(name), player, seed)
         if found is None or (frames and found.shape[1:] != frames[0].shape[1:]):
             return None
         frames.append(found)
@@ -226,7 +231,7 @@ def _pictures(
         (
             (-value, feature, m)
             for feature, values in fisher.afs().items()
-            if feature in stages
+            if feature in layers
             for m, value in enumerate(values)
         ),
     )
@@ -241,8 +246,8 @@ def _pictures(
         view({OBSERVATION: observations})
     return FeaturePictures(
         filters={
-            feature: stage.get_parameter("weight").detach().double().numpy()
-            for feature, stage in stages.items()
+            feature: layer.get_parameter("weight").detach().double().numpy()
+            for feature, layer in layers.items()
         },
         frames=observations[:, -1].contiguous().numpy(),
         frame_tasks=tasks,

@@ -38,6 +38,7 @@ from colonnade.experiments.hardware import available_cores
 from colonnade.experiments.results import Results
 from colonnade.experiments.store import RunFolder, SuiteFolder
 from colonnade.experiments.style import drawing, to_png, to_svg
+from colonnade.experiments.titles import distinct
 
 PAGE = "analysis.html"
 _NETS_IN_DETAIL = 4
@@ -87,6 +88,7 @@ def analyze(
                 head = f"{number} of {len(runs)}: {folder.spec.label if folder.done else folder.id}"
                 with say.status(head) as status:
                     found = analyse_run(
+                        suite,
                         folder,
                         task,
                         options,
@@ -114,9 +116,7 @@ def write_page(
     Raises:
         ColonnadeError: Writing failed.
     """
-    groups: dict[str, list[RunAnalysis]] = {}
-    for each in analyses:
-        groups.setdefault(net_title(each.columns), []).append(each)
+    groups = _groups(analyses, suite)
     points = _sweet_spot_points(analyses, results) if results else []
     detailed = [group[0] for group in groups.values()][:_NETS_IN_DETAIL]
     with drawing():
@@ -166,6 +166,28 @@ def write_page(
     target = folder / PAGE
     write_text(target, page)
     return target
+
+
+def _groups(analyses: Sequence[RunAnalysis], suite: SuiteFolder) -> dict[str, list[RunAnalysis]]:
+    """Put repetitions together, by a title: the seeds of a configuration, or the jobs of a cell."""
+    specs = {spec.id: spec for spec in suite.plan.runs}
+    groups: dict[str, list[RunAnalysis]] = {}
+    for each in analyses:
+        spec = specs.get(each.run)
+        if spec is None:
+            key = each.run
+        elif suite.sweep:
+            key = each.label.rpartition(", ")[0]
+        else:
+            key = suite.plan.configuration(spec)
+        groups.setdefault(f"{key} {each.task}", []).append(each)
+    titles = distinct(groups, lambda key: net_title(groups[key][0].columns))
+    return {
+        words if words != key else f"{net_title(groups[key][0].columns)}: {groups[key][0].label}": (
+            groups[key]
+        )
+        for key, words in titles.items()
+    }
 
 
 def _show(status: Status, head: str, done: int, total: int) -> None:

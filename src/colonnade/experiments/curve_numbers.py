@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -90,23 +92,21 @@ def source_panels(results: Results, source: str) -> list[CurvePanel]:
 
 def plain_panels(results: Results) -> list[CurvePanel]:
     """Collect the curves of runs that are not compared: a panel per task, a line per run."""
-    runs = list(results.runs.values())
-    titles = distinct(run.spec.target for run in runs)
+    grouped: dict[tuple[str, str], list[RunResult]] = {}
+    for run in results.runs.values():
+        task = run.spec.tasks[-1]
+        grouped.setdefault((task.name, json.dumps(task.options)), []).append(run)
+    titles = distinct(name for name, _ in grouped)
+    several = Counter(name for name, _ in grouped)
     labels = distinct(results.runs, lambda run: results.runs[run].spec.label)
-    return [
-        CurvePanel(
-            target,
-            title,
-            tuple(
-                line
-                for run in runs
-                if run.spec.target == target
-                for line in _lines(labels[run.spec.id], [run], _random(results, target))
-            ),
-            _random(results, target),
-        )
-        for target, title in titles.items()
-    ]
+    panels = []
+    for (target, options), runs in grouped.items():
+        scores = [row["return_mean"] for run in runs if (row := run.score("random"))]
+        random = float(np.mean(scores)) if scores else math.nan
+        lines = [line for run in runs for line in _lines(labels[run.spec.id], [run], random)]
+        title = titles[target] if several[target] == 1 else f"{titles[target]} {options}"
+        panels.append(CurvePanel(target, title, tuple(lines), random))
+    return panels
 
 
 def _random(results: Results, target: str) -> float:

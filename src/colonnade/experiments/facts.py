@@ -32,7 +32,7 @@ def facts(results: Results) -> list[tuple[str, str]]:
         seconds = sum(result["timing"]["training_seconds"] for result in done)
         begun = min(result["timing"]["started"] for result in done)
         ended = max(result["timing"]["finished"] for result in done)
-        steps = sum(run.spec.steps for run in runs if run.done)
+        steps = sum(run.steps for run in runs if run.done)
         stated += [
             ("Training time", f"{duration(seconds)}, all runs added up"),
             ("Wall time", f"{duration(ended - begun)} from the first start to the last end"),

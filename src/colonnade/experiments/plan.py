@@ -127,12 +127,23 @@ class Plan:
         """Agent steps of all runs together."""
         return sum(spec.steps for spec in self.runs)
 
-    def task(self, name: str) -> TaskBudget:
-        """Return the task of that name with the options that its runs give it.
+    def task(self, spec: RunSpec, name: str) -> TaskBudget:
+        """Return the task of a run that has a name or an id, with the options that it has there.
 
-        A name that is in no run is taken as it is, for a task that a shipped column has learned.
+        What the run has not learned itself is looked for in what it starts from, and then in all
+        runs. A name that is in no run is taken as it is, for a task that a shipped column knows.
         """
-        found = (task for spec in self.runs for task in spec.tasks if task.name == name)
+        by_id = {other.id: other for other in self.runs}
+        line, origins = [spec], list(self.parents(spec))
+        while origins:
+            line.append(by_id[origins.pop(0)])
+            origins += self.parents(line[-1])
+        found = (
+            task
+            for run in (*line, *self.runs)
+            for task in run.tasks
+            if name in (task.name, f"gym/{task.name}")
+        )
         return next(found, TaskBudget(name, steps=1))
 
     def selection(self, parent: str | None) -> Selection | None:

@@ -81,7 +81,7 @@ def play(
     name, known = task or spec.target, folder.network()["tasks"]
     if name not in known:
         raise unknown_name(f"task of run {spec.id}:", name, known)
-    stage = _FilmedTask(environments_of(build_task(suite.plan.task(name))), episodes)
+    stage = _FilmedTask(environments_of(build_task(suite.plan.task(spec, name))), episodes)
     network = method.network_for(stage.spec.id)
     returns = evaluate(stage, network, episodes=episodes, seed=seed, num_envs=1)
     if film is not None:

@@ -19,7 +19,6 @@ from colonnade.errors import ColonnadeError, UsageError, unknown_name
 from colonnade.experiments.analysis_run import find_runs, is_progressive, load_network
 from colonnade.experiments.build import build_task
 from colonnade.experiments.pruned_run import SUITE, Cost, Returns, notes, write_pruned
-from colonnade.experiments.spec import TaskBudget
 from colonnade.experiments.store import RunFolder, SuiteFolder
 from colonnade.learners import Compute, actor_critic_policy
 from colonnade.networks import ProgressiveNetwork, column_totals, describe
@@ -88,7 +87,7 @@ def prune_run(
     network, columns = load_network(folder)
     for index in options.columns:
         network.column(index)
-    tasks = _tasks(columns, folder, options.tasks)
+    tasks = _tasks(suite, columns, folder, options.tasks)
     say = console or Console(quiet=True)
     before = {name: _play(tasks[name], network, columns[name], options) for name in tasks}
     random = {
@@ -180,11 +179,14 @@ def _one_run(path: Path) -> tuple[SuiteFolder, RunFolder]:
     return suite, found[0]
 
 
-def _tasks(columns: Mapping[str, int], folder: RunFolder, asked: Sequence[str]) -> dict[str, Task]:
+def _tasks(
+    suite: SuiteFolder, columns: Mapping[str, int], folder: RunFolder, asked: Sequence[str]
+) -> dict[str, Task]:
     for name in asked:
         if name not in columns:
             raise unknown_name(f"task of run {folder.id}:", name, columns)
-    return {name: build_task(TaskBudget(name, steps=1)) for name in (asked or columns)}
+    spec = folder.spec
+    return {name: build_task(suite.plan.task(spec, name)) for name in (asked or columns)}
 
 
 def _play(task: Task, network: ProgressiveNetwork, column: int, options: PruneOptions) -> Returns:

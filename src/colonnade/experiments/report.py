@@ -233,12 +233,12 @@ def _run_row(run: RunResult) -> dict[str, str]:
         "label": run.spec.label,
         "id": run.spec.id,
         "state": "complete" if run.done else _state(run),
-        "steps": f"{run.spec.steps:,}",
+        "steps": f"{run.steps:,}",
         "random": f"{random_row['return_mean']:.2f}" if random_row else "",
         "trained": (
             f"{trained['return_mean']:.2f} ± {trained['return_std']:.2f}" if trained else ""
         ),
-        "speed": f"{run.spec.steps / seconds:,.0f}" if seconds else "",
+        "speed": f"{run.steps / seconds:,.0f}" if seconds else "",
         "time": duration(seconds) if seconds else "",
     }
 

@@ -60,6 +60,12 @@ class RunResult:
         return self.learning.reached
 
     @property
+    def steps(self) -> int:
+        """Agent steps taken, of all tasks: fewer than the budgets where a goal ended one."""
+        trained = [r["step"] for r in self.result.get("scores", ()) if r["policy"] == "trained"]
+        return sum(trained) or self.spec.steps
+
+    @property
     def final_score(self) -> float:
         """Mean return of the trained policy; of its last bin where the run was stopped early."""
         if row := self.score("trained"):

@@ -98,7 +98,7 @@ def job_rows(results: Results) -> list[JobRow]:
                 transfer=results.relative_area(run),
                 final_score=run.final_score,
                 random_score=results.random_scores.get(entry.target, (math.nan, 0.0))[0],
-                steps=run.spec.steps,
+                steps=run.steps,
                 seconds=float(run.result.get("timing", {}).get("training_seconds", math.nan)),
                 run=run.spec.id,
                 failure=failure,

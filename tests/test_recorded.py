@@ -1,0 +1,203 @@
+"""Folders that were recorded before folders stated their measures: read for ever as they were.
+
+The numbers are what the code of that time read from them; results/README.md names most of them.
+"""
+
+import json
+import math
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from colonnade.errors import UsageError
+from colonnade.experiments.continual_results import measured, sequences
+from colonnade.experiments.report import write_report
+from colonnade.experiments.results import Results
+from colonnade.experiments.store import SuiteFolder
+from colonnade.experiments.transfer_table import transfer_table
+
+RECORDED = Path(__file__).parents[1] / "results"
+
+SHORT: dict[tuple[str, str | None, str], tuple[list[float], float]] = {
+    ("scratch", None, "noisy"): ([0.160302, 0.413414], 1.0),
+    ("scratch", None, "white"): ([7.437521, 6.392029], 1.0),
+    ("scratch", None, "zoom"): ([4.223004, 13.968353], 1.0),
+    ("scratch", None, "h-flip"): ([10.710369, 15.587349], 1.0),
+    ("finetune", "pong", "noisy"): ([6.878318, 32.249566], 68.20083),
+    ("progressive-2", "pong", "noisy"): ([15.901056, 21.279795], 64.807104),
+    ("finetune", "pong", "white"): ([23.507101, 11.949626], 2.563838),
+    ("progressive-2", "pong", "white"): ([11.156989, 7.153468], 1.32401),
+    ("finetune", "pong", "zoom"): ([6.90793, 6.434105], 0.733427),
+    ("progressive-2", "pong", "zoom"): ([4.892913, 3.476028], 0.46005),
+    ("finetune", "pong", "h-flip"): ([23.506911, 14.567932], 1.447838),
+    ("progressive-2", "pong", "h-flip"): ([19.654968, 15.298857], 1.329158),
+}
+"""Areas and score of each cell, as they were first read."""
+
+MINI: dict[tuple[str, str | None, str], tuple[list[float], float]] = {
+    ("scratch", None, "noisy"): ([0.85517, 0.988366], 1.0),
+    ("scratch", None, "white"): ([1.038043, 0.245842], 1.0),
+    ("scratch", None, "zoom"): ([1.412844, 0.621853], 1.0),
+    ("scratch", None, "h-flip"): ([0.691278, 0.538747], 1.0),
+    ("random-column", None, "noisy"): ([0.896221, 1.425016], 1.259122),
+    ("random-column", None, "white"): ([0.702798, 0.902325], 1.250208),
+    ("random-column", None, "zoom"): ([0.923141, 1.080254], 0.984616),
+    ("random-column", None, "h-flip"): ([0.567158, 0.306729], 0.710462),
+    ("output-only", "pong", "noisy"): ([2.101674, 2.638555], 2.571271),
+    ("finetune", "pong", "noisy"): ([2.532297, 2.53697], 2.749752),
+    ("progressive-2", "pong", "noisy"): ([2.112395, 2.550017], 2.529059),
+    ("output-only", "pong", "white"): ([-0.168089, -0.014573], -0.142274),
+    ("finetune", "pong", "white"): ([0.266626, 0.537869], 0.62661),
+    ("progressive-2", "pong", "white"): ([1.572093, 1.610385], 2.478787),
+    ("output-only", "pong", "zoom"): ([-0.190417, 0.296824], 0.052296),
+    ("finetune", "pong", "zoom"): ([-0.065326, 2.050481], 0.975652),
+    ("progressive-2", "pong", "zoom"): ([1.049092, 1.825675], 1.412873),
+    ("output-only", "pong", "h-flip"): ([0.087778, 0.012304], 0.081366),
+    ("finetune", "pong", "h-flip"): ([0.916002, 0.747816], 1.35267),
+    ("progressive-2", "pong", "h-flip"): ([0.71625, 0.814964], 1.244864),
+    ("output-only", "noisy", "white"): ([-0.236381, -0.0066], -0.189255),
+    ("finetune", "noisy", "white"): ([0.887602, 0.343477], 0.95887),
+    ("progressive-2", "noisy", "white"): ([1.442579, 1.515941], 2.30435),
+    ("output-only", "noisy", "zoom"): ([0.255207, 0.136008], 0.192272),
+    ("finetune", "noisy", "zoom"): ([1.467579, 0.3621], 0.899239),
+    ("progressive-2", "noisy", "zoom"): ([1.666464, 1.702433], 1.655725),
+    ("output-only", "noisy", "h-flip"): ([0.238802, 0.151849], 0.317596),
+    ("finetune", "noisy", "h-flip"): ([0.508809, 1.102073], 1.309633),
+    ("progressive-2", "noisy", "h-flip"): ([1.201611, 1.286619], 2.02291),
+    ("progressive-3", "pong + noisy", "white"): ([1.590678, 1.516421], 2.420076),
+    ("progressive-3", "pong + noisy", "zoom"): ([1.636894, 1.799339], 1.688819),
+    ("progressive-3", "pong + noisy", "h-flip"): ([1.517238, 0.715216], 1.814966),
+}
+"""Areas and score of each cell, as they were first read."""
+
+
+TABLES = {
+    "pong-soup-short": {
+        "scratch": (100.0, 100.0, 4),
+        "finetune": (1823.648328, 200.583821, 4),
+        "progressive-2": (1698.008045, 132.658385, 4),
+    },
+    "pong-soup-mini": {
+        "scratch": (100.0, 100.0, 4),
+        "output-only": (41.189607, 8.136580, 7),
+        "finetune": (126.748944, 97.565187, 7),
+        "random-column": (105.110209, 111.741201, 4),
+        "progressive-2": (194.979551, 202.290989, 7),
+        "progressive-3": (197.462040, 181.496634, 3),
+    },
+}
+"""Mean and median transfer in per cent, and pairs."""
+
+PONG = {
+    "pong-orthogonal": {
+        "scratch noisy, seed 0": (-0.051803, -20.2),
+        "source pong, seed 0": (19.671756, 20.333333),
+        "source pong, seed 1": (17.980462, 14.8),
+        "finetune pong to noisy, seed 0": (6.665431, 4.566667),
+        "progressive pong to noisy, seed 0": (21.577518, 17.266667),
+        "progressive pong to white, seed 0": (11.042407, 3.8),
+    },
+    "pong-to-15": {
+        "a2c on pong, seed 0": (32.215614, 17.533333),
+        "a3c on pong, seed 0": (30.044654, 19.233333),
+    },
+}
+"""Area and final score of each complete run."""
+
+CONTINUAL = {
+    ("ewc-permuted", "EWC", 10): ([0.95125, 0.9505, 0.9485], 0.960917, 0.014815, -0.012037),
+    ("ewc-permuted", "L2", 10): ([0.7865, 0.76775, 0.7565], 0.956917, 0.207963, -0.207407),
+    ("ewc-permuted", "SGD with dropout", 10): (
+        [0.831, 0.808, 0.79925], 0.919750, 0.119722, -0.118889,
+    ),
+    ("ewc-permuted", "SGD", 10): ([0.78225, 0.765, 0.75875], 0.954750, 0.207130, -0.206759),
+    ("ewc-permuted", "Single tasks", 10): ([0.966, 0.968, 0.96325], 0.965750, 0.0, 0.0),
+    ("ewc-permuted", "EWC", 3): ([0.9675, 0.96, 0.966667], 0.9675, 0.005, -0.004167),
+    ("ewc-pong-soup-mini", "EWC", 2): (
+        [0.88, 0.69, 0.66, 0.86, 0.67, 1.0, 0.77, 1.04], 1.103125, 0.56375, -0.56375,
+    ),
+    ("ewc-pong-soup-mini", "Finetuning", 2): (
+        [1.11, 0.83, 0.925, 0.95, 0.845, 1.355, 0.795, 1.04], 1.930625, 1.89875, -1.89875,
+    ),
+}  # fmt: skip
+"""Average score by seed; mean over seeds of just learned, forgetting and backward transfer."""
+
+
+@cache
+def results(name: str) -> Results:
+    return Results(SuiteFolder.read(RECORDED / name))
+
+
+@pytest.mark.parametrize(("name", "cells"), [("pong-soup-short", SHORT), ("pong-soup-mini", MINI)])
+def test_areas_and_scores(
+    name: str, cells: dict[tuple[str, str | None, str], tuple[list[float], float]]
+) -> None:
+    found = {
+        (cell.method, cell.source, cell.target.rpartition("/")[2]): cell
+        for cell in results(name).cells
+    }
+    assert list(found) == list(cells)
+    for place, (areas, score) in cells.items():
+        assert found[place].areas.tolist() == pytest.approx(areas, abs=1e-6), place
+        assert found[place].score == pytest.approx(score, abs=1e-6), place
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_tables(name: str) -> None:
+    rows = {row.method: row for row in transfer_table(results(name))}
+    assert list(rows) == list(TABLES[name])
+    for method, (mean, median, pairs) in TABLES[name].items():
+        row = rows[method]
+        assert (row.mean, row.median) == pytest.approx((mean, median), abs=1e-5), method
+        assert row.pairs == pairs
+        assert (row.paper is not None) == (name == "pong-soup-short")
+
+
+@pytest.mark.parametrize("name", PONG)
+def test_runs_that_are_not_compared(name: str) -> None:
+    found = {
+        run.spec.label: (results(name).area(run), run.final_score)
+        for run in results(name).runs.values()
+        if not math.isnan(results(name).area(run))
+    }
+    assert found.keys() == PONG[name].keys()
+    for label, numbers in PONG[name].items():
+        assert found[label] == pytest.approx(numbers, abs=1e-6), label
+
+
+def test_continual_learning() -> None:
+    for (name, title, tasks), (average, learned, lost, backward) in CONTINUAL.items():
+        (row,) = (
+            row
+            for sequence in sequences(results(name))
+            if len(sequence.tasks) == tasks
+            for row in measured(sequence)
+            if row.contender.title == title
+        )
+        assert row.average.tolist() == pytest.approx(average, abs=1e-6), title
+        means = [float(values.mean()) for values in (row.learned, row.forgetting, row.backward)]
+        assert means == pytest.approx([learned, lost, backward], abs=1e-6), title
+
+
+@pytest.mark.parametrize("name", [path.parent.name for path in RECORDED.glob("*/suite.json")])
+def test_old_folders_are_of_version_1(name: str) -> None:
+    assert results(name).suite.basis.measures == 1
+    assert not any(run.foreign for run in results(name).runs.values())
+
+
+def test_an_old_folder_is_drawn_and_not_gone_on_with(tmp_path: Path) -> None:
+    content = (RECORDED / "pong-soup-short" / "suite.json").read_text()
+    (tmp_path / "suite.json").write_text(content)
+    (tmp_path / "runs").symlink_to(RECORDED / "pong-soup-short" / "runs")
+    suite = SuiteFolder.read(tmp_path)
+    page = write_report(suite).read_text()
+    assert "26 of 26 complete" in page
+    assert "version 1 of the measures" in page
+    # The same command completes nothing, for nothing is left; it changes nothing either.
+    assert suite.begin() == suite
+    assert json.loads((tmp_path / "suite.json").read_text()) == json.loads(content)
+
+    half = SuiteFolder.read(RECORDED / "pong-orthogonal")
+    with pytest.raises(UsageError, match="20 of the 26 runs are not complete: it can be read, but"):
+        half.begin()
