@@ -82,3 +82,16 @@ def test_forgetting_and_retention_by_hand() -> None:
     np.testing.assert_allclose(transfer.retention(scores, [0, 4, 6]), [0.2, 1.0, NAN])
     with pytest.raises(ValueError, match=r"\[T, T\]"):
         transfer.forgetting([[1, 2]])
+
+
+def test_bins_with_few_episodes_share_their_mean():
+    curve = [NAN, 10.0, 40.0, NAN, 70.0, 5.0, 8.0, NAN]
+    episodes = [0, 20, 10, 0, 40, 60, 2, 0]
+    # From the first episode on: 20 + 10 reach 30; the empty bin joins the next; what is left at
+    # the end is too little and joins the last.
+    first = (20 * 10 + 10 * 40) / 30
+    last = (60 * 5 + 2 * 8) / 62
+    expected = [NAN, first, first, 70.0, 70.0, last, last, NAN]
+    np.testing.assert_allclose(transfer.pool_bins(curve, episodes, enough=30), expected)
+    np.testing.assert_allclose(transfer.pool_bins([NAN, NAN], [0, 0]), [NAN, NAN])
+    np.testing.assert_allclose(transfer.pool_bins([3.0, NAN, 5.0], [1, 0, 3]), [4.5] * 3)

@@ -60,18 +60,20 @@ def pool_bins(curve: ArrayLike, episodes: ArrayLike, enough: int = ENOUGH_EPISOD
         enough: How many there should be.
 
     Returns:
-        [B], NaN before the first episode.
+        [B], NaN before the first bin with an episode and after the last.
     """
     counts = np.asarray(episodes, dtype=np.float64)
     totals = np.nan_to_num(np.asarray(curve, dtype=np.float64)) * counts
     pooled: Floats = np.full(len(counts), np.nan)
-    begun = np.flatnonzero(counts)
-    edges = [int(begun[0])] if begun.size else []
-    for index in range(edges[0] if edges else len(counts), len(counts)):
-        left = counts[index + 1 :].sum()
-        if counts[edges[-1] : index + 1].sum() >= enough and left >= enough:
-            edges.append(index + 1)
-    for low, high in zip(edges, [*edges[1:], len(counts)], strict=True):
+    known = np.flatnonzero(counts)
+    if not known.size:
+        return pooled
+    first, last = int(known[0]), int(known[-1]) + 1
+    edges = [first]
+    for end in range(first + 1, last):
+        if counts[edges[-1] : end].sum() >= enough and counts[end:].sum() >= enough:
+            edges.append(end)
+    for low, high in zip(edges, [*edges[1:], last], strict=True):
         pooled[low:high] = totals[low:high].sum() / counts[low:high].sum()
     return pooled
 

@@ -3,7 +3,8 @@
 Version 2: environments go on over checkpoints, and an episode counts in the bin of the step at
 which it ended. There is a row for every bin; `step` is the bin's end and `width` its width. Bins
 that end before every environment has finished an episode are marked `early`, because short episodes
-reach them first; they count as they are.
+reach them first; they count as they are. Areas are taken of bins pooled until they have enough
+episodes.
 
 Version 1: every checkpoint began all environments anew and dropped the episodes under way. A row
 closed with the first update past its bin's end, and an episode counted in the row that was open
@@ -22,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from colonnade.analysis.transfer import pool_bins
 from colonnade.errors import ColonnadeError
 
 if TYPE_CHECKING:
@@ -57,12 +59,15 @@ class LearningCurve:
         early: [B] whether a bin ended before every environment had finished an episode.
         width: Of a bin, in agent steps.
         reached: Agent steps taken.
+        pooled: [B] the same, of which areas are taken: in version 2 bins with few episodes share
+            their mean (`transfer.pool_bins`); in version 1 they are `returns`.
     """
 
     returns: NDArray[np.float64]
     early: NDArray[np.bool_]
     width: int
     reached: int
+    pooled: NDArray[np.float64]
 
     @property
     def bins_reached(self) -> int:
@@ -114,7 +119,13 @@ def learning_curve(
             total[place] += row["return_mean"] * row["episodes"]
             episodes[place] += row["episodes"]
     returns = np.divide(total, episodes, out=np.full(bins, np.nan), where=episodes > 0)
-    return LearningCurve(returns, early, width, max((row["step"] for row in curve), default=0))
+    return LearningCurve(
+        returns,
+        early,
+        width,
+        reached=max((row["step"] for row in curve), default=0),
+        pooled=pool_bins(returns, episodes) if version_of(curve) == 2 else returns,
+    )
 
 
 def version_of(rows: Iterable[Row]) -> int | None:

@@ -177,7 +177,7 @@ class Results:
         if not (run.done or run.stopped) or run.spec.target not in self.random_scores:
             return math.nan
         random_score, _ = self.random_scores[run.spec.target]
-        return float(transfer.area_under_curve(run.curve, random_score))
+        return float(transfer.area_under_curve(run.learning.pooled, random_score))
 
     @cached_property
     def random_scores(self) -> Mapping[str, tuple[float, float]]:
