@@ -9,10 +9,11 @@ import pytest
 from colonnade.errors import ColonnadeError, UsageError
 from colonnade.experiments.build import build_learner
 from colonnade.experiments.files import write_json
+from colonnade.experiments.parents import read_parent
 from colonnade.experiments.plan import Plan, SuiteOptions
 from colonnade.experiments.rehearsal import Rehearsal
 from colonnade.experiments.spec import RunSpec, TaskBudget
-from colonnade.experiments.store import RunFolder, SuiteFolder, read_parent
+from colonnade.experiments.store import RunFolder, SuiteFolder
 from colonnade.experiments.suites import SUITES, suite_from_name
 from colonnade.experiments.suites.pong_soup import FULL, SHORT
 from colonnade.experiments.suites.pong_soup_mini import MINI

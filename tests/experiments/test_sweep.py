@@ -13,12 +13,13 @@ from colonnade.errors import UsageError
 from colonnade.experiments.early_stop import MedianRule
 from colonnade.experiments.launch import begin
 from colonnade.experiments.measures import MEASURES
+from colonnade.experiments.parents import read_parent
 from colonnade.experiments.plan import Plan, Selection, SuiteOptions
 from colonnade.experiments.report import write_report
 from colonnade.experiments.results import Results
 from colonnade.experiments.schedule import Schedule
 from colonnade.experiments.spec import RunSpec, TaskBudget
-from colonnade.experiments.store import SuiteFolder, read_parent
+from colonnade.experiments.store import SuiteFolder
 from colonnade.experiments.suites import suite_from_name
 from colonnade.experiments.suites.atari_transfer import SOURCES, TARGETS
 from colonnade.experiments.sweep import Sweep

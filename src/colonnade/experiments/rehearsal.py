@@ -23,9 +23,9 @@ from colonnade.experiments.build import (
     build_tasks,
     build_training_options,
 )
+from colonnade.experiments.parents import read_parent
 from colonnade.experiments.plan import Plan
 from colonnade.experiments.spec import RunSpec
-from colonnade.experiments.store import read_parent
 from colonnade.learners import Compute
 from colonnade.methods import ColumnMethod, PathMethod
 from colonnade.networks import custom_factories

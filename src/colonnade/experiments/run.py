@@ -24,9 +24,10 @@ from colonnade.experiments.files import disk_errors, memory_errors, write_json, 
 from colonnade.experiments.frames import save_frames
 from colonnade.experiments.hardware import available_cores, cpu_model
 from colonnade.experiments.measures import MEASURES
+from colonnade.experiments.parents import read_parent
 from colonnade.experiments.recorder import RunRecorder
 from colonnade.experiments.spec import RunSpec
-from colonnade.experiments.store import RunFolder, read_parent
+from colonnade.experiments.store import RunFolder
 from colonnade.networks import custom_factories
 from colonnade.seeding import derive
 from colonnade.training import (

@@ -24,17 +24,16 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass, field, replace
-from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from colonnade.errors import ColonnadeError, UsageError, unknown_name
+from colonnade.errors import ColonnadeError, UsageError
 from colonnade.experiments.basis import Basis
 from colonnade.experiments.files import FolderLock, disk_errors, read_json, write_json
 from colonnade.experiments.measures import MEASURES, version_of
 from colonnade.experiments.metrics import read_metrics
 from colonnade.experiments.plan import Plan, Selection
-from colonnade.experiments.spec import BEST, BUNDLED, RunSpec
+from colonnade.experiments.spec import RunSpec
 from colonnade.experiments.sweep import Sweep
 
 if TYPE_CHECKING:
@@ -377,54 +376,3 @@ class SuiteFolder:
         else:
             basis = Basis.from_json(measures, content.get("basis"), str(file))
         return cls(path, name, options if isinstance(options, dict) else {}, plan, sweep, basis)
-
-
-def read_parent(suite: Path, parent: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Read the method's state that a run starts from.
-
-    Args:
-        suite: The output folder.
-        parent: As in `RunSpec.parent`.
-
-    Returns:
-        Tensors and JSON data as `Method.state` gave them.
-
-    Raises:
-        ColonnadeError: The parent is not complete, or its weights are damaged.
-    """
-    from colonnade.training import read_tensors
-
-    if parent.startswith(BUNDLED):
-        name = parent.removeprefix(BUNDLED)
-        if name not in bundled_columns():
-            raise unknown_name("bundled column", name, bundled_columns())
-        with resources.as_file(_data() / f"{name}.safetensors") as path:
-            return read_tensors(path)
-    if parent.startswith(BEST):
-        path = suite / "choices.json"
-        if parent not in (choices := read_json(path)):
-            raise ColonnadeError(f"{path} doesn't say which run {parent!r} is; restore it.")
-        parent = str(choices[parent]["run"])
-    folder = RunFolder(suite / "runs" / parent)
-    if not folder.done:
-        raise ColonnadeError(f"Run {parent}, which this one starts from, isn't complete.")
-    if folder.measures != MEASURES:
-        raise ColonnadeError(
-            f"Run {parent}, which this one starts from, is of an earlier version of Colonnade, "
-            f"which measured learning in another way; move {folder.path} away to train it again."
-        )
-    return folder.weights()
-
-
-def bundled_columns() -> tuple[str, ...]:
-    """Names of the columns that ship with Colonnade."""
-    if not _data().is_dir():
-        return ()
-    names = (entry.name for entry in _data().iterdir())
-    return tuple(
-        sorted(n.removesuffix(".safetensors") for n in names if n.endswith(".safetensors"))
-    )
-
-
-def _data() -> Any:
-    return resources.files("colonnade") / "data"

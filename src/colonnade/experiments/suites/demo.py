@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
+from colonnade.experiments.parents import bundled_columns
 from colonnade.experiments.plan import Plan, SuiteOptions
-from colonnade.experiments.store import bundled_columns
 from colonnade.experiments.suites.pong_soup import ATARI_COLUMN, EMULATOR_LEARNERS
 from colonnade.experiments.suites.suite import Suite
 from colonnade.experiments.suites.transfer import TransferDesign

@@ -1,0 +1,66 @@
+"""The seams: what tasks, networks, methods and learners pass to one another.
+
+The loop that joins them, in `colonnade.training`, is in outline::
+
+    network = method.begin_task(task.spec)                 # a Network, new parameters unfrozen
+    with config.trainer(task, network, method.penalty) as trainer:  # environments and a learner
+        trainer.begin(streams)                             # first episodes, seeded
+        while steps < task.spec.steps:
+            steps, metrics, episodes = trainer.advance()   # act or read, loss, backward, step
+            method.on_segment(episodes)
+        method.end_task(trainer.samples(), trainer.likelihood)
+"""
+
+from colonnade.types.experience import Batch, Episode, Examples, Rollout
+from colonnade.types.method import Expecting, Method, Metrics, Penalty
+from colonnade.types.network import (
+    OBSERVATION,
+    Distribution,
+    Inputs,
+    Likelihood,
+    Network,
+    Shape,
+    State,
+)
+from colonnade.types.task import (
+    DatasetTask,
+    EnvironmentTask,
+    Reader,
+    ReadTask,
+    SeededEpisodes,
+    Split,
+    StatefulEnvironments,
+    Task,
+    TaskSpec,
+    check_heads,
+    environments_of,
+)
+
+__all__ = [
+    "OBSERVATION",
+    "Batch",
+    "DatasetTask",
+    "Distribution",
+    "EnvironmentTask",
+    "Episode",
+    "Examples",
+    "Expecting",
+    "Inputs",
+    "Likelihood",
+    "Method",
+    "Metrics",
+    "Network",
+    "Penalty",
+    "ReadTask",
+    "Reader",
+    "Rollout",
+    "SeededEpisodes",
+    "Shape",
+    "Split",
+    "State",
+    "StatefulEnvironments",
+    "Task",
+    "TaskSpec",
+    "check_heads",
+    "environments_of",
+]
