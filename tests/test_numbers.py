@@ -1,6 +1,7 @@
 """Every number that a user gives is held to its kind and range where it is given."""
 
 import math
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -142,6 +143,10 @@ def test_the_ends_of_the_ranges_make_sense():
 
 OTHERS = {
     "a task's head": (lambda: task(head=2), "so that with heads=2 it should be from 0 to 1; got 2"),
+    "bytes that are no pixels": (
+        lambda: replace(task(), observation_space=spaces.Box(0, 1, (4,), np.uint8)),
+        "uint8 observations from 0 to 1; bytes are read as pixels",
+    ),
     "half a head": (lambda: task(head=0.5), "it should be from 0 to 1; got 0.5"),
     "a head before the first": (lambda: task(head=-1), "it should be from 0 to 1; got -1"),
     "no heads": (lambda: task(heads=0), "whole numbers of 1 or more; got 0"),

@@ -1,4 +1,4 @@
-"""What a run starts from: another run, the best of several, or a column that ships with Colonnade."""
+"""What a run starts from: another run, the best of several, or a bundled column."""
 
 from __future__ import annotations
 

@@ -33,7 +33,8 @@ class TaskSpec:
             share it; or the width of each part, of which later tasks may add more.
 
     Raises:
-        UsageError: There is no such head, or it has another width than the labels need.
+        UsageError: There is no such head, or it has another width than the labels need; or
+            observations are bytes of other bounds than a pixel's.
     """
 
     id: str
@@ -48,6 +49,7 @@ class TaskSpec:
     def __post_init__(self) -> None:
         """Refuse numbers that make no sense, and a head that is not there."""
         check_fields(self, {"steps": AT_LEAST_1, "reward_clip": ABOVE_0})
+        _check_pixels(self.id, self.observation_space)
         check_heads(self.id, self.head, self.heads)
         if self.heads == 1:
             return
@@ -95,6 +97,19 @@ class TaskSpec:
     def outputs(self) -> int:
         """Width of a network's output: all heads' logits, then the value if there is one."""
         return sum(self.head_widths) + self.value
+
+
+def _check_pixels(task: str, space: gymnasium.Space[Any]) -> None:
+    """Refuse bytes that networks would take for pixels, and divide by 255."""
+    parts = space.spaces.values() if isinstance(space, gymnasium.spaces.Dict) else (space,)
+    for part in parts:
+        if not isinstance(part, gymnasium.spaces.Box) or part.dtype != np.uint8:
+            continue
+        if part.low.min() != 0 or part.high.max() != 255:
+            raise UsageError(
+                f"Task {task!r} has uint8 observations from {part.low.min()} to {part.high.max()}; "
+                "bytes are read as pixels from 0 to 255, so give numbers as int16 or float32."
+            )
 
 
 def check_heads(task: str, head: object, heads: object) -> None:
