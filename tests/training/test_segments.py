@@ -10,6 +10,7 @@ import torch
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 from interrupting import Interrupting, without_clock
+from worlds import CountingTask
 
 from colonnade.analysis.transfer import area_under_curve, pool_bins
 from colonnade.errors import UsageError
@@ -258,9 +259,19 @@ def test_a_goal_sees_long_episodes_too():
     assert row["return_mean"] >= 0.4
 
 
-@pytest.mark.parametrize("learner", [A2C(), A2C(workers=2), PPO(rollout_steps=16, epochs=1)])
-def test_a_run_that_was_cut_off_in_the_middle_of_episodes_has_the_same_rows(learner):
-    task = LengthsTask((30, 170), (30.0, 170.0), steps=4000)
+CUT_OFF = LengthsTask((30, 170), (30.0, 170.0), steps=4000)
+
+
+@pytest.mark.parametrize(
+    ("learner", "task"),
+    [
+        (A2C(), CUT_OFF),
+        (A2C(workers=2), CUT_OFF),
+        (PPO(rollout_steps=16, epochs=1), CUT_OFF),
+        (PPO(rollout_steps=16, epochs=1), CountingTask(steps=2000)),  # counts its resets
+    ],
+)
+def test_a_run_that_was_cut_off_in_the_middle_of_episodes_has_the_same_rows(learner, task):
     options = TrainingOptions(num_envs=4, segment_steps=400, curve_steps=300, device="cpu")
     reference, recorder = MemoryRecorder(), Interrupting(17)
     train_sequence([task], Finetune(TINY), learner, options=options, recorder=reference)
@@ -271,6 +282,7 @@ def test_a_run_that_was_cut_off_in_the_middle_of_episodes_has_the_same_rows(lear
         except Interrupted:
             recorder.resume_for(25)
     assert without_clock(recorder.history) == without_clock(reference.history)
+    assert not recorder.notes
 
 
 def test_an_old_checkpoint_is_not_gone_on_from():

@@ -113,6 +113,7 @@ class Collector:
         self._flat = isinstance(self._spec.action_space, gymnasium.spaces.Discrete)
         self._under_way = UnderWay(self._envs, self._sent)
         self._resumable = resumable
+        self._to_begin: int | None = None
 
     def __enter__(self) -> Collector:
         """Return the collector."""
@@ -123,11 +124,14 @@ class Collector:
         self._envs.close()
 
     def begin(self, seed: int) -> None:
-        """Begin new episodes in all environments, and count steps from 0."""
+        """Begin new episodes in all environments with the next rollout; count steps from 0."""
         self.taken = 0
-        self._begin(seed)
+        # Not at once: `load_state` may follow, and then environments are reset but once, so that
+        # even those that count their resets come back to where they were.
+        self._to_begin = seed
 
     def _begin(self, seed: int) -> None:
+        self._to_begin = None
         observations = self._under_way.begin(seed)
         self._returns[:] = 0
         self._lengths[:] = 0
@@ -156,7 +160,7 @@ class Collector:
         Environments that do not come to what was seen then, since they do not follow from their
         seeds and actions, begin new episodes, and a note says so.
         """
-        self.taken = meta["taken"]
+        self.taken, self._to_begin = meta["taken"], None
         self._host.starts[self._steps] = tensors["starts"].numpy()
         self._returns[:], self._lengths[:] = tensors["returns"].numpy(), tensors["lengths"].numpy()
         device = self._compute.device
@@ -180,6 +184,8 @@ class Collector:
     @torch.no_grad()
     def collect(self) -> Rollout:
         """Take T steps in every environment."""
+        if self._to_begin is not None:
+            self._begin(self._to_begin)
         with evaluation(self._network):
             return self._collect()
 
