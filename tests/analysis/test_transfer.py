@@ -85,13 +85,25 @@ def test_forgetting_and_retention_by_hand() -> None:
 
 
 def test_bins_with_few_episodes_share_their_mean():
-    curve = [NAN, 10.0, 40.0, NAN, 70.0, 5.0, 8.0, NAN]
-    episodes = [0, 20, 10, 0, 40, 60, 2, 0]
-    # From the first episode on: 20 + 10 reach 30; the empty bin joins the next; what is left at
-    # the end is too little and joins the last.
+    curve = [NAN, 10.0, 40.0, NAN, 70.0, 5.0, 8.0, NAN, 2.0, NAN]
+    episodes = [0, 20, 10, 0, 40, 60, 2, 0, 6, 0]
+    # From the first episode on: 20 + 10 are 30; nothing ended in the empty bin before one that has
+    # enough; what is left at the end stands by itself, together with the empty bins there.
     first = (20 * 10 + 10 * 40) / 30
-    last = (60 * 5 + 2 * 8) / 62
-    expected = [NAN, first, first, 70.0, 70.0, last, last, NAN]
+    last = (2 * 8 + 6 * 2) / 8
+    expected = [NAN, first, first, NAN, 70.0, 5.0, last, last, last, last]
     np.testing.assert_allclose(transfer.pool_bins(curve, episodes, enough=30), expected)
     np.testing.assert_allclose(transfer.pool_bins([NAN, NAN], [0, 0]), [NAN, NAN])
     np.testing.assert_allclose(transfer.pool_bins([3.0, NAN, 5.0], [1, 0, 3]), [4.5] * 3)
+
+
+@pytest.mark.parametrize("late", [29, 30, 31, 60])
+def test_episodes_that_grow_long_weigh_by_the_time_they_take(late):
+    """Short episodes at first, then long ones: the return is the length, bins are of 500 steps."""
+    bins = 10 + late
+    curve = [20.0] * 10 + [500.0] * late
+    episodes = [25] * 10 + [1] * late
+    area = transfer.area_under_curve(transfer.pool_bins(curve, episodes), 0.0)
+    assert area == pytest.approx((10 * 20 + late * 500) / bins, rel=0.03)
+    slow_first = transfer.pool_bins(curve[::-1], episodes[::-1])
+    assert transfer.area_under_curve(slow_first, 0.0) == pytest.approx(area, rel=0.03)

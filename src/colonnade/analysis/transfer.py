@@ -51,8 +51,10 @@ mean length)^2 / episodes."""
 def pool_bins(curve: ArrayLike, episodes: ArrayLike, enough: int = ENOUGH_EPISODES) -> Floats:
     """Give neighbouring bins with few episodes their common mean, so that areas are not biased.
 
-    From the first bin with an episode on, bins are taken together until they have enough; what is
-    left at the end joins the last ones.
+    Bins that have enough stay as they are. Between them, bins are taken together until they have
+    enough, or until episodes come four times as often, or as rarely, as in the stretch so far: their
+    lengths have changed then, and a common mean would be that of the short ones. What is left over
+    stands by itself.
 
     Args:
         curve: [B] mean returns, NaN where no episode ended.
@@ -60,21 +62,22 @@ def pool_bins(curve: ArrayLike, episodes: ArrayLike, enough: int = ENOUGH_EPISOD
         enough: How many there should be.
 
     Returns:
-        [B], NaN before the first bin with an episode and after the last.
+        [B], NaN before the first bin with an episode, and where a stretch has none.
     """
     counts = np.asarray(episodes, dtype=np.float64)
     totals = np.nan_to_num(np.asarray(curve, dtype=np.float64)) * counts
     pooled: Floats = np.full(len(counts), np.nan)
-    known = np.flatnonzero(counts)
-    if not known.size:
-        return pooled
-    first, last = int(known[0]), int(known[-1]) + 1
-    edges = [first]
-    for end in range(first + 1, last):
-        if counts[edges[-1] : end].sum() >= enough and counts[end:].sum() >= enough:
-            edges.append(end)
-    for low, high in zip(edges, [*edges[1:], last], strict=True):
-        pooled[low:high] = totals[low:high].sum() / counts[low:high].sum()
+    end = 0
+    for begin in np.flatnonzero(counts):
+        if begin < end:
+            continue
+        end = begin + 1
+        while end < len(counts) and counts[begin:end].sum() < enough:
+            pace = counts[begin:end].mean() + 1
+            if counts[end] >= enough or not pace / 4 <= counts[end] + 1 <= 4 * pace:
+                break
+            end += 1
+        pooled[begin:end] = totals[begin:end].sum() / counts[begin:end].sum()
     return pooled
 
 
