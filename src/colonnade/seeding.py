@@ -70,10 +70,12 @@ def load_globals_state(state: dict[str, Any]) -> None:
 
 
 @contextmanager
-def kept_globals() -> Iterator[None]:
-    """Leave the global generators after the block as they were before it."""
+def kept_globals(seed: int | None = None) -> Iterator[None]:
+    """Leave the global generators after the block as they were before it; seed them for it."""
     before = globals_state()
     try:
+        if seed is not None:
+            seed_globals(seed)
         yield
     finally:
         load_globals_state(before)

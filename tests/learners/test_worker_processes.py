@@ -309,14 +309,16 @@ class KillingOnce(MemoryRecorder):
         return False
 
 
-@pytest.mark.parametrize("updates", [2, 11, 25])
-def test_a_lost_worker_of_a2c_changes_no_number(updates):
+@pytest.mark.parametrize(
+    ("learner", "updates"), [(A2C(workers=2), 2), (A2C(workers=2), 25), (A3C(workers=1), 11)]
+)
+def test_a_lost_worker_changes_no_number(learner, updates):
     task = MiniPongTask("pong", steps=600)
     options = TrainingOptions(num_envs=4, segment_steps=200, curve_steps=100, device="cpu")
 
     def learn(recorder):
         method = Progressive(ColumnSpec((Conv(4, 4, 2), Dense(8), LSTM(6))))
-        train_sequence([task], method, A2C(workers=2), options=options, recorder=recorder)
+        train_sequence([task], method, learner, options=options, recorder=recorder)
         return method.network.state_dict()
 
     undisturbed, disturbed = MemoryRecorder(), KillingOnce(updates)
@@ -332,7 +334,7 @@ def test_a_worker_that_always_dies_ends_the_training(tmp_path):
     mark = tmp_path / "doom"
     mark.touch()
     options = TrainingOptions(num_envs=4, device="cpu")
-    with pytest.raises(WorkerDiedError, match="4th death of a worker since the checkpoint at step"):
+    with pytest.raises(WorkerDiedError, match="4th death of a worker since step 0 of task"):
         train_sequence([DoomedTask(mark=str(mark))], Scratch(), A2C(workers=2), options=options)
 
 
@@ -379,7 +381,7 @@ def marked(value):
 
 SCRIPT = """
 import os, sys, time, torch
-sys.path.insert(0, {tests!r})
+sys.path[:0] = [{tests!r}, {tests!r} + "/../training"]
 import test_worker_processes as tests
 from colonnade.learners import A3C
 from colonnade.tasks import GymTask

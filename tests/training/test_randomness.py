@@ -14,9 +14,15 @@ from interrupting import Interrupting, without_clock
 from colonnade.errors import UsageError
 from colonnade.learners import A2C, PPO
 from colonnade.methods import Finetune
-from colonnade.networks import ColumnSpec, Dense
+from colonnade.networks import ColumnSpec, Custom, Dense
 from colonnade.seeding import globals_state, kept_globals, seed_globals
-from colonnade.training import Interrupted, MemoryRecorder, TrainingOptions, train_sequence
+from colonnade.training import (
+    Interrupted,
+    MemoryRecorder,
+    TrainingOptions,
+    evaluate,
+    train_sequence,
+)
 from colonnade.types import TaskSpec
 
 DRAWS = {
@@ -103,6 +109,44 @@ def test_what_was_cut_off_goes_on_with_the_same_draws(source, learner):
     assert not recorder.notes
 
 
+class Made(torch.nn.Module):
+    """A stage whose weight is drawn from numpy's global generator when it is made."""
+
+    def __init__(self, shape):
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.full(shape, np.random.random()))  # noqa: NPY002
+
+    def forward(self, x):
+        return x * self.weight
+
+
+class MadeVector(Drawing):
+    """Draws its rewards' size when it is made."""
+
+    def __init__(self, num_envs, source):
+        super().__init__(num_envs, source)
+        size = self._draw()
+        self._draw = lambda: size
+
+
+def test_what_is_drawn_while_things_are_made_follows_the_seed(monkeypatch):
+    monkeypatch.setattr(
+        DrawingTask, "make_vec", lambda self, n, threads=1: MadeVector(n, self.source)
+    )
+    found = []
+    for disturbance in (1, 2):
+        seed_globals(disturbance)
+        method, recorder = Finetune(ColumnSpec((Custom(Made, (1,)), Dense(4)))), MemoryRecorder()
+        task = DrawingTask("numpy", steps=80)
+        train_sequence([task], method, A2C(), seed=4, options=OPTIONS, recorder=recorder)
+        score = evaluate(task, None, episodes=4, seed=2).tolist()
+        found.append((method.network.state_dict(), without_clock(recorder.history), score))
+    (weights, rows, score), (other, other_rows, other_score) = found
+    assert all(torch.equal(value, other[name]) for name, value in weights.items())
+    assert rows == other_rows
+    assert score == other_score
+
+
 def test_training_leaves_the_global_generators_alone():
     seed_globals(5)
     before = globals_state()
@@ -114,24 +158,39 @@ def test_training_leaves_the_global_generators_alone():
 
 
 class Broken(Drawing):
-    """Gives NaN in its seventh step."""
+    """Gives what is no number, in its seventh step or at an episode's begin or end."""
 
     where = "reward"
 
+    def reset(self, *, seed=None, options=None):
+        observations, info = super().reset(seed=seed)
+        if self.where == "reset":
+            observations[2] = np.inf
+        return observations, info
+
     def step(self, actions):
-        observations, rewards, *rest = super().step(actions)
-        if self._age == 7:
+        observations, rewards, ended, _, info = super().step(actions)
+        if self._age == 7 and self.where in ("reward", "observation"):
             (rewards if self.where == "reward" else observations)[2] = np.nan
-        return observations, rewards, *rest
+        if self.where == "final":  # cut off, so that the value of what is last seen counts
+            info["final_obs"] = observations.astype(np.float64)
+            info["final_obs"][2] = 1e300
+            return observations, rewards, np.zeros_like(ended), ended, info
+        return observations, rewards, ended, np.zeros_like(ended), info
 
 
 @pytest.mark.parametrize(
-    ("where", "what"),
-    [("reward", "the reward"), ("observation", r"the observation \(observation\)")],
+    ("where", "what", "step"),
+    [
+        ("reward", "the reward", 7),
+        ("observation", r"the observation \(observation\)", 7),
+        ("reset", r"the observation \(observation\)", 1),
+        ("final", r"the observation \(observation\)", 5),
+    ],
 )
-def test_what_is_no_number_names_the_environment(where, what, monkeypatch):
+def test_what_is_no_number_names_the_environment(where, what, step, monkeypatch):
     monkeypatch.setattr(Broken, "where", where)
     monkeypatch.setattr(DrawingTask, "make_vec", lambda self, n, threads=1: Broken(n, self.source))
-    sentence = f"Environment 2 of task 'drawing' gave NaN or infinity as {what}, in step 7;"
+    sentence = f"Environment 2 of task 'drawing' gave NaN or infinity as {what}, in step {step};"
     with pytest.raises(UsageError, match=sentence):
         returns("numpy", A2C(), 0)

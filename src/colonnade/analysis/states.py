@@ -76,6 +76,7 @@ def policy_states(
             compute,
             seed=derive(seed, "states"),
             num_envs=num_envs,
+            window=1,
             kept=min(count, _KEPT),
             batch=batch,
         )

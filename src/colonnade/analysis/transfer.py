@@ -52,9 +52,9 @@ def pool_bins(curve: ArrayLike, episodes: ArrayLike, enough: int = ENOUGH_EPISOD
     """Give neighbouring bins with few episodes their common mean, so that areas are not biased.
 
     Bins that have enough stay as they are. Between them, bins are taken together until they have
-    enough, or until episodes come four times as often, or as rarely, as in the stretch so far: their
-    lengths have changed then, and a common mean would be that of the short ones. What is left over
-    stands by itself.
+    enough, or until episodes come four times as often, or as rarely, as in the stretch so far:
+    their lengths have changed then, and a common mean would be that of the short ones. What is left
+    over stands by itself.
 
     Args:
         curve: [B] mean returns, NaN where no episode ended.
@@ -68,7 +68,7 @@ def pool_bins(curve: ArrayLike, episodes: ArrayLike, enough: int = ENOUGH_EPISOD
     totals = np.nan_to_num(np.asarray(curve, dtype=np.float64)) * counts
     pooled: Floats = np.full(len(counts), np.nan)
     end = 0
-    for begin in np.flatnonzero(counts):
+    for begin in np.flatnonzero(counts).tolist():
         if begin < end:
             continue
         end = begin + 1

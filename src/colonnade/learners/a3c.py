@@ -74,6 +74,8 @@ class A3CTrainer(WorkerTrainer):
             rollout_steps=config.rollout_steps,
         )
         self._config = config
+        # What a single worker does hangs on no timing, and is done again to the digit.
+        self.may_lose_workers = config.workers == 1
         self._optimizer = SharedRMSProp(self._shared, config, task.spec.steps, config.workers)
 
     def advance(self) -> Advance:

@@ -19,6 +19,9 @@ from colonnade.ops import evaluation
 from colonnade.seeding import derive
 from colonnade.types import OBSERVATION, EnvironmentTask, Episode, Inputs, Network, Rollout, State
 
+_LARGEST = float(np.finfo(np.float32).max)
+"""What is larger is infinity to a network."""
+
 _FEW_PLANES = 4
 """Up to so many are woven into channels-last memory one by one, in half the time of one copy."""
 
@@ -114,6 +117,7 @@ class Collector:
         self._under_way = UnderWay(self._envs, self._sent)
         self._resumable = resumable
         self._to_begin: int | None = None
+        self._seed = 0
 
     def __enter__(self) -> Collector:
         """Return the collector."""
@@ -128,7 +132,7 @@ class Collector:
         self.taken = 0
         # Not at once: `load_state` may follow, and then environments are reset but once, so that
         # even those that count their resets come back to where they were.
-        self._to_begin = seed
+        self._to_begin = self._seed = seed
 
     def _begin(self, seed: int) -> None:
         self._to_begin = None
@@ -136,6 +140,7 @@ class Collector:
         self._returns[:] = 0
         self._lengths[:] = 0
         self._host.starts[self._steps] = True
+        self._check(observations, np.zeros(len(self._returns), np.float32))
         with evaluation(self._network):
             self._state = self._initial_state()
             self._observe(observations, self._steps)
@@ -173,7 +178,7 @@ class Collector:
                 "when their actions were played again, so their episodes began anew; for runs that "
                 "resume exactly they must follow from their seeds."
             )
-            self._begin(derive(self.taken, "begun anew"))
+            self._begin(derive(self._seed, "begun anew", self.taken))
             return
         self._needed = tuple(inputs)
         for name, value in inputs.items():
@@ -187,16 +192,32 @@ class Collector:
         if self._to_begin is not None:
             self._begin(self._to_begin)
         with evaluation(self._network):
-            return self._collect()
+            first_state = self._state
+            final_values = self._play(self._steps)
+            last = self._policy(self._inputs(self._steps), self._state)
+        return self._rollout(first_state, final_values, last.values)
 
-    def _collect(self) -> Rollout:
+    @torch.no_grad()
+    def skip(self, steps: int) -> np.ndarray[Any, Any]:
+        """Take fewer than T steps that no rollout holds; return [N], the episodes they began."""
+        if self._to_begin is not None:
+            self._begin(self._to_begin)
+        with evaluation(self._network):
+            self._play(steps)
+        for values in self._buffers.values():
+            values[self._steps].copy_(values[steps])
+        self._host.starts[self._steps] = self._host.starts[steps]
+        begun: np.ndarray[Any, Any] = self._host.starts[:steps].sum(0)
+        return begun
+
+    def _play(self, count: int) -> Tensor:
+        """Take so many steps; return the values [T, N] of final observations."""
         steps, host = self._steps, self._host
         host.starts[0] = host.starts[steps]
         for values in self._buffers.values():
             values[0].copy_(values[steps])
-        first_state = self._state
         final_values = torch.zeros_like(self._values)
-        for t in range(steps):
+        for t in range(count):
             decision = self._policy(self._inputs(t), self._state)
             self._state = decision.state
             self._actions[t] = decision.actions
@@ -215,26 +236,33 @@ class Collector:
             host.rewards[t], host.terminated[t], host.truncated[t] = rewards, terminated, truncated
             host.starts[t + 1] = ended
             if truncated.any():
-                final_values[t] = self._values_of(_complete(info["final_obs"], observations))
+                final = _complete(info["final_obs"], observations)
+                self._check(final, host.rewards[t], truncated)
+                final_values[t] = self._values_of(final)
             self.taken += 1
             self._count(host.rewards[t], ended)
             self._observe(observations, t + 1)
         self._under_way.forget(self._lengths)
-        last = self._policy(self._inputs(steps), self._state)
-        return self._rollout(first_state, final_values, last.values)
+        return final_values
 
     def _sent(self, actions: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         """Turn actions [N, A] into what the environments take."""
         return actions[:, 0] if self._flat else actions
 
-    def _check(self, observations: Any, rewards: np.ndarray[Any, Any]) -> None:
-        """Refuse what is no number, before it reaches the network."""
+    def _check(
+        self,
+        observations: Any,
+        rewards: np.ndarray[Any, Any],
+        rows: np.ndarray[Any, Any] | None = None,
+    ) -> None:
+        """Refuse what is no number in float32, of the environments `rows`, before it is used."""
         parts: dict[str, np.ndarray[Any, Any]] = {**_named(observations), "reward": rewards}
         for name, value in parts.items():
             # A sum is finite where all numbers are; where it is not, they are looked at one by one.
-            if value.dtype.kind != "f" or np.isfinite(value.sum()):
+            if value.dtype.kind != "f" or abs(value.sum(dtype=np.float64)) < _LARGEST:
                 continue
-            wrong = ~np.isfinite(value.reshape(len(value), -1)).all(1)
+            flat = np.abs(value.reshape(len(value), -1))
+            wrong = ~(flat <= _LARGEST).all(1) & (True if rows is None else rows)
             if wrong.any():
                 env = int(np.flatnonzero(wrong)[0])
                 what = "the reward" if value is rewards else f"the observation ({name})"

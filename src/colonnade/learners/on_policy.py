@@ -75,7 +75,7 @@ class OnPolicyTrainer:
             resumable=True,
         )
         self._task, self._network, self._compute = environments_of(task), network, compute
-        self._rollout_steps, self._num_envs = rollout_steps, num_envs
+        self._num_envs = num_envs
         self.likelihood = learner.likelihood
 
     def __enter__(self) -> OnPolicyTrainer:
@@ -109,7 +109,6 @@ class OnPolicyTrainer:
             self._learner.policy(generator.manual_seed(self._streams("actions of samples"))),
             self._compute,
             seed=self._streams("environments of samples"),
-            window=self._rollout_steps,
             num_envs=self._num_envs,
         )
 

@@ -18,7 +18,7 @@ from torch import Tensor
 from colonnade.learners.actor_critic import Policy
 from colonnade.learners.collection import Collector, buffer
 from colonnade.learners.compute import Compute
-from colonnade.seeding import derive, kept_globals, seed_globals
+from colonnade.seeding import derive, kept_globals
 from colonnade.types import EnvironmentTask, Network, Rollout
 
 KEPT = 2048
@@ -26,6 +26,9 @@ KEPT = 2048
 
 LIMIT = 27_000
 """Steps after which an episode counts as over: half an hour of an Atari game."""
+
+WINDOW = 16
+"""Steps of a recurrent network's sequences, whatever its learner's rollouts are."""
 
 _CHUNK = 16
 
@@ -42,7 +45,7 @@ def whole_episodes(
     compute: Compute,
     *,
     seed: int,
-    window: int = 1,
+    window: int = WINDOW,
     num_envs: int = 16,
     kept: int = KEPT,
     batch: int = 256,
@@ -56,8 +59,10 @@ def whole_episodes(
         policy: What decides.
         compute: Where and in which precision.
         seed: Of the environments and of what is drawn.
-        window: For a recurrent network, the steps of a sequence: its episodes are cut into
-            sequences of so many, and sequences are drawn.
+        window: For a recurrent network, the steps of a sequence. Its episodes are cut into
+            sequences of so many, from a random place on, and sequences are drawn. The last of an
+            episode goes on into the next one, as far on average as the first lacks its beginning,
+            so that all steps of an episode are alike likely.
         num_envs: How many environments play an episode each at the same time.
         kept: Steps drawn from every `num_envs` episodes; all where there are fewer.
         batch: Steps to yield at a time, about.
@@ -69,31 +74,36 @@ def whole_episodes(
     recurrent = bool(network.initial_state(num_envs))
     window = window if recurrent else 1
     draw = np.random.default_rng(seed)
-    with Collector(
-        task,
-        network,
-        policy,
-        compute,
-        steps=window if recurrent else _CHUNK,
-        num_envs=num_envs,
-    ) as collector:
+    with kept_globals(derive(seed, "constructors")):
+        collector = Collector(
+            task,
+            network,
+            policy,
+            compute,
+            steps=window if recurrent else _CHUNK,
+            num_envs=num_envs,
+        )
+    with collector:
         for number in range(2**31):
             reservoir = _Reservoir(max(1, kept // window), draw)
-            with kept_globals():
-                seed_globals(derive(seed, "globals", number))
+            with kept_globals(derive(seed, "globals", number)):
                 collector.begin(derive(seed, "episodes", number))
-                _play(collector, reservoir, num_envs, recurrent, limit)
+                begun = collector.skip(int(draw.integers(window)))
+                _play(collector, reservoir, begun, recurrent, limit)
             collector.episodes.clear()
             yield from reservoir.batches(max(1, batch // window))
 
 
 def _play(
-    collector: Collector, reservoir: _Reservoir, num_envs: int, recurrent: bool, limit: int
+    collector: Collector,
+    reservoir: _Reservoir,
+    begun: np.ndarray[Any, np.dtype[np.int64]],
+    recurrent: bool,
+    limit: int,
 ) -> None:
-    """Play each environment's first episode and offer all its steps."""
-    begun = np.zeros(num_envs, np.int64)
+    """Play each environment's first episode and offer all its steps; some [N] have begun."""
     taken = 0
-    while len({episode.environment for episode in collector.episodes}) < num_envs:
+    while len({episode.environment for episode in collector.episodes}) < len(begun):
         rollout = collector.collect()
         counts = begun + np.cumsum(rollout.starts.cpu().numpy(), axis=0)
         begun, own = counts[-1], counts <= 1  # [T, N], of the first episode of each

@@ -161,7 +161,6 @@ class WorkerTrainer(ABC):
             actor_critic_policy(self._network, sizes, self._compute, generator),
             self._compute,
             seed=self._streams("environments of samples"),
-            window=self._rollout_steps,
             num_envs=self._num_envs,
         )
 

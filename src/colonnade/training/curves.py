@@ -26,6 +26,9 @@ class Curve:
 
     Bins in which an environment is still in its first episode are marked as early: the episodes
     that ended by then are the short ones.
+
+    Attributes:
+        episodes: How many there were.
     """
 
     def __init__(self, task: str, task_index: int, width: int, budget: int, envs: int) -> None:
@@ -42,6 +45,7 @@ class Curve:
         self._width = width
         self._last_bin = max(0, math.ceil(budget / width) - 1)
         self._envs = envs
+        self.episodes = 0
         self._done: set[int] = set()
         self._recent: deque[float] = deque(maxlen=_RECENT)
         self._episodes: list[Episode] = []
@@ -57,6 +61,7 @@ class Curve:
     def add(self, episodes: Sequence[Episode], step: int) -> list[Row]:
         """Take in the episodes that ended by `step`; return the rows of the bins it completes."""
         self._episodes += episodes
+        self.episodes += len(episodes)
         self._recent.extend(episode.total_return for episode in episodes)
         reached = min(self._last_bin, step // self._width)
         return self._complete([(b + 1) * self._width for b in range(self._bin, reached)])
@@ -64,7 +69,7 @@ class Curve:
     def close(self, step: int) -> list[Row]:
         """Complete the present bin, whose row says `step`, since the task ends here."""
         rows = self.add((), step)
-        if step > self._bin * self._width:
+        if self._bin <= self._last_bin and step > self._bin * self._width:
             rows += self._complete([step])
         return rows
 
@@ -72,6 +77,7 @@ class Curve:
         """Return what a checkpoint must keep, as JSON data."""
         return {
             "bin": self._bin,
+            "all": self.episodes,
             "episodes": list(self._episodes),
             "recent": list(self._recent),
             "done": sorted(self._done),
@@ -80,7 +86,7 @@ class Curve:
 
     def load_state(self, data: dict[str, Any]) -> None:
         """Return to a state that `state` gave."""
-        self._bin, self._spent = data["bin"], data["spent"]
+        self._bin, self._spent, self.episodes = data["bin"], data["spent"], data["all"]
         self._episodes = [Episode(*episode) for episode in data["episodes"]]
         self._recent = deque(data["recent"], maxlen=_RECENT)
         self._done = set(data["done"])

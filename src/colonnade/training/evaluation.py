@@ -22,7 +22,7 @@ from colonnade.learners import (
     torch_threads,
 )
 from colonnade.ops import evaluation
-from colonnade.seeding import derive, generator, kept_globals, seed_globals
+from colonnade.seeding import derive, generator, kept_globals
 from colonnade.tasks.data_reading import batches_of
 from colonnade.types import (
     DatasetTask,
@@ -105,12 +105,11 @@ def evaluate(
     done: Counter[int] = Counter()
     with (
         torch_threads(1),
-        kept_globals(),
+        kept_globals(derive(seed, "evaluation globals")),
         Collector(
             environments_of(task), network, policy, compute, steps=_CHUNK, num_envs=num_envs
         ) as collector,
     ):
-        seed_globals(derive(seed, "evaluation globals"))
         collector.begin(derive(seed, "evaluation"))
         while len(done) < num_envs or min(done.values()) < share:
             collector.collect()

@@ -12,8 +12,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import torch
-
 from colonnade.errors import UsageError
 from colonnade.learners import (
     Compute,
@@ -24,7 +22,7 @@ from colonnade.learners import (
     torch_threads,
     under,
 )
-from colonnade.seeding import derive, kept_globals
+from colonnade.seeding import derive, kept_globals, seed_globals
 from colonnade.training.monitoring import Monitor
 from colonnade.training.options import TrainingOptions
 from colonnade.training.recorder import MemoryRecorder, Recorder
@@ -98,7 +96,7 @@ class _Training:
         self._around = around
         self._config = learner
         self._env_threads = env_threads
-        self._losses: list[int] = []
+        self._losses: list[tuple[int, int]] = []
 
     def restore(self) -> _Place:
         """Return to the newest checkpoint, or to the beginning."""
@@ -128,26 +126,27 @@ class _Training:
         """
         method, task = self._around.method, self._around.tasks[place.task]
         if place.checkpoint is None:
-            torch.manual_seed(derive(self._around.seed, "parameters", place.task))
+            seed_globals(derive(self._around.seed, "parameters", place.task))
             network = method.begin_task(task.spec)
         else:
             network = method.network_for(task.spec.id)
         visit = Visit(self._around, place.task, place.checkpoint)
         try:
-            with self._trainer(task, network) as trainer:
+            with self._trainer(visit, network) as trainer:
                 restored = visit.run(trainer)
                 if not restored:
                     visit.finish(trainer)
             if restored:  # what was trained is not what is kept
-                with self._trainer(task, method.network_for(task.spec.id)) as trainer:
+                with self._trainer(visit, method.network_for(task.spec.id)) as trainer:
                     trainer.begin(visit.stream)
                     visit.finish(trainer)
         except WorkerLostError as lost:
             return self._go_back(visit, lost)
         return _Place(place.task + 1)
 
-    def _trainer(self, task: Task, network: Network) -> Trainer:
-        options = self._around.options
+    def _trainer(self, visit: Visit, network: Network) -> Trainer:
+        options, task = self._around.options, visit.task
+        seed_globals(visit.stream("constructors"))  # environments may draw while they are made
         compute = Compute.choose(task.spec, options.device, options.precision)
         network.to(compute.device)
         network.train()
@@ -164,12 +163,13 @@ class _Training:
         """Return to the checkpoint before a worker was lost, unless that happens for ever."""
         assert visit.last is not None
         step = visit.last[1]["step"]
-        self._losses = [*(each for each in self._losses if each == step), step]
+        where = visit.last[1]["task"], step
+        self._losses = [*(each for each in self._losses if each == where), where]
         if len(self._losses) > _LOSSES:
             raise WorkerDiedError(
-                f"{lost} It is the {len(self._losses)}th death of a worker since the checkpoint at "
-                f"step {step:,}, which is kept. Where memory ran out, use fewer workers or "
-                "environments."
+                f"{lost} It is the {len(self._losses)}th death of a worker since step {step:,} "
+                f"of task {visit.task.spec.id!r}; the last checkpoint is kept. Where memory ran "
+                "out, use fewer workers or environments."
             ) from lost
         place = self._return_to(visit.last)
         self._around.recorder.note(

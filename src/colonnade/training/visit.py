@@ -42,6 +42,7 @@ class Visit:
     """One task being learned.
 
     Attributes:
+        task: Which.
         last: The newest checkpoint in memory, where a trainer may have to return to one; its
             task's beginning is the first.
     """
@@ -50,13 +51,13 @@ class Visit:
         """Begin the task `index`, or go on from a checkpoint within it."""
         self._around = around
         self._index = index
-        self._task = around.tasks[index]
-        self._spec = self._task.spec
+        self.task = around.tasks[index]
+        self._spec = self.task.spec
         self._checkpoint = checkpoint
         self.last = checkpoint
         self._step = 0
         options = around.options
-        labelled = isinstance(self._task, DatasetTask)
+        labelled = isinstance(self.task, DatasetTask)
         self._curve = Curve(
             self._spec.id,
             index,
@@ -97,6 +98,11 @@ class Visit:
         """Let the method consolidate what was learned, and keep that."""
         if self._around.options.goal_episodes:
             self._around.recorder.append(self._goal_row())
+        if not self._curve.episodes:
+            self._around.recorder.note(
+                f"No episode of task {self._spec.id!r} ended within its {self._step:,} steps, so "
+                "that it has no score; give it more steps, or use fewer environments."
+            )
         samples = trainer.samples()
         try:
             self._around.method.end_task(samples, trainer.likelihood)
