@@ -110,7 +110,7 @@ class Stress:
     def __init__(self, path: Path) -> None:
         self.suite = SuiteFolder(path, "stress", {}, Plan(SPECS))
         self.suite.begin()
-        self.workers = ForkedWorkers(path, threads=1)
+        self.workers = ForkedWorkers(path, env_threads=1)
 
     def begin(self, spec: RunSpec) -> RunFolder:
         folder = self.suite.run(spec.id)

@@ -10,7 +10,7 @@ import pytest
 
 from colonnade.errors import UsageError
 from colonnade.experiments.describe import print_networks
-from colonnade.experiments.network_drawing import network_drawing
+from colonnade.experiments.network_drawing import DrawnNetwork, network_drawing
 from colonnade.experiments.plan import Plan
 from colonnade.experiments.play import play
 from colonnade.experiments.rehearsal import Rehearsal
@@ -71,7 +71,7 @@ def test_a_run_is_trained_resumed_played_and_continued(tmp_path: Path) -> None:
     assert len(played.returns) == 1
     network = suite.run(SPEC.id).network()["network"]
     assert network["columns"][1]["spec"]["stages"][0] == {**STAGE, "laterals": None}
-    drawing = network_drawing(network, ["pong", "zoom"])
+    drawing = network_drawing(DrawnNetwork(SPEC.id, network, ("pong", "zoom")))
     assert "custom 6" in [text.get_text() for text in drawing.axes[0].texts]
 
 

@@ -44,6 +44,9 @@ if "killed" in run:
     os.kill(os.getpid(), signal.SIGKILL)
 time.sleep(60 if "long" in run else 0.05)
 note("ends")
+(out / "runs" / run / "result.json").write_text(
+    '{"measures": 2, "scores": [], "timing": {}, "versions": {}, "hardware": {}, "notes": []}'
+)
 (out / "runs" / run / "DONE").touch()
 """
 

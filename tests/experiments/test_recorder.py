@@ -261,3 +261,12 @@ def test_no_damage_to_a_checkpoint_goes_unnoticed(data: st.DataObject) -> None:
         assert meta == {"rows": 3, "note": "Grüße"}
         assert found.keys() == tensors.keys()
         assert all(torch.equal(found[name], tensors[name]) for name in tensors)
+
+
+def test_notes_of_earlier_sessions_are_kept(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path / SPEC.id)
+    with RunRecorder(folder, SPEC) as recorder:
+        recorder.note("A worker died\nat step 7.")
+    with RunRecorder(folder, SPEC) as recorder:
+        recorder.note("Another one did.")
+        assert recorder.notes == ["A worker died at step 7.", "Another one did."]

@@ -22,7 +22,7 @@ SPEC = RunSpec("a run", "progressive", (PONG,), "a2c", "tiny")
         ({"method_options": {"column": "tiny"}}, "a field of its own"),
         (
             {"method": "ewc", "method_options": {"lam": "much"}},
-            r"Method 'ewc' with the options \{\"lam\": \"much\"\} .* can't be built",
+            r"must be 0 or more; got 'much'",
         ),
         ({"learner": "a2cc"}, "did you mean 'a2c'"),
         ({"learner_options": {"learning_rte": 1.0}}, "did you mean 'learning_rate'"),

@@ -130,7 +130,8 @@ def test_how_many_runs_train_at_once_changes_no_number(tmp_path: Path) -> None:
 
 
 def test_the_threads_of_a_spec_are_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    spec = replace(SPEC, training_options={**SPEC.training_options, "threads": 2})
+    tasks = (TaskBudget("mini-pong/pong", 80),)
+    spec = replace(SPEC, tasks=tasks, training_options={**SPEC.training_options, "threads": 2})
     used: list[int] = []
     update = A2CLearner.update
 

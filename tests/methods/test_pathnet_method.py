@@ -324,6 +324,7 @@ def test_used_up_capacity_is_said_with_what_to_enlarge():
     spec = ModularSpec((Dense(4), Dense(4)), modules=2, active=2)
     method = PathNet(spec, population=4, episodes=1)
     method.begin_task(TASKS[0].spec)
+    method.on_segment([Episode(1.0, 5, 0)])
     method.end_task(iter(()), lambda output: None)
     method.tasks["mini-pong/pong"] = replace(method.last_play(), path=((0, 1), (0, 1)))
     with pytest.raises(UsageError, match=r"All 2 modules of all 2 layers .* use more modules"):

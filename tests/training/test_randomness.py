@@ -2,6 +2,7 @@
 
 import random
 from dataclasses import dataclass
+from typing import ClassVar
 
 import gymnasium
 import numpy as np
@@ -107,6 +108,42 @@ def test_what_was_cut_off_goes_on_with_the_same_draws(source, learner):
             recorder.resume_for(8)
     assert without_clock(recorder.history) == without_clock(reference.history)
     assert not recorder.notes
+
+
+class Forgetful(Drawing):
+    """Shows how often it was ever stepped, so that it never comes back to where it was."""
+
+    stepped = 0
+    seeds: ClassVar[list[int]] = []
+
+    def reset(self, *, seed=None, options=None):
+        Forgetful.seeds.append(seed)
+        return super().reset(seed=seed)
+
+    def step(self, actions):
+        Forgetful.stepped += 1
+        observations, *rest = super().step(actions)
+        observations[:] = Forgetful.stepped % 1000 / 1000
+        return observations, *rest
+
+
+def test_environments_that_do_not_come_back_begin_anew_and_it_is_told(monkeypatch):
+    monkeypatch.setattr(
+        DrawingTask, "make_vec", lambda self, n, threads=1: Forgetful(n, self.source)
+    )
+    anew = []
+    for seed in (0, 1):
+        recorder = Interrupting(12)
+        for _ in range(20):
+            try:
+                returns("numpy", A2C(), seed, recorder)
+                break
+            except Interrupted:
+                Forgetful.seeds.clear()
+                recorder.resume_for(12)
+        assert "did not come back to where they were" in recorder.notes[0]
+        anew.append(Forgetful.seeds[-1])
+    assert anew[0] != anew[1]  # another run's episodes are others
 
 
 class Made(torch.nn.Module):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 import torch
@@ -88,6 +88,19 @@ def policy_states(
             if count <= 0:
                 rollouts.close()
                 return
+
+
+def joined(parts: Iterable[States]) -> States:
+    """Put states one after another."""
+    every = list(parts)
+
+    def join(name: str, kind: str) -> Tensor:
+        return torch.cat([getattr(part, kind)[name] for part in every])
+
+    return States(
+        {name: join(name, "inputs") for name in every[0].inputs},
+        {name: join(name, "state") for name in every[0].state},
+    )
 
 
 class _Uncached(torch.nn.Module):

@@ -12,7 +12,7 @@ import torch
 from colonnade.analysis.activations import Change, changed
 from colonnade.analysis.noise import perturbation_curves
 from colonnade.analysis.sensitivity import ActivationFisher, activation_fisher
-from colonnade.analysis.states import policy_states
+from colonnade.analysis.states import joined, policy_states
 from colonnade.errors import ColonnadeError, UsageError, unknown_name
 from colonnade.experiments.analysis_store import AnalysisOptions, FeaturePictures, RunAnalysis
 from colonnade.experiments.build import build_method, build_task
@@ -265,8 +265,7 @@ def _frames(task: EnvironmentTask, player: ColumnView, seed: int) -> torch.Tenso
     if len(shape) != 3 or len(task.spec.input_shapes) > 1:
         return None
     count = _STEPS_WATCHED * _FRAMES_PER_TASK
-    states = policy_states(task, player, count, seed=seed, num_envs=_FRAMES_PER_TASK, batch=count)
-    (played,) = states
+    played = joined(policy_states(task, player, count, seed=seed, num_envs=_FRAMES_PER_TASK))
     observations = played.inputs[OBSERVATION].unflatten(0, (-1, _FRAMES_PER_TASK))
     return _most_lively(observations)
 

@@ -14,7 +14,7 @@ from rich.table import Table
 
 from colonnade.analysis.pruning import choose_features
 from colonnade.analysis.sensitivity import ActivationFisher, activation_fisher
-from colonnade.analysis.states import policy_states
+from colonnade.analysis.states import joined, policy_states
 from colonnade.errors import ColonnadeError, UsageError, unknown_name
 from colonnade.experiments.analysis_run import find_runs, is_progressive, load_network
 from colonnade.experiments.build import build_task
@@ -231,13 +231,14 @@ def _speeds(
     old: ProgressiveNetwork, new: ProgressiveNetwork, task: Task, column: int, seed: int
 ) -> tuple[float, float]:
     """Decisions per second of both networks, medians of turns that alternate."""
-    (states,) = policy_states(
-        task,
-        old.view(column),
-        _SPEED_ENVIRONMENTS,
-        seed=seed,
-        num_envs=_SPEED_ENVIRONMENTS,
-        batch=_SPEED_ENVIRONMENTS,
+    states = joined(
+        policy_states(
+            task,
+            old.view(column),
+            _SPEED_ENVIRONMENTS,
+            seed=seed,
+            num_envs=_SPEED_ENVIRONMENTS,
+        )
     )
     sides = [decider(network, task, column, states.inputs) for network in (old, new)]
     rates: list[list[float]] = [[], []]

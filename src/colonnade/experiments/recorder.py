@@ -61,6 +61,7 @@ class RunRecorder:
         self._stop = stop
         self._offsets = [0, *accumulate(task.steps for task in spec.tasks)]
         self._lock = FolderLock(folder.path, patience)
+        self._notes_path = folder.path / "notes.txt"
         self._metrics: MetricsFile
         self._events: SummaryWriter | None = None
         self._reach = 0
@@ -85,6 +86,8 @@ class RunRecorder:
                 write_json(path / "spec.json", self._spec.to_json())
             if self.folder.spec != self._spec:
                 raise ColonnadeError(f"{path} holds another run; choose another --out.")
+            if self._notes_path.exists():  # of earlier sessions; a torn last line is told too
+                self.notes += self._notes_path.read_text(errors="replace").splitlines()
             self._metrics = MetricsFile(self.folder.metrics_path)
             if self._metrics.cut:
                 self.note(f"The last line of {self.folder.metrics_path} was torn and is cut.")
@@ -176,7 +179,10 @@ class RunRecorder:
     def note(self, message: str) -> None:
         """Say something that the user should know, now and in the result."""
         logger.warning(message)
-        self.notes.append(message)
+        line = " ".join(message.split())
+        self.notes.append(line)
+        with disk_errors(self._notes_path), self._notes_path.open("a") as file:
+            file.write(line + "\n")
 
     def write_status(self, error: BaseException | None = None) -> None:
         """Write status.json, which a process that waits for this one reads."""

@@ -13,6 +13,7 @@
                       result.json    configuration, versions, hardware, timing, scores
                       status.json    how far it is, what went wrong
                       failed.json, stopped.json   why it was given up
+                      notes.txt      what a user should know
                       log.txt, events.out.tfevents.*
                       DONE           written last
 
