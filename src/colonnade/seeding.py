@@ -21,7 +21,7 @@ def derive(seed: int, *path: int | str) -> int:
 
     Args:
         seed: The run's seed.
-        *path: What the stream is for, as in `derive(seed, "env", task, segment)`.
+        *path: What the stream is for, as in `derive(seed, "environments", task)`.
     """
     text = "/".join(str(part) for part in (seed, *path))
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4]) >> 1

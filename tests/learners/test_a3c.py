@@ -314,7 +314,7 @@ def test_samples_teach_nothing_and_are_reproducible():
         trainer.begin(lambda name: len(name))
         with closing(trainer.samples()) as one, closing(trainer.samples()) as other:
             first = next(one)
-            assert first.actions.shape[0] == 5  # sequences of the rollout's length
+            assert first.actions.shape[0] == 16  # sequences of 16 steps
             assert torch.equal(next(other).actions, first.actions)
     assert same(dict(method.network.state_dict()), before)
 

@@ -45,6 +45,14 @@ def test_sequences_go_on_from_the_state_that_they_begin_with():
         assert len(rollout.rewards) == 16
 
 
+def test_episodes_shorter_than_a_sequence_are_drawn_from_too():
+    task, network = CountingTask(), ClockNetwork()  # episodes of 3, 4, 5, 6 steps
+    policy = A2C().build(network, task.spec, CPU).policy(torch.Generator().manual_seed(0))
+    with closing(whole_episodes(task, network, policy, CPU, seed=1, num_envs=4)) as found:
+        for rollout in islice(found, 30):
+            assert rollout.rewards.shape == (16, 4)  # a sequence of each environment
+
+
 def test_an_episode_without_end_is_over_at_the_limit():
     (rollout,) = rollouts(1, window=16, num_envs=2, limit=64, batch=10**6)
     assert rollout.steps == 2 * 64

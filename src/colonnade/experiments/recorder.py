@@ -134,6 +134,9 @@ class RunRecorder:
     def rewind(self, rows: int) -> None:
         """Drop metrics rows written after a checkpoint."""
         self._metrics.rewind(rows)
+        if self._events is not None:  # opened anew, TensorBoard hides the rows dropped here
+            self._events.close()
+            self._events = None
         self._reach = self._reach_of(self._metrics.content[:rows])
 
     def save_checkpoint(self, tensors: dict[str, Tensor], meta: dict[str, Any]) -> None:

@@ -109,6 +109,9 @@ class A3CTrainer(WorkerTrainer):
         """Return to a state that `optimiser_state` gave."""
         self._optimizer.load_state(tensors, meta)
 
+    def _taken(self) -> int:
+        return self._optimizer.taken
+
     def _learn(self, collector: Collector, worker: int) -> tuple[int, Metrics]:
         """Take one asynchronous step, in a worker's process (Mnih et al. 2016, Alg. S3)."""
         self._shared.pull()

@@ -114,7 +114,7 @@ class Collector:
         self._lengths = np.zeros(num_envs, np.int64)
         self.taken = 0
         self._flat = isinstance(self._spec.action_space, gymnasium.spaces.Discrete)
-        self._under_way = UnderWay(self._envs, self._sent)
+        self._under_way = UnderWay(self._envs, self._sent, max(sizes))
         self._resumable = resumable
         self._to_begin: int | None = None
         self._seed = 0
@@ -198,8 +198,8 @@ class Collector:
         return self._rollout(first_state, final_values, last.values)
 
     @torch.no_grad()
-    def skip(self, steps: int) -> np.ndarray[Any, Any]:
-        """Take fewer than T steps that no rollout holds; return [N], the episodes they began."""
+    def skip(self, steps: int) -> None:
+        """Take fewer than T steps that no rollout holds, and forget the episodes that they end."""
         if self._to_begin is not None:
             self._begin(self._to_begin)
         with evaluation(self._network):
@@ -207,8 +207,7 @@ class Collector:
         for values in self._buffers.values():
             values[self._steps].copy_(values[steps])
         self._host.starts[self._steps] = self._host.starts[steps]
-        begun: np.ndarray[Any, Any] = self._host.starts[:steps].sum(0)
-        return begun
+        self.episodes.clear()
 
     def _play(self, count: int) -> Tensor:
         """Take so many steps; return the values [T, N] of final observations."""

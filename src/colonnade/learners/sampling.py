@@ -88,25 +88,25 @@ def whole_episodes(
             reservoir = _Reservoir(max(1, kept // window), draw)
             with kept_globals(derive(seed, "globals", number)):
                 collector.begin(derive(seed, "episodes", number))
-                begun = collector.skip(int(draw.integers(window)))
-                _play(collector, reservoir, begun, recurrent, limit)
+                collector.skip(int(draw.integers(window)))
+                _play(collector, reservoir, num_envs, recurrent, limit)
             collector.episodes.clear()
             yield from reservoir.batches(max(1, batch // window))
 
 
 def _play(
-    collector: Collector,
-    reservoir: _Reservoir,
-    begun: np.ndarray[Any, np.dtype[np.int64]],
-    recurrent: bool,
-    limit: int,
+    collector: Collector, reservoir: _Reservoir, num_envs: int, recurrent: bool, limit: int
 ) -> None:
-    """Play each environment's first episode and offer all its steps; some [N] have begun."""
+    """Play each environment's episode under way to its end, and offer all its steps."""
+    later = np.zeros(num_envs, np.int64)  # episodes begun after the one under way
     taken = 0
-    while len({episode.environment for episode in collector.episodes}) < len(begun):
+    while len({episode.environment for episode in collector.episodes}) < num_envs:
         rollout = collector.collect()
-        counts = begun + np.cumsum(rollout.starts.cpu().numpy(), axis=0)
-        begun, own = counts[-1], counts <= 1  # [T, N], of the first episode of each
+        starts = rollout.starts.cpu().numpy().copy()
+        if not taken:
+            starts[0] = False  # what begins with the first step is under way
+        begun = later + np.cumsum(starts, axis=0)
+        later, own = begun[-1], begun == 0  # [T, N]
         if recurrent:
             reservoir.add(rollout, np.flatnonzero(own[0]))
         else:

@@ -28,11 +28,13 @@ class UnderWay:
     Args:
         envs: The vector environment of N environments.
         send: Turns logged actions [N, A] into what its `step` takes.
+        choices: Of an action component, at most.
     """
 
-    def __init__(self, envs: Any, send: Callable[[Actions], Any]) -> None:
+    def __init__(self, envs: Any, send: Callable[[Actions], Any], choices: int) -> None:
         self._envs = envs
         self._send = send
+        self._kind = np.uint8 if choices <= 256 else np.int64
         # Asked of the object: a wrapper may offer it only where what it wraps does.
         self._stateful = hasattr(envs, "state") and hasattr(envs, "load_state")
         self._seeded = not self._stateful and hasattr(envs, "episode_seeds")
@@ -48,8 +50,7 @@ class UnderWay:
     def note(self, actions: Actions) -> None:
         """Take note of the actions [N, A] of a step."""
         if not self._stateful:
-            small = np.min_scalar_type(int(actions.max(initial=0)))
-            self._log.append(actions.astype(small if actions.min(initial=0) >= 0 else np.int64))
+            self._log.append(actions.astype(self._kind))
 
     def forget(self, lengths: NDArray[np.int64]) -> None:
         """Drop actions that belong to no episode under way, whose lengths [N] are given."""
@@ -69,9 +70,7 @@ class UnderWay:
         self.forget(lengths)
         tensors = {"seed": torch.tensor(self._seed)}
         if self._log:
-            tensors["actions"] = torch.from_numpy(np.stack([a.astype(np.int64) for a in self._log]))
-            if int(tensors["actions"].max()) < 256 and int(tensors["actions"].min()) >= 0:
-                tensors["actions"] = tensors["actions"].to(torch.uint8)
+            tensors["actions"] = torch.from_numpy(np.stack(self._log))
         if self._seeded:
             tensors["seeds"] = torch.from_numpy(np.array(self._envs.episode_seeds, np.int64))
             tensors["lengths"] = torch.from_numpy(self._since_seeds(lengths))

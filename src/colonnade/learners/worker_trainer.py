@@ -171,8 +171,9 @@ class WorkerTrainer(ABC):
     @contextmanager
     def _worker(self, index: int, attempt: int) -> Iterator[Work]:
         """Prepare a worker's work, in its own process."""
-        # The first worker has the streams of A2C; one that replaces another must not repeat it.
+        # The first worker has the streams of A2C; one that replaces another must repeat nobody.
         suffix = f" of worker {index}, start {attempt}" if index or attempt else ""
+        suffix += f", after {self._taken()} steps" if attempt else ""
         torch.set_num_threads(1)
         generator = torch.Generator().manual_seed(self._streams(f"actions{suffix}"))
         policy = actor_critic_policy(
@@ -195,6 +196,10 @@ class WorkerTrainer(ABC):
             yield Work(
                 partial(self._report, collector, index), partial(_whereabouts, collector, generator)
             )
+
+    def _taken(self) -> int:
+        """Say how many agent steps have been learned from, where workers are replaced."""
+        return 0
 
     def _report(self, collector: Collector, worker: int) -> Report:
         """Collect a rollout, do a worker's part of learning from it, and say what it came to."""

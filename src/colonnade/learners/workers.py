@@ -248,7 +248,9 @@ class Workers:
                 "the last checkpoint, if there is one, is kept. Where memory ran out, use fewer "
                 "workers or environments."
             )
-        self.notes.append(f"{name} was {cause}; another one takes its place.")
+        self.notes.append(
+            f"{name} was {cause}; another one takes its place and begins new episodes."
+        )
         logger.warning("%s", self.notes[-1])
         heir = self._fork(worker.index, worker.attempt + 1)
         for _ in range(worker.orders):

@@ -18,7 +18,8 @@ class TrainingOptions:
     """Threads for the network; more than one pays for images in large batches. Sums of several
     threads are rounded otherwise than those of one, so that another number gives other numbers."""
     segment_steps: int = 250_000
-    """Agent steps between checkpoints; no number depends on it."""
+    """Agent steps between checkpoints, and between the scores that `test_episodes` and `patience`
+    ask for; no other number depends on it."""
     curve_steps: int = 10_000
     """Width of a learning curve's bins in agent steps."""
     device: str = "auto"

@@ -1,7 +1,8 @@
 """The loop that joins tasks, a method and a learner; it can stop anywhere and go on exactly.
 
 A task is learned in segments, at whose ends there are checkpoints and scores; nothing else happens
-there, and nothing that is learned or measured depends on how long they are. A checkpoint holds all
+there, and nothing that is learned or measured depends on how long they are but those scores and
+what is stopped by them. A checkpoint holds all
 that training is in the middle of: random streams, optimiser, curve, and the episodes under way
 (`colonnade.learners.under_way` has how). Training that was cut off and taken up again goes through
 the same numbers as training that never stopped.
