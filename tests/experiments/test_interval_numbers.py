@@ -130,8 +130,8 @@ def test_bands_are_students_at_each_bin(fabricate: Fabricate) -> None:
 def test_the_rest_of_the_page(fabricate: Fabricate) -> None:
     suite = made(fabricate, 2)
     results = Results(suite)
-    # 25 episodes of standard deviation 1.
-    assert results.random_scores["pong-soup/zoom"] == (-20, pytest.approx(1 / 5))
+    # 25 episodes, whose own standard deviation is 1 and whose sample's is 5 / sqrt(24).
+    assert results.random_score("pong-soup/zoom") == (-20, pytest.approx(1 / 24**0.5))
     table = table_of(write_report(suite).read_text(), "Steps/s")
     for spec in suite.plan.runs:
         assert table[spec.label]["Steps/s"] == f"{spec.steps / 500:,.0f}"

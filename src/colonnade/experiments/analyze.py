@@ -207,7 +207,7 @@ def _known(folder: RunFolder, task: str | None, options: AnalysisOptions) -> Run
     if not folder.done:
         return None
     found = RunAnalysis.load(folder.path)
-    asked = task or folder.spec.target
+    asked = task or folder.last_task
     fits = found is not None and found.options == options and found.task == asked
     return found if fits else None
 
@@ -272,7 +272,7 @@ def _sweet_spot_points(
     for each in analyses:
         run = results.runs.get(each.run)
         target = each.task
-        if run is None or target != run.spec.target:
+        if run is None or target != run.folder.last_task:
             continue
         score = results.relative_area(run)
         vision = [

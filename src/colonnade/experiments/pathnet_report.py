@@ -168,7 +168,8 @@ class PathReport:
         return histories
 
     def _last_history(self, run: RunResult) -> dict[str, Any]:
-        history: dict[str, Any] = self._histories(run)[run.spec.target]
+        histories = self._histories(run)
+        history: dict[str, Any] = histories[run.spec.tasks[-1].id_among(histories)]
         return history
 
     def _modular(self, run: RunResult) -> dict[str, Any]:

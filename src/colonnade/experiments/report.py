@@ -28,7 +28,7 @@ from colonnade.experiments.results import Results, RunResult
 from colonnade.experiments.store import SuiteFolder
 from colonnade.experiments.style import drawing, method_colour, to_png, to_svg
 from colonnade.experiments.sweep_report import SweepContent, SweepReport
-from colonnade.experiments.titles import distinct, slugs, source_title
+from colonnade.experiments.titles import distinct, option_titles, slugs, source_title
 from colonnade.experiments.transfer_table import TableRow, transfer_table
 
 _MOST_TARGETS = 16
@@ -142,7 +142,7 @@ def _content(results: Results) -> dict[str, Any]:
     basis = results.suite.basis
     runs = list(results.runs.values())
     titles = distinct(results.targets)
-    scored = distinct(results.random_scores)
+    scored = option_titles(results.random_scores)
     largest, table = largest_network(results), transfer_table(results)
     undefined = [
         f"{results.title(cell.method)}, "
@@ -245,14 +245,11 @@ def _run_row(run: RunResult) -> dict[str, str]:
 
 def _frames(results: Results) -> list[tuple[str, Markup]]:
     """Take one picture for each task, as data URLs."""
-    pictures: dict[str, Markup] = {}
+    pictures: dict[tuple[str, str], Markup] = {}
     for run in results.runs.values():
-        if (
-            run.spec.target not in pictures
-            and run.foreign is None
-            and run.folder.frames_path.exists()
-        ):
+        key = run.spec.tasks[-1].key
+        if key not in pictures and run.foreign is None and run.folder.frames_path.exists():
             data = base64.b64encode(run.folder.frames_path.read_bytes()).decode()
-            pictures[run.spec.target] = Markup(f"data:image/png;base64,{data}")
-    titles = distinct(pictures)
+            pictures[key] = Markup(f"data:image/png;base64,{data}")
+    titles = option_titles(pictures)
     return [(titles[task], picture) for task, picture in pictures.items()]
