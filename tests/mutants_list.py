@@ -294,7 +294,7 @@ MUTANTS: list[Mutant] = [
         ("measured", "argument", "Measured", "forgetting", "negate"),
         ("measured", "argument", "Measured", "forward", "double"),
         ("measured", "median for mean"),
-        ("single_score", "median for mean"),
+        ("single_scores", "median for mean"),
         ("_sequence", "word", "max", "min"),
     ),
     *_of(

@@ -7,7 +7,7 @@ import pytest
 from matplotlib.colors import to_hex
 from reading import table_of
 
-from colonnade.analysis.intervals import COVERAGE, FIELLER, mean_interval, ratio_interval
+from colonnade.analysis.intervals import COVERAGE, FIELLER, STUDENT, mean_interval, ratio_interval
 from colonnade.experiments import charts
 from colonnade.experiments.curve_numbers import source_panels
 from colonnade.experiments.plan import SuiteOptions
@@ -79,6 +79,17 @@ def test_what_covers_too_little_is_said_beside_the_number(
     monkeypatch.setitem(COVERAGE, FIELLER, {3: (0.95, 0.61)})  # type: ignore[arg-type]
     row = table_of(write_report(suite).read_text(), "IQM")[FINETUNE]
     assert row["95 % interval"].endswith("covers 61% where runs are lognormal")
+
+
+def test_bands_say_what_they_are_worth(
+    fabricate: Fabricate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    suite = made(fabricate, 3)
+    monkeypatch.setitem(COVERAGE, STUDENT, {3: (0.95, 0.61)})  # type: ignore[arg-type]
+    words = "with 3 seeds it covers 61% where runs are lognormal"
+    assert f"three or more ({words})." in " ".join(write_report(suite).read_text().split())
+    monkeypatch.setitem(COVERAGE, STUDENT, {3: (0.95, 0.95)})  # type: ignore[arg-type]
+    assert "three or more." in " ".join(write_report(suite).read_text().split())
 
 
 def test_two_seeds_have_none_and_the_page_says_how_many_would_do(fabricate: Fabricate) -> None:

@@ -19,7 +19,6 @@ from colonnade.experiments.basis import PAIRS
 from colonnade.experiments.pathnet_generations import (
     GENERATIONS,
     PAPER,
-    TITLES,
     draw_generations,
     generation_rows,
     generations_of,
@@ -115,7 +114,7 @@ class PathReport:
                 chance=f"{chance_overlap(spec['modules'], spec['active']):.2f}",
                 generations=[
                     {
-                        "title": TITLES[row.method],
+                        "title": row.title,
                         "colour": method_colour(row.method),
                         "mean": f"{row.generations.mean():.0f}",
                         "interval": _interval(row.interval),

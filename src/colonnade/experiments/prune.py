@@ -155,6 +155,7 @@ def prune_run(
                 "after": float(cost.after.mean()),
                 "loss": cost.loss,
                 "interval": cost.interval,
+                "caution": cost.caution,
             }
             for cost in costs
         ],

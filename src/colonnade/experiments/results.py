@@ -244,7 +244,12 @@ class Results:
         """
         cells = [c for c in self.cells if c.method == method and not math.isnan(c.score)]
         below = [self.references[cell.target] for cell in cells]
-        relative = [c.areas / self.mean_area(b) for c, b in zip(cells, below, strict=True)]
+        # All runs over all: the best few of a sweep's baseline would be another measure.
+        errors = [self.random_score(cell.target)[1] for cell in cells]
+        relative = [
+            transfer.transfer_score(cell.areas, reference.mean(), minimum=error)
+            for cell, reference, error in zip(cells, below, errors, strict=True)
+        ]
         middle = interquartile_mean(np.concatenate(relative)) if cells else math.nan
         areas = [cell.areas for cell in cells]
         return 100 * middle, probability_of_improvement(areas, below)
