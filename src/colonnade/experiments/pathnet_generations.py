@@ -81,7 +81,7 @@ def generation_rows(results: Results) -> list[GenerationRow]:
             rows.append(
                 GenerationRow(
                     method=method,
-                    title=_title(results, method),
+                    title=generation_title(results, method),
                     generations=generations,
                     minibatches=np.array([float(row["episodes"]) for _, row in found]),
                     reached=sum(bool(row["reached"]) for _, row in found),
@@ -91,7 +91,8 @@ def generation_rows(results: Results) -> list[GenerationRow]:
     return rows
 
 
-def _title(results: Results, method: str) -> str:
+def generation_title(results: Results, method: str) -> str:
+    """Name a method as the folder does; baseline 1 by the name it has among paths."""
     title = results.title(method)
     return _CONTROL if method == SCRATCH and title == method_title(SCRATCH) else title
 
