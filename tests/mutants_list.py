@@ -201,7 +201,7 @@ MUTANTS: list[Mutant] = [
         ("Results._ratio", "doubled"),
         ("Results.mean_area", "median for mean"),
         ("Results.summary", "argument", "scaled", 0, "double"),
-        ("Results.robust_summary", "times for over"),
+        ("Results.robust_summary", "word", "mean", "max"),
         ("Results.robust_summary", "off by one"),
         ("Results.robust_summary", "argument", "probability_of_improvement", 0, "reverse"),
         ("Results.seeds_wanted", "over for times"),
