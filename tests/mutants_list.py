@@ -245,7 +245,7 @@ MUTANTS: list[Mutant] = [
         f"{_FINAL} {_INTERVALS}",
         ("_run_row", "word", "trained", "random"),
         ("_run_row", "word", "random", "trained"),
-        ("_run_row", "word", "return_std", "return_mean"),
+        ("_over_episodes", "word", "return_std", "return_mean"),
         ("_run_row", "times for over"),
     ),
     *_of(
@@ -307,7 +307,7 @@ MUTANTS: list[Mutant] = [
         ("_over_seeds", "word", "std", "var"),
         ("_average", "doubled"),
         ("_final", "doubled"),
-        ("_number", "reversed"),
+        ("_singles", "reversed"),
     ),
     *_of(
         "experiments.continual_charts",
@@ -380,7 +380,7 @@ MUTANTS: list[Mutant] = [
         ("Cost.loss", "negated"),
         ("Cost.loss", "median for mean"),
         ("Cost.interval", "word", "low", "high"),
-        ("Cost.interval", "times for over"),
+        ("Cost._interval", "times for over"),
         ("notes", "plus for minus"),
         ("notes", "times for over", "#1"),
     ),
