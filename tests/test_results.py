@@ -70,6 +70,14 @@ def test_every_figure_says_how_it_was_measured() -> None:
         assert figure.get("measures", 1) in (1, 2), name
 
 
+def test_recorded_intervals_say_that_they_are_a_bootstraps() -> None:
+    columns = [c for m in TABLES["read"]() for c in m.get("table", {}).get("columns", ())]
+    intervals = [column for column in columns if "95 %" in column]
+    assert intervals == ["95 % bootstrap"] * 3
+    page = " ".join(SCRIPT.with_name("README.md").read_text().split())
+    assert "95 % interval" not in page
+
+
 def test_every_number_of_a_table_is_shown_and_every_table_shows_its_numbers() -> None:
     for measurement in TABLES["read"]():
         if "table" in measurement:

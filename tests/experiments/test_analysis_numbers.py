@@ -4,20 +4,35 @@ import json
 import math
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
 from trained import run_spec
 
+from colonnade.analysis.intervals import REDRAWN, interval_of
 from colonnade.analysis.perturbation import PerturbationCurves
 from colonnade.experiments import cost
-from colonnade.experiments.analysis_charts import agreement, shaded_columns, spectra, sweet_spot
+from colonnade.experiments.analysis_charts import (
+    agreement,
+    noise_curves,
+    shaded_columns,
+    spectra,
+    sweet_spot,
+)
 from colonnade.experiments.analysis_store import AnalysisOptions, RunAnalysis
-from colonnade.experiments.analyze import _agreement_words, _sentence, _sweet_spot_points, _used
+from colonnade.experiments.analyze import (
+    _agreement_words,
+    _sentence,
+    _sweet_spot_points,
+    _used,
+    write_page,
+)
 from colonnade.experiments.plan import Plan
 from colonnade.experiments.pruned_run import Cost, notes
 from colonnade.experiments.store import SuiteFolder
+from colonnade.experiments.sweep import Sweep
 from colonnade.networks import Feature
 
 LEVELS = ((Feature(0, 0), Feature(1, 0)), (Feature(0, 1), Feature(1, 1)))
@@ -111,6 +126,49 @@ def test_aps_is_drawn_over_afs_and_ranks_are_compared():
     assert agreement([analysis([0.5, 0.5])]) is None
 
 
+def test_error_bars_are_standard_errors():
+    rows = np.array([[1.0, 3.0, 8.0], [2.0, 2.0, 5.0]])
+    returns = dict.fromkeys((feature for level in LEVELS for feature in level), rows)
+    curves = PerturbationCurves((1.0, 2.0), np.full(3, 10.0), 0.0, returns, LEVELS)
+    figure = noise_curves(analysis([0.3, 0.9], curves=curves))
+    bar = figure.axes[0].containers[0]
+    (low, high), _ = bar[2][0].get_segments()
+    # Squared distances from the mean of 4: 9, 1 and 16, over 3 - 1.
+    assert high[1] - low[1] == pytest.approx(2 * (26 / 2 / 3) ** 0.5)
+    one = {feature: values[:, :1] for feature, values in returns.items()}
+    noise_curves(analysis([0.3, 0.9], curves=replace(curves, clean=np.ones(1), returns=one)))
+
+
+def test_jobs_of_a_sweep_are_not_called_seeds():
+    group = {"Pong to Zoom": [analysis([0.1, 0.5]), analysis([0.1, 0.9])]}
+    for words, figure in (
+        ("seeds", shaded_columns(group)),
+        ("jobs", shaded_columns(group, "jobs")),
+    ):
+        (axes,) = figure.axes
+        assert axes.get_title() == f"Pong to Zoom (2 {words})"
+
+
+@pytest.mark.parametrize("sweep", [None, Sweep(jobs=2, top=1)])
+def test_the_page_says_what_it_averages_and_what_its_bars_are_worth(tmp_path: Path, sweep):
+    half = np.array([[5.0] * 4, [0.0] * 4])
+    returns = dict.fromkeys((feature for level in LEVELS for feature in level), half)
+    curves = PerturbationCurves((1.0, 2.0), np.full(4, 10.0), 0.0, returns, LEVELS)
+    spec = run_spec("progressive pong to zoom, job 0", "progressive", "mini-pong/zoom")
+    other = replace(spec, seed=1, label="progressive pong to zoom, job 1")
+    suite = SuiteFolder(tmp_path, "mine", {}, Plan((spec, other)), sweep)
+    found = [
+        replace(analysis([0.1, 0.5], run=each.id, curves=curves), label=each.label)
+        for each in (spec, other)
+    ]
+    page = " ".join(write_page(tmp_path, found, suite, None).read_text().split())
+    caution = interval_of(0, 1, REDRAWN, 4).caution.replace("runs", "returns")
+    assert caution
+    assert f"over redrawn episodes (with 4 episodes it {caution})." in page
+    assert ("stands for several jobs" in page) == (sweep is not None)
+    assert f"Pong to Zoom (2 {'jobs' if sweep else 'seeds'})" in page
+
+
 def points(figure: Figure) -> list[tuple[float, float]]:
     """The places of a figure's error bars."""
     (axes,) = figure.axes
@@ -129,7 +187,7 @@ class Known:
     """Results whose relative areas are known."""
 
     def __init__(self, spec):
-        self.runs = {"r": type("Run", (), {"spec": spec})()}
+        self.runs = {"r": SimpleNamespace(folder=SimpleNamespace(last_task=spec.target))}
 
     def relative_area(self, run):
         return 1.5
@@ -160,6 +218,9 @@ def test_what_pruning_costs():
     error = math.hypot(0.75 * before.std(), after.std()) / 40 / 120**0.5
     assert high - low == pytest.approx(2 * 1.98 * error, rel=0.15)
     assert replace(paid, after=after[:2]).interval is None
+    assert "with 3 episodes it covers" in paid.caution
+    assert "where returns are normal" in paid.caution
+    assert many.caution == ""
 
 
 def test_notes_say_what_went_and_what_it_cost():
@@ -170,12 +231,18 @@ def test_notes_say_what_went_and_what_it_cost():
         "costs": [
             {"task": "a", "before": 10.0, "after": 9.0, "loss": 0.05, "interval": [-0.01, 0.125]},
             {"task": "b", "before": 10.0, "after": 9.0, "loss": 0.05, "interval": None},
+            {"task": "c", "before": 10.0, "after": 9.0, "loss": 0.05, "interval": [0.0, 0.1],
+             "caution": "with 3 episodes it covers 76%"},
         ],
     }  # fmt: skip
     first, *costs = notes(report)
     assert "2,000 parameters became 500 (75% less); decisions are 1.50 times as fast" in first
     words = "10.00 before, 9.00 after, 5.0% of the score above random lost"
-    assert costs == [f"a: {words} (95 % interval -1.0% to 12.5%).", f"b: {words}."]
+    assert costs == [
+        f"a: {words} (95 % interval -1.0% to 12.5%).",
+        f"b: {words}.",
+        f"c: {words} (95 % interval 0.0% to 10.0%; with 3 episodes it covers 76%).",
+    ]
 
 
 # --- what a suite will take -----------------------------------------------------------------------

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from markupsafe import Markup
 from reading import lines_of, table_of, texts_of
 
 from colonnade.experiments import continual_charts
 from colonnade.experiments.continual_report import ContinualReport
-from colonnade.experiments.continual_results import measured, sequences, single_score
+from colonnade.experiments.continual_results import measured, sequences, single_scores
 from colonnade.experiments.plan import Plan, PlanBuilder
 from colonnade.experiments.report import write_report
 from colonnade.experiments.results import Results
@@ -130,8 +131,8 @@ def test_the_table_shows_the_measures(write: Write) -> None:
     table = table_of(ContinualReport(Results(suite)).html({}), "Forgetting")
     assert table["EWC"] == {
         "Method": "EWC",
-        "Average score": "0.467 ± 0.170",
-        "Just learned": "0.600 ± 0.170",
+        "Average score": "0.467 ± 0.208",
+        "Just learned": "0.600 ± 0.208",
         "Forgetting": "0.200 ± 0.000",
         "Backward transfer": "-0.200 ± 0.000",
         "Forward transfer": "0.055 ± 0.000",
@@ -201,7 +202,43 @@ def test_budgets_that_differ_have_no_common_ends(write: Write) -> None:
 def test_single_tasks_stand_beside(write: Write) -> None:
     suite = write([(spec_of("ewc"), EWC), (spec_of("scratch"), SGD)])
     (sequence,) = sequences(Results(suite))
-    assert single_score(sequence) == pytest.approx((0.9 + 0.7 + 0.95) / 3)
+    assert single_scores(sequence) == {"ppo": pytest.approx((0.9 + 0.7 + 0.95) / 3)}
+
+
+def test_single_tasks_of_several_learners_are_not_pooled(write: Write) -> None:
+    alone = [spec_of("scratch"), spec_of("scratch", learner="a2c")]
+    suite = write([(spec_of("ewc"), EWC), (alone[0], SGD), (alone[1], worse(SGD, 0.3))])
+    (sequence,) = sequences(Results(suite))
+    mean = (0.9 + 0.7 + 0.95) / 3
+    expected = {"ppo": pytest.approx(mean), "a2c": pytest.approx(mean - 0.3)}
+    assert single_scores(sequence) == expected
+    (axes,) = continual_charts.average_curves(sequence, WORDS).axes
+    words = {text.get_text(): text.xy[1] for text in axes.texts}  # type: ignore[attr-defined]
+    assert words == {
+        "single task (PPO)": expected["ppo"],
+        "single task (A2C)": expected["a2c"],
+    }
+    page = ContinualReport(Results(suite)).html({f"continual-average-{sequence.slug}": Markup("x")})
+    assert f"{mean:.3f} (PPO), {mean - 0.3:.3f} (A2C)" in page
+
+
+@pytest.mark.parametrize("own", [True, False])
+def test_a_task_that_comes_again_is_shown_again(write: Write, own: bool) -> None:
+    names = ("gym/Pole", "again", "a third time")
+    plain = spec_of("ewc", "aaa")
+    tasks = tuple(
+        replace(task, options={} if place == 0 else {"name": name} if own else {"wind": place})
+        for place, (task, name) in enumerate(zip(plain.tasks, names, strict=True))
+    )
+    suite = write([(replace(plain, tasks=tasks), EWC)])
+    (folder,) = suite.runs
+    rows = folder.metrics()
+    for row in rows:
+        row["tested"] = names[row["tested_index"]]
+    folder.metrics_path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    page = ContinualReport(Results(suite)).html({})
+    assert "3 tasks, one after another" in page
+    assert "In this order: gym/Pole, again, a third time." in page
 
 
 # --- whose numbers -------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ import pytest
 from matplotlib.colors import to_hex
 from reading import table_of
 
-from colonnade.analysis.intervals import COVERAGE, FIELLER, mean_interval, ratio_interval
+from colonnade.analysis.intervals import COVERAGE, FIELLER, STUDENT, mean_interval, ratio_interval
 from colonnade.experiments import charts
 from colonnade.experiments.curve_numbers import source_panels
 from colonnade.experiments.plan import SuiteOptions
@@ -81,6 +81,17 @@ def test_what_covers_too_little_is_said_beside_the_number(
     assert row["95 % interval"].endswith("covers 61% where runs are lognormal")
 
 
+def test_bands_say_what_they_are_worth(
+    fabricate: Fabricate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    suite = made(fabricate, 3)
+    monkeypatch.setitem(COVERAGE, STUDENT, {3: (0.95, 0.61)})  # type: ignore[arg-type]
+    words = "with 3 seeds it covers 61% where runs are lognormal"
+    assert f"three or more ({words})." in " ".join(write_report(suite).read_text().split())
+    monkeypatch.setitem(COVERAGE, STUDENT, {3: (0.95, 0.95)})  # type: ignore[arg-type]
+    assert "three or more." in " ".join(write_report(suite).read_text().split())
+
+
 def test_two_seeds_have_none_and_the_page_says_how_many_would_do(fabricate: Fabricate) -> None:
     suite = made(fabricate, 2)
     results = Results(suite)
@@ -130,8 +141,8 @@ def test_bands_are_students_at_each_bin(fabricate: Fabricate) -> None:
 def test_the_rest_of_the_page(fabricate: Fabricate) -> None:
     suite = made(fabricate, 2)
     results = Results(suite)
-    # 25 episodes of standard deviation 1.
-    assert results.random_scores["pong-soup/zoom"] == (-20, pytest.approx(1 / 5))
+    # 25 episodes, whose own standard deviation is 1 and whose sample's is 5 / sqrt(24).
+    assert results.random_score("pong-soup/zoom") == (-20, pytest.approx(1 / 24**0.5))
     table = table_of(write_report(suite).read_text(), "Steps/s")
     for spec in suite.plan.runs:
         assert table[spec.label]["Steps/s"] == f"{spec.steps / 500:,.0f}"

@@ -9,10 +9,16 @@ import numpy as np
 import pytest
 from markupsafe import Markup
 
+from colonnade.analysis.intervals import mean_interval
 from colonnade.errors import UsageError
 from colonnade.experiments.build import build_method
 from colonnade.experiments.describe import print_networks
-from colonnade.experiments.pathnet_generations import generation_rows
+from colonnade.experiments.pathnet_generations import (
+    GenerationRow,
+    draw_generations,
+    generation_rows,
+    generation_title,
+)
 from colonnade.experiments.pathnet_report import PATHS, PathReport, chance_overlap
 from colonnade.experiments.plan import SuiteOptions
 from colonnade.experiments.report import write_report
@@ -161,3 +167,25 @@ def test_pairs_of_tasks_differ_and_stay_the_same() -> None:
     assert all(first != second for first, second in pairs)
     assert len(set(pairs)) > 20
     assert pairs[:5] == random_pairs("digits", 5)
+
+
+def test_generations_have_the_folders_titles(trained: SuiteFolder, tmp_path: Path) -> None:
+    results = Results(trained)
+    assert generation_title(results, "scratch") == "De novo path"
+    assert generation_title(results, "pathnet") == "PathNet"
+    assert generation_title(results, "progressive-5") == "Progressive, 5 columns"
+    titles = {"scratch": "From nothing", "pathnet": "Paths"}
+    renamed = Results(replace(trained, basis=replace(trained.basis, methods=titles)))
+    assert generation_title(renamed, "scratch") == "From nothing"
+    rows = [
+        GenerationRow(method, generation_title(renamed, method), np.ones(3), np.ones(3), 3,
+                      mean_interval(np.arange(3.0)))
+        for method in ("scratch", "pathnet", "progressive-5")
+    ]  # fmt: skip
+    (axes,) = draw_generations(rows).axes
+    shown = [label.get_text() for label in axes.get_yticklabels()]
+    assert shown == ["Progressive, 5 columns", "Paths", "From nothing"]
+    report = PathReport(renamed)
+    report._generations = rows
+    section = report.html({PATHS: Markup()})
+    assert all(row.title in section for row in rows)

@@ -38,6 +38,7 @@ def test_what_is_useless_goes_and_the_run_says_what_it_cost(tmp_path: Path) -> N
     (cost,) = report["costs"]
     assert cost["before"] > 150
     assert cost["loss"] == 0
+    assert "with 3 episodes it covers" in cost["caution"]
     assert "less" in place.result()["notes"][0]
     assert before == {p: p.read_bytes() for p in before}, "the original stays as it is"
     pruned = SuiteFolder.read(suite.path / "pruned")

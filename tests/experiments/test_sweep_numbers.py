@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from reading import lines_of, table_of, texts_of
 
+from colonnade.analysis.intervals import COVERAGE, TOP_K
 from colonnade.errors import ColonnadeError
 from colonnade.experiments import charts, suites, sweep_charts
 from colonnade.experiments.basis import Basis
@@ -25,6 +26,7 @@ from colonnade.experiments.sweep_numbers import scatter_panels, sorted_panels
 from colonnade.experiments.sweep_report import SweepReport
 from colonnade.experiments.sweep_space import Choice, LogUniform, SearchSpace
 from colonnade.experiments.sweep_table import job_rows
+from colonnade.experiments.transfer_table import matrix_of
 
 Fabricate = Callable[..., SuiteFolder]
 
@@ -162,8 +164,28 @@ def test_the_matrix_of_a_sweep_has_intervals_the_right_way_round(swept: SuiteFol
     shown = texts_of(axes)
     for row, cell in enumerate(cell for cell in known if cell.method == "finetune"):
         assert shown[0, row + 0.24] == "{:.2f} to {:.2f}".format(*cell.interval)
+    cautions = {cell.interval.caution for cell in known if cell.method == "finetune"}
+    assert matrix_of(results).caution in cautions
     report = SweepReport(results)
     assert dict(report.content().ranges)["learning_rate"] == "one of 0.01, 0.003, 0.001"
+
+
+def test_the_page_says_what_a_cells_interval_is_worth(
+    swept: SuiteFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(COVERAGE, TOP_K, {5: (0.95, 0.61)})  # type: ignore[arg-type]
+    page = " ".join(write_report(swept).read_text().split())
+    assert "over jobs (covers 61% where runs are lognormal). Colours" in page
+
+
+def test_the_middle_mean_divides_all_jobs_by_all_jobs(swept: SuiteFolder) -> None:
+    results = Results(swept)
+    reference = np.mean([area(swept, run) for run in runs_of(swept, "scratch", None)])
+    assert reference < 0.99 * best_mean(swept, runs_of(swept, "scratch", None))
+    runs = [run for s in ("pong", "noisy") for run in runs_of(swept, "finetune", s)]
+    relative = np.sort([area(swept, run) / reference for run in runs])
+    assert relative.size == 10
+    assert results.robust_summary("finetune")[0] == pytest.approx(100 * relative[2:8].mean())
 
 
 # --- what the folder says ------------------------------------------------------------------------

@@ -40,11 +40,12 @@ def net_title(columns: Sequence[str]) -> str:
     return f"{' + '.join(sources)} to {target}" if sources else target
 
 
-def shaded_columns(groups: Mapping[str, Sequence[RunAnalysis]]) -> Figure:
+def shaded_columns(groups: Mapping[str, Sequence[RunAnalysis]], repeats: str = "seeds") -> Figure:
     """Draw each network's columns, as dark as the policy leans on them (Fig. 5a of the paper).
 
     Args:
         groups: Analyses to average, such as those of several seeds, by the network's name.
+        repeats: What the analyses of one group are, in words.
     """
     widest = max(len(group[0].columns) for group in groups.values())
     deepest = max(len(group[0].levels) for group in groups.values())
@@ -57,7 +58,7 @@ def shaded_columns(groups: Mapping[str, Sequence[RunAnalysis]]) -> Figure:
     for axes in panels:
         axes.set_axis_off()
     for axes, (title, group) in zip(panels, groups.items(), strict=False):
-        _shade(axes, title, group)
+        _shade(axes, title if len(group) == 1 else f"{title} ({len(group)} {repeats})", group)
     figure.subplots_adjust(wspace=0.12, hspace=0.28)
     return figure
 
@@ -100,7 +101,7 @@ def _shade(axes: Axes, title: str, group: Sequence[RunAnalysis]) -> None:
         name = column_title(task)
         words = f"{name}\n{'new' if column == first.newest else 'frozen'}"
         axes.text(x, -0.1, words, ha="center", va="top", fontsize=8, color=INK)
-    axes.set_title(title if len(group) == 1 else f"{title} ({len(group)} seeds)", fontsize=9.5)
+    axes.set_title(title, fontsize=9.5)
     axes.set_xlim(-0.75, len(first.columns) * (_BOX + _GAP) - _GAP + 0.1)
     axes.set_ylim(-0.75, top + _TALL)
 
@@ -112,6 +113,15 @@ def _arrow(axes: Axes, start: tuple[float, float], end: tuple[float, float]) -> 
             shrinkA=0, shrinkB=0,
         )
     )  # fmt: skip
+
+
+def _standard_error(returns: Floats) -> Floats | None:
+    """Standard errors [S] of mean returns [S, E]; None where one episode was played."""
+    episodes = returns.shape[1]
+    if episodes < 2:
+        return None
+    error: Floats = returns.std(axis=1, ddof=1) / math.sqrt(episodes)
+    return error
 
 
 def noise_curves(analysis: RunAnalysis) -> Figure:
@@ -131,7 +141,7 @@ def noise_curves(analysis: RunAnalysis) -> Figure:
                 if feature.column != column:
                     continue
                 returns = curves.returns[feature]
-                error = returns.std(1) / math.sqrt(returns.shape[1])
+                error = _standard_error(returns)
                 # A line for what is known, a point for what was played.
                 axes.plot(curves.noise, curves.means(feature), color=colours[name], lw=1.6)
                 axes.errorbar(

@@ -119,7 +119,7 @@ def column_of(columns: Mapping[str, int], folder: RunFolder, task: str | None) -
     Raises:
         UsageError: No column plays it.
     """
-    name = task or folder.spec.target
+    name = task or folder.spec.tasks[-1].id_among(columns)
     if name not in columns:
         raise unknown_name(f"task of run {folder.id}:", name, columns)
     return name, columns[name]

@@ -19,6 +19,7 @@ from rich.console import Console
 from rich.status import Status
 
 from colonnade.analysis.capacity import used_share
+from colonnade.analysis.intervals import REDRAWN
 from colonnade.analysis.noise import player_pool
 from colonnade.errors import ColonnadeError
 from colonnade.experiments.analysis_charts import (
@@ -32,6 +33,7 @@ from colonnade.experiments.analysis_charts import (
 )
 from colonnade.experiments.analysis_run import analyse_run, find_runs, is_progressive
 from colonnade.experiments.analysis_store import AnalysisOptions, RunAnalysis
+from colonnade.experiments.cautions import caution_of
 from colonnade.experiments.feature_drawing import feature_maps, feature_shares
 from colonnade.experiments.files import disk_errors, write_bytes, write_text
 from colonnade.experiments.hardware import available_cores
@@ -120,7 +122,9 @@ def write_page(
     points = _sweet_spot_points(analyses, results) if results else []
     detailed = [group[0] for group in groups.values()][:_NETS_IN_DETAIL]
     with drawing():
-        pictures: dict[str, Figure] = {"reuse": shaded_columns(groups)}
+        pictures: dict[str, Figure] = {
+            "reuse": shaded_columns(groups, "jobs" if suite.sweep else "seeds")
+        }
         compared = agreement(analyses)
         if compared:
             pictures["aps-afs"] = compared[0]
@@ -158,6 +162,8 @@ def write_page(
         agreement=_agreement_words(*compared[1:]) if compared else "",
         used=_used(analyses),
         single=single,
+        jobs=suite.sweep is not None and any(len(group) > 1 for group in groups.values()),
+        bars_caution=_bars_caution(analyses),
         options=analyses[0].options,
         states=analyses[0].states,
         written=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
@@ -207,7 +213,7 @@ def _known(folder: RunFolder, task: str | None, options: AnalysisOptions) -> Run
     if not folder.done:
         return None
     found = RunAnalysis.load(folder.path)
-    asked = task or folder.spec.target
+    asked = task or folder.last_task
     fits = found is not None and found.options == options and found.task == asked
     return found if fits else None
 
@@ -245,6 +251,16 @@ def _agreement_words(pooled: float, single: Sequence[float]) -> str:
     return f"{words}."
 
 
+def _bars_caution(analyses: Sequence[RunAnalysis]) -> str:
+    """What must be said of the intervals of APS."""
+    curves = [each.curves for each in analyses if each.curves is not None]
+    fewest = [
+        min(played.clean.size, *(returns.shape[1] for returns in played.returns.values()))
+        for played in curves
+    ]
+    return caution_of(REDRAWN, fewest, "episodes")
+
+
 def _used(analyses: Sequence[RunAnalysis]) -> list[tuple[str, list[tuple[str, str]]]]:
     """Share of the new column's features that hold 95 % of its sensitivity, per column count."""
     rows = []
@@ -272,7 +288,7 @@ def _sweet_spot_points(
     for each in analyses:
         run = results.runs.get(each.run)
         target = each.task
-        if run is None or target != run.spec.target:
+        if run is None or target != run.folder.last_task:
             continue
         score = results.relative_area(run)
         vision = [

@@ -31,9 +31,7 @@ _FIRST_PAPERS = {
     "pong-soup-short": PONG_SOUP,
     "atari-transfer": ATARI,
     "pathnet-mnist-full": PAIRS,
-    **dict.fromkeys(("ewc-permuted", "ewc-permuted-mnist"), PERMUTED),
-    **dict.fromkeys(("ewc-overlap", "ewc-overlap-mnist"), PERMUTED),
-    **dict.fromkeys(("ewc-permuted-tuning", "ewc-permuted-search"), PERMUTED),
+    **dict.fromkeys(("ewc-permuted-mnist", "ewc-overlap-mnist"), PERMUTED),
 }
 
 _RATES = Choice((1e-3, 5e-4, 1e-4))

@@ -15,8 +15,9 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from colonnade.analysis.continual import Floats
 from colonnade.experiments.charts import short_number
-from colonnade.experiments.continual_results import Contender, TaskSequence, single_score
+from colonnade.experiments.continual_results import Contender, TaskSequence, single_scores
 from colonnade.experiments.style import FAINT, FALLBACK_COLOURS, INK, PAPER, plain
+from colonnade.experiments.titles import learner_title
 
 COLOURS = {
     "ewc": "#d55e00",
@@ -87,12 +88,11 @@ def average_curves(sequence: TaskSequence, words: Mapping[str, str]) -> Figure:
     for contender in shown:
         curves = [(numbers, averages) for averages in contender.averages]
         _draw_mean(axes, curves, contender, marker="o")
-    single = single_score(sequence)
-    if single is not None:
+    singles = single_scores(sequence)
+    for learner, single in singles.items():
+        name = f"single task ({learner_title(learner)})" if len(singles) > 1 else "single task"
         axes.axhline(single, color=INK, lw=1.1, ls=(0, (5, 4)))
-        axes.annotate(
-            "single task", (numbers[-1], single), ha="right", va="bottom", color=INK, fontsize=8.5
-        )
+        axes.annotate(name, (numbers[-1], single), ha="right", va="bottom", color=INK, fontsize=8.5)
     axes.set_xlabel("tasks learned so far")
     axes.set_ylabel(f"{words['score']}, averaged over them")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))

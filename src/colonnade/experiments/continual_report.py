@@ -28,11 +28,11 @@ from colonnade.experiments.continual_results import (
     TaskSequence,
     measured,
     sequences,
-    single_score,
+    single_scores,
 )
 from colonnade.experiments.results import Results
 from colonnade.experiments.spec import RunSpec
-from colonnade.experiments.titles import distinct
+from colonnade.experiments.titles import distinct, learner_title
 
 _MOST_PANELS = 4
 """Sequences of up to so many tasks are drawn as curves over time."""
@@ -102,9 +102,9 @@ class ContinualReport:
             sequences=[
                 {
                     "count": len(sequence.tasks),
-                    "tasks": list(distinct(sequence.tasks).values()),
+                    "tasks": _titles(sequence),
                     "rows": [_row(row) for row in measured(sequence)],
-                    "single": _number(single_score(sequence)),
+                    "single": _singles(sequence),
                     "labelled": sequence.labelled,
                     "differ": sequence.starts is None,
                     **_words(sequence),
@@ -156,7 +156,7 @@ class ContinualReport:
                     for m in ("ewc", "l2", "dropout", "finetune")
                     if m in done
                 ]
-                single = single_score(sequence)
+                single = single_scores(sequence).get("supervised")
                 alone = f" (single tasks: {single:.1%})" if single is not None else ""
                 claims.append(
                     (
@@ -205,7 +205,7 @@ def _row(row: Measured) -> _Row:
 def _over_seeds(values: Floats) -> str:
     if math.isnan(mean := float(values.mean())):
         return ""
-    return f"{mean:.3f}" + (f" ± {values.std():.3f}" if values.size > 1 else "")
+    return f"{mean:.3f}" + (f" ± {values.std(ddof=1):.3f}" if values.size > 1 else "")
 
 
 def _average(contender: Contender) -> float:
@@ -216,8 +216,16 @@ def _final(contender: Contender, task: int) -> float:
     return float(contender.matrix[-1, task])
 
 
-def _number(value: float | None) -> str:
-    return "" if value is None else f"{value:.3f}"
+def _titles(sequence: TaskSequence) -> list[str]:
+    titles = distinct(sequence.ids)
+    return [titles[task] for task in sequence.ids]
+
+
+def _singles(sequence: TaskSequence) -> str:
+    found = single_scores(sequence)
+    if len(found) == 1:
+        return f"{next(iter(found.values())):.3f}"
+    return ", ".join(f"{value:.3f} ({learner_title(name)})" for name, value in found.items())
 
 
 def _overlaps(results: Results) -> dict[str, Sequence[Floats]]:

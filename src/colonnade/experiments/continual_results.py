@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate
@@ -83,8 +83,11 @@ class SequenceRun:
         rows = [row for row in self.run.result.get("scores", ()) if row["policy"] == "random"]
         if len(rows) == len(self.spec.tasks):  # tasks are scored in their order
             return np.array([row["return_mean"] for row in rows], dtype=np.float64)
-        found = {row["task"]: row["return_mean"] for row in rows}
-        return np.array([found.get(task.name, np.nan) for task in self.spec.tasks])
+        known = [
+            [row["return_mean"] for row in rows if task.is_called(row["task"])] or [np.nan]
+            for task in self.spec.tasks
+        ]
+        return np.array([scores[0] for scores in known])
 
     @property
     def validation(self) -> float:
@@ -162,12 +165,14 @@ class TaskSequence:
 
     Attributes:
         tasks: Names.
+        ids: What tells the tasks apart where their names are the same.
         slug: Names its pictures; no other sequence of the folder has it.
         labelled: Whether labels are learned, and not policies.
         contenders: In the order of tables.
     """
 
     tasks: tuple[str, ...]
+    ids: tuple[str, ...]
     slug: str
     labelled: bool
     contenders: tuple[Contender, ...]
@@ -219,10 +224,13 @@ def measured(sequence: TaskSequence) -> list[Measured]:
     return rows
 
 
-def single_score(sequence: TaskSequence) -> float | None:
-    """Average score of networks that learned one task each; None where none did."""
-    runs = [run for c in sequence.contenders if c.method == SCRATCH for run in c.done]
-    return float(np.mean([learned_scores(run.matrix).mean() for run in runs])) if runs else None
+def single_scores(sequence: TaskSequence) -> dict[str, float]:
+    """Average score of networks that learned one task each, by the learner; none where none did."""
+    return {
+        c.learner: float(np.mean([learned_scores(run.matrix).mean() for run in c.done]))
+        for c in sequence.contenders
+        if c.method == SCRATCH and c.done
+    }
 
 
 def sequences(results: Results) -> list[TaskSequence]:
@@ -233,13 +241,13 @@ def sequences(results: Results) -> list[TaskSequence]:
         if not run.training.get("test_episodes") or len(spec.tasks) < 2 or run.foreign is not None:
             continue
         rows = [row for row in run.folder.metrics() if row.get("kind") == "test"]
-        key = tuple((task.name, json.dumps(task.options, sort_keys=True)) for task in spec.tasks)
+        key = tuple(task.key for task in spec.tasks)
         of_method = grouped.setdefault(key, {}).setdefault((spec.method, spec.learner), {})
         configuration = results.suite.plan.configuration(spec)
         of_method.setdefault(configuration, []).append(SequenceRun(run, rows))
     names = slugs([f"{len(key)}-{key[0][0].partition('/')[0]}" for key in grouped])
     return [
-        _sequence(tuple(name for name, _ in key), slug, methods)
+        _sequence(key, slug, methods)
         for (key, methods), slug in zip(grouped.items(), names, strict=True)
     ]
 
@@ -248,8 +256,15 @@ _Key = tuple[tuple[str, str], ...]
 """Each task's name and options."""
 
 
+def _ids(key: _Key, runs: Iterable[SequenceRun]) -> tuple[str, ...]:
+    """Call each task as its user does, or as the scores on it do."""
+    shown = {row["tested_index"]: row["tested"] for run in runs for row in run.rows}
+    own = (json.loads(options).get("name") for _, options in key)
+    return tuple(str(name or shown.get(place, key[place][0])) for place, name in enumerate(own))
+
+
 def _sequence(
-    tasks: tuple[str, ...],
+    key: _Key,
     slug: str,
     methods: dict[tuple[str, str], dict[str, list[SequenceRun]]],
 ) -> TaskSequence:
@@ -266,7 +281,9 @@ def _sequence(
         runs = max(found.values(), key=_validation)
         variant = learners.index(learner)
         contenders.append(Contender(method, learner, title, variant, tuple(runs), len(found)))
-    return TaskSequence(tasks, slug, labelled, tuple(contenders))
+    ids = _ids(key, (run for c in contenders for run in c.runs))
+    tasks = tuple(name for name, _ in key)
+    return TaskSequence(tasks, ids, slug, labelled, tuple(contenders))
 
 
 def _validation(runs: list[SequenceRun]) -> float:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import math
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -14,7 +12,7 @@ from numpy.typing import NDArray
 from colonnade.analysis.intervals import band
 from colonnade.analysis.transfer import carry_forward
 from colonnade.experiments.results import Floats, Results, RunResult
-from colonnade.experiments.titles import distinct
+from colonnade.experiments.titles import distinct, option_titles
 
 
 @dataclass(frozen=True)
@@ -94,23 +92,20 @@ def plain_panels(results: Results) -> list[CurvePanel]:
     """Collect the curves of runs that are not compared: a panel per task, a line per run."""
     grouped: dict[tuple[str, str], list[RunResult]] = {}
     for run in results.runs.values():
-        task = run.spec.tasks[-1]
-        grouped.setdefault((task.name, json.dumps(task.options)), []).append(run)
-    titles = distinct(name for name, _ in grouped)
-    several = Counter(name for name, _ in grouped)
+        grouped.setdefault(run.spec.tasks[-1].key, []).append(run)
+    titles = option_titles(grouped)
     labels = distinct(results.runs, lambda run: results.runs[run].spec.label)
     panels = []
-    for (target, options), runs in grouped.items():
+    for key, runs in grouped.items():
         scores = [row["return_mean"] for run in runs if (row := run.score("random"))]
         random = float(np.mean(scores)) if scores else math.nan
         lines = [line for run in runs for line in _lines(labels[run.spec.id], [run], random)]
-        title = titles[target] if several[target] == 1 else f"{titles[target]} {options}"
-        panels.append(CurvePanel(target, title, tuple(lines), random))
+        panels.append(CurvePanel(key[0], titles[key], tuple(lines), random))
     return panels
 
 
 def _random(results: Results, target: str) -> float:
-    return results.random_scores.get(target, (math.nan, 0.0))[0]
+    return results.random_score(target)[0]
 
 
 def _lines(

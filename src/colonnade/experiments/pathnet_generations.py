@@ -9,15 +9,16 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from colonnade.analysis.intervals import Floats, Interval, mean_interval
+from colonnade.experiments.plan import SCRATCH
 from colonnade.experiments.results import Results, RunResult
-from colonnade.experiments.style import method_colour
-from colonnade.experiments.titles import METHODS
+from colonnade.experiments.style import method_colour, plain
+from colonnade.experiments.titles import method_title
 
 GENERATIONS = "pathnet-generations"
 """Name of the picture."""
 
-TITLES = METHODS | {"scratch": "De novo path"}
-"""The control by the name it has here."""
+_CONTROL = "De novo path"
+"""What baseline 1 is called here, unless its folder has a title of its own for it."""
 
 PAPER = {"scratch": 195, "path-finetune": 229, "pathnet": 167}
 """Mean generations on binary MNIST: Fernando et al. 2017."""
@@ -29,6 +30,7 @@ class GenerationRow:
 
     Attributes:
         method: The row of the table; see `titles.METHODS`.
+        title: The same for people, as the folder names it.
         generations: [R]. A generation of PathNet is a tournament, two evaluations of T minibatches
             each; one of a control is one evaluation of its path.
         minibatches: [R] gradient steps.
@@ -37,6 +39,7 @@ class GenerationRow:
     """
 
     method: str
+    title: str
     generations: Floats
     minibatches: Floats
     reached: int
@@ -78,6 +81,7 @@ def generation_rows(results: Results) -> list[GenerationRow]:
             rows.append(
                 GenerationRow(
                     method=method,
+                    title=generation_title(results, method),
                     generations=generations,
                     minibatches=np.array([float(row["episodes"]) for _, row in found]),
                     reached=sum(bool(row["reached"]) for _, row in found),
@@ -85,6 +89,12 @@ def generation_rows(results: Results) -> list[GenerationRow]:
                 )
             )
     return rows
+
+
+def generation_title(results: Results, method: str) -> str:
+    """Name a method as the folder does; baseline 1 by the name it has among paths."""
+    title = results.title(method)
+    return _CONTROL if method == SCRATCH and title == method_title(SCRATCH) else title
 
 
 def draw_generations(rows: list[GenerationRow]) -> Figure:
@@ -99,7 +109,7 @@ def draw_generations(rows: list[GenerationRow]) -> Figure:
         axes.scatter(row.generations, place + spread, s=12, color=colour, alpha=0.45, lw=0)
         axes.plot(list(row.interval), [place, place], color=colour, lw=5, alpha=0.5)
         axes.scatter([row.generations.mean()], [place], s=60, color=colour, zorder=3)
-    axes.set_yticks(range(len(rows)), [TITLES[row.method] for row in reversed(rows)])
+    axes.set_yticks(range(len(rows)), [plain(row.title) for row in reversed(rows)])
     axes.set_xlim(left=0)
     axes.set_xlabel("generations to the goal")
     return figure

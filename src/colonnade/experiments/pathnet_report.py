@@ -19,7 +19,6 @@ from colonnade.experiments.basis import PAIRS
 from colonnade.experiments.pathnet_generations import (
     GENERATIONS,
     PAPER,
-    TITLES,
     draw_generations,
     generation_rows,
     generations_of,
@@ -115,7 +114,7 @@ class PathReport:
                 chance=f"{chance_overlap(spec['modules'], spec['active']):.2f}",
                 generations=[
                     {
-                        "title": TITLES[row.method],
+                        "title": row.title,
                         "colour": method_colour(row.method),
                         "mean": f"{row.generations.mean():.0f}",
                         "interval": _interval(row.interval),
@@ -168,7 +167,8 @@ class PathReport:
         return histories
 
     def _last_history(self, run: RunResult) -> dict[str, Any]:
-        history: dict[str, Any] = self._histories(run)[run.spec.target]
+        histories = self._histories(run)
+        history: dict[str, Any] = histories[run.spec.tasks[-1].id_among(histories)]
         return history
 
     def _modular(self, run: RunResult) -> dict[str, Any]:

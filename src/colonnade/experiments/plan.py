@@ -128,7 +128,7 @@ class Plan:
         return sum(spec.steps for spec in self.runs)
 
     def task(self, spec: RunSpec, name: str) -> TaskBudget:
-        """Return the task of a run that has a name or an id, with the options that it has there.
+        """Return the task of a run that has an id, with the options that it has there.
 
         What the run has not learned itself is looked for in what it starts from, and then in all
         runs. A name that is in no run is taken as it is, for a task that a shipped column knows.
@@ -138,12 +138,7 @@ class Plan:
         while origins:
             line.append(by_id[origins.pop(0)])
             origins += self.parents(line[-1])
-        found = (
-            task
-            for run in (*line, *self.runs)
-            for task in run.tasks
-            if name in (task.name, f"gym/{task.name}")
-        )
+        found = (task for run in (*line, *self.runs) for task in run.tasks if task.is_called(name))
         return next(found, TaskBudget(name, steps=1))
 
     def selection(self, parent: str | None) -> Selection | None:

@@ -78,7 +78,7 @@ def play(
     with custom_factories("import"):
         method = build_method(spec)
         method.load_state(*folder.weights())
-    name, known = task or spec.target, folder.network()["tasks"]
+    name, known = task or folder.last_task, folder.network()["tasks"]
     if name not in known:
         raise unknown_name(f"task of run {spec.id}:", name, known)
     stage = _FilmedTask(environments_of(build_task(suite.plan.task(spec, name))), episodes)

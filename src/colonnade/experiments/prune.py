@@ -155,6 +155,7 @@ def prune_run(
                 "after": float(cost.after.mean()),
                 "loss": cost.loss,
                 "interval": cost.interval,
+                "caution": cost.caution,
             }
             for cost in costs
         ],
@@ -186,7 +187,9 @@ def _tasks(
         if name not in columns:
             raise unknown_name(f"task of run {folder.id}:", name, columns)
     spec = folder.spec
-    return {name: build_task(suite.plan.task(spec, name)) for name in (asked or columns)}
+    # In the order in which they were learned, as scores stand: the last one is the target's.
+    wanted = [name for name in columns if not asked or name in asked]
+    return {name: build_task(suite.plan.task(spec, name)) for name in wanted}
 
 
 def _play(task: Task, network: ProgressiveNetwork, column: int, options: PruneOptions) -> Returns:

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from colonnade.analysis.intervals import bootstrap, percentile_interval
+from colonnade.analysis.intervals import REDRAWN, Interval, bootstrap, percentile_interval
 from colonnade.errors import UsageError
+from colonnade.experiments.cautions import caution_of
 from colonnade.experiments.files import disk_errors, write_json, write_text
 from colonnade.experiments.measures import MEASURES
 from colonnade.experiments.metrics import MetricsFile
@@ -53,12 +54,21 @@ class Cost:
     @property
     def interval(self) -> tuple[float, float] | None:
         """95 % interval of the loss over redrawn episodes; None where they are too few."""
+        found = self._interval
+        return (found.low, found.high) if found.known else None
+
+    @property
+    def caution(self) -> str:
+        """What must be said of the interval; often nothing."""
+        return caution_of(REDRAWN, [min(self.before.size, self.after.size)], "episodes")
+
+    @property
+    def _interval(self) -> Interval:
         samples = bootstrap(
             [self.before, self.after],
             lambda before, after: (before.mean(1) - after.mean(1)) / (before.mean(1) - self.random),
         )
-        found = percentile_interval(samples, min(self.before.size, self.after.size))
-        return (found.low, found.high) if found.known else None
+        return percentile_interval(samples, min(self.before.size, self.after.size))
 
 
 def write_pruned(
@@ -167,7 +177,8 @@ def notes(report: Mapping[str, Any]) -> list[str]:
         sure = ""
         if cost["interval"] is not None:
             low, high = cost["interval"]
-            sure = f" (95 % interval {low:.1%} to {high:.1%})"
+            caution = f"; {cost['caution']}" if cost.get("caution") else ""
+            sure = f" (95 % interval {low:.1%} to {high:.1%}{caution})"
         lines.append(
             f"{cost['task']}: {cost['before']:.2f} before, {cost['after']:.2f} after, "
             f"{cost['loss']:.1%} of the score above random lost{sure}."

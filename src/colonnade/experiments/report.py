@@ -15,9 +15,11 @@ import jinja2
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
-from colonnade.analysis.intervals import FEWEST_RUNS
+from colonnade.analysis.intervals import FEWEST_RUNS, STUDENT
+from colonnade.experiments.cautions import caution_of
 from colonnade.experiments.charts import learning_curves, plain_curves, transfer_matrix
 from colonnade.experiments.continual_report import ContinualReport
+from colonnade.experiments.curve_numbers import source_panels
 from colonnade.experiments.facts import facts
 from colonnade.experiments.files import disk_errors, write_bytes, write_text
 from colonnade.experiments.network_drawing import largest_network, network_drawing
@@ -28,8 +30,9 @@ from colonnade.experiments.results import Results, RunResult
 from colonnade.experiments.store import SuiteFolder
 from colonnade.experiments.style import drawing, method_colour, to_png, to_svg
 from colonnade.experiments.sweep_report import SweepContent, SweepReport
-from colonnade.experiments.titles import distinct, slugs, source_title
-from colonnade.experiments.transfer_table import TableRow, transfer_table
+from colonnade.experiments.titles import distinct, option_titles, slugs, source_title
+from colonnade.experiments.transfer_table import TableRow, matrix_of, transfer_table
+from colonnade.training import Row
 
 _MOST_TARGETS = 16
 """With more, pictures of each target would say nothing any more."""
@@ -142,7 +145,7 @@ def _content(results: Results) -> dict[str, Any]:
     basis = results.suite.basis
     runs = list(results.runs.values())
     titles = distinct(results.targets)
-    scored = distinct(results.random_scores)
+    scored = option_titles(results.random_scores)
     largest, table = largest_network(results), transfer_table(results)
     undefined = [
         f"{results.title(cell.method)}, "
@@ -156,6 +159,8 @@ def _content(results: Results) -> dict[str, Any]:
         "figure": basis.figure,
         "laterals": largest is not None and largest.laterals > 0,
         "measures": basis.measures,
+        "matrix_caution": matrix_of(results).caution,
+        "bands_caution": _bands_caution(results),
         "early": any(run.learning.early.any() for run in runs),
         "facts": facts(results),
         "complete": sum(run.done for run in runs),
@@ -235,24 +240,36 @@ def _run_row(run: RunResult) -> dict[str, str]:
         "state": "complete" if run.done else _state(run),
         "steps": f"{run.steps:,}",
         "random": f"{random_row['return_mean']:.2f}" if random_row else "",
-        "trained": (
-            f"{trained['return_mean']:.2f} ± {trained['return_std']:.2f}" if trained else ""
-        ),
+        "trained": _over_episodes(trained) if trained else "",
         "speed": f"{run.steps / seconds:,.0f}" if seconds else "",
         "time": duration(seconds) if seconds else "",
     }
 
 
+def _bands_caution(results: Results) -> str:
+    """What must be said of the bands of curves; those of a sweep are no intervals."""
+    if results.top is not None:
+        return ""
+    panels = (panel for source in results.sources for panel in source_panels(results, source))
+    sizes = [line.runs for panel in panels for line in panel.lines if line.banded]
+    return caution_of(STUDENT, sizes, "seeds")
+
+
+def _over_episodes(row: Row) -> str:
+    """Write a mean score and the standard deviation of its sample; rows hold the population's."""
+    words, episodes = f"{row['return_mean']:.2f}", int(row["episodes"])
+    if episodes < 2:
+        return words
+    return f"{words} ± {row['return_std'] * math.sqrt(episodes / (episodes - 1)):.2f}"
+
+
 def _frames(results: Results) -> list[tuple[str, Markup]]:
     """Take one picture for each task, as data URLs."""
-    pictures: dict[str, Markup] = {}
+    pictures: dict[tuple[str, str], Markup] = {}
     for run in results.runs.values():
-        if (
-            run.spec.target not in pictures
-            and run.foreign is None
-            and run.folder.frames_path.exists()
-        ):
+        key = run.spec.tasks[-1].key
+        if key not in pictures and run.foreign is None and run.folder.frames_path.exists():
             data = base64.b64encode(run.folder.frames_path.read_bytes()).decode()
-            pictures[run.spec.target] = Markup(f"data:image/png;base64,{data}")
-    titles = distinct(pictures)
+            pictures[key] = Markup(f"data:image/png;base64,{data}")
+    titles = option_titles(pictures)
     return [(titles[task], picture) for task, picture in pictures.items()]

@@ -76,10 +76,7 @@ class RunResult:
     def score(self, policy: str) -> Row | None:
         """Return the evaluation of the "random" or the "trained" policy on the last task."""
         rows = [row for row in self.result.get("scores", ()) if row["policy"] == policy]
-        # The last: tasks are scored in their order, and a task's own id may be longer than the
-        # name that the spec has for it ("gym/CartPole-v1").
-        named = [row for row in rows if row["task"] == self.spec.target] or rows[-1:]
-        return dict(named[0]) if named else None
+        return dict(rows[-1]) if rows else None  # tasks are scored in their order
 
 
 @dataclass(frozen=True)
@@ -174,23 +171,40 @@ class Results:
 
         A run that was stopped early is taken to go on as it was.
         """
-        if not (run.done or run.stopped) or run.spec.target not in self.random_scores:
+        key = run.spec.tasks[-1].key
+        if not (run.done or run.stopped) or key not in self.random_scores:
             return math.nan
-        random_score, _ = self.random_scores[run.spec.target]
+        random_score, _ = self.random_scores[key]
         return float(transfer.area_under_curve(run.learning.pooled, random_score))
 
     @cached_property
-    def random_scores(self) -> Mapping[str, tuple[float, float]]:
-        """For each task with a complete run, the random policy's mean return and its error."""
-        found: dict[str, list[tuple[float, float]]] = {}
+    def random_scores(self) -> Mapping[tuple[str, str], tuple[float, float]]:
+        """The random policy's mean return and its error, of each task with a complete run.
+
+        By the task's name and options (`TaskBudget.key`): other options are another task.
+        """
+        found: dict[tuple[str, str], list[tuple[float, float]]] = {}
         for run in self.runs.values():
             if row := run.score("random"):
-                error = row["return_std"] / math.sqrt(row["episodes"])
-                found.setdefault(run.spec.target, []).append((row["return_mean"], error))
+                # Rows hold the population's standard deviation.
+                error = row["return_std"] / math.sqrt(max(1, row["episodes"] - 1))
+                key = run.spec.tasks[-1].key
+                found.setdefault(key, []).append((row["return_mean"], error))
         return {
             task: (float(np.mean([mean for mean, _ in rows])), max(error for _, error in rows))
             for task, rows in found.items()
         }
+
+    def random_score(self, target: str) -> tuple[float, float]:
+        """The random policy's mean return and its error on a target; NaN where unknown.
+
+        Where runs play the target with several options, baseline 1's stand for it.
+        """
+        entries = [entry for entry in self.comparisons if entry.target == target]
+        entries.sort(key=lambda entry: entry.method != SCRATCH)
+        keys = (self.runs[entry.run].spec.tasks[-1].key for entry in entries)
+        known = (self.random_scores[key] for key in keys if key in self.random_scores)
+        return next(known, (math.nan, math.nan))
 
     @cached_property
     def references(self) -> Mapping[str, Floats]:
@@ -230,7 +244,12 @@ class Results:
         """
         cells = [c for c in self.cells if c.method == method and not math.isnan(c.score)]
         below = [self.references[cell.target] for cell in cells]
-        relative = [c.areas / self.mean_area(b) for c, b in zip(cells, below, strict=True)]
+        # All runs over all: the best few of a sweep's baseline would be another measure.
+        errors = [self.random_score(cell.target)[1] for cell in cells]
+        relative = [
+            transfer.transfer_score(cell.areas, reference.mean(), minimum=error)
+            for cell, reference, error in zip(cells, below, errors, strict=True)
+        ]
         middle = interquartile_mean(np.concatenate(relative)) if cells else math.nan
         areas = [cell.areas for cell in cells]
         return 100 * middle, probability_of_improvement(areas, below)
@@ -242,7 +261,7 @@ class Results:
 
     def _ratio(self, area: float, target: str) -> float:
         # A reference within the error of the random score is no measure of anything.
-        _, error = self.random_scores[target]
+        _, error = self.random_score(target)
         reference = self.mean_area(self.references[target])
         return float(transfer.transfer_score(area, reference, minimum=error))
 

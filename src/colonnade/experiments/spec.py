@@ -44,6 +44,21 @@ class TaskBudget:
         _require_options("options", self.options)
         object.__setattr__(self, "options", json.loads(_canonical(self.options)))
 
+    @property
+    def key(self) -> tuple[str, str]:
+        """Name and options, as JSON: what is played, and how it is called in its sequence."""
+        return self.name, _canonical(self.options)
+
+    def is_called(self, task: str) -> bool:
+        """Say whether a task's id, under which networks and scores know it, is this task's."""
+        own = self.options.get("name")
+        return task == own if own is not None else task in (self.name, f"gym/{self.name}")
+
+    def id_among(self, tasks: Iterable[str]) -> str:
+        """Find the task's id among those of what a run has learned; the last one if none is."""
+        known = list(tasks)
+        return next((task for task in known if self.is_called(task)), known[-1])
+
     def to_json(self) -> dict[str, Json]:
         """Write the task as a JSON object that `from_json` reads back."""
         # Left out where empty: the ids of runs do not change with what they do not use.
@@ -126,7 +141,10 @@ class RunSpec:
 
     @property
     def target(self) -> str:
-        """Name of the last task, the one a transfer experiment asks about."""
+        """Name of the last task, the one a transfer experiment asks about.
+
+        Networks and scores may know it by another id; see `TaskBudget.id_among`.
+        """
         return self.tasks[-1].name
 
     def to_json(self) -> dict[str, Json]:

@@ -151,6 +151,15 @@ class RunFolder:
         """
         return self._read("network.json", "network", "tasks")
 
+    @property
+    def last_task(self) -> str:
+        """Id of the run's last task, as its network and its scores know it.
+
+        Raises:
+            ColonnadeError: The run is not complete, or a file is damaged.
+        """
+        return self.spec.tasks[-1].id_among(self.network()["tasks"])
+
     def status(self) -> dict[str, Any]:
         """Read how far the run is; empty where it never began."""
         path = self.path / "status.json"

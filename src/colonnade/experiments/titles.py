@@ -5,6 +5,7 @@ Only names that Colonnade gives itself are put into better words; a user's own s
 
 from __future__ import annotations
 
+import json
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
@@ -23,9 +24,6 @@ METHODS: dict[str, str] = {
 }
 """Rows of a table of transfer and their titles, in the order of the paper's Table 1."""
 
-_FAMILIES = ("atari", "mini-pong", "pong-soup")
-"""Families whose tasks' names are ours, so that their families are left out of titles."""
-
 _DATA = {"digits": "Digits", "mnist": "MNIST", "cifar-10": "CIFAR-10", "svhn": "SVHN"}
 _PAIR = re.compile(r"(?:digits|mnist)/pair-(\d+)-(\d+)(?:-noise-(\d+))?")
 _LEARNERS = {"a2c": "A2C", "a3c": "A3C", "ppo": "PPO", "dqn": "DQN"}
@@ -35,15 +33,23 @@ def task_title(name: str) -> str:
     """Write a task's name for people.
 
     "pong-soup/vh-flip" becomes "VH-flip" and "digits/pair-4-9-noise-50" "4 or 9, 50 % noise"; what
-    a user named, such as "gym/CartPole-v1", is not respelled.
+    a user named, such as "gym/CartPole-v1" or "mini-pong/my_own", is not respelled.
     """
     if pair := _PAIR.fullmatch(name):
         first, second, noise = pair.groups()
         return f"{first} or {second}" + (f", {noise} % noise" if noise else "")
     family, slash, word = name.partition("/")
-    if slash and family in _FAMILIES:
+    if slash and word in _words_of(family):
         return _worded(word)
     return _DATA[family] if slash and family in _DATA and word == "all" else name
+
+
+def _words_of(family: str) -> tuple[str, ...]:
+    """Names that are ours, whose family is left out of titles."""
+    from colonnade.tasks.atari import games
+    from colonnade.tasks.variants import VARIANTS
+
+    return {"atari": games(), "mini-pong": VARIANTS, "pong-soup": VARIANTS}.get(family, ())
 
 
 def source_title(source: str) -> str:
@@ -59,6 +65,26 @@ def distinct(names: Iterable[str], title: Callable[[str], str] = task_title) -> 
     titles = {name: title(name) for name in given}
     counts = Counter(titles.values())
     return {name: words if counts[words] == 1 else name for name, words in titles.items()}
+
+
+def option_titles(tasks: Iterable[tuple[str, str]]) -> dict[tuple[str, str], str]:
+    """Give each task a title, by its name and its options as JSON.
+
+    A task that its user gave a name has that one. Where one name has several options, they stand
+    behind it.
+    """
+    keys = dict.fromkeys(tasks)
+    options = {key: json.loads(key[1]) for key in keys}
+    own = {key: str(found["name"]) for key, found in options.items() if "name" in found}
+    titles = distinct(name for name, _ in keys)
+    several = Counter(own.get(key, titles[key[0]]) for key in keys)
+    found = {}
+    for key in keys:
+        words = own.get(key, titles[key[0]])
+        found[key] = words
+        if several[words] > 1 and options[key]:
+            found[key] += f" {json.dumps(options[key])}"
+    return found
 
 
 def method_title(method: str) -> str:

@@ -49,6 +49,7 @@ class TransferMatrix:
         high: [M, T] upper ends.
         planned: [M, T] whether there is such a cell.
         complete: [M, T] whether one of its runs is over.
+        caution: What must be said of the intervals; often nothing.
     """
 
     rows: tuple[str, ...]
@@ -58,6 +59,7 @@ class TransferMatrix:
     high: Floats
     planned: NDArray[np.bool_]
     complete: NDArray[np.bool_]
+    caution: str
 
 
 def matrix_of(results: Results) -> TransferMatrix:
@@ -67,9 +69,8 @@ def matrix_of(results: Results) -> TransferMatrix:
     targets = results.targets
     scores, low, high = np.full((3, len(places), len(targets)), math.nan)
     planned, complete = np.zeros((2, *scores.shape), dtype=bool)
-    for cell in results.cells:
-        if cell.method == SCRATCH:
-            continue
+    shown = [cell for cell in results.cells if cell.method != SCRATCH]
+    for cell in shown:
         at = places.index((cell.method, cell.source)), targets.index(cell.target)
         scores[at], planned[at] = cell.score, True
         low[at], high[at] = cell.interval
@@ -87,6 +88,7 @@ def matrix_of(results: Results) -> TransferMatrix:
         high=high,
         planned=planned,
         complete=complete,
+        caution="; ".join(dict.fromkeys(c.interval.caution for c in shown if c.interval.caution)),
     )
 
 

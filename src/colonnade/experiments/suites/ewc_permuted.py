@@ -243,7 +243,6 @@ EWC_PERMUTED = Suite(
     figure="after Kirkpatrick et al. 2017, Fig. 2",
     steps_per_second=20_000,
     plan=DIGITS.plan,
-    paper="permuted MNIST",
 )
 
 EWC_PERMUTED_TUNING = Suite(
@@ -253,7 +252,6 @@ EWC_PERMUTED_TUNING = Suite(
     figure="after Kirkpatrick et al. 2017, Fig. 2B",
     steps_per_second=20_000,
     plan=DIGITS.tuning_plan,
-    paper="permuted MNIST",
 )
 
 EWC_PERMUTED_SEARCH = Suite(
@@ -263,7 +261,6 @@ EWC_PERMUTED_SEARCH = Suite(
     figure="after Kirkpatrick et al. 2017, Fig. 2B",
     steps_per_second=10_000,
     plan=DIGITS.search_plan,
-    paper="permuted MNIST",
 )
 
 EWC_OVERLAP = Suite(
@@ -273,7 +270,6 @@ EWC_OVERLAP = Suite(
     figure="after Kirkpatrick et al. 2017, Fig. 2C",
     steps_per_second=30_000,
     plan=DIGITS.overlap_plan,
-    paper="permuted MNIST",
 )
 
 MNIST = PermutedDesign(
