@@ -149,6 +149,28 @@ def test_shares_and_their_intervals():
     assert share.low < 0.8 < share.high <= 1
 
 
+def test_a_share_that_many_redraws_do_not_have_has_no_interval():
+    """One episode in four is halved: a redraw without it, (3/4)^4 = 32 %, has no share at all."""
+    once = np.array([[10.0, 10, 10, 0]])
+    low, high = Feature(0, 0), Feature(1, 0)
+    returns = {low: 0.6 * once, high: np.full((1, 4), 10.0)}
+    curves = PerturbationCurves((1.0,), np.full(4, 10.0), 0.0, returns, [(low, high)])
+    share = curves.aps()[low]
+    assert share.value == 1
+    assert math.isnan(share.low)
+    assert math.isnan(share.high)
+    assert not math.isnan(curves.precision(low).high), "a precision of 0 is a value"
+
+
+def test_the_fewest_episodes_of_all_count():
+    feature = Feature(0, 0)
+    for clean, noisy in ((8, 2), (2, 8)):
+        returns = {feature: np.linspace(3, 4, noisy)[None]}
+        curves = PerturbationCurves((1.0,), np.linspace(9, 10, clean), 0.0, returns, [(feature,)])
+        assert math.isnan(curves.precision(feature).low), "two have no interval"
+        assert math.isnan(curves.aps()[feature].low)
+
+
 def test_wrong_use_is_refused_in_one_sentence():
     network = expert(True)
     with pytest.raises(UsageError, match="Noise levels are above 0"):

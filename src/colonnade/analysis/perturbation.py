@@ -65,7 +65,7 @@ class PerturbationCurves:
     def precision(self, feature: Feature) -> Estimate:
         """L of a layer, `1 / sigma^2` at half the score; 0 where no noise level takes half."""
         samples = self._redrawn([feature])[:, 0]
-        return Estimate(self._precision(feature), *self._interval(samples))
+        return Estimate(self._precision(feature), *self._interval([feature], samples))
 
     def aps(self) -> dict[Feature, Estimate]:
         """APS of every layer; the shares of a level sum to one.
@@ -77,7 +77,9 @@ class PerturbationCurves:
             values = np.array([self._precision(feature) for feature in level])
             share, redrawn = _share(values), _share(self._redrawn(level).T)
             for place, feature in enumerate(level):
-                shares[feature] = Estimate(float(share[place]), *self._interval(redrawn[place]))
+                shares[feature] = Estimate(
+                    float(share[place]), *self._interval(level, redrawn[place])
+                )
         return shares
 
     def _precision(self, feature: Feature) -> float:
@@ -94,9 +96,14 @@ class PerturbationCurves:
 
         return bootstrap([self.clean, *noisy], precisions, resamples=1000)
 
-    def _interval(self, samples: Floats) -> tuple[float, float]:
-        known = samples[~np.isnan(samples)]  # a share has no value where no layer feels the noise
-        low, high = percentile_interval(known, self.clean.size)
+    def _interval(self, features: Sequence[Feature], samples: Floats) -> tuple[float, float]:
+        """Interval of [S] redraws of some layers' episodes and the clean ones.
+
+        A share has no value (NaN) in redraws where no layer feels the noise; where those are many,
+        the interval has no end.
+        """
+        fewest = min(self.clean.size, *(self.returns[feature].shape[1] for feature in features))
+        low, high = percentile_interval(samples, fewest)
         return low, high
 
     def _precision_of(self, means: Floats, clean: Floats) -> Floats:
