@@ -6,6 +6,7 @@ import random
 import numpy as np
 import pytest
 import torch
+from gymnasium.spaces import Box
 from interrupting import Interrupting, without_clock
 from PIL import Image
 from torch.utils.data import (
@@ -24,6 +25,7 @@ from colonnade.methods import EWC, Finetune
 from colonnade.networks import ColumnSpec, Dense
 from colonnade.tasks import DataTask
 from colonnade.tasks.data_streams import OwnStreams
+from colonnade.tasks.observations import present, presented_space
 from colonnade.training import Interrupted, TrainingOptions, evaluate, train_sequence
 
 OBSERVATION = "observation"
@@ -351,17 +353,50 @@ def test_pictures_of_pil():
     np.testing.assert_array_equal(task.examples("train").inputs[OBSERVATION], FIRST)
 
 
-def test_where_the_shape_does_not_tell_the_user_says_it():
-    odd = RNG.integers(0, 256, (6, 3, 5, 3), dtype=np.uint8)
-    shape = {
-        channels: DataTask("x", (odd, LABELS), (odd, LABELS), channels=channels).spec.input_shapes
-        for channels in (None, "first", "last")
-    }
-    assert shape == {
-        None: {OBSERVATION: (3, 5, 3)},
-        "first": {OBSERVATION: (3, 5, 3)},
-        "last": {OBSERVATION: (3, 3, 5)},
-    }
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
+@pytest.mark.parametrize(
+    "shape",
+    [
+        *[(84, 84, 12), (64, 64, 2), (40, 30, 6), (9, 9, 17), (17, 9, 9), (2, 16, 16)],
+        *[(4, 84, 84), (84, 84), (32, 32), (32, 3), (5, 6), (7, 40)],
+    ],
+)
+def test_images_are_seen_as_those_of_environments_are(shape, dtype):
+    space = Box(0, 255, shape, dtype)
+    data = RNG.integers(0, 256, (6, *shape)).astype(dtype)
+    task = DataTask("x", (data, LABELS), as_pairs(data))
+    for part in ("train", "test"):
+        found = task.examples(part).inputs[OBSERVATION]
+        np.testing.assert_array_equal(found, present(space, data))
+    assert task.spec.observation_space.shape == presented_space("x", space).shape
+
+
+def test_bytes_of_a_data_set_are_pixels_from_eight_by_eight_on():
+    for shape, seen in [((28, 28), (1, 28, 28)), ((8, 8), (1, 8, 8)), ((7, 28), (7, 28))]:
+        data = np.zeros((6, *shape), np.uint8), LABELS
+        assert DataTask("x", data, data).spec.input_shapes == {OBSERVATION: seen}
+
+
+def test_inputs_of_more_axes_are_let_be():
+    data = np.zeros((6, 4, 5, 6, 3), np.float32), LABELS
+    assert DataTask("x", data, data).spec.input_shapes == {OBSERVATION: (4, 5, 6, 3)}
+
+
+@pytest.mark.parametrize("shape", [(3, 5, 3), (4, 4, 4), (84, 3, 84)])
+def test_where_the_shape_does_not_tell_the_user_says_it(shape):
+    odd = RNG.integers(0, 256, (6, *shape), dtype=np.uint8)
+    for data in (odd, odd.astype(np.float32)):
+        for part in ((data, LABELS), as_pairs(data)):
+            message = one_sentence(lambda given=part: DataTask("x", given, given))
+            assert f"of shape {shape}, of which no axis can be told" in message
+            assert 'say channels="first"' in message
+    given = (odd, LABELS)
+    first, last = (
+        DataTask("x", given, given, channels=channels).examples("train").inputs[OBSERVATION]
+        for channels in ("first", "last")
+    )
+    np.testing.assert_array_equal(first, odd)
+    np.testing.assert_array_equal(last, odd.transpose(0, 3, 1, 2))
     with pytest.raises(UsageError, match="Unknown place of channels 'lats'; did you mean 'last'"):
         DataTask("x", (odd, LABELS), (odd, LABELS), channels="lats")
 

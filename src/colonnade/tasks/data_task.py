@@ -51,7 +51,8 @@ class DataTask:
     from `random`, `numpy.random` and torch is seeded for each pass and worker. Where training goes
     on in the middle of a pass of these two, the pass is read again from its beginning.
 
-    Images (H, W, C) are turned channels-first, and grey ones of bytes (H, W) get a channel.
+    Images (H, W, C) are turned channels-first, and grey ones (H, W) get a channel: matrices of at
+    least 32 by 32 numbers, or 8 by 8 bytes.
 
     Args:
         id: A name that is unique within a sequence.
@@ -66,12 +67,14 @@ class DataTask:
         heads: Into how many such parts the output layer is divided; or the width of each, of
             which later tasks may add more.
         workers: Processes that read a `Dataset`; 0 reads it in this one.
-        channels: Where images have their channels, "first" or "last", where the shape does not
-            tell: those with 1, 3 or 4 entries on the last axis alone are taken for (H, W, C).
+        channels: Where inputs of three axes have their channels, "first" or "last"; by default as
+            the shape tells, as for environments: of the first and the last axis the one with 1, 3
+            or 4 entries, or else the one beside two equal ones, or else the shorter one.
 
     Raises:
         UsageError: A part is empty, inputs and labels don't go together, a label is no whole
-            number or is outside the classes, inputs are not finite, or there is no such head.
+            number or is outside the classes, inputs are not finite, it can't be told where images
+            have their channels, or there is no such head.
     """
 
     def __init__(
