@@ -281,6 +281,65 @@ def test_a_loader_keeps_its_minibatches_and_its_sampler():
     assert all(torch.equal(a.inputs[OBSERVATION], b) for a, b in zip(batches, again, strict=True))
 
 
+class Length(Stream):
+    def __len__(self):
+        return COUNT
+
+
+class OwnBatches:
+    """A batch sampler of a user's own: 3 minibatches of 5."""
+
+    def __len__(self):
+        return 3
+
+    def __iter__(self):
+        return iter([[0, 1, 2, 3, 4]] * 3)
+
+
+class Sized(OwnBatches):
+    batch_size = 5
+
+
+DRAWN = WeightedRandomSampler(np.ones(COUNT), 12)
+PASSES = {
+    "sampler": (lambda: DataLoader(Plain(), batch_size=5, sampler=DRAWN), 12),
+    "drop_last": (lambda: DataLoader(Plain(), batch_size=8, drop_last=True), 16),
+    "sampler, drop_last": (
+        lambda: DataLoader(Plain(), batch_size=5, sampler=DRAWN, drop_last=True),
+        10,
+    ),
+    "all": (lambda: DataLoader(Plain(), batch_size=6), COUNT),
+    "batch sampler": (lambda: DataLoader(Plain(), batch_sampler=Sized()), 15),
+    "stream": (lambda: DataLoader(Length(), batch_size=8), COUNT),
+    "stream, drop_last": (lambda: DataLoader(Length(), batch_size=8, drop_last=True), 16),
+}
+
+
+@pytest.mark.parametrize("kind", PASSES)
+@pytest.mark.parametrize("classes", [None, 3])
+def test_the_budget_is_twenty_passes_of_what_the_loader_gives(kind, classes):
+    make, expected = PASSES[kind]
+    task = DataTask("mine", train=make(), test=HELD, classes=classes)
+    batches = [batch.steps for batch in task.reader("train").read(SIZE, 1)]
+    assert sum(batches) == expected, "the test's own number"
+    assert task.spec.steps == 20 * expected
+
+
+def test_a_pass_of_unknown_length_needs_a_budget():
+    class Whole(Plain):
+        def __getitem__(self, index):
+            return X[index : index + 5], Y[index : index + 5]
+
+    for make in (
+        lambda: DataLoader(Plain(), batch_sampler=OwnBatches()),
+        lambda: DataLoader(Whole(), sampler=[0, 5, 10], batch_size=None),
+    ):
+        refused = one_sentence(lambda given=make: DataTask("m", given(), HELD, classes=3))
+        assert "can't be told how many examples a pass has; give the task steps=" in refused
+        assert DataTask("m", make(), HELD, classes=3, steps=7).spec.steps == 7
+        assert DataTask("m", make(), HELD).spec.steps == 20 * 15, "read through, and counted"
+
+
 def test_a_dataset_that_reads_many_at_once_is_let():
     class Many(Plain):
         def __getitems__(self, indices):

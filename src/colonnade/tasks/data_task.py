@@ -62,7 +62,8 @@ class DataTask:
         validation: The same, for early stopping; without it the test examples can't stand in.
         classes: How many labels there are; by default as many as occur, for which data sets are
             read through once.
-        steps: Budget in training examples; by default twenty passes.
+        steps: Budget in training examples; by default twenty passes, of a `DataLoader` as long as
+            its sampler makes them.
         head: Which part of the output layer is this task's own, where tasks have their own.
         heads: Into how many such parts the output layer is divided; or the width of each, of
             which later tasks may add more.
@@ -100,6 +101,7 @@ class DataTask:
         check_heads(id, head, widths)
         if classes is None and isinstance(widths, tuple):
             classes = int(widths[head])
+        counting = classes is None
         self._parts: dict[str, Examples | CheckedReader] = {}
         seen: dict[str, Examples] = {}
         for name, given in (("train", train), ("test", test), ("validation", validation)):
@@ -109,7 +111,7 @@ class DataTask:
             self._parts[name] = part = _part(given, what, workers, channels)
             if isinstance(part, CheckedReader):
                 part.forms = forms_of(seen["train"]) if seen else None
-            seen[name] = part if isinstance(part, Examples) else _look(part, whole=classes is None)
+            seen[name] = part if isinstance(part, Examples) else _look(part, whole=counting)
             if forms_of(seen[name]) != forms_of(seen["train"]):
                 raise UsageError(
                     f"{what} has inputs {forms_of(seen[name])}, but the training examples have "
@@ -121,12 +123,16 @@ class DataTask:
             check_labels(examples.targets, classes, f"The {name} part of task {id!r}")
             if isinstance(part := self._parts[name], CheckedReader):
                 part.classes = classes
+        if steps is None:
+            part = self._parts["train"]
+            known = seen["train"].steps if counting or isinstance(part, Examples) else len(part)
+            steps = _PASSES * known
         spaces = {name: _space(value) for name, value in seen["train"].inputs.items()}
         self._spec = TaskSpec(
             id=id,
             observation_space=spaces[OBSERVATION] if set(spaces) == {OBSERVATION} else Dict(spaces),
             action_space=Discrete(classes),
-            steps=_PASSES * _size(self._parts["train"]) if steps is None else steps,
+            steps=steps,
             value=False,
             head=head,
             heads=widths,
@@ -180,7 +186,7 @@ def _part(given: Any, what: str, workers: int, channels: Channels) -> Examples |
 def _look(reader: CheckedReader, *, whole: bool) -> Examples:
     """Read the first example, or all of them but for their inputs."""
     if whole:
-        len(reader)  # a stream may have no end
+        reader.check_end()
     batches = reader.read(_READ_AT_ONCE if whole else 1, 0, shuffle=False)
     try:
         first = next(batches)
@@ -204,10 +210,6 @@ def _classes(id: str, labels: Tensor) -> int:
 def _joined(batches: list[Examples]) -> Examples:
     inputs = {name: torch.cat([b.inputs[name] for b in batches]) for name in batches[0].inputs}
     return Examples(inputs, torch.cat([batch.targets for batch in batches]))
-
-
-def _size(part: Examples | CheckedReader) -> int:
-    return part.steps if isinstance(part, Examples) else len(part)
 
 
 def _space(value: Tensor) -> gymnasium.Space[Any]:
