@@ -171,10 +171,26 @@ def test_the_fewest_episodes_of_all_count():
         assert math.isnan(curves.aps()[feature].low)
 
 
+WRONG_NOISE = [
+    ((0, 1), "A noise level must be a number above 0; got 0"),
+    ((1, math.nan), "A noise level must be a number above 0; got nan"),
+    ((1, math.inf), "A noise level must be a number above 0; got inf"),
+    (("1",), "A noise level must be a number above 0; got '1'"),
+    ((2, 1, 2.0), "one or more different numbers"),
+    ((), "one or more different numbers"),
+    (1.0, "a list of numbers above 0; got 1.0"),
+    ("12", "a list of numbers above 0; got '12'"),
+]
+
+
 def test_wrong_use_is_refused_in_one_sentence():
     network = expert(True)
-    with pytest.raises(UsageError, match="Noise levels are above 0"):
-        curves_of(network, noise=(0, 1))
+    for noise, words in WRONG_NOISE:
+        with pytest.raises(UsageError, match=words):
+            curves_of(network, noise=noise)
+    for episodes in (0, 2.5):
+        with pytest.raises(UsageError, match="episodes at each noise level must be a whole"):
+            curves_of(network, episodes=episodes)
     with pytest.raises(ColonnadeError, match="no better than the random one"):
         curves_of(network, noise=(1,), floor=100.0)
     network.hook = lambda: None  # what no other process can be handed

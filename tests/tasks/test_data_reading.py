@@ -511,7 +511,11 @@ def test_a_label_far_down_is_found_when_it_is_read():
     task = task_of(Plain(X, labels))  # with classes=, only the first is looked at
     assert "'cat' came with example 19" in one_sentence(lambda: read(task))
     high = task_of(Plain(X, np.where(np.arange(COUNT) == 19, 3, Y)))
-    assert "from 0 to 2, the head's width of 3, but 3 came" in one_sentence(lambda: read(high))
+    assert "from 0 to 2, 3 in number, but 3 came; say classes=4" in one_sentence(lambda: read(high))
+    headed = task_of(Plain(X, np.where(np.arange(COUNT) == 19, 3, Y)), heads=(3, 2))
+    assert "the head's width of 3, but 3 came; make that head 4 wide" in one_sentence(
+        lambda: read(headed)
+    )
 
 
 class Failing(Plain):

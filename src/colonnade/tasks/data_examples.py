@@ -131,18 +131,32 @@ def channels_first(value: Tensor, name: str, what: str, channels: Channels = Non
     return value.movedim(-1, 1).contiguous() if (channels or layout) == "last" else value
 
 
-def check_labels(labels: Tensor, classes: int, what: str) -> None:
+def check_labels(labels: Tensor, classes: int, what: str, *, headed: bool = False) -> None:
     """Check that all labels [B] are below `classes`.
+
+    Args:
+        labels: Whole numbers.
+        classes: How many there should be.
+        what: How messages name the data.
+        headed: Whether the width of the task's own head says how many.
 
     Raises:
         UsageError: One is not; the message says which.
     """
     low, high = int(labels.min()), int(labels.max())
-    if low < 0 or high >= classes:
-        raise UsageError(
-            f"{what} should have labels from 0 to {classes - 1}, the head's width of {classes}, "
-            f"but {low if low < 0 else high} came; say classes={high + 1}, or count labels from 0."
-        )
+    if low >= 0 and high < classes:
+        return
+    if low < 0:
+        advice = "count labels from 0, and leave out examples without a label"
+    elif headed:
+        advice = f"make that head {high + 1} wide in heads=, or count labels from 0"
+    else:
+        advice = f"say classes={high + 1}, or count labels from 0"
+    number = f"the head's width of {classes}" if headed else f"{classes} in number"
+    raise UsageError(
+        f"{what} should have labels from 0 to {classes - 1}, {number}, but "
+        f"{low if low < 0 else high} came; {advice}."
+    )
 
 
 def forms_of(examples: Examples) -> dict[str, str]:

@@ -76,12 +76,14 @@ class CheckedReader:
 
     Attributes:
         classes: Labels must be below it, once it is known.
+        headed: Whether it is the width of the task's own head.
         forms: What inputs must look like, once it is known; see `forms_of`.
     """
 
     def __init__(self, reader: Reader, data: Any, what: str) -> None:
         """Wrap a reader of `data`, which messages call `what`."""
         self.classes: int | None = None
+        self.headed = False
         self.forms: dict[str, str] | None = None
         self._reader = reader
         self._data = data
@@ -151,7 +153,7 @@ class CheckedReader:
                 "give all the same."
             )
         if self.classes is not None:
-            check_labels(examples.targets, self.classes, self._what)
+            check_labels(examples.targets, self.classes, self._what, headed=self.headed)
 
 
 def _pass_length(data: Any) -> int:

@@ -120,9 +120,12 @@ class DataTask:
         if classes is None:
             classes = _classes(id, torch.cat([examples.targets for examples in seen.values()]))
         for name, examples in seen.items():
-            check_labels(examples.targets, classes, f"The {name} part of task {id!r}")
+            headed = isinstance(widths, tuple)
+            check_labels(
+                examples.targets, classes, f"The {name} part of task {id!r}", headed=headed
+            )
             if isinstance(part := self._parts[name], CheckedReader):
-                part.classes = classes
+                part.classes, part.headed = classes, headed
         if steps is None:
             part = self._parts["train"]
             known = seen["train"].steps if counting or isinstance(part, Examples) else len(part)
