@@ -41,7 +41,7 @@ def test_student_by_hand():
 
 def test_of_several_tasks_it_is_that_of_the_runs_means():
     # Means over the tasks 6, 7 and 12: mean 25 / 3, standard deviation sqrt(31 / 3).
-    low, high = mean_interval([[3.0, 9.0], [4.0, 10.0], [13.0, 11.0]])
+    low, high = mean_interval([[3.0, 9.0, 6.0], [4.0, 12.0, 5.0], [15.0, 11.0, 10.0]])
     reach = 4.302653 * (31 / 3) ** 0.5 / 3**0.5
     assert (low, high) == pytest.approx((25 / 3 - reach, 25 / 3 + reach), abs=1e-5)
     # Tasks that differ in nothing but their level do not widen it.
@@ -95,6 +95,11 @@ def test_without_a_spread_below_it_is_students():
     own = np.array([2.0, 3.0, 5.0])  # over a reference of exactly 2: half of the mean's interval
     found = ratio_interval([("a", own)], {"a": [2.0] * 3})
     assert [*found] == pytest.approx([end / 2 for end in mean_interval(own)])
+    tiny = ratio_interval([("a", 1e-100 * own)], {"a": [1.0] * 3})
+    expected = [1e-100 * end for end in mean_interval(own)]
+    assert [*tiny] == pytest.approx(expected, rel=1e-9, abs=0), (
+        "squares of tiny spreads don't vanish"
+    )
     still = [("a", [4.0] * 3), ("b", [9.0] * 3)]
     assert [*ratio_interval(still, {"a": [2.0] * 3, "b": [3.0] * 3, "c": [1.0]})] == [2.5, 2.5]
 
