@@ -66,13 +66,15 @@ def means(repeats: int) -> None:
             low, high = band(values)
             cells.append(float(((low <= 0) & (high >= 0)).mean()))
         _row(name, cells)
-    for name, draw in SHAPES.items():
-        cells = [covered(0, partial(_of_tasks, draw, runs), repeats) for runs in RUNS]
-        _row(f"{name}, mean of 4 tasks", cells)
+    for shared, words in ((0.0, ""), (1.0, " that share their runs' luck")):
+        for name, draw in SHAPES.items():
+            cells = [covered(0, partial(_of_tasks, draw, shared, runs), repeats) for runs in RUNS]
+            _row(f"{name}, mean of 4 tasks{words}", cells)
 
 
-def _of_tasks(draw: Draw, runs: int, stream: np.random.Generator) -> Interval:
-    return mean_interval(draw(stream, (runs, 4)))
+def _of_tasks(draw: Draw, shared: float, runs: int, stream: np.random.Generator) -> Interval:
+    """Of 4 tasks, each with a spread of 1 of its own, and one of `shared` in common."""
+    return mean_interval(draw(stream, (runs, 4)) + shared * draw(stream, (runs, 1)))
 
 
 def ratios(repeats: int) -> None:

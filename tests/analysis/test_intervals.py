@@ -1,5 +1,7 @@
 """Intervals against textbook values, slow loops and simulation; their bootstrap by hand."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -9,6 +11,7 @@ from hypothesis.extra.numpy import arrays
 from colonnade.analysis import intervals
 from colonnade.analysis.intervals import (
     FIELLER,
+    REDRAWN,
     STUDENT,
     TOP_K,
     Interval,
@@ -36,16 +39,25 @@ def test_student_by_hand():
     assert (low, high) == pytest.approx((3 - 2.131847 * 0.5**0.5, 3 + 2.131847 * 0.5**0.5))
 
 
+def test_of_several_tasks_it_is_that_of_the_runs_means():
+    # Means over the tasks 6, 7 and 12: mean 25 / 3, standard deviation sqrt(31 / 3).
+    low, high = mean_interval([[3.0, 9.0, 6.0], [4.0, 12.0, 5.0], [15.0, 11.0, 10.0]])
+    reach = 4.302653 * (31 / 3) ** 0.5 / 3**0.5
+    assert (low, high) == pytest.approx((25 / 3 - reach, 25 / 3 + reach), abs=1e-5)
+    # Tasks that differ in nothing but their level do not widen it.
+    assert [*mean_interval([[0.0, 100.0]] * 5)] == [50.0, 50.0]
+
+
 def test_welch_and_satterthwaite_by_hand():
-    # Two tasks of 3 runs: squared errors 4/3 and 1/3 of means 5 and 10; of their mean (5/3) / 4.
-    # Degrees of freedom (5/3)^2 / ((4/3)^2 / 2 + (1/3)^2 / 2) = 25 / 8.5.
-    low, high = mean_interval([[3.0, 9.0], [5.0, 10.0], [7.0, 11.0]])
+    # Two pairs of 3 runs over a reference of exactly 1: squared errors 4/3 and 1/3 of means 5 and
+    # 10; of their mean (5/3) / 4. Degrees of freedom
+    # (5/3)^2 / ((4/3)^2 / 2 + (1/3)^2 / 2) = 25 / 8.5.
+    cells = [("a", [3.0, 5.0, 7.0]), ("a", [9.0, 10.0, 11.0])]
+    low, high = ratio_interval(cells, {"a": [1.0, 1.0, 1.0]})
     assert (low + high) / 2 == pytest.approx(7.5)
     error = ((5 / 3) / 4) ** 0.5
     # t(2.941, 0.975) lies between t(2) and t(3); linear in 1 / f, 3.227.
     assert (high - low) / 2 / error == pytest.approx(3.227, abs=0.01)
-    # Tasks that differ in nothing but their level do not widen it.
-    assert [*mean_interval([[0.0, 100.0]] * 5)] == [50.0, 50.0]
 
 
 @pytest.mark.parametrize("runs", [0, 1, 2])
@@ -80,10 +92,14 @@ def test_fieller_by_hand():
 
 
 def test_without_a_spread_below_it_is_students():
-    # (3 + 5) / 2 pairs share a reference of exactly 2: half of the interval of the mean.
-    own = np.array([[2.0, 5.0], [3.0, 4.0], [4.0, 6.0]])
-    found = ratio_interval([("a", own[:, 0]), ("a", own[:, 1])], {"a": [2.0] * 3})
+    own = np.array([2.0, 3.0, 5.0])  # over a reference of exactly 2: half of the mean's interval
+    found = ratio_interval([("a", own)], {"a": [2.0] * 3})
     assert [*found] == pytest.approx([end / 2 for end in mean_interval(own)])
+    tiny = ratio_interval([("a", 1e-100 * own)], {"a": [1.0] * 3})
+    expected = [1e-100 * end for end in mean_interval(own)]
+    assert [*tiny] == pytest.approx(expected, rel=1e-9, abs=0), (
+        "squares of tiny spreads don't vanish"
+    )
     still = [("a", [4.0] * 3), ("b", [9.0] * 3)]
     assert [*ratio_interval(still, {"a": [2.0] * 3, "b": [3.0] * 3, "c": [1.0]})] == [2.5, 2.5]
 
@@ -149,16 +165,60 @@ def test_an_interval_says_where_it_covers_too_little():
     found = interval_of(1.0, 2.0, STUDENT, runs=4)
     normal, skewed = intervals.COVERAGE[STUDENT][3]
     assert (found.normal, found.skewed) == (normal, skewed), "that of the next fewer runs tried"
-    assert found.caution == f"covers {skewed:.0%} where runs are lognormal"
+    assert found.caution == "covers 83.8% where runs are lognormal"
     assert interval_of(1.0, 2.0, STUDENT, runs=5).skewed == intervals.COVERAGE[STUDENT][5][1]
     assert intervals.COVERAGE[STUDENT][5][1] < skewed
     assert interval_of(1.0, 2.0, STUDENT, runs=40).normal == intervals.COVERAGE[STUDENT][16][0]
     assert interval_of(1.0, 2.0, STUDENT, runs=4, level=0.5).normal is None
-    assert interval_of(1.0, 2.0, FIELLER, runs=3).caution == ""
+    three = interval_of(1.0, 2.0, FIELLER, runs=3)
+    assert three.caution == "covers 89.8% where runs are lognormal", "which is below 90 %"
+    few = interval_of(1.0, 2.0, TOP_K, runs=4)
+    assert (few.normal, few.skewed) == intervals.COVERAGE[TOP_K][10], (
+        "fewer than all that were tried"
+    )
+    assert few.caution
+    assert interval_of(1.0, 2.0, "any other", runs=4).normal is None
     assert Interval(1.0, 2.0, "any", normal=0.5, skewed=0.4).caution == (
         "covers 50% where runs are normal and 40% where runs are lognormal"
     )
     assert found.scaled(100) == Interval(100.0, 200.0, STUDENT, 0.95, normal, skewed)
+
+
+def documented(title):
+    """A table of docs/statistics.md: its heads, and by the row's name the shares covered."""
+    page = (Path(__file__).parents[2] / "docs" / "statistics.md").read_text()
+    table = page.split(f"\n| {title} |")[1].split("\n\n")[0].splitlines()
+    rows = [[cell.strip() for cell in line.strip(" |").split("|")] for line in table]
+    return rows[0], {name: np.array(cells, float) / 100 for name, *cells in rows[2:]}
+
+
+@pytest.mark.parametrize(
+    ("method", "title", "normal"),
+    [
+        (STUDENT, "Student's t of a mean", "normal"),
+        (FIELLER, "Fieller's of transfer scores", "normal over normal"),
+        (REDRAWN, "bootstrap of the interquartile mean", "normal"),
+    ],
+)
+def test_the_coverage_is_that_of_the_documented_tables(method, title, normal):
+    heads, rows = documented(title)
+    assert [*map(str, intervals.COVERAGE[method])] == heads
+    for place, pair in enumerate(intervals.COVERAGE[method].values()):
+        for kind, covered in zip((normal, "lognormal"), pair, strict=True):
+            least = min(row[place] for name, row in rows.items() if name.startswith(kind))
+            assert covered == pytest.approx(least, abs=1e-9)
+
+
+def test_the_coverage_of_the_top_k_is_that_of_fresh_jobs():
+    _, rows = documented("bootstrap of the top k")
+    for jobs, pair in intervals.COVERAGE[TOP_K].items():
+        for kind, covered in zip(("normal", "lognormal"), pair, strict=True):
+            own = [
+                row[0]
+                for name, row in rows.items()
+                if name.startswith(kind) and name.endswith(f"of {jobs}")
+            ]
+            assert covered == pytest.approx(min(own), abs=1e-9)
 
 
 def test_how_many_runs_would_do():
@@ -206,6 +266,11 @@ def test_the_default_covers_its_95_per_cent(runs):
     assert 0.945 < ((low <= 3) & (high >= 3)).mean() < 0.955
     tasks = covers(0, lambda s: mean_interval(s.normal(size=(runs, 3)) * [1, 2, 3]), 2500)
     assert 0.93 < tasks < 0.97
+
+    def alike(stream):  # four tasks, in all of which a run has the same luck
+        return mean_interval(stream.normal(size=(runs, 4)) + 2 * stream.normal(size=(runs, 1)))
+
+    assert 0.93 < covers(0, alike, 2500) < 0.97
 
     def score(stream):
         cells = [(str(p % 2), a) for p, a in enumerate(2 + 0.4 * stream.normal(size=(4, runs)))]

@@ -149,10 +149,48 @@ def test_shares_and_their_intervals():
     assert share.low < 0.8 < share.high <= 1
 
 
+def test_a_share_that_many_redraws_do_not_have_has_no_interval():
+    """One episode in four is halved: a redraw without it, (3/4)^4 = 32 %, has no share at all."""
+    once = np.array([[10.0, 10, 10, 0]])
+    low, high = Feature(0, 0), Feature(1, 0)
+    returns = {low: 0.6 * once, high: np.full((1, 4), 10.0)}
+    curves = PerturbationCurves((1.0,), np.full(4, 10.0), 0.0, returns, [(low, high)])
+    share = curves.aps()[low]
+    assert share.value == 1
+    assert math.isnan(share.low)
+    assert math.isnan(share.high)
+    assert not math.isnan(curves.precision(low).high), "a precision of 0 is a value"
+
+
+def test_the_fewest_episodes_of_all_count():
+    feature = Feature(0, 0)
+    for clean, noisy in ((8, 2), (2, 8)):
+        returns = {feature: np.linspace(3, 4, noisy)[None]}
+        curves = PerturbationCurves((1.0,), np.linspace(9, 10, clean), 0.0, returns, [(feature,)])
+        assert math.isnan(curves.precision(feature).low), "two have no interval"
+        assert math.isnan(curves.aps()[feature].low)
+
+
+WRONG_NOISE = [
+    ((0, 1), "A noise level must be a number above 0; got 0"),
+    ((1, math.nan), "A noise level must be a number above 0; got nan"),
+    ((1, math.inf), "A noise level must be a number above 0; got inf"),
+    (("1",), "A noise level must be a number above 0; got '1'"),
+    ((2, 1, 2.0), "one or more different numbers"),
+    ((), "one or more different numbers"),
+    (1.0, "a list of numbers above 0; got 1.0"),
+    ("12", "a list of numbers above 0; got '12'"),
+]
+
+
 def test_wrong_use_is_refused_in_one_sentence():
     network = expert(True)
-    with pytest.raises(UsageError, match="Noise levels are above 0"):
-        curves_of(network, noise=(0, 1))
+    for noise, words in WRONG_NOISE:
+        with pytest.raises(UsageError, match=words):
+            curves_of(network, noise=noise)
+    for episodes in (0, 2.5):
+        with pytest.raises(UsageError, match="episodes at each noise level must be a whole"):
+            curves_of(network, episodes=episodes)
     with pytest.raises(ColonnadeError, match="no better than the random one"):
         curves_of(network, noise=(1,), floor=100.0)
     network.hook = lambda: None  # what no other process can be handed

@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from test_report import Balance
 from trained import POLE, balancing_network, images, poles, run_spec, write_suite
 
 from colonnade.cli import main
+from colonnade.errors import UsageError
 from colonnade.experiments import analyze as module
 from colonnade.experiments.analysis_store import AnalysisOptions, RunAnalysis
 from colonnade.experiments.analyze import analyze
@@ -102,6 +104,29 @@ def test_what_can_not_be_analysed_is_said_in_one_sentence(tmp_path: Path, capsys
     assert "isn't complete" in failure(capsys, str(target.path))
     assert "no complete run of the method 'progressive'" in failure(capsys, str(suite.path))
     assert main(["analyze", str(suite.path), "--states", "0"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"states": 2.5}, "states of AnalysisOptions must be a whole number at least 1; got 2.5"),
+        ({"episodes": -1}, "episodes of AnalysisOptions must be a whole number at least 0; got -1"),
+        ({"seed": "0"}, "seed of AnalysisOptions must be a whole number; got '0'"),
+        ({"normalisation": "maps"}, "Unknown normalisation 'maps'; did you mean 'map'"),
+        ({"noise": (1.0, float("nan"))}, "A noise level must be a number above 0; got nan"),
+        ({"noise": (1.0, float("inf"))}, "A noise level must be a number above 0; got inf"),
+        ({"noise": (1.0, 1.0)}, "one or more different numbers"),
+        ({"noise": ()}, "one or more different numbers"),
+    ],
+)
+def test_options_are_refused_when_they_are_given(options: dict[str, Any], words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        AnalysisOptions(**options)
+
+
+def test_noise_levels_are_in_order_wherever_they_come_from() -> None:
+    assert AnalysisOptions(noise=(8, 1.0, 2)).noise == (1.0, 2.0, 8.0)
+    assert AnalysisOptions(noise=(8, 1.0, 2)) == AnalysisOptions(noise=(1.0, 2.0, 8.0))
 
 
 def test_a_policy_that_never_acts_is_named(tmp_path: Path, capsys) -> None:

@@ -2,12 +2,14 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from trained import POLE, poles
 
 from colonnade.cli import main
+from colonnade.errors import UsageError
 from colonnade.experiments import prune as module
 from colonnade.experiments.analysis_run import load_network
 from colonnade.experiments.play import play
@@ -93,12 +95,36 @@ def test_wrong_use_is_said_in_one_sentence(tmp_path: Path, capsys) -> None:
     suite = poles(tmp_path / "out")
     target = str(suite.runs[1].path)
     assert "no column 5" in failure(capsys, target, "--columns", "5")
-    assert "keep=1.5" in failure(capsys, target, "--keep", "1.5")
+    assert "keep of PruneOptions must be a number from above 0 to 1; got 1.5" in failure(
+        capsys, target, "--keep", "1.5"
+    )
     assert "did you mean 'gym/CartPole-v1'" in failure(capsys, target, "--tasks", "gym/Cartpole-v0")
     assert "belongs to suite 'by hand'" in failure(capsys, target, "--out", str(suite.path))
     (suite.runs[1].path / "DONE").unlink()
     assert "isn't complete" in failure(capsys, target)
     assert "should hold one complete progressive run" in failure(capsys, str(suite.path))
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"episodes": 2.5}, "episodes of PruneOptions must be a whole number at least 1; got 2.5"),
+        ({"states": 0}, "states of PruneOptions must be a whole number at least 1; got 0"),
+        (
+            {"keep": float("nan")},
+            "keep of PruneOptions must be a number from above 0 to 1; got nan",
+        ),
+        ({"bound": 1}, "bound of PruneOptions must be a number from 0 to below 1; got 1"),
+        ({"seed": 0.5}, "seed of PruneOptions must be a whole number; got 0.5"),
+        ({"tasks": "pong"}, "tasks of PruneOptions must be a list; got 'pong'"),
+        ({"tasks": (3,)}, r"tasks of PruneOptions must be names; got \[3\]"),
+        ({"columns": 1}, "columns of PruneOptions must be a list; got 1"),
+        ({"columns": (0.5,)}, "A column to prune must be a whole number at least 0; got 0.5"),
+    ],
+)
+def test_options_are_refused_when_they_are_given(options: dict[str, Any], words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        PruneOptions(**options)
 
 
 def test_the_layers_are_listed(tmp_path: Path, capsys) -> None:

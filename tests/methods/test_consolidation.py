@@ -2,6 +2,7 @@
 
 import copy
 import io
+import math
 
 import pytest
 import torch
@@ -275,6 +276,8 @@ def test_one_logit_is_held_as_a_bernoulli():
         (mlp, {"exclude": ["0.wieght"]}, "did you mean '0.weight'"),
         (mlp, {"exclude": ["haed.*"]}, r"Unknown pattern of parameters to exclude 'haed.\*'"),
         (mlp, {"exclude": "0.*"}, "exclude must be a list of patterns"),
+        (mlp, {"exclude": None}, "exclude must be a list of patterns, each a text; got None"),
+        (mlp, {"exclude": [3]}, r"exclude must be a list of patterns, each a text; got \[3\]"),
         (lambda: mlp().requires_grad_(False), {}, "Sequential has no parameter to hold"),
         (nn.ReLU, {}, "ReLU has no parameter to hold"),
     ],
@@ -287,8 +290,10 @@ def test_options_are_refused_when_they_are_given(make, options, message):
 @pytest.mark.parametrize(
     ("curvature", "message"),
     [
-        ({"0.bias": torch.ones(1)}, r"'0.bias' of shape \[1\], but it now has \[6\]"),
-        ({"bias": torch.ones(6)}, "'bias', which the network no longer has"),
+        ({"0.bias": torch.ones(1)}, r"'0.bias' must be .* shape \[6\]; got shape \[1\]"),
+        ({"0.bias": torch.tensor(1.0)}, r"'0.bias' must be .* shape \[6\]; got shape \[\]"),
+        ({"0.bias": 1.0}, r"'0.bias' must be .* shape \[6\]; got 1.0"),
+        ({"bias": torch.ones(6)}, "Unknown parameter to hold 'bias'; did you mean"),
         ({"0.bias": -torch.ones(6)}, "must be finite and 0 or above"),
         ({"0.bias": torch.full((6,), torch.nan)}, "must be finite and 0 or above"),
     ],
@@ -298,6 +303,51 @@ def test_curvatures_that_do_not_fit_are_refused(curvature, message):
     with pytest.raises(UsageError, match=message):
         held.hold(curvature)
     assert held.tasks == 0
+
+
+@pytest.mark.parametrize("anchors", ["each", "latest"])
+@pytest.mark.parametrize("directly", [True, False])
+def test_what_is_excluded_is_held_in_no_way(anchors, directly):
+    model = mlp()
+    whole = Consolidation(model, lam=1.0, anchors=anchors)
+    curvature = {name: torch.ones_like(p) for name, p in model.named_parameters()}
+    whole.hold(curvature)
+    part = Consolidation(model, lam=1.0, anchors=anchors, exclude=["0.*"])
+    with pytest.raises(UsageError, match=r"also of '0.weight', which exclude=\['0.\*'\] leaves"):
+        part.hold(curvature) if directly else part.load_state_dict(whole.state_dict())
+    assert part.tasks == 0
+    part.hold({name: curvature[name] for name in part.held()})
+    again = Consolidation(model, lam=1.0, anchors=anchors, exclude=["0.*"])
+    again.load_state_dict(part.state_dict())
+    assert again.tasks == 1
+
+
+@pytest.mark.parametrize(
+    "part", ["curvature/0.bias", "centre/0.bias", "remainder/0.bias", "constant"]
+)
+@pytest.mark.parametrize("value", [math.nan, math.inf, -1.0])
+def test_states_with_impossible_numbers_are_refused(part, value):
+    model = mlp()
+    held = Consolidation(model, lam=1.0)
+    held.consolidate([batch()])
+    state = held.state_dict()
+    state[part] = torch.full_like(state[part], value)
+    one = Consolidation(model, lam=1.0)
+    if value == -1 and part != "curvature/0.bias":
+        one.load_state_dict(state)  # below 0 in other places is nothing odd
+        return
+    with pytest.raises(UsageError, match=r"0\.bias|constant"):
+        one.load_state_dict(state)
+    assert one.tasks == 0
+
+
+def test_a_module_that_changed_is_named_with_one_anchor_too():
+    model = nn.Sequential(nn.Linear(3, 2))
+    consolidation = Consolidation(model, lam=1.0, anchors="latest")
+    consolidation.consolidate([torch.randn(4, 3)])
+    model[0] = nn.Linear(3, 5)
+    with pytest.raises(UsageError, match=r"\[2, 3\], but it now has \[5, 3\]"):
+        consolidation.consolidate([torch.randn(4, 3)])
 
 
 def test_what_only_the_data_can_tell_is_named_too():

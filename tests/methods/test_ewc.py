@@ -258,7 +258,9 @@ def test_examples_are_batches_too():
         (lambda: EWC(samples=None), "samples must be a whole number of 1 or more; got None"),
         (lambda: EWC(samples=2.5), "at least 1 sample; got samples=2.5"),
         (lambda: EWC(exclude=["heads"]), "did you mean 'head'"),
-        (lambda: EWC(exclude="head"), r"exclude must be a list, as in \['head'\]"),
+        (lambda: EWC(exclude="head"), r"exclude must be a list of parts, .* write \['head'\]"),
+        (lambda: EWC(exclude=None), "exclude must be a list of parts, each a text; got None"),
+        (lambda: EWC(exclude=[3]), r"exclude must be a list of parts, each a text; got \[3\]"),
         (lambda: OnlineEWC(decay=1.5), "decay must be from 0 to 1; got 1.5"),
     ],
 )

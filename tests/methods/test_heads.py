@@ -222,7 +222,7 @@ def test_actors_with_other_actions_are_still_refused():
             {"heads": (2, 3), "classes": 3},
             "Head 0 of task 'x' has the width 2 in heads=(2, 3), but",
         ),
-        ({"heads": (1, 3)}, "from 0 to 0, the head's width of 1, but 1 came"),
+        ({"heads": (1, 3)}, "the head's width of 1, but 1 came; make that head 2 wide in heads="),
     ],
 )
 def test_heads_that_are_not_there_are_explained(options, words):

@@ -195,6 +195,17 @@ def test_checkpointed_layers(reentrant, how):
     close(found, {names[own[name]]: value for name, value in expected.items()})
 
 
+def test_the_warning_of_a_fallback_is_a_sentence():
+    model, x = Sparse(), torch.randint(9, (5, 3))
+    with pytest.warns(UserWarning, match="one by one, which is slow") as caught:
+        parameter_fisher(model, [x])
+    (ours,) = (str(w.message) for w in caught if "one by one" in str(w.message))
+    assert "can't be run on many samples at once: Could not run 'aten::" in ours
+    assert "only available for these backends" not in ours
+    assert len(ours) < 350
+    assert "\n" not in ours
+
+
 @pytest.mark.parametrize("how", ["auto", "loop"])
 def test_sparse_layers(how):
     model, x = Sparse(), torch.randint(9, (5, 3))
@@ -337,6 +348,8 @@ Y = torch.tensor([0, 1])
         (lambda o: o, (X, Y, Y), r"came as a tuple of 3; pick the two.*for x, y, _ in loader"),
         (lambda o: o, (X, (Y, Y)), "labels of a batch should be one tensor, but came as a tuple"),
         (lambda o: o, (X, {"y": Y}), "labels of a batch should be one tensor, but came as a dict"),
+        (lambda o: o, (X, Y.numpy()), r"came as a ndarray; make it one by torch.as_tensor\(labels"),
+        (lambda o: o, (X, [0, 1]), r"came as a list; make it one by torch.as_tensor\(labels"),
         (lambda o: o, {"x": X, "y": Y}, r"can't be run on a batch of one sample \(TypeError"),
         (lambda o: o, torch.randn(2, 5), r"can't be run on a batch of one sample \(RuntimeError"),
         (lambda o: o, (X, torch.tensor(3)), "must run over samples, but one is a single number"),

@@ -3,6 +3,7 @@
 import math
 from functools import partial
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -37,9 +38,12 @@ def test_a_gaussian_is_torchs_own():
     drawn = Gaussian(torch.full((20_000, 1), 3.0), 2.0).sample(torch.Generator().manual_seed(0))
     assert float(drawn.mean()) == pytest.approx(3, abs=0.05)
     assert float(drawn.std()) == pytest.approx(2, abs=0.05)
-    for std in (0, -1.0, math.nan, math.inf):
-        with pytest.raises(UsageError, match="standard deviation above 0; got"):
-            Gaussian(mean, std)
+    for std in (0, -1.0, math.nan, math.inf, "1", None, torch.ones(4), torch.tensor(1.0)):
+        with pytest.raises(
+            UsageError, match="deviation of a Gaussian must be a number above 0; got"
+        ):
+            gaussian(mean, std=std)
+    assert gaussian(mean, std=np.float32(0.5)).std == 0.5
 
 
 def test_a_bernoulli_is_torchs_own():

@@ -6,6 +6,7 @@ import random
 import numpy as np
 import pytest
 import torch
+from gymnasium.spaces import Box
 from interrupting import Interrupting, without_clock
 from PIL import Image
 from torch.utils.data import (
@@ -24,6 +25,7 @@ from colonnade.methods import EWC, Finetune
 from colonnade.networks import ColumnSpec, Dense
 from colonnade.tasks import DataTask
 from colonnade.tasks.data_streams import OwnStreams
+from colonnade.tasks.observations import present, presented_space
 from colonnade.training import Interrupted, TrainingOptions, evaluate, train_sequence
 
 OBSERVATION = "observation"
@@ -279,6 +281,65 @@ def test_a_loader_keeps_its_minibatches_and_its_sampler():
     assert all(torch.equal(a.inputs[OBSERVATION], b) for a, b in zip(batches, again, strict=True))
 
 
+class Length(Stream):
+    def __len__(self):
+        return COUNT
+
+
+class OwnBatches:
+    """A batch sampler of a user's own: 3 minibatches of 5."""
+
+    def __len__(self):
+        return 3
+
+    def __iter__(self):
+        return iter([[0, 1, 2, 3, 4]] * 3)
+
+
+class Sized(OwnBatches):
+    batch_size = 5
+
+
+DRAWN = WeightedRandomSampler(np.ones(COUNT), 12)
+PASSES = {
+    "sampler": (lambda: DataLoader(Plain(), batch_size=5, sampler=DRAWN), 12),
+    "drop_last": (lambda: DataLoader(Plain(), batch_size=8, drop_last=True), 16),
+    "sampler, drop_last": (
+        lambda: DataLoader(Plain(), batch_size=5, sampler=DRAWN, drop_last=True),
+        10,
+    ),
+    "all": (lambda: DataLoader(Plain(), batch_size=6), COUNT),
+    "batch sampler": (lambda: DataLoader(Plain(), batch_sampler=Sized()), 15),
+    "stream": (lambda: DataLoader(Length(), batch_size=8), COUNT),
+    "stream, drop_last": (lambda: DataLoader(Length(), batch_size=8, drop_last=True), 16),
+}
+
+
+@pytest.mark.parametrize("kind", PASSES)
+@pytest.mark.parametrize("classes", [None, 3])
+def test_the_budget_is_twenty_passes_of_what_the_loader_gives(kind, classes):
+    make, expected = PASSES[kind]
+    task = DataTask("mine", train=make(), test=HELD, classes=classes)
+    batches = [batch.steps for batch in task.reader("train").read(SIZE, 1)]
+    assert sum(batches) == expected, "the test's own number"
+    assert task.spec.steps == 20 * expected
+
+
+def test_a_pass_of_unknown_length_needs_a_budget():
+    class Whole(Plain):
+        def __getitem__(self, index):
+            return X[index : index + 5], Y[index : index + 5]
+
+    for make in (
+        lambda: DataLoader(Plain(), batch_sampler=OwnBatches()),
+        lambda: DataLoader(Whole(), sampler=[0, 5, 10], batch_size=None),
+    ):
+        refused = one_sentence(lambda given=make: DataTask("m", given(), HELD, classes=3))
+        assert "can't be told how many examples a pass has; give the task steps=" in refused
+        assert DataTask("m", make(), HELD, classes=3, steps=7).spec.steps == 7
+        assert DataTask("m", make(), HELD).spec.steps == 20 * 15, "read through, and counted"
+
+
 def test_a_dataset_that_reads_many_at_once_is_let():
     class Many(Plain):
         def __getitems__(self, indices):
@@ -351,17 +412,50 @@ def test_pictures_of_pil():
     np.testing.assert_array_equal(task.examples("train").inputs[OBSERVATION], FIRST)
 
 
-def test_where_the_shape_does_not_tell_the_user_says_it():
-    odd = RNG.integers(0, 256, (6, 3, 5, 3), dtype=np.uint8)
-    shape = {
-        channels: DataTask("x", (odd, LABELS), (odd, LABELS), channels=channels).spec.input_shapes
-        for channels in (None, "first", "last")
-    }
-    assert shape == {
-        None: {OBSERVATION: (3, 5, 3)},
-        "first": {OBSERVATION: (3, 5, 3)},
-        "last": {OBSERVATION: (3, 3, 5)},
-    }
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
+@pytest.mark.parametrize(
+    "shape",
+    [
+        *[(84, 84, 12), (64, 64, 2), (40, 30, 6), (9, 9, 17), (17, 9, 9), (2, 16, 16)],
+        *[(4, 84, 84), (84, 84), (32, 32), (32, 3), (5, 6), (7, 40)],
+    ],
+)
+def test_images_are_seen_as_those_of_environments_are(shape, dtype):
+    space = Box(0, 255, shape, dtype)
+    data = RNG.integers(0, 256, (6, *shape)).astype(dtype)
+    task = DataTask("x", (data, LABELS), as_pairs(data))
+    for part in ("train", "test"):
+        found = task.examples(part).inputs[OBSERVATION]
+        np.testing.assert_array_equal(found, present(space, data))
+    assert task.spec.observation_space.shape == presented_space("x", space).shape
+
+
+def test_bytes_of_a_data_set_are_pixels_from_eight_by_eight_on():
+    for shape, seen in [((28, 28), (1, 28, 28)), ((8, 8), (1, 8, 8)), ((7, 28), (7, 28))]:
+        data = np.zeros((6, *shape), np.uint8), LABELS
+        assert DataTask("x", data, data).spec.input_shapes == {OBSERVATION: seen}
+
+
+def test_inputs_of_more_axes_are_let_be():
+    data = np.zeros((6, 4, 5, 6, 3), np.float32), LABELS
+    assert DataTask("x", data, data).spec.input_shapes == {OBSERVATION: (4, 5, 6, 3)}
+
+
+@pytest.mark.parametrize("shape", [(3, 5, 3), (4, 4, 4), (84, 3, 84)])
+def test_where_the_shape_does_not_tell_the_user_says_it(shape):
+    odd = RNG.integers(0, 256, (6, *shape), dtype=np.uint8)
+    for data in (odd, odd.astype(np.float32)):
+        for part in ((data, LABELS), as_pairs(data)):
+            message = one_sentence(lambda given=part: DataTask("x", given, given))
+            assert f"of shape {shape}, of which no axis can be told" in message
+            assert 'say channels="first"' in message
+    given = (odd, LABELS)
+    first, last = (
+        DataTask("x", given, given, channels=channels).examples("train").inputs[OBSERVATION]
+        for channels in ("first", "last")
+    )
+    np.testing.assert_array_equal(first, odd)
+    np.testing.assert_array_equal(last, odd.transpose(0, 3, 1, 2))
     with pytest.raises(UsageError, match="Unknown place of channels 'lats'; did you mean 'last'"):
         DataTask("x", (odd, LABELS), (odd, LABELS), channels="lats")
 
@@ -417,7 +511,11 @@ def test_a_label_far_down_is_found_when_it_is_read():
     task = task_of(Plain(X, labels))  # with classes=, only the first is looked at
     assert "'cat' came with example 19" in one_sentence(lambda: read(task))
     high = task_of(Plain(X, np.where(np.arange(COUNT) == 19, 3, Y)))
-    assert "from 0 to 2, the head's width of 3, but 3 came" in one_sentence(lambda: read(high))
+    assert "from 0 to 2, 3 in number, but 3 came; say classes=4" in one_sentence(lambda: read(high))
+    headed = task_of(Plain(X, np.where(np.arange(COUNT) == 19, 3, Y)), heads=(3, 2))
+    assert "the head's width of 3, but 3 came; make that head 4 wide" in one_sentence(
+        lambda: read(headed)
+    )
 
 
 class Failing(Plain):

@@ -213,8 +213,9 @@ X, Y = arrays(6)
     [
         ({"train": (X[:0], Y[:0])}, "is empty"),
         ({"train": Pairs(0)}, "is empty"),
-        ({"classes": 2}, "from 0 to 1, the head's width of 2, but 2 came; say classes=3"),
-        ({"train": (X, Y - 1)}, "but -1 came"),
+        ({"classes": 2}, "from 0 to 1, 2 in number, but 2 came; say classes=3, or"),
+        ({"train": (X, Y - 1)}, "but -1 came; count labels from 0, and leave out examples without"),
+        ({"train": (X, -1 - 0 * Y)}, "from 0 to 2, 3 in number, but -1 came; count labels from 0"),
         ({"train": (X, Y[:3])}, "3 labels came with 'observation' of shape [6, 4]"),
         ({"train": (X, Y.astype(np.float32))}, "one whole number as the label"),
         ({"train": (np.where(X > 0, np.nan, X), Y)}, "NaN or infinite"),

@@ -21,9 +21,11 @@ from colonnade.analysis.perturbation import (
     Floats,
     PerturbationCurves,
     check_skill,
+    noise_levels,
     undecided,
 )
 from colonnade.analysis.sensitivity import ActivationFisher
+from colonnade.checks import whole
 from colonnade.errors import UsageError
 from colonnade.networks import ColumnView, Feature
 from colonnade.seeding import derive, generator
@@ -69,12 +71,7 @@ def perturbation_curves(
         UsageError: A number makes no sense, or network and Fisher do not belong together.
         ColonnadeError: The policy scores no better than the random one.
     """
-    levels = tuple(sorted(float(level) for level in noise))
-    if not levels or levels[0] <= 0 or episodes < 1:
-        raise UsageError(
-            "Noise levels are above 0 and episodes at least 1; got "
-            f"noise={list(noise)}, episodes={episodes}."
-        )
+    levels, episodes = noise_levels(noise), whole("episodes at each noise level", episodes)
     features = [feature for level in fisher.levels for feature in level]
     for feature in features:
         check_feature(network, feature)

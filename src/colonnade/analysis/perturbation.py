@@ -10,21 +10,36 @@ The precision of a layer is `L = 1 / sigma^2` at the noise that takes half of th
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from colonnade.analysis.intervals import bootstrap, percentile_interval
-from colonnade.errors import ColonnadeError
+from colonnade.checks import ABOVE_0, real
+from colonnade.errors import ColonnadeError, UsageError
 from colonnade.networks import Feature
 
 Floats = NDArray[np.float64]
 
 NOISE = (1.0, 2.0, 4.0, 8.0, 16.0)
 """Default noise levels, in standard deviations of each feature."""
+
+
+def noise_levels(noise: Any) -> tuple[float, ...]:
+    """Return noise levels in ascending order.
+
+    Raises:
+        UsageError: They are not one or more different numbers above 0.
+    """
+    if isinstance(noise, str) or not isinstance(noise, Iterable):
+        raise UsageError(f"Noise levels must be a list of numbers above 0; got {noise!r}.")
+    levels = tuple(sorted(float(real("A noise level", level, ABOVE_0)) for level in noise))
+    if not levels or len(set(levels)) < len(levels):
+        raise UsageError(f"Noise levels must be one or more different numbers; got {levels}.")
+    return levels
 
 
 class Estimate(NamedTuple):
@@ -65,7 +80,7 @@ class PerturbationCurves:
     def precision(self, feature: Feature) -> Estimate:
         """L of a layer, `1 / sigma^2` at half the score; 0 where no noise level takes half."""
         samples = self._redrawn([feature])[:, 0]
-        return Estimate(self._precision(feature), *self._interval(samples))
+        return Estimate(self._precision(feature), *self._interval([feature], samples))
 
     def aps(self) -> dict[Feature, Estimate]:
         """APS of every layer; the shares of a level sum to one.
@@ -77,7 +92,9 @@ class PerturbationCurves:
             values = np.array([self._precision(feature) for feature in level])
             share, redrawn = _share(values), _share(self._redrawn(level).T)
             for place, feature in enumerate(level):
-                shares[feature] = Estimate(float(share[place]), *self._interval(redrawn[place]))
+                shares[feature] = Estimate(
+                    float(share[place]), *self._interval(level, redrawn[place])
+                )
         return shares
 
     def _precision(self, feature: Feature) -> float:
@@ -94,9 +111,14 @@ class PerturbationCurves:
 
         return bootstrap([self.clean, *noisy], precisions, resamples=1000)
 
-    def _interval(self, samples: Floats) -> tuple[float, float]:
-        known = samples[~np.isnan(samples)]  # a share has no value where no layer feels the noise
-        low, high = percentile_interval(known, self.clean.size)
+    def _interval(self, features: Sequence[Feature], samples: Floats) -> tuple[float, float]:
+        """Interval of [S] redraws of some layers' episodes and the clean ones.
+
+        A share has no value (NaN) in redraws where no layer feels the noise; where those are many,
+        the interval has no end.
+        """
+        fewest = min(self.clean.size, *(self.returns[feature].shape[1] for feature in features))
+        low, high = percentile_interval(samples, fewest)
         return low, high
 
     def _precision_of(self, means: Floats, clean: Floats) -> Floats:

@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from colonnade.analysis.perturbation import NOISE, Floats, PerturbationCurves
+from colonnade.analysis.perturbation import NOISE, Floats, PerturbationCurves, noise_levels
 from colonnade.analysis.sensitivity import Normalisation
-from colonnade.errors import UsageError
+from colonnade.checks import ANY, AT_LEAST_0, AT_LEAST_1, check_fields
+from colonnade.errors import unknown_name
 from colonnade.experiments.files import disk_errors
 from colonnade.networks import Feature
 from colonnade.training import read_tensors, write_tensors
@@ -40,12 +41,11 @@ class AnalysisOptions:
     """Of states, episodes and noise."""
 
     def __post_init__(self) -> None:
-        """Refuse numbers that make no sense."""
-        if self.states < 1 or self.episodes < 0 or not self.noise or min(self.noise) <= 0:
-            raise UsageError(
-                "States are counted from 1, episodes from 0, and noise levels lie above 0; got "
-                f"{self.states}, {self.episodes} and {self.noise}."
-            )
+        """Refuse what makes no sense; noise levels are put in order."""
+        check_fields(self, {"states": AT_LEAST_1, "episodes": AT_LEAST_0, "seed": ANY})
+        object.__setattr__(self, "noise", noise_levels(self.noise))
+        if self.normalisation not in get_args(Normalisation):
+            raise unknown_name("normalisation", str(self.normalisation), get_args(Normalisation))
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from rich.table import Table
 from colonnade.analysis.pruning import choose_features
 from colonnade.analysis.sensitivity import ActivationFisher, activation_fisher
 from colonnade.analysis.states import joined, policy_states
+from colonnade.checks import ANY, AT_LEAST_0, AT_LEAST_1, BELOW_1, check_fields, whole
 from colonnade.errors import ColonnadeError, UsageError, unknown_name
 from colonnade.experiments.analysis_run import find_runs, is_progressive, load_network
 from colonnade.experiments.build import build_task
@@ -51,16 +52,27 @@ class PruneOptions:
     """Of states and episodes."""
 
     def __post_init__(self) -> None:
-        """Refuse numbers that make no sense."""
-        if not 0 < self.keep <= 1 or not 0 <= self.bound < 1:
-            raise UsageError(
-                "The share to keep is above 0 and at most 1, and the bound from 0 to below 1; got "
-                f"keep={self.keep} and bound={self.bound}."
-            )
-        if min(self.states, self.episodes) < 1:
-            raise UsageError(
-                f"States and episodes are counted from 1; got {self.states} and {self.episodes}."
-            )
+        """Refuse what makes no sense."""
+        check_fields(
+            self,
+            {
+                "keep": (0, 1, True),
+                "bound": BELOW_1,
+                "states": AT_LEAST_1,
+                "episodes": AT_LEAST_1,
+                "seed": ANY,
+            },
+        )
+        for name in ("tasks", "columns"):
+            if not isinstance(getattr(self, name), tuple | list):
+                raise UsageError(
+                    f"{name} of PruneOptions must be a list; got {getattr(self, name)!r}."
+                )
+        if not all(isinstance(task, str) for task in self.tasks):
+            raise UsageError(f"tasks of PruneOptions must be names; got {list(self.tasks)}.")
+        columns = tuple(whole("A column to prune", each, AT_LEAST_0) for each in self.columns)
+        object.__setattr__(self, "tasks", tuple(self.tasks))
+        object.__setattr__(self, "columns", columns)
 
 
 def prune_run(

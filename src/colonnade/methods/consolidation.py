@@ -86,11 +86,7 @@ class Consolidation:
         """
         check_options(lam, anchors, decay)
         check_fisher_options(kind, how, samples, max_bytes, forward)
-        if isinstance(exclude, str):
-            raise UsageError(
-                f"exclude must be a list of patterns, but came as the text {exclude!r}; write "
-                f"[{exclude!r}]."
-            )
+        check_exclude(exclude, "patterns")
         self.network = network
         self.quadratic = Quadratic()
         self._lam = lam
@@ -179,16 +175,21 @@ class Consolidation:
             curvature: 0 or above, by parameter name, shaped as the parameter.
 
         Raises:
-            UsageError: It is not that, or the module has changed.
+            UsageError: It is not that, or is of a parameter that is excluded, or the module has
+                changed.
         """
         place = dict(self.network.named_parameters())
-        check_shapes(curvature, place)
+        check_shapes(self.quadratic.centre, place)
         for name, value in curvature.items():
-            if not bool((value.isfinite() & (value >= 0)).all()):
+            if name not in place:
+                raise unknown_name("parameter to hold", name, place)
+            if not isinstance(value, Tensor) or value.shape != place[name].shape:
+                found = f"shape {list(value.shape)}" if isinstance(value, Tensor) else repr(value)
                 raise UsageError(
-                    f"The curvature of {name!r} must be finite and 0 or above everywhere; look at "
-                    "how it was estimated."
+                    f"The curvature of {name!r} must be a tensor of the parameter's shape "
+                    f"{list(place[name].shape)}; got {found}."
                 )
+        self._check_held(curvature, "curvature")
         if self._anchors == "each":
             self.quadratic.merge(curvature, place)
             return
@@ -205,8 +206,7 @@ class Consolidation:
         found = [
             name
             for name, parameter in self.network.named_parameters()
-            if parameter.requires_grad
-            and not any(fnmatch.fnmatchcase(name, pattern) for pattern in self._exclude)
+            if parameter.requires_grad and not self._excludes(name)
         ]
         if not found:
             raise UsageError(
@@ -228,7 +228,8 @@ class Consolidation:
         """Return to what `state_dict` gave, on any device.
 
         Raises:
-            UsageError: It is not the state of a consolidation, or is that of another module.
+            UsageError: It is not the state of a consolidation, or is that of another module, or
+                holds what is excluded here.
         """
         missing = {"tasks", "constant"} - set(state)
         if missing:
@@ -247,7 +248,38 @@ class Consolidation:
         place = dict(self.network.named_parameters())
         for part in (quadratic.curvature, quadratic.centre, quadratic.remainder):
             check_shapes(part, place)
+        self._check_held(quadratic.curvature, "state's curvature")
+        others = {"constant": quadratic.constant}
+        others |= {f"centre of {name}": value for name, value in quadratic.centre.items()}
+        others |= {f"remainder of {name}": value for name, value in quadratic.remainder.items()}
+        for name, value in others.items():
+            if not bool(value.isfinite().all()):
+                raise UsageError(
+                    f"The state of the consolidation is not finite at {name!r}; load one that was "
+                    "saved before the network diverged."
+                )
         self.quadratic = quadratic
+
+    def _check_held(self, curvature: Mapping[str, Tensor], what: str) -> None:
+        """Refuse curvatures that no penalty can have.
+
+        Raises:
+            UsageError: One is below 0 or not finite, or of a parameter that is excluded.
+        """
+        for name, value in curvature.items():
+            if not bool((value.isfinite() & (value >= 0)).all()):
+                raise UsageError(
+                    f"The {what} of {name!r} must be finite and 0 or above everywhere; look at how "
+                    "it was estimated."
+                )
+            if self._excludes(name):
+                raise UsageError(
+                    f"The {what} is also of {name!r}, which exclude={list(self._exclude)} leaves "
+                    "free; leave it out, or exclude less."
+                )
+
+    def _excludes(self, name: str) -> bool:
+        return any(fnmatch.fnmatchcase(name, pattern) for pattern in self._exclude)
 
 
 def check_options(lam: float, anchors: str, decay: float) -> None:
@@ -267,6 +299,25 @@ def check_options(lam: float, anchors: str, decay: float) -> None:
             f'A decay of {decay} needs anchors="latest" (online EWC); with an anchor for each task '
             "nothing decays."
         )
+
+
+def check_exclude(exclude: object, what: str) -> None:
+    """Check that what to exclude is a list of texts.
+
+    Args:
+        exclude: What came.
+        what: What the texts are.
+
+    Raises:
+        UsageError: It is not.
+    """
+    if isinstance(exclude, str):
+        raise UsageError(
+            f"exclude must be a list of {what}, but came as the text {exclude!r}; write "
+            f"[{exclude!r}]."
+        )
+    if not isinstance(exclude, Sequence) or not all(isinstance(each, str) for each in exclude):
+        raise UsageError(f"exclude must be a list of {what}, each a text; got {exclude!r}.")
 
 
 def _is_number(value: object) -> bool:

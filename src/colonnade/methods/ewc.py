@@ -10,7 +10,7 @@ from torch import Tensor
 
 from colonnade.errors import UsageError, unknown_name
 from colonnade.methods.columns import ColumnChoice, ColumnMethod
-from colonnade.methods.consolidation import Anchors, Consolidation, check_options
+from colonnade.methods.consolidation import Anchors, Consolidation, check_exclude, check_options
 from colonnade.ops import MAX_BYTES, FisherKind, Quadratic, check_fisher_options
 from colonnade.types import Batch, Likelihood, Network, TaskSpec
 
@@ -41,8 +41,7 @@ class HeldColumn(ColumnMethod):
             raise UsageError("samples must be a whole number of 1 or more; got None.")
         check_options(lam, anchors, decay)
         check_fisher_options(kind, "auto", samples, MAX_BYTES)
-        if isinstance(exclude, str):
-            raise UsageError(f"exclude must be a list, as in [{exclude!r}]; got {exclude!r}.")
+        check_exclude(exclude, "parts")
         for part in exclude:
             if part not in _PATTERNS:
                 raise unknown_name("part to exclude", part, _PATTERNS)

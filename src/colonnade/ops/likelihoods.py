@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from colonnade.checks import ABOVE_0, real
 from colonnade.errors import UsageError
 from colonnade.ops.policies import MultiCategorical
 
@@ -82,13 +83,11 @@ class Gaussian(_IndependentNumbers):
             target_shape: Shape that targets come with, where it is another than the mean's.
 
         Raises:
-            UsageError: The width is not above 0.
+            UsageError: The width is no number above 0.
         """
-        if not 0 < std < math.inf:
-            raise UsageError(f"A Gaussian needs a standard deviation above 0; got {std}.")
         super().__init__(mean, target_shape)
         self.mean = mean
-        self.std = std
+        self.std = real("The standard deviation of a Gaussian", std, ABOVE_0)
 
     def fisher_root(self) -> Iterator[Tensor]:
         """Factor the Fisher matrix of the mean, I / std^2: D vectors [..., D]."""

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves, tree_map
@@ -104,6 +105,11 @@ def _pair(batch: Any) -> tuple[Any, Tensor | None]:
             "((x, y) for x, y, _ in loader), or nest several inputs: ((x, mask), y)."
         )
     inputs, labels = batch
+    if isinstance(labels, np.ndarray | list):
+        raise UsageError(
+            f"The labels of a batch should be one tensor, but came as a {type(labels).__name__}; "
+            "make it one by torch.as_tensor(labels)."
+        )
     if labels is not None and not isinstance(labels, Tensor):
         raise UsageError(
             f"The labels of a batch should be one tensor, but came as a {type(labels).__name__}; "

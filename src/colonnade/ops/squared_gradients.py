@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterable, Iterator
+from textwrap import shorten
 from typing import Any, Literal
 
 import torch
@@ -35,6 +36,9 @@ takes one sample after another, which any module bears; "auto" is the first of t
 
 ScoreVectors = Callable[[Tensor, Tensor | None], Iterator[Tensor]]
 """The vectors s_r, each as the outputs [B, ...] that are given, detached, with their labels."""
+
+_REASON = 200
+"""Letters of an error that a message shows."""
 
 _FORMS = 64
 """Forms of inputs whose plans are kept."""
@@ -143,7 +147,7 @@ class SquaredGradients:
 
     def _give_up(self, error: Exception) -> None:
         """Go over to the loop, unless another way was asked for."""
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        reason = _reason(error)
         if self._how != "auto":
             raise UsageError(
                 f"The Fisher of this module can't be computed with how={self._how!r}: {reason}; "
@@ -181,6 +185,12 @@ class SquaredGradients:
         for total, gradient in zip(self.sums.values(), found, strict=True):
             if gradient is not None:
                 total += gradient.to(total.dtype).square()
+
+
+def _reason(error: Exception) -> str:
+    """Return what an error says first: PyTorch goes on with lists of all its backends."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return shorten(lines[0].partition(". ")[0].rstrip("."), _REASON, placeholder=" ...")
 
 
 def _random_numbers_untouched(sample: Any) -> Any:

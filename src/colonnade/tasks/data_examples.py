@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from colonnade.errors import UsageError
+from colonnade.tasks.observations import IMAGE_SIDE, layout_of
 from colonnade.types import OBSERVATION, Examples
 
 Arrays = NDArray[Any] | Tensor | Mapping[str, NDArray[Any] | Tensor]
@@ -19,7 +20,9 @@ Arrays = NDArray[Any] | Tensor | Mapping[str, NDArray[Any] | Tensor]
 Channels = Literal["first", "last"] | None
 """Where images have their channels, (C, H, W) or (H, W, C); None is to see it by the shape."""
 
-_CHANNELS = (1, 3, 4)
+_BYTES_SIDE = 8
+"""The same as `IMAGE_SIDE` of bytes, which data sets have for pixels: MNIST's are 28 by 28."""
+
 _SHOWN = 40
 """Letters of a label that a message shows."""
 
@@ -33,7 +36,8 @@ def examples_of(data: Any, what: str, channels: Channels = None) -> Examples:
         channels: Where images have them.
 
     Raises:
-        UsageError: It is empty, of another form, or not finite; or a label is no whole number.
+        UsageError: It is empty, of another form, or not finite; a label is no whole number; or it
+            can't be told where images have their channels.
     """
     if not (isinstance(data, tuple | list) and len(data) == 2):
         raise UsageError(
@@ -61,7 +65,8 @@ def examples_of(data: Any, what: str, channels: Channels = None) -> Examples:
     if not len(targets):
         raise UsageError(f"{what} is empty; a task needs at least one example.")
     return Examples(
-        {name: channels_first(value, channels) for name, value in tensors.items()}, targets
+        {name: channels_first(value, name, what, channels) for name, value in tensors.items()},
+        targets,
     )
 
 
@@ -96,39 +101,62 @@ def stacked(
     return examples_of((joined, torch.tensor(labels)), what, channels)
 
 
-def channels_first(value: Tensor, channels: Channels = None) -> Tensor:
+def channels_first(value: Tensor, name: str, what: str, channels: Channels = None) -> Tensor:
     """Turn a batch of images channels-first, as networks take them; others are as they were.
 
-    Images are inputs of three axes; those with 1, 3 or 4 entries on the last axis and another
-    number on the first are taken for (H, W, C). Bytes with two axes are grey images, and get a
-    channel's axis.
+    Inputs of three axes are images, whose channels are found as `observations.layout_of` finds
+    those of environments; matrices that are large enough are grey images, and get a channel's axis.
 
     Args:
         value: [B, ...].
+        name: Which input it is.
+        what: How messages name the data.
         channels: Where images have them.
+
+    Raises:
+        UsageError: No axis can be told to hold an image's channels.
     """
-    if value.dim() == 3 and value.dtype == torch.uint8:
+    shape = tuple(value.shape[1:])
+    layout = layout_of(shape, _BYTES_SIDE if value.dtype == torch.uint8 else IMAGE_SIDE)
+    if layout == "grey":
         return value.unsqueeze(1)
-    if value.dim() != 4:
+    if len(shape) != 3:
         return value
-    seen = value.shape[-1] in _CHANNELS and value.shape[1] not in _CHANNELS
-    if channels == "last" or (channels is None and seen):
-        return value.movedim(-1, 1).contiguous()
-    return value
+    if channels is None and layout is None:
+        raise UsageError(
+            f"{what} has inputs {name!r} of shape {shape}, of which no axis can be told to hold an "
+            'image\'s channels; say channels="first" of (C, H, W) and of what is no image, or '
+            'channels="last" of (H, W, C).'
+        )
+    return value.movedim(-1, 1).contiguous() if (channels or layout) == "last" else value
 
 
-def check_labels(labels: Tensor, classes: int, what: str) -> None:
+def check_labels(labels: Tensor, classes: int, what: str, *, headed: bool = False) -> None:
     """Check that all labels [B] are below `classes`.
+
+    Args:
+        labels: Whole numbers.
+        classes: How many there should be.
+        what: How messages name the data.
+        headed: Whether the width of the task's own head says how many.
 
     Raises:
         UsageError: One is not; the message says which.
     """
     low, high = int(labels.min()), int(labels.max())
-    if low < 0 or high >= classes:
-        raise UsageError(
-            f"{what} should have labels from 0 to {classes - 1}, the head's width of {classes}, "
-            f"but {low if low < 0 else high} came; say classes={high + 1}, or count labels from 0."
-        )
+    if low >= 0 and high < classes:
+        return
+    if low < 0:
+        advice = "count labels from 0, and leave out examples without a label"
+    elif headed:
+        advice = f"make that head {high + 1} wide in heads=, or count labels from 0"
+    else:
+        advice = f"say classes={high + 1}, or count labels from 0"
+    number = f"the head's width of {classes}" if headed else f"{classes} in number"
+    raise UsageError(
+        f"{what} should have labels from 0 to {classes - 1}, {number}, but "
+        f"{low if low < 0 else high} came; {advice}."
+    )
 
 
 def forms_of(examples: Examples) -> dict[str, str]:

@@ -14,7 +14,7 @@ from collections.abc import Generator, Iterator
 from typing import Any, NamedTuple
 
 import torch
-from torch.utils.data import DataLoader, Dataset, IterableDataset, Sampler
+from torch.utils.data import BatchSampler, DataLoader, Dataset, IterableDataset, Sampler
 
 from colonnade.errors import UsageError
 from colonnade.seeding import derive, generator
@@ -41,7 +41,7 @@ def reader_of(data: Any, what: str, workers: int, channels: Channels) -> Checked
                 f"{what} is a DataLoader with persistent workers, whose random streams no "
                 "checkpoint can hold; make it without persistent_workers."
             )
-        return CheckedReader(_LoaderReader(data, what, channels), data.dataset, what)
+        return CheckedReader(_LoaderReader(data, what, channels), data, what)
     if isinstance(data, IterableDataset):
         return CheckedReader(_StreamReader(data, what, workers, channels), data, what)
     if isinstance(data, Dataset):
@@ -76,30 +76,51 @@ class CheckedReader:
 
     Attributes:
         classes: Labels must be below it, once it is known.
+        headed: Whether it is the width of the task's own head.
         forms: What inputs must look like, once it is known; see `forms_of`.
     """
 
     def __init__(self, reader: Reader, data: Any, what: str) -> None:
         """Wrap a reader of `data`, which messages call `what`."""
         self.classes: int | None = None
+        self.headed = False
         self.forms: dict[str, str] | None = None
         self._reader = reader
         self._data = data
         self._what = what
 
     def __len__(self) -> int:
-        """Return how many examples there are.
+        """Return how many examples a pass gives; of a `DataLoader`, as many as its sampler draws.
 
         Raises:
-            UsageError: The data set does not say it.
+            UsageError: It can't be told.
         """
         try:
-            return len(self._data)
+            return _pass_length(self._data)
         except (TypeError, NotImplementedError):
-            raise UsageError(
-                f"{self._what} does not say by __len__ how many examples it has; add that, or, of "
-                "an IterableDataset, give the task classes= and steps=."
-            ) from None
+            raise self._unknown() from None
+
+    def check_end(self) -> None:
+        """Make sure that a pass ends.
+
+        Raises:
+            UsageError: Nothing says so.
+        """
+        try:
+            len(self._data)
+        except (TypeError, NotImplementedError):
+            raise self._unknown() from None
+
+    def _unknown(self) -> UsageError:
+        if isinstance(self._data, DataLoader):
+            return UsageError(
+                f"{self._what} is a DataLoader of which it can't be told how many examples a pass "
+                "has; give the task steps=, and classes= where a pass may have no end."
+            )
+        return UsageError(
+            f"{self._what} does not say by __len__ how many examples it has; add that, or, of an "
+            "IterableDataset, give the task classes= and steps=."
+        )
 
     def read(
         self, size: int, seed: int, *, shuffle: bool = True, skip: int = 0
@@ -132,7 +153,30 @@ class CheckedReader:
                 "give all the same."
             )
         if self.classes is not None:
-            check_labels(examples.targets, self.classes, self._what)
+            check_labels(examples.targets, self.classes, self._what, headed=self.headed)
+
+
+def _pass_length(data: Any) -> int:
+    """Count the examples of a pass.
+
+    Raises:
+        TypeError, NotImplementedError: Something has no length.
+    """
+    if not isinstance(data, DataLoader):
+        return len(data)
+    batches: Any = data.batch_sampler
+    if isinstance(data.dataset, IterableDataset) and data.batch_size is not None:
+        stream: Any = data.dataset
+        count, size, cut = len(stream), data.batch_size, data.drop_last
+    elif type(batches) is BatchSampler:
+        sampler: Any = batches.sampler
+        count, size, cut = len(sampler), batches.batch_size, batches.drop_last
+    else:  # one of the user's own; without one the data set gives minibatches of any size
+        size, cut = getattr(batches, "batch_size", 0), False
+        if not isinstance(size, int) or not size:
+            raise TypeError("minibatches of no known size")
+        count = size * len(batches)
+    return count - count % size if cut else count
 
 
 class _DatasetReader:

@@ -51,7 +51,8 @@ class DataTask:
     from `random`, `numpy.random` and torch is seeded for each pass and worker. Where training goes
     on in the middle of a pass of these two, the pass is read again from its beginning.
 
-    Images (H, W, C) are turned channels-first, and grey ones of bytes (H, W) get a channel.
+    Images (H, W, C) are turned channels-first, and grey ones (H, W) get a channel: matrices of at
+    least 32 by 32 numbers, or 8 by 8 bytes.
 
     Args:
         id: A name that is unique within a sequence.
@@ -61,17 +62,20 @@ class DataTask:
         validation: The same, for early stopping; without it the test examples can't stand in.
         classes: How many labels there are; by default as many as occur, for which data sets are
             read through once.
-        steps: Budget in training examples; by default twenty passes.
+        steps: Budget in training examples; by default twenty passes, of a `DataLoader` as long as
+            its sampler makes them.
         head: Which part of the output layer is this task's own, where tasks have their own.
         heads: Into how many such parts the output layer is divided; or the width of each, of
             which later tasks may add more.
         workers: Processes that read a `Dataset`; 0 reads it in this one.
-        channels: Where images have their channels, "first" or "last", where the shape does not
-            tell: those with 1, 3 or 4 entries on the last axis alone are taken for (H, W, C).
+        channels: Where inputs of three axes have their channels, "first" or "last"; by default as
+            the shape tells, as for environments: of the first and the last axis the one with 1, 3
+            or 4 entries, or else the one beside two equal ones, or else the shorter one.
 
     Raises:
         UsageError: A part is empty, inputs and labels don't go together, a label is no whole
-            number or is outside the classes, inputs are not finite, or there is no such head.
+            number or is outside the classes, inputs are not finite, it can't be told where images
+            have their channels, or there is no such head.
     """
 
     def __init__(
@@ -97,6 +101,7 @@ class DataTask:
         check_heads(id, head, widths)
         if classes is None and isinstance(widths, tuple):
             classes = int(widths[head])
+        counting = classes is None
         self._parts: dict[str, Examples | CheckedReader] = {}
         seen: dict[str, Examples] = {}
         for name, given in (("train", train), ("test", test), ("validation", validation)):
@@ -106,7 +111,7 @@ class DataTask:
             self._parts[name] = part = _part(given, what, workers, channels)
             if isinstance(part, CheckedReader):
                 part.forms = forms_of(seen["train"]) if seen else None
-            seen[name] = part if isinstance(part, Examples) else _look(part, whole=classes is None)
+            seen[name] = part if isinstance(part, Examples) else _look(part, whole=counting)
             if forms_of(seen[name]) != forms_of(seen["train"]):
                 raise UsageError(
                     f"{what} has inputs {forms_of(seen[name])}, but the training examples have "
@@ -115,15 +120,22 @@ class DataTask:
         if classes is None:
             classes = _classes(id, torch.cat([examples.targets for examples in seen.values()]))
         for name, examples in seen.items():
-            check_labels(examples.targets, classes, f"The {name} part of task {id!r}")
+            headed = isinstance(widths, tuple)
+            check_labels(
+                examples.targets, classes, f"The {name} part of task {id!r}", headed=headed
+            )
             if isinstance(part := self._parts[name], CheckedReader):
-                part.classes = classes
+                part.classes, part.headed = classes, headed
+        if steps is None:
+            part = self._parts["train"]
+            known = seen["train"].steps if counting or isinstance(part, Examples) else len(part)
+            steps = _PASSES * known
         spaces = {name: _space(value) for name, value in seen["train"].inputs.items()}
         self._spec = TaskSpec(
             id=id,
             observation_space=spaces[OBSERVATION] if set(spaces) == {OBSERVATION} else Dict(spaces),
             action_space=Discrete(classes),
-            steps=_PASSES * _size(self._parts["train"]) if steps is None else steps,
+            steps=steps,
             value=False,
             head=head,
             heads=widths,
@@ -177,7 +189,7 @@ def _part(given: Any, what: str, workers: int, channels: Channels) -> Examples |
 def _look(reader: CheckedReader, *, whole: bool) -> Examples:
     """Read the first example, or all of them but for their inputs."""
     if whole:
-        len(reader)  # a stream may have no end
+        reader.check_end()
     batches = reader.read(_READ_AT_ONCE if whole else 1, 0, shuffle=False)
     try:
         first = next(batches)
@@ -201,10 +213,6 @@ def _classes(id: str, labels: Tensor) -> int:
 def _joined(batches: list[Examples]) -> Examples:
     inputs = {name: torch.cat([b.inputs[name] for b in batches]) for name in batches[0].inputs}
     return Examples(inputs, torch.cat([batch.targets for batch in batches]))
-
-
-def _size(part: Examples | CheckedReader) -> int:
-    return part.steps if isinstance(part, Examples) else len(part)
 
 
 def _space(value: Tensor) -> gymnasium.Space[Any]:

@@ -19,7 +19,7 @@ from colonnade.types import Shape
 Layout = Literal["first", "last", "grey", "stack of last", "stack of first", "vector"]
 
 _COLOURS = (1, 3, 4)
-_IMAGE_SIDE = 32
+IMAGE_SIDE = 32
 """A matrix whose sides are at least so long is taken for a grey picture."""
 
 
@@ -40,7 +40,13 @@ def presented_space(name: str, space: Space[Any]) -> Space[Any]:
             f"{name} has observations {space}; Colonnade's networks need a Box or a Dict of Boxes, "
             f"so {_advice(space)}, and register the result."
         )
-    _layout(name, space.shape)
+    if layout_of(space.shape) is None:
+        raise UsageError(
+            f"{name} has observations of shape {space.shape}, of which no axis can be told to hold "
+            "an image's channels; bring them to (C, H, W) with "
+            "gymnasium.wrappers.TransformObservation, or flatten them with "
+            "gymnasium.wrappers.FlattenObservation, and register the result."
+        )
     low, high = (present(space, bound[None])[0] for bound in (space.low, space.high))
     return Box(low, high, dtype=low.dtype.type)
 
@@ -53,16 +59,43 @@ def present(space: Space[Any], batch: Any) -> Any:
     """
     if isinstance(space, Dict):
         return {key: present(part, batch[key]) for key, part in space.items()}
-    layout = _layout("", space.shape or ())
+    layout = layout_of(space.shape or ())
     if layout == "last":
         batch = np.moveaxis(batch, -1, 1)
     elif layout == "grey":
         batch = batch[:, None]
     elif layout == "stack of last":
         batch = np.moveaxis(batch, -1, 2)
-    if layout.startswith("stack"):
+    if layout in ("stack of first", "stack of last"):
         batch = batch.reshape(len(batch), -1, *batch.shape[3:])
     return np.ascontiguousarray(batch, _dtype(space))
+
+
+def layout_of(shape: Shape, grey_side: int = IMAGE_SIDE) -> Layout | None:
+    """Tell by its shape what an observation is, and where an image has its channels.
+
+    Args:
+        shape: Of one observation.
+        grey_side: A matrix whose sides are at least so long is taken for a grey image.
+
+    Returns:
+        The layout; None where it has three or more axes and can't be told.
+    """
+    if len(shape) == 2:
+        return "grey" if min(shape) >= grey_side else "vector"
+    if len(shape) < 2:
+        return "vector"
+    if len(shape) == 3:
+        first, middle, last = shape
+        if (first in _COLOURS) != (last in _COLOURS):
+            return "first" if first in _COLOURS else "last"
+        if (first == middle) != (middle == last):
+            return "last" if first == middle else "first"
+        if min(first, last) < middle and first != last:
+            return "first" if first < last else "last"
+    if len(shape) == 4 and (shape[1] in _COLOURS) != (shape[3] in _COLOURS):
+        return "stack of first" if shape[1] in _COLOURS else "stack of last"
+    return None
 
 
 def full_batch(space: Space[Any], observations: Any, ended: NDArray[np.bool_]) -> Any:
@@ -85,33 +118,6 @@ def _dtype(space: Space[Any]) -> Any:
     if (space.low == 0).all() and (space.high == 255).all():
         return np.uint8
     return np.int8 if space.high.max(initial=0) <= 127 else np.int16
-
-
-def _layout(name: str, shape: Shape) -> Layout:
-    """Tell where an image has its channels.
-
-    Raises:
-        UsageError: Of three or more axes, it can't be told.
-    """
-    if len(shape) == 2:
-        return "grey" if min(shape) >= _IMAGE_SIDE else "vector"
-    if len(shape) < 2:
-        return "vector"
-    if len(shape) == 3:
-        first, middle, last = shape
-        if (first in _COLOURS) != (last in _COLOURS):
-            return "first" if first in _COLOURS else "last"
-        if (first == middle) != (middle == last):
-            return "last" if first == middle else "first"
-        if min(first, last) < middle and first != last:
-            return "first" if first < last else "last"
-    if len(shape) == 4 and (shape[1] in _COLOURS) != (shape[3] in _COLOURS):
-        return "stack of first" if shape[1] in _COLOURS else "stack of last"
-    raise UsageError(
-        f"{name} has observations of shape {shape}, of which no axis can be told to hold an "
-        "image's channels; bring them to (C, H, W) with gymnasium.wrappers.TransformObservation, "
-        "or flatten them with gymnasium.wrappers.FlattenObservation, and register the result."
-    )
 
 
 def _advice(space: Space[Any]) -> str:
