@@ -18,6 +18,7 @@ from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv, Vecto
 from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
+from colonnade.checks import ABOVE_0, AT_LEAST_1, check_fields
 from colonnade.errors import UsageError, unknown_name
 from colonnade.tasks.episode_seeds import EpisodeSeeds, reset_mask
 from colonnade.tasks.observations import full_batch, present, presented_space
@@ -52,7 +53,7 @@ class GymTask:
             so that one may hold it twice with other options.
 
     Raises:
-        UsageError: The id is unknown (the nearest is suggested), the environment rejects its
+        UsageError: The id is unknown (the nearest is suggested), a number is out of range, the environment rejects its
             options, or its spaces are of a kind that Colonnade's networks do not take. The last
             two when `spec` is first asked for.
     """
@@ -65,6 +66,7 @@ class GymTask:
     name: str | None = None
 
     def __post_init__(self) -> None:
+        check_fields(self, {"steps": AT_LEAST_1, "reward_clip": ABOVE_0})
         check_id(self.id)
         task_id(self.name, self.id)
 
