@@ -53,9 +53,9 @@ class GymTask:
             so that one may hold it twice with other options.
 
     Raises:
-        UsageError: The id is unknown (the nearest is suggested), a number is out of range, the environment rejects its
-            options, or its spaces are of a kind that Colonnade's networks do not take. The last
-            two when `spec` is first asked for.
+        UsageError: The id is unknown (the nearest is suggested), a number is out of range, the
+            environment rejects its options, or its spaces are of a kind that Colonnade's networks
+            do not take. The last two when `spec` is first asked for.
     """
 
     id: str
@@ -151,6 +151,11 @@ def _known(env_id: str, options: str) -> _Known:
 
 
 def _look(made_of: EnvSpec, env_id: str, options: str) -> _Known:
+    if made_of.entry_point is None:
+        raise UsageError(
+            f"{env_id} is registered with a vector environment alone; register it with an "
+            "`entry_point` too, which makes a single one."
+        )
     make = functools.partial(
         make_seeded, functools.partial(gymnasium.make, env_id, **json.loads(options))
     )
@@ -160,6 +165,8 @@ def _look(made_of: EnvSpec, env_id: str, options: str) -> _Known:
         raise UsageError(f"{env_id} does not take the options {options}: {error}.") from None
     except gymnasium.error.DependencyNotInstalled as error:
         raise UsageError(f"{env_id} needs a package that is not installed: {error}.") from None
+    except gymnasium.error.Error as error:
+        raise UsageError(f"{env_id} cannot be made: {' '.join(str(error).split())}") from None
     try:
         observations = presented_space(env_id, env.observation_space)
         _check_actions(env_id, env.action_space)
