@@ -84,7 +84,14 @@ def play(
         raise unknown_name(f"task of run {spec.id}:", name, known)
     stage = _FilmedTask(environments_of(build_task(suite.plan.task(spec, name))), episodes)
     network = method.network_for(stage.spec.id)
-    returns = evaluate(stage, network, episodes=episodes, seed=seed, num_envs=1)
+    returns = evaluate(
+        stage,
+        network,
+        episodes=episodes,
+        seed=seed,
+        num_envs=1,
+        limit=spec.evaluation_limit,
+    )
     if film is not None:
         _write_film(film, stage.frames)
     return Played(spec.id, stage.spec.id, returns)
