@@ -23,6 +23,10 @@ from colonnade.networks import (
     ProgressiveNetwork,
     mlp_column,
 )
+from colonnade.tasks import AtariTask, GymTask, MiniPongTask, PongSoupTask, TMazeTask
+from colonnade.tasks.image_tasks import ImageTask, LabelsTask, PermutedTask
+from colonnade.tasks.variants import Look
+from colonnade.training import evaluate
 from colonnade.types import TaskSpec
 
 COUNT = (0, -1, True, 2.0, 2.5, "3", None, math.nan, math.inf)
@@ -33,6 +37,8 @@ ABOVE_0 = (*FROM_0, 0, 0.0)
 SHARE = (*FROM_0, 1.001, 2)
 BELOW_1 = (*FROM_0, 1, 1.5)
 ANY = (math.nan, math.inf, "1", None, False)
+COUNT_OR_0 = tuple(value for value in COUNT if value is True or value != 0)
+ABOVE_0_OR_NONE = tuple(value for value in ABOVE_0 if value is not None)
 FLAG = (1, 0, None, "yes")
 
 task = partial(
@@ -60,12 +66,73 @@ NUMBERS = {
     "PPO": (PPO, ACTOR_CRITICS | {"epochs": COUNT, "minibatches": COUNT, "clip": ABOVE_0}),
     "A2C": (A2C, ACTOR_CRITICS | {"workers": COUNT, "mean_square_start": FROM_0}),
     "A3C": (A3C, ACTOR_CRITICS | {"workers": COUNT}),
-    "Supervised": (Supervised, {"batch_size": COUNT, "weight_decay": FROM_0}),
+    "Supervised": (
+        Supervised,
+        {
+            "batch_size": COUNT,
+            "weight_decay": FROM_0,
+            "learning_rate": ABOVE_0,
+            "clip_norm": ABOVE_0,
+            "momentum": BELOW_1,
+            "anneal": FLAG,
+        },
+    ),
+    "GymTask": (
+        partial(GymTask, "CartPole-v1"),
+        {"steps": COUNT, "reward_clip": ABOVE_0_OR_NONE, "processes": FLAG},
+    ),
+    "AtariTask": (
+        partial(AtariTask, "pong"),
+        {
+            "steps": COUNT,
+            "frame_skip": COUNT,
+            "max_frames": COUNT,
+            "noop_max": (-1, 0.5, 1.0, True, None),
+            "repeat_action_probability": (*BELOW_1, "0"),
+            "episodic_life": FLAG,
+            "full_action_space": FLAG,
+            "fire_reset": FLAG,
+        },
+    ),
+    "MiniPongTask": (MiniPongTask, {"steps": COUNT}),
+    "PongSoupTask": (partial(PongSoupTask, "pong"), {"steps": COUNT}),
+    "TMazeTask": (
+        TMazeTask,
+        {"steps": COUNT, "length": tuple(value for value in COUNT if value != "3")},
+    ),
+    "ImageTask": (partial(ImageTask, "digits"), {"steps": COUNT_OR_0}),
+    "PermutedTask": (
+        partial(PermutedTask, "digits", number=0),
+        {"steps": COUNT_OR_0, "number": COUNT_OR_0, "side": COUNT_OR_0},
+    ),
+    "LabelsTask": (
+        partial(LabelsTask, "pair", "digits", (1, 2)),
+        {"steps": COUNT_OR_0, "noise": SHARE, "all_labels": FLAG},
+    ),
+    "Look": (
+        Look,
+        {
+            "background": (*COUNT_OR_0, 256),
+            "ramp": (*COUNT, 1),
+            "noise_sigma": FROM_0,
+            "noise_seed": COUNT_OR_0,
+        },
+    ),
+    "evaluate": (
+        partial(evaluate, TMazeTask(1), None, device="cpu"),
+        {
+            "num_envs": COUNT,
+            "episodes": COUNT_OR_NONE,
+            "limit": COUNT,
+            "seed": (1.5, 2.0, True, None, "3", math.nan),
+            "greedy": FLAG,
+        },
+    ),
     "TaskSpec": (
         task,
         {
             "steps": COUNT,
-            "reward_clip": tuple(value for value in ABOVE_0 if value is not None),
+            "reward_clip": ABOVE_0_OR_NONE,
             "value": FLAG,
         },
     ),
@@ -152,6 +219,10 @@ OTHERS = {
     "no heads": (lambda: task(heads=0), "whole numbers of 1 or more; got 0"),
     "heads by yes and no": (lambda: task(heads=True), "whole numbers of 1 or more; got True"),
     "heads and a half": (lambda: task(heads=2.5), "whole numbers of 1 or more; got 2.5"),
+    "a label and a half": (
+        lambda: LabelsTask("pair", "digits", (1, 2.5)),
+        "a label of task 'pair' must be a whole number; got 2.5",
+    ),
     "a budget": (lambda: TaskBudget("p", 2.5), "'steps' is a whole number, but 2.5 came"),
     "no budget": (lambda: TaskBudget("p", 0), "'steps' is at least 1, but 0 came"),
     "a true budget": (lambda: TaskBudget("p", True), "'steps' is a whole number, but True came"),

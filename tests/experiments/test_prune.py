@@ -1,12 +1,13 @@
 """Pruning a run whose useless features are known."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from trained import POLE, poles
+from trained import POLE, balancing_network, poles, run_spec, write_suite
 
 from colonnade.cli import main
 from colonnade.errors import UsageError
@@ -46,6 +47,15 @@ def test_what_is_useless_goes_and_the_run_says_what_it_cost(tmp_path: Path) -> N
     pruned = SuiteFolder.read(suite.path / "pruned")
     assert play(pruned, None, None, 1, None, 0).returns[0] > 100
     assert "Pruned from run" in write_report(pruned).read_text()
+
+
+def test_a_runs_limit_of_an_episode_holds_where_it_is_played_and_pruned(tmp_path: Path) -> None:
+    spec = replace(run_spec("pole", "progressive", POLE), evaluation_limit=60)
+    suite = write_suite(tmp_path / "out", [(spec, balancing_network(2), {POLE: 1})])
+    with pytest.raises(UsageError, match="more than 60 steps"):
+        play(suite, spec.id, None, 1, None, 0)
+    with pytest.raises(UsageError, match="more than 60 steps"):
+        prune_run(suite.run(spec.id).path, QUICK)
 
 
 def test_pruned_runs_share_a_folder_and_spare_columns_that_are_not_named(tmp_path: Path) -> None:

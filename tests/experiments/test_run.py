@@ -27,7 +27,9 @@ from colonnade.experiments.spec import RunSpec, TaskBudget
 from colonnade.experiments.store import SuiteFolder
 from colonnade.learners.a2c import A2CLearner
 from colonnade.networks import column_preset
-from colonnade.training import Interrupted, Row
+from colonnade.seeding import derive
+from colonnade.tasks import task_from_name
+from colonnade.training import Interrupted, Row, evaluate
 from colonnade.types import Metrics, Penalty, Rollout
 
 SPEC = RunSpec(
@@ -79,6 +81,28 @@ def test_a_complete_run_says_everything(whole: SuiteFolder) -> None:
     assert tensors
     assert imageio.imread(folder.frames_path).shape[2] == 3
     assert not list(folder.path.glob("checkpoint-*")), "a complete run needs none"
+
+
+def test_an_episode_without_end_fails_before_training(tmp_path: Path) -> None:
+    spec = replace(SPEC, evaluation_limit=3)
+    suite = begin(tmp_path, spec)
+    with pytest.raises(UsageError, match="'mini-pong/pong' has lasted for more than 3 steps"):
+        train_run(suite.path, spec)
+    folder = suite.run(spec.id)
+    assert not folder.metrics_path.exists() or not folder.metrics()
+    assert not list(folder.path.glob("checkpoint*"))
+
+
+def test_chance_is_scored_alike_in_every_run(whole: SuiteFolder) -> None:
+    chance = evaluate(
+        task_from_name("mini-pong/zoom"),
+        None,
+        episodes=4,
+        seed=derive(0, "random policy", "mini-pong/zoom"),
+    )
+    row = whole.run(SPEC.id).result()["scores"][2]
+    assert (row["policy"], row["step"]) == ("random", 1600)
+    assert (row["return_mean"], row["return_std"]) == (chance.mean(), chance.std())
 
 
 def test_killed_and_resumed_equals_never_stopped(tmp_path: Path, whole: SuiteFolder) -> None:

@@ -1,3 +1,4 @@
+import inspect
 import json
 from typing import Any
 
@@ -7,6 +8,7 @@ from hypothesis import strategies as st
 
 from colonnade.errors import UsageError
 from colonnade.experiments.spec import RunSpec, TaskBudget
+from colonnade.training import evaluate
 
 json_values = st.recursive(
     st.none()
@@ -33,6 +35,7 @@ specs = st.builds(
     training_options=options,
     evaluation_episodes=st.integers(1, 100),
     parent=st.none() | st.text(max_size=8),
+    evaluation_limit=st.integers(1, 10**6),
 )
 
 
@@ -63,6 +66,9 @@ def test_ids_are_folder_names(spec: RunSpec) -> None:
 def test_the_id_is_stable_between_versions() -> None:
     # Changing how ids are made orphans every stored run: do it knowingly.
     assert example().id == "finetune-pong-to-zoom-seed-0-22cd3da2"
+    assert "evaluation_limit" not in example().to_json()
+    default = inspect.signature(evaluate).parameters["limit"].default
+    assert example().evaluation_limit == example(evaluation_limit=default).evaluation_limit
 
 
 @pytest.mark.parametrize(
@@ -73,6 +79,7 @@ def test_the_id_is_stable_between_versions() -> None:
         {"tasks": (TaskBudget("pong-soup/zoom", 1001),)},
         {"learner_options": {"learning_rate": 1e-3}},
         {"parent": "pong-1234"},
+        {"evaluation_limit": 5},
     ],
 )
 def test_every_change_changes_the_id(changes: dict[str, Any]) -> None:
@@ -102,6 +109,7 @@ def test_later_changes_of_the_callers_options_do_not_reach_the_spec() -> None:
         ({**example().to_json(), "column": 3}, "'column' is an object of options, but 3"),
         ({**example().to_json(), "learner_options": [1]}, "'learner_options' is an object"),
         ({**example().to_json(), "method_options": {"a": float("nan")}}, "what JSON cannot"),
+        ({**example().to_json(), "evaluation_limit": 0}, "at least 1, but 0 came"),
         ({**example().to_json(), "parent": 1}, "'parent' is the id of a run"),
     ],
 )

@@ -116,7 +116,7 @@ def test_a_state_goes_on_from_any_place_in_a_pass(done):
 
 def test_an_advance_is_an_episode_whose_return_is_the_share_right():
     network = network_for(TASK)
-    with Supervised(batch_size=25, learning_rate=0.0).trainer(
+    with Supervised(batch_size=25, learning_rate=1e-12).trainer(
         TASK, network, no_penalty, COMPUTE
     ) as trainer:
         trainer.begin(streams())
@@ -190,7 +190,7 @@ def test_minibatches_are_learned_from_as_they_are_sampled_pass_by_pass():
             learner.update = watch
             return learner
 
-    config = Watching(batch_size=16, learning_rate=0.0)
+    config = Watching(batch_size=16, learning_rate=1e-12)
     with config.trainer(marked, network_for(marked), no_penalty, COMPUTE) as trainer:
         trainer.begin(streams())
         for _ in range(8):
@@ -254,7 +254,7 @@ def test_environments_are_no_data_set():
     [
         ({"batch_size": 0}, "batch_size of Supervised must be a whole number at least 1"),
         ({"optimizer": "adams"}, "did you mean 'adam'"),
-        ({"momentum": 1.5}, "from 0 to 1"),
+        ({"momentum": 1.5}, "from 0 to below 1"),
         ({"batchsize": 3}, "did you mean 'batch_size'"),
     ],
 )
@@ -267,7 +267,7 @@ def test_wrong_hyperparameters_are_explained(options, words):
     ("options", "words"),
     [
         ({"batch_size": 2.5}, "must be a whole number at least 1; got 2.5"),
-        ({"learning_rate": "1e-3"}, "must be a number at least 0; got '1e-3'"),
+        ({"learning_rate": "1e-3"}, "must be a number above 0; got '1e-3'"),
     ],
 )
 def test_hyperparameters_of_another_type_are_explained(options, words):

@@ -72,6 +72,42 @@ class DrawsTogether(VectorEnv[Any, Any, Any]):
         return self.reset()[0], np.zeros(self.num_envs, np.float32), no, no, {}
 
 
+class HasState(DrawsTogether):
+    """Has a `state`, as Gymnasium's CartPoleVectorEnv does, that nothing can load."""
+
+    state = None
+
+
+class Unseeded(Draws):
+    """Draws from a generator that nobody seeds."""
+
+    def __init__(self) -> None:
+        super().__init__(["random"])
+        self.rng = np.random.default_rng()
+
+    def draw(self) -> Any:
+        return np.array([self.rng.random() if hasattr(self, "rng") else 0])
+
+
+class UnseededTogether(DrawsTogether):
+    """Draws from a generator that nobody seeds."""
+
+    def __init__(self, num_envs: int = 1) -> None:
+        super().__init__(num_envs)
+        self.rng = np.random.default_rng()
+
+    def reset(self, *, seed: Any = None, options: Any = None) -> tuple[Any, dict[str, Any]]:
+        return self.rng.random((self.num_envs, 3, len(SOURCES))), {}
+
+
+for env_id, name in (("OwnState", "HasState"), ("UnseededVector", "UnseededTogether")):
+    gymnasium.register(
+        f"drawing/{env_id}-v0",
+        f"{__name__}:Draws",
+        vector_entry_point=f"{__name__}:{name}",
+        disable_env_checker=True,
+    )
+gymnasium.register("drawing/Unseeded-v0", f"{__name__}:Unseeded", disable_env_checker=True)
 gymnasium.register(
     "drawing/OwnVector-v0",
     f"{__name__}:Draws",

@@ -10,9 +10,11 @@ from ale_py import roms
 from ale_py.vector_env import AtariVectorEnv
 
 from colonnade.errors import UsageError
+from colonnade.experiments.play import _FilmedTask
 from colonnade.tasks import VARIANTS, AtariTask, PongSoupTask
 from colonnade.tasks.atari import game_name, games
 from colonnade.tasks.variants import Look, make_transform
+from colonnade.tasks.vector import SingleEnv
 
 
 def play(env, steps, actions=6, seed=0):
@@ -119,6 +121,50 @@ def test_a_lost_life_ends_what_is_learned_from_and_not_the_game():
         lost += int(info["lives_on"].sum())
         ends += int((one[2] | one[3]).sum())
     assert lost > ends > 0
+
+
+def lives_and_games(task, steps):
+    """Actions of one game's steps, and of each step how many lives and episodes it ended."""
+    env, lives, games = task.make_vec(1), [], []
+    actions = np.random.default_rng(0).integers(0, task.spec.action_sizes[0], (steps, 1))
+    env.reset(seed=9)
+    for action in actions:
+        *_, info = env.step(action)
+        lives.append(bool(info["lives_on"][0]))
+        games.append("final_obs" in info)
+    env.close()
+    assert sum(lives) > sum(games) > 0
+    return actions, lives, games
+
+
+def test_a_film_goes_on_over_a_lost_life_to_the_games_end():
+    task = AtariTask("breakout", episodic_life=True, max_frames=720)
+    actions, _, games = lives_and_games(task, 400)
+    stage = _FilmedTask(task, episodes=1)
+    env = stage.make_vec(1)
+    env.reset(seed=9)
+    for action in actions:
+        env.step(action)
+    env.close()
+    assert len(stage.frames) == 1 + games.index(True) + 1
+
+
+def test_a_single_environment_goes_on_with_the_game_after_a_lost_life():
+    task = AtariTask("breakout", episodic_life=True, max_frames=720)
+    actions, lives, games = lives_and_games(task, 400)
+    vector, single = task.make_vec(1), SingleEnv(task.make_vec(1))
+    np.testing.assert_array_equal(vector.reset(seed=9)[0][0], single.reset(seed=9)[0])
+    for action, life, game in zip(actions, lives, games, strict=True):
+        batch, _, ended, cut, infos = vector.step(action)
+        shown, _, terminated, truncated, info = single.step(action[0])
+        assert (terminated, truncated) == (ended[0], cut[0])
+        assert (terminated or truncated) == (life or game)
+        assert info.get("lives_on", False) == life
+        np.testing.assert_array_equal(shown, (infos["final_obs"] if game else batch)[0])
+        if terminated or truncated:
+            np.testing.assert_array_equal(single.reset()[0], batch[0])
+    vector.close()
+    single.close()
 
 
 def test_a_game_of_pong_terminates_at_21_points():

@@ -77,6 +77,7 @@ def by_index(batch, *axes):
         ((4, 3, 42, 42), (0, 1, 2, 3), (12, 42, 42)),
         ((5, 6), (0, 1), (5, 6)),
         ((8,), (0,), (8,)),
+        ((), (), (1,)),
     ],
 )
 @pytest.mark.parametrize("dtype", [np.uint8, np.float32])
@@ -228,6 +229,51 @@ def test_the_advice_works_when_it_is_followed(make, advice, shown):
     shapes = task.spec.input_shapes
     assert first_layer_reads(shapes) == set(shapes)
     env.close()
+
+
+class Counts(gymnasium.Env):
+    """Shows the step of its episode, a single number, up to 3."""
+
+    observation_space = Box(0, 3, (), np.float32)
+    action_space = Discrete(2)
+
+    def reset(self, *, seed=None, options=None):
+        self.t = 0
+        return np.float32(0), {}
+
+    def step(self, action):
+        self.t += 1
+        return np.float32(self.t), 0.0, self.t == 3, False, {}
+
+
+def test_a_single_number_is_a_vector_of_one(shown):
+    task = GymTask(shown(Counts))
+    assert task.spec.observation_space == Box(0, 3, (1,), np.float32)
+    env = task.make_vec(2)
+    seen, info = [env.reset(seed=0)[0]], {}
+    for _ in range(3):
+        observations, *_, info = env.step(np.zeros(2, int))
+        seen.append(observations)
+    env.close()
+    assert np.array(seen)[..., 0].T.tolist() == [[0, 1, 2, 0]] * 2
+    assert info["final_obs"].tolist() == [[3], [3]]
+
+
+def test_a_vector_environment_alone_is_refused():
+    gymnasium.register("observing/Vector-v0", vector_entry_point="no:Matter")
+    try:
+        with pytest.raises(UsageError, match=r"^observing/Vector-v0 is registered with a vector"):
+            _ = GymTask("observing/Vector-v0").spec
+    finally:
+        gymnasium.registry.pop("observing/Vector-v0")
+
+
+def test_an_id_that_gymnasium_cannot_make_gets_one_sentence(shown):
+    def broken():
+        raise gymnasium.error.InvalidAction("It is\nbroken.")
+
+    with pytest.raises(UsageError, match=r"^observing/Now-v0 cannot be made: It is broken\.$"):
+        _ = GymTask(shown(broken)).spec
 
 
 def test_what_nothing_flattens_is_to_be_made_a_box(shown):

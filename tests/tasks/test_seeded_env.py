@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 import torch
 
-from colonnade.tasks import GymTask
+from colonnade.learners.under_way import UnderWay
+from colonnade.tasks import GymTask, gym_task, probing
 from colonnade.tasks.global_streams import GlobalStreams, drawn_from
+from colonnade.tasks.probing import Draws
 
 N = 3
 SOURCES = (*drawing_envs.SOURCES, "spaces", "normal")
@@ -127,8 +129,9 @@ def test_a_vector_environment_of_a_users_own_draws_from_streams_of_its_own():
     assert len(np.unique(rows[0])) == rows[0].size
 
 
-def test_a_source_that_the_probe_missed_is_noticed():
-    # Drawn from for the first time in step 70, past the probe's 64.
+def test_a_source_that_the_probe_missed_is_noticed(monkeypatch):
+    # Drawn from for the first time in step 70, past the 64 that are probed here.
+    monkeypatch.setattr(probing, "MOST_STEPS", 64)
     task = GymTask("drawing/Draws-v0", options={"sources": ["numpy.random"], "late": 70})
     rows = []
     for _ in range(2):
@@ -140,6 +143,67 @@ def test_a_source_that_the_probe_missed_is_noticed():
     assert (first[:91] != second[:91]).any()
     np.testing.assert_array_equal(first[91:], second[91:])
     assert first[91 + 75].all()
+
+
+@pytest.mark.parametrize("source", ["random", "numpy.random", "torch"])
+def test_a_probe_plays_whole_episodes(source):
+    # Drawn from only in the last steps of an episode of 91.
+    task = GymTask("drawing/Draws-v0", options={"sources": [source], "late": 85})
+    with made(task) as env:
+        once = played(env, 5, 91)
+    disturb_everything()
+    with made(task) as env:
+        np.testing.assert_array_equal(once, played(env, 5, 91, disturb=disturb_everything))
+    assert once[85, :, 2].any()
+
+
+@pytest.mark.parametrize("processes", [False, True])
+def test_a_checkpoint_holds_which_sources_were_found(monkeypatch, processes):
+    """Another process may have probed less, or noticed less, than the one that saved."""
+    task = GymTask("drawing/Draws-v0", options={"sources": ["numpy.random"]}, processes=processes)
+    actions = np.zeros((5, N, 1), int)
+    with made(task) as env:
+        saved = UnderWay(env, lambda a: a[:, 0])
+        saved.begin(3)
+        for action in actions:
+            shown = env.step(action[:, 0])[0]
+            saved.note(action)
+        tensors = saved.state(np.full(N, 5))
+    blind = Draws(frozenset(), ignores_seed=False, spaces=False)
+    monkeypatch.setattr(gym_task, "probe", lambda env: blind)
+    monkeypatch.setattr(gym_task, "_KNOWN", {})
+    with made(task) as other:
+        assert not other.seeded_sources.any()
+        disturb_everything()
+        again = UnderWay(other, lambda a: a[:, 0]).restore(tensors)
+    np.testing.assert_array_equal(again, shown)
+
+
+def test_a_vector_environment_with_a_state_of_its_own_meaning_is_seeded_too():
+    rows = []
+    for _ in range(2):
+        disturb_everything()
+        with made(GymTask("drawing/OwnState-v0")) as env:
+            assert isinstance(env.unwrapped, drawing_envs.DrawsTogether)
+            rows.append(played(env, 5, disturb=disturb_everything))
+    np.testing.assert_array_equal(rows[0], rows[1])
+
+
+@pytest.mark.parametrize("own", ["drawing/Unseeded-v0", "drawing/UnseededVector-v0"])
+def test_an_environment_that_does_not_follow_from_its_seed_is_named_once(own):
+    with pytest.warns(UserWarning, match=f"^{own} showed different episodes for") as warned:
+        GymTask(own).make_vec(N).close()
+    GymTask(own).make_vec(N).close()
+    assert len(warned) == 1
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("task", [TASK, GymTask("drawing/OwnVector-v0"), GymTask("CartPole-v1")])
+def test_an_environment_that_follows_from_its_seed_is_not_warned_of(monkeypatch, task):
+    monkeypatch.setattr(gym_task, "_KNOWN", {})
+    monkeypatch.setattr(gym_task, "_KNOWN_VECTORS", {})
+    with made(task) as env:
+        env.reset(seed=0)
 
 
 def test_who_draws_from_nothing_is_stepped_without_a_detour():

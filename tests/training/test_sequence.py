@@ -162,7 +162,7 @@ def test_evaluating_an_episode_without_end_stops_at_a_limit(ends_after, limit):
         if ends_after:
             whole = evaluate(task, None, episodes=3, device="cpu", limit=ends_after)
             assert whole.tolist() == [ends_after] * 3
-        with pytest.raises(UsageError, match="limit is at least 1"):
+        with pytest.raises(UsageError, match="limit of evaluate must be a whole number at least 1"):
             evaluate(task, None, limit=0)
     finally:
         gymnasium.registry.pop("endless/Now-v0")

@@ -18,6 +18,7 @@ from colonnade.experiments.files import disk_errors, write_bytes
 from colonnade.experiments.frames import Image, first_of, frame_of
 from colonnade.experiments.store import RunFolder, SuiteFolder
 from colonnade.networks import custom_factories
+from colonnade.tasks.vector import episodes_ended
 from colonnade.training import evaluate
 from colonnade.types import EnvironmentTask, TaskSpec, environments_of
 
@@ -83,7 +84,14 @@ def play(
         raise unknown_name(f"task of run {spec.id}:", name, known)
     stage = _FilmedTask(environments_of(build_task(suite.plan.task(spec, name))), episodes)
     network = method.network_for(stage.spec.id)
-    returns = evaluate(stage, network, episodes=episodes, seed=seed, num_envs=1)
+    returns = evaluate(
+        stage,
+        network,
+        episodes=episodes,
+        seed=seed,
+        num_envs=1,
+        limit=spec.evaluation_limit,
+    )
     if film is not None:
         _write_film(film, stage.frames)
     return Played(spec.id, stage.spec.id, returns)
@@ -137,7 +145,7 @@ class _Camera(VectorWrapper):
 
     def step(self, actions: Any) -> Any:
         observations, rewards, terminated, truncated, info = self.env.step(actions)
-        over = bool(terminated[0] or truncated[0])
+        over = bool(episodes_ended(terminated, truncated, info)[0])
         self._shoot(first_of(info["final_obs"] if over else observations))
         self._left -= over
         return observations, rewards, terminated, truncated, info

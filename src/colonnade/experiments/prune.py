@@ -101,11 +101,16 @@ def prune_run(
         network.column(index)
     tasks = _tasks(suite, columns, folder, options.tasks)
     say = console or Console(quiet=True)
-    before = {name: _play(tasks[name], network, columns[name], options) for name in tasks}
+    limit = folder.spec.evaluation_limit
+    before = {name: _play(tasks[name], network, columns[name], options, limit) for name in tasks}
     random = {
         name: float(
             evaluate(
-                task, None, episodes=max(10, options.episodes), seed=derive(0, "random", name)
+                task,
+                None,
+                episodes=max(10, options.episodes),
+                seed=derive(0, "random", name),
+                limit=limit,
             ).mean()
         )
         for name, task in tasks.items()
@@ -129,7 +134,7 @@ def prune_run(
                 columns[name],
                 random[name],
                 before[name],
-                _play(tasks[name], smaller, columns[name], options),
+                _play(tasks[name], smaller, columns[name], options, limit),
             )
             for name in tasks
         ]
@@ -204,7 +209,9 @@ def _tasks(
     return {name: build_task(suite.plan.task(spec, name)) for name in wanted}
 
 
-def _play(task: Task, network: ProgressiveNetwork, column: int, options: PruneOptions) -> Returns:
+def _play(
+    task: Task, network: ProgressiveNetwork, column: int, options: PruneOptions, limit: int
+) -> Returns:
     return evaluate(
         task,
         network.view(column),
@@ -212,6 +219,7 @@ def _play(task: Task, network: ProgressiveNetwork, column: int, options: PruneOp
         seed=derive(options.seed, "pruning", task.spec.id),
         num_envs=min(options.episodes, _SPEED_ENVIRONMENTS),
         device="cpu",
+        limit=limit,
     )
 
 

@@ -8,10 +8,11 @@ from collections.abc import Callable
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from colonnade.experiments.analyses import analyse
 from colonnade.experiments.build import (
@@ -38,7 +39,7 @@ from colonnade.training import (
     train_sequence,
     write_tensors,
 )
-from colonnade.types import DatasetTask, Network, Split, Task
+from colonnade.types import DatasetTask, Network, Task
 
 
 def train_run(
@@ -79,6 +80,12 @@ def train_run(
         if spec.parent is not None:
             method.load_state(*read_parent(suite, spec.parent))
         started = time.time()
+        # First, so that an environment without an end costs no training.
+        by_chance = []
+        for task in tasks:
+            if recorder.should_stop():
+                raise Interrupted("Stopped before training, which the same command begins.")
+            by_chance.append(_returns(task, None, "random", spec, options))
         train_sequence(
             tasks,
             method,
@@ -94,7 +101,8 @@ def train_run(
             if recorder.should_stop():
                 raise Interrupted("Stopped before scoring, which the same command goes on with.")
             step = learned.get(index, task.spec.steps)
-            scores += _scores(task, method.network_for(task.spec.id), spec, options, step)
+            network = method.network_for(task.spec.id)
+            scores += _scores(task, network, by_chance[index], spec, options, step)
         for name in spec.analyses:
             scores += analyse(name, tasks, method)
         for score in scores:
@@ -126,41 +134,60 @@ def _steps_learned(rows: list[Row]) -> dict[int, int]:
 
 
 def _scores(
-    task: Task, network: Network, spec: RunSpec, options: TrainingOptions, step: int
+    task: Task,
+    network: Network,
+    by_chance: NDArray[np.float64],
+    spec: RunSpec,
+    options: TrainingOptions,
+    step: int,
 ) -> list[Row]:
-    """Score the random and the trained policy; the random one alike in all runs of a task.
+    """Give the rows of the random policy, whose returns are known, and of the trained one.
 
-    Of data sets all examples count, and the validation examples are scored too, to choose by.
+    Of data sets the validation examples are scored too, to choose by.
     """
-    name, labelled = task.spec.id, isinstance(task, DatasetTask)
-    rows: list[Row] = []
-    policies: list[tuple[str, Network | None, int, Split]] = [
-        ("random", None, derive(0, "random policy", name), "test"),
-        ("trained", network, derive(spec.seed, "trained policy", name), "test"),
+    policies = {"random": by_chance, "trained": _returns(task, network, "trained", spec, options)}
+    if isinstance(task, DatasetTask):
+        policies["validation"] = _returns(task, network, "validation", spec, options)
+    return [
+        {
+            "kind": "evaluation",
+            "task": task.spec.id,
+            "policy": policy,
+            "step": step,
+            "episodes": len(returns),
+            "return_mean": float(np.mean(returns)),
+            "return_std": float(np.std(returns)),
+        }
+        for policy, returns in policies.items()
     ]
-    if labelled:
-        policies.append(("validation", network, 0, "validation"))
-    for policy, player, seed, split in policies:
-        returns = evaluate(
-            task,
-            player,
-            episodes=None if labelled else spec.evaluation_episodes,
-            seed=seed,
-            device=options.device,
-            split=split,
-        )
-        rows.append(
-            {
-                "kind": "evaluation",
-                "task": name,
-                "policy": policy,
-                "step": step,
-                "episodes": len(returns),
-                "return_mean": float(np.mean(returns)),
-                "return_std": float(np.std(returns)),
-            }
-        )
-    return rows
+
+
+def _returns(
+    task: Task,
+    network: Network | None,
+    policy: Literal["random", "trained", "validation"],
+    spec: RunSpec,
+    options: TrainingOptions,
+) -> NDArray[np.float64]:
+    """Score a policy; the random one alike in all runs of a task. Of data sets all examples count.
+
+    Returns:
+        [episodes or examples] returns.
+    """
+    seeds = {
+        "random": derive(0, "random policy", task.spec.id),
+        "trained": derive(spec.seed, "trained policy", task.spec.id),
+        "validation": 0,
+    }
+    return evaluate(
+        task,
+        network,
+        episodes=None if isinstance(task, DatasetTask) else spec.evaluation_episodes,
+        seed=seeds[policy],
+        device=options.device,
+        split="validation" if policy == "validation" else "test",
+        limit=spec.evaluation_limit,
+    )
 
 
 def _versions() -> dict[str, str]:

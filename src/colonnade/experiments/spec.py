@@ -94,6 +94,8 @@ class RunSpec:
         parent: Id of the run whose final method state this one starts from; or "bundled:NAME"; or
             "best:NAME", the best run of a selection of the plan.
         analyses: Names of what is measured of the networks in the end; see `analyses.ANALYSES`.
+        evaluation_limit: Agent steps that an episode may last where a policy is scored; a longer
+            one ends the run with an error, for the random policy before anything is trained.
     """
 
     label: str
@@ -108,6 +110,7 @@ class RunSpec:
     evaluation_episodes: int = 30
     parent: str | None = None
     analyses: tuple[str, ...] = ()
+    evaluation_limit: int = 100_000
 
     def __post_init__(self) -> None:
         for name in ("label", "method", "learner"):
@@ -121,6 +124,7 @@ class RunSpec:
         for name in ("method_options", "learner_options", "training_options"):
             _require_options(name, getattr(self, name))
         _require_count("evaluation_episodes", self.evaluation_episodes)
+        _require_count("evaluation_limit", self.evaluation_limit)
         if self.parent is not None:
             _require("parent", self.parent, str, "the id of a run")
         for name in ("column", "method_options", "learner_options", "training_options"):
@@ -154,6 +158,8 @@ class RunSpec:
         values["analyses"] = list(self.analyses)
         if not self.analyses:  # as in the specs of runs from before there were analyses
             del values["analyses"]
+        if self.evaluation_limit == RunSpec.evaluation_limit:
+            del values["evaluation_limit"]
         return values
 
     @classmethod

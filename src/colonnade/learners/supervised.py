@@ -10,9 +10,9 @@ from typing import Any, Literal, get_args
 import torch
 from torch import Tensor
 
+from colonnade.checks import ABOVE_0, AT_LEAST_0, AT_LEAST_1, BELOW_1, check_fields
 from colonnade.errors import UsageError, unknown_name
 from colonnade.learners.compute import Compute
-from colonnade.learners.hyperparameters import UNBOUNDED, check_ranges
 from colonnade.learners.optimisation import Optimisation, trainable
 from colonnade.learners.passes import Held, Passes
 from colonnade.learners.path_descent import PathDescent
@@ -57,14 +57,14 @@ class Supervised:
         """Refuse values out of range."""
         if self.optimizer not in get_args(Optimizer):
             raise unknown_name("optimizer", self.optimizer, get_args(Optimizer))
-        check_ranges(
+        check_fields(
             self,
             {
-                "learning_rate": (0, UNBOUNDED),
-                "momentum": (0, 1),
-                "batch_size": (1, UNBOUNDED),
-                "weight_decay": (0, UNBOUNDED),
-                "clip_norm": (0, UNBOUNDED),
+                "learning_rate": ABOVE_0,
+                "momentum": BELOW_1,
+                "batch_size": AT_LEAST_1,
+                "weight_decay": AT_LEAST_0,
+                "clip_norm": ABOVE_0,
             },
         )
 

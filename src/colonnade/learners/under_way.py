@@ -74,6 +74,8 @@ class UnderWay:
         if self._seeded:
             tensors["seeds"] = torch.from_numpy(np.array(self._envs.episode_seeds, np.int64))
             tensors["lengths"] = torch.from_numpy(self._since_seeds(lengths))
+            if hasattr(self._envs, "seeded_sources"):
+                tensors["sources"] = torch.from_numpy(np.array(self._envs.seeded_sources, np.int64))
         return tensors
 
     def restore(self, tensors: dict[str, Tensor]) -> Any:
@@ -94,6 +96,8 @@ class UnderWay:
         self._seed = int(tensors["seed"])
         log = tensors.get("actions", torch.empty((0,))).numpy()
         self._log = deque(log)
+        if "sources" in tensors and hasattr(self._envs, "seeded_sources"):
+            self._envs.seeded_sources = tensors["sources"].numpy()
         if self._seeded:
             return self._replay_episodes(log, tensors["seeds"].numpy(), tensors["lengths"].numpy())
         observations = self._envs.reset(seed=self._seed)[0]

@@ -14,7 +14,8 @@ from ale_py.vector_env import AtariVectorEnv
 from gymnasium.vector import AutoresetMode
 from numpy.typing import NDArray
 
-from colonnade.errors import UsageError, unknown_name
+from colonnade.checks import AT_LEAST_0, AT_LEAST_1, BELOW_1, check_fields
+from colonnade.errors import unknown_name
 from colonnade.tasks.episode_seeds import EpisodeSeeds, reset_mask
 from colonnade.tasks.task_ids import task_id
 from colonnade.tasks.vector import AnyVectorEnv, StepResult
@@ -102,14 +103,16 @@ class AtariTask:
     def __post_init__(self) -> None:
         object.__setattr__(self, "game", game_name(self.game))
         task_id(self.name, self.game)
-        if not 0 <= self.repeat_action_probability < 1:
-            raise UsageError(
-                "repeat_action_probability must be at least 0 and below 1, not "
-                f"{self.repeat_action_probability}."
-            )
-        for field, least in (("steps", 1), ("frame_skip", 1), ("noop_max", 0), ("max_frames", 1)):
-            if getattr(self, field) < least:
-                raise UsageError(f"{field} must be at least {least}, not {getattr(self, field)}.")
+        check_fields(
+            self,
+            {
+                "steps": AT_LEAST_1,
+                "frame_skip": AT_LEAST_1,
+                "repeat_action_probability": BELOW_1,
+                "noop_max": AT_LEAST_0,
+                "max_frames": AT_LEAST_1,
+            },
+        )
 
     @property
     def spec(self) -> TaskSpec:

@@ -84,7 +84,7 @@ def snapshot(source: str) -> object:
     return pickle.dumps(mtrand.get_bit_generator().state)
 
 
-def drawn_from(play: Callable[[], None]) -> frozenset[str]:
+def drawn_from(play: Callable[[], object]) -> frozenset[str]:
     """Call `play` and return the sources that were drawn from, or seeded, meanwhile."""
     before = {name: snapshot(name) for name in SOURCES}
     play()

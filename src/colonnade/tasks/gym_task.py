@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import importlib
 import json
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,10 +18,17 @@ from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv, Vecto
 from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
+from colonnade.checks import ABOVE_0, AT_LEAST_1, check_fields
 from colonnade.errors import UsageError, unknown_name
 from colonnade.tasks.episode_seeds import EpisodeSeeds, reset_mask
 from colonnade.tasks.observations import full_batch, present, presented_space
-from colonnade.tasks.seeded_env import AnyEnv, Draws, SeededEnv, make_seeded, probe, seeded_vector
+from colonnade.tasks.probing import AnyEnv, Draws, probe, probe_vector, repeats
+from colonnade.tasks.seeded_env import (
+    SeededEnv,
+    make_seeded,
+    make_seeded_vector,
+    seeded_vector,
+)
 from colonnade.tasks.task_ids import task_id
 from colonnade.tasks.vector import AnyVectorEnv, StepResult
 from colonnade.types import TaskSpec
@@ -45,9 +53,9 @@ class GymTask:
             so that one may hold it twice with other options.
 
     Raises:
-        UsageError: The id is unknown (the nearest is suggested), the environment rejects its
-            options, or its spaces are of a kind that Colonnade's networks do not take. The last
-            two when `spec` is first asked for.
+        UsageError: The id is unknown (the nearest is suggested), a number is out of range, the
+            environment rejects its options, or its spaces are of a kind that Colonnade's networks
+            do not take. The last two when `spec` is first asked for.
     """
 
     id: str
@@ -58,6 +66,7 @@ class GymTask:
     name: str | None = None
 
     def __post_init__(self) -> None:
+        check_fields(self, {"steps": AT_LEAST_1, "reward_clip": ABOVE_0})
         check_id(self.id)
         task_id(self.name, self.id)
 
@@ -86,10 +95,11 @@ class GymTask:
         options = dict(self.options)
         own_vector = gymnasium.registry[self.id.rpartition(":")[2]].vector_entry_point
         if own_vector is not None and not self.processes:
-            own = seeded_vector(lambda n: gymnasium.make_vec(self.id, n, **options), num_envs)
+            make_own = functools.partial(gymnasium.make_vec, self.id, **options)
+            own = make_seeded_vector(functools.partial(make_own, num_envs))
             same_step = own.metadata.get("autoreset_mode") == AutoresetMode.SAME_STEP
             if same_step and own.single_observation_space == self.spec.observation_space:
-                return own
+                return seeded_vector(own, lambda: _vector_sources(self.id, self._options_key))
             own.close()
         draws = _known(self.id, self._options_key).draws
         makers = [
@@ -141,18 +151,55 @@ def _known(env_id: str, options: str) -> _Known:
 
 
 def _look(made_of: EnvSpec, env_id: str, options: str) -> _Known:
+    if made_of.entry_point is None:
+        raise UsageError(
+            f"{env_id} is registered with a vector environment alone; register it with an "
+            "`entry_point` too, which makes a single one."
+        )
+    make = functools.partial(
+        make_seeded, functools.partial(gymnasium.make, env_id, **json.loads(options))
+    )
     try:
-        env = make_seeded(functools.partial(gymnasium.make, env_id, **json.loads(options)))
+        env = make()
     except TypeError as error:
         raise UsageError(f"{env_id} does not take the options {options}: {error}.") from None
     except gymnasium.error.DependencyNotInstalled as error:
         raise UsageError(f"{env_id} needs a package that is not installed: {error}.") from None
+    except gymnasium.error.Error as error:
+        raise UsageError(f"{env_id} cannot be made: {' '.join(str(error).split())}") from None
     try:
         observations = presented_space(env_id, env.observation_space)
         _check_actions(env_id, env.action_space)
-        return _Known(made_of, observations, env.action_space, probe(env))
+        draws = probe(env)
     finally:
         env.close()
+    if not repeats(lambda: SeededEnv(make(), draws)):
+        _warn(env_id)
+    return _Known(made_of, observations, env.action_space, draws)
+
+
+_KNOWN_VECTORS: dict[tuple[str, str], tuple[EnvSpec, frozenset[str]]] = {}
+
+
+def _vector_sources(env_id: str, options: str) -> frozenset[str]:
+    """Return what an id's own vector environment draws from, looked at once for a registration."""
+    made_of = gymnasium.registry[env_id.rpartition(":")[2]]
+    known = _KNOWN_VECTORS.get((env_id, options))
+    if known is None or known[0] is not made_of:
+        make = functools.partial(gymnasium.make_vec, env_id, 1, **json.loads(options))
+        sources, repeated = probe_vector(make)
+        if not repeated:
+            _warn(env_id)
+        known = _KNOWN_VECTORS[env_id, options] = made_of, sources
+    return known[1]
+
+
+def _warn(env_id: str) -> None:
+    warnings.warn(
+        f"{env_id} showed different episodes for the same seed and actions, so runs with it will "
+        "not repeat; have it draw from its `np_random`, which `reset(seed=...)` seeds.",
+        stacklevel=2,
+    )
 
 
 def _make(env_id: str, options: dict[str, Any], draws: Draws, place: int) -> AnyEnv:
@@ -183,8 +230,9 @@ class _Batched(VectorWrapper[Any, Any, Any, Any, NDArray[Any]]):
     `SeededEnv`, whose chains of seeds are followed here, without a word to their processes.
     """
 
-    def __init__(self, env: AnyVectorEnv) -> None:
+    def __init__(self, env: SyncVectorEnv | AsyncVectorEnv) -> None:
         super().__init__(env)
+        self._copies = env
         self._inner_space = env.single_observation_space
         self.single_observation_space = presented_space("", self._inner_space)
         self.observation_space = batch_space(self.single_observation_space, env.num_envs)
@@ -194,6 +242,15 @@ class _Batched(VectorWrapper[Any, Any, Any, Any, NDArray[Any]]):
     def episode_seeds(self) -> NDArray[np.int64]:
         """The seed of the episode under way in each environment; see `EpisodeSeeds`."""
         return self._seeds.values
+
+    @property
+    def seeded_sources(self) -> NDArray[np.int64]:
+        """What each environment's episodes seed, [N]; see `SeededEnv`. May be set."""
+        return np.array(self._copies.get_attr("seeded_sources"), np.int64)
+
+    @seeded_sources.setter
+    def seeded_sources(self, bits: NDArray[np.int64]) -> None:
+        self._copies.set_attr("seeded_sources", bits.tolist())
 
     def reset(
         self, *, seed: Any = None, options: dict[str, Any] | None = None

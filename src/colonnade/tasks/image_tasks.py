@@ -10,6 +10,7 @@ import torch
 from gymnasium.spaces import Discrete
 from torch import Tensor
 
+from colonnade.checks import ANY, AT_LEAST_0, SHARE, check_fields, whole
 from colonnade.errors import UsageError
 from colonnade.seeding import generator
 from colonnade.tasks.data_task import flat_space
@@ -39,6 +40,7 @@ class ImageTask:
 
     def __post_init__(self) -> None:
         image_set(self.data)
+        check_fields(self, {"steps": AT_LEAST_0})
 
     @property
     def spec(self) -> TaskSpec:
@@ -73,9 +75,8 @@ class PermutedTask:
 
     def __post_init__(self) -> None:
         height, width = image_set(self.data).shape[1:]
-        if self.number < 0:
-            raise UsageError(f"Permutations are numbered from 0; got {self.number}.")
-        if self.side < 0 or self.side > min(height, width):
+        check_fields(self, {"number": AT_LEAST_0, "side": AT_LEAST_0, "steps": AT_LEAST_0})
+        if self.side > min(height, width):
             raise UsageError(
                 f"The square to permute must fit into {height} x {width} pixels; got {self.side}."
             )
@@ -135,14 +136,15 @@ class LabelsTask:
 
     def __post_init__(self) -> None:
         known = image_set(self.data)
+        for label in self.labels:
+            whole(f"a label of task {self.id!r}", label, ANY)
         wrong = [label for label in self.labels if not 0 <= label < known.classes]
         if wrong or len(set(self.labels)) < max(1, len(self.labels)):
             raise UsageError(
                 f"Labels of {self.data} are different numbers from 0 to {known.classes - 1}; got "
                 f"{', '.join(map(str, self.labels)) or 'none'}."
             )
-        if not 0 <= self.noise <= 1:
-            raise UsageError(f"Noise is a share of the pixels from 0 to 1; got {self.noise}.")
+        check_fields(self, {"noise": SHARE, "steps": AT_LEAST_0})
 
     @property
     def spec(self) -> TaskSpec:

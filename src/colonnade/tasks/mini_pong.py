@@ -11,6 +11,7 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
+from colonnade.checks import AT_LEAST_1, check_fields
 from colonnade.tasks.random_streams import RandomStreams
 from colonnade.tasks.task_ids import task_id
 from colonnade.tasks.variants import DEFAULT_LOOK, Frames, Look, check_variant, make_transform
@@ -202,7 +203,8 @@ class MiniPongTask:
             so that one may hold it twice with other options.
 
     Raises:
-        UsageError: The variant is unknown; the nearest name is suggested.
+        UsageError: The variant is unknown (the nearest name is suggested), or `steps` no whole
+            number of 1 or more.
     """
 
     variant: str = "pong"
@@ -212,6 +214,7 @@ class MiniPongTask:
 
     def __post_init__(self) -> None:
         check_variant(self.variant)
+        check_fields(self, {"steps": AT_LEAST_1})
         task_id(self.name, self.variant)
 
     @property

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from colonnade.errors import UsageError
 from colonnade.types import Shape
 
-Layout = Literal["first", "last", "grey", "stack of last", "stack of first", "vector"]
+Layout = Literal["first", "last", "grey", "stack of last", "stack of first", "vector", "number"]
 
 _COLOURS = (1, 3, 4)
 IMAGE_SIDE = 32
@@ -55,14 +55,15 @@ def present(space: Space[Any], batch: Any) -> Any:
     """Bring a batch of observations [N, ...] into the layout of `presented_space`.
 
     Images (H, W, C) become (C, H, W), grey ones (H, W) become (1, H, W), and stacks of S images
-    become (S * C, H, W). The result is contiguous, and may share the batch's memory.
+    become (S * C, H, W). Single numbers become vectors of one. The result is contiguous, and may
+    share the batch's memory.
     """
     if isinstance(space, Dict):
         return {key: present(part, batch[key]) for key, part in space.items()}
     layout = layout_of(space.shape or ())
     if layout == "last":
         batch = np.moveaxis(batch, -1, 1)
-    elif layout == "grey":
+    elif layout in ("grey", "number"):
         batch = batch[:, None]
     elif layout == "stack of last":
         batch = np.moveaxis(batch, -1, 2)
@@ -84,7 +85,7 @@ def layout_of(shape: Shape, grey_side: int = IMAGE_SIDE) -> Layout | None:
     if len(shape) == 2:
         return "grey" if min(shape) >= grey_side else "vector"
     if len(shape) < 2:
-        return "vector"
+        return "vector" if shape else "number"
     if len(shape) == 3:
         first, middle, last = shape
         if (first in _COLOURS) != (last in _COLOURS):

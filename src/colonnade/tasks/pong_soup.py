@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
+from colonnade.checks import AT_LEAST_1, check_fields
 from colonnade.tasks.atari import SCREEN, AtariTask
 from colonnade.tasks.task_ids import task_id
 from colonnade.tasks.variants import DEFAULT_LOOK, Look, check_variant, make_transform
@@ -24,7 +25,8 @@ class PongSoupTask:
             so that one may hold it twice with other options.
 
     Raises:
-        UsageError: The variant is unknown; the nearest name is suggested.
+        UsageError: The variant is unknown (the nearest name is suggested), or `steps` no whole
+            number of 1 or more.
     """
 
     variant: str
@@ -35,6 +37,7 @@ class PongSoupTask:
 
     def __post_init__(self) -> None:
         check_variant(self.variant)
+        check_fields(self, {"steps": AT_LEAST_1})
         task_id(self.name, self.variant)
 
     @property

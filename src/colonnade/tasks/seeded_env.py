@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import copy
 import itertools
 import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 import gymnasium
@@ -18,32 +16,16 @@ from numpy.typing import NDArray
 
 from colonnade.seeding import derive
 from colonnade.tasks.episode_seeds import next_seed
-from colonnade.tasks.global_streams import GlobalStreams, drawn_from, snapshot
-from colonnade.tasks.vector import GOING_ON, AnyVectorEnv, StepResult
+from colonnade.tasks.global_streams import SOURCES, GlobalStreams, snapshot
+from colonnade.tasks.probing import AnyEnv, Draws, spaces_of
+from colonnade.tasks.vector import AnyVectorEnv, StepResult
 
-AnyEnv = gymnasium.Env[Any, Any]
-
-PROBED_STEPS = 64
-"""Random steps in which an environment shows where it draws its random numbers from."""
+_SPACES = "spaces"
+_SEEDABLE = (*SOURCES, _SPACES)
 
 # Nobody else's numbers but theirs tell that an environment drew from these in an episode;
 # networks draw from torch's all the time.
 _WATCHED = ("random", "numpy.random")
-
-
-@dataclass(frozen=True)
-class Draws:
-    """Where an environment draws from, besides the generator that Gymnasium has it seed.
-
-    Attributes:
-        sources: Those of `colonnade.tasks.global_streams.SOURCES`.
-        ignores_seed: Its `reset` leaves `np_random` as it is, whatever the seed.
-        spaces: It samples from its own spaces.
-    """
-
-    sources: frozenset[str]
-    ignores_seed: bool
-    spaces: bool
 
 
 def make_seeded(make: Callable[[], AnyEnv], place: int = 0) -> AnyEnv:
@@ -75,42 +57,6 @@ def _unseeded_generators_from(seed: int) -> Iterator[None]:
         seeding.np_random = make
 
 
-def probe(env: AnyEnv) -> Draws:
-    """Play `PROBED_STEPS` random steps and return where an environment draws from.
-
-    The process's global generators are left as they were.
-    """
-    seed = derive(0, "probe")
-    seeds_np_random = False
-
-    def play() -> None:
-        nonlocal seeds_np_random
-        actions = copy.deepcopy(env.action_space)
-        actions.seed(seed)
-        env.reset(seed=seed)
-        seeds_np_random = getattr(env.unwrapped, "_np_random_seed", None) == seed
-        for _ in range(PROBED_STEPS):
-            _, _, terminated, truncated, _ = env.step(actions.sample())
-            if terminated or truncated:
-                env.reset()
-
-    streams = GlobalStreams()
-    streams.seed(seed)
-    with streams:
-        sources = drawn_from(play)
-    return Draws(sources, not seeds_np_random, any(map(_sampled, _spaces(env))))
-
-
-def _spaces(env: AnyEnv) -> list[gymnasium.Space[Any]]:
-    return [env.unwrapped.observation_space, env.unwrapped.action_space]
-
-
-def _sampled(space: gymnasium.Space[Any]) -> bool:
-    parts = getattr(space, "spaces", ())
-    parts = parts.values() if hasattr(parts, "values") else parts
-    return space._np_random is not None or any(map(_sampled, parts))
-
-
 class SeededEnv(gymnasium.Wrapper[Any, Any, Any, Any]):
     """Begins every episode with a seed, and seeds by it all that the environment draws from.
 
@@ -126,11 +72,28 @@ class SeededEnv(gymnasium.Wrapper[Any, Any, Any, Any]):
 
     def __init__(self, env: AnyEnv, draws: Draws) -> None:
         super().__init__(env)
-        self._draws = draws
+        self._ignores_seed, self._spaces = draws.ignores_seed, draws.spaces
         self._episodes = 0
         self._watched: dict[str, object] = {}
         self._seed = 0
         self._use(draws.sources)
+
+    @property
+    def seeded_sources(self) -> int:
+        """What each episode seeds besides `np_random`, a number of which each bit is a source.
+
+        Where an episode is played again in another process, it is set to what it was in the first:
+        that one may have noticed what a probe missed.
+        """
+        held = self._sources | ({_SPACES} if self._spaces else set())
+        return sum(1 << i for i, name in enumerate(_SEEDABLE) if name in held)
+
+    @seeded_sources.setter
+    def seeded_sources(self, bits: int) -> None:
+        held = frozenset(name for i, name in enumerate(_SEEDABLE) if bits >> i & 1)
+        self._spaces = _SPACES in held
+        self._use(held - {_SPACES})
+        self._watched = {}
 
     def _use(self, sources: frozenset[str]) -> None:
         self._sources = sources
@@ -146,10 +109,10 @@ class SeededEnv(gymnasium.Wrapper[Any, Any, Any, Any]):
         """Begin the episode of a seed, or of the next of the chain."""
         self._seed = seed = next_seed(self._seed) if seed is None else seed
         self._watch()
-        if self._draws.ignores_seed:
+        if self._ignores_seed:
             self.env.unwrapped.np_random = seeding.np_random(seed)[0]
-        if self._draws.spaces:
-            for i, space in enumerate(_spaces(self.env)):
+        if self._spaces:
+            for i, space in enumerate(spaces_of(self.env)):
                 space.seed(derive(seed, "space", i))
         if self._streams is None:
             return self.env.reset(seed=seed, options=options)
@@ -174,33 +137,27 @@ class SeededEnv(gymnasium.Wrapper[Any, Any, Any, Any]):
         self._watched = {name: snapshot(name) for name in watched}
 
 
-def seeded_vector(make: Callable[[int], AnyVectorEnv], num_envs: int) -> AnyVectorEnv:
-    """Make a vector environment that draws from no global generator but from streams of its own.
-
-    Args:
-        make: Makes a vector environment of a size.
-        num_envs: The size.
-    """
+def make_seeded_vector(make: Callable[[], AnyVectorEnv]) -> AnyVectorEnv:
+    """Make a vector environment whose constructor draws from streams of its own."""
     streams = GlobalStreams()
     streams.seed(derive(0, "constructor", "vector"))
     with streams:
-        env = make(num_envs)
-        if any(hasattr(env, name) for name in GOING_ON):
-            return env  # it promises that all follows from its seeds
-        one = make(1)
-        try:
-            sources = drawn_from(lambda: _play_vector(one))
-        finally:
-            one.close()
+        return make()
+
+
+def seeded_vector(env: AnyVectorEnv, find_sources: Callable[[], frozenset[str]]) -> AnyVectorEnv:
+    """Have a vector environment draw from streams of its own instead of global generators.
+
+    Args:
+        env: The vector environment.
+        find_sources: Finds those that it draws from. Not asked where the environment offers a way
+            to go on elsewhere, which promises that all follows from its seeds.
+    """
+    # As `colonnade.learners.under_way` asks: others have a `state` of another meaning.
+    if (hasattr(env, "state") and hasattr(env, "load_state")) or hasattr(env, "episode_seeds"):
+        return env
+    sources = find_sources()
     return _SeededVectorEnv(env, sorted(sources)) if sources else env
-
-
-def _play_vector(env: AnyVectorEnv) -> None:
-    actions = copy.deepcopy(env.action_space)
-    actions.seed(0)
-    env.reset(seed=0)
-    for _ in range(PROBED_STEPS):
-        env.step(actions.sample())
 
 
 class _SeededVectorEnv(VectorWrapper[Any, Any, Any, Any, NDArray[Any]]):

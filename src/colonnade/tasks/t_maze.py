@@ -11,6 +11,7 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
+from colonnade.checks import AT_LEAST_1, check_fields, whole
 from colonnade.errors import UsageError
 from colonnade.tasks.random_streams import RandomStreams
 from colonnade.tasks.task_ids import task_id
@@ -48,7 +49,7 @@ class TMazeVectorEnv(VectorEnv[Views, NDArray[np.int64], NDArray[Any]]):
 
     def __init__(self, num_envs: int = 1, length: int = 10) -> None:
         self.num_envs = num_envs
-        self.length = length
+        self.length = whole("length of a T-maze", length)
         self.metadata = {"autoreset_mode": AutoresetMode.SAME_STEP, "render_fps": 15}
         self.single_observation_space = gymnasium.spaces.Box(0.0, 1.0, (SIGNS,), np.float32)
         self.single_action_space = gymnasium.spaces.Discrete(3)
@@ -166,7 +167,7 @@ class TMazeTask:
             so that one may hold it twice with other options.
 
     Raises:
-        UsageError: The length is no whole number of 1 or more.
+        UsageError: The length or `steps` is no whole number of 1 or more.
     """
 
     length: int | str = 10
@@ -175,6 +176,10 @@ class TMazeTask:
 
     def __post_init__(self) -> None:
         task_id(self.name, "t-maze")
+        ranges = {"steps": AT_LEAST_1}
+        if not isinstance(self.length, str):
+            ranges["length"] = AT_LEAST_1
+        check_fields(self, ranges)
         object.__setattr__(self, "length", corridor_length(self.length))
 
     @property

@@ -18,6 +18,7 @@ from fractions import Fraction
 import numpy as np
 from numpy.typing import NDArray
 
+from colonnade.checks import AT_LEAST_0, check_fields
 from colonnade.errors import UsageError, unknown_name
 from colonnade.types import Shape
 
@@ -54,12 +55,15 @@ class Look:
     zoom_offset: tuple[Fraction, Fraction] = (Fraction(2, 3), Fraction(1, 3))
 
     def __post_init__(self) -> None:
-        if not 0 <= self.background <= 255:
-            raise UsageError(f"background is a grey level from 0 to 255, not {self.background}.")
-        if self.ramp < 2:
-            raise UsageError(f"ramp must be a whole number from 2 on, not {self.ramp}.")
-        if self.noise_sigma < 0:
-            raise UsageError(f"noise_sigma must not be negative, not {self.noise_sigma}.")
+        check_fields(
+            self,
+            {
+                "background": (0, 255),
+                "ramp": (2,),
+                "noise_sigma": AT_LEAST_0,
+                "noise_seed": AT_LEAST_0,
+            },
+        )
         if not Fraction(1, 2) <= self.zoom < 1:
             raise UsageError(f"zoom must be at least 1/2 and below 1, not {self.zoom}.")
         if not all(0 <= share <= 1 for share in self.zoom_offset):

@@ -59,6 +59,19 @@ class TransformedVectorEnv(VectorWrapper[Any, Any, Any, Any, NDArray[Any]]):
         return self._transform(observations), rewards, terminated, truncated, info
 
 
+def episodes_ended(
+    terminated: NDArray[Any], truncated: NDArray[Any], info: dict[str, Any]
+) -> NDArray[np.bool_]:
+    """Return in which environments, [N], a step ended an episode, not only a life of one.
+
+    Args:
+        terminated: [N], as `step` returned it; so are the others.
+        truncated: [N].
+        info: Whose "lives_on" [N], if it is there, tells where `terminated` means a life.
+    """
+    return np.asarray(terminated & ~np.asarray(info.get("lives_on", False)) | truncated, np.bool_)
+
+
 def newest_frame(observation: NDArray[Any]) -> NDArray[np.uint8]:
     """Draw the last of the frames [C, H, W] as grey RGB [H, W, 3]."""
     return np.repeat(observation[-1][..., None], 3, axis=-1)
@@ -68,7 +81,8 @@ class SingleEnv(gymnasium.Env[NDArray[np.uint8], np.int64]):
     """One environment, played by a vector environment of one.
 
     It shows the same frames as that vector environment: a `reset()` without a seed after an
-    episode's end goes on with the episode that the vector environment began in the same step.
+    episode's end goes on with the episode that the vector environment began in the same step, and
+    one after a lost life that ends no game with that game.
 
     Args:
         vector: A vector environment of size 1 that resets in the same step.
@@ -113,9 +127,10 @@ class SingleEnv(gymnasium.Env[NDArray[np.uint8], np.int64]):
         actions = np.array([action], np.int64)
         observations, rewards, terminated, truncated, infos = self._vector.step(actions)
         observation = observations[0]
-        ended = bool(terminated[0]) or bool(truncated[0])
+        ended = bool(episodes_ended(terminated, truncated, infos)[0])
+        stops = bool(terminated[0]) or bool(truncated[0])
+        self._begun = (observation, _first(infos)) if stops else None
         if ended:
-            self._begun = observation, _first(infos)
             observation = infos["final_obs"][0]
         self._shown = observation
         return (

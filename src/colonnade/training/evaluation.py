@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from colonnade.checks import ANY, flag, whole
 from colonnade.errors import UsageError
 from colonnade.learners import (
     Collector,
@@ -79,12 +80,13 @@ def evaluate(
         [episodes] returns.
 
     Raises:
-        UsageError: An episode has not ended within the limit, or a number is below 1.
+        UsageError: An episode has not ended within the limit, or a number is not whole
+            or, but for the seed, below 1.
     """
-    if limit < 1:
-        raise UsageError(f"An episode's limit is at least 1 step; got {limit}.")
-    if episodes is not None and episodes < 1:
-        raise UsageError(f"Evaluating needs at least one episode; got {episodes}.")
+    limit, num_envs = whole("limit of evaluate", limit), whole("num_envs of evaluate", num_envs)
+    seed, greedy = whole("seed of evaluate", seed, ANY), flag("greedy of evaluate", greedy)
+    if episodes is not None:
+        episodes = whole("episodes of evaluate", episodes)
     spec = task.spec
     compute = Compute.choose(spec, device)
     if network is not None:

@@ -186,7 +186,9 @@ class SeededEpisodes(Protocol):
 
     A seed may last over several episodes, where giving one is dear; then `steps_since_seed`, [N]
     int64, which is optional, says how many steps each environment took since its seed was set, and
-    all of them follow from it and from their actions.
+    all of them follow from it and from their actions. What else episodes are played under may be
+    offered as `seeded_sources`, [N] int64: a checkpoint keeps it, and it is set before they are
+    played again.
 
     Attributes:
         episode_seeds: [N] int64, the seed of each environment's episode under way.
