@@ -163,7 +163,7 @@ def test_a_checkpoint_holds_which_sources_were_found(monkeypatch, processes):
     task = GymTask("drawing/Draws-v0", options={"sources": ["numpy.random"]}, processes=processes)
     actions = np.zeros((5, N, 1), int)
     with made(task) as env:
-        saved = UnderWay(env, lambda a: a[:, 0])
+        saved = UnderWay(env, lambda a: a[:, 0], 2)
         saved.begin(3)
         for action in actions:
             shown = env.step(action[:, 0])[0]
