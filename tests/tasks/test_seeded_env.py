@@ -175,7 +175,7 @@ def test_a_checkpoint_holds_which_sources_were_found(monkeypatch, processes):
     with made(task) as other:
         assert not other.seeded_sources.any()
         disturb_everything()
-        again = UnderWay(other, lambda a: a[:, 0]).restore(tensors)
+        again = UnderWay(other, lambda a: a[:, 0], 2).restore(tensors)
     np.testing.assert_array_equal(again, shown)
 
 
