@@ -159,6 +159,7 @@ def _content(results: Results) -> dict[str, Any]:
         "figure": basis.figure,
         "laterals": largest is not None and largest.laterals > 0,
         "measures": basis.measures,
+        "enough_episodes": ENOUGH_EPISODES,
         "matrix_caution": matrix_of(results).caution,
         "bands_caution": _bands_caution(results),
         "early": any(run.learning.early.any() for run in runs),
