@@ -41,8 +41,9 @@ def carry_forward(curves: ArrayLike, start: ArrayLike) -> Floats:
 
 
 ENOUGH_EPISODES = 30
-"""Episodes of a stretch of a curve from which on the mean over them is a mean over policies; of
-version 2 of the measures (`colonnade.experiments.measures`), so that another number is another version.
+"""Episodes of a stretch of a curve from which on the mean over them is a mean over policies.
+
+It belongs to version 2 of the measures: another number would be another version.
 
 A mean of few episodes that end in a stretch favours the long ones: a stretch that many short ones
 fill counts no more than one that a long one fills. The bias falls as (deviation of the length /

@@ -16,6 +16,7 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from colonnade.analysis.intervals import FEWEST_RUNS, STUDENT
+from colonnade.analysis.transfer import ENOUGH_EPISODES
 from colonnade.experiments.cautions import caution_of
 from colonnade.experiments.charts import learning_curves, plain_curves, transfer_matrix
 from colonnade.experiments.continual_report import ContinualReport
