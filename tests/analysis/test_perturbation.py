@@ -171,6 +171,24 @@ def test_the_fewest_episodes_of_all_count():
         assert math.isnan(curves.aps()[feature].low)
 
 
+def test_redraws_take_means_of_their_episodes():
+    """Of three episodes 0, 0, 9 a redraw's mean is one of 0, 3, 6, 9; its median is 0 or 9."""
+    feature = Feature(0, 0)
+    returns = {feature: np.array([[9.0, 0, 0], [0.0, 0, 0]])}
+    clean = np.full(3, 12.0)
+    found = PerturbationCurves((1.0, 2.0), clean, 0.0, returns, [(feature,)])._redrawn([feature])
+    means = {
+        mean: PerturbationCurves(
+            (1.0, 2.0), clean, 0.0, {feature: np.array([[mean], [0.0]])}, [(feature,)]
+        )
+        .precision(feature)
+        .value
+        for mean in (0.0, 3.0, 6.0, 9.0)
+    }
+    assert {round(value, 9) for value in found.ravel()} == {round(v, 9) for v in means.values()}
+    assert len(set(means.values())) > 2
+
+
 WRONG_NOISE = [
     ((0, 1), "A noise level must be a number above 0; got 0"),
     ((1, math.nan), "A noise level must be a number above 0; got nan"),
