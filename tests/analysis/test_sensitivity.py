@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from colonnade.analysis.activations import changed, sites_of
-from colonnade.analysis.sensitivity import activation_fisher
+from colonnade.analysis.sensitivity import SiteStatistics, activation_fisher
 from colonnade.analysis.states import States
 from colonnade.errors import ColonnadeError, UsageError
 from colonnade.networks import (
@@ -300,3 +300,16 @@ def test_wrong_use_is_refused_in_one_sentence():
     fisher = activation_fisher(network, batches, (3,))
     with pytest.raises(UsageError, match="did you mean 'map-shift'"):
         fisher.afs("mapshift")
+
+
+def test_the_three_normalisations_by_hand():
+    site = SiteStatistics(
+        mean=np.array([[1.0, 3.0]]),  # of one map of two pixels
+        variance=np.array([[4.0, 2.0]]),
+        squared_gradients=np.array([[0.5, 3.0]]),
+        squared_sums=np.array([7.0]),
+    )
+    whole = (4 + 2) / 2 + 1  # within pixels, and between their means
+    assert site.sensitivity("pixel").tolist() == [4 * 0.5 + 2 * 3]
+    assert site.sensitivity("map").tolist() == [whole * 3.5]
+    assert site.sensitivity("map-shift").tolist() == [whole * 7]
