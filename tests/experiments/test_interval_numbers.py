@@ -1,6 +1,8 @@
 """How sure a report says its numbers are: intervals, cautions, IQM, probability of improvement."""
 
 from collections.abc import Callable
+from types import SimpleNamespace
+from typing import cast
 
 import numpy as np
 import pytest
@@ -12,7 +14,7 @@ from colonnade.experiments import charts
 from colonnade.experiments.curve_numbers import source_panels
 from colonnade.experiments.plan import SuiteOptions
 from colonnade.experiments.report import write_report
-from colonnade.experiments.results import Results
+from colonnade.experiments.results import Cell, Results
 from colonnade.experiments.store import SuiteFolder
 from colonnade.experiments.style import METHOD_COLOURS
 from colonnade.experiments.suites.pong_soup import SHORT
@@ -154,3 +156,19 @@ def test_the_rest_of_the_page(fabricate: Fabricate) -> None:
             / areas(suite, f"scratch {target}").mean()
         )
         assert shades[0, column] == pytest.approx(min(score, 2))
+
+
+def test_runs_are_compared_with_those_on_their_own_target() -> None:
+    """Better on one target, worse on the other; crossed, all would be better and worse alike."""
+    cells = [
+        Cell("m", None, "easy", np.array([90.0, 91, 95]), 1.0),
+        Cell("m", None, "hard", np.array([1.0, 3, 5]), 1.0),
+    ]
+    results = SimpleNamespace(
+        cells=cells,
+        references={"easy": np.array([80.0, 85, 92]), "hard": np.array([2.0, 4, 6])},
+        random_score=lambda target: (0.0, 0.1),
+    )
+    _, improvement = Results.robust_summary(cast("Results", results), "m")
+    easy, hard = (2 + 2 + 3) / 9, (0 + 1 + 2) / 9
+    assert improvement == pytest.approx((easy + hard) / 2)
