@@ -54,7 +54,7 @@ def colonnade(columns: int, num_envs: int, workers: int = ARGS.threads) -> Calla
     trainer = config.trainer(
         TASK, network.view(), lambda: None, compute, num_envs=num_envs, threads=ARGS.threads
     ).__enter__()
-    trainer.reset(lambda stream: 0)
+    trainer.begin(lambda stream: 0)
     return lambda: sum(trainer.advance().steps for _ in range(10))
 
 

@@ -31,7 +31,7 @@ def training(config: A2C, num_envs: int) -> Callable[[], int]:
     trainer = config.trainer(
         TASK, network.view(), lambda: None, compute, num_envs=num_envs, threads=WORKERS
     )
-    trainer.reset(len)
+    trainer.begin(len)
     # A3C's advance lasts about a second.
     advances = 1 if isinstance(config, A3C) else 10
 

@@ -38,7 +38,7 @@ def training(column: ColumnSpec, rollout_steps: int) -> Callable[[], int]:
         num_envs=ENVS,
         threads=ARGS.threads,
     )
-    trainer.reset(len)
+    trainer.begin(len)
 
     def work() -> int:
         return sum(trainer.advance().steps for _ in range(100 // rollout_steps))

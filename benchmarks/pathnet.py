@@ -193,7 +193,7 @@ def our_generation(images: torch.Tensor, targets: torch.Tensor) -> Callable[[], 
     view = method.begin_task(task.spec)
     learner = Supervised(learning_rate=0.01, momentum=0.0, batch_size=16)
     trainer = learner.trainer(task, view, method.penalty, Compute(torch.device("cpu")))
-    trainer.reset(lambda name: 0)
+    trainer.begin(lambda name: 0)
 
     def work() -> int:
         for _ in range(100):
