@@ -1,6 +1,8 @@
 """How sure a report says its numbers are: intervals, cautions, IQM, probability of improvement."""
 
+import math
 from collections.abc import Callable
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import cast
 
@@ -13,12 +15,12 @@ from colonnade.analysis.intervals import COVERAGE, FIELLER, STUDENT, mean_interv
 from colonnade.experiments import charts
 from colonnade.experiments.curve_numbers import source_panels
 from colonnade.experiments.plan import SuiteOptions
-from colonnade.experiments.report import write_report
+from colonnade.experiments.report import _table_row, write_report
 from colonnade.experiments.results import Cell, Results
 from colonnade.experiments.store import SuiteFolder
 from colonnade.experiments.style import METHOD_COLOURS
 from colonnade.experiments.suites.pong_soup import SHORT
-from colonnade.experiments.transfer_table import transfer_table
+from colonnade.experiments.transfer_table import TableRow, transfer_table
 
 Fabricate = Callable[..., SuiteFolder]
 
@@ -172,3 +174,11 @@ def test_runs_are_compared_with_those_on_their_own_target() -> None:
     _, improvement = Results.robust_summary(cast("Results", results), "m")
     easy, hard = (2 + 2 + 3) / 9, (0 + 1 + 2) / 9
     assert improvement == pytest.approx((easy + hard) / 2)
+
+
+def test_a_row_of_the_page_has_each_number_in_its_column() -> None:
+    row = TableRow("ewc", "EWC", 1.0, 2.0, 3.0, "c", 4.0, 5.0, 0.06, 7, 8, (9, 10))
+    shown = _table_row(row)
+    assert (shown.mean, shown.interval, shown.median, shown.middle) == ("1", "2 to 3", "4", "5")
+    assert (shown.improvement, shown.pairs, shown.paper) == ("0.06", "7 of 8", "9 / 10")
+    assert _table_row(replace(row, improvement=math.nan)).improvement == ""
