@@ -91,8 +91,9 @@ class SharedBuffers:
 
     def __init__(self, network: Network) -> None:
         """Look for buffers of a network that may act otherwise than it learns."""
-        matters = isinstance(network, torch.nn.Module) and mode_matters(network)
-        self._buffers = list(network.buffers()) if matters else []  # type: ignore[attr-defined]
+        self._buffers: list[Tensor] = []
+        if isinstance(network, torch.nn.Module) and mode_matters(network):
+            self._buffers = list(network.buffers())
         self._passed_on = [shared_copy(buffer.data) for buffer in self._buffers]
 
     @contextmanager
