@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from colonnade.checks import BELOW_1
+from colonnade.checks import AT_LEAST_0, AT_LEAST_1, BELOW_1, check_fields
 from colonnade.learners.actor_critic import (
     Policy,
     actor_critic_policy,
@@ -17,7 +17,7 @@ from colonnade.learners.actor_critic import (
 )
 from colonnade.learners.compute import Compute
 from colonnade.learners.data_parallel import DataParallelTrainer
-from colonnade.learners.hyperparameters import COMMON, UNBOUNDED, check_ranges
+from colonnade.learners.hyperparameters import COMMON
 from colonnade.learners.on_policy import OnPolicyTrainer
 from colonnade.learners.optimisation import Optimisation, trainable
 from colonnade.learners.rmsprop import RMSProp
@@ -25,7 +25,7 @@ from colonnade.learners.trainer import Trainer
 from colonnade.ops import MultiCategorical
 from colonnade.types import Metrics, Network, Penalty, Rollout, Task, TaskSpec
 
-_OWN = {"decay": BELOW_1, "mean_square_start": (0, UNBOUNDED), "workers": (1, UNBOUNDED)}
+_OWN = {"decay": BELOW_1, "mean_square_start": AT_LEAST_0, "workers": AT_LEAST_1}
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class A2C:
 
     def __post_init__(self) -> None:
         """Refuse values out of range."""
-        check_ranges(self, COMMON | _OWN)
+        check_fields(self, COMMON | _OWN)
 
     def build(self, network: Network, spec: TaskSpec, compute: Compute) -> A2CLearner:
         """Make a learner for one task over the network's parameters that require gradients."""

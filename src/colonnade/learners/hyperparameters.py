@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import math
-
-from colonnade.checks import ABOVE_0, AT_LEAST_0, AT_LEAST_1, SHARE, Range, check_fields
-
-UNBOUNDED = math.inf
+from colonnade.checks import ABOVE_0, AT_LEAST_0, AT_LEAST_1, SHARE, Range
 
 COMMON: dict[str, Range] = {
     "learning_rate": ABOVE_0,
@@ -19,5 +15,3 @@ COMMON: dict[str, Range] = {
     "epsilon": AT_LEAST_0,
 }
 """Of what all actor-critic learners have. A gradient clipped to a norm of 0 would teach nothing."""
-
-check_ranges = check_fields

@@ -10,7 +10,7 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from colonnade.checks import ABOVE_0, AT_LEAST_1
+from colonnade.checks import ABOVE_0, AT_LEAST_1, check_fields
 from colonnade.errors import UsageError
 from colonnade.learners.actor_critic import (
     Policy,
@@ -20,7 +20,7 @@ from colonnade.learners.actor_critic import (
     policy_of,
 )
 from colonnade.learners.compute import Compute
-from colonnade.learners.hyperparameters import COMMON, check_ranges
+from colonnade.learners.hyperparameters import COMMON
 from colonnade.learners.on_policy import OnPolicyTrainer
 from colonnade.learners.optimisation import Optimisation, trainable
 from colonnade.learners.reference import Reference, statistics_kept
@@ -62,7 +62,7 @@ class PPO:
     def __post_init__(self) -> None:
         """Refuse values out of range."""
         own = {"epochs": AT_LEAST_1, "minibatches": AT_LEAST_1, "clip": ABOVE_0}
-        check_ranges(self, COMMON | own)
+        check_fields(self, COMMON | own)
 
     def build(self, network: Network, spec: TaskSpec, compute: Compute) -> PPOLearner:
         """Make a learner for one task over the network's parameters that require gradients."""
