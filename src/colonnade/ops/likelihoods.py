@@ -14,7 +14,7 @@ from torch import Tensor
 
 from colonnade.checks import ABOVE_0, real
 from colonnade.errors import UsageError
-from colonnade.ops.policies import MultiCategorical
+from colonnade.ops.distributions import MultiCategorical
 
 _SURE = 1e9
 """A logit that is sure: minus and plus infinity are cut off here."""

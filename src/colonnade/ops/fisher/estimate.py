@@ -18,10 +18,10 @@ import torch
 from torch import Tensor, nn
 
 from colonnade.errors import UsageError, unknown_name
+from colonnade.ops.fisher.samples import Samples, samples_of
+from colonnade.ops.fisher.scores import FisherKind, Scores
+from colonnade.ops.fisher.squared_gradients import How, SquaredGradients
 from colonnade.ops.likelihoods import categorical
-from colonnade.ops.samples import Samples, samples_of
-from colonnade.ops.scores import FisherKind, Scores
-from colonnade.ops.squared_gradients import How, SquaredGradients
 from colonnade.types import Likelihood, Network
 
 MAX_BYTES = 128 * 2**20

@@ -25,10 +25,10 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_flatten, tree_leaves
 
 from colonnade.errors import UsageError
-from colonnade.ops.layer_squares import LayerSquares, Plan
-from colonnade.ops.module_call import ModuleCall
-from colonnade.ops.plans import checked_plan, gradients_of, only_one, run_samples, wide
-from colonnade.ops.samples import Samples
+from colonnade.ops.fisher.layer_squares import LayerSquares, Plan
+from colonnade.ops.fisher.module_call import ModuleCall
+from colonnade.ops.fisher.plans import checked_plan, gradients_of, only_one, run_samples, wide
+from colonnade.ops.fisher.samples import Samples
 
 How = Literal["auto", "layers", "vmap", "loop"]
 """How per-sample gradients come about: "layers" as above; "vmap" repeats every parameter; "loop"

@@ -14,9 +14,9 @@ from torch import Tensor
 from torch.func import vmap
 from torch.utils._pytree import tree_leaves, tree_map
 
-from colonnade.ops.layer_calls import Discovery, Perturbation
-from colonnade.ops.layer_squares import LayerSquares, Plan
-from colonnade.ops.module_call import ModuleCall
+from colonnade.ops.fisher.layer_calls import Discovery, Perturbation
+from colonnade.ops.fisher.layer_squares import LayerSquares, Plan
+from colonnade.ops.fisher.module_call import ModuleCall
 
 
 def checked_plan(module: ModuleCall, sample: Any, layered: bool) -> Plan:

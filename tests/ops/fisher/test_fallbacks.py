@@ -12,9 +12,9 @@ from torch.utils.checkpoint import checkpoint
 
 from colonnade.errors import UsageError
 from colonnade.ops import gaussian, parameter_fisher
-from colonnade.ops.layer_calls import CallsDiffer, Perturbation
-from colonnade.ops.module_call import ModuleCall
-from colonnade.ops.plans import checked_plan
+from colonnade.ops.fisher.layer_calls import CallsDiffer, Perturbation
+from colonnade.ops.fisher.module_call import ModuleCall
+from colonnade.ops.fisher.plans import checked_plan
 
 
 class Pooled(nn.Module):

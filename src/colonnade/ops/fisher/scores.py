@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from colonnade.errors import UsageError
+from colonnade.ops.distributions import MultiCategorical
 from colonnade.ops.likelihoods import Bernoulli
-from colonnade.ops.policies import MultiCategorical
 from colonnade.types import Distribution, Likelihood
 
 FisherKind = Literal["exact", "sampled", "empirical", "batch-squared"]

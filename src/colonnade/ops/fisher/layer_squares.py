@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from colonnade.ops.layer_calls import LayerCall
+from colonnade.ops.fisher.layer_calls import LayerCall
 
 _CACHED = 2**20
 """Numbers of what a layer read that stay in a processor's cache."""

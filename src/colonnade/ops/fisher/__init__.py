@@ -1,0 +1,1 @@
+"""The diagonal of the Fisher information, and what estimates it in one pass."""
