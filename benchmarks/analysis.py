@@ -30,7 +30,7 @@ from colonnade.analysis.sensitivity import activation_fisher  # noqa: E402
 from colonnade.analysis.states import States, policy_states  # noqa: E402
 from colonnade.experiments.prune import decider  # noqa: E402
 from colonnade.networks import Feature, ProgressiveNetwork, atari_column  # noqa: E402
-from colonnade.networks.pruning import Kept, prunable_sites, prune, site_width  # noqa: E402
+from colonnade.networks.progressive.pruning import Kept, prunable_sites, prune, site_width  # noqa: E402
 from colonnade.tasks import AtariTask  # noqa: E402
 
 TASK = AtariTask("pong", steps=10**9)

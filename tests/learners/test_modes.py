@@ -25,7 +25,7 @@ from colonnade.networks import (
     column_preset,
     mode_matters,
 )
-from colonnade.networks.presets import COLUMN_PRESETS
+from colonnade.networks.progressive.presets import COLUMN_PRESETS
 from colonnade.ops import evaluation
 from colonnade.tasks import MiniPongTask
 from colonnade.types import Rollout, TaskSpec

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from colonnade.errors import UsageError
 from colonnade.networks import Column, ColumnView, Feature, Projection, Site
-from colonnade.networks.evaluation import reachable
-from colonnade.networks.laterals import AdapterLaterals
+from colonnade.networks.progressive.forward import reachable
+from colonnade.networks.progressive.laterals import AdapterLaterals
 
 Change = Callable[[Tensor], Tensor]
 """Takes activations [B, n, ...] and returns what takes their place."""

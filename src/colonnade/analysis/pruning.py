@@ -11,7 +11,7 @@ from colonnade.analysis.capacity import check_keep, most_sensitive
 from colonnade.analysis.sensitivity import ActivationFisher
 from colonnade.errors import UsageError
 from colonnade.networks import LSTM, ColumnView, Feature, Projection, Site
-from colonnade.networks.pruning import Kept, prunable_sites, site_width
+from colonnade.networks.progressive.pruning import Kept, prunable_sites, site_width
 
 
 def choose_features(
@@ -35,7 +35,7 @@ def choose_features(
         columns: Which columns lose features; all if not given.
 
     Returns:
-        What remains of each site that loses something, for `colonnade.networks.pruning.prune`.
+        What remains of each site that loses something, for `colonnade.networks.progressive.pruning.prune`.
 
     Raises:
         UsageError: A number makes no sense, or there is no such column.

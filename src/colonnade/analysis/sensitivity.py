@@ -22,7 +22,7 @@ from colonnade.analysis.activations import Change, changed, sites_of
 from colonnade.analysis.states import States
 from colonnade.errors import ColonnadeError, UsageError, unknown_name
 from colonnade.networks import ColumnView, Feature, Site
-from colonnade.networks.evaluation import aligned_levels
+from colonnade.networks.progressive.forward import aligned_levels
 from colonnade.ops import evaluation
 from colonnade.types import Inputs, State
 

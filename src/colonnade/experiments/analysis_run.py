@@ -30,7 +30,7 @@ from colonnade.networks import (
     Site,
     custom_factories,
 )
-from colonnade.networks.stages import ConvStage
+from colonnade.networks.progressive.stages import ConvStage
 from colonnade.seeding import derive
 from colonnade.types import OBSERVATION, EnvironmentTask, environments_of
 

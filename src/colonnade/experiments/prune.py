@@ -23,7 +23,7 @@ from colonnade.experiments.pruned_run import SUITE, Cost, Returns, notes, write_
 from colonnade.experiments.store import RunFolder, SuiteFolder
 from colonnade.learners import Compute, actor_critic_policy
 from colonnade.networks import ProgressiveNetwork, column_totals, describe
-from colonnade.networks.pruning import prune
+from colonnade.networks.progressive.pruning import prune
 from colonnade.seeding import derive, generator
 from colonnade.training import evaluate
 from colonnade.types import Inputs, Task

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from colonnade.networks import Path, PathView
-from colonnade.networks.pathnet_layer import AffineModule, DenseLayer
+from colonnade.networks.pathnet.layers import AffineModule, DenseLayer
 from colonnade.types import Inputs, Network
 
 

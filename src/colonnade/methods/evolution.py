@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from colonnade.errors import UsageError
-from colonnade.networks.pathnet_spec import Path
+from colonnade.networks.pathnet.spec import Path
 
 Integers = NDArray[np.int64]
 Floats = NDArray[np.float64]

@@ -1,17 +1,15 @@
 """Progressive and modular networks as plain `torch.nn.Module`s."""
 
-from colonnade.networks.column import Column, Feature, Projection, Site
-from colonnade.networks.describe import LayerRow, column_totals, describe, format_description
 from colonnade.networks.factories import custom_factories, load_weights
 from colonnade.networks.modes import mode_matters
-from colonnade.networks.pathnet import ModularNetwork
-from colonnade.networks.pathnet_describe import (
+from colonnade.networks.pathnet.describe import (
     ModularRow,
     active_share,
     describe_modular,
     format_modular,
 )
-from colonnade.networks.pathnet_spec import (
+from colonnade.networks.pathnet.network import ModularNetwork
+from colonnade.networks.pathnet.spec import (
     MODULAR_PRESETS,
     ModularSpec,
     Path,
@@ -22,8 +20,16 @@ from colonnade.networks.pathnet_spec import (
     modular_preset,
     vector_modules,
 )
-from colonnade.networks.pathnet_views import PathView, PopulationView
-from colonnade.networks.presets import (
+from colonnade.networks.pathnet.views import PathView, PopulationView
+from colonnade.networks.progressive.column import Column, Feature, Projection, Site
+from colonnade.networks.progressive.describe import (
+    LayerRow,
+    column_totals,
+    describe,
+    format_description,
+)
+from colonnade.networks.progressive.network import ColumnView, ProgressiveNetwork
+from colonnade.networks.progressive.presets import (
     COLUMN_PRESETS,
     atari_column,
     column_preset,
@@ -38,8 +44,7 @@ from colonnade.networks.presets import (
     sim_to_real_recurrent_wide,
     tiny_column,
 )
-from colonnade.networks.progressive import ColumnView, ProgressiveNetwork
-from colonnade.networks.specs import LSTM, ColumnSpec, Conv, Custom, Dense, Join
+from colonnade.networks.progressive.spec import LSTM, ColumnSpec, Conv, Custom, Dense, Join
 
 __all__ = [
     "COLUMN_PRESETS",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import nn
 
-from colonnade.networks.column import Column
+from colonnade.networks.progressive.column import Column
 
 _ALIKE = frozenset(
     f"torch.nn.modules.{name}"

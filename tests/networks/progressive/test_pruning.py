@@ -21,7 +21,7 @@ from colonnade.networks import (
     column_totals,
     describe,
 )
-from colonnade.networks.pruning import Kept, prunable_sites, prune, site_width
+from colonnade.networks.progressive.pruning import Kept, prunable_sites, prune, site_width
 from colonnade.seeding import generator
 
 SHAPES = {"observation": (2, 9, 9), "touch": (3,)}

@@ -16,12 +16,26 @@ import torch
 from torch import Tensor, nn
 
 from colonnade.errors import UsageError
-from colonnade.networks.column import Column, Feature, Projection, Site
-from colonnade.networks.laterals import AdapterLaterals, Laterals, LinearLaterals
-from colonnade.networks.progressive import ColumnView, ProgressiveNetwork
-from colonnade.networks.recurrent import LSTMStage
-from colonnade.networks.specs import LSTM, ColumnSpec, Conv, Custom, Dense, Join, StageSpec
-from colonnade.networks.stages import ConvStage, CustomStage, DenseStage, JoinStage, OutputStage
+from colonnade.networks.progressive.column import Column, Feature, Projection, Site
+from colonnade.networks.progressive.laterals import AdapterLaterals, Laterals, LinearLaterals
+from colonnade.networks.progressive.network import ColumnView, ProgressiveNetwork
+from colonnade.networks.progressive.recurrent import LSTMStage
+from colonnade.networks.progressive.spec import (
+    LSTM,
+    ColumnSpec,
+    Conv,
+    Custom,
+    Dense,
+    Join,
+    StageSpec,
+)
+from colonnade.networks.progressive.stages import (
+    ConvStage,
+    CustomStage,
+    DenseStage,
+    JoinStage,
+    OutputStage,
+)
 
 
 @dataclass(frozen=True)

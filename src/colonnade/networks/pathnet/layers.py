@@ -26,9 +26,9 @@ from colonnade.networks.factories import (
     try_out,
 )
 from colonnade.networks.initialisation import Initialiser
-from colonnade.networks.laterals import ACTIVATIONS
-from colonnade.networks.pathnet_spec import ModularSpec
-from colonnade.networks.specs import Conv, Custom, Dense
+from colonnade.networks.pathnet.spec import ModularSpec
+from colonnade.networks.progressive.laterals import ACTIVATIONS
+from colonnade.networks.progressive.spec import Conv, Custom, Dense
 from colonnade.types import Shape
 
 _PER_ELEMENT = 80.0

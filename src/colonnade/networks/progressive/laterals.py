@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from colonnade.errors import UsageError
 from colonnade.networks.initialisation import Initialiser
-from colonnade.networks.specs import ColumnSpec, LateralKind
+from colonnade.networks.progressive.spec import ColumnSpec, LateralKind
 from colonnade.types import Shape
 
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from colonnade.errors import UsageError
-from colonnade.networks.evaluation import to_compute_dtype
-from colonnade.networks.pathnet_layer import Head, ModularLayer, Routes
-from colonnade.networks.pathnet_spec import ModularSpec, Path
+from colonnade.networks.pathnet.layers import Head, ModularLayer, Routes
+from colonnade.networks.pathnet.spec import ModularSpec, Path
+from colonnade.networks.progressive.forward import to_compute_dtype
 from colonnade.types import Inputs, Shape, State
 
 ROUTE = "route"

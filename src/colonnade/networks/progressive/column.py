@@ -12,9 +12,9 @@ from torch import nn
 from colonnade.checks import whole
 from colonnade.errors import UsageError, unknown_name
 from colonnade.networks.factories import FactoryError, check_new
-from colonnade.networks.laterals import LinearLaterals
-from colonnade.networks.recurrent import LSTMStage
-from colonnade.networks.specs import (
+from colonnade.networks.progressive.laterals import LinearLaterals
+from colonnade.networks.progressive.recurrent import LSTMStage
+from colonnade.networks.progressive.spec import (
     LSTM,
     ColumnSpec,
     Conv,
@@ -22,7 +22,13 @@ from colonnade.networks.specs import (
     Join,
     StageSpec,
 )
-from colonnade.networks.stages import ConvStage, CustomStage, DenseStage, JoinStage, OutputStage
+from colonnade.networks.progressive.stages import (
+    ConvStage,
+    CustomStage,
+    DenseStage,
+    JoinStage,
+    OutputStage,
+)
 from colonnade.types import OBSERVATION, Shape
 
 HiddenStage = ConvStage | DenseStage | CustomStage | JoinStage | LSTMStage

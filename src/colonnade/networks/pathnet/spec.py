@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from colonnade.checks import AT_LEAST_0, AT_LEAST_1, check_fields
 from colonnade.errors import UsageError, unknown_name
-from colonnade.networks.specs import (
+from colonnade.networks.progressive.spec import (
     Activation,
     ColumnSpec,
     Conv,

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 
 from colonnade.errors import UsageError
-from colonnade.networks.column import Column, Feature
-from colonnade.networks.recurrent import LSTMStage
-from colonnade.networks.stages import ConvStage, JoinStage, Stage
+from colonnade.networks.progressive.column import Column, Feature
+from colonnade.networks.progressive.recurrent import LSTMStage
+from colonnade.networks.progressive.stages import ConvStage, JoinStage, Stage
 from colonnade.types import Inputs, Shape, State
 
 

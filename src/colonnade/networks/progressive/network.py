@@ -20,16 +20,16 @@ import torch
 from torch import Tensor, nn
 
 from colonnade.errors import UsageError, unknown_name
-from colonnade.networks.column import Column
-from colonnade.networks.evaluation import (
+from colonnade.networks.progressive.column import Column
+from colonnade.networks.progressive.forward import (
     Evaluation,
     frontier,
     raw_reads,
     reachable,
     state_keys,
 )
-from colonnade.networks.recurrent import LSTMStage
-from colonnade.networks.specs import ColumnSpec, lacks_factories, with_factories_of
+from colonnade.networks.progressive.recurrent import LSTMStage
+from colonnade.networks.progressive.spec import ColumnSpec, lacks_factories, with_factories_of
 from colonnade.types import Inputs, Shape, State
 
 

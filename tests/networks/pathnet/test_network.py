@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from colonnade.errors import UsageError
 from colonnade.networks import Conv, Custom, Dense
-from colonnade.networks.pathnet import ModularNetwork
-from colonnade.networks.pathnet_layer import _AffineLayer, summing_gain
-from colonnade.networks.pathnet_spec import MODULAR_PRESETS, ModularSpec, modular_preset
+from colonnade.networks.pathnet.layers import _AffineLayer, summing_gain
+from colonnade.networks.pathnet.network import ModularNetwork
+from colonnade.networks.pathnet.spec import MODULAR_PRESETS, ModularSpec, modular_preset
 from colonnade.ops import parameter_fisher
 
 IMAGE = {"observation": (2, 12, 12)}

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from rich.table import Table
 from torch import nn
 
-from colonnade.networks.column import Column, Feature
 from colonnade.networks.factories import MissingFactory
-from colonnade.networks.laterals import AdapterLaterals, Laterals
-from colonnade.networks.progressive import ColumnView
-from colonnade.networks.specs import LSTM, Conv, Custom, Dense, Join, StageSpec
-from colonnade.networks.stages import Stage
+from colonnade.networks.progressive.column import Column, Feature
+from colonnade.networks.progressive.laterals import AdapterLaterals, Laterals
+from colonnade.networks.progressive.network import ColumnView
+from colonnade.networks.progressive.spec import LSTM, Conv, Custom, Dense, Join, StageSpec
+from colonnade.networks.progressive.stages import Stage
 from colonnade.types import Shape
 
 

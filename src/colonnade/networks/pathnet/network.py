@@ -16,9 +16,9 @@ import torch
 from torch import Tensor, nn
 
 from colonnade.errors import UsageError
-from colonnade.networks.pathnet_layer import Head, ModularLayer, build_layer
-from colonnade.networks.pathnet_spec import ModularSpec, Path
-from colonnade.networks.pathnet_views import PathView, PopulationView
+from colonnade.networks.pathnet.layers import Head, ModularLayer, build_layer
+from colonnade.networks.pathnet.spec import ModularSpec, Path
+from colonnade.networks.pathnet.views import PathView, PopulationView
 from colonnade.types import OBSERVATION, Inputs, Shape
 
 

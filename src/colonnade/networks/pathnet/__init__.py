@@ -1,0 +1,1 @@
+"""PathNet: layers of modules, and the paths through them (Fernando et al. 2017)."""
