@@ -28,7 +28,7 @@ from colonnade.experiments.store import SuiteFolder
 from colonnade.experiments.suites.pathnet_atari import PATHNET_ATARI
 from colonnade.experiments.suites.pathnet_labels import DIGITS, random_pairs
 from colonnade.experiments.suites.pathnet_pong_soup import MINI, PATHNET_PONG_SOUP_MINI
-from colonnade.methods.evolution import GenotypeShape, draw_genotype, overlap, path_of
+from colonnade.methods.pathnet.evolution import GenotypeShape, draw_genotype, overlap, path_of
 from colonnade.networks import ModularSpec, atari_modules
 
 TINY = replace(

@@ -16,9 +16,9 @@ from colonnade.methods.columns import ColumnMethod
 from colonnade.methods.consolidation import Consolidation
 from colonnade.methods.ewc import EWC, L2, OneAnchorEWC, OnlineEWC
 from colonnade.methods.finetune import Dropout, Finetune, OutputOnly
-from colonnade.methods.pathnet import PathNet
-from colonnade.methods.pathnet_controls import PathDeNovo, PathFinetune
-from colonnade.methods.paths import PathMethod
+from colonnade.methods.pathnet.controls import PathDeNovo, PathFinetune
+from colonnade.methods.pathnet.evolved import PathNet
+from colonnade.methods.pathnet.paths import PathMethod
 from colonnade.methods.progressive import Progressive, RandomColumn, Scratch
 
 METHODS: dict[str, Callable[..., ColumnMethod]] = {

@@ -14,9 +14,9 @@ from torch import Tensor
 
 from colonnade.checks import SHARE, real, whole
 from colonnade.errors import UsageError, unknown_name
-from colonnade.methods.evolution import GenotypeShape, draw_duplication, overlap, usefulness
-from colonnade.methods.pathnet_tournaments import AsynchronousTournament, SerialTournament
-from colonnade.methods.paths import ModularChoice, PathMethod, TaskPath
+from colonnade.methods.pathnet.evolution import GenotypeShape, draw_duplication, overlap, usefulness
+from colonnade.methods.pathnet.paths import ModularChoice, PathMethod, TaskPath
+from colonnade.methods.pathnet.tournaments import AsynchronousTournament, SerialTournament
 from colonnade.networks import ModularSpec, Path, PathView, PopulationView
 from colonnade.types import Batch, Episode, Likelihood, Network, TaskSpec
 

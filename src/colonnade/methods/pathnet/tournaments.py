@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from colonnade.errors import UsageError
-from colonnade.methods.evolution import (
+from colonnade.methods.pathnet.evolution import (
     UNKNOWN,
     GenotypeShape,
     Integers,

@@ -12,8 +12,8 @@ from interrupting import Interrupting
 from colonnade.errors import UsageError
 from colonnade.learners import A2C, A3C, PPO, Compute, Supervised
 from colonnade.methods import PathDeNovo, PathFinetune, PathNet, Scratch, method_from_name
-from colonnade.methods.evolution import GenotypeShape, path_of
-from colonnade.methods.pathnet_tournaments import (
+from colonnade.methods.pathnet.evolution import GenotypeShape, path_of
+from colonnade.methods.pathnet.tournaments import (
     AsynchronousTournament,
     History,
     SerialTournament,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from colonnade.methods.paths import PathMethod, TaskPath
+from colonnade.methods.pathnet.paths import PathMethod, TaskPath
 from colonnade.networks import Path
 from colonnade.types import Network, TaskSpec
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from colonnade.errors import UsageError
-from colonnade.methods.evolution import (
+from colonnade.methods.pathnet.evolution import (
     UNKNOWN,
     GenotypeShape,
     binary_tournament,

@@ -1,0 +1,1 @@
+"""PathNet as a method: paths evolved by tournament, and its controls."""
