@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from gymnasium.vector import AutoresetMode
 
-from colonnade.learners.under_way import UnderWay
+from colonnade.learners.acting.under_way import UnderWay
 from colonnade.seeding import derive
 from colonnade.tasks import AtariTask, GymTask, MiniPongTask, PongSoupTask, TMazeTask, atari
 from colonnade.tasks.episode_seeds import EpisodeSeeds, reset_mask

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from colonnade.learners.under_way import UnderWay
+from colonnade.learners.acting.under_way import UnderWay
 from colonnade.tasks import GymTask, gym_task, probing
 from colonnade.tasks.global_streams import GlobalStreams, drawn_from
 from colonnade.tasks.probing import Draws

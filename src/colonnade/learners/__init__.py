@@ -20,15 +20,15 @@ from typing import Any
 from colonnade.errors import UsageError, unknown_name
 from colonnade.learners.a2c import A2C
 from colonnade.learners.a3c import A3C, A3CTrainer
-from colonnade.learners.actor_critic import Decision, Policy, actor_critic_policy, policy_of
-from colonnade.learners.collection import Collector
+from colonnade.learners.acting.collector import Collector
+from colonnade.learners.acting.policies import Decision, Policy, actor_critic_policy, policy_of
+from colonnade.learners.acting.sampling import whole_episodes
 from colonnade.learners.compute import Compute, Precision, torch_threads
 from colonnade.learners.on_policy import OnPolicyLearner, OnPolicyTrainer
 from colonnade.learners.ppo import PPO
-from colonnade.learners.sampling import whole_episodes
+from colonnade.learners.processes.workers import WorkerDiedError, WorkerLostError
 from colonnade.learners.supervised import Supervised, SupervisedTrainer, predictions
 from colonnade.learners.trainer import Advance, LearnerConfig, Streams, Trainer, prefixed, under
-from colonnade.learners.workers import WorkerDiedError, WorkerLostError
 
 LEARNERS: dict[str, type[A2C] | type[PPO] | type[Supervised]] = {
     "a2c": A2C,

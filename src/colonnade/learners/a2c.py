@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from colonnade.checks import AT_LEAST_0, AT_LEAST_1, BELOW_1, check_fields
-from colonnade.learners.actor_critic import (
+from colonnade.learners.acting.policies import (
     Policy,
     actor_critic_policy,
     advantages_of,
@@ -16,11 +16,11 @@ from colonnade.learners.actor_critic import (
     policy_of,
 )
 from colonnade.learners.compute import Compute
-from colonnade.learners.data_parallel import DataParallelTrainer
+from colonnade.learners.descent.optimisation import Optimisation, trainable
+from colonnade.learners.descent.rmsprop import RMSProp
 from colonnade.learners.hyperparameters import COMMON
 from colonnade.learners.on_policy import OnPolicyTrainer
-from colonnade.learners.optimisation import Optimisation, trainable
-from colonnade.learners.rmsprop import RMSProp
+from colonnade.learners.processes.data_parallel import DataParallelTrainer
 from colonnade.learners.trainer import Trainer
 from colonnade.ops import MultiCategorical
 from colonnade.types import Metrics, Network, Penalty, Rollout, Task, TaskSpec

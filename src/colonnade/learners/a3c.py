@@ -8,11 +8,11 @@ from typing import Any
 from torch import Tensor
 
 from colonnade.learners.a2c import A2C, a2c_loss
-from colonnade.learners.collection import Collector
+from colonnade.learners.acting.collector import Collector
 from colonnade.learners.compute import Compute
-from colonnade.learners.shared_rmsprop import SharedRMSProp
+from colonnade.learners.processes.rmsprop import SharedRMSProp
+from colonnade.learners.processes.trainer import WorkerTrainer, mean_metrics, when_it_ended
 from colonnade.learners.trainer import Advance
-from colonnade.learners.worker_trainer import WorkerTrainer, mean_metrics, when_it_ended
 from colonnade.types import Metrics, Network, Penalty, Task
 
 _ADVANCE_STEPS = 4096

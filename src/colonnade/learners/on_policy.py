@@ -8,11 +8,11 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from colonnade.learners.actor_critic import Policy
-from colonnade.learners.collection import Collector
+from colonnade.learners.acting.collector import Collector
+from colonnade.learners.acting.policies import Policy
+from colonnade.learners.acting.sampling import whole_episodes
 from colonnade.learners.compute import Compute
-from colonnade.learners.optimisation import Optimisation
-from colonnade.learners.sampling import whole_episodes
+from colonnade.learners.descent.optimisation import Optimisation
 from colonnade.learners.trainer import Advance, Streams, prefixed, under
 from colonnade.types import (
     Distribution,

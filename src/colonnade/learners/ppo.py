@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from colonnade.checks import ABOVE_0, AT_LEAST_1, check_fields
 from colonnade.errors import UsageError
-from colonnade.learners.actor_critic import (
+from colonnade.learners.acting.policies import (
     Policy,
     actor_critic_policy,
     advantages_of,
@@ -20,10 +20,10 @@ from colonnade.learners.actor_critic import (
     policy_of,
 )
 from colonnade.learners.compute import Compute
+from colonnade.learners.descent.optimisation import Optimisation, trainable
+from colonnade.learners.descent.reference import Reference, statistics_kept
 from colonnade.learners.hyperparameters import COMMON
 from colonnade.learners.on_policy import OnPolicyTrainer
-from colonnade.learners.optimisation import Optimisation, trainable
-from colonnade.learners.reference import Reference, statistics_kept
 from colonnade.networks import mode_matters
 from colonnade.ops import MultiCategorical
 from colonnade.types import Metrics, Network, Penalty, Rollout, Task, TaskSpec

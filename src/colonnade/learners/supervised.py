@@ -13,9 +13,9 @@ from torch import Tensor
 from colonnade.checks import ABOVE_0, AT_LEAST_0, AT_LEAST_1, BELOW_1, check_fields
 from colonnade.errors import UsageError, unknown_name
 from colonnade.learners.compute import Compute
-from colonnade.learners.optimisation import Optimisation, trainable
-from colonnade.learners.passes import Held, Passes
-from colonnade.learners.path_descent import PathDescent
+from colonnade.learners.descent.optimisation import Optimisation, trainable
+from colonnade.learners.descent.passes import Held, Passes
+from colonnade.learners.descent.path import PathDescent
 from colonnade.learners.trainer import Advance, Streams
 from colonnade.ops import MultiCategorical
 from colonnade.types import (

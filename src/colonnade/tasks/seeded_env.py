@@ -153,7 +153,7 @@ def seeded_vector(env: AnyVectorEnv, find_sources: Callable[[], frozenset[str]])
         find_sources: Finds those that it draws from. Not asked where the environment offers a way
             to go on elsewhere, which promises that all follows from its seeds.
     """
-    # As `colonnade.learners.under_way` asks: others have a `state` of another meaning.
+    # As `colonnade.learners.acting.under_way` asks: others have a `state` of another meaning.
     if (hasattr(env, "state") and hasattr(env, "load_state")) or hasattr(env, "episode_seeds"):
         return env
     sources = find_sources()

@@ -9,9 +9,9 @@ from test_a3c import COLUMN, TASKS, Held
 
 from colonnade.errors import UsageError
 from colonnade.learners import A2C, Collector, Compute, learner_from_name
-from colonnade.learners.actor_critic import actor_critic_policy
-from colonnade.learners.collection import Share
-from colonnade.learners.shared_parameters import SharedGradients
+from colonnade.learners.acting.collector import Share
+from colonnade.learners.acting.policies import actor_critic_policy
+from colonnade.learners.processes.parameters import SharedGradients
 from colonnade.methods import Scratch
 from colonnade.networks import ColumnSpec, Conv, Custom, Dense
 from colonnade.tasks import MiniPongTask

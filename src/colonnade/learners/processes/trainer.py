@@ -16,13 +16,13 @@ import torch
 from torch import Tensor
 
 from colonnade.errors import UsageError
-from colonnade.learners.actor_critic import actor_critic_policy, policy_of
-from colonnade.learners.collection import Collector, Share
+from colonnade.learners.acting.collector import Collector, Share
+from colonnade.learners.acting.policies import actor_critic_policy, policy_of
+from colonnade.learners.acting.sampling import whole_episodes
 from colonnade.learners.compute import Compute
-from colonnade.learners.sampling import whole_episodes
-from colonnade.learners.shared_parameters import SharedParameters
+from colonnade.learners.processes.parameters import SharedParameters
+from colonnade.learners.processes.workers import Report, Work, Workers
 from colonnade.learners.trainer import Advance, Streams, prefixed, under
-from colonnade.learners.workers import Report, Work, Workers
 from colonnade.ops import MultiCategorical
 from colonnade.seeding import globals_state, load_globals_state, seed_globals
 from colonnade.types import Episode, Metrics, Network, Penalty, Rollout, Task, environments_of

@@ -6,12 +6,12 @@ from typing import Any, Protocol
 
 from torch import Tensor
 
-from colonnade.learners.collection import Collector
+from colonnade.learners.acting.collector import Collector
 from colonnade.learners.compute import Compute
-from colonnade.learners.optimisation import Optimisation
-from colonnade.learners.shared_parameters import SharedBuffers, SharedGradients
+from colonnade.learners.descent.optimisation import Optimisation
+from colonnade.learners.processes.parameters import SharedBuffers, SharedGradients
+from colonnade.learners.processes.trainer import WorkerTrainer, mean_metrics, when_it_ended
 from colonnade.learners.trainer import Advance
-from colonnade.learners.worker_trainer import WorkerTrainer, mean_metrics, when_it_ended
 from colonnade.types import Metrics, Network, Penalty, Rollout, Task
 
 

@@ -5,7 +5,7 @@ import copy
 import pytest
 import torch
 
-from colonnade.learners.rmsprop import RMSProp, rmsprop_step
+from colonnade.learners.descent.rmsprop import RMSProp, rmsprop_step
 
 
 def test_two_steps_worked_by_hand():

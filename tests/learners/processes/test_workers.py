@@ -22,7 +22,7 @@ from worlds import ClockNetwork, Counting, CountingTask
 
 from colonnade.errors import ColonnadeError, UsageError
 from colonnade.learners import A2C, A3C, Compute, WorkerDiedError, torch_threads
-from colonnade.learners.workers import Report, Work, Workers
+from colonnade.learners.processes.workers import Report, Work, Workers
 from colonnade.methods import Progressive, Scratch
 from colonnade.networks import LSTM, ColumnSpec, Conv, Dense
 from colonnade.tasks import MiniPongTask

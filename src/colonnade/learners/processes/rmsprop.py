@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from colonnade.learners.a2c import A2C
-from colonnade.learners.rmsprop import rmsprop_step
-from colonnade.learners.shared_parameters import SharedParameters, shared_copy
+from colonnade.learners.descent.rmsprop import rmsprop_step
+from colonnade.learners.processes.parameters import SharedParameters, shared_copy
 
 
 class SharedRMSProp:

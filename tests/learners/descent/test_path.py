@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 
 from colonnade.learners import Compute, Supervised
-from colonnade.learners.path_descent import PathDescent
+from colonnade.learners.descent.path import PathDescent
 from colonnade.networks import Conv, Dense, ModularNetwork, ModularSpec
 from colonnade.tasks import DataTask
 from colonnade.training.checkpoints import read_tensors, write_tensors

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor
 
-from colonnade.learners.optimisation import trainable
+from colonnade.learners.descent.optimisation import trainable
 from colonnade.networks.modes import mode_matters
 from colonnade.types import Network
 

@@ -15,8 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from colonnade.learners.actor_critic import Policy
-from colonnade.learners.collection import Collector, buffer
+from colonnade.learners.acting.collector import Collector, buffer
+from colonnade.learners.acting.policies import Policy
 from colonnade.learners.compute import Compute
 from colonnade.seeding import derive, kept_globals
 from colonnade.types import EnvironmentTask, Network, Rollout

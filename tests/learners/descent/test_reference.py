@@ -12,7 +12,7 @@ from torch import nn
 from torch.nn.utils import parametrizations
 
 from colonnade.learners import PPO, Collector, Compute, ppo
-from colonnade.learners.reference import Reference
+from colonnade.learners.descent.reference import Reference
 from colonnade.methods import Dropout, Finetune, OutputOnly, PathFinetune, Progressive
 from colonnade.networks import (
     LSTM,

@@ -1,0 +1,1 @@
+"""Acting: policies, and the experience that they collect."""

@@ -1,0 +1,1 @@
+"""Descent: what gradient steps are made of."""
