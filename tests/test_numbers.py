@@ -24,8 +24,8 @@ from colonnade.networks import (
     mlp_column,
 )
 from colonnade.tasks import AtariTask, GymTask, MiniPongTask, PongSoupTask, TMazeTask
-from colonnade.tasks.image_tasks import ImageTask, LabelsTask, PermutedTask
-from colonnade.tasks.variants import Look
+from colonnade.tasks.images.tasks import ImageTask, LabelsTask, PermutedTask
+from colonnade.tasks.pong.variants import Look
 from colonnade.training import evaluate
 from colonnade.types import TaskSpec
 

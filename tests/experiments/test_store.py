@@ -18,7 +18,7 @@ from colonnade.experiments.suites import SUITES, suite_from_name
 from colonnade.experiments.suites.pong_soup import FULL, SHORT
 from colonnade.experiments.suites.pong_soup_mini import MINI
 from colonnade.learners import A2C
-from colonnade.tasks.variants import VARIANTS
+from colonnade.tasks.pong.variants import VARIANTS
 
 
 def folder(path: Path, **options: int | float) -> SuiteFolder:

@@ -13,7 +13,7 @@ from colonnade.errors import UsageError
 from colonnade.experiments.play import _FilmedTask
 from colonnade.tasks import VARIANTS, AtariTask, PongSoupTask
 from colonnade.tasks.atari import game_name, games
-from colonnade.tasks.variants import Look, make_transform
+from colonnade.tasks.pong.variants import Look, make_transform
 from colonnade.tasks.vector import SingleEnv
 
 

@@ -47,7 +47,7 @@ def task_title(name: str) -> str:
 def _words_of(family: str) -> tuple[str, ...]:
     """Names that are ours, whose family is left out of titles."""
     from colonnade.tasks.atari import games
-    from colonnade.tasks.variants import VARIANTS
+    from colonnade.tasks.pong.variants import VARIANTS
 
     return {"atari": games(), "mini-pong": VARIANTS, "pong-soup": VARIANTS}.get(family, ())
 

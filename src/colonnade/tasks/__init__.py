@@ -1,10 +1,10 @@
 """What is learned: tasks, each a spec and the vector environments or the examples to learn from."""
 
 from colonnade.tasks.atari import AtariTask
-from colonnade.tasks.data_task import DataTask
-from colonnade.tasks.gym_task import GymTask
-from colonnade.tasks.image_sets import IMAGE_SETS
-from colonnade.tasks.image_tasks import (
+from colonnade.tasks.data.task import DataTask
+from colonnade.tasks.gym.task import GymTask
+from colonnade.tasks.images.sets import IMAGE_SETS
+from colonnade.tasks.images.tasks import (
     ImageTask,
     LabelsTask,
     PermutedTask,
@@ -12,12 +12,12 @@ from colonnade.tasks.image_tasks import (
     split_task,
     split_tasks,
 )
-from colonnade.tasks.mini_pong import MiniPongTask
+from colonnade.tasks.mazes.t_maze import TMazeTask
 from colonnade.tasks.names import task_from_name, task_names
-from colonnade.tasks.pong_soup import PongSoupTask
+from colonnade.tasks.pong.mini import MiniPongTask
+from colonnade.tasks.pong.soup import PongSoupTask
+from colonnade.tasks.pong.variants import VARIANTS, Look
 from colonnade.tasks.registration import register_envs
-from colonnade.tasks.t_maze import TMazeTask
-from colonnade.tasks.variants import VARIANTS, Look
 
 __all__ = [
     "IMAGE_SETS",

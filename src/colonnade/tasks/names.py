@@ -10,12 +10,12 @@ import gymnasium
 
 from colonnade.errors import UsageError, unknown_name
 from colonnade.tasks.atari import AtariTask, game_name, games
-from colonnade.tasks.data_names import DATA_FAMILIES, data_task_from_name, data_task_names
-from colonnade.tasks.gym_task import GymTask, check_id
-from colonnade.tasks.mini_pong import MiniPongTask
-from colonnade.tasks.pong_soup import PongSoupTask
-from colonnade.tasks.t_maze import TMazeTask, corridor_length
-from colonnade.tasks.variants import VARIANTS, check_variant
+from colonnade.tasks.gym.task import GymTask, check_id
+from colonnade.tasks.images.names import DATA_FAMILIES, data_task_from_name, data_task_names
+from colonnade.tasks.mazes.t_maze import TMazeTask, corridor_length
+from colonnade.tasks.pong.mini import MiniPongTask
+from colonnade.tasks.pong.soup import PongSoupTask
+from colonnade.tasks.pong.variants import VARIANTS, check_variant
 from colonnade.types import Task
 
 _TASKS: dict[str, tuple[type[Any], Callable[[str], object]]] = {

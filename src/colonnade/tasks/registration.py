@@ -14,10 +14,10 @@ from typing import Any
 
 import gymnasium
 
-from colonnade.tasks.mini_pong import MiniPongTask
-from colonnade.tasks.pong_soup import PongSoupTask
-from colonnade.tasks.t_maze import TMazeVectorEnv, draw_view
-from colonnade.tasks.variants import VARIANTS
+from colonnade.tasks.mazes.t_maze import TMazeVectorEnv, draw_view
+from colonnade.tasks.pong.mini import MiniPongTask
+from colonnade.tasks.pong.soup import PongSoupTask
+from colonnade.tasks.pong.variants import VARIANTS
 from colonnade.tasks.vector import AnyVectorEnv, SingleEnv
 from colonnade.types import EnvironmentTask
 
@@ -58,7 +58,7 @@ def register_envs() -> None:
         gymnasium.register(
             T_MAZE,
             entry_point=f"{__name__}:make_t_maze",
-            vector_entry_point="colonnade.tasks.t_maze:TMazeVectorEnv",
+            vector_entry_point="colonnade.tasks.mazes.t_maze:TMazeVectorEnv",
         )
 
 
@@ -97,6 +97,6 @@ def make_t_maze(length: int = 10, render_mode: str | None = None) -> SingleEnv:
 
     Args:
         length: Steps from the cue to the fork.
-        render_mode: "rgb_array" or None; see `colonnade.tasks.t_maze.draw_view`.
+        render_mode: "rgb_array" or None; see `colonnade.tasks.mazes.t_maze.draw_view`.
     """
     return SingleEnv(TMazeVectorEnv(1, length), render_mode, draw_view)

@@ -10,7 +10,7 @@ import numpy as np
 from gymnasium.vector import AutoresetMode, VectorEnv, VectorWrapper
 from numpy.typing import NDArray
 
-from colonnade.tasks.variants import Transform
+from colonnade.tasks.pong.variants import Transform
 
 AnyVectorEnv = VectorEnv[Any, Any, NDArray[Any]]
 GOING_ON = ("state", "load_state", "episode_seeds", "steps_since_seed")

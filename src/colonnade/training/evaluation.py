@@ -24,7 +24,7 @@ from colonnade.learners import (
 )
 from colonnade.ops import evaluation
 from colonnade.seeding import derive, generator, kept_globals
-from colonnade.tasks.data_reading import batches_of
+from colonnade.tasks.data.reading import batches_of
 from colonnade.types import (
     DatasetTask,
     Inputs,

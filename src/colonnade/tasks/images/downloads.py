@@ -11,7 +11,7 @@ import pooch
 import requests
 
 from colonnade.errors import ColonnadeError
-from colonnade.tasks.data_files import unpacked
+from colonnade.tasks.images.files import unpacked
 
 _TIMEOUT = 20
 """Seconds to wait for a server to answer."""

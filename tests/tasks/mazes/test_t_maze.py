@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from colonnade.errors import UsageError
 from colonnade.tasks import TMazeTask
-from colonnade.tasks.t_maze import AHEAD, LEFT, RIGHT, TMazeVectorEnv
+from colonnade.tasks.mazes.t_maze import AHEAD, LEFT, RIGHT, TMazeVectorEnv
 
 CUES, CORRIDOR, FORK = ([1, 0, 0, 0], [0, 1, 0, 0]), [0, 0, 1, 0], [0, 0, 0, 1]
 

@@ -13,7 +13,7 @@ import gymnasium
 import numpy as np
 
 from colonnade.seeding import derive
-from colonnade.tasks.global_streams import GlobalStreams, drawn_from
+from colonnade.tasks.gym.global_streams import GlobalStreams, drawn_from
 from colonnade.tasks.vector import AnyVectorEnv
 
 AnyEnv = gymnasium.Env[Any, Any]
@@ -34,7 +34,7 @@ class Draws:
     """Where an environment draws from, besides the generator that Gymnasium has it seed.
 
     Attributes:
-        sources: Those of `colonnade.tasks.global_streams.SOURCES`.
+        sources: Those of `colonnade.tasks.gym.global_streams.SOURCES`.
         ignores_seed: Its `reset` leaves `np_random` as it is, whatever the seed.
         spaces: It samples from its own spaces.
     """

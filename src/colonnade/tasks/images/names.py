@@ -7,8 +7,8 @@ from collections.abc import Callable
 from typing import Any
 
 from colonnade.errors import UsageError
-from colonnade.tasks.image_sets import IMAGE_SETS
-from colonnade.tasks.image_tasks import (
+from colonnade.tasks.images.sets import IMAGE_SETS
+from colonnade.tasks.images.tasks import (
     ImageTask,
     LabelsTask,
     PermutedTask,

@@ -16,9 +16,9 @@ from scipy.io import savemat
 
 from colonnade.errors import ColonnadeError
 from colonnade.tasks import image_sets, task_from_name
-from colonnade.tasks.data_files import read_cifar, read_idx, read_svhn
-from colonnade.tasks.downloads import RemoteFile, fetch
-from colonnade.tasks.image_sets import load_images
+from colonnade.tasks.images.downloads import RemoteFile, fetch
+from colonnade.tasks.images.files import read_cifar, read_idx, read_svhn
+from colonnade.tasks.images.sets import load_images
 
 RNG = np.random.default_rng(0)
 DATA = Path(os.environ.get("COLONNADE_DATA") or "data")

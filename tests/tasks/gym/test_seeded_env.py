@@ -10,8 +10,8 @@ import torch
 
 from colonnade.learners.acting.under_way import UnderWay
 from colonnade.tasks import GymTask, gym_task, probing
-from colonnade.tasks.global_streams import GlobalStreams, drawn_from
-from colonnade.tasks.probing import Draws
+from colonnade.tasks.gym.global_streams import GlobalStreams, drawn_from
+from colonnade.tasks.gym.probing import Draws
 
 N = 3
 SOURCES = (*drawing_envs.SOURCES, "spaces", "normal")

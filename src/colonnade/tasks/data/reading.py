@@ -18,14 +18,14 @@ from torch.utils.data import BatchSampler, DataLoader, Dataset, IterableDataset,
 
 from colonnade.errors import UsageError
 from colonnade.seeding import derive, generator
-from colonnade.tasks.data_examples import (
+from colonnade.tasks.data.examples import (
     Channels,
     check_labels,
     examples_of,
     forms_of,
     stacked,
 )
-from colonnade.tasks.data_streams import OwnStreams
+from colonnade.tasks.data.streams import OwnStreams
 from colonnade.types import DatasetTask, Examples, Reader, ReadTask, Split
 
 

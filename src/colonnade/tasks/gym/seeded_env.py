@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from colonnade.seeding import derive
 from colonnade.tasks.episode_seeds import next_seed
-from colonnade.tasks.global_streams import SOURCES, GlobalStreams, snapshot
-from colonnade.tasks.probing import AnyEnv, Draws, spaces_of
+from colonnade.tasks.gym.global_streams import SOURCES, GlobalStreams, snapshot
+from colonnade.tasks.gym.probing import AnyEnv, Draws, spaces_of
 from colonnade.tasks.vector import AnyVectorEnv, StepResult
 
 _SPACES = "spaces"

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from colonnade.errors import UsageError
-from colonnade.tasks.variants import VARIANTS, Look, frozen_noise, make_transform
+from colonnade.tasks.pong.variants import VARIANTS, Look, frozen_noise, make_transform
 
 PADDLE, BALL = 147, 236
 
@@ -99,7 +99,7 @@ def test_noise_is_one_gaussian_image_and_the_same_in_another_process():
     assert noise.std() == pytest.approx(look.noise_sigma, rel=0.05)
     assert abs(noise.mean()) < 1.0
     program = (
-        "from colonnade.tasks.variants import *;"
+        "from colonnade.tasks.pong.variants import *;"
         "print(frozen_noise((84, 84), Look()).tobytes().hex())"
     )
     run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)

@@ -5,7 +5,7 @@ import pytest
 
 from colonnade.errors import UsageError
 from colonnade.tasks import MiniPongTask
-from colonnade.tasks.mini_pong import MiniPongVectorEnv
+from colonnade.tasks.pong.mini import MiniPongVectorEnv
 from colonnade.tasks.random_streams import RandomStreams
 
 

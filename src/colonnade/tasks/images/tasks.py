@@ -13,8 +13,8 @@ from torch import Tensor
 from colonnade.checks import ANY, AT_LEAST_0, SHARE, check_fields, whole
 from colonnade.errors import UsageError
 from colonnade.seeding import generator
-from colonnade.tasks.data_task import flat_space
-from colonnade.tasks.image_sets import ImageSet, image_set, load_images
+from colonnade.tasks.data.task import flat_space
+from colonnade.tasks.images.sets import ImageSet, image_set, load_images
 from colonnade.types import OBSERVATION, Examples, Shape, Split, TaskSpec
 
 Heads = Literal["shared", "all", "own"]

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field, replace
 
 from colonnade.checks import AT_LEAST_1, check_fields
 from colonnade.tasks.atari import SCREEN, AtariTask
+from colonnade.tasks.pong.variants import DEFAULT_LOOK, Look, check_variant, make_transform
 from colonnade.tasks.task_ids import task_id
-from colonnade.tasks.variants import DEFAULT_LOOK, Look, check_variant, make_transform
 from colonnade.tasks.vector import AnyVectorEnv, TransformedVectorEnv
 from colonnade.types import TaskSpec
 
@@ -17,7 +17,7 @@ class PongSoupTask:
     """Pong whose picture is altered and whose rules are not.
 
     Attributes:
-        variant: One of `colonnade.tasks.variants.VARIANTS`.
+        variant: One of `colonnade.tasks.pong.variants.VARIANTS`.
         steps: Budget in agent steps, each 4 frames.
         look: The constants of the variants, which the paper leaves open.
         emulator: How Pong itself is run; its `steps` and `name` do not count.

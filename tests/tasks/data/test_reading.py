@@ -24,7 +24,7 @@ from colonnade.learners import Compute, Supervised
 from colonnade.methods import EWC, Finetune
 from colonnade.networks import ColumnSpec, Dense
 from colonnade.tasks import DataTask
-from colonnade.tasks.data_streams import OwnStreams
+from colonnade.tasks.data.streams import OwnStreams
 from colonnade.tasks.observations import present, presented_space
 from colonnade.training import Interrupted, TrainingOptions, evaluate, train_sequence
 

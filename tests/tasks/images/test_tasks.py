@@ -17,7 +17,7 @@ from colonnade.tasks import (
     task_from_name,
     task_names,
 )
-from colonnade.tasks.image_sets import load_images
+from colonnade.tasks.images.sets import load_images
 from colonnade.types import DatasetTask
 
 OBSERVATION = "observation"

@@ -21,14 +21,14 @@ from numpy.typing import NDArray
 from colonnade.checks import ABOVE_0, AT_LEAST_1, check_fields
 from colonnade.errors import UsageError, unknown_name
 from colonnade.tasks.episode_seeds import EpisodeSeeds, reset_mask
-from colonnade.tasks.observations import full_batch, present, presented_space
-from colonnade.tasks.probing import AnyEnv, Draws, probe, probe_vector, repeats
-from colonnade.tasks.seeded_env import (
+from colonnade.tasks.gym.probing import AnyEnv, Draws, probe, probe_vector, repeats
+from colonnade.tasks.gym.seeded_env import (
     SeededEnv,
     make_seeded,
     make_seeded_vector,
     seeded_vector,
 )
+from colonnade.tasks.observations import full_batch, present, presented_space
 from colonnade.tasks.task_ids import task_id
 from colonnade.tasks.vector import AnyVectorEnv, StepResult
 from colonnade.types import TaskSpec

@@ -14,14 +14,14 @@ from torch.utils.data import DataLoader, Dataset, TensorDataset
 
 from colonnade.checks import AT_LEAST_0, whole
 from colonnade.errors import UsageError, unknown_name
-from colonnade.tasks.data_examples import (
+from colonnade.tasks.data.examples import (
     Arrays,
     Channels,
     check_labels,
     examples_of,
     forms_of,
 )
-from colonnade.tasks.data_reading import CheckedReader, batches_of, reader_of
+from colonnade.tasks.data.reading import CheckedReader, batches_of, reader_of
 from colonnade.types import OBSERVATION, Examples, Reader, Shape, Split, TaskSpec, check_heads
 
 Part = tuple[Arrays, NDArray[Any] | Tensor] | Dataset[Any] | DataLoader[Any]

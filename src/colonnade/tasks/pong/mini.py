@@ -12,9 +12,9 @@ from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
 from colonnade.checks import AT_LEAST_1, check_fields
+from colonnade.tasks.pong.variants import DEFAULT_LOOK, Frames, Look, check_variant, make_transform
 from colonnade.tasks.random_streams import RandomStreams
 from colonnade.tasks.task_ids import task_id
-from colonnade.tasks.variants import DEFAULT_LOOK, Frames, Look, check_variant, make_transform
 from colonnade.tasks.vector import AnyVectorEnv, StepResult, TransformedVectorEnv
 from colonnade.types import TaskSpec
 
@@ -196,7 +196,7 @@ class MiniPongTask:
     """MiniPong in one of Pong Soup's looks; `MiniPongVectorEnv` has the rules.
 
     Attributes:
-        variant: One of `colonnade.tasks.variants.VARIANTS`.
+        variant: One of `colonnade.tasks.pong.variants.VARIANTS`.
         steps: Budget in agent steps.
         look: The constants of the variants.
         name: What the task is called in a sequence instead of "mini-pong/" and the variant,

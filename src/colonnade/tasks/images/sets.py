@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from colonnade.errors import ColonnadeError, unknown_name
-from colonnade.tasks.data_files import read_cifar, read_idx, read_svhn
-from colonnade.tasks.downloads import RemoteFile, fetch
+from colonnade.tasks.images.downloads import RemoteFile, fetch
+from colonnade.tasks.images.files import read_cifar, read_idx, read_svhn
 from colonnade.types import Shape, Split
 
 Part = tuple[Tensor, Tensor]

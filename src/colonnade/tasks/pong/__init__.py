@@ -1,0 +1,1 @@
+"""Pong Soup in the emulator, and MiniPong beside it."""
