@@ -22,7 +22,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from colonnade.experiments.suites.ewc_permuted import TUNING_DRAWS, TUNING_SEED, draw
+from colonnade.experiments.suites.ewc.permuted import TUNING_DRAWS, TUNING_SEED, draw
 from colonnade.tasks import PermutedTask
 from colonnade.types import Split
 

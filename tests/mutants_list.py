@@ -32,7 +32,7 @@ _JOBS = "experiments/test_sweep_numbers.py"
 _CURVES = "experiments/test_measures.py experiments/test_report_numbers.py"
 _CONTINUAL = "experiments/test_continual_numbers.py experiments/test_continual_report.py"
 _SWEEP = "experiments/test_sweep_numbers.py experiments/test_sweep.py"
-_PATHS = "experiments/test_pathnet_suites.py"
+_PATHS = "experiments/suites/test_pathnet.py"
 _ANALYZE = "experiments/test_analysis_numbers.py"
 
 MUTANTS: list[Mutant] = [

@@ -20,7 +20,7 @@ from colonnade.experiments.results import Results
 from colonnade.experiments.run import train_run
 from colonnade.experiments.spec import RunSpec
 from colonnade.experiments.store import SuiteFolder
-from colonnade.experiments.suites.ewc_permuted import (
+from colonnade.experiments.suites.ewc.permuted import (
     DIGITS,
     MNIST,
     TUNED,

@@ -19,7 +19,7 @@ from colonnade.experiments.report import _table_row, write_report
 from colonnade.experiments.results import Cell, Results
 from colonnade.experiments.store import SuiteFolder
 from colonnade.experiments.style import METHOD_COLOURS
-from colonnade.experiments.suites.pong_soup import SHORT
+from colonnade.experiments.suites.progressive.pong_soup import SHORT
 from colonnade.experiments.transfer_table import TableRow, transfer_table
 
 Fabricate = Callable[..., SuiteFolder]

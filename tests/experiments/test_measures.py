@@ -18,7 +18,7 @@ from colonnade.experiments.plan import Plan, SuiteOptions
 from colonnade.experiments.report import write_report
 from colonnade.experiments.results import Results
 from colonnade.experiments.store import SuiteFolder
-from colonnade.experiments.suites.pong_soup import SHORT
+from colonnade.experiments.suites.progressive.pong_soup import SHORT
 from colonnade.training import TrainingOptions
 
 Fabricate = Callable[..., SuiteFolder]

@@ -25,7 +25,7 @@ from colonnade.experiments.spec import RunSpec, TaskBudget
 from colonnade.experiments.store import SuiteFolder
 from colonnade.experiments.style import INK, METHOD_COLOURS, method_colour
 from colonnade.experiments.suites import suite_from_name
-from colonnade.experiments.suites.pong_soup import FULL, SHORT
+from colonnade.experiments.suites.progressive.pong_soup import FULL, SHORT
 from colonnade.experiments.titles import distinct, in_order, method_title, slugs, task_title
 from colonnade.experiments.transfer_table import matrix_of, transfer_table
 

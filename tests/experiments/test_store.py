@@ -15,8 +15,8 @@ from colonnade.experiments.rehearsal import Rehearsal
 from colonnade.experiments.spec import RunSpec, TaskBudget
 from colonnade.experiments.store import RunFolder, SuiteFolder
 from colonnade.experiments.suites import SUITES, suite_from_name
-from colonnade.experiments.suites.pong_soup import FULL, SHORT
-from colonnade.experiments.suites.pong_soup_mini import MINI
+from colonnade.experiments.suites.progressive.pong_soup import FULL, SHORT
+from colonnade.experiments.suites.progressive.pong_soup_mini import MINI
 from colonnade.learners import A2C
 from colonnade.tasks.pong.variants import VARIANTS
 

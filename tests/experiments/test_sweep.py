@@ -21,7 +21,7 @@ from colonnade.experiments.schedule import Schedule
 from colonnade.experiments.spec import RunSpec, TaskBudget
 from colonnade.experiments.store import SuiteFolder
 from colonnade.experiments.suites import suite_from_name
-from colonnade.experiments.suites.atari_transfer import SOURCES, TARGETS
+from colonnade.experiments.suites.progressive.atari import SOURCES, TARGETS
 from colonnade.experiments.sweep import Sweep
 from colonnade.experiments.sweep_launch import (
     begin_sweep,

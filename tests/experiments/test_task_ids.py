@@ -22,8 +22,8 @@ from colonnade.experiments.results import Results
 from colonnade.experiments.run import train_run
 from colonnade.experiments.spec import RunSpec, TaskBudget
 from colonnade.experiments.store import SuiteFolder
-from colonnade.experiments.suites.pathnet_pong_soup import MINI
-from colonnade.experiments.suites.pong_soup import SHORT
+from colonnade.experiments.suites.pathnet.pong_soup import MINI
+from colonnade.experiments.suites.progressive.pong_soup import SHORT
 from colonnade.experiments.titles import option_titles, task_title
 
 Fabricate = Callable[..., SuiteFolder]

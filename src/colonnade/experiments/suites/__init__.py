@@ -1,9 +1,7 @@
 """The suites, one file per paper figure."""
 
 from colonnade.errors import unknown_name
-from colonnade.experiments.suites.atari_transfer import ATARI_TRANSFER
-from colonnade.experiments.suites.demo import DEMO_SUITE
-from colonnade.experiments.suites.ewc_permuted import (
+from colonnade.experiments.suites.ewc.permuted import (
     EWC_OVERLAP,
     EWC_OVERLAP_MNIST,
     EWC_PERMUTED,
@@ -11,19 +9,21 @@ from colonnade.experiments.suites.ewc_permuted import (
     EWC_PERMUTED_SEARCH,
     EWC_PERMUTED_TUNING,
 )
-from colonnade.experiments.suites.ewc_pong_soup_mini import EWC_PONG_SOUP_MINI
-from colonnade.experiments.suites.pathnet_atari import PATHNET_ATARI
-from colonnade.experiments.suites.pathnet_labels import (
+from colonnade.experiments.suites.ewc.pong_soup_mini import EWC_PONG_SOUP_MINI
+from colonnade.experiments.suites.pathnet.atari import PATHNET_ATARI
+from colonnade.experiments.suites.pathnet.labels import (
     PATHNET_CIFAR_SVHN,
     PATHNET_MNIST,
     PATHNET_MNIST_FULL,
 )
-from colonnade.experiments.suites.pathnet_pong_soup import (
+from colonnade.experiments.suites.pathnet.pong_soup import (
     PATHNET_PONG_SOUP,
     PATHNET_PONG_SOUP_MINI,
 )
-from colonnade.experiments.suites.pong_soup import PONG_SOUP, PONG_SOUP_SHORT
-from colonnade.experiments.suites.pong_soup_mini import PONG_SOUP_MINI
+from colonnade.experiments.suites.progressive.atari import ATARI_TRANSFER
+from colonnade.experiments.suites.progressive.demo import DEMO_SUITE
+from colonnade.experiments.suites.progressive.pong_soup import PONG_SOUP, PONG_SOUP_SHORT
+from colonnade.experiments.suites.progressive.pong_soup_mini import PONG_SOUP_MINI
 from colonnade.experiments.suites.sim_to_real import SIM_TO_REAL
 from colonnade.experiments.suites.suite import Suite
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from colonnade.experiments.plan import Plan, SuiteOptions
-from colonnade.experiments.suites.transfer import TransferDesign
+from colonnade.experiments.suites.designs.transfer import TransferDesign
 from colonnade.experiments.sweep_space import PAPER, PAPER_FOR_PPO, SearchSpace
 
 

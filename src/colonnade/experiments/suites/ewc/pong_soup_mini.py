@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from colonnade.experiments.plan import Plan, SuiteOptions
 from colonnade.experiments.spec import Json, RunSpec, TaskBudget
-from colonnade.experiments.suites.pong_soup_mini import MINI
+from colonnade.experiments.suites.progressive.pong_soup_mini import MINI
 from colonnade.experiments.suites.suite import Suite
 
 METHODS: dict[str, dict[str, Json]] = {

@@ -4,8 +4,8 @@ Which games the paper pairs could not be recovered; the three sources and twelve
 of Rusu et al. 2016, which share most of them.
 """
 
-from colonnade.experiments.suites.pathnet_transfer import PathDesign
-from colonnade.experiments.suites.pong_soup import EMULATOR_LEARNERS
+from colonnade.experiments.suites.designs.paths import PathDesign
+from colonnade.experiments.suites.progressive.pong_soup import EMULATOR_LEARNERS
 from colonnade.experiments.suites.suite import Suite
 
 SOURCES = ("pong", "riverraid", "seaquest")

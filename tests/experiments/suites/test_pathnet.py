@@ -25,9 +25,9 @@ from colonnade.experiments.report import write_report
 from colonnade.experiments.results import Results
 from colonnade.experiments.run import train_run
 from colonnade.experiments.store import SuiteFolder
-from colonnade.experiments.suites.pathnet_atari import PATHNET_ATARI
-from colonnade.experiments.suites.pathnet_labels import DIGITS, random_pairs
-from colonnade.experiments.suites.pathnet_pong_soup import MINI, PATHNET_PONG_SOUP_MINI
+from colonnade.experiments.suites.pathnet.atari import PATHNET_ATARI
+from colonnade.experiments.suites.pathnet.labels import DIGITS, random_pairs
+from colonnade.experiments.suites.pathnet.pong_soup import MINI, PATHNET_PONG_SOUP_MINI
 from colonnade.methods.pathnet.evolution import GenotypeShape, draw_genotype, overlap, path_of
 from colonnade.networks import ModularSpec, atari_modules
 

@@ -1,7 +1,7 @@
 """PathNet on Pong Soup, in the emulator and on MiniPong; the paper itself has no Pong Soup."""
 
-from colonnade.experiments.suites.pathnet_transfer import PathDesign
-from colonnade.experiments.suites.pong_soup import EMULATOR_LEARNERS
+from colonnade.experiments.suites.designs.paths import PathDesign
+from colonnade.experiments.suites.progressive.pong_soup import EMULATOR_LEARNERS
 from colonnade.experiments.suites.suite import Suite
 
 FULL = PathDesign(

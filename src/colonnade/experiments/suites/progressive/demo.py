@@ -4,9 +4,9 @@ from dataclasses import replace
 
 from colonnade.experiments.parents import bundled_columns
 from colonnade.experiments.plan import Plan, SuiteOptions
-from colonnade.experiments.suites.pong_soup import ATARI_COLUMN, EMULATOR_LEARNERS
+from colonnade.experiments.suites.designs.transfer import TransferDesign
+from colonnade.experiments.suites.progressive.pong_soup import ATARI_COLUMN, EMULATOR_LEARNERS
 from colonnade.experiments.suites.suite import Suite
-from colonnade.experiments.suites.transfer import TransferDesign
 
 TARGET = "h-flip"
 SOURCE_COLUMN = "pong-source"

@@ -1,8 +1,12 @@
 """Transfer between Atari games: Rusu et al. 2016 (arXiv 1606.04671), Fig. 6 and Table 1."""
 
-from colonnade.experiments.suites.pong_soup import ALL_METHODS, ATARI_COLUMN, EMULATOR_LEARNERS
+from colonnade.experiments.suites.designs.transfer import TransferDesign
+from colonnade.experiments.suites.progressive.pong_soup import (
+    ALL_METHODS,
+    ATARI_COLUMN,
+    EMULATOR_LEARNERS,
+)
 from colonnade.experiments.suites.suite import Suite
-from colonnade.experiments.suites.transfer import TransferDesign
 
 SOURCES = ("pong", "riverraid", "seaquest")
 TARGETS = (

@@ -1,8 +1,8 @@
 """Pong Soup: Rusu et al. 2016 (arXiv 1606.04671), Fig. 4 and the first column of Table 1."""
 
 from colonnade.experiments.spec import Json
+from colonnade.experiments.suites.designs.transfer import TransferDesign
 from colonnade.experiments.suites.suite import Suite
-from colonnade.experiments.suites.transfer import TransferDesign
 
 VARIANTS = ("pong", "noisy", "black", "white", "zoom", "h-flip", "v-flip", "vh-flip")
 ALL_METHODS = ("scratch", "output-only", "finetune", "random-column", "progressive")

@@ -1,0 +1,1 @@
+"""What suites have in common: a suite is a design with its settings."""

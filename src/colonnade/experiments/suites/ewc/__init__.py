@@ -1,0 +1,1 @@
+"""The suites of elastic weight consolidation (Kirkpatrick et al. 2017)."""

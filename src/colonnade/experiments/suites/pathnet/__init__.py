@@ -1,0 +1,1 @@
+"""The suites of PathNet (Fernando et al. 2017)."""

@@ -1,0 +1,1 @@
+"""The suites of progressive networks (Rusu et al. 2016)."""
