@@ -23,8 +23,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from colonnade.experiments.plan import Plan
-from colonnade.experiments.spec import RunSpec, TaskBudget
+from colonnade.experiments.plans.plan import Plan
+from colonnade.experiments.plans.spec import RunSpec, TaskBudget
 from colonnade.experiments.store import RunFolder, SuiteFolder
 from colonnade.experiments.workers import ForkedWorkers
 

@@ -20,9 +20,9 @@ from colonnade.cli import Analyze, Prune, main
 from colonnade.errors import ColonnadeError
 from colonnade.experiments.analysis_store import AnalysisOptions
 from colonnade.experiments.execute import Failure
-from colonnade.experiments.plan import Plan
+from colonnade.experiments.plans.plan import Plan
+from colonnade.experiments.plans.spec import RunSpec, TaskBudget
 from colonnade.experiments.prune import PruneOptions
-from colonnade.experiments.spec import RunSpec, TaskBudget
 
 COMMAND = [sys.executable, "-m", "colonnade"]
 

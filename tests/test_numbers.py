@@ -9,7 +9,7 @@ import pytest
 from gymnasium import spaces
 
 from colonnade.errors import UsageError
-from colonnade.experiments.spec import RunSpec, TaskBudget
+from colonnade.experiments.plans.spec import RunSpec, TaskBudget
 from colonnade.learners import A2C, A3C, PPO, Supervised
 from colonnade.methods import Dropout, RandomColumn
 from colonnade.networks import (

@@ -22,7 +22,7 @@ import tyro
 from tyro.conf import Positional, UseAppendAction, arg, subcommand
 
 from colonnade.errors import ColonnadeError, UsageError
-from colonnade.experiments.plan import SuiteOptions
+from colonnade.experiments.plans.plan import SuiteOptions
 
 if TYPE_CHECKING:
     from colonnade.experiments.store import SuiteFolder
@@ -137,8 +137,8 @@ class Sweep:
         from colonnade.experiments.cost import estimate
         from colonnade.experiments.early_stop import MedianRule
         from colonnade.experiments.execute import execute
+        from colonnade.experiments.plans.sweep import Sweep as SweepOf
         from colonnade.experiments.progress import Display
-        from colonnade.experiments.sweep import Sweep as SweepOf
         from colonnade.experiments.sweep_launch import begin_sweep, job_columns
 
         if self.workers is not None and self.workers < 1:

@@ -9,12 +9,12 @@ import imageio.v3 as imageio
 import numpy as np
 import pytest
 
-from colonnade.experiments.build import build_training_options
 from colonnade.experiments.measures import MEASURES
-from colonnade.experiments.plan import Plan, SuiteOptions
-from colonnade.experiments.spec import RunSpec
+from colonnade.experiments.plans.build import build_training_options
+from colonnade.experiments.plans.plan import Plan, SuiteOptions
+from colonnade.experiments.plans.spec import RunSpec
+from colonnade.experiments.plans.sweep import Sweep
 from colonnade.experiments.store import SuiteFolder
-from colonnade.experiments.sweep import Sweep
 
 COLUMN = {
     "spec": {

@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 
 from colonnade.errors import UsageError
-from colonnade.experiments.build import build_learner
 from colonnade.experiments.changes import with_changes
 from colonnade.experiments.launch import begin
-from colonnade.experiments.plan import Plan, SuiteOptions
-from colonnade.experiments.spec import RunSpec, TaskBudget
+from colonnade.experiments.plans.build import build_learner
+from colonnade.experiments.plans.plan import Plan, SuiteOptions
+from colonnade.experiments.plans.spec import RunSpec, TaskBudget
+from colonnade.experiments.plans.sweep import Sweep
 from colonnade.experiments.suites import suite_from_name
-from colonnade.experiments.sweep import Sweep
 from colonnade.experiments.sweep_launch import begin_sweep, plan_sweep
 from colonnade.learners import PPO
 

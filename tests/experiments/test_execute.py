@@ -13,9 +13,9 @@ from rich.console import Console
 from colonnade.errors import ColonnadeError
 from colonnade.experiments.execute import Failure, StoppedError, execute
 from colonnade.experiments.files import FolderLock
-from colonnade.experiments.plan import Plan
+from colonnade.experiments.plans.plan import Plan
+from colonnade.experiments.plans.spec import RunSpec, TaskBudget
 from colonnade.experiments.progress import Display, RunView, duration, summary
-from colonnade.experiments.spec import RunSpec, TaskBudget
 from colonnade.experiments.store import SuiteFolder
 from colonnade.experiments.workers import Ended
 

@@ -14,7 +14,7 @@ from reading import table_of
 from colonnade.analysis.intervals import COVERAGE, FIELLER, STUDENT, mean_interval, ratio_interval
 from colonnade.experiments import charts
 from colonnade.experiments.curve_numbers import source_panels
-from colonnade.experiments.plan import SuiteOptions
+from colonnade.experiments.plans.plan import SuiteOptions
 from colonnade.experiments.report import _table_row, write_report
 from colonnade.experiments.results import Cell, Results
 from colonnade.experiments.store import SuiteFolder

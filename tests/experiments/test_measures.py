@@ -14,7 +14,7 @@ from colonnade.cli import main
 from colonnade.errors import ColonnadeError, UsageError
 from colonnade.experiments.measures import FIRST_TRAINING, MEASURES, learning_curve, version_of
 from colonnade.experiments.parents import read_parent
-from colonnade.experiments.plan import Plan, SuiteOptions
+from colonnade.experiments.plans.plan import Plan, SuiteOptions
 from colonnade.experiments.report import write_report
 from colonnade.experiments.results import Results
 from colonnade.experiments.store import SuiteFolder

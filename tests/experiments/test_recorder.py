@@ -12,8 +12,8 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from colonnade.errors import ColonnadeError
 from colonnade.experiments.files import DiskFullError
+from colonnade.experiments.plans.spec import RunSpec, TaskBudget
 from colonnade.experiments.recorder import RunRecorder
-from colonnade.experiments.spec import RunSpec, TaskBudget
 from colonnade.experiments.store import RunFolder
 from colonnade.training import Progress, read_tensors, write_tensors
 

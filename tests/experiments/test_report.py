@@ -7,7 +7,7 @@ import pytest
 
 from colonnade.errors import ColonnadeError
 from colonnade.experiments.charts import short_number
-from colonnade.experiments.plan import Plan, SuiteOptions
+from colonnade.experiments.plans.plan import Plan, SuiteOptions
 from colonnade.experiments.report import write_report
 from colonnade.experiments.results import Results
 from colonnade.experiments.store import SuiteFolder

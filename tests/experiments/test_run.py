@@ -15,15 +15,15 @@ import torch
 from rich.console import Console
 
 from colonnade.errors import ColonnadeError, UsageError
-from colonnade.experiments.build import build_column
 from colonnade.experiments.execute import execute
 from colonnade.experiments.files import FolderLock
-from colonnade.experiments.plan import Plan
+from colonnade.experiments.plans.build import build_column
+from colonnade.experiments.plans.plan import Plan
+from colonnade.experiments.plans.spec import RunSpec, TaskBudget
 from colonnade.experiments.play import play
 from colonnade.experiments.progress import Display
 from colonnade.experiments.recorder import RunRecorder
 from colonnade.experiments.run import train_run
-from colonnade.experiments.spec import RunSpec, TaskBudget
 from colonnade.experiments.store import SuiteFolder
 from colonnade.learners.a2c import A2CLearner
 from colonnade.networks import column_preset

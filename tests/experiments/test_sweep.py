@@ -14,15 +14,15 @@ from colonnade.experiments.early_stop import MedianRule
 from colonnade.experiments.launch import begin
 from colonnade.experiments.measures import MEASURES
 from colonnade.experiments.parents import read_parent
-from colonnade.experiments.plan import Plan, Selection, SuiteOptions
+from colonnade.experiments.plans.plan import Plan, Selection, SuiteOptions
+from colonnade.experiments.plans.spec import RunSpec, TaskBudget
+from colonnade.experiments.plans.sweep import Sweep
 from colonnade.experiments.report import write_report
 from colonnade.experiments.results import Results
 from colonnade.experiments.schedule import Schedule
-from colonnade.experiments.spec import RunSpec, TaskBudget
 from colonnade.experiments.store import SuiteFolder
 from colonnade.experiments.suites import suite_from_name
 from colonnade.experiments.suites.progressive.atari import SOURCES, TARGETS
-from colonnade.experiments.sweep import Sweep
 from colonnade.experiments.sweep_launch import (
     begin_sweep,
     hyperparameters,

@@ -15,10 +15,10 @@ from rich.console import Console
 from colonnade.errors import ColonnadeError
 from colonnade.experiments.execute import execute
 from colonnade.experiments.files import read_json
-from colonnade.experiments.plan import Plan
+from colonnade.experiments.plans.plan import Plan
+from colonnade.experiments.plans.spec import RunSpec, TaskBudget
 from colonnade.experiments.progress import Display
 from colonnade.experiments.run import train_run
-from colonnade.experiments.spec import RunSpec, TaskBudget
 from colonnade.experiments.store import RunFolder, SuiteFolder
 from colonnade.experiments.workers import Ended, ForkedWorkers, last_line
 

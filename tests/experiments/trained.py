@@ -6,8 +6,8 @@ from pathlib import Path
 import torch
 
 from colonnade.experiments.measures import MEASURES
-from colonnade.experiments.plan import Plan
-from colonnade.experiments.spec import RunSpec, TaskBudget
+from colonnade.experiments.plans.plan import Plan
+from colonnade.experiments.plans.spec import RunSpec, TaskBudget
 from colonnade.experiments.store import RunFolder, SuiteFolder
 from colonnade.networks import ColumnSpec, Dense, ProgressiveNetwork, tiny_column
 from colonnade.seeding import generator

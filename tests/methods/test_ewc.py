@@ -9,8 +9,8 @@ import torch
 from interrupting import Interrupting
 
 from colonnade.errors import UsageError
-from colonnade.experiments.build import build_method
-from colonnade.experiments.plan import SuiteOptions
+from colonnade.experiments.plans.build import build_method
+from colonnade.experiments.plans.plan import SuiteOptions
 from colonnade.experiments.suites import suite_from_name
 from colonnade.learners import A2C, PPO, Compute
 from colonnade.methods import EWC, L2, Consolidation, Finetune, OneAnchorEWC, OnlineEWC, Progressive

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from colonnade.errors import UsageError
-from colonnade.experiments.build import build_task
-from colonnade.experiments.spec import TaskBudget
+from colonnade.experiments.plans.build import build_task
+from colonnade.experiments.plans.spec import TaskBudget
 from colonnade.learners import A2C
 from colonnade.methods import method_from_name
 from colonnade.tasks import (

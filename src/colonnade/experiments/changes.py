@@ -8,9 +8,9 @@ from dataclasses import replace
 from typing import Any
 
 from colonnade.errors import UsageError, unknown_name
-from colonnade.experiments.build import DEFAULT_COLUMN
-from colonnade.experiments.plan import Plan, Selection
-from colonnade.experiments.spec import Json, RunSpec
+from colonnade.experiments.plans.build import DEFAULT_COLUMN
+from colonnade.experiments.plans.plan import Plan, Selection
+from colonnade.experiments.plans.spec import Json, RunSpec
 
 _FIELDS = {"learner": "learner_options", "training": "training_options", "column": "column"}
 """The field of a spec that changes of all runs go into; the options of a method have its name."""

@@ -30,8 +30,8 @@ from colonnade.experiments.continual_results import (
     sequences,
     single_scores,
 )
+from colonnade.experiments.plans.spec import RunSpec
 from colonnade.experiments.results import Results
-from colonnade.experiments.spec import RunSpec
 from colonnade.experiments.titles import distinct, learner_title
 
 _MOST_PANELS = 4

@@ -19,9 +19,9 @@ from colonnade.analysis.continual import (
     learned_scores,
     score_matrix,
 )
-from colonnade.experiments.plan import SCRATCH
+from colonnade.experiments.plans.plan import SCRATCH
+from colonnade.experiments.plans.spec import RunSpec
 from colonnade.experiments.results import Results, RunResult
-from colonnade.experiments.spec import RunSpec
 from colonnade.experiments.titles import learner_title, slugs
 from colonnade.training import Row
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from colonnade.experiments.plan import Plan, SuiteOptions
+from colonnade.experiments.plans.plan import Plan, SuiteOptions
 from colonnade.experiments.rehearsal import Rehearsal
 from colonnade.experiments.store import SuiteFolder
 from colonnade.experiments.suites import SUITES, suite_from_name

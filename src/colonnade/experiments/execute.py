@@ -15,10 +15,10 @@ from types import FrameType
 from colonnade.errors import ColonnadeError
 from colonnade.experiments.files import FolderLock, disk_errors
 from colonnade.experiments.hardware import available_cores
-from colonnade.experiments.plan import Plan
+from colonnade.experiments.plans.plan import Plan
+from colonnade.experiments.plans.spec import RunSpec
 from colonnade.experiments.progress import Display
 from colonnade.experiments.schedule import Failure, Schedule
-from colonnade.experiments.spec import RunSpec
 from colonnade.experiments.store import SuiteFolder
 from colonnade.experiments.workers import Ended, ForkedWorkers, Workers, last_line
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from colonnade.errors import UsageError
 from colonnade.experiments.changes import with_changes
-from colonnade.experiments.plan import Plan, SuiteOptions
-from colonnade.experiments.spec import RunSpec
+from colonnade.experiments.plans.plan import Plan, SuiteOptions
+from colonnade.experiments.plans.spec import RunSpec
 from colonnade.experiments.store import SuiteFolder
 from colonnade.experiments.suites import suite_from_name
 

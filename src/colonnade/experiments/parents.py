@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from colonnade.errors import ColonnadeError, unknown_name
 from colonnade.experiments.files import read_json
 from colonnade.experiments.measures import MEASURES
-from colonnade.experiments.spec import BEST, BUNDLED
+from colonnade.experiments.plans.spec import BEST, BUNDLED
 from colonnade.experiments.store import RunFolder
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from colonnade.analysis.intervals import Floats, Interval, mean_interval
-from colonnade.experiments.plan import SCRATCH
+from colonnade.experiments.plans.plan import SCRATCH
 from colonnade.experiments.results import Results, RunResult
 from colonnade.experiments.style import method_colour, plain
 from colonnade.experiments.titles import method_title

@@ -23,7 +23,7 @@ from colonnade.experiments.pathnet_generations import (
     generation_rows,
     generations_of,
 )
-from colonnade.experiments.plan import SCRATCH
+from colonnade.experiments.plans.plan import SCRATCH
 from colonnade.experiments.results import Results, RunResult
 from colonnade.experiments.style import FAINT, INK, method_colour
 from colonnade.experiments.style import PAPER as BACKGROUND

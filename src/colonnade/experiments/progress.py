@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from colonnade.experiments.spec import RunSpec
+from colonnade.experiments.plans.spec import RunSpec
 
 State = Literal["waiting", "running", "done", "failed", "stopped"]
 

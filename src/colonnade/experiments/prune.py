@@ -18,7 +18,7 @@ from colonnade.analysis.states import joined, policy_states
 from colonnade.checks import ANY, AT_LEAST_0, AT_LEAST_1, BELOW_1, check_fields, whole
 from colonnade.errors import ColonnadeError, UsageError, unknown_name
 from colonnade.experiments.analysis_run import find_runs, is_progressive, load_network
-from colonnade.experiments.build import build_task
+from colonnade.experiments.plans.build import build_task
 from colonnade.experiments.pruned_run import SUITE, Cost, Returns, notes, write_pruned
 from colonnade.experiments.store import RunFolder, SuiteFolder
 from colonnade.learners import Compute, actor_critic_policy

@@ -16,8 +16,8 @@ from colonnade.experiments.cautions import caution_of
 from colonnade.experiments.files import disk_errors, write_json, write_text
 from colonnade.experiments.measures import MEASURES
 from colonnade.experiments.metrics import MetricsFile
-from colonnade.experiments.plan import Plan
-from colonnade.experiments.spec import RunSpec
+from colonnade.experiments.plans.plan import Plan
+from colonnade.experiments.plans.spec import RunSpec
 from colonnade.experiments.store import RunFolder, SuiteFolder
 from colonnade.networks import ProgressiveNetwork
 from colonnade.training import write_tensors

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from colonnade.errors import ColonnadeError
 from colonnade.experiments.files import FolderLock, disk_errors, write_json
 from colonnade.experiments.metrics import MetricsFile
-from colonnade.experiments.spec import RunSpec
+from colonnade.experiments.plans.spec import RunSpec
 from colonnade.experiments.store import RunFolder
 from colonnade.training import Progress, Row, read_tensors, write_tensors
 

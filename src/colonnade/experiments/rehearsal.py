@@ -17,15 +17,15 @@ from torch import Tensor
 
 from colonnade.errors import ColonnadeError, UsageError
 from colonnade.experiments.analyses import check_analyses
-from colonnade.experiments.build import (
+from colonnade.experiments.parents import read_parent
+from colonnade.experiments.plans.build import (
     build_learner,
     build_method,
     build_tasks,
     build_training_options,
 )
-from colonnade.experiments.parents import read_parent
-from colonnade.experiments.plan import Plan
-from colonnade.experiments.spec import RunSpec
+from colonnade.experiments.plans.plan import Plan
+from colonnade.experiments.plans.spec import RunSpec
 from colonnade.learners import Compute
 from colonnade.methods import ColumnMethod, PathMethod
 from colonnade.networks import custom_factories

@@ -25,7 +25,7 @@ from colonnade.experiments.facts import facts
 from colonnade.experiments.files import disk_errors, write_bytes, write_text
 from colonnade.experiments.network_drawing import largest_network, network_drawing
 from colonnade.experiments.pathnet_report import PathReport
-from colonnade.experiments.plan import SCRATCH
+from colonnade.experiments.plans.plan import SCRATCH
 from colonnade.experiments.progress import duration
 from colonnade.experiments.results import Results, RunResult
 from colonnade.experiments.store import SuiteFolder

@@ -15,19 +15,19 @@ import torch
 from numpy.typing import NDArray
 
 from colonnade.experiments.analyses import analyse
-from colonnade.experiments.build import (
-    build_learner,
-    build_method,
-    build_tasks,
-    build_training_options,
-)
 from colonnade.experiments.files import disk_errors, memory_errors, write_json, write_text
 from colonnade.experiments.frames import save_frames
 from colonnade.experiments.hardware import available_cores, cpu_model
 from colonnade.experiments.measures import MEASURES
 from colonnade.experiments.parents import read_parent
+from colonnade.experiments.plans.build import (
+    build_learner,
+    build_method,
+    build_tasks,
+    build_training_options,
+)
+from colonnade.experiments.plans.spec import RunSpec
 from colonnade.experiments.recorder import RunRecorder
-from colonnade.experiments.spec import RunSpec
 from colonnade.experiments.store import RunFolder
 from colonnade.networks import custom_factories
 from colonnade.seeding import derive

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from colonnade.experiments.files import write_json
-from colonnade.experiments.plan import Plan
+from colonnade.experiments.plans.plan import Plan
+from colonnade.experiments.plans.spec import RunSpec
 from colonnade.experiments.progress import RunView, State
-from colonnade.experiments.spec import RunSpec
 from colonnade.experiments.store import SuiteFolder
 
 _LIVES = 3

@@ -33,9 +33,9 @@ from colonnade.experiments.basis import Basis
 from colonnade.experiments.files import FolderLock, disk_errors, read_json, write_json
 from colonnade.experiments.measures import MEASURES, version_of
 from colonnade.experiments.metrics import read_metrics
-from colonnade.experiments.plan import Plan, Selection
-from colonnade.experiments.spec import RunSpec
-from colonnade.experiments.sweep import Sweep
+from colonnade.experiments.plans.plan import Plan, Selection
+from colonnade.experiments.plans.spec import RunSpec
+from colonnade.experiments.plans.sweep import Sweep
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -8,12 +8,12 @@ from pathlib import Path
 
 from colonnade.errors import ColonnadeError, UsageError
 from colonnade.experiments.changes import changed_names, with_changes
-from colonnade.experiments.plan import Plan, SuiteOptions
-from colonnade.experiments.spec import RunSpec
+from colonnade.experiments.plans.plan import Plan, SuiteOptions
+from colonnade.experiments.plans.space import SearchSpace, parse_ranges
+from colonnade.experiments.plans.spec import RunSpec
+from colonnade.experiments.plans.sweep import Sweep
 from colonnade.experiments.store import SuiteFolder
 from colonnade.experiments.suites import Suite, suite_from_name
-from colonnade.experiments.sweep import Sweep
-from colonnade.experiments.sweep_space import SearchSpace, parse_ranges
 
 
 def begin_sweep(name: str, out: Path, sweep: Sweep, options: SuiteOptions) -> SuiteFolder:
@@ -121,7 +121,7 @@ def _there(out: Path) -> SuiteFolder | None:
 
 def _rehearse(plan: Plan) -> None:
     """Check one run of each network in full, and the learner of every run."""
-    from colonnade.experiments.build import build_learner
+    from colonnade.experiments.plans.build import build_learner
     from colonnade.experiments.rehearsal import Rehearsal
 
     rehearsal = Rehearsal(plan)

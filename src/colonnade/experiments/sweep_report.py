@@ -7,10 +7,10 @@ from functools import cached_property
 
 from matplotlib.figure import Figure
 
+from colonnade.experiments.plans.space import Choice, Range
 from colonnade.experiments.results import Results
 from colonnade.experiments.store import SuiteFolder
 from colonnade.experiments.sweep_charts import score_against, sorted_scores
-from colonnade.experiments.sweep_space import Choice, Range
 from colonnade.experiments.sweep_table import (
     JobRow,
     ParquetUnavailableError,

@@ -11,7 +11,6 @@ from markupsafe import Markup
 
 from colonnade.analysis.intervals import mean_interval
 from colonnade.errors import UsageError
-from colonnade.experiments.build import build_method
 from colonnade.experiments.describe import print_networks
 from colonnade.experiments.pathnet_generations import (
     GenerationRow,
@@ -20,7 +19,8 @@ from colonnade.experiments.pathnet_generations import (
     generation_title,
 )
 from colonnade.experiments.pathnet_report import PATHS, PathReport, chance_overlap
-from colonnade.experiments.plan import SuiteOptions
+from colonnade.experiments.plans.build import build_method
+from colonnade.experiments.plans.plan import SuiteOptions
 from colonnade.experiments.report import write_report
 from colonnade.experiments.results import Results
 from colonnade.experiments.run import train_run

@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from colonnade.experiments.plan import Plan, SuiteOptions
+from colonnade.experiments.plans.plan import Plan, SuiteOptions
+from colonnade.experiments.plans.space import PAPER, PAPER_FOR_PPO, SearchSpace
 from colonnade.experiments.suites.designs.transfer import TransferDesign
-from colonnade.experiments.sweep_space import PAPER, PAPER_FOR_PPO, SearchSpace
 
 
 @dataclass(frozen=True)

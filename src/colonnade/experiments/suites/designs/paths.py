@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from colonnade.experiments.plan import SCRATCH, Plan, PlanBuilder, SuiteOptions
-from colonnade.experiments.spec import Json, RunSpec, TaskBudget
+from colonnade.experiments.plans.plan import SCRATCH, Plan, PlanBuilder, SuiteOptions
+from colonnade.experiments.plans.spec import Json, RunSpec, TaskBudget
 
 
 @dataclass(frozen=True)

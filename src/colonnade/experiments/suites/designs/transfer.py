@@ -8,10 +8,10 @@ from itertools import combinations, permutations
 from typing import Literal
 
 from colonnade.errors import UsageError
-from colonnade.experiments.plan import SCRATCH, Plan, PlanBuilder, SuiteOptions
-from colonnade.experiments.spec import BUNDLED, Json, RunSpec, TaskBudget
-from colonnade.experiments.sweep import Job
-from colonnade.experiments.sweep_space import SearchSpace
+from colonnade.experiments.plans.plan import SCRATCH, Plan, PlanBuilder, SuiteOptions
+from colonnade.experiments.plans.space import SearchSpace
+from colonnade.experiments.plans.spec import BUNDLED, Json, RunSpec, TaskBudget
+from colonnade.experiments.plans.sweep import Job
 
 _FROM_SOURCE = ("output-only", "finetune", "progressive")
 """Methods that start from a source column."""

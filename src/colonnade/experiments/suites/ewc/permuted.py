@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from colonnade.experiments.plan import Plan, SuiteOptions
-from colonnade.experiments.spec import Json, RunSpec, TaskBudget
+from colonnade.experiments.plans.plan import Plan, SuiteOptions
+from colonnade.experiments.plans.spec import Json, RunSpec, TaskBudget
 from colonnade.experiments.suites.suite import Suite
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from colonnade.experiments.plan import Plan, SuiteOptions
-from colonnade.experiments.spec import Json, RunSpec, TaskBudget
+from colonnade.experiments.plans.plan import Plan, SuiteOptions
+from colonnade.experiments.plans.spec import Json, RunSpec, TaskBudget
 from colonnade.experiments.suites.progressive.pong_soup_mini import MINI
 from colonnade.experiments.suites.suite import Suite
 

@@ -10,8 +10,8 @@ from itertools import combinations
 
 import numpy as np
 
-from colonnade.experiments.plan import SCRATCH, Plan, PlanBuilder, SuiteOptions
-from colonnade.experiments.spec import Json, RunSpec, TaskBudget
+from colonnade.experiments.plans.plan import SCRATCH, Plan, PlanBuilder, SuiteOptions
+from colonnade.experiments.plans.spec import Json, RunSpec, TaskBudget
 from colonnade.experiments.suites.suite import Suite
 
 BATCH = 16

@@ -1,6 +1,6 @@
 """Pong Soup: Rusu et al. 2016 (arXiv 1606.04671), Fig. 4 and the first column of Table 1."""
 
-from colonnade.experiments.spec import Json
+from colonnade.experiments.plans.spec import Json
 from colonnade.experiments.suites.designs.transfer import TransferDesign
 from colonnade.experiments.suites.suite import Suite
 

@@ -7,9 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from colonnade.errors import UsageError
-from colonnade.experiments.suites import SUITES, suite_from_name
-from colonnade.experiments.sweep import Sweep
-from colonnade.experiments.sweep_space import (
+from colonnade.experiments.plans.space import (
     PAPER,
     SIM_TO_REAL,
     Choice,
@@ -17,6 +15,8 @@ from colonnade.experiments.sweep_space import (
     SearchSpace,
     parse_ranges,
 )
+from colonnade.experiments.plans.sweep import Sweep
+from colonnade.experiments.suites import SUITES, suite_from_name
 
 
 def test_the_papers_ranges() -> None:

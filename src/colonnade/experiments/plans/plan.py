@@ -13,7 +13,7 @@ from typing import Any, cast
 from tyro.conf import UseAppendAction
 
 from colonnade.errors import UsageError, unknown_name
-from colonnade.experiments.spec import BEST, BUNDLED, RunSpec, TaskBudget
+from colonnade.experiments.plans.spec import BEST, BUNDLED, RunSpec, TaskBudget
 
 SCRATCH = "scratch"
 """Key of baseline 1, which every transfer score is measured against."""

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from colonnade.errors import UsageError
-from colonnade.experiments.sweep_space import SearchSpace
+from colonnade.experiments.plans.space import SearchSpace
 
 _SEEDS_APART = 1000
 """How far apart the seeds of the jobs of two sweeps begin."""

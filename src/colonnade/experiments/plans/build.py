@@ -6,7 +6,7 @@ import typing
 from typing import Any
 
 from colonnade.errors import UsageError, unknown_name
-from colonnade.experiments.spec import RunSpec, TaskBudget
+from colonnade.experiments.plans.spec import RunSpec, TaskBudget
 from colonnade.learners import LearnerConfig, Precision, learner_from_name
 from colonnade.methods import PATH_METHODS, ColumnMethod, PathMethod, method_from_name
 from colonnade.networks import ColumnSpec, ModularSpec, column_preset, modular_preset

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from colonnade.errors import UsageError
-from colonnade.experiments.spec import RunSpec, TaskBudget
+from colonnade.experiments.plans.spec import RunSpec, TaskBudget
 from colonnade.training import evaluate
 
 json_values = st.recursive(
