@@ -31,7 +31,7 @@ _MATRIX = f"{_NUMBERS}::test_the_matrix_shows_every_score_at_its_place"
 _JOBS = "experiments/test_sweep_numbers.py"
 _CURVES = "experiments/test_measures.py experiments/test_report_numbers.py"
 _CONTINUAL = "experiments/test_continual_numbers.py experiments/test_continual_report.py"
-_SWEEP = "experiments/test_sweep_numbers.py experiments/test_sweep.py"
+_SWEEP = "experiments/test_sweep_numbers.py experiments/launch/test_sweep.py"
 _PATHS = "experiments/suites/test_pathnet.py"
 _ANALYZE = "experiments/test_analysis_numbers.py"
 
@@ -349,7 +349,7 @@ MUTANTS: list[Mutant] = [
     ),
     *_of(
         "experiments.early_stop",
-        "experiments/test_sweep.py",
+        "experiments/launch/test_sweep.py",
         ("MedianRule._judge", "word", "median", "mean"),
         ("MedianRule._judge", "word", "nanmax", "nanmin"),
         ("MedianRule._judge", "comparison turned", "#2"),

@@ -374,7 +374,7 @@ def test_a_long_suite_says_what_it_costs(
 ) -> None:
     monkeypatch.setattr("colonnade.experiments.execute.execute", lambda *_, **__: [])
     monkeypatch.setattr("colonnade.experiments.report.write_report", lambda suite: suite.path)
-    monkeypatch.setattr("colonnade.experiments.cost.available_cores", lambda: 2)
+    monkeypatch.setattr("colonnade.experiments.launch.cost.available_cores", lambda: 2)
     _, printed, errors = call("run", "atari-transfer", "--out", tmp_path / "out")
     assert errors == ""
     assert re.search(

@@ -66,9 +66,9 @@ class Run:
         from rich.console import Console
 
         from colonnade.experiments.conclude import conclude
-        from colonnade.experiments.cost import estimate
         from colonnade.experiments.execute import execute
-        from colonnade.experiments.launch import begin
+        from colonnade.experiments.launch.cost import estimate
+        from colonnade.experiments.launch.suite import begin
         from colonnade.experiments.progress import Display
 
         if self.jobs is not None and self.jobs < 1:
@@ -134,12 +134,12 @@ class Sweep:
         from rich.console import Console
 
         from colonnade.experiments.conclude import conclude
-        from colonnade.experiments.cost import estimate
         from colonnade.experiments.early_stop import MedianRule
         from colonnade.experiments.execute import execute
+        from colonnade.experiments.launch.cost import estimate
+        from colonnade.experiments.launch.sweep import begin_sweep, job_columns
         from colonnade.experiments.plans.sweep import Sweep as SweepOf
         from colonnade.experiments.progress import Display
-        from colonnade.experiments.sweep_launch import begin_sweep, job_columns
 
         if self.workers is not None and self.workers < 1:
             raise UsageError(f"--workers is a number from 1 on, but {self.workers} came.")

@@ -13,7 +13,6 @@ from trained import run_spec
 
 from colonnade.analysis.intervals import REDRAWN, interval_of
 from colonnade.analysis.perturbation import PerturbationCurves
-from colonnade.experiments import cost
 from colonnade.experiments.analysis_charts import (
     agreement,
     noise_curves,
@@ -29,6 +28,7 @@ from colonnade.experiments.analyze import (
     _used,
     write_page,
 )
+from colonnade.experiments.launch import cost
 from colonnade.experiments.plans.plan import Plan
 from colonnade.experiments.plans.sweep import Sweep
 from colonnade.experiments.pruned_run import Cost, notes

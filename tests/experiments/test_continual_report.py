@@ -12,10 +12,10 @@ import torch
 from colonnade.errors import UsageError
 from colonnade.experiments.continual_report import ContinualReport
 from colonnade.experiments.continual_results import sequences
+from colonnade.experiments.launch.rehearsal import Rehearsal
 from colonnade.experiments.plans.build import build_method, build_tasks
 from colonnade.experiments.plans.plan import Plan, SuiteOptions
 from colonnade.experiments.plans.spec import RunSpec
-from colonnade.experiments.rehearsal import Rehearsal
 from colonnade.experiments.report import write_report
 from colonnade.experiments.results import Results
 from colonnade.experiments.run import train_run

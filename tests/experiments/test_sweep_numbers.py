@@ -14,6 +14,7 @@ from colonnade.analysis.intervals import COVERAGE, TOP_K
 from colonnade.errors import ColonnadeError
 from colonnade.experiments import charts, suites, sweep_charts
 from colonnade.experiments.basis import Basis
+from colonnade.experiments.launch.sweep import hyperparameters, plan_sweep
 from colonnade.experiments.plans.plan import SuiteOptions
 from colonnade.experiments.plans.space import Choice, LogUniform, SearchSpace
 from colonnade.experiments.plans.sweep import Sweep
@@ -22,7 +23,6 @@ from colonnade.experiments.results import Results
 from colonnade.experiments.store import SuiteFolder
 from colonnade.experiments.style import METHOD_COLOURS
 from colonnade.experiments.suites import suite_from_name
-from colonnade.experiments.sweep_launch import hyperparameters, plan_sweep
 from colonnade.experiments.sweep_numbers import scatter_panels, sorted_panels
 from colonnade.experiments.sweep_report import SweepReport
 from colonnade.experiments.sweep_table import job_rows

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from rich.console import Console
 
+from colonnade.experiments.launch.rehearsal import Rehearsal
 from colonnade.experiments.plans.plan import Plan, SuiteOptions
-from colonnade.experiments.rehearsal import Rehearsal
 from colonnade.experiments.store import SuiteFolder
 from colonnade.experiments.suites import SUITES, suite_from_name
 from colonnade.experiments.titles import method_title

@@ -11,8 +11,8 @@ from typing import Any
 
 from colonnade.errors import ColonnadeError
 from colonnade.experiments.files import write_bytes, write_text
+from colonnade.experiments.launch.sweep import hyperparameters
 from colonnade.experiments.results import Results, RunResult
-from colonnade.experiments.sweep_launch import hyperparameters
 
 
 class ParquetUnavailableError(ColonnadeError):

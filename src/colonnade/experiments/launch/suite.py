@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from colonnade.errors import UsageError
-from colonnade.experiments.changes import with_changes
+from colonnade.experiments.launch.changes import with_changes
 from colonnade.experiments.plans.plan import Plan, SuiteOptions
 from colonnade.experiments.plans.spec import RunSpec
 from colonnade.experiments.store import SuiteFolder
@@ -24,7 +24,7 @@ def begin(name: str, out: Path, options: SuiteOptions) -> SuiteFolder:
     Raises:
         UsageError: A name is unknown, a spec is wrong, or the folder holds something else.
     """
-    from colonnade.experiments.rehearsal import Rehearsal
+    from colonnade.experiments.launch.rehearsal import Rehearsal
 
     if name.endswith(".json"):
         suite = _from_file(Path(name), out, options)

@@ -6,14 +6,14 @@ from pathlib import Path
 import pytest
 
 from colonnade.errors import UsageError
-from colonnade.experiments.changes import with_changes
-from colonnade.experiments.launch import begin
+from colonnade.experiments.launch.changes import with_changes
+from colonnade.experiments.launch.suite import begin
+from colonnade.experiments.launch.sweep import begin_sweep, plan_sweep
 from colonnade.experiments.plans.build import build_learner
 from colonnade.experiments.plans.plan import Plan, SuiteOptions
 from colonnade.experiments.plans.spec import RunSpec, TaskBudget
 from colonnade.experiments.plans.sweep import Sweep
 from colonnade.experiments.suites import suite_from_name
-from colonnade.experiments.sweep_launch import begin_sweep, plan_sweep
 from colonnade.learners import PPO
 
 MINI = suite_from_name("pong-soup-mini")

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from colonnade.errors import ColonnadeError, UsageError
-from colonnade.experiments.changes import changed_names, with_changes
+from colonnade.experiments.launch.changes import changed_names, with_changes
 from colonnade.experiments.plans.plan import Plan, SuiteOptions
 from colonnade.experiments.plans.space import SearchSpace, parse_ranges
 from colonnade.experiments.plans.spec import RunSpec
@@ -121,8 +121,8 @@ def _there(out: Path) -> SuiteFolder | None:
 
 def _rehearse(plan: Plan) -> None:
     """Check one run of each network in full, and the learner of every run."""
+    from colonnade.experiments.launch.rehearsal import Rehearsal
     from colonnade.experiments.plans.build import build_learner
-    from colonnade.experiments.rehearsal import Rehearsal
 
     rehearsal = Rehearsal(plan)
     checked: set[str] = set()

@@ -11,7 +11,13 @@ import pytest
 
 from colonnade.errors import UsageError
 from colonnade.experiments.early_stop import MedianRule
-from colonnade.experiments.launch import begin
+from colonnade.experiments.launch.suite import begin
+from colonnade.experiments.launch.sweep import (
+    begin_sweep,
+    hyperparameters,
+    job_columns,
+    plan_sweep,
+)
 from colonnade.experiments.measures import MEASURES
 from colonnade.experiments.parents import read_parent
 from colonnade.experiments.plans.plan import Plan, Selection, SuiteOptions
@@ -23,12 +29,6 @@ from colonnade.experiments.schedule import Schedule
 from colonnade.experiments.store import SuiteFolder
 from colonnade.experiments.suites import suite_from_name
 from colonnade.experiments.suites.progressive.atari import SOURCES, TARGETS
-from colonnade.experiments.sweep_launch import (
-    begin_sweep,
-    hyperparameters,
-    job_columns,
-    plan_sweep,
-)
 from colonnade.experiments.sweep_table import job_rows
 
 SMALL = SuiteOptions(budget=0.1, tasks=("zoom",), methods=("finetune", "progressive"))

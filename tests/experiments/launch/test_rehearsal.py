@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from colonnade.errors import UsageError
+from colonnade.experiments.launch.rehearsal import Rehearsal
 from colonnade.experiments.plans.spec import RunSpec, TaskBudget
-from colonnade.experiments.rehearsal import Rehearsal
 
 PONG, POLE = TaskBudget("mini-pong/pong", 100), TaskBudget("CartPole-v1", 100)
 SPEC = RunSpec("a run", "progressive", (PONG,), "a2c", "tiny")

@@ -1,0 +1,1 @@
+"""How a name becomes a begun folder, checked before any work is spent."""
