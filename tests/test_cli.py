@@ -19,7 +19,7 @@ from colonnade.__main__ import main as door
 from colonnade.cli import Analyze, Prune, main
 from colonnade.errors import ColonnadeError
 from colonnade.experiments.analysis_store import AnalysisOptions
-from colonnade.experiments.execute import Failure
+from colonnade.experiments.execution.execute import Failure
 from colonnade.experiments.plans.plan import Plan
 from colonnade.experiments.plans.spec import RunSpec, TaskBudget
 from colonnade.experiments.prune import PruneOptions
@@ -122,7 +122,7 @@ def test_only_trains_what_matches_and_what_that_starts_from(
         trained.extend(spec.label for spec in plan.runs)
         return []
 
-    monkeypatch.setattr("colonnade.experiments.execute.execute", note)
+    monkeypatch.setattr("colonnade.experiments.execution.execute.execute", note)
     monkeypatch.setattr("colonnade.experiments.report.write_report", lambda suite: suite.path)
     first = tiny("first")
     specs = write(
@@ -144,7 +144,7 @@ def test_set_changes_every_run_and_may_be_repeated(
         trained.extend(plan.runs)
         return []
 
-    monkeypatch.setattr("colonnade.experiments.execute.execute", note)
+    monkeypatch.setattr("colonnade.experiments.execution.execute.execute", note)
     monkeypatch.setattr("colonnade.experiments.report.write_report", lambda suite: suite.path)
     given = ("learner.gamma=0.5", "training.device=cpu", "column.alpha=0.1")
     changes = [part for change in given for part in ("--set", change)]
@@ -217,7 +217,7 @@ def test_a_failing_report_does_not_hide_the_failed_runs(
     def full(_: object) -> Path:
         raise ColonnadeError("The report could not be written.")
 
-    monkeypatch.setattr("colonnade.experiments.execute.execute", fail)
+    monkeypatch.setattr("colonnade.experiments.execution.execute.execute", fail)
     monkeypatch.setattr("colonnade.experiments.report.write_report", full)
     specs = write(tmp_path / "specs.json", tiny("first"))
     status, _, errors = call("run", specs, "--out", tmp_path / "out")
@@ -372,7 +372,7 @@ def test_failed_jobs_of_a_sweep_are_listed_and_begun_again_on_demand(
 def test_a_long_suite_says_what_it_costs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: Call
 ) -> None:
-    monkeypatch.setattr("colonnade.experiments.execute.execute", lambda *_, **__: [])
+    monkeypatch.setattr("colonnade.experiments.execution.execute.execute", lambda *_, **__: [])
     monkeypatch.setattr("colonnade.experiments.report.write_report", lambda suite: suite.path)
     monkeypatch.setattr("colonnade.experiments.launch.cost.available_cores", lambda: 2)
     _, printed, errors = call("run", "atari-transfer", "--out", tmp_path / "out")

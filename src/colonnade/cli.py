@@ -66,10 +66,10 @@ class Run:
         from rich.console import Console
 
         from colonnade.experiments.conclude import conclude
-        from colonnade.experiments.execute import execute
+        from colonnade.experiments.execution.execute import execute
+        from colonnade.experiments.execution.progress import Display
         from colonnade.experiments.launch.cost import estimate
         from colonnade.experiments.launch.suite import begin
-        from colonnade.experiments.progress import Display
 
         if self.jobs is not None and self.jobs < 1:
             raise UsageError(f"--jobs is a number of processes from 1 on, but {self.jobs} came.")
@@ -135,11 +135,11 @@ class Sweep:
 
         from colonnade.experiments.conclude import conclude
         from colonnade.experiments.early_stop import MedianRule
-        from colonnade.experiments.execute import execute
+        from colonnade.experiments.execution.execute import execute
+        from colonnade.experiments.execution.progress import Display
         from colonnade.experiments.launch.cost import estimate
         from colonnade.experiments.launch.sweep import begin_sweep, job_columns
         from colonnade.experiments.plans.sweep import Sweep as SweepOf
-        from colonnade.experiments.progress import Display
 
         if self.workers is not None and self.workers < 1:
             raise UsageError(f"--workers is a number from 1 on, but {self.workers} came.")

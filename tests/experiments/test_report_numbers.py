@@ -15,11 +15,11 @@ from colonnade.experiments import charts
 from colonnade.experiments.analysis_store import RunAnalysis
 from colonnade.experiments.analyze import _groups
 from colonnade.experiments.curve_numbers import plain_panels, source_panels
+from colonnade.experiments.execution.progress import duration
 from colonnade.experiments.facts import facts
 from colonnade.experiments.network_drawing import largest_network, network_drawing
 from colonnade.experiments.plans.plan import Comparison, Plan, SuiteOptions
 from colonnade.experiments.plans.spec import RunSpec, TaskBudget
-from colonnade.experiments.progress import duration
 from colonnade.experiments.report import write_report
 from colonnade.experiments.results import Results
 from colonnade.experiments.store import SuiteFolder

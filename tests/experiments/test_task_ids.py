@@ -13,6 +13,7 @@ from trained import POLE, balancing_network, run_spec, write_suite
 
 from colonnade.experiments.analysis_store import AnalysisOptions, RunAnalysis
 from colonnade.experiments.analyze import _known, _sweet_spot_points, analyze
+from colonnade.experiments.execution.run import train_run
 from colonnade.experiments.pathnet_report import PathReport
 from colonnade.experiments.plans.plan import Plan, SuiteOptions
 from colonnade.experiments.plans.spec import RunSpec, TaskBudget
@@ -20,7 +21,6 @@ from colonnade.experiments.play import play
 from colonnade.experiments.prune import PruneOptions, prune_run
 from colonnade.experiments.report import write_report
 from colonnade.experiments.results import Results
-from colonnade.experiments.run import train_run
 from colonnade.experiments.store import SuiteFolder
 from colonnade.experiments.suites.pathnet.pong_soup import MINI
 from colonnade.experiments.suites.progressive.pong_soup import SHORT

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from colonnade.experiments.charts import short_number
-from colonnade.experiments.progress import duration
+from colonnade.experiments.execution.progress import duration
 from colonnade.experiments.results import Results, RunResult
 from colonnade.experiments.titles import learner_title
 

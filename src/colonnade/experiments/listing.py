@@ -5,8 +5,8 @@ import sys
 from rich.console import Console
 from rich.table import Table
 
+from colonnade.experiments.execution.progress import duration
 from colonnade.experiments.plans.plan import SuiteOptions
-from colonnade.experiments.progress import duration
 from colonnade.experiments.suites import SUITES
 
 

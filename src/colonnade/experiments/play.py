@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 
 from colonnade.errors import ColonnadeError, UsageError, unknown_name
 from colonnade.experiments.files import disk_errors, write_bytes
-from colonnade.experiments.frames import Image, first_of, frame_of
 from colonnade.experiments.plans.build import build_method, build_task
 from colonnade.experiments.store import RunFolder, SuiteFolder
 from colonnade.networks import custom_factories
+from colonnade.tasks.frames import Image, first_of, frame_of
 from colonnade.tasks.vector import episodes_ended
 from colonnade.training import evaluate
 from colonnade.types import EnvironmentTask, TaskSpec, environments_of

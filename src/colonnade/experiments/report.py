@@ -21,12 +21,12 @@ from colonnade.experiments.cautions import caution_of
 from colonnade.experiments.charts import learning_curves, plain_curves, transfer_matrix
 from colonnade.experiments.continual_report import ContinualReport
 from colonnade.experiments.curve_numbers import source_panels
+from colonnade.experiments.execution.progress import duration
 from colonnade.experiments.facts import facts
 from colonnade.experiments.files import disk_errors, write_bytes, write_text
 from colonnade.experiments.network_drawing import largest_network, network_drawing
 from colonnade.experiments.pathnet_report import PathReport
 from colonnade.experiments.plans.plan import SCRATCH
-from colonnade.experiments.progress import duration
 from colonnade.experiments.results import Results, RunResult
 from colonnade.experiments.store import SuiteFolder
 from colonnade.experiments.style import drawing, method_colour, to_png, to_svg

@@ -11,6 +11,7 @@ import pytest
 
 from colonnade.errors import UsageError
 from colonnade.experiments.early_stop import MedianRule
+from colonnade.experiments.execution.schedule import Schedule
 from colonnade.experiments.launch.suite import begin
 from colonnade.experiments.launch.sweep import (
     begin_sweep,
@@ -25,7 +26,6 @@ from colonnade.experiments.plans.spec import RunSpec, TaskBudget
 from colonnade.experiments.plans.sweep import Sweep
 from colonnade.experiments.report import write_report
 from colonnade.experiments.results import Results
-from colonnade.experiments.schedule import Schedule
 from colonnade.experiments.store import SuiteFolder
 from colonnade.experiments.suites import suite_from_name
 from colonnade.experiments.suites.progressive.atari import SOURCES, TARGETS

@@ -12,6 +12,7 @@ from markupsafe import Markup
 from colonnade.analysis.intervals import mean_interval
 from colonnade.errors import UsageError
 from colonnade.experiments.describe import print_networks
+from colonnade.experiments.execution.run import train_run
 from colonnade.experiments.pathnet_generations import (
     GenerationRow,
     draw_generations,
@@ -23,7 +24,6 @@ from colonnade.experiments.plans.build import build_method
 from colonnade.experiments.plans.plan import SuiteOptions
 from colonnade.experiments.report import write_report
 from colonnade.experiments.results import Results
-from colonnade.experiments.run import train_run
 from colonnade.experiments.store import SuiteFolder
 from colonnade.experiments.suites.pathnet.atari import PATHNET_ATARI
 from colonnade.experiments.suites.pathnet.labels import DIGITS, random_pairs

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from colonnade.errors import UsageError
-from colonnade.experiments.hardware import available_cores
-from colonnade.experiments.progress import duration
+from colonnade.experiments.execution.hardware import available_cores
+from colonnade.experiments.execution.progress import duration
 from colonnade.experiments.store import SuiteFolder
 from colonnade.experiments.suites import suite_from_name
 

@@ -16,7 +16,7 @@ from typing import Any
 from torch import Tensor
 
 from colonnade.errors import ColonnadeError, UsageError
-from colonnade.experiments.analyses import check_analyses
+from colonnade.experiments.execution.analyses import check_analyses
 from colonnade.experiments.parents import read_parent
 from colonnade.experiments.plans.build import (
     build_learner,

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from colonnade.experiments.execution.progress import RunView, State
 from colonnade.experiments.files import write_json
 from colonnade.experiments.plans.plan import Plan
 from colonnade.experiments.plans.spec import RunSpec
-from colonnade.experiments.progress import RunView, State
 from colonnade.experiments.store import SuiteFolder
 
 _LIVES = 3

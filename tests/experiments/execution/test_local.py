@@ -13,14 +13,14 @@ import pytest
 from rich.console import Console
 
 from colonnade.errors import ColonnadeError
-from colonnade.experiments.execute import execute
+from colonnade.experiments.execution.execute import execute
+from colonnade.experiments.execution.local import Ended, ForkedWorkers, last_line
+from colonnade.experiments.execution.progress import Display
+from colonnade.experiments.execution.run import train_run
 from colonnade.experiments.files import read_json
 from colonnade.experiments.plans.plan import Plan
 from colonnade.experiments.plans.spec import RunSpec, TaskBudget
-from colonnade.experiments.progress import Display
-from colonnade.experiments.run import train_run
 from colonnade.experiments.store import RunFolder, SuiteFolder
-from colonnade.experiments.workers import Ended, ForkedWorkers, last_line
 
 SHORT = 400
 ENDLESS = 10**9

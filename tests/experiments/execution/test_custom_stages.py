@@ -10,12 +10,12 @@ import pytest
 
 from colonnade.errors import UsageError
 from colonnade.experiments.describe import print_networks
+from colonnade.experiments.execution.run import train_run
 from colonnade.experiments.launch.rehearsal import Rehearsal
 from colonnade.experiments.network_drawing import DrawnNetwork, network_drawing
 from colonnade.experiments.plans.plan import Plan
 from colonnade.experiments.plans.spec import RunSpec, TaskBudget
 from colonnade.experiments.play import play
-from colonnade.experiments.run import train_run
 from colonnade.experiments.store import SuiteFolder
 from colonnade.training import Interrupted
 

@@ -1,6 +1,6 @@
 """Training one run in a process of its own.
 
-`python -m colonnade.experiments.worker OUT RUN_ID ENV_THREADS` trains one run; `worker_server`
+`python -m colonnade.experiments.execution.worker OUT RUN_ID ENV_THREADS` trains one run; `worker_server`
 trains many, each in a fork. Messages go to standard error, which is the run's log.txt; how far it
 is and what went wrong go to status.json. SIGTERM asks a worker to stop, as does the death of its
 parent.
@@ -38,7 +38,7 @@ def train(suite: SuiteFolder, run_id: str, env_threads: int, parent: int) -> int
         signal.signal(number, lambda received, _: asked.append(received))
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.INFO)
     # torch is imported here, after the handlers are in place.
-    from colonnade.experiments.run import train_run
+    from colonnade.experiments.execution.run import train_run
     from colonnade.training import Interrupted
 
     spec = next(spec for spec in suite.plan.runs if spec.id == run_id)

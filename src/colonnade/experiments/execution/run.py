@@ -14,10 +14,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from colonnade.experiments.analyses import analyse
+from colonnade.experiments.execution.analyses import analyse
+from colonnade.experiments.execution.hardware import available_cores, cpu_model
 from colonnade.experiments.files import disk_errors, memory_errors, write_json, write_text
-from colonnade.experiments.frames import save_frames
-from colonnade.experiments.hardware import available_cores, cpu_model
 from colonnade.experiments.measures import MEASURES
 from colonnade.experiments.parents import read_parent
 from colonnade.experiments.plans.build import (
@@ -31,6 +30,7 @@ from colonnade.experiments.recorder import RunRecorder
 from colonnade.experiments.store import RunFolder
 from colonnade.networks import custom_factories
 from colonnade.seeding import derive
+from colonnade.tasks.frames import save_frames
 from colonnade.training import (
     Interrupted,
     Row,

@@ -13,14 +13,14 @@ from time import monotonic
 from types import FrameType
 
 from colonnade.errors import ColonnadeError
+from colonnade.experiments.execution.hardware import available_cores
+from colonnade.experiments.execution.local import Ended, ForkedWorkers, Workers, last_line
+from colonnade.experiments.execution.progress import Display
+from colonnade.experiments.execution.schedule import Failure, Schedule
 from colonnade.experiments.files import FolderLock, disk_errors
-from colonnade.experiments.hardware import available_cores
 from colonnade.experiments.plans.plan import Plan
 from colonnade.experiments.plans.spec import RunSpec
-from colonnade.experiments.progress import Display
-from colonnade.experiments.schedule import Failure, Schedule
 from colonnade.experiments.store import SuiteFolder
-from colonnade.experiments.workers import Ended, ForkedWorkers, Workers, last_line
 
 _SHOW_SECONDS = 0.5
 _GRACE_SECONDS = 60.0

@@ -143,7 +143,7 @@ class ForkedWorkers:
                 "OMP_WAIT_POLICY": "passive",
             }
         )
-        module = "colonnade.experiments.worker_server"
+        module = "colonnade.experiments.execution.server"
         with disk_errors(self._log), self._log.open("wb") as log:
             # A session of its own: a Ctrl-C at the terminal reaches the executor alone.
             return subprocess.Popen(

@@ -15,15 +15,15 @@ import torch
 from rich.console import Console
 
 from colonnade.errors import ColonnadeError, UsageError
-from colonnade.experiments.execute import execute
+from colonnade.experiments.execution.execute import execute
+from colonnade.experiments.execution.progress import Display
+from colonnade.experiments.execution.run import train_run
 from colonnade.experiments.files import FolderLock
 from colonnade.experiments.plans.build import build_column
 from colonnade.experiments.plans.plan import Plan
 from colonnade.experiments.plans.spec import RunSpec, TaskBudget
 from colonnade.experiments.play import play
-from colonnade.experiments.progress import Display
 from colonnade.experiments.recorder import RunRecorder
-from colonnade.experiments.run import train_run
 from colonnade.experiments.store import SuiteFolder
 from colonnade.learners.a2c import A2CLearner
 from colonnade.networks import column_preset
@@ -44,7 +44,14 @@ SPEC = RunSpec(
 
 
 def worker_command(suite: Path, run: str, env_threads: int) -> list[str]:
-    return [sys.executable, "-m", "colonnade.experiments.worker", str(suite), run, str(env_threads)]
+    return [
+        sys.executable,
+        "-m",
+        "colonnade.experiments.execution.worker",
+        str(suite),
+        run,
+        str(env_threads),
+    ]
 
 
 def begin(path: Path, *specs: RunSpec) -> SuiteFolder:

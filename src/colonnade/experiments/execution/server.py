@@ -1,4 +1,4 @@
-"""The process that forks workers: `python -m colonnade.experiments.worker_server OUT THREADS`.
+"""The process that forks workers: `python -m colonnade.experiments.execution.server OUT THREADS`.
 
 Importing torch takes seconds, which a suite of short runs would pay again and again. This process
 imports it once and computes nothing; each run then gets a fork, a process of its own that can be
@@ -29,11 +29,11 @@ import traceback
 from pathlib import Path
 from typing import Any
 
+from colonnade.experiments.execution.worker import train
 from colonnade.experiments.store import SuiteFolder
-from colonnade.experiments.worker import train
 
 _PRELOADED = (
-    "colonnade.experiments.run",
+    "colonnade.experiments.execution.run",
     # What torch and we import late: optimisers need the first, a run's first metrics the second.
     "torch._dynamo",
     "torch.utils.tensorboard.writer",

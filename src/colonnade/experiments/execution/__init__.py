@@ -1,0 +1,1 @@
+"""Running what was planned: schedule, workers, and the run itself."""
