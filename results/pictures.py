@@ -9,7 +9,7 @@ from matplotlib.lines import Line2D
 
 from colonnade.experiments.charts import learning_curves, transfer_matrix
 from colonnade.experiments.results import Results
-from colonnade.experiments.store import SuiteFolder
+from colonnade.experiments.store.folders import SuiteFolder
 from colonnade.experiments.style import FAINT, FALLBACK_COLOURS, drawing, to_png
 
 HERE = Path(__file__).parent

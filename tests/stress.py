@@ -26,7 +26,7 @@ from typing import Any
 from colonnade.experiments.execution.local import ForkedWorkers
 from colonnade.experiments.plans.plan import Plan
 from colonnade.experiments.plans.spec import RunSpec, TaskBudget
-from colonnade.experiments.store import RunFolder, SuiteFolder
+from colonnade.experiments.store.folders import RunFolder, SuiteFolder
 
 _OPTIONS = {"num_envs": 4, "segment_steps": 160, "curve_steps": 80}
 

@@ -14,7 +14,7 @@ from colonnade.errors import UsageError
 from colonnade.experiments.continual_results import measured, sequences
 from colonnade.experiments.report import write_report
 from colonnade.experiments.results import Results
-from colonnade.experiments.store import SuiteFolder
+from colonnade.experiments.store.folders import SuiteFolder
 from colonnade.experiments.transfer_table import transfer_table
 
 RECORDED = Path(__file__).parents[1] / "results"

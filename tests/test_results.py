@@ -9,7 +9,7 @@ import pytest
 
 from colonnade.experiments.continual_results import measured, sequences
 from colonnade.experiments.results import Results
-from colonnade.experiments.store import SuiteFolder
+from colonnade.experiments.store.folders import SuiteFolder
 from colonnade.experiments.transfer_table import transfer_table
 
 SCRIPT = Path(__file__).parents[1] / "results" / "pictures.py"

@@ -25,7 +25,7 @@ from colonnade.errors import ColonnadeError, UsageError
 from colonnade.experiments.plans.plan import SuiteOptions
 
 if TYPE_CHECKING:
-    from colonnade.experiments.store import SuiteFolder
+    from colonnade.experiments.store.folders import SuiteFolder
 
 DESCRIPTION = """Continual and transfer learning for deep reinforcement learning.
 
@@ -171,7 +171,7 @@ class Report:
     def __call__(self) -> None:
         """Write the report and say where it is."""
         from colonnade.experiments.report import write_report
-        from colonnade.experiments.store import SuiteFolder
+        from colonnade.experiments.store.folders import SuiteFolder
 
         print(write_report(SuiteFolder.read(self.dir)))
 
@@ -197,7 +197,7 @@ class Play:
     def __call__(self) -> None:
         """Play, film, and print the returns."""
         from colonnade.experiments.play import play
-        from colonnade.experiments.store import SuiteFolder
+        from colonnade.experiments.store.folders import SuiteFolder
 
         suite = SuiteFolder.read(self.dir)
         played = play(suite, self.run, self.task, self.episodes, self.film, self.seed)

@@ -14,7 +14,7 @@ from colonnade.experiments.plans.build import build_training_options
 from colonnade.experiments.plans.plan import Plan, SuiteOptions
 from colonnade.experiments.plans.spec import RunSpec
 from colonnade.experiments.plans.sweep import Sweep
-from colonnade.experiments.store import SuiteFolder
+from colonnade.experiments.store.folders import SuiteFolder
 
 COLUMN = {
     "spec": {

@@ -17,7 +17,7 @@ from colonnade.experiments.plans.plan import Plan, PlanBuilder
 from colonnade.experiments.plans.spec import RunSpec, TaskBudget
 from colonnade.experiments.report import write_report
 from colonnade.experiments.results import Results
-from colonnade.experiments.store import SuiteFolder
+from colonnade.experiments.store.folders import SuiteFolder
 
 Matrix = Sequence[Sequence[float]]
 Write = Callable[[Sequence[tuple[RunSpec, Matrix]]], SuiteFolder]

@@ -17,7 +17,7 @@ from colonnade.experiments.curve_numbers import source_panels
 from colonnade.experiments.plans.plan import SuiteOptions
 from colonnade.experiments.report import _table_row, write_report
 from colonnade.experiments.results import Cell, Results
-from colonnade.experiments.store import SuiteFolder
+from colonnade.experiments.store.folders import SuiteFolder
 from colonnade.experiments.style import METHOD_COLOURS
 from colonnade.experiments.suites.progressive.pong_soup import SHORT
 from colonnade.experiments.transfer_table import TableRow, transfer_table

@@ -13,11 +13,11 @@ from colonnade.analysis.transfer import area_under_curve
 from colonnade.cli import main
 from colonnade.errors import ColonnadeError, UsageError
 from colonnade.experiments.measures import FIRST_TRAINING, MEASURES, learning_curve, version_of
-from colonnade.experiments.parents import read_parent
 from colonnade.experiments.plans.plan import Plan, SuiteOptions
 from colonnade.experiments.report import write_report
 from colonnade.experiments.results import Results
-from colonnade.experiments.store import SuiteFolder
+from colonnade.experiments.store.folders import SuiteFolder
+from colonnade.experiments.store.parents import read_parent
 from colonnade.experiments.suites.progressive.pong_soup import SHORT
 from colonnade.training import TrainingOptions
 

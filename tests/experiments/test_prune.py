@@ -16,7 +16,7 @@ from colonnade.experiments.analysis_run import load_network
 from colonnade.experiments.play import play
 from colonnade.experiments.prune import PruneOptions, prune_run
 from colonnade.experiments.report import write_report
-from colonnade.experiments.store import RunFolder, SuiteFolder
+from colonnade.experiments.store.folders import RunFolder, SuiteFolder
 
 QUICK = PruneOptions(states=300, episodes=3)
 

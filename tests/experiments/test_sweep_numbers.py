@@ -13,14 +13,14 @@ from reading import lines_of, table_of, texts_of
 from colonnade.analysis.intervals import COVERAGE, TOP_K
 from colonnade.errors import ColonnadeError
 from colonnade.experiments import charts, suites, sweep_charts
-from colonnade.experiments.basis import Basis
 from colonnade.experiments.launch.sweep import hyperparameters, plan_sweep
 from colonnade.experiments.plans.plan import SuiteOptions
 from colonnade.experiments.plans.space import Choice, LogUniform, SearchSpace
 from colonnade.experiments.plans.sweep import Sweep
 from colonnade.experiments.report import write_report
 from colonnade.experiments.results import Results
-from colonnade.experiments.store import SuiteFolder
+from colonnade.experiments.store.basis import Basis
+from colonnade.experiments.store.folders import SuiteFolder
 from colonnade.experiments.style import METHOD_COLOURS
 from colonnade.experiments.suites import suite_from_name
 from colonnade.experiments.sweep_numbers import scatter_panels, sorted_panels

@@ -21,7 +21,7 @@ from colonnade.experiments.play import play
 from colonnade.experiments.prune import PruneOptions, prune_run
 from colonnade.experiments.report import write_report
 from colonnade.experiments.results import Results
-from colonnade.experiments.store import SuiteFolder
+from colonnade.experiments.store.folders import SuiteFolder
 from colonnade.experiments.suites.pathnet.pong_soup import MINI
 from colonnade.experiments.suites.progressive.pong_soup import SHORT
 from colonnade.experiments.titles import option_titles, task_title

@@ -16,7 +16,7 @@ from colonnade.analysis.states import joined, policy_states
 from colonnade.errors import ColonnadeError, UsageError, unknown_name
 from colonnade.experiments.analysis_store import AnalysisOptions, FeaturePictures, RunAnalysis
 from colonnade.experiments.plans.build import build_method, build_task
-from colonnade.experiments.store import RunFolder, SuiteFolder
+from colonnade.experiments.store.folders import RunFolder, SuiteFolder
 from colonnade.methods import ColumnMethod
 from colonnade.networks import (
     LSTM,

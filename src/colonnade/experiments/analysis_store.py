@@ -16,7 +16,7 @@ from colonnade.analysis.perturbation import NOISE, Floats, PerturbationCurves, n
 from colonnade.analysis.sensitivity import Normalisation
 from colonnade.checks import ANY, AT_LEAST_0, AT_LEAST_1, check_fields
 from colonnade.errors import unknown_name
-from colonnade.experiments.files import disk_errors
+from colonnade.experiments.store.files import disk_errors
 from colonnade.networks import Feature
 from colonnade.training import read_tensors, write_tensors
 

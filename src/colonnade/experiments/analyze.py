@@ -36,9 +36,9 @@ from colonnade.experiments.analysis_store import AnalysisOptions, RunAnalysis
 from colonnade.experiments.cautions import caution_of
 from colonnade.experiments.execution.hardware import available_cores
 from colonnade.experiments.feature_drawing import feature_maps, feature_shares
-from colonnade.experiments.files import disk_errors, write_bytes, write_text
 from colonnade.experiments.results import Results
-from colonnade.experiments.store import RunFolder, SuiteFolder
+from colonnade.experiments.store.files import disk_errors, write_bytes, write_text
+from colonnade.experiments.store.folders import RunFolder, SuiteFolder
 from colonnade.experiments.style import drawing, to_png, to_svg
 from colonnade.experiments.titles import distinct
 

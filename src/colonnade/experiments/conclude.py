@@ -9,7 +9,7 @@ from rich.console import Console
 from colonnade.errors import ColonnadeError
 from colonnade.experiments.execution.local import last_lines
 from colonnade.experiments.execution.schedule import Failure
-from colonnade.experiments.store import SuiteFolder
+from colonnade.experiments.store.folders import SuiteFolder
 
 _LOGS_SHOWN, _LOG_LINES = 3, 3
 """Of how many failed runs the log is shown, and how many of its lines."""

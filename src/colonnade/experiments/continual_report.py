@@ -14,7 +14,6 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from colonnade.analysis.continual import Floats
-from colonnade.experiments.basis import PERMUTED
 from colonnade.experiments.continual_charts import (
     average_curves,
     colour_of,
@@ -32,6 +31,7 @@ from colonnade.experiments.continual_results import (
 )
 from colonnade.experiments.plans.spec import RunSpec
 from colonnade.experiments.results import Results
+from colonnade.experiments.store.basis import PERMUTED
 from colonnade.experiments.titles import distinct, learner_title
 
 _MOST_PANELS = 4

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from colonnade.experiments.launch.rehearsal import Rehearsal
 from colonnade.experiments.plans.plan import Plan, SuiteOptions
-from colonnade.experiments.store import SuiteFolder
+from colonnade.experiments.store.folders import SuiteFolder
 from colonnade.experiments.suites import SUITES, suite_from_name
 from colonnade.experiments.titles import method_title
 from colonnade.networks import (

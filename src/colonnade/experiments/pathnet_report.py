@@ -15,7 +15,6 @@ from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 
 from colonnade.analysis.intervals import Interval
-from colonnade.experiments.basis import PAIRS
 from colonnade.experiments.pathnet_generations import (
     GENERATIONS,
     PAPER,
@@ -25,6 +24,7 @@ from colonnade.experiments.pathnet_generations import (
 )
 from colonnade.experiments.plans.plan import SCRATCH
 from colonnade.experiments.results import Results, RunResult
+from colonnade.experiments.store.basis import PAIRS
 from colonnade.experiments.style import FAINT, INK, method_colour
 from colonnade.experiments.style import PAPER as BACKGROUND
 from colonnade.experiments.titles import task_title

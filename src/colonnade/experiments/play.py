@@ -13,9 +13,9 @@ from imageio.v2 import get_writer
 from numpy.typing import NDArray
 
 from colonnade.errors import ColonnadeError, UsageError, unknown_name
-from colonnade.experiments.files import disk_errors, write_bytes
 from colonnade.experiments.plans.build import build_method, build_task
-from colonnade.experiments.store import RunFolder, SuiteFolder
+from colonnade.experiments.store.files import disk_errors, write_bytes
+from colonnade.experiments.store.folders import RunFolder, SuiteFolder
 from colonnade.networks import custom_factories
 from colonnade.tasks.frames import Image, first_of, frame_of
 from colonnade.tasks.vector import episodes_ended

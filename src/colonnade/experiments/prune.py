@@ -20,7 +20,7 @@ from colonnade.errors import ColonnadeError, UsageError, unknown_name
 from colonnade.experiments.analysis_run import find_runs, is_progressive, load_network
 from colonnade.experiments.plans.build import build_task
 from colonnade.experiments.pruned_run import SUITE, Cost, Returns, notes, write_pruned
-from colonnade.experiments.store import RunFolder, SuiteFolder
+from colonnade.experiments.store.folders import RunFolder, SuiteFolder
 from colonnade.learners import Compute, actor_critic_policy
 from colonnade.networks import ProgressiveNetwork, column_totals, describe
 from colonnade.networks.progressive.pruning import prune

@@ -17,7 +17,7 @@ from colonnade.analysis.intervals import NO_INTERVAL, Interval, enough_runs, rat
 from colonnade.experiments.measures import LearningCurve, learning_curve, version_of
 from colonnade.experiments.plans.plan import SCRATCH, Comparison
 from colonnade.experiments.plans.spec import RunSpec
-from colonnade.experiments.store import RunFolder, SuiteFolder
+from colonnade.experiments.store.folders import RunFolder, SuiteFolder
 from colonnade.experiments.titles import in_order, method_title
 from colonnade.training import Row
 

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from colonnade.experiments.plans.space import Choice, Range
 from colonnade.experiments.results import Results
-from colonnade.experiments.store import SuiteFolder
+from colonnade.experiments.store.folders import SuiteFolder
 from colonnade.experiments.sweep_charts import score_against, sorted_scores
 from colonnade.experiments.sweep_table import (
     JobRow,

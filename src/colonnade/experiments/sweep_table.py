@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from colonnade.errors import ColonnadeError
-from colonnade.experiments.files import write_bytes, write_text
 from colonnade.experiments.launch.sweep import hyperparameters
 from colonnade.experiments.results import Results, RunResult
+from colonnade.experiments.store.files import write_bytes, write_text
 
 
 class ParquetUnavailableError(ColonnadeError):

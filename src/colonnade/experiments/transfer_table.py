@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from colonnade.analysis.intervals import NO_INTERVAL
-from colonnade.experiments.basis import ATARI, PONG_SOUP
 from colonnade.experiments.plans.plan import SCRATCH
 from colonnade.experiments.results import Floats, Results
+from colonnade.experiments.store.basis import ATARI, PONG_SOUP
 from colonnade.experiments.titles import distinct, source_title
 
 PAPER: Mapping[str, Mapping[str, tuple[int, int]]] = {

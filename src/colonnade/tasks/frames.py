@@ -12,7 +12,7 @@ import imageio.v3 as imageio
 import numpy as np
 from numpy.typing import NDArray
 
-from colonnade.experiments.files import write_bytes
+from colonnade.experiments.store.files import write_bytes
 from colonnade.seeding import derive
 from colonnade.types import DatasetTask, EnvironmentTask, Task
 

@@ -17,10 +17,10 @@ from colonnade.experiments.execution.execute import execute
 from colonnade.experiments.execution.local import Ended, ForkedWorkers, last_line
 from colonnade.experiments.execution.progress import Display
 from colonnade.experiments.execution.run import train_run
-from colonnade.experiments.files import read_json
 from colonnade.experiments.plans.plan import Plan
 from colonnade.experiments.plans.spec import RunSpec, TaskBudget
-from colonnade.experiments.store import RunFolder, SuiteFolder
+from colonnade.experiments.store.files import read_json
+from colonnade.experiments.store.folders import RunFolder, SuiteFolder
 
 SHORT = 400
 ENDLESS = 10**9

@@ -18,13 +18,13 @@ from colonnade.errors import ColonnadeError, UsageError
 from colonnade.experiments.execution.execute import execute
 from colonnade.experiments.execution.progress import Display
 from colonnade.experiments.execution.run import train_run
-from colonnade.experiments.files import FolderLock
 from colonnade.experiments.plans.build import build_column
 from colonnade.experiments.plans.plan import Plan
 from colonnade.experiments.plans.spec import RunSpec, TaskBudget
 from colonnade.experiments.play import play
-from colonnade.experiments.recorder import RunRecorder
-from colonnade.experiments.store import SuiteFolder
+from colonnade.experiments.store.files import FolderLock
+from colonnade.experiments.store.folders import SuiteFolder
+from colonnade.experiments.store.recorder import RunRecorder
 from colonnade.learners.a2c import A2CLearner
 from colonnade.networks import column_preset
 from colonnade.seeding import derive

@@ -20,13 +20,13 @@ from colonnade.experiments.launch.sweep import (
     plan_sweep,
 )
 from colonnade.experiments.measures import MEASURES
-from colonnade.experiments.parents import read_parent
 from colonnade.experiments.plans.plan import Plan, Selection, SuiteOptions
 from colonnade.experiments.plans.spec import RunSpec, TaskBudget
 from colonnade.experiments.plans.sweep import Sweep
 from colonnade.experiments.report import write_report
 from colonnade.experiments.results import Results
-from colonnade.experiments.store import SuiteFolder
+from colonnade.experiments.store.folders import SuiteFolder
+from colonnade.experiments.store.parents import read_parent
 from colonnade.experiments.suites import suite_from_name
 from colonnade.experiments.suites.progressive.atari import SOURCES, TARGETS
 from colonnade.experiments.sweep_table import job_rows

@@ -17,10 +17,10 @@ from colonnade.experiments.execution.hardware import available_cores
 from colonnade.experiments.execution.local import Ended, ForkedWorkers, Workers, last_line
 from colonnade.experiments.execution.progress import Display
 from colonnade.experiments.execution.schedule import Failure, Schedule
-from colonnade.experiments.files import FolderLock, disk_errors
 from colonnade.experiments.plans.plan import Plan
 from colonnade.experiments.plans.spec import RunSpec
-from colonnade.experiments.store import SuiteFolder
+from colonnade.experiments.store.files import FolderLock, disk_errors
+from colonnade.experiments.store.folders import SuiteFolder
 
 _SHOW_SECONDS = 0.5
 _GRACE_SECONDS = 60.0

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Protocol
 
 from colonnade.errors import ColonnadeError
-from colonnade.experiments.files import disk_errors
+from colonnade.experiments.store.files import disk_errors
 
 _READ_SIZE = 1 << 16
 _EXIT_SECONDS = 5.0

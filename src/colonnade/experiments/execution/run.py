@@ -16,9 +16,7 @@ from numpy.typing import NDArray
 
 from colonnade.experiments.execution.analyses import analyse
 from colonnade.experiments.execution.hardware import available_cores, cpu_model
-from colonnade.experiments.files import disk_errors, memory_errors, write_json, write_text
 from colonnade.experiments.measures import MEASURES
-from colonnade.experiments.parents import read_parent
 from colonnade.experiments.plans.build import (
     build_learner,
     build_method,
@@ -26,8 +24,10 @@ from colonnade.experiments.plans.build import (
     build_training_options,
 )
 from colonnade.experiments.plans.spec import RunSpec
-from colonnade.experiments.recorder import RunRecorder
-from colonnade.experiments.store import RunFolder
+from colonnade.experiments.store.files import disk_errors, memory_errors, write_json, write_text
+from colonnade.experiments.store.folders import RunFolder
+from colonnade.experiments.store.parents import read_parent
+from colonnade.experiments.store.recorder import RunRecorder
 from colonnade.networks import custom_factories
 from colonnade.seeding import derive
 from colonnade.tasks.frames import save_frames

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from colonnade.experiments.execution.progress import RunView, State
-from colonnade.experiments.files import write_json
 from colonnade.experiments.plans.plan import Plan
 from colonnade.experiments.plans.spec import RunSpec
-from colonnade.experiments.store import SuiteFolder
+from colonnade.experiments.store.files import write_json
+from colonnade.experiments.store.folders import SuiteFolder
 
 _LIVES = 3
 """How often a run is begun again because the processes' common parent was killed."""

@@ -30,7 +30,7 @@ from pathlib import Path
 from typing import Any
 
 from colonnade.experiments.execution.worker import train
-from colonnade.experiments.store import SuiteFolder
+from colonnade.experiments.store.folders import SuiteFolder
 
 _PRELOADED = (
     "colonnade.experiments.execution.run",

@@ -15,7 +15,7 @@ import sys
 from pathlib import Path
 
 from colonnade.errors import ColonnadeError
-from colonnade.experiments.store import SuiteFolder
+from colonnade.experiments.store.folders import SuiteFolder
 
 STOPPED = 143
 """Exit status of a worker that was asked to stop: 128 + SIGTERM."""

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from colonnade.errors import UsageError
 from colonnade.experiments.execution.hardware import available_cores
 from colonnade.experiments.execution.progress import duration
-from colonnade.experiments.store import SuiteFolder
+from colonnade.experiments.store.folders import SuiteFolder
 from colonnade.experiments.suites import suite_from_name
 
 _REFERENCE_CORES = 2

@@ -17,7 +17,6 @@ from torch import Tensor
 
 from colonnade.errors import ColonnadeError, UsageError
 from colonnade.experiments.execution.analyses import check_analyses
-from colonnade.experiments.parents import read_parent
 from colonnade.experiments.plans.build import (
     build_learner,
     build_method,
@@ -26,6 +25,7 @@ from colonnade.experiments.plans.build import (
 )
 from colonnade.experiments.plans.plan import Plan
 from colonnade.experiments.plans.spec import RunSpec
+from colonnade.experiments.store.parents import read_parent
 from colonnade.learners import Compute
 from colonnade.methods import ColumnMethod, PathMethod
 from colonnade.networks import custom_factories

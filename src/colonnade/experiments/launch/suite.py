@@ -9,7 +9,7 @@ from colonnade.errors import UsageError
 from colonnade.experiments.launch.changes import with_changes
 from colonnade.experiments.plans.plan import Plan, SuiteOptions
 from colonnade.experiments.plans.spec import RunSpec
-from colonnade.experiments.store import SuiteFolder
+from colonnade.experiments.store.folders import SuiteFolder
 from colonnade.experiments.suites import suite_from_name
 
 

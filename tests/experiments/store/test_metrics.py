@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from colonnade.errors import ColonnadeError
-from colonnade.experiments.metrics import MetricsFile, read_metrics
+from colonnade.experiments.store.metrics import MetricsFile, read_metrics
 
 rows = st.lists(
     st.dictionaries(st.text(max_size=5), st.integers() | st.text(max_size=5) | st.none()),

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 
 from colonnade.errors import ColonnadeError
-from colonnade.experiments.files import DiskFullError, FolderLock, read_json, write_json
+from colonnade.experiments.store.files import DiskFullError, FolderLock, read_json, write_json
 
 HOLDER = """
 import sys, time
 from pathlib import Path
-from colonnade.experiments.files import FolderLock
+from colonnade.experiments.store.files import FolderLock
 with FolderLock(Path(sys.argv[1])):
     print("locked", flush=True)
     time.sleep(60)

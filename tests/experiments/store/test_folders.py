@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 
 from colonnade.errors import ColonnadeError, UsageError
-from colonnade.experiments.files import write_json
 from colonnade.experiments.launch.rehearsal import Rehearsal
-from colonnade.experiments.parents import read_parent
 from colonnade.experiments.plans.build import build_learner
 from colonnade.experiments.plans.plan import Plan, SuiteOptions
 from colonnade.experiments.plans.spec import RunSpec, TaskBudget
-from colonnade.experiments.store import RunFolder, SuiteFolder
+from colonnade.experiments.store.files import write_json
+from colonnade.experiments.store.folders import RunFolder, SuiteFolder
+from colonnade.experiments.store.parents import read_parent
 from colonnade.experiments.suites import SUITES, suite_from_name
 from colonnade.experiments.suites.progressive.pong_soup import FULL, SHORT
 from colonnade.experiments.suites.progressive.pong_soup_mini import MINI

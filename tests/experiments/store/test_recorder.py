@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from colonnade.errors import ColonnadeError
-from colonnade.experiments.files import DiskFullError
 from colonnade.experiments.plans.spec import RunSpec, TaskBudget
-from colonnade.experiments.recorder import RunRecorder
-from colonnade.experiments.store import RunFolder
+from colonnade.experiments.store.files import DiskFullError
+from colonnade.experiments.store.folders import RunFolder
+from colonnade.experiments.store.recorder import RunRecorder
 from colonnade.training import Progress, read_tensors, write_tensors
 
 SPEC = RunSpec(

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from colonnade.errors import ColonnadeError
-from colonnade.experiments.files import disk_errors
+from colonnade.experiments.store.files import disk_errors
 
 if TYPE_CHECKING:
     from colonnade.training import Row
