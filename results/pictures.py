@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from colonnade.experiments.charts import learning_curves, transfer_matrix
-from colonnade.experiments.results import Results
+from colonnade.experiments.results.transfer import Results
 from colonnade.experiments.store.folders import SuiteFolder
 from colonnade.experiments.style import FAINT, FALLBACK_COLOURS, drawing, to_png
 

@@ -21,17 +21,17 @@ def _of(module: str, tests: str, *changes: tuple[str | int, ...]) -> Iterator[Mu
 
 
 _ANALYSIS = "analysis/"
-_NUMBERS, _INTERVALS = "experiments/test_report_numbers.py", "experiments/test_interval_numbers.py"
+_NUMBERS, _INTERVALS = "experiments/test_report_numbers.py", "experiments/results/test_intervals.py"
 _FINAL = f"{_NUMBERS}::test_the_final_score_is_the_trained_policys"
 _TABLE = (
     f"{_NUMBERS}::test_the_table_has_means_medians_and_intervals_the_right_way_round {_INTERVALS}"
 )
 _DRAWN = f"{_NUMBERS}::test_curves_are_drawn_where_they_were_measured {_INTERVALS} {_NUMBERS}"
 _MATRIX = f"{_NUMBERS}::test_the_matrix_shows_every_score_at_its_place"
-_JOBS = "experiments/test_sweep_numbers.py"
-_CURVES = "experiments/test_measures.py experiments/test_report_numbers.py"
-_CONTINUAL = "experiments/test_continual_numbers.py experiments/test_continual_report.py"
-_SWEEP = "experiments/test_sweep_numbers.py experiments/launch/test_sweep.py"
+_JOBS = "experiments/results/test_hyperparameters.py"
+_CURVES = "experiments/results/test_measures.py experiments/test_report_numbers.py"
+_CONTINUAL = "experiments/results/test_continual.py experiments/test_continual_report.py"
+_SWEEP = "experiments/results/test_hyperparameters.py experiments/launch/test_sweep.py"
 _PATHS = "experiments/suites/test_pathnet.py"
 _ANALYZE = "experiments/test_analysis_numbers.py"
 

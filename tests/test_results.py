@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from colonnade.experiments.continual_results import measured, sequences
-from colonnade.experiments.results import Results
+from colonnade.experiments.results.continual import measured, sequences
+from colonnade.experiments.results.table import transfer_table
+from colonnade.experiments.results.transfer import Results
 from colonnade.experiments.store.folders import SuiteFolder
-from colonnade.experiments.transfer_table import transfer_table
 
 SCRIPT = Path(__file__).parents[1] / "results" / "pictures.py"
 

@@ -134,12 +134,12 @@ class Sweep:
         from rich.console import Console
 
         from colonnade.experiments.conclude import conclude
-        from colonnade.experiments.early_stop import MedianRule
         from colonnade.experiments.execution.execute import execute
         from colonnade.experiments.execution.progress import Display
         from colonnade.experiments.launch.cost import estimate
         from colonnade.experiments.launch.sweep import begin_sweep, job_columns
         from colonnade.experiments.plans.sweep import Sweep as SweepOf
+        from colonnade.experiments.results.early_stop import MedianRule
 
         if self.workers is not None and self.workers < 1:
             raise UsageError(f"--workers is a number from 1 on, but {self.workers} came.")

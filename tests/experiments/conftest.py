@@ -9,11 +9,11 @@ import imageio.v3 as imageio
 import numpy as np
 import pytest
 
-from colonnade.experiments.measures import MEASURES
 from colonnade.experiments.plans.build import build_training_options
 from colonnade.experiments.plans.plan import Plan, SuiteOptions
 from colonnade.experiments.plans.spec import RunSpec
 from colonnade.experiments.plans.sweep import Sweep
+from colonnade.experiments.results.measures import MEASURES
 from colonnade.experiments.store.folders import SuiteFolder
 
 COLUMN = {

@@ -11,14 +11,14 @@ import torch
 
 from colonnade.errors import UsageError
 from colonnade.experiments.continual_report import ContinualReport
-from colonnade.experiments.continual_results import sequences
 from colonnade.experiments.execution.run import train_run
 from colonnade.experiments.launch.rehearsal import Rehearsal
 from colonnade.experiments.plans.build import build_method, build_tasks
 from colonnade.experiments.plans.plan import Plan, SuiteOptions
 from colonnade.experiments.plans.spec import RunSpec
 from colonnade.experiments.report import write_report
-from colonnade.experiments.results import Results
+from colonnade.experiments.results.continual import sequences
+from colonnade.experiments.results.transfer import Results
 from colonnade.experiments.store.folders import SuiteFolder
 from colonnade.experiments.suites.ewc.permuted import (
     DIGITS,

@@ -9,7 +9,7 @@ from colonnade.errors import ColonnadeError
 from colonnade.experiments.charts import short_number
 from colonnade.experiments.plans.plan import Plan, SuiteOptions
 from colonnade.experiments.report import write_report
-from colonnade.experiments.results import Results
+from colonnade.experiments.results.transfer import Results
 from colonnade.experiments.store.folders import SuiteFolder
 from colonnade.experiments.suites import suite_from_name
 from colonnade.experiments.suites.progressive.pong_soup import SHORT

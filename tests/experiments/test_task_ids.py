@@ -20,7 +20,7 @@ from colonnade.experiments.plans.spec import RunSpec, TaskBudget
 from colonnade.experiments.play import play
 from colonnade.experiments.prune import PruneOptions, prune_run
 from colonnade.experiments.report import write_report
-from colonnade.experiments.results import Results
+from colonnade.experiments.results.transfer import Results
 from colonnade.experiments.store.folders import SuiteFolder
 from colonnade.experiments.suites.pathnet.pong_soup import MINI
 from colonnade.experiments.suites.progressive.pong_soup import SHORT

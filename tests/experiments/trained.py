@@ -5,9 +5,9 @@ from pathlib import Path
 
 import torch
 
-from colonnade.experiments.measures import MEASURES
 from colonnade.experiments.plans.plan import Plan
 from colonnade.experiments.plans.spec import RunSpec, TaskBudget
+from colonnade.experiments.results.measures import MEASURES
 from colonnade.experiments.store.folders import RunFolder, SuiteFolder
 from colonnade.networks import ColumnSpec, Dense, ProgressiveNetwork, tiny_column
 from colonnade.seeding import generator

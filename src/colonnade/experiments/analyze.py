@@ -33,10 +33,10 @@ from colonnade.experiments.analysis_charts import (
 )
 from colonnade.experiments.analysis_run import analyse_run, find_runs, is_progressive
 from colonnade.experiments.analysis_store import AnalysisOptions, RunAnalysis
-from colonnade.experiments.cautions import caution_of
 from colonnade.experiments.execution.hardware import available_cores
 from colonnade.experiments.feature_drawing import feature_maps, feature_shares
-from colonnade.experiments.results import Results
+from colonnade.experiments.results.cautions import caution_of
+from colonnade.experiments.results.transfer import Results
 from colonnade.experiments.store.files import disk_errors, write_bytes, write_text
 from colonnade.experiments.store.folders import RunFolder, SuiteFolder
 from colonnade.experiments.style import drawing, to_png, to_svg

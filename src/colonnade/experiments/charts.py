@@ -14,10 +14,10 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from colonnade.analysis.transfer import DISPLAY_LIMIT
-from colonnade.experiments.curve_numbers import CurvePanel, plain_panels, source_panels
-from colonnade.experiments.results import Results
+from colonnade.experiments.results.curves import CurvePanel, plain_panels, source_panels
+from colonnade.experiments.results.table import matrix_of
+from colonnade.experiments.results.transfer import Results
 from colonnade.experiments.style import FAINT, FALLBACK_COLOURS, INK, PAPER, method_colour, plain
-from colonnade.experiments.transfer_table import matrix_of
 
 _WIDTH = 9.4
 """Of a row of panels, in inches."""

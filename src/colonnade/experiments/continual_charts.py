@@ -15,7 +15,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from colonnade.analysis.continual import Floats
 from colonnade.experiments.charts import short_number
-from colonnade.experiments.continual_results import Contender, TaskSequence, single_scores
+from colonnade.experiments.results.continual import Contender, TaskSequence, single_scores
 from colonnade.experiments.style import FAINT, FALLBACK_COLOURS, INK, PAPER, plain
 from colonnade.experiments.titles import learner_title
 

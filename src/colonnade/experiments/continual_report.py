@@ -21,7 +21,8 @@ from colonnade.experiments.continual_charts import (
     overlap_curves,
     score_curves,
 )
-from colonnade.experiments.continual_results import (
+from colonnade.experiments.plans.spec import RunSpec
+from colonnade.experiments.results.continual import (
     Contender,
     Measured,
     TaskSequence,
@@ -29,8 +30,7 @@ from colonnade.experiments.continual_results import (
     sequences,
     single_scores,
 )
-from colonnade.experiments.plans.spec import RunSpec
-from colonnade.experiments.results import Results
+from colonnade.experiments.results.transfer import Results
 from colonnade.experiments.store.basis import PERMUTED
 from colonnade.experiments.titles import distinct, learner_title
 

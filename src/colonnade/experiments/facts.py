@@ -6,7 +6,7 @@ from typing import Any
 
 from colonnade.experiments.charts import short_number
 from colonnade.experiments.execution.progress import duration
-from colonnade.experiments.results import Results, RunResult
+from colonnade.experiments.results.transfer import Results, RunResult
 from colonnade.experiments.titles import learner_title
 
 

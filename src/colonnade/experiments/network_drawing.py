@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
-from colonnade.experiments.results import Results
+from colonnade.experiments.results.transfer import Results
 from colonnade.experiments.style import FAINT, INK, METHOD_COLOURS, plain
 from colonnade.experiments.titles import distinct
 

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from colonnade.analysis.intervals import Floats, Interval, mean_interval
 from colonnade.experiments.plans.plan import SCRATCH
-from colonnade.experiments.results import Results, RunResult
+from colonnade.experiments.results.transfer import Results, RunResult
 from colonnade.experiments.style import method_colour, plain
 from colonnade.experiments.titles import method_title
 

@@ -23,7 +23,7 @@ from colonnade.experiments.pathnet_generations import (
     generations_of,
 )
 from colonnade.experiments.plans.plan import SCRATCH
-from colonnade.experiments.results import Results, RunResult
+from colonnade.experiments.results.transfer import Results, RunResult
 from colonnade.experiments.store.basis import PAIRS
 from colonnade.experiments.style import FAINT, INK, method_colour
 from colonnade.experiments.style import PAPER as BACKGROUND

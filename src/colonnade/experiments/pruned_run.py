@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from colonnade.analysis.intervals import REDRAWN, Interval, bootstrap, percentile_interval
 from colonnade.errors import UsageError
-from colonnade.experiments.cautions import caution_of
-from colonnade.experiments.measures import MEASURES
 from colonnade.experiments.plans.plan import Plan
 from colonnade.experiments.plans.spec import RunSpec
+from colonnade.experiments.results.cautions import caution_of
+from colonnade.experiments.results.measures import MEASURES
 from colonnade.experiments.store.files import disk_errors, write_json, write_text
 from colonnade.experiments.store.folders import RunFolder, SuiteFolder
 from colonnade.experiments.store.metrics import MetricsFile

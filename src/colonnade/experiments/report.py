@@ -17,22 +17,22 @@ from matplotlib.figure import Figure
 
 from colonnade.analysis.intervals import FEWEST_RUNS, STUDENT
 from colonnade.analysis.transfer import ENOUGH_EPISODES
-from colonnade.experiments.cautions import caution_of
 from colonnade.experiments.charts import learning_curves, plain_curves, transfer_matrix
 from colonnade.experiments.continual_report import ContinualReport
-from colonnade.experiments.curve_numbers import source_panels
 from colonnade.experiments.execution.progress import duration
 from colonnade.experiments.facts import facts
 from colonnade.experiments.network_drawing import largest_network, network_drawing
 from colonnade.experiments.pathnet_report import PathReport
 from colonnade.experiments.plans.plan import SCRATCH
-from colonnade.experiments.results import Results, RunResult
+from colonnade.experiments.results.cautions import caution_of
+from colonnade.experiments.results.curves import source_panels
+from colonnade.experiments.results.table import TableRow, matrix_of, transfer_table
+from colonnade.experiments.results.transfer import Results, RunResult
 from colonnade.experiments.store.files import disk_errors, write_bytes, write_text
 from colonnade.experiments.store.folders import SuiteFolder
 from colonnade.experiments.style import drawing, method_colour, to_png, to_svg
 from colonnade.experiments.sweep_report import SweepContent, SweepReport
 from colonnade.experiments.titles import distinct, option_titles, slugs, source_title
-from colonnade.experiments.transfer_table import TableRow, matrix_of, transfer_table
 from colonnade.training import Row
 
 _MOST_TARGETS = 16

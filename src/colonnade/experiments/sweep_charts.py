@@ -10,16 +10,16 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from colonnade.experiments.charts import panels_of
-from colonnade.experiments.results import Floats, Results
-from colonnade.experiments.style import FAINT, INK, method_colour, plain
-from colonnade.experiments.sweep_numbers import (
+from colonnade.experiments.results.hyperparameters import (
     BINS,
     Scatter,
     ScatterPanel,
     scatter_panels,
     sorted_panels,
 )
-from colonnade.experiments.sweep_table import JobRow
+from colonnade.experiments.results.jobs import JobRow
+from colonnade.experiments.results.transfer import Floats, Results
+from colonnade.experiments.style import FAINT, INK, method_colour, plain
 
 _CLIP = 4.0
 """Relative areas above this are drawn at this; the table has them as they are."""

@@ -8,16 +8,16 @@ from functools import cached_property
 from matplotlib.figure import Figure
 
 from colonnade.experiments.plans.space import Choice, Range
-from colonnade.experiments.results import Results
-from colonnade.experiments.store.folders import SuiteFolder
-from colonnade.experiments.sweep_charts import score_against, sorted_scores
-from colonnade.experiments.sweep_table import (
+from colonnade.experiments.results.jobs import (
     JobRow,
     ParquetUnavailableError,
     job_rows,
     write_csv,
     write_parquet,
 )
+from colonnade.experiments.results.transfer import Results
+from colonnade.experiments.store.folders import SuiteFolder
+from colonnade.experiments.sweep_charts import score_against, sorted_scores
 from colonnade.experiments.titles import distinct, source_title
 
 

@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from colonnade.errors import UsageError
-from colonnade.experiments.early_stop import MedianRule
 from colonnade.experiments.execution.schedule import Schedule
 from colonnade.experiments.launch.suite import begin
 from colonnade.experiments.launch.sweep import (
@@ -19,17 +18,18 @@ from colonnade.experiments.launch.sweep import (
     job_columns,
     plan_sweep,
 )
-from colonnade.experiments.measures import MEASURES
 from colonnade.experiments.plans.plan import Plan, Selection, SuiteOptions
 from colonnade.experiments.plans.spec import RunSpec, TaskBudget
 from colonnade.experiments.plans.sweep import Sweep
 from colonnade.experiments.report import write_report
-from colonnade.experiments.results import Results
+from colonnade.experiments.results.early_stop import MedianRule
+from colonnade.experiments.results.jobs import job_rows
+from colonnade.experiments.results.measures import MEASURES
+from colonnade.experiments.results.transfer import Results
 from colonnade.experiments.store.folders import SuiteFolder
 from colonnade.experiments.store.parents import read_parent
 from colonnade.experiments.suites import suite_from_name
 from colonnade.experiments.suites.progressive.atari import SOURCES, TARGETS
-from colonnade.experiments.sweep_table import job_rows
 
 SMALL = SuiteOptions(budget=0.1, tasks=("zoom",), methods=("finetune", "progressive"))
 MINI = suite_from_name("pong-soup-mini")

@@ -23,7 +23,7 @@ from colonnade.experiments.pathnet_report import PATHS, PathReport, chance_overl
 from colonnade.experiments.plans.build import build_method
 from colonnade.experiments.plans.plan import SuiteOptions
 from colonnade.experiments.report import write_report
-from colonnade.experiments.results import Results
+from colonnade.experiments.results.transfer import Results
 from colonnade.experiments.store.folders import SuiteFolder
 from colonnade.experiments.suites.pathnet.atari import PATHNET_ATARI
 from colonnade.experiments.suites.pathnet.labels import DIGITS, random_pairs

@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 
 from colonnade.experiments.execution.analyses import analyse
 from colonnade.experiments.execution.hardware import available_cores, cpu_model
-from colonnade.experiments.measures import MEASURES
 from colonnade.experiments.plans.build import (
     build_learner,
     build_method,
@@ -24,6 +23,7 @@ from colonnade.experiments.plans.build import (
     build_training_options,
 )
 from colonnade.experiments.plans.spec import RunSpec
+from colonnade.experiments.results.measures import MEASURES
 from colonnade.experiments.store.files import disk_errors, memory_errors, write_json, write_text
 from colonnade.experiments.store.folders import RunFolder
 from colonnade.experiments.store.parents import read_parent

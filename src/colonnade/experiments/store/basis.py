@@ -12,10 +12,10 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from colonnade.errors import UsageError
-from colonnade.experiments.measures import FIRST_TRAINING, MEASURES
 from colonnade.experiments.plans.plan import Plan
 from colonnade.experiments.plans.space import Choice, SearchSpace, parse_ranges
 from colonnade.experiments.plans.sweep import Sweep
+from colonnade.experiments.results.measures import FIRST_TRAINING, MEASURES
 from colonnade.experiments.titles import in_order, method_title
 
 PONG_SOUP, ATARI, PAIRS, PERMUTED = (

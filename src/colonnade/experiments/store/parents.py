@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from colonnade.errors import ColonnadeError, unknown_name
-from colonnade.experiments.measures import MEASURES
 from colonnade.experiments.plans.spec import BEST, BUNDLED
+from colonnade.experiments.results.measures import MEASURES
 from colonnade.experiments.store.files import read_json
 from colonnade.experiments.store.folders import RunFolder
 

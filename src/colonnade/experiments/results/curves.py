@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from colonnade.analysis.intervals import band
 from colonnade.analysis.transfer import carry_forward
-from colonnade.experiments.results import Floats, Results, RunResult
+from colonnade.experiments.results.transfer import Floats, Results, RunResult
 from colonnade.experiments.titles import distinct, option_titles
 
 

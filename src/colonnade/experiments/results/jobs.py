@@ -11,7 +11,7 @@ from typing import Any
 
 from colonnade.errors import ColonnadeError
 from colonnade.experiments.launch.sweep import hyperparameters
-from colonnade.experiments.results import Results, RunResult
+from colonnade.experiments.results.transfer import Results, RunResult
 from colonnade.experiments.store.files import write_bytes, write_text
 
 

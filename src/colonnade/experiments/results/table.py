@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from colonnade.analysis.intervals import NO_INTERVAL
 from colonnade.experiments.plans.plan import SCRATCH
-from colonnade.experiments.results import Floats, Results
+from colonnade.experiments.results.transfer import Floats, Results
 from colonnade.experiments.store.basis import ATARI, PONG_SOUP
 from colonnade.experiments.titles import distinct, source_title
 

@@ -12,11 +12,11 @@ from reading import lines_of, table_of, texts_of
 
 from colonnade.experiments import continual_charts
 from colonnade.experiments.continual_report import ContinualReport
-from colonnade.experiments.continual_results import measured, sequences, single_scores
 from colonnade.experiments.plans.plan import Plan, PlanBuilder
 from colonnade.experiments.plans.spec import RunSpec, TaskBudget
 from colonnade.experiments.report import write_report
-from colonnade.experiments.results import Results
+from colonnade.experiments.results.continual import measured, sequences, single_scores
+from colonnade.experiments.results.transfer import Results
 from colonnade.experiments.store.folders import SuiteFolder
 
 Matrix = Sequence[Sequence[float]]

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from colonnade.experiments.results import Floats, Results
-from colonnade.experiments.sweep_table import JobRow
+from colonnade.experiments.results.jobs import JobRow
+from colonnade.experiments.results.transfer import Floats, Results
 from colonnade.experiments.titles import distinct
 
 BINS = 5

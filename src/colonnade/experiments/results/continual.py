@@ -21,7 +21,7 @@ from colonnade.analysis.continual import (
 )
 from colonnade.experiments.plans.plan import SCRATCH
 from colonnade.experiments.plans.spec import RunSpec
-from colonnade.experiments.results import Results, RunResult
+from colonnade.experiments.results.transfer import Results, RunResult
 from colonnade.experiments.titles import learner_title, slugs
 from colonnade.training import Row
 
