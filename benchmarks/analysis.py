@@ -28,7 +28,7 @@ import torch  # noqa: E402
 
 from colonnade.analysis.sensitivity import activation_fisher  # noqa: E402
 from colonnade.analysis.states import States, policy_states  # noqa: E402
-from colonnade.experiments.prune import decider  # noqa: E402
+from colonnade.experiments.trained.prune import decider  # noqa: E402
 from colonnade.networks import Feature, ProgressiveNetwork, atari_column  # noqa: E402
 from colonnade.networks.progressive.pruning import Kept, prunable_sites, prune, site_width  # noqa: E402
 from colonnade.tasks import AtariTask  # noqa: E402

@@ -33,7 +33,7 @@ _CURVES = "experiments/results/test_measures.py experiments/test_report_numbers.
 _CONTINUAL = "experiments/results/test_continual.py experiments/test_continual_report.py"
 _SWEEP = "experiments/results/test_hyperparameters.py experiments/launch/test_sweep.py"
 _PATHS = "experiments/suites/test_pathnet.py"
-_ANALYZE = "experiments/test_analysis_numbers.py"
+_ANALYZE = "experiments/trained/test_analysis_numbers.py"
 
 MUTANTS: list[Mutant] = [
     # How curves, areas and scores are measured.
@@ -376,7 +376,7 @@ MUTANTS: list[Mutant] = [
     ),
     *_of(
         "experiments.pruned_run",
-        "experiments/test_analysis_numbers.py",
+        "experiments/trained/test_analysis_numbers.py",
         ("Cost.loss", "negated"),
         ("Cost.loss", "median for mean"),
         ("Cost.interval", "word", "low", "high"),
@@ -408,7 +408,7 @@ MUTANTS: list[Mutant] = [
     ),
     *_of(
         "experiments.cost",
-        "experiments/test_analysis_numbers.py",
+        "experiments/trained/test_analysis_numbers.py",
         ("estimate", "over for times"),
         ("_expected", "times for over"),
         ("_measured", "times for over"),

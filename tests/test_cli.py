@@ -18,11 +18,11 @@ import colonnade as package
 from colonnade.__main__ import main as door
 from colonnade.cli import Analyze, Prune, main
 from colonnade.errors import ColonnadeError
-from colonnade.experiments.analysis_store import AnalysisOptions
 from colonnade.experiments.execution.execute import Failure
 from colonnade.experiments.plans.plan import Plan
 from colonnade.experiments.plans.spec import RunSpec, TaskBudget
-from colonnade.experiments.prune import PruneOptions
+from colonnade.experiments.trained.analysis import AnalysisOptions
+from colonnade.experiments.trained.prune import PruneOptions
 
 COMMAND = [sys.executable, "-m", "colonnade"]
 

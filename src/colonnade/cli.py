@@ -196,8 +196,8 @@ class Play:
 
     def __call__(self) -> None:
         """Play, film, and print the returns."""
-        from colonnade.experiments.play import play
         from colonnade.experiments.store.folders import SuiteFolder
+        from colonnade.experiments.trained.play import play
 
         suite = SuiteFolder.read(self.dir)
         played = play(suite, self.run, self.task, self.episodes, self.film, self.seed)
@@ -252,8 +252,8 @@ class Analyze:
         """Measure, write the page and say where it is."""
         from rich.console import Console
 
-        from colonnade.experiments.analysis_store import AnalysisOptions
         from colonnade.experiments.analyze import analyze
+        from colonnade.experiments.trained.analysis import AnalysisOptions
 
         options = AnalysisOptions(
             self.states, self.episodes, tuple(sorted(self.noise)), self.normalisation, self.seed
@@ -295,7 +295,7 @@ class Prune:
         """Prune, check and write, and say what it cost."""
         from rich.console import Console
 
-        from colonnade.experiments.prune import PruneOptions, prune_run
+        from colonnade.experiments.trained.prune import PruneOptions, prune_run
 
         options = PruneOptions(
             self.keep, self.bound, self.tasks, self.columns, self.states, self.episodes, self.seed

@@ -12,7 +12,6 @@ import pytest
 from reading import lines_of, table_of, texts_of, ticks_of
 
 from colonnade.experiments import charts
-from colonnade.experiments.analysis_store import RunAnalysis
 from colonnade.experiments.analyze import _groups
 from colonnade.experiments.execution.progress import duration
 from colonnade.experiments.facts import facts
@@ -28,6 +27,7 @@ from colonnade.experiments.style import INK, METHOD_COLOURS, method_colour
 from colonnade.experiments.suites import suite_from_name
 from colonnade.experiments.suites.progressive.pong_soup import FULL, SHORT
 from colonnade.experiments.titles import distinct, in_order, method_title, slugs, task_title
+from colonnade.experiments.trained.analysis import RunAnalysis
 
 Fabricate = Callable[..., SuiteFolder]
 

@@ -11,20 +11,20 @@ import numpy as np
 import pytest
 from trained import POLE, balancing_network, run_spec, write_suite
 
-from colonnade.experiments.analysis_store import AnalysisOptions, RunAnalysis
 from colonnade.experiments.analyze import _known, _sweet_spot_points, analyze
 from colonnade.experiments.execution.run import train_run
 from colonnade.experiments.pathnet_report import PathReport
 from colonnade.experiments.plans.plan import Plan, SuiteOptions
 from colonnade.experiments.plans.spec import RunSpec, TaskBudget
-from colonnade.experiments.play import play
-from colonnade.experiments.prune import PruneOptions, prune_run
 from colonnade.experiments.report import write_report
 from colonnade.experiments.results.transfer import Results
 from colonnade.experiments.store.folders import SuiteFolder
 from colonnade.experiments.suites.pathnet.pong_soup import MINI
 from colonnade.experiments.suites.progressive.pong_soup import SHORT
 from colonnade.experiments.titles import option_titles, task_title
+from colonnade.experiments.trained.analysis import AnalysisOptions, RunAnalysis
+from colonnade.experiments.trained.play import play
+from colonnade.experiments.trained.prune import PruneOptions, prune_run
 
 Fabricate = Callable[..., SuiteFolder]
 

@@ -10,7 +10,7 @@ from ale_py import roms
 from ale_py.vector_env import AtariVectorEnv
 
 from colonnade.errors import UsageError
-from colonnade.experiments.play import _FilmedTask
+from colonnade.experiments.trained.play import _FilmedTask
 from colonnade.tasks import VARIANTS, AtariTask, PongSoupTask
 from colonnade.tasks.atari import game_name, games
 from colonnade.tasks.pong.variants import Look, make_transform

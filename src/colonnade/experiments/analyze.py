@@ -31,8 +31,6 @@ from colonnade.experiments.analysis_charts import (
     spectra,
     sweet_spot,
 )
-from colonnade.experiments.analysis_run import analyse_run, find_runs, is_progressive
-from colonnade.experiments.analysis_store import AnalysisOptions, RunAnalysis
 from colonnade.experiments.execution.hardware import available_cores
 from colonnade.experiments.feature_drawing import feature_maps, feature_shares
 from colonnade.experiments.results.cautions import caution_of
@@ -41,6 +39,8 @@ from colonnade.experiments.store.files import disk_errors, write_bytes, write_te
 from colonnade.experiments.store.folders import RunFolder, SuiteFolder
 from colonnade.experiments.style import drawing, to_png, to_svg
 from colonnade.experiments.titles import distinct
+from colonnade.experiments.trained.analysis import AnalysisOptions, RunAnalysis
+from colonnade.experiments.trained.sensitivity import analyse_run, find_runs, is_progressive
 
 PAGE = "analysis.html"
 _NETS_IN_DETAIL = 4

@@ -7,8 +7,8 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
 from colonnade.experiments.analysis_charts import column_title
-from colonnade.experiments.analysis_store import RunAnalysis
 from colonnade.experiments.style import FAINT, INK, METHOD_COLOURS
+from colonnade.experiments.trained.analysis import RunAnalysis
 from colonnade.networks import Feature
 
 _SIGNED = LinearSegmentedColormap.from_list("signed", ["#2166ac", "#f7f7f7", "#b2182b"])

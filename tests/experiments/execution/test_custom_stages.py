@@ -15,8 +15,8 @@ from colonnade.experiments.launch.rehearsal import Rehearsal
 from colonnade.experiments.network_drawing import DrawnNetwork, network_drawing
 from colonnade.experiments.plans.plan import Plan
 from colonnade.experiments.plans.spec import RunSpec, TaskBudget
-from colonnade.experiments.play import play
 from colonnade.experiments.store.folders import SuiteFolder
+from colonnade.experiments.trained.play import play
 from colonnade.training import Interrupted
 
 MODULE = "nets_of_a_user"

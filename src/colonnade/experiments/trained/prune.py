@@ -17,10 +17,10 @@ from colonnade.analysis.sensitivity import ActivationFisher, activation_fisher
 from colonnade.analysis.states import joined, policy_states
 from colonnade.checks import ANY, AT_LEAST_0, AT_LEAST_1, BELOW_1, check_fields, whole
 from colonnade.errors import ColonnadeError, UsageError, unknown_name
-from colonnade.experiments.analysis_run import find_runs, is_progressive, load_network
 from colonnade.experiments.plans.build import build_task
-from colonnade.experiments.pruned_run import SUITE, Cost, Returns, notes, write_pruned
 from colonnade.experiments.store.folders import RunFolder, SuiteFolder
+from colonnade.experiments.trained.pruned import SUITE, Cost, Returns, notes, write_pruned
+from colonnade.experiments.trained.sensitivity import find_runs, is_progressive, load_network
 from colonnade.learners import Compute, actor_critic_policy
 from colonnade.networks import ProgressiveNetwork, column_totals, describe
 from colonnade.networks.progressive.pruning import prune

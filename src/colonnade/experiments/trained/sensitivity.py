@@ -14,9 +14,9 @@ from colonnade.analysis.noise import perturbation_curves
 from colonnade.analysis.sensitivity import ActivationFisher, activation_fisher
 from colonnade.analysis.states import joined, policy_states
 from colonnade.errors import ColonnadeError, UsageError, unknown_name
-from colonnade.experiments.analysis_store import AnalysisOptions, FeaturePictures, RunAnalysis
 from colonnade.experiments.plans.build import build_method, build_task
 from colonnade.experiments.store.folders import RunFolder, SuiteFolder
+from colonnade.experiments.trained.analysis import AnalysisOptions, FeaturePictures, RunAnalysis
 from colonnade.methods import ColumnMethod
 from colonnade.networks import (
     LSTM,

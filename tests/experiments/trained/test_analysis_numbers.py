@@ -20,7 +20,6 @@ from colonnade.experiments.analysis_charts import (
     spectra,
     sweet_spot,
 )
-from colonnade.experiments.analysis_store import AnalysisOptions, RunAnalysis
 from colonnade.experiments.analyze import (
     _agreement_words,
     _sentence,
@@ -31,8 +30,9 @@ from colonnade.experiments.analyze import (
 from colonnade.experiments.launch import cost
 from colonnade.experiments.plans.plan import Plan
 from colonnade.experiments.plans.sweep import Sweep
-from colonnade.experiments.pruned_run import Cost, notes
 from colonnade.experiments.store.folders import SuiteFolder
+from colonnade.experiments.trained.analysis import AnalysisOptions, RunAnalysis
+from colonnade.experiments.trained.pruned import Cost, notes
 from colonnade.networks import Feature
 
 LEVELS = ((Feature(0, 0), Feature(1, 0)), (Feature(0, 1), Feature(1, 1)))
