@@ -7,10 +7,10 @@ from pathlib import Path
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from colonnade.experiments.charts import learning_curves, transfer_matrix
 from colonnade.experiments.results.transfer import Results
 from colonnade.experiments.store.folders import SuiteFolder
-from colonnade.experiments.style import FAINT, FALLBACK_COLOURS, drawing, to_png
+from colonnade.reports.style import FAINT, FALLBACK_COLOURS, drawing, to_png
+from colonnade.reports.transfer.charts import learning_curves, transfer_matrix
 
 HERE = Path(__file__).parent
 IMAGES = HERE.parent / "docs" / "images"

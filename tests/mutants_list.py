@@ -21,7 +21,7 @@ def _of(module: str, tests: str, *changes: tuple[str | int, ...]) -> Iterator[Mu
 
 
 _ANALYSIS = "analysis/"
-_NUMBERS, _INTERVALS = "experiments/test_report_numbers.py", "experiments/results/test_intervals.py"
+_NUMBERS, _INTERVALS = "reports/test_numbers.py", "experiments/results/test_intervals.py"
 _FINAL = f"{_NUMBERS}::test_the_final_score_is_the_trained_policys"
 _TABLE = (
     f"{_NUMBERS}::test_the_table_has_means_medians_and_intervals_the_right_way_round {_INTERVALS}"
@@ -29,8 +29,8 @@ _TABLE = (
 _DRAWN = f"{_NUMBERS}::test_curves_are_drawn_where_they_were_measured {_INTERVALS} {_NUMBERS}"
 _MATRIX = f"{_NUMBERS}::test_the_matrix_shows_every_score_at_its_place"
 _JOBS = "experiments/results/test_hyperparameters.py"
-_CURVES = "experiments/results/test_measures.py experiments/test_report_numbers.py"
-_CONTINUAL = "experiments/results/test_continual.py experiments/test_continual_report.py"
+_CURVES = "experiments/results/test_measures.py reports/test_numbers.py"
+_CONTINUAL = "experiments/results/test_continual.py reports/test_continual.py"
 _SWEEP = "experiments/results/test_hyperparameters.py experiments/launch/test_sweep.py"
 _PATHS = "experiments/suites/test_pathnet.py"
 _ANALYZE = "experiments/trained/test_analysis_numbers.py"
@@ -215,7 +215,7 @@ MUTANTS: list[Mutant] = [
     ),
     *_of(
         "experiments.transfer_table",
-        f"{_TABLE} experiments/test_report.py",
+        f"{_TABLE} reports/test_suite.py",
         ("_row", "word", "mean", "median"),
         ("_row", "word", "median", "mean"),
         ("_row", "word", "low", "high"),
@@ -232,7 +232,7 @@ MUTANTS: list[Mutant] = [
     ),
     *_of(
         "experiments.report",
-        f"{_TABLE} experiments/test_report.py",
+        f"{_TABLE} reports/test_suite.py",
         ("_table_row", "word", "mean", "median"),
         ("_table_row", "word", "median", "mean"),
         ("_table_row", "word", "low", "high", "#1"),

@@ -123,7 +123,7 @@ def test_only_trains_what_matches_and_what_that_starts_from(
         return []
 
     monkeypatch.setattr("colonnade.experiments.execution.execute.execute", note)
-    monkeypatch.setattr("colonnade.experiments.report.write_report", lambda suite: suite.path)
+    monkeypatch.setattr("colonnade.reports.suite.write_report", lambda suite: suite.path)
     first = tiny("first")
     specs = write(
         tmp_path / "specs.json", first, tiny("other"), tiny("last", parent=first.id, seed=1,
@@ -145,7 +145,7 @@ def test_set_changes_every_run_and_may_be_repeated(
         return []
 
     monkeypatch.setattr("colonnade.experiments.execution.execute.execute", note)
-    monkeypatch.setattr("colonnade.experiments.report.write_report", lambda suite: suite.path)
+    monkeypatch.setattr("colonnade.reports.suite.write_report", lambda suite: suite.path)
     given = ("learner.gamma=0.5", "training.device=cpu", "column.alpha=0.1")
     changes = [part for change in given for part in ("--set", change)]
     status, _, errors = call("run", "pong-soup-mini", "--out", tmp_path / "out", *changes)
@@ -218,7 +218,7 @@ def test_a_failing_report_does_not_hide_the_failed_runs(
         raise ColonnadeError("The report could not be written.")
 
     monkeypatch.setattr("colonnade.experiments.execution.execute.execute", fail)
-    monkeypatch.setattr("colonnade.experiments.report.write_report", full)
+    monkeypatch.setattr("colonnade.reports.suite.write_report", full)
     specs = write(tmp_path / "specs.json", tiny("first"))
     status, _, errors = call("run", specs, "--out", tmp_path / "out")
     assert status == 1
@@ -373,7 +373,7 @@ def test_a_long_suite_says_what_it_costs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: Call
 ) -> None:
     monkeypatch.setattr("colonnade.experiments.execution.execute.execute", lambda *_, **__: [])
-    monkeypatch.setattr("colonnade.experiments.report.write_report", lambda suite: suite.path)
+    monkeypatch.setattr("colonnade.reports.suite.write_report", lambda suite: suite.path)
     monkeypatch.setattr("colonnade.experiments.launch.cost.available_cores", lambda: 2)
     _, printed, errors = call("run", "atari-transfer", "--out", tmp_path / "out")
     assert errors == ""

@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 from colonnade.errors import UsageError
-from colonnade.experiments.report import write_report
 from colonnade.experiments.results.continual import measured, sequences
 from colonnade.experiments.results.table import transfer_table
 from colonnade.experiments.results.transfer import Results
 from colonnade.experiments.store.folders import SuiteFolder
+from colonnade.reports.suite import write_report
 
 RECORDED = Path(__file__).parents[1] / "results"
 

@@ -170,8 +170,8 @@ class Report:
 
     def __call__(self) -> None:
         """Write the report and say where it is."""
-        from colonnade.experiments.report import write_report
         from colonnade.experiments.store.folders import SuiteFolder
+        from colonnade.reports.suite import write_report
 
         print(write_report(SuiteFolder.read(self.dir)))
 
@@ -252,8 +252,8 @@ class Analyze:
         """Measure, write the page and say where it is."""
         from rich.console import Console
 
-        from colonnade.experiments.analyze import analyze
         from colonnade.experiments.trained.analysis import AnalysisOptions
+        from colonnade.reports.sensitivity.page import analyze
 
         options = AnalysisOptions(
             self.states, self.episodes, tuple(sorted(self.noise)), self.normalisation, self.seed

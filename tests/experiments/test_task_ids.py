@@ -11,12 +11,9 @@ import numpy as np
 import pytest
 from trained import POLE, balancing_network, run_spec, write_suite
 
-from colonnade.experiments.analyze import _known, _sweet_spot_points, analyze
 from colonnade.experiments.execution.run import train_run
-from colonnade.experiments.pathnet_report import PathReport
 from colonnade.experiments.plans.plan import Plan, SuiteOptions
 from colonnade.experiments.plans.spec import RunSpec, TaskBudget
-from colonnade.experiments.report import write_report
 from colonnade.experiments.results.transfer import Results
 from colonnade.experiments.store.folders import SuiteFolder
 from colonnade.experiments.suites.pathnet.pong_soup import MINI
@@ -25,6 +22,9 @@ from colonnade.experiments.titles import option_titles, task_title
 from colonnade.experiments.trained.analysis import AnalysisOptions, RunAnalysis
 from colonnade.experiments.trained.play import play
 from colonnade.experiments.trained.prune import PruneOptions, prune_run
+from colonnade.reports.pathnet.section import PathReport
+from colonnade.reports.sensitivity.page import _known, _sweet_spot_points, analyze
+from colonnade.reports.suite import write_report
 
 Fabricate = Callable[..., SuiteFolder]
 

@@ -17,7 +17,7 @@ _LOGS_SHOWN, _LOG_LINES = 3, 3
 
 def conclude(suite: SuiteFolder, failures: Sequence[Failure], console: Console) -> None:
     """Write the report, and raise an error that lists what failed."""
-    from colonnade.experiments.report import write_report
+    from colonnade.reports.suite import write_report
 
     lines = _failure_lines(failures, retry=suite.sweep is not None)
     try:

@@ -12,11 +12,11 @@ from colonnade.errors import UsageError
 from colonnade.experiments.describe import print_networks
 from colonnade.experiments.execution.run import train_run
 from colonnade.experiments.launch.rehearsal import Rehearsal
-from colonnade.experiments.network_drawing import DrawnNetwork, network_drawing
 from colonnade.experiments.plans.plan import Plan
 from colonnade.experiments.plans.spec import RunSpec, TaskBudget
 from colonnade.experiments.store.folders import SuiteFolder
 from colonnade.experiments.trained.play import play
+from colonnade.reports.network import DrawnNetwork, network_drawing
 from colonnade.training import Interrupted
 
 MODULE = "nets_of_a_user"

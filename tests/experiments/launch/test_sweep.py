@@ -21,7 +21,6 @@ from colonnade.experiments.launch.sweep import (
 from colonnade.experiments.plans.plan import Plan, Selection, SuiteOptions
 from colonnade.experiments.plans.spec import RunSpec, TaskBudget
 from colonnade.experiments.plans.sweep import Sweep
-from colonnade.experiments.report import write_report
 from colonnade.experiments.results.early_stop import MedianRule
 from colonnade.experiments.results.jobs import job_rows
 from colonnade.experiments.results.measures import MEASURES
@@ -30,6 +29,7 @@ from colonnade.experiments.store.folders import SuiteFolder
 from colonnade.experiments.store.parents import read_parent
 from colonnade.experiments.suites import suite_from_name
 from colonnade.experiments.suites.progressive.atari import SOURCES, TARGETS
+from colonnade.reports.suite import write_report
 
 SMALL = SuiteOptions(budget=0.1, tasks=("zoom",), methods=("finetune", "progressive"))
 MINI = suite_from_name("pong-soup-mini")

@@ -10,14 +10,14 @@ import pytest
 from markupsafe import Markup
 from reading import lines_of, table_of, texts_of
 
-from colonnade.experiments import continual_charts
-from colonnade.experiments.continual_report import ContinualReport
 from colonnade.experiments.plans.plan import Plan, PlanBuilder
 from colonnade.experiments.plans.spec import RunSpec, TaskBudget
-from colonnade.experiments.report import write_report
 from colonnade.experiments.results.continual import measured, sequences, single_scores
 from colonnade.experiments.results.transfer import Results
 from colonnade.experiments.store.folders import SuiteFolder
+from colonnade.reports.continual import charts as continual_charts
+from colonnade.reports.continual.section import ContinualReport
+from colonnade.reports.suite import write_report
 
 Matrix = Sequence[Sequence[float]]
 Write = Callable[[Sequence[tuple[RunSpec, Matrix]]], SuiteFolder]

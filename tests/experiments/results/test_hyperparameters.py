@@ -17,16 +17,16 @@ from colonnade.experiments.launch.sweep import hyperparameters, plan_sweep
 from colonnade.experiments.plans.plan import SuiteOptions
 from colonnade.experiments.plans.space import Choice, LogUniform, SearchSpace
 from colonnade.experiments.plans.sweep import Sweep
-from colonnade.experiments.report import write_report
 from colonnade.experiments.results.hyperparameters import scatter_panels, sorted_panels
 from colonnade.experiments.results.jobs import job_rows
 from colonnade.experiments.results.table import matrix_of
 from colonnade.experiments.results.transfer import Results
 from colonnade.experiments.store.basis import Basis
 from colonnade.experiments.store.folders import SuiteFolder
-from colonnade.experiments.style import METHOD_COLOURS
 from colonnade.experiments.suites import suite_from_name
-from colonnade.experiments.sweep_report import SweepReport
+from colonnade.reports.style import METHOD_COLOURS
+from colonnade.reports.suite import write_report
+from colonnade.reports.sweep.section import SweepReport
 
 Fabricate = Callable[..., SuiteFolder]
 

@@ -12,15 +12,15 @@ from matplotlib.colors import to_hex
 from reading import table_of
 
 from colonnade.analysis.intervals import COVERAGE, FIELLER, STUDENT, mean_interval, ratio_interval
-from colonnade.experiments import charts
 from colonnade.experiments.plans.plan import SuiteOptions
-from colonnade.experiments.report import _table_row, write_report
 from colonnade.experiments.results.curves import source_panels
 from colonnade.experiments.results.table import TableRow, transfer_table
 from colonnade.experiments.results.transfer import Cell, Results
 from colonnade.experiments.store.folders import SuiteFolder
-from colonnade.experiments.style import METHOD_COLOURS
 from colonnade.experiments.suites.progressive.pong_soup import SHORT
+from colonnade.reports.style import METHOD_COLOURS
+from colonnade.reports.suite import _table_row, write_report
+from colonnade.reports.transfer import charts
 
 Fabricate = Callable[..., SuiteFolder]
 

@@ -13,7 +13,6 @@ from colonnade.analysis.transfer import area_under_curve
 from colonnade.cli import main
 from colonnade.errors import ColonnadeError, UsageError
 from colonnade.experiments.plans.plan import Plan, SuiteOptions
-from colonnade.experiments.report import write_report
 from colonnade.experiments.results.measures import (
     FIRST_TRAINING,
     MEASURES,
@@ -24,6 +23,7 @@ from colonnade.experiments.results.transfer import Results
 from colonnade.experiments.store.folders import SuiteFolder
 from colonnade.experiments.store.parents import read_parent
 from colonnade.experiments.suites.progressive.pong_soup import SHORT
+from colonnade.reports.suite import write_report
 from colonnade.training import TrainingOptions
 
 Fabricate = Callable[..., SuiteFolder]

@@ -13,16 +13,8 @@ from colonnade.analysis.intervals import mean_interval
 from colonnade.errors import UsageError
 from colonnade.experiments.describe import print_networks
 from colonnade.experiments.execution.run import train_run
-from colonnade.experiments.pathnet_generations import (
-    GenerationRow,
-    draw_generations,
-    generation_rows,
-    generation_title,
-)
-from colonnade.experiments.pathnet_report import PATHS, PathReport, chance_overlap
 from colonnade.experiments.plans.build import build_method
 from colonnade.experiments.plans.plan import SuiteOptions
-from colonnade.experiments.report import write_report
 from colonnade.experiments.results.transfer import Results
 from colonnade.experiments.store.folders import SuiteFolder
 from colonnade.experiments.suites.pathnet.atari import PATHNET_ATARI
@@ -30,6 +22,14 @@ from colonnade.experiments.suites.pathnet.labels import DIGITS, random_pairs
 from colonnade.experiments.suites.pathnet.pong_soup import MINI, PATHNET_PONG_SOUP_MINI
 from colonnade.methods.pathnet.evolution import GenotypeShape, draw_genotype, overlap, path_of
 from colonnade.networks import ModularSpec, atari_modules
+from colonnade.reports.pathnet.charts import (
+    GenerationRow,
+    draw_generations,
+    generation_rows,
+    generation_title,
+)
+from colonnade.reports.pathnet.section import PATHS, PathReport, chance_overlap
+from colonnade.reports.suite import write_report
 
 TINY = replace(
     MINI,

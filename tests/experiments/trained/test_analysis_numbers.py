@@ -13,20 +13,6 @@ from trained import run_spec
 
 from colonnade.analysis.intervals import REDRAWN, interval_of
 from colonnade.analysis.perturbation import PerturbationCurves
-from colonnade.experiments.analysis_charts import (
-    agreement,
-    noise_curves,
-    shaded_columns,
-    spectra,
-    sweet_spot,
-)
-from colonnade.experiments.analyze import (
-    _agreement_words,
-    _sentence,
-    _sweet_spot_points,
-    _used,
-    write_page,
-)
 from colonnade.experiments.launch import cost
 from colonnade.experiments.plans.plan import Plan
 from colonnade.experiments.plans.sweep import Sweep
@@ -34,6 +20,20 @@ from colonnade.experiments.store.folders import SuiteFolder
 from colonnade.experiments.trained.analysis import AnalysisOptions, RunAnalysis
 from colonnade.experiments.trained.pruned import Cost, notes
 from colonnade.networks import Feature
+from colonnade.reports.sensitivity.charts import (
+    agreement,
+    noise_curves,
+    shaded_columns,
+    spectra,
+    sweet_spot,
+)
+from colonnade.reports.sensitivity.page import (
+    _agreement_words,
+    _sentence,
+    _sweet_spot_points,
+    _used,
+    write_page,
+)
 
 LEVELS = ((Feature(0, 0), Feature(1, 0)), (Feature(0, 1), Feature(1, 1)))
 

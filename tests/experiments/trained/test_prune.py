@@ -11,12 +11,12 @@ from trained import POLE, balancing_network, poles, run_spec, write_suite
 
 from colonnade.cli import main
 from colonnade.errors import UsageError
-from colonnade.experiments.report import write_report
 from colonnade.experiments.store.folders import RunFolder, SuiteFolder
 from colonnade.experiments.trained import prune as module
 from colonnade.experiments.trained.play import play
 from colonnade.experiments.trained.prune import PruneOptions, prune_run
 from colonnade.experiments.trained.sensitivity import load_network
+from colonnade.reports.suite import write_report
 
 QUICK = PruneOptions(states=300, episodes=3)
 

@@ -17,7 +17,7 @@ from colonnade.analysis.transfer import DISPLAY_LIMIT
 from colonnade.experiments.results.curves import CurvePanel, plain_panels, source_panels
 from colonnade.experiments.results.table import matrix_of
 from colonnade.experiments.results.transfer import Results
-from colonnade.experiments.style import FAINT, FALLBACK_COLOURS, INK, PAPER, method_colour, plain
+from colonnade.reports.style import FAINT, FALLBACK_COLOURS, INK, PAPER, method_colour, plain
 
 _WIDTH = 9.4
 """Of a row of panels, in inches."""

@@ -22,7 +22,15 @@ from colonnade.analysis.capacity import used_share
 from colonnade.analysis.intervals import REDRAWN
 from colonnade.analysis.noise import player_pool
 from colonnade.errors import ColonnadeError
-from colonnade.experiments.analysis_charts import (
+from colonnade.experiments.execution.hardware import available_cores
+from colonnade.experiments.results.cautions import caution_of
+from colonnade.experiments.results.transfer import Results
+from colonnade.experiments.store.files import disk_errors, write_bytes, write_text
+from colonnade.experiments.store.folders import RunFolder, SuiteFolder
+from colonnade.experiments.titles import distinct
+from colonnade.experiments.trained.analysis import AnalysisOptions, RunAnalysis
+from colonnade.experiments.trained.sensitivity import analyse_run, find_runs, is_progressive
+from colonnade.reports.sensitivity.charts import (
     agreement,
     column_title,
     net_title,
@@ -31,16 +39,8 @@ from colonnade.experiments.analysis_charts import (
     spectra,
     sweet_spot,
 )
-from colonnade.experiments.execution.hardware import available_cores
-from colonnade.experiments.feature_drawing import feature_maps, feature_shares
-from colonnade.experiments.results.cautions import caution_of
-from colonnade.experiments.results.transfer import Results
-from colonnade.experiments.store.files import disk_errors, write_bytes, write_text
-from colonnade.experiments.store.folders import RunFolder, SuiteFolder
-from colonnade.experiments.style import drawing, to_png, to_svg
-from colonnade.experiments.titles import distinct
-from colonnade.experiments.trained.analysis import AnalysisOptions, RunAnalysis
-from colonnade.experiments.trained.sensitivity import analyse_run, find_runs, is_progressive
+from colonnade.reports.sensitivity.features import feature_maps, feature_shares
+from colonnade.reports.style import drawing, to_png, to_svg
 
 PAGE = "analysis.html"
 _NETS_IN_DETAIL = 4
@@ -143,14 +143,14 @@ def write_page(
                 target.parent.mkdir(exist_ok=True)
             write_bytes(target, to_png(figure))
         drawn = {name: Markup(to_svg(figure)) for name, figure in pictures.items()}
-    resources = files("colonnade.experiments")
+    resources = files("colonnade.reports")
     environment = jinja2.Environment(
         autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
     )
-    template = environment.from_string((resources / "analysis.html.jinja").read_text())
+    template = environment.from_string((resources / "sensitivity/page.html.jinja").read_text())
     single = len(analyses) == 1
     page = template.render(
-        css=Markup((resources / "report.css").read_text()),
+        css=Markup((resources / "page.css").read_text()),
         title=f"What {net_title(analyses[0].columns)} reuses" if single else "What was reused",
         lead=_sentence(analyses[0]) if single else f"{len(analyses)} networks of {suite.name}.",
         pictures=drawn,

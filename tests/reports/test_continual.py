@@ -10,13 +10,11 @@ import pytest
 import torch
 
 from colonnade.errors import UsageError
-from colonnade.experiments.continual_report import ContinualReport
 from colonnade.experiments.execution.run import train_run
 from colonnade.experiments.launch.rehearsal import Rehearsal
 from colonnade.experiments.plans.build import build_method, build_tasks
 from colonnade.experiments.plans.plan import Plan, SuiteOptions
 from colonnade.experiments.plans.spec import RunSpec
-from colonnade.experiments.report import write_report
 from colonnade.experiments.results.continual import sequences
 from colonnade.experiments.results.transfer import Results
 from colonnade.experiments.store.folders import SuiteFolder
@@ -28,6 +26,8 @@ from colonnade.experiments.suites.ewc.permuted import (
     Setting,
 )
 from colonnade.ops import parameter_fisher
+from colonnade.reports.continual.section import ContinualReport
+from colonnade.reports.suite import write_report
 from colonnade.tasks import IMAGE_SETS
 
 QUICK = replace(

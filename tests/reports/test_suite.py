@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 
 from colonnade.errors import ColonnadeError
-from colonnade.experiments.charts import short_number
 from colonnade.experiments.plans.plan import Plan, SuiteOptions
-from colonnade.experiments.report import write_report
 from colonnade.experiments.results.transfer import Results
 from colonnade.experiments.store.folders import SuiteFolder
 from colonnade.experiments.suites import suite_from_name
 from colonnade.experiments.suites.progressive.pong_soup import SHORT
 from colonnade.experiments.titles import source_title, task_title
+from colonnade.reports.suite import write_report
+from colonnade.reports.transfer.charts import short_number
 
 Fabricate = Callable[..., SuiteFolder]
 

@@ -12,10 +12,10 @@ from trained import POLE, balancing_network, images, poles, run_spec, write_suit
 
 from colonnade.cli import main
 from colonnade.errors import UsageError
-from colonnade.experiments import analyze as module
-from colonnade.experiments.analyze import analyze
 from colonnade.experiments.trained.analysis import AnalysisOptions, RunAnalysis
 from colonnade.networks import Feature
+from colonnade.reports.sensitivity import page as module
+from colonnade.reports.sensitivity.page import analyze
 
 QUICK = AnalysisOptions(states=300, episodes=3, noise=(1.0, 30.0))
 SILENT = AnalysisOptions(states=120, episodes=0)

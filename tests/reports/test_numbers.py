@@ -11,23 +11,23 @@ import numpy as np
 import pytest
 from reading import lines_of, table_of, texts_of, ticks_of
 
-from colonnade.experiments import charts
-from colonnade.experiments.analyze import _groups
 from colonnade.experiments.execution.progress import duration
-from colonnade.experiments.facts import facts
-from colonnade.experiments.network_drawing import largest_network, network_drawing
 from colonnade.experiments.plans.plan import Comparison, Plan, SuiteOptions
 from colonnade.experiments.plans.spec import RunSpec, TaskBudget
-from colonnade.experiments.report import write_report
 from colonnade.experiments.results.curves import plain_panels, source_panels
 from colonnade.experiments.results.table import matrix_of, transfer_table
 from colonnade.experiments.results.transfer import Results
 from colonnade.experiments.store.folders import SuiteFolder
-from colonnade.experiments.style import INK, METHOD_COLOURS, method_colour
 from colonnade.experiments.suites import suite_from_name
 from colonnade.experiments.suites.progressive.pong_soup import FULL, SHORT
 from colonnade.experiments.titles import distinct, in_order, method_title, slugs, task_title
 from colonnade.experiments.trained.analysis import RunAnalysis
+from colonnade.reports.facts import facts
+from colonnade.reports.network import largest_network, network_drawing
+from colonnade.reports.sensitivity.page import _groups
+from colonnade.reports.style import INK, METHOD_COLOURS, method_colour
+from colonnade.reports.suite import write_report
+from colonnade.reports.transfer import charts
 
 Fabricate = Callable[..., SuiteFolder]
 

@@ -14,9 +14,9 @@ from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
 from colonnade.analysis.capacity import mean_spectrum
 from colonnade.analysis.perturbation import Floats, rank_correlation
-from colonnade.experiments.style import FAINT, FALLBACK_COLOURS, INK, PAPER
 from colonnade.experiments.titles import task_title
 from colonnade.experiments.trained.analysis import RunAnalysis
+from colonnade.reports.style import FAINT, FALLBACK_COLOURS, INK, PAPER
 
 _SHADES = LinearSegmentedColormap.from_list("sensitivity", ["#eef3f8", "#7fb0d8", "#0b4f8a"])
 """From no share to all of a level's sensitivity; readable on light and dark pages."""

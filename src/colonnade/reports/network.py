@@ -11,8 +11,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
 from colonnade.experiments.results.transfer import Results
-from colonnade.experiments.style import FAINT, INK, METHOD_COLOURS, plain
 from colonnade.experiments.titles import distinct
+from colonnade.reports.style import FAINT, INK, METHOD_COLOURS, plain
 
 _WIDTH, _HEIGHT, _GAP_X, _GAP_Y = 1.7, 0.62, 1.25, 0.42
 _FROZEN = FAINT

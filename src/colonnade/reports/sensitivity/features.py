@@ -6,10 +6,10 @@ import numpy as np
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
-from colonnade.experiments.analysis_charts import column_title
-from colonnade.experiments.style import FAINT, INK, METHOD_COLOURS
 from colonnade.experiments.trained.analysis import RunAnalysis
 from colonnade.networks import Feature
+from colonnade.reports.sensitivity.charts import column_title
+from colonnade.reports.style import FAINT, INK, METHOD_COLOURS
 
 _SIGNED = LinearSegmentedColormap.from_list("signed", ["#2166ac", "#f7f7f7", "#b2182b"])
 """Blue for negative weights, red for positive ones, as in the paper's Fig. 5b."""

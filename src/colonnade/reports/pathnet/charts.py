@@ -11,8 +11,8 @@ from matplotlib.figure import Figure
 from colonnade.analysis.intervals import Floats, Interval, mean_interval
 from colonnade.experiments.plans.plan import SCRATCH
 from colonnade.experiments.results.transfer import Results, RunResult
-from colonnade.experiments.style import method_colour, plain
 from colonnade.experiments.titles import method_title
+from colonnade.reports.style import method_colour, plain
 
 GENERATIONS = "pathnet-generations"
 """Name of the picture."""

@@ -9,7 +9,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from colonnade.experiments.charts import panels_of
 from colonnade.experiments.results.hyperparameters import (
     BINS,
     Scatter,
@@ -19,7 +18,8 @@ from colonnade.experiments.results.hyperparameters import (
 )
 from colonnade.experiments.results.jobs import JobRow
 from colonnade.experiments.results.transfer import Floats, Results
-from colonnade.experiments.style import FAINT, INK, method_colour, plain
+from colonnade.reports.style import FAINT, INK, method_colour, plain
+from colonnade.reports.transfer.charts import panels_of
 
 _CLIP = 4.0
 """Relative areas above this are drawn at this; the table has them as they are."""

@@ -17,12 +17,7 @@ from matplotlib.figure import Figure
 
 from colonnade.analysis.intervals import FEWEST_RUNS, STUDENT
 from colonnade.analysis.transfer import ENOUGH_EPISODES
-from colonnade.experiments.charts import learning_curves, plain_curves, transfer_matrix
-from colonnade.experiments.continual_report import ContinualReport
 from colonnade.experiments.execution.progress import duration
-from colonnade.experiments.facts import facts
-from colonnade.experiments.network_drawing import largest_network, network_drawing
-from colonnade.experiments.pathnet_report import PathReport
 from colonnade.experiments.plans.plan import SCRATCH
 from colonnade.experiments.results.cautions import caution_of
 from colonnade.experiments.results.curves import source_panels
@@ -30,9 +25,14 @@ from colonnade.experiments.results.table import TableRow, matrix_of, transfer_ta
 from colonnade.experiments.results.transfer import Results, RunResult
 from colonnade.experiments.store.files import disk_errors, write_bytes, write_text
 from colonnade.experiments.store.folders import SuiteFolder
-from colonnade.experiments.style import drawing, method_colour, to_png, to_svg
-from colonnade.experiments.sweep_report import SweepContent, SweepReport
 from colonnade.experiments.titles import distinct, option_titles, slugs, source_title
+from colonnade.reports.continual.section import ContinualReport
+from colonnade.reports.facts import facts
+from colonnade.reports.network import largest_network, network_drawing
+from colonnade.reports.pathnet.section import PathReport
+from colonnade.reports.style import drawing, method_colour, to_png, to_svg
+from colonnade.reports.sweep.section import SweepContent, SweepReport
+from colonnade.reports.transfer.charts import learning_curves, plain_curves, transfer_matrix
 from colonnade.training import Row
 
 _MOST_TARGETS = 16
@@ -79,13 +79,13 @@ def write_report(suite: SuiteFolder) -> Path:
                 path.parent.mkdir(exist_ok=True)
             write_bytes(path, to_png(figure))
         drawings = {name: Markup(to_svg(figure)) for name, figure in figures.items()}
-    resources = files("colonnade.experiments")
+    resources = files("colonnade.reports")
     environment = jinja2.Environment(
         autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
     )
-    template = environment.from_string((resources / "report.html.jinja").read_text())
+    template = environment.from_string((resources / "suite.html.jinja").read_text())
     page = template.render(
-        css=Markup((resources / "report.css").read_text()),
+        css=Markup((resources / "page.css").read_text()),
         curves=[
             (title, drawings[name])
             for name, title in _curve_names(results).values()

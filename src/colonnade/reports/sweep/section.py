@@ -17,8 +17,8 @@ from colonnade.experiments.results.jobs import (
 )
 from colonnade.experiments.results.transfer import Results
 from colonnade.experiments.store.folders import SuiteFolder
-from colonnade.experiments.sweep_charts import score_against, sorted_scores
 from colonnade.experiments.titles import distinct, source_title
+from colonnade.reports.sweep.charts import score_against, sorted_scores
 
 
 @dataclass(frozen=True)

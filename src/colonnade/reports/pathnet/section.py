@@ -15,19 +15,19 @@ from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 
 from colonnade.analysis.intervals import Interval
-from colonnade.experiments.pathnet_generations import (
+from colonnade.experiments.plans.plan import SCRATCH
+from colonnade.experiments.results.transfer import Results, RunResult
+from colonnade.experiments.store.basis import PAIRS
+from colonnade.experiments.titles import task_title
+from colonnade.reports.pathnet.charts import (
     GENERATIONS,
     PAPER,
     draw_generations,
     generation_rows,
     generations_of,
 )
-from colonnade.experiments.plans.plan import SCRATCH
-from colonnade.experiments.results.transfer import Results, RunResult
-from colonnade.experiments.store.basis import PAIRS
-from colonnade.experiments.style import FAINT, INK, method_colour
-from colonnade.experiments.style import PAPER as BACKGROUND
-from colonnade.experiments.titles import task_title
+from colonnade.reports.style import FAINT, INK, method_colour
+from colonnade.reports.style import PAPER as BACKGROUND
 
 PATHS, AGAINST = "pathnet-paths", "pathnet-overlap"
 """Names of the section's pictures."""
@@ -92,11 +92,11 @@ class PathReport:
         Args:
             drawings: The pictures of `figures` as SVG, by name.
         """
-        resources = files("colonnade.experiments")
+        resources = files("colonnade.reports.pathnet")
         environment = jinja2.Environment(
             autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
         )
-        template = environment.from_string((resources / "pathnet_section.html.jinja").read_text())
+        template = environment.from_string((resources / "section.html.jinja").read_text())
         spec = self._modular(self._example)
         history = self._last_history(self._example)
         data = json.dumps(self._slider(), separators=(",", ":")).replace("</", "<\\/")
@@ -108,7 +108,7 @@ class PathReport:
                 population=len(history["snapshots"][0]["genotypes"]),
                 forced=any(map(len, history["forced"])),
                 data=Markup(data),
-                script=Markup((resources / "pathnet_paths.js").read_text()),
+                script=Markup((resources / "paths.js").read_text()),
                 moments=drawings[PATHS],
                 against=drawings.get(AGAINST, ""),
                 chance=f"{chance_overlap(spec['modules'], spec['active']):.2f}",

@@ -14,13 +14,6 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from colonnade.analysis.continual import Floats
-from colonnade.experiments.continual_charts import (
-    average_curves,
-    colour_of,
-    matrices,
-    overlap_curves,
-    score_curves,
-)
 from colonnade.experiments.plans.spec import RunSpec
 from colonnade.experiments.results.continual import (
     Contender,
@@ -33,6 +26,13 @@ from colonnade.experiments.results.continual import (
 from colonnade.experiments.results.transfer import Results
 from colonnade.experiments.store.basis import PERMUTED
 from colonnade.experiments.titles import distinct, learner_title
+from colonnade.reports.continual.charts import (
+    average_curves,
+    colour_of,
+    matrices,
+    overlap_curves,
+    score_curves,
+)
 
 _MOST_PANELS = 4
 """Sequences of up to so many tasks are drawn as curves over time."""
@@ -93,7 +93,7 @@ class ContinualReport:
         Args:
             drawings: The pictures of `figures` as SVG, by name.
         """
-        source = (files("colonnade.experiments") / "continual_section.html.jinja").read_text()
+        source = (files("colonnade.reports.continual") / "section.html.jinja").read_text()
         environment = jinja2.Environment(
             autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
         )

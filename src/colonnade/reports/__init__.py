@@ -1,0 +1,1 @@
+"""Pages and pictures, from the numbers of a folder alone."""

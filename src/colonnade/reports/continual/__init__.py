@@ -1,0 +1,1 @@
+"""Tasks one after another: what is kept."""

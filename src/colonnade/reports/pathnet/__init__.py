@@ -1,0 +1,1 @@
+"""PathNet: paths, generations and reuse."""

@@ -1,0 +1,1 @@
+"""Which features of which column a policy leans on."""

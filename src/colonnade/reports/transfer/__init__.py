@@ -1,0 +1,1 @@
+"""Transfer: curves, matrix and table."""
