@@ -6,7 +6,7 @@ import sys
 def main() -> int:
     """Run a command and return its exit status."""
     try:
-        from colonnade import cli
+        from colonnade.cli import main as cli
 
         return cli.main()
     except KeyboardInterrupt:

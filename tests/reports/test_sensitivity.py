@@ -10,7 +10,7 @@ import torch
 from test_report import Balance
 from trained import POLE, balancing_network, images, poles, run_spec, write_suite
 
-from colonnade.cli import main
+from colonnade.cli.main import main
 from colonnade.errors import UsageError
 from colonnade.experiments.trained.analysis import AnalysisOptions, RunAnalysis
 from colonnade.networks import Feature

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from colonnade.cli.describe import print_networks
 from colonnade.errors import UsageError
-from colonnade.experiments.describe import print_networks
 from colonnade.experiments.execution.run import train_run
 from colonnade.experiments.launch.rehearsal import Rehearsal
 from colonnade.experiments.plans.plan import Plan

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from colonnade.analysis.transfer import area_under_curve
-from colonnade.cli import main
+from colonnade.cli.main import main
 from colonnade.errors import ColonnadeError, UsageError
 from colonnade.experiments.plans.plan import Plan, SuiteOptions
 from colonnade.experiments.results.measures import (

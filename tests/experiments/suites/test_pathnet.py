@@ -10,8 +10,8 @@ import pytest
 from markupsafe import Markup
 
 from colonnade.analysis.intervals import mean_interval
+from colonnade.cli.describe import print_networks
 from colonnade.errors import UsageError
-from colonnade.experiments.describe import print_networks
 from colonnade.experiments.execution.run import train_run
 from colonnade.experiments.plans.build import build_method
 from colonnade.experiments.plans.plan import SuiteOptions

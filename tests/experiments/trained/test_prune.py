@@ -9,7 +9,7 @@ import pytest
 import torch
 from trained import POLE, balancing_network, poles, run_spec, write_suite
 
-from colonnade.cli import main
+from colonnade.cli.main import main
 from colonnade.errors import UsageError
 from colonnade.experiments.store.folders import RunFolder, SuiteFolder
 from colonnade.experiments.trained import prune as module

@@ -39,7 +39,7 @@ class Suites:
 
     def __call__(self) -> None:
         """Print one line for each suite."""
-        from colonnade.experiments.listing import print_suites
+        from colonnade.cli.suites import print_suites
 
         print_suites()
 
@@ -65,7 +65,7 @@ class Run:
         """Train, then write the report."""
         from rich.console import Console
 
-        from colonnade.experiments.conclude import conclude
+        from colonnade.cli.conclude import conclude
         from colonnade.experiments.execution.execute import execute
         from colonnade.experiments.execution.progress import Display
         from colonnade.experiments.launch.cost import estimate
@@ -133,7 +133,7 @@ class Sweep:
         """Train, then write the report and the tables."""
         from rich.console import Console
 
-        from colonnade.experiments.conclude import conclude
+        from colonnade.cli.conclude import conclude
         from colonnade.experiments.execution.execute import execute
         from colonnade.experiments.execution.progress import Display
         from colonnade.experiments.launch.cost import estimate
@@ -217,7 +217,7 @@ class Describe:
 
     def __call__(self) -> None:
         """Print the networks."""
-        from colonnade.experiments.describe import print_networks
+        from colonnade.cli.describe import print_networks
 
         print_networks(self.what)
 

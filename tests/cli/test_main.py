@@ -16,7 +16,7 @@ import pytest
 
 import colonnade as package
 from colonnade.__main__ import main as door
-from colonnade.cli import Analyze, Prune, main
+from colonnade.cli.main import Analyze, Prune, main
 from colonnade.errors import ColonnadeError
 from colonnade.experiments.execution.execute import Failure
 from colonnade.experiments.plans.plan import Plan
@@ -76,7 +76,9 @@ def test_version_and_suites_come_at_once_and_without_torch() -> None:
     listed = colonnade("suites").stdout
     for name in ("demo", "pong-soup", "pong-soup-mini", "pong-soup-short", "sim-to-real"):
         assert any(line.split()[0] == name for line in listed.splitlines() if line.strip())
-    check = "import sys, colonnade.cli as cli; cli.main(['suites']); print('torch' in sys.modules)"
+    check = (
+        "import sys, colonnade.cli.main as cli; cli.main(['suites']); print('torch' in sys.modules)"
+    )
     done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True)
     assert done.stdout.endswith("False\n")
 
@@ -199,7 +201,7 @@ def test_signals_stop_cleanly_and_the_same_command_goes_on(
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_signals_outside_of_training_stop_in_one_sentence(number: int, status: int) -> None:
     code = (
-        "import os, sys, colonnade.cli as cli; "
+        "import os, sys, colonnade.cli.main as cli; "
         f"cli.Suites.__call__ = lambda self: os.kill(os.getpid(), {int(number)}); "
         "sys.exit(cli.main(['suites']))"
     )
@@ -308,10 +310,10 @@ def test_describe_prints_the_papers_totals() -> None:
 def test_ctrl_c_during_the_imports_leaves_no_traceback(monkeypatch, capsys):
     class Impatient:
         def find_spec(self, name, path=None, target=None):
-            if name == "colonnade.cli":
+            if name == "colonnade.cli.main":
                 raise KeyboardInterrupt
 
-    monkeypatch.delitem(sys.modules, "colonnade.cli")
+    monkeypatch.delitem(sys.modules, "colonnade.cli.main")
     monkeypatch.delattr(package, "cli")
     monkeypatch.setattr(sys, "meta_path", [Impatient(), *sys.meta_path])
     assert door() == 130
