@@ -6,6 +6,8 @@ import pytest
 import torch
 from hypothesis import settings
 
+pytest_plugins = ["fabricated"]
+
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # Started in the background, where shells have Ctrl-C ignored; the tests' own processes, which
     # inherit that, must hear it.

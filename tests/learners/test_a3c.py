@@ -11,6 +11,7 @@ import pytest
 import torch
 from gymnasium import spaces
 from interrupting import Interrupting, without_clock
+from short_sequences import COLUMN, TASKS, Held
 from worlds import ClockNetwork, CountingTask
 
 from colonnade.errors import UsageError
@@ -18,7 +19,7 @@ from colonnade.learners import A2C, A3C, Compute
 from colonnade.learners.processes.parameters import SharedParameters, shared_copy
 from colonnade.learners.processes.rmsprop import SharedRMSProp
 from colonnade.methods import PathNet, Progressive, Scratch
-from colonnade.networks import LSTM, ColumnSpec, Conv, Dense, ModularSpec
+from colonnade.networks import Conv, Dense, ModularSpec
 from colonnade.tasks import MiniPongTask
 from colonnade.training import (
     Interrupted,
@@ -30,16 +31,7 @@ from colonnade.training import (
 from colonnade.types import Examples, TaskSpec
 
 CPU = Compute(torch.device("cpu"))
-COLUMN = ColumnSpec((Conv(4, 4, 2), Dense(8), LSTM(6)))
 OPTIONS = TrainingOptions(num_envs=4, segment_steps=240, curve_steps=100, device="cpu")
-TASKS = [MiniPongTask("pong", steps=600), MiniPongTask("zoom", steps=500)]
-
-
-class Held(Progressive):
-    """Holds all weights of the newest column towards zero."""
-
-    def penalty(self):
-        return 0.01 * sum(p.square().sum() for p in self.network.newest.parameters())
 
 
 def train(learner, recorder, method=Held):

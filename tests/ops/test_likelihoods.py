@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from modules import fisher_by_loop, mlp
-from test_fisher import close
+from modules import close, fisher_by_loop, mlp
 from torch import nn
 
 from colonnade.errors import UsageError

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from test_report import Balance
-from trained import POLE, balancing_network, images, poles, run_spec, write_suite
+from finished import POLE, balancing_network, images, poles, run_spec, write_suite
+from reading import Balance
 
 from colonnade.cli.main import main
 from colonnade.errors import UsageError

@@ -1,9 +1,9 @@
 import re
 from collections.abc import Callable
-from html.parser import HTMLParser
 
 import numpy as np
 import pytest
+from reading import Balance
 
 from colonnade.errors import ColonnadeError
 from colonnade.experiments.plans.plan import Plan, SuiteOptions
@@ -16,21 +16,6 @@ from colonnade.reports.suite import write_report
 from colonnade.reports.transfer.charts import short_number
 
 Fabricate = Callable[..., SuiteFolder]
-
-
-class Balance(HTMLParser):
-    """Collects tags that open and never close."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.open: list[str] = []
-
-    def handle_starttag(self, tag: str, attrs: object) -> None:
-        if tag not in ("meta", "img", "br"):
-            self.open.append(tag)
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
 
 
 def test_a_complete_suite(fabricate: Fabricate, options: SuiteOptions) -> None:

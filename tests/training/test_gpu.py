@@ -3,7 +3,7 @@
 import pytest
 import torch
 from interrupting import Interrupting
-from test_sequence import COLUMN, LEARNER, TASKS
+from short_sequences import COLUMN, LEARNER, TASKS
 
 from colonnade.learners import A2C
 from colonnade.methods import OutputOnly, Progressive

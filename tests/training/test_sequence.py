@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 import torch
 from interrupting import Interrupting, without_clock
+from short_sequences import COLUMN, LEARNER, TASKS
 
 from colonnade.errors import UsageError
 from colonnade.learners import A2C, PPO
 from colonnade.methods import Finetune, OutputOnly, Progressive, Scratch
-from colonnade.networks import LSTM, ColumnSpec, Conv, Dense
 from colonnade.tasks import GymTask, MiniPongTask
 from colonnade.training import (
     DivergedError,
@@ -21,10 +21,7 @@ from colonnade.training import (
     train_sequence,
 )
 
-COLUMN = ColumnSpec((Conv(4, 4, 2), Dense(8), LSTM(6)))
 OPTIONS = TrainingOptions(num_envs=4, segment_steps=240, curve_steps=100, device="cpu")
-TASKS = [MiniPongTask("pong", steps=600), MiniPongTask("zoom", steps=500)]
-LEARNER = PPO(rollout_steps=15, minibatches=2, epochs=2)
 
 
 def uninterrupted(make=Progressive):

@@ -35,7 +35,8 @@ def choose_features(
         columns: Which columns lose features; all if not given.
 
     Returns:
-        What remains of each site that loses something, for `colonnade.networks.progressive.pruning.prune`.
+        What remains of each site that loses something, for
+        `colonnade.networks.progressive.pruning.prune`.
 
     Raises:
         UsageError: A number makes no sense, or there is no such column.

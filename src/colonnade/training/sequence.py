@@ -4,8 +4,8 @@ A task is learned in segments, at whose ends there are checkpoints and scores; n
 there, and nothing that is learned or measured depends on how long they are but those scores and
 what is stopped by them. A checkpoint holds all
 that training is in the middle of: random streams, optimiser, curve, and the episodes under way
-(`colonnade.learners.acting.under_way` has how). Training that was cut off and taken up again goes through
-the same numbers as training that never stopped.
+(`colonnade.learners.acting.under_way` has how). Training that was cut off and taken up again goes
+through the same numbers as training that never stopped.
 """
 
 from __future__ import annotations

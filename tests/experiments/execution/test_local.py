@@ -129,7 +129,7 @@ def test_a_killed_worker_is_named_and_the_others_go_on(tmp_path: Path) -> None:
     victim, other = tiny("victim", ENDLESS), tiny("other")
     suite = begin(tmp_path, victim, other)
     script = (
-        "import os, signal, sys, time; sys.path.insert(0, sys.argv[2]); import test_workers as t;"
+        "import os, signal, sys, time; sys.path.insert(0, sys.argv[2]); import test_local as t;"
         "from pathlib import Path; suite = t.SuiteFolder.read(Path(sys.argv[1]));"
         "os.kill(t.pid(suite.runs[0]), signal.SIGKILL)"
     )

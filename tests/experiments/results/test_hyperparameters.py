@@ -12,7 +12,7 @@ from reading import lines_of, table_of, texts_of
 
 from colonnade.analysis.intervals import COVERAGE, TOP_K
 from colonnade.errors import ColonnadeError
-from colonnade.experiments import charts, suites, sweep_charts
+from colonnade.experiments import suites
 from colonnade.experiments.launch.sweep import hyperparameters, plan_sweep
 from colonnade.experiments.plans.plan import SuiteOptions
 from colonnade.experiments.plans.space import Choice, LogUniform, SearchSpace
@@ -26,7 +26,9 @@ from colonnade.experiments.store.folders import SuiteFolder
 from colonnade.experiments.suites import suite_from_name
 from colonnade.reports.style import METHOD_COLOURS
 from colonnade.reports.suite import write_report
+from colonnade.reports.sweep import charts as sweep_charts
 from colonnade.reports.sweep.section import SweepReport
+from colonnade.reports.transfer import charts
 
 Fabricate = Callable[..., SuiteFolder]
 
@@ -261,7 +263,7 @@ def test_a_run_that_lacks_what_was_drawn_is_named(swept: SuiteFolder) -> None:
 
 
 def test_the_spaces_of_the_first_sweeps_are_those_of_the_recorded_one() -> None:
-    recorded = Path(__file__).parents[2] / "results" / "sweep-pong-soup-mini" / "jobs.csv"
+    recorded = Path(__file__).parents[3] / "results" / "sweep-pong-soup-mini" / "jobs.csv"
     lines = [line.split(",") for line in recorded.read_text().splitlines()]
     names = ["learning_rate", "entropy_cost", "clip_norm", "alpha"]
     places = [lines[0].index(name) for name in names]

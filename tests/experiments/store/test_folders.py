@@ -142,7 +142,7 @@ def test_names_in_every_suite_exist() -> None:
 
 @pytest.mark.parametrize("learner", ["a2c", "a3c"])
 def test_suites_in_the_emulator_learn_as_recorded(learner: str) -> None:
-    recorded = Path(__file__).parents[2] / "results" / "pong-to-15.json"
+    recorded = Path(__file__).parents[3] / "results" / "pong-to-15.json"
     specs = [RunSpec.from_json(data) for data in json.loads(recorded.read_text())]
     (known,) = [build_learner(spec) for spec in specs if spec.learner == learner]
     assert isinstance(known, A2C)

@@ -8,8 +8,8 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from finished import run_spec
 from matplotlib.figure import Figure
-from trained import run_spec
 
 from colonnade.analysis.intervals import REDRAWN, interval_of
 from colonnade.analysis.perturbation import PerturbationCurves

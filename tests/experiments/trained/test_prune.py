@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from trained import POLE, balancing_network, poles, run_spec, write_suite
+from finished import POLE, balancing_network, poles, run_spec, write_suite
 
 from colonnade.cli.main import main
 from colonnade.errors import UsageError

@@ -5,7 +5,7 @@ from contextlib import ExitStack
 
 import pytest
 import torch
-from test_a3c import COLUMN, TASKS, Held
+from short_sequences import COLUMN, TASKS, Held
 
 from colonnade.errors import UsageError
 from colonnade.learners import A2C, Collector, Compute, learner_from_name

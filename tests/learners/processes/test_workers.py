@@ -13,12 +13,11 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-import gymnasium
 import pytest
 import torch
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from interrupting import without_clock
-from worlds import ClockNetwork, Counting, CountingTask
+from worlds import MARK, ClockNetwork, Counting, CountingTask
 
 from colonnade.errors import ColonnadeError, UsageError
 from colonnade.learners import A2C, A3C, Compute, WorkerDiedError, torch_threads
@@ -29,7 +28,6 @@ from colonnade.tasks import MiniPongTask
 from colonnade.training import MemoryRecorder, TrainingOptions, train_sequence
 
 CPU = Compute(torch.device("cpu"))
-MARK = "COLONNADE_TEST_WORKERS"
 
 
 def alive(pid):
@@ -353,21 +351,6 @@ def test_a_process_that_computed_with_several_threads_can_have_workers():
             assert trainer.advance().steps == 120
 
 
-class Slow(Counting):
-    """Steps forever once a file is there; registered, so that it may run in other processes."""
-
-    def __init__(self):
-        super().__init__(3)
-
-    def step(self, action):
-        while Path(os.environ[MARK]).exists():
-            time.sleep(0.01)
-        return super().step(action)
-
-
-gymnasium.register("a3c-test/Slow-v0", entry_point=Slow)
-
-
 def marked(value):
     """Processes that carry a mark in their environment, which children inherit."""
     found = set()
@@ -381,18 +364,19 @@ def marked(value):
 
 SCRIPT = """
 import os, sys, time, torch
-sys.path[:0] = [{tests!r}, {tests!r} + "/../training"]
-import test_worker_processes as tests
-from colonnade.learners import A3C
+sys.path.insert(0, {tests!r})
+import worlds
+from colonnade.learners import A3C, Compute
 from colonnade.tasks import GymTask
-task = GymTask("a3c-test/Slow-v0", steps=10**9, processes=True)
-trainer = A3C().trainer(task, tests.ClockNetwork(), lambda: None, tests.CPU, num_envs=4)
+task = GymTask("worlds/Slow-v0", steps=10**9, processes=True)
+cpu = Compute(torch.device("cpu"))
+trainer = A3C().trainer(task, worlds.ClockNetwork(), lambda: None, cpu, num_envs=4)
 trainer.__enter__()
 trainer.begin(lambda name: 0)
 trainer.advance()
 print("ready", flush=True)
 while {forever}:
-    open(os.environ[tests.MARK], "w").close()
+    open(os.environ[worlds.MARK], "w").close()
     trainer.advance()
 """
 
@@ -400,7 +384,7 @@ while {forever}:
 @pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="looks at Linux's /proc")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL, None])
 def test_nothing_outlives_the_process_that_trains(number, tmp_path):
-    tests, mark = str(Path(__file__).parent), str(tmp_path / "stuck")
+    tests, mark = str(Path(__file__).parents[2] / "support"), str(tmp_path / "stuck")
     script = SCRIPT.format(tests=tests, forever=number is not None)
     process = subprocess.Popen(
         [sys.executable, "-c", script],

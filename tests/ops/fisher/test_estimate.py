@@ -4,21 +4,13 @@ import copy
 
 import pytest
 import torch
-from modules import MODULES, Gated, conv, fisher_by_loop, mlp
+from modules import MODULES, Gated, close, conv, fisher_by_loop, mlp
 from torch import nn
 
 from colonnade.errors import UsageError
 from colonnade.ops import Gaussian, MultiCategorical, gaussian, parameter_fisher
 
 EXACT = {"rtol": 1e-5, "atol": 1e-8}
-
-
-def close(found, expected, **tolerance):
-    assert found.keys() == expected.keys()
-    for name, value in expected.items():
-        scale = float(value.abs().max().clamp_min(1e-12))
-        error = float((found[name].double() - value).abs().max())
-        assert error <= tolerance.get("rtol", 1e-5) * scale, f"{name}: {error} of {scale}"
 
 
 def test_softmax_regression_has_the_closed_form():

@@ -5,8 +5,7 @@ import warnings
 import pytest
 import torch
 import torch.nn.functional as F
-from modules import MODULES, Recurrent, conv, fisher_by_loop, mlp
-from test_fisher import close
+from modules import MODULES, Recurrent, close, conv, fisher_by_loop, mlp
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 

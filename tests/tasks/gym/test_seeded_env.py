@@ -9,7 +9,9 @@ import pytest
 import torch
 
 from colonnade.learners.acting.under_way import UnderWay
-from colonnade.tasks import GymTask, gym_task, probing
+from colonnade.tasks import GymTask
+from colonnade.tasks.gym import probing
+from colonnade.tasks.gym import task as gym_task
 from colonnade.tasks.gym.global_streams import GlobalStreams, drawn_from
 from colonnade.tasks.gym.probing import Draws
 

@@ -15,7 +15,8 @@ import requests
 from scipy.io import savemat
 
 from colonnade.errors import ColonnadeError
-from colonnade.tasks import image_sets, task_from_name
+from colonnade.tasks import task_from_name
+from colonnade.tasks.images import sets as image_sets
 from colonnade.tasks.images.downloads import RemoteFile, fetch
 from colonnade.tasks.images.files import read_cifar, read_idx, read_svhn
 from colonnade.tasks.images.sets import load_images

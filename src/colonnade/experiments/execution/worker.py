@@ -1,6 +1,6 @@
 """Training one run in a process of its own.
 
-`python -m colonnade.experiments.execution.worker OUT RUN_ID ENV_THREADS` trains one run; `worker_server`
+`python -m colonnade.experiments.execution.worker OUT RUN_ID ENV_THREADS` trains one run; `server`
 trains many, each in a fork. Messages go to standard error, which is the run's log.txt; how far it
 is and what went wrong go to status.json. SIGTERM asks a worker to stop, as does the death of its
 parent.

@@ -137,3 +137,11 @@ MODULES = {
     "twice": (Twice, (2, 4)),
     "weight norm": (lambda: nn.utils.parametrizations.weight_norm(nn.Linear(4, 3)), (4,)),
 }
+
+
+def close(found, expected, **tolerance):
+    assert found.keys() == expected.keys()
+    for name, value in expected.items():
+        scale = float(value.abs().max().clamp_min(1e-12))
+        error = float((found[name].double() - value).abs().max())
+        assert error <= tolerance.get("rtol", 1e-5) * scale, f"{name}: {error} of {scale}"

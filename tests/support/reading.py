@@ -65,3 +65,18 @@ def ticks_of(axes: Axes) -> tuple[list[str], list[str]]:
         [label.get_text() for label in axes.get_xticklabels()],
         [label.get_text() for label in axes.get_yticklabels()],
     )
+
+
+class Balance(HTMLParser):
+    """Collects tags that open and never close."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: object) -> None:
+        if tag not in ("meta", "img", "br"):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import time
 from dataclasses import dataclass
+from pathlib import Path
 
 import gymnasium
 import numpy as np
@@ -84,3 +87,21 @@ class ClockNetwork(torch.nn.Module):
             output, state = self.forward({"observation": inputs["observation"][t]}, state)
             outputs.append(output)
         return torch.stack(outputs), state
+
+
+MARK = "COLONNADE_TEST_WORKERS"
+
+
+class Slow(Counting):
+    """Steps forever once a file is there; registered, so that it may run in other processes."""
+
+    def __init__(self):
+        super().__init__(3)
+
+    def step(self, action):
+        while Path(os.environ[MARK]).exists():
+            time.sleep(0.01)
+        return super().step(action)
+
+
+gymnasium.register("worlds/Slow-v0", entry_point=Slow)

@@ -9,7 +9,7 @@ from pathlib import Path
 import imageio.v3 as imageio
 import numpy as np
 import pytest
-from trained import POLE, balancing_network, run_spec, write_suite
+from finished import POLE, balancing_network, run_spec, write_suite
 
 from colonnade.experiments.execution.run import train_run
 from colonnade.experiments.plans.plan import Plan, SuiteOptions
