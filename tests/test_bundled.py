@@ -5,8 +5,8 @@ from importlib import resources
 
 import pytest
 
+from colonnade.experiments.plans.bundled import bundled_columns
 from colonnade.experiments.plans.spec import RunSpec
-from colonnade.experiments.store.parents import bundled_columns
 from colonnade.methods import Progressive
 from colonnade.tasks import task_from_name
 from colonnade.training import evaluate, read_tensors

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from colonnade.experiments.results.measures import LearningCurve
+from colonnade.experiments.store.measures import LearningCurve
 from colonnade.networks import ColumnSpec, Dense, ProgressiveNetwork
 from colonnade.tasks import DataTask, GymTask
 from colonnade.training import evaluate

@@ -16,8 +16,8 @@ from worlds import ClockNetwork, CountingTask
 
 from colonnade.errors import UsageError
 from colonnade.learners import A2C, A3C, Compute
+from colonnade.learners.a3c import SharedRMSProp
 from colonnade.learners.processes.parameters import SharedParameters, shared_copy
-from colonnade.learners.processes.rmsprop import SharedRMSProp
 from colonnade.methods import PathNet, Progressive, Scratch
 from colonnade.networks import Conv, Dense, ModularSpec
 from colonnade.tasks import MiniPongTask

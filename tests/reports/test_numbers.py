@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 from reading import lines_of, table_of, texts_of, ticks_of
 
-from colonnade.experiments.execution.progress import duration
 from colonnade.experiments.plans.plan import Comparison, Plan, SuiteOptions
 from colonnade.experiments.plans.spec import RunSpec, TaskBudget
 from colonnade.experiments.results.curves import plain_panels, source_panels
@@ -22,6 +21,7 @@ from colonnade.experiments.suites import suite_from_name
 from colonnade.experiments.suites.progressive.pong_soup import FULL, SHORT
 from colonnade.experiments.titles import distinct, in_order, method_title, slugs, task_title
 from colonnade.experiments.trained.analysis import RunAnalysis
+from colonnade.experiments.words import duration
 from colonnade.reports.facts import facts
 from colonnade.reports.network import largest_network, network_drawing
 from colonnade.reports.sensitivity.page import _groups

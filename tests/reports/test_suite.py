@@ -12,8 +12,8 @@ from colonnade.experiments.store.folders import SuiteFolder
 from colonnade.experiments.suites import suite_from_name
 from colonnade.experiments.suites.progressive.pong_soup import SHORT
 from colonnade.experiments.titles import source_title, task_title
+from colonnade.experiments.words import short_number
 from colonnade.reports.suite import write_report
-from colonnade.reports.transfer.charts import short_number
 
 Fabricate = Callable[..., SuiteFolder]
 

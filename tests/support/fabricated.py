@@ -13,8 +13,8 @@ from colonnade.experiments.plans.build import build_training_options
 from colonnade.experiments.plans.plan import Plan, SuiteOptions
 from colonnade.experiments.plans.spec import RunSpec
 from colonnade.experiments.plans.sweep import Sweep
-from colonnade.experiments.results.measures import MEASURES
 from colonnade.experiments.store.folders import SuiteFolder
+from colonnade.experiments.store.measures import MEASURES
 
 COLUMN = {
     "spec": {

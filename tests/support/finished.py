@@ -7,8 +7,8 @@ import torch
 
 from colonnade.experiments.plans.plan import Plan
 from colonnade.experiments.plans.spec import RunSpec, TaskBudget
-from colonnade.experiments.results.measures import MEASURES
 from colonnade.experiments.store.folders import RunFolder, SuiteFolder
+from colonnade.experiments.store.measures import MEASURES
 from colonnade.networks import ColumnSpec, Dense, ProgressiveNetwork, tiny_column
 from colonnade.seeding import generator
 from colonnade.tasks import task_from_name

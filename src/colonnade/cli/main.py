@@ -66,8 +66,8 @@ class Run:
         from rich.console import Console
 
         from colonnade.cli.conclude import conclude
+        from colonnade.cli.display import Display
         from colonnade.experiments.execution.execute import execute
-        from colonnade.experiments.execution.progress import Display
         from colonnade.experiments.launch.cost import estimate
         from colonnade.experiments.launch.suite import begin
 
@@ -134,10 +134,10 @@ class Sweep:
         from rich.console import Console
 
         from colonnade.cli.conclude import conclude
+        from colonnade.cli.display import Display, job_columns
         from colonnade.experiments.execution.execute import execute
-        from colonnade.experiments.execution.progress import Display
         from colonnade.experiments.launch.cost import estimate
-        from colonnade.experiments.launch.sweep import begin_sweep, job_columns
+        from colonnade.experiments.launch.sweep import begin_sweep
         from colonnade.experiments.plans.sweep import Sweep as SweepOf
         from colonnade.experiments.results.early_stop import MedianRule
 

@@ -5,9 +5,9 @@ import sys
 from rich.console import Console
 from rich.table import Table
 
-from colonnade.experiments.execution.progress import duration
 from colonnade.experiments.plans.plan import SuiteOptions
 from colonnade.experiments.suites import SUITES
+from colonnade.experiments.words import duration
 
 
 def print_suites() -> None:

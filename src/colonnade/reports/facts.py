@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from colonnade.experiments.execution.progress import duration
 from colonnade.experiments.results.transfer import Results, RunResult
 from colonnade.experiments.titles import learner_title
-from colonnade.reports.transfer.charts import short_number
+from colonnade.experiments.words import duration, short_number
 
 
 def facts(results: Results) -> list[tuple[str, str]]:

@@ -17,7 +17,6 @@ from matplotlib.figure import Figure
 
 from colonnade.analysis.intervals import FEWEST_RUNS, STUDENT
 from colonnade.analysis.transfer import ENOUGH_EPISODES
-from colonnade.experiments.execution.progress import duration
 from colonnade.experiments.plans.plan import SCRATCH
 from colonnade.experiments.results.cautions import caution_of
 from colonnade.experiments.results.curves import source_panels
@@ -26,6 +25,7 @@ from colonnade.experiments.results.transfer import Results, RunResult
 from colonnade.experiments.store.files import disk_errors, write_bytes, write_text
 from colonnade.experiments.store.folders import SuiteFolder
 from colonnade.experiments.titles import distinct, option_titles, slugs, source_title
+from colonnade.experiments.words import duration
 from colonnade.reports.continual.section import ContinualReport
 from colonnade.reports.facts import facts
 from colonnade.reports.network import largest_network, network_drawing

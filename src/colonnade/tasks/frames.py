@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import io
 import math
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
-import imageio.v3 as imageio
 import numpy as np
 from numpy.typing import NDArray
 
-from colonnade.experiments.store.files import write_bytes
 from colonnade.seeding import derive
 from colonnade.types import DatasetTask, EnvironmentTask, Task
 
@@ -96,19 +92,6 @@ def _side_by_side(frames: Sequence[Image]) -> Image | None:
     gap = np.full((height, max(1, height // 28), 3), 255, dtype=np.uint8)
     parts = [part for frame in frames for part in (frame, gap)]
     return np.concatenate(parts[:-1], axis=1)
-
-
-def save_frames(tasks: Sequence[Task], path: Path, seed: int) -> None:
-    """Write a PNG that shows the last task, unless it is there already or there is nothing to see.
-
-    Raises:
-        ColonnadeError: Writing failed.
-    """
-    strip = None if path.exists() else film_strip(tasks[-1], seed)
-    if strip is not None:
-        buffer = io.BytesIO()
-        imageio.imwrite(buffer, strip, extension=".png")
-        write_bytes(path, buffer.getvalue())
 
 
 def first_of(observations: Any) -> Any:

@@ -10,9 +10,11 @@ import numpy as np
 from gymnasium.vector import AutoresetMode, VectorEnv, VectorWrapper
 from numpy.typing import NDArray
 
-from colonnade.tasks.pong.variants import Transform
-
 AnyVectorEnv = VectorEnv[Any, Any, NDArray[Any]]
+Frames = NDArray[np.uint8]
+"""A batch of images of one channel each, [..., H, W]."""
+
+Transform = Callable[[Frames], Frames]
 GOING_ON = ("state", "load_state", "episode_seeds", "steps_since_seed")
 """What a vector environment may offer so that training goes on in the middle of its episodes; see
 `colonnade.types.StatefulEnvironments` and `colonnade.types.SeededEpisodes`."""

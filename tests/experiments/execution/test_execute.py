@@ -10,14 +10,16 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from colonnade.cli.display import Display, summary
 from colonnade.errors import ColonnadeError
 from colonnade.experiments.execution.execute import Failure, StoppedError, execute
 from colonnade.experiments.execution.local import Ended
-from colonnade.experiments.execution.progress import Display, RunView, duration, summary
+from colonnade.experiments.execution.progress import RunView
 from colonnade.experiments.plans.plan import Plan
 from colonnade.experiments.plans.spec import RunSpec, TaskBudget
 from colonnade.experiments.store.files import FolderLock
 from colonnade.experiments.store.folders import SuiteFolder
+from colonnade.experiments.words import duration
 
 # Stands for the worker: notes when it begins and ends, and does what the run's id says.
 FAKE = """

@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from colonnade.cli.display import Display
 from colonnade.errors import ColonnadeError
 from colonnade.experiments.execution.execute import execute
 from colonnade.experiments.execution.local import Ended, ForkedWorkers, last_line
-from colonnade.experiments.execution.progress import Display
 from colonnade.experiments.execution.run import train_run
 from colonnade.experiments.plans.plan import Plan
 from colonnade.experiments.plans.spec import RunSpec, TaskBudget

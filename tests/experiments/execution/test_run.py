@@ -14,9 +14,9 @@ import pytest
 import torch
 from rich.console import Console
 
+from colonnade.cli.display import Display
 from colonnade.errors import ColonnadeError, UsageError
 from colonnade.experiments.execution.execute import execute
-from colonnade.experiments.execution.progress import Display
 from colonnade.experiments.execution.run import train_run
 from colonnade.experiments.plans.build import build_column
 from colonnade.experiments.plans.plan import Plan

@@ -9,23 +9,19 @@ from pathlib import Path
 
 import pytest
 
+from colonnade.cli.display import job_columns
 from colonnade.errors import UsageError
 from colonnade.experiments.execution.schedule import Schedule
 from colonnade.experiments.launch.suite import begin
-from colonnade.experiments.launch.sweep import (
-    begin_sweep,
-    hyperparameters,
-    job_columns,
-    plan_sweep,
-)
+from colonnade.experiments.launch.sweep import begin_sweep, plan_sweep
 from colonnade.experiments.plans.plan import Plan, Selection, SuiteOptions
 from colonnade.experiments.plans.spec import RunSpec, TaskBudget
 from colonnade.experiments.plans.sweep import Sweep
 from colonnade.experiments.results.early_stop import MedianRule
-from colonnade.experiments.results.jobs import job_rows
-from colonnade.experiments.results.measures import MEASURES
+from colonnade.experiments.results.jobs import hyperparameters, job_rows
 from colonnade.experiments.results.transfer import Results
 from colonnade.experiments.store.folders import SuiteFolder
+from colonnade.experiments.store.measures import MEASURES
 from colonnade.experiments.store.parents import read_parent
 from colonnade.experiments.suites import suite_from_name
 from colonnade.experiments.suites.progressive.atari import SOURCES, TARGETS

@@ -13,12 +13,12 @@ from reading import lines_of, table_of, texts_of
 from colonnade.analysis.intervals import COVERAGE, TOP_K
 from colonnade.errors import ColonnadeError
 from colonnade.experiments import suites
-from colonnade.experiments.launch.sweep import hyperparameters, plan_sweep
+from colonnade.experiments.launch.sweep import plan_sweep
 from colonnade.experiments.plans.plan import SuiteOptions
 from colonnade.experiments.plans.space import Choice, LogUniform, SearchSpace
 from colonnade.experiments.plans.sweep import Sweep
 from colonnade.experiments.results.hyperparameters import scatter_panels, sorted_panels
-from colonnade.experiments.results.jobs import job_rows
+from colonnade.experiments.results.jobs import hyperparameters, job_rows
 from colonnade.experiments.results.table import matrix_of
 from colonnade.experiments.results.transfer import Results
 from colonnade.experiments.store.basis import Basis

@@ -1,23 +1,14 @@
-"""Showing how far a suite is: a live table, or plain lines where there is no terminal."""
+"""How far runs are, and what is told of it."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Literal
-
-from rich.console import Console
-from rich.live import Live
-from rich.table import Table
+from types import TracebackType
+from typing import Any, Literal, Protocol, Self
 
 from colonnade.experiments.plans.spec import RunSpec
 
 State = Literal["waiting", "running", "done", "failed", "stopped"]
-
-_LINE_SECONDS = 20.0
-_SHOWN = 40
-"""How many runs the table shows at most."""
 
 
 @dataclass(frozen=True)
@@ -55,115 +46,26 @@ class RunView:
         return "-" if score is None else f"{score:.2f}"
 
 
-class Display:
-    """Shows the progress of all runs; a context.
+class Display(Protocol):
+    """What shows the progress of all runs; a context."""
 
-    Args:
-        console: Where to show it.
-        title: Of the suite.
-        columns: What the table says of a run first; by default its label.
-    """
-
-    def __init__(
-        self,
-        console: Console,
-        title: str,
-        columns: Callable[[RunSpec], dict[str, str]] = lambda spec: {"run": spec.label},
-    ) -> None:
-        self._console = console
-        self._title = title
-        self._columns = columns
-        self._live = Live(console=console, refresh_per_second=2) if console.is_terminal else None
-        self._states: dict[str, State] = {}
-        self._said: set[str] = set()
-        self._line_due = 0.0
-        self._views: list[RunView] = []
-
-    def __enter__(self) -> Display:
+    def __enter__(self) -> Self:
         """Begin to show."""
-        if self._live is not None:
-            self._live.__enter__()
-        return self
+        ...
 
-    def __exit__(self, *_: object) -> None:
-        """Leave the last state on the screen."""
-        if self._live is not None:
-            self._live.__exit__(None, None, None)
-        else:
-            self.say(summary(self._views))
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
+    ) -> None:
+        """Leave the last state to be read."""
+        ...
 
     def show(self, views: list[RunView]) -> None:
         """Show where the runs stand."""
-        self._views = views
-        for note in (note for view in views for note in view.notes):
-            if note not in self._said:
-                self._said.add(note)
-                self.say(f"Note: {note}")
-        if self._live is not None:
-            self._live.update(_table(self._title, views, self._columns))
-            return
-        for view in views:
-            if self._states.get(view.spec.id) != view.state and view.state != "waiting":
-                self.say(f"{view.state:>7}  {view.spec.label}")
-            self._states[view.spec.id] = view.state
-        if time.monotonic() >= self._line_due:
-            self._line_due = time.monotonic() + _LINE_SECONDS
-            for view in (view for view in views if view.state == "running" and view.progress):
-                share = view.step / view.spec.steps
-                self.say(
-                    f"{share:>7.0%}  {view.spec.label}: {view.rate:,.0f} steps/s, "
-                    f"recent score {view.score}"
-                )
-            self.say(summary(views))
+        ...
 
     def say(self, text: str) -> None:
-        """Print a line, above the table where there is one."""
-        self._console.print(text, highlight=False, markup=False, soft_wrap=True)
-
-
-def summary(views: list[RunView]) -> str:
-    """Say in one line how far all runs together are."""
-    done = sum(view.state == "done" for view in views)
-    failed = sum(view.state == "failed" for view in views)
-    rate = sum(view.rate for view in views)
-    left = sum(v.spec.steps - v.step for v in views if v.state in ("waiting", "running"))
-    parts = [f"{done} of {len(views)} runs complete"]
-    if stopped := sum(view.state == "stopped" for view in views):
-        parts.append(f"{stopped} stopped early")
-    if failed:
-        parts.append(f"{failed} failed")
-    if rate:
-        parts += [f"{rate:,.0f} steps/s", f"about {duration(left / rate)} left"]
-    return ", ".join(parts)
-
-
-def duration(seconds: float) -> str:
-    """Write a duration in the two largest units that matter."""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    days, hours = divmod(hours, 24)
-    if days:
-        return f"{days} d {hours} h"
-    if hours:
-        return f"{hours} h {minutes:02d} min"
-    return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
-
-
-def _table(title: str, views: list[RunView], columns: Callable[[RunSpec], dict[str, str]]) -> Table:
-    table = Table(title=title, title_justify="left", caption=summary(views), box=None)
-    shown = [view for view in views if view.state in ("running", "failed")]
-    for name in (*(columns(shown[0].spec) if shown else ["run"]), ""):
-        table.add_column(name)
-    for name in ("progress", "steps/s", "left", "recent score"):
-        table.add_column(name, justify="right")
-    for view in shown[-_SHOWN:]:
-        rest = duration((view.spec.steps - view.step) / view.rate) if view.rate else "-"
-        table.add_row(
-            *columns(view.spec).values(),
-            view.state,
-            f"{view.step / view.spec.steps:.0%}",
-            f"{view.rate:,.0f}" if view.rate else "-",
-            rest,
-            view.score,
-        )
-    return table
+        """Say something beside."""
+        ...

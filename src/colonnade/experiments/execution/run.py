@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import platform
 import time
 from collections.abc import Callable
@@ -10,6 +11,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal, cast
 
+import imageio.v3 as imageio
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -23,14 +25,20 @@ from colonnade.experiments.plans.build import (
     build_training_options,
 )
 from colonnade.experiments.plans.spec import RunSpec
-from colonnade.experiments.results.measures import MEASURES
-from colonnade.experiments.store.files import disk_errors, memory_errors, write_json, write_text
+from colonnade.experiments.store.files import (
+    disk_errors,
+    memory_errors,
+    write_bytes,
+    write_json,
+    write_text,
+)
 from colonnade.experiments.store.folders import RunFolder
+from colonnade.experiments.store.measures import MEASURES
 from colonnade.experiments.store.parents import read_parent
 from colonnade.experiments.store.recorder import RunRecorder
 from colonnade.networks import custom_factories
 from colonnade.seeding import derive
-from colonnade.tasks.frames import save_frames
+from colonnade.tasks.frames import film_strip
 from colonnade.training import (
     Interrupted,
     Row,
@@ -76,7 +84,7 @@ def train_run(
         options = build_training_options(spec)
         torch.set_num_threads(options.threads)
         recorder.write_status()
-        save_frames(tasks, folder.frames_path, seed=spec.seed)
+        _save_frames(tasks[-1], folder.frames_path, spec.seed)
         if spec.parent is not None:
             method.load_state(*read_parent(suite, spec.parent))
         started = time.time()
@@ -211,3 +219,12 @@ def _timing(rows: list[Row], started: float) -> dict[str, float]:
         seconds += (step - (last[1] if task == last[0] else 0)) / row["steps_per_second"]
         last = (task, step)
     return {"training_seconds": round(seconds, 1), "started": started, "finished": time.time()}
+
+
+def _save_frames(task: Task, path: Path, seed: int) -> None:
+    """Write a PNG that shows a task, unless it is there already or there is nothing to see."""
+    strip = None if path.exists() else film_strip(task, seed)
+    if strip is not None:
+        buffer = io.BytesIO()
+        imageio.imwrite(buffer, strip, extension=".png")
+        write_bytes(path, buffer.getvalue())

@@ -6,9 +6,9 @@ from collections.abc import Iterable
 
 from colonnade.errors import UsageError
 from colonnade.experiments.execution.hardware import available_cores
-from colonnade.experiments.execution.progress import duration
 from colonnade.experiments.store.folders import SuiteFolder
 from colonnade.experiments.suites import suite_from_name
+from colonnade.experiments.words import duration
 
 _REFERENCE_CORES = 2
 """What `Suite.steps_per_second` was measured on."""

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from colonnade.errors import ColonnadeError, UsageError
+from colonnade.errors import UsageError
 from colonnade.experiments.launch.changes import changed_names, with_changes
 from colonnade.experiments.plans.plan import Plan, SuiteOptions
 from colonnade.experiments.plans.space import SearchSpace, parse_ranges
-from colonnade.experiments.plans.spec import RunSpec
 from colonnade.experiments.plans.sweep import Sweep
 from colonnade.experiments.store.folders import SuiteFolder
 from colonnade.experiments.suites import Suite, suite_from_name
@@ -63,41 +61,6 @@ def space_of(suite: Suite, sweep: Sweep, options: SuiteOptions) -> SearchSpace:
     assert suite.design is not None
     space = suite.space(options.learner or suite.design.learner)
     return space.with_ranges(parse_ranges(sweep.ranges))
-
-
-def job_columns(folder: SuiteFolder) -> Callable[[RunSpec], dict[str, str]]:
-    """Make what the live table says of a run: its job, its place and its hyperparameters."""
-    sweep = folder.sweep
-    assert sweep is not None
-
-    def columns(spec: RunSpec) -> dict[str, str]:
-        label = spec.label.rpartition(", ")[0]
-        return {
-            "job": str(sweep.number_of(spec.seed)),
-            "run": label,
-            **{name: f"{value:.3g}" for name, value in hyperparameters(folder, spec).items()},
-        }
-
-    return columns
-
-
-def hyperparameters(folder: SuiteFolder, spec: RunSpec) -> dict[str, float]:
-    """Read the drawn hyperparameters of a run back from its spec: those that the folder names.
-
-    Raises:
-        ColonnadeError: The spec lacks one of them.
-    """
-    space = folder.basis.space
-    assert space is not None
-    column = spec.column if isinstance(spec.column, dict) else {}
-    held = {name: spec.learner_options.get(name) for name in space.learner}
-    held |= {name: column.get(name) for name in space.column}
-    if missing := [name for name, value in held.items() if not isinstance(value, int | float)]:
-        raise ColonnadeError(
-            f"Run {spec.id} has no number for {missing[0]!r}, which {folder.path / 'suite.json'} "
-            "says was drawn for every run; restore the file."
-        )
-    return {name: float(str(value)) for name, value in held.items()}
 
 
 def _sweepable(name: str) -> Suite:

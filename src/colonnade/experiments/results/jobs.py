@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from colonnade.errors import ColonnadeError
-from colonnade.experiments.launch.sweep import hyperparameters
+from colonnade.experiments.plans.spec import RunSpec
 from colonnade.experiments.results.transfer import Results, RunResult
 from colonnade.experiments.store.files import write_bytes, write_text
+from colonnade.experiments.store.folders import SuiteFolder
 
 
 class ParquetUnavailableError(ColonnadeError):
@@ -105,6 +106,25 @@ def job_rows(results: Results) -> list[JobRow]:
             )
         )
     return rows
+
+
+def hyperparameters(folder: SuiteFolder, spec: RunSpec) -> dict[str, float]:
+    """Read the drawn hyperparameters of a run back from its spec: those that the folder names.
+
+    Raises:
+        ColonnadeError: The spec lacks one of them.
+    """
+    space = folder.basis.space
+    assert space is not None
+    column = spec.column if isinstance(spec.column, dict) else {}
+    held = {name: spec.learner_options.get(name) for name in space.learner}
+    held |= {name: column.get(name) for name in space.column}
+    if missing := [name for name, value in held.items() if not isinstance(value, int | float)]:
+        raise ColonnadeError(
+            f"Run {spec.id} has no number for {missing[0]!r}, which {folder.path / 'suite.json'} "
+            "says was drawn for every run; restore the file."
+        )
+    return {name: float(str(value)) for name, value in held.items()}
 
 
 def write_csv(rows: list[JobRow], path: Path) -> None:

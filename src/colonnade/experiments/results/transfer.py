@@ -16,8 +16,8 @@ from colonnade.analysis.aggregates import interquartile_mean, probability_of_imp
 from colonnade.analysis.intervals import NO_INTERVAL, Interval, enough_runs, ratio_interval
 from colonnade.experiments.plans.plan import SCRATCH, Comparison
 from colonnade.experiments.plans.spec import RunSpec
-from colonnade.experiments.results.measures import LearningCurve, learning_curve, version_of
 from colonnade.experiments.store.folders import RunFolder, SuiteFolder
+from colonnade.experiments.store.measures import LearningCurve, learning_curve, version_of
 from colonnade.experiments.titles import in_order, method_title
 from colonnade.training import Row
 

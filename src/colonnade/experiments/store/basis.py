@@ -15,7 +15,7 @@ from colonnade.errors import UsageError
 from colonnade.experiments.plans.plan import Plan
 from colonnade.experiments.plans.space import Choice, SearchSpace, parse_ranges
 from colonnade.experiments.plans.sweep import Sweep
-from colonnade.experiments.results.measures import FIRST_TRAINING, MEASURES
+from colonnade.experiments.store.measures import FIRST_TRAINING, MEASURES
 from colonnade.experiments.titles import in_order, method_title
 
 PONG_SOUP, ATARI, PAIRS, PERMUTED = (

@@ -32,9 +32,9 @@ from colonnade.errors import ColonnadeError, UsageError
 from colonnade.experiments.plans.plan import Plan, Selection
 from colonnade.experiments.plans.spec import RunSpec
 from colonnade.experiments.plans.sweep import Sweep
-from colonnade.experiments.results.measures import MEASURES, version_of
 from colonnade.experiments.store.basis import Basis
 from colonnade.experiments.store.files import FolderLock, disk_errors, read_json, write_json
+from colonnade.experiments.store.measures import MEASURES, version_of
 from colonnade.experiments.store.metrics import read_metrics
 
 if TYPE_CHECKING:

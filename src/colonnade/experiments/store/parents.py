@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from colonnade.errors import ColonnadeError, unknown_name
+from colonnade.experiments.plans.bundled import bundled_columns, bundled_folder
 from colonnade.experiments.plans.spec import BEST, BUNDLED
-from colonnade.experiments.results.measures import MEASURES
 from colonnade.experiments.store.files import read_json
 from colonnade.experiments.store.folders import RunFolder
+from colonnade.experiments.store.measures import MEASURES
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -35,7 +36,7 @@ def read_parent(suite: Path, parent: str) -> tuple[dict[str, Tensor], dict[str, 
         name = parent.removeprefix(BUNDLED)
         if name not in bundled_columns():
             raise unknown_name("bundled column", name, bundled_columns())
-        with resources.as_file(_data() / f"{name}.safetensors") as path:
+        with resources.as_file(bundled_folder() / f"{name}.safetensors") as path:
             return read_tensors(path)
     if parent.startswith(BEST):
         path = suite / "choices.json"
@@ -51,17 +52,3 @@ def read_parent(suite: Path, parent: str) -> tuple[dict[str, Tensor], dict[str, 
             f"which measured learning in another way; move {folder.path} away to train it again."
         )
     return folder.weights()
-
-
-def bundled_columns() -> tuple[str, ...]:
-    """Names of the columns that ship with Colonnade."""
-    if not _data().is_dir():
-        return ()
-    names = (entry.name for entry in _data().iterdir())
-    return tuple(
-        sorted(n.removesuffix(".safetensors") for n in names if n.endswith(".safetensors"))
-    )
-
-
-def _data() -> Any:
-    return resources.files("colonnade") / "data"

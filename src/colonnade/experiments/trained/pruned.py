@@ -15,9 +15,9 @@ from colonnade.errors import UsageError
 from colonnade.experiments.plans.plan import Plan
 from colonnade.experiments.plans.spec import RunSpec
 from colonnade.experiments.results.cautions import caution_of
-from colonnade.experiments.results.measures import MEASURES
 from colonnade.experiments.store.files import disk_errors, write_json, write_text
 from colonnade.experiments.store.folders import RunFolder, SuiteFolder
+from colonnade.experiments.store.measures import MEASURES
 from colonnade.experiments.store.metrics import MetricsFile
 from colonnade.networks import ProgressiveNetwork
 from colonnade.training import write_tensors

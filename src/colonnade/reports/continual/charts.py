@@ -16,8 +16,8 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 from colonnade.analysis.continual import Floats
 from colonnade.experiments.results.continual import Contender, TaskSequence, single_scores
 from colonnade.experiments.titles import learner_title
+from colonnade.experiments.words import short_number
 from colonnade.reports.style import FAINT, FALLBACK_COLOURS, INK, PAPER, plain
-from colonnade.reports.transfer.charts import short_number
 
 COLOURS = {
     "ewc": "#d55e00",

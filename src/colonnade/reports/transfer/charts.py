@@ -17,6 +17,7 @@ from colonnade.analysis.transfer import DISPLAY_LIMIT
 from colonnade.experiments.results.curves import CurvePanel, plain_panels, source_panels
 from colonnade.experiments.results.table import matrix_of
 from colonnade.experiments.results.transfer import Results
+from colonnade.experiments.words import short_number
 from colonnade.reports.style import FAINT, FALLBACK_COLOURS, INK, PAPER, method_colour, plain
 
 _WIDTH = 9.4
@@ -144,11 +145,3 @@ def _draw_panel(
     axes.set_ylabel("mean return")
     axes.xaxis.set_major_locator(MaxNLocator(4))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda steps, _: short_number(steps)))
-
-
-def short_number(value: float) -> str:
-    """Write 250000 as "250 k" and 1500000 as "1.5 M"."""
-    for limit, unit in ((1e9, " G"), (1e6, " M"), (1e3, " k")):
-        if value >= limit:
-            return f"{value / limit:g}{unit}"
-    return f"{value:g}"

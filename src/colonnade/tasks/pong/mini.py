@@ -12,10 +12,10 @@ from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
 from colonnade.checks import AT_LEAST_1, check_fields
-from colonnade.tasks.pong.variants import DEFAULT_LOOK, Frames, Look, check_variant, make_transform
+from colonnade.tasks.pong.variants import DEFAULT_LOOK, Look, check_variant, make_transform
 from colonnade.tasks.random_streams import RandomStreams
 from colonnade.tasks.task_ids import task_id
-from colonnade.tasks.vector import AnyVectorEnv, StepResult, TransformedVectorEnv
+from colonnade.tasks.vector import AnyVectorEnv, Frames, StepResult, TransformedVectorEnv
 from colonnade.types import TaskSpec
 
 SIZE = 16

@@ -20,12 +20,8 @@ from numpy.typing import NDArray
 
 from colonnade.checks import AT_LEAST_0, check_fields
 from colonnade.errors import UsageError, unknown_name
+from colonnade.tasks.vector import Frames, Transform
 from colonnade.types import Shape
-
-Frames = NDArray[np.uint8]
-"""A batch of grey images, [..., H, W]."""
-
-Transform = Callable[[Frames], Frames]
 
 
 @dataclass(frozen=True)

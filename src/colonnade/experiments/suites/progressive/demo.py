@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
+from colonnade.experiments.plans.bundled import bundled_columns
 from colonnade.experiments.plans.plan import Plan, SuiteOptions
-from colonnade.experiments.store.parents import bundled_columns
 from colonnade.experiments.suites.designs.transfer import TransferDesign
 from colonnade.experiments.suites.progressive.pong_soup import ATARI_COLUMN, EMULATOR_LEARNERS
 from colonnade.experiments.suites.suite import Suite

@@ -13,14 +13,14 @@ from colonnade.analysis.transfer import area_under_curve
 from colonnade.cli.main import main
 from colonnade.errors import ColonnadeError, UsageError
 from colonnade.experiments.plans.plan import Plan, SuiteOptions
-from colonnade.experiments.results.measures import (
+from colonnade.experiments.results.transfer import Results
+from colonnade.experiments.store.folders import SuiteFolder
+from colonnade.experiments.store.measures import (
     FIRST_TRAINING,
     MEASURES,
     learning_curve,
     version_of,
 )
-from colonnade.experiments.results.transfer import Results
-from colonnade.experiments.store.folders import SuiteFolder
 from colonnade.experiments.store.parents import read_parent
 from colonnade.experiments.suites.progressive.pong_soup import SHORT
 from colonnade.reports.suite import write_report
