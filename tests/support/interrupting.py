@@ -14,7 +14,11 @@ class Interrupting(MemoryRecorder):
         self._left = stop_at
 
     def save_checkpoint(self, tensors, meta):
-        self.kept = ({k: v.clone() for k, v in tensors.items()}, json.dumps(meta))
+        # In the order of names, as files keep them.
+        self.kept = (
+            {k: tensors[k].clone() for k in sorted(tensors)},
+            json.dumps(meta, sort_keys=True),
+        )
 
     def load_checkpoint(self):
         if self.kept is None:

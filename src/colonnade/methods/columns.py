@@ -38,6 +38,11 @@ class ColumnMethod(ABC):
     def begin_task(self, spec: TaskSpec) -> Network:
         """Prepare for a task and return the network to train on it."""
 
+    def revisit(self, spec: TaskSpec) -> Network | None:
+        """Go on with a task's column if it is the newest; an earlier one is frozen, and played."""
+        newest = self.columns[spec.id] == len(self.network.columns) - 1
+        return self.network_for(spec.id) if newest else None
+
     def column_for(self, spec: TaskSpec) -> ColumnSpec:
         """Say what the next column looks like, if it is for this task."""
         if callable(self._column):
@@ -150,7 +155,8 @@ class ColumnMethod(ABC):
         # Names with a slash are what other methods keep beside the network.
         weights = {name: value for name, value in tensors.items() if "/" not in name}
         load_weights(self.network, weights)
-        self.columns = dict(meta["tasks"])
+        # In the order of the columns, which files do not keep.
+        self.columns = dict(sorted(meta["tasks"].items(), key=lambda entry: entry[1]))
         self.heads = tuple(meta.get("heads", ()))
         if meta["features_frozen"]:
             self.network.freeze_features()

@@ -11,6 +11,7 @@ from colonnade.training.recorder import (
     Recorder,
     Row,
 )
+from colonnade.training.schedule import Visit, in_random_order
 from colonnade.training.sequence import train_sequence
 
 __all__ = [
@@ -21,7 +22,9 @@ __all__ = [
     "Recorder",
     "Row",
     "TrainingOptions",
+    "Visit",
     "evaluate",
+    "in_random_order",
     "read_tensors",
     "train_sequence",
     "write_tensors",

@@ -31,17 +31,16 @@ class Curve:
         episodes: How many there were.
     """
 
-    def __init__(self, task: str, task_index: int, width: int, budget: int, envs: int) -> None:
+    def __init__(self, name: Row, width: int, budget: int, envs: int) -> None:
         """Begin at step 0.
 
         Args:
-            task: Its id.
-            task_index: Its place in the sequence.
+            name: What every row says of the visit.
             width: Of a bin in agent steps.
-            budget: Agent steps of the task.
+            budget: Agent steps of the visit.
             envs: How many environments play; 1 for a data set.
         """
-        self._name = {"task": task, "task_index": task_index}
+        self._name = name
         self._width = width
         self._last_bin = max(0, math.ceil(budget / width) - 1)
         self._envs = envs

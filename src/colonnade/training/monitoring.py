@@ -12,6 +12,7 @@ from torch import Tensor
 from colonnade.seeding import derive
 from colonnade.training.evaluation import evaluate
 from colonnade.training.recorder import Recorder
+from colonnade.training.schedule import Visit, name_of, so_far
 from colonnade.types import DatasetTask, Method, Network, Split, Task
 
 
@@ -33,6 +34,7 @@ class Monitor:
     def __init__(
         self,
         tasks: Sequence[Task],
+        schedule: Sequence[Visit],
         method: Method,
         recorder: Recorder,
         *,
@@ -44,7 +46,8 @@ class Monitor:
         """Begin with no score.
 
         Args:
-            tasks: The whole sequence.
+            tasks: All of them.
+            schedule: In which order they are visited.
             method: Whose networks to score.
             recorder: Where the scores go, a row of kind "test" for each task.
             seed: Of the episodes.
@@ -52,7 +55,9 @@ class Monitor:
             episodes: See `TrainingOptions.test_episodes`.
             patience: See `TrainingOptions.patience`.
         """
-        self._tasks = tasks
+        self._tasks = {task.spec.id: task for task in tasks}
+        self._names = [name_of(tasks, schedule, number) for number in range(len(schedule))]
+        self._schedule = schedule
         self._method = method
         self._recorder = recorder
         self._seed = seed
@@ -63,22 +68,22 @@ class Monitor:
         self._worse = 0
         self._kept: tuple[dict[str, Tensor], dict[str, Any]] = ({}, {})
 
-    def begin_task(self, index: int) -> None:
-        """Score all tasks before task `index` is learned, itself included."""
+    def begin_visit(self, number: int) -> None:
+        """Score all tasks so far before a visit, its own included."""
         self._best, self._worse, self._kept = None, 0, ({}, {})
-        self._test(index, 0)
+        self._test(number, 0)
 
-    def end_segment(self, index: int, step: int) -> bool:
-        """Score all tasks up to `index`, the one in training, by the networks that are kept.
+    def end_segment(self, number: int, step: int) -> bool:
+        """Score all tasks so far, the one in training included, by the networks that are kept.
 
         Returns:
             Whether to stop: the method is then in the state of its best score, with other
             networks than those that were trained.
         """
-        stop = self._patience > 0 and self._validate(index, step)
+        stop = self._patience > 0 and self._validate(number, step)
         if stop:
             self._method.load_state(*self._kept)
-        self._test(index, step)
+        self._test(number, step)
         return stop
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -91,36 +96,34 @@ class Monitor:
         self._best, self._worse = meta["best"], meta["worse"]
         self._kept = tensors, meta["method"]
 
-    def _test(self, index: int, step: int) -> None:
+    def _test(self, number: int, step: int) -> None:
         if not self._episodes:
             return
-        for number, task in enumerate(self._tasks[: index + 1]):
+        places = list(self._tasks)
+        for task in so_far(self._schedule, number):
             scores = self._score(task, "test")
             self._recorder.append(
                 {
                     "kind": "test",
-                    "task": self._tasks[index].spec.id,
-                    "task_index": index,
+                    **self._names[number],
                     "step": step,
-                    "tested": task.spec.id,
-                    "tested_index": number,
+                    "tested": task,
+                    "tested_index": places.index(task),
                     "episodes": len(scores),
                     "return_mean": float(scores.mean()),
                     "return_std": float(scores.std()),
                 }
             )
 
-    def _validate(self, index: int, step: int) -> bool:
+    def _validate(self, number: int, step: int) -> bool:
         """Compare with the best so far, as Kirkpatrick et al. 2017 stop early (Table 1)."""
-        scores = [
-            float(self._score(task, "validation").mean()) for task in self._tasks[: index + 1]
-        ]
+        tasks = so_far(self._schedule, number)
+        scores = [float(self._score(task, "validation").mean()) for task in tasks]
         mean = float(np.mean(scores))
         self._recorder.append(
             {
                 "kind": "validation",
-                "task": self._tasks[index].spec.id,
-                "task_index": index,
+                **self._names[number],
                 "step": step,
                 "return_mean": mean,
             }
@@ -135,14 +138,14 @@ class Monitor:
         self._worse += 1
         return self._worse > self._patience
 
-    def _score(self, task: Task, split: Split) -> np.ndarray[Any, np.dtype[np.float64]]:
-        method = self._method
+    def _score(self, name: str, split: Split) -> np.ndarray[Any, np.dtype[np.float64]]:
+        method, task = self._method, self._tasks[name]
         player = method.player_for if isinstance(method, TrainsMany) else method.network_for
         return evaluate(
             task,
-            player(task.spec.id),
+            player(name),
             episodes=None if isinstance(task, DatasetTask) else max(1, self._episodes),
-            seed=derive(self._seed, split, task.spec.id),
+            seed=derive(self._seed, split, name),
             device=self._device,
             split=split,
         )

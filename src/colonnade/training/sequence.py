@@ -24,11 +24,12 @@ from colonnade.learners import (
     under,
 )
 from colonnade.seeding import derive, kept_globals, seed_globals
+from colonnade.training.learning import FORMAT, Checkpoint, Learning, Surroundings
 from colonnade.training.monitoring import Monitor
 from colonnade.training.options import TrainingOptions
 from colonnade.training.recorder import MemoryRecorder, Recorder
-from colonnade.training.visit import FORMAT, Checkpoint, Surroundings, Visit
-from colonnade.types import Expecting, Method, Network, Task
+from colonnade.training.schedule import Visit, checked, so_far
+from colonnade.types import Expecting, Method, Network, Revisiting, Task, TaskSpec
 
 _LOSSES = 3
 """Times that training returns to the same checkpoint when workers die; one more ends it."""
@@ -43,11 +44,12 @@ def train_sequence(
     options: TrainingOptions | None = None,
     recorder: Recorder | None = None,
     env_threads: int | None = None,
+    schedule: Sequence[Visit] | None = None,
 ) -> None:
     """Learn tasks one after another, or go on where the recorder's checkpoint left off.
 
     Args:
-        tasks: In the order of learning; ids must differ.
+        tasks: In the order of learning, if there is no schedule; ids must differ.
         method: How the sequence is learned; it holds the networks afterwards.
         learner: Hyperparameters of how one task is learned.
         seed: Everything random follows from it.
@@ -55,18 +57,20 @@ def train_sequence(
         recorder: Where curves and checkpoints go; by default nowhere.
         env_threads: Threads for environments that can use several, on which no number depends; by
             default as many as for the network.
+        schedule: Visits to the tasks, which may come back: what a method does then is its
+            `revisit`. By default each task is visited once, for its own budget.
 
     Raises:
+        UsageError: The tasks or the schedule can't be learned.
         Interrupted: The recorder asked to stop.
         DivergedError: A loss or a parameter became NaN or infinite.
         WorkerDiedError: Worker processes died again and again.
     """
-    ids = [task.spec.id for task in tasks]
-    if not ids or len(set(ids)) < len(ids):
-        raise UsageError(f"A sequence needs at least one task, each with its own id; got {ids}.")
+    visits = checked(schedule, tasks, method)
     options, recorder = options or TrainingOptions(), recorder or MemoryRecorder()
     monitor = Monitor(
         tasks,
+        visits,
         method,
         recorder,
         seed=seed,
@@ -74,19 +78,19 @@ def train_sequence(
         episodes=options.test_episodes,
         patience=options.patience,
     )
-    around = Surroundings(list(tasks), method, seed, options, recorder, monitor)
+    around = Surroundings(tuple(tasks), visits, method, seed, options, recorder, monitor)
     training = _Training(around, learner, env_threads or options.threads)
     with torch_threads(options.threads), kept_globals():
         place = training.restore()
-        while place.task < len(tasks):
+        while place.visit < len(visits):
             place = training.learn(place)
 
 
 @dataclass(frozen=True)
 class _Place:
-    """Which task is next, and the checkpoint within it to go on from."""
+    """Which visit is next, and the checkpoint within it to go on from."""
 
-    task: int = 0
+    visit: int = 0
     checkpoint: Checkpoint | None = None
 
 
@@ -102,6 +106,7 @@ class _Training:
     def restore(self) -> _Place:
         """Return to the newest checkpoint, or to the beginning."""
         recorder, ids = self._around.recorder, [task.spec.id for task in self._around.tasks]
+        names = [visit.task for visit in self._around.schedule]
         found = recorder.load_checkpoint()
         if found is None:
             recorder.rewind(0)
@@ -112,6 +117,11 @@ class _Training:
                 f"The checkpoint belongs to the tasks {meta['tasks']}, not to {ids}; choose "
                 "another output folder."
             )
+        if [name for name, _ in meta.get("schedule", zip(ids, ids, strict=True))] != names:
+            raise UsageError(
+                "The checkpoint belongs to another schedule of the same tasks; choose another "
+                "output folder."
+            )
         if meta.get("format") != FORMAT:
             raise UsageError(
                 "The checkpoint was made by an earlier version of Colonnade, which measured "
@@ -120,34 +130,44 @@ class _Training:
         return self._return_to(found)
 
     def learn(self, place: _Place) -> _Place:
-        """Learn a task.
+        """Go through a visit.
 
         Returns:
             The place of the next one; or, where a worker was lost, the checkpoint to go on from.
         """
-        method, task = self._around.method, self._around.tasks[place.task]
-        if place.checkpoint is None:
-            seed_globals(derive(self._around.seed, "parameters", place.task))
-            network = method.begin_task(task.spec)
-        else:
-            network = method.network_for(task.spec.id)
-        visit = Visit(self._around, place.task, place.checkpoint)
+        learning = Learning(self._around, place.visit, place.checkpoint)
+        network = self._network(place, learning.task.spec)
         try:
-            with self._trainer(visit, network) as trainer:
-                restored = visit.run(trainer)
+            if network is None:
+                learning.skip()
+                return _Place(place.visit + 1)
+            with self._trainer(learning, network) as trainer:
+                restored = learning.run(trainer)
                 if not restored:
-                    visit.finish(trainer)
+                    learning.finish(trainer)
             if restored:  # what was trained is not what is kept
-                with self._trainer(visit, method.network_for(task.spec.id)) as trainer:
-                    trainer.begin(visit.stream)
-                    visit.finish(trainer)
+                kept = self._around.method.network_for(learning.task.spec.id)
+                with self._trainer(learning, kept) as trainer:
+                    trainer.begin(learning.stream)
+                    learning.finish(trainer)
         except WorkerLostError as lost:
-            return self._go_back(visit, lost)
-        return _Place(place.task + 1)
+            return self._go_back(learning, lost)
+        return _Place(place.visit + 1)
 
-    def _trainer(self, visit: Visit, network: Network) -> Trainer:
-        options, task = self._around.options, visit.task
-        seed_globals(visit.stream("constructors"))  # environments may draw while they are made
+    def _network(self, place: _Place, spec: TaskSpec) -> Network | None:
+        """Return what a visit trains, or None where nothing may move any more."""
+        around = self._around
+        if place.checkpoint is not None:
+            return around.method.network_for(spec.id)
+        seed_globals(derive(around.seed, "parameters", place.visit))
+        if spec.id not in so_far(around.schedule, place.visit - 1):
+            return around.method.begin_task(spec)
+        assert isinstance(around.method, Revisiting)  # as `checked` made sure
+        return around.method.revisit(spec)
+
+    def _trainer(self, learning: Learning, network: Network) -> Trainer:
+        options, task = self._around.options, learning.task
+        seed_globals(learning.stream("constructors"))  # environments may draw while they are made
         compute = Compute.choose(task.spec, options.device, options.precision)
         network.to(compute.device)
         network.train()
@@ -160,19 +180,19 @@ class _Training:
             threads=self._env_threads,
         )
 
-    def _go_back(self, visit: Visit, lost: WorkerLostError) -> _Place:
+    def _go_back(self, learning: Learning, lost: WorkerLostError) -> _Place:
         """Return to the checkpoint before a worker was lost, unless that happens for ever."""
-        assert visit.last is not None
-        step = visit.last[1]["step"]
-        where = visit.last[1]["task"], step
+        assert learning.last is not None
+        step = learning.last[1]["step"]
+        where = learning.last[1]["visit"], step
         self._losses = [*(each for each in self._losses if each == where), where]
         if len(self._losses) > _LOSSES:
             raise WorkerDiedError(
                 f"{lost} It is the {len(self._losses)}th death of a worker since step {step:,} "
-                f"of task {visit.task.spec.id!r}; the last checkpoint is kept. Where memory ran "
+                f"of task {learning.task.spec.id!r}; the last checkpoint is kept. Where memory ran "
                 "out, use fewer workers or environments."
             ) from lost
-        place = self._return_to(visit.last)
+        place = self._return_to(learning.last)
         self._around.recorder.note(
             f"{lost} Training went back to step {step:,} and goes through the same numbers again."
         )
@@ -185,6 +205,5 @@ class _Training:
         if isinstance(method, Expecting):
             method.expect([task.spec for task in self._around.tasks])
         method.load_state(under("method/", tensors), meta["method"])
-        if meta["finished"]:
-            return _Place(meta["task"] + 1)
-        return _Place(meta["task"], checkpoint)
+        visit = meta["visit"] if "visit" in meta else meta["task"]  # before tasks could come back
+        return _Place(visit + 1) if meta["finished"] else _Place(visit, checkpoint)

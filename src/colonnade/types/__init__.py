@@ -12,7 +12,7 @@ The loop that joins them, in `colonnade.training`, is in outline::
 """
 
 from colonnade.types.experience import Batch, Episode, Examples, Rollout
-from colonnade.types.method import Expecting, Method, Metrics, Penalty
+from colonnade.types.method import Expecting, Method, Metrics, Penalty, Revisiting
 from colonnade.types.network import (
     OBSERVATION,
     Distribution,
@@ -53,6 +53,7 @@ __all__ = [
     "Penalty",
     "ReadTask",
     "Reader",
+    "Revisiting",
     "Rollout",
     "SeededEpisodes",
     "Shape",

@@ -58,6 +58,20 @@ class Method(Protocol):
 
 
 @runtime_checkable
+class Revisiting(Protocol):
+    """A method that can go on with a task which it has learned before."""
+
+    def revisit(self, spec: TaskSpec) -> Network | None:
+        """Prepare to learn a task again, as `begin_task` does.
+
+        Returns:
+            The network to train; None where the task is played as it is, since nothing of what
+            plays it may move any more.
+        """
+        ...
+
+
+@runtime_checkable
 class Expecting(Protocol):
     """A method that wants to know the tasks of the sequence before it returns to a state."""
 

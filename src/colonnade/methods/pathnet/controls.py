@@ -16,6 +16,10 @@ class PathDeNovo(PathMethod):
         """Add a network that is one path."""
         return self._begin_on_new_path(spec)
 
+    def revisit(self, spec: TaskSpec) -> Network | None:
+        """Go on with the task's own network, which no other task has touched."""
+        return self.network_for(spec.id)
+
     def _begin_on_new_path(self, spec: TaskSpec) -> Network:
         modular = self.spec_for(spec)
         index = self._add_network(spec, replace(modular, modules=modular.active))
@@ -41,4 +45,11 @@ class PathFinetune(PathDeNovo):
         network.unfreeze()
         head = network.add_head(spec.outputs)
         self.tasks[spec.id] = replace(last, head=head)
+        return self.network_for(spec.id)
+
+    def revisit(self, spec: TaskSpec) -> Network | None:
+        """Take the path back to a task, with the head that it had."""
+        last = replace(self.last_play(), head=self.tasks.pop(spec.id).head)
+        self.tasks[spec.id] = last  # behind all others
+        self.networks[last.network].learn_head(last.head)
         return self.network_for(spec.id)

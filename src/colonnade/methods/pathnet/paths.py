@@ -80,6 +80,10 @@ class PathMethod(ABC):
     def begin_task(self, spec: TaskSpec) -> Network:
         """Prepare for a task and return the network to train on it."""
 
+    def revisit(self, spec: TaskSpec) -> Network | None:
+        """Let a task be played along its path, which is frozen or as good as that."""
+        return None
+
     def penalty(self) -> Tensor | None:
         """Return None: paths are kept apart by structure, not by a penalty."""
         return None
@@ -119,6 +123,7 @@ class PathMethod(ABC):
             "network": {"modular": [network.spec_dict() for network in self.networks]},
             "tasks": {task: play.head for task, play in self.tasks.items()},
             "paths": {task: play.to_json() for task, play in self.tasks.items()},
+            "order": list(self.tasks),  # which files do not keep
         }
         return tensors, meta
 
@@ -145,7 +150,11 @@ class PathMethod(ABC):
             lead = f"{index}."
             weights = {n.removeprefix(lead): t for n, t in tensors.items() if n.startswith(lead)}
             load_weights(network, weights)
-        self.tasks = {task: TaskPath.from_json(data) for task, data in meta["paths"].items()}
+        plays = {task: TaskPath.from_json(data) for task, data in meta["paths"].items()}
+        in_turn = sorted(plays, key=lambda task: (plays[task].network, plays[task].head))
+        self.tasks = {task: plays[task] for task in meta.get("order", in_turn)}
+        for play in self.tasks.values():  # the last one of each network is the one that learns
+            self.networks[play.network].learn_head(play.head)
 
     def _add_network(self, spec: TaskSpec, modular: ModularSpec) -> int:
         self.networks.append(ModularNetwork(modular, spec.input_shapes))

@@ -69,12 +69,16 @@ class ModularNetwork(nn.Module):
 
     def add_head(self, outputs: int) -> int:
         """Add an output layer, freezing the earlier ones, and return its index."""
-        for old in self.heads:
-            old.requires_grad_(False)
         head = Head(self.layer(-1).out_shape, outputs, self.spec)
         weight = next(self.parameters(), head.weight)
         self.heads.append(head.to(weight.device, weight.dtype).train(self.training))
+        self.learn_head(len(self.heads) - 1)
         return len(self.heads) - 1
+
+    def learn_head(self, index: int) -> None:
+        """Let one head learn, and no other."""
+        for place, head in enumerate(self.heads):
+            head.requires_grad_(place == index)
 
     def freeze(self, path: Path) -> None:
         """Freeze a path's modules for good.

@@ -1,4 +1,4 @@
-"""Learning one task, from its beginning or from a checkpoint within it."""
+"""Learning a task during one visit, from its beginning or from a checkpoint within it."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from colonnade.training.goal import Goal
 from colonnade.training.monitoring import Monitor
 from colonnade.training.options import TrainingOptions
 from colonnade.training.recorder import DivergedError, Interrupted, Progress, Recorder, Row
+from colonnade.training.schedule import Visit, name_of
 from colonnade.types import DatasetTask, Method, Metrics, Task
 
 Checkpoint = tuple[dict[str, Tensor], dict[str, Any]]
@@ -30,16 +31,21 @@ FORMAT = 2
 class Surroundings:
     """What stays the same through a whole sequence."""
 
-    tasks: list[Task]
+    tasks: tuple[Task, ...]
+    schedule: tuple[Visit, ...]
     method: Method
     seed: int
     options: TrainingOptions
     recorder: Recorder
     monitor: Monitor
 
+    def name_of(self, number: int) -> Row:
+        """Return what every row says of a visit; its number only where a task comes back."""
+        return name_of(self.tasks, self.schedule, number)
 
-class Visit:
-    """One task being learned.
+
+class Learning:
+    """One visit to a task.
 
     Attributes:
         task: Which.
@@ -47,22 +53,23 @@ class Visit:
             task's beginning is the first.
     """
 
-    def __init__(self, around: Surroundings, index: int, checkpoint: Checkpoint | None) -> None:
-        """Begin the task `index`, or go on from a checkpoint within it."""
+    def __init__(self, around: Surroundings, number: int, checkpoint: Checkpoint | None) -> None:
+        """Begin a visit of the schedule, or go on from a checkpoint within it."""
         self._around = around
-        self._index = index
-        self.task = around.tasks[index]
+        self._number = number
+        self._index: int = around.name_of(number)["task_index"]
+        self.task = around.tasks[self._index]
         self._spec = self.task.spec
+        self._steps = around.schedule[number].steps
         self._checkpoint = checkpoint
         self.last = checkpoint
         self._step = 0
         options = around.options
         labelled = isinstance(self.task, DatasetTask)
         self._curve = Curve(
-            self._spec.id,
-            index,
+            around.name_of(number),
             options.curve_steps,
-            self._spec.steps,
+            self._steps,
             1 if labelled else options.num_envs,
         )
         self._goal = Goal(options.goal_episodes, options.goal_return)
@@ -70,8 +77,8 @@ class Visit:
         self._clock = _Clock()
 
     def stream(self, name: str) -> int:
-        """Seed of a random stream of this task."""
-        return derive(self._around.seed, name, self._index)
+        """Seed of a random stream of this visit."""
+        return derive(self._around.seed, name, self._number)
 
     def run(self, trainer: Trainer) -> bool:
         """Learn until the budget is spent, the goal is reached or the score has fallen.
@@ -81,16 +88,16 @@ class Visit:
         """
         options, monitor = self._around.options, self._around.monitor
         self._begin(trainer)
-        while self._step < self._spec.steps and not self._over:
+        while self._step < self._steps and not self._over:
             end = (self._step // options.segment_steps + 1) * options.segment_steps
-            while self._step < min(end, self._spec.steps) and not self._over:
+            while self._step < min(end, self._steps) and not self._over:
                 self._advance(trainer)
-            if self._step >= self._spec.steps or self._over:
+            if self._step >= self._steps or self._over:
                 self._append(self._curve.close(self._step), {})
-            if monitor.end_segment(self._index, self._step):
+            if monitor.end_segment(self._number, self._step):
                 self._append(self._curve.close(self._step), {})
                 return True
-            if self._step < self._spec.steps and not self._over:
+            if self._step < self._steps and not self._over:
                 self._save(trainer)
         return False
 
@@ -111,10 +118,20 @@ class Visit:
         tensors, meta = self._content()
         self._around.recorder.save_checkpoint(tensors, meta | {"finished": True})
 
+    def skip(self) -> None:
+        """Pass by a visit in which nothing may move: score the tasks, train nothing."""
+        self._around.recorder.note(
+            f"Task {self._spec.id!r} came back; it is played as it was learned before, and nothing "
+            f"is trained in visit {self._number + 1}."
+        )
+        self._around.monitor.begin_visit(self._number)
+        tensors, meta = self._content()
+        self._around.recorder.save_checkpoint(tensors, meta | {"finished": True})
+
     def _begin(self, trainer: Trainer) -> None:
         seed_globals(self.stream("learning"))
         if self._checkpoint is None:
-            self._around.monitor.begin_task(self._index)
+            self._around.monitor.begin_visit(self._number)
             self._remember(trainer, None)
         trainer.begin(self.stream)
         if self._checkpoint is None or self._checkpoint[1]["learner"] is None:
@@ -185,7 +202,8 @@ class Visit:
         return prefixed("method/", tensors), {
             "format": FORMAT,
             "tasks": [task.spec.id for task in self._around.tasks],
-            "task": self._index,
+            "schedule": [[visit.task, visit.steps] for visit in self._around.schedule],
+            "visit": self._number,
             "step": self._step,
             "rows": self._around.recorder.rows,
             "method": meta,
@@ -196,7 +214,7 @@ class Visit:
             task=self._spec.id,
             task_index=self._index,
             step=self._step,
-            total_steps=self._spec.steps,
+            total_steps=self._steps,
             steps_per_second=self._clock.rate,
             recent_return=self._curve.recent_return,
         )
@@ -204,8 +222,7 @@ class Visit:
     def _goal_row(self) -> Row:
         return {
             "kind": "goal",
-            "task": self._spec.id,
-            "task_index": self._index,
+            **self._around.name_of(self._number),
             "step": self._step,
             "episodes": self._goal.episodes,
             "return_mean": self._goal.mean,
