@@ -145,8 +145,11 @@ class Collector:
             self._state = self._initial_state()
             self._observe(observations, self._steps)
 
+    @torch.no_grad()
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Return the experience under way: environments, what is seen, what is remembered."""
+        if self._to_begin is not None:  # nothing was collected yet, as by a worker without orders
+            self._begin(self._to_begin)
         steps = self._steps
         tensors = {f"inputs/{name}": self._buffers[name][steps].clone() for name in self._needed}
         tensors |= {f"carried/{name}": part.clone() for name, part in self._state.items()}
