@@ -24,6 +24,7 @@ from colonnade.learners import (
     under,
 )
 from colonnade.seeding import derive, kept_globals, seed_globals
+from colonnade.training.evaluation import EPISODE_LIMIT
 from colonnade.training.monitoring import Monitor
 from colonnade.training.options import TrainingOptions
 from colonnade.training.recorder import MemoryRecorder, Recorder
@@ -43,6 +44,7 @@ def train_sequence(
     options: TrainingOptions | None = None,
     recorder: Recorder | None = None,
     env_threads: int | None = None,
+    evaluation_limit: int = EPISODE_LIMIT,
 ) -> None:
     """Learn tasks one after another, or go on where the recorder's checkpoint left off.
 
@@ -55,6 +57,8 @@ def train_sequence(
         recorder: Where curves and checkpoints go; by default nowhere.
         env_threads: Threads for environments that can use several, on which no number depends; by
             default as many as for the network.
+        evaluation_limit: Agent steps that an episode may last where `test_episodes` and `patience`
+            ask for scores.
 
     Raises:
         Interrupted: The recorder asked to stop.
@@ -73,6 +77,7 @@ def train_sequence(
         device=options.device,
         episodes=options.test_episodes,
         patience=options.patience,
+        limit=evaluation_limit,
     )
     around = Surroundings(list(tasks), method, seed, options, recorder, monitor)
     training = _Training(around, learner, env_threads or options.threads)
