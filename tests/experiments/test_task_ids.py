@@ -37,6 +37,9 @@ TWICE = (
 def test_a_task_is_called_by_its_users_name_or_by_its_own() -> None:
     assert TaskBudget("CartPole-v1", 1).is_called("gym/CartPole-v1")
     assert TaskBudget("gym/CartPole-v1", 1).is_called("gym/CartPole-v1")
+    assert TaskBudget("atari/MsPacman", 1).is_called("atari/ms_pacman")
+    assert TaskBudget("t-maze/010", 1).is_called("t-maze/10")
+    assert not TaskBudget("atari/no such game", 1).is_called("atari/ms_pacman")
     pong, other = TWICE
     assert (pong.is_called("mini-pong/pong"), pong.is_called("other")) == (True, False)
     assert (other.is_called("mini-pong/pong"), other.is_called("other")) == (False, True)
@@ -49,11 +52,11 @@ def test_a_task_is_called_by_its_users_name_or_by_its_own() -> None:
 
 def test_the_plan_finds_tasks_by_the_names_of_their_users() -> None:
     named = replace(TWICE[0], options={"name": "first"})
-    spec = replace(run_spec("twice", "progressive", "x"), tasks=(named, TWICE[1], TWICE[0]))
+    spelt = TaskBudget("atari/MsPacman", 20_000, {"episodic_life": True})
+    spec = replace(run_spec("twice", "progressive", "x"), tasks=(named, TWICE[1], TWICE[0], spelt))
     plan = Plan((spec,))
-    assert [plan.task(spec, name) for name in ("first", "other", "mini-pong/pong")] == [
-        *spec.tasks
-    ]  # fmt: skip
+    ids = ("first", "other", "mini-pong/pong", "atari/ms_pacman")
+    assert [plan.task(spec, name) for name in ids] == [*spec.tasks]
 
 
 def test_scores_of_one_name_are_the_last_tasks(fabricate: Fabricate) -> None:
