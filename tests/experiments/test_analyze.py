@@ -13,9 +13,10 @@ from trained import POLE, balancing_network, images, poles, run_spec, write_suit
 from colonnade.cli import main
 from colonnade.errors import UsageError
 from colonnade.experiments import analyze as module
-from colonnade.experiments.analysis_store import AnalysisOptions, RunAnalysis
+from colonnade.experiments.analysis_store import FILE, AnalysisOptions, RunAnalysis
 from colonnade.experiments.analyze import analyze
 from colonnade.networks import Feature
+from colonnade.training import read_tensors, write_tensors
 
 QUICK = AnalysisOptions(states=300, episodes=3, noise=(1.0, 30.0))
 SILENT = AnalysisOptions(states=120, episodes=0)
@@ -49,6 +50,21 @@ def test_one_run_whose_new_column_only_reuses(tmp_path: Path, monkeypatch) -> No
     monkeypatch.setattr(module, "analyse_run", None)  # not measured again
     again = check_page(analyze(folder.path, None, QUICK, jobs=1))
     assert again.partition("Written")[0] == page.partition("Written")[0]
+
+
+@pytest.mark.parametrize("change", [{"format": 1}, {"options": {"noise": [1.0, 1.0]}}])
+def test_what_earlier_versions_measured_in_another_way_is_measured_anew(
+    tmp_path: Path, change: dict[str, Any]
+) -> None:
+    silent = AnalysisOptions(states=60, episodes=0)
+    (folder,) = poles(tmp_path / "out").runs[1:]
+    analyze(folder.path, None, silent, jobs=1)
+    tensors, meta = read_tensors(folder.path / FILE)
+    options = {**meta["options"], **change.get("options", {})}
+    write_tensors(folder.path / FILE, tensors, {**meta, **change, "options": options})
+    assert RunAnalysis.load(folder.path) is None
+    analyze(folder.path, None, silent, jobs=1)
+    assert RunAnalysis.load(folder.path) is not None
 
 
 def test_a_suite_of_image_networks(tmp_path: Path) -> None:
