@@ -13,6 +13,7 @@ from trained import POLE, balancing_network, images, poles, run_spec, write_suit
 from colonnade.cli import main
 from colonnade.errors import UsageError
 from colonnade.experiments import analyze as module
+from colonnade.experiments.analysis_run import analyse_run
 from colonnade.experiments.analysis_store import FILE, AnalysisOptions, RunAnalysis
 from colonnade.experiments.analyze import analyze
 from colonnade.networks import Feature
@@ -57,14 +58,15 @@ def test_what_earlier_versions_measured_in_another_way_is_measured_anew(
     tmp_path: Path, change: dict[str, Any]
 ) -> None:
     silent = AnalysisOptions(states=60, episodes=0)
-    (folder,) = poles(tmp_path / "out").runs[1:]
-    analyze(folder.path, None, silent, jobs=1)
+    suite = poles(tmp_path / "out")
+    folder = suite.runs[1]
+    analyse_run(suite, folder, None, silent, None).save(folder.path)
+    assert module._known(folder, None, silent) is not None
     tensors, meta = read_tensors(folder.path / FILE)
     options = {**meta["options"], **change.get("options", {})}
     write_tensors(folder.path / FILE, tensors, {**meta, **change, "options": options})
     assert RunAnalysis.load(folder.path) is None
-    analyze(folder.path, None, silent, jobs=1)
-    assert RunAnalysis.load(folder.path) is not None
+    assert module._known(folder, None, silent) is None
 
 
 def test_a_suite_of_image_networks(tmp_path: Path) -> None:
