@@ -1,6 +1,7 @@
 """Tasks that networks and scores know by other ids than their names, or that share a name."""
 
 import json
+import math
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -74,6 +75,11 @@ def test_scores_of_one_name_are_the_last_tasks(fabricate: Fabricate) -> None:
     (run,) = Results(suite).runs.values()
     assert run.score("random")["return_mean"] == 3  # type: ignore[index]
     assert run.final_score == 4
+    result |= {"scores": result["scores"][:2], "pruning": {}}
+    (folder.path / "result.json").write_text(json.dumps(result))
+    (run,) = Results(suite).runs.values()
+    assert run.score("trained") is None, "the score on another task is not that on the last one"
+    assert math.isnan(run.final_score)
 
 
 def test_other_options_have_a_random_score_and_frames_of_their_own(fabricate: Fabricate) -> None:
