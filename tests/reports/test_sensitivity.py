@@ -12,10 +12,12 @@ from reading import Balance
 
 from colonnade.cli.main import main
 from colonnade.errors import UsageError
-from colonnade.experiments.trained.analysis import AnalysisOptions, RunAnalysis
+from colonnade.experiments.trained.analysis import FILE, AnalysisOptions, RunAnalysis
+from colonnade.experiments.trained.sensitivity import analyse_run
 from colonnade.networks import Feature
 from colonnade.reports.sensitivity import page as module
 from colonnade.reports.sensitivity.page import analyze
+from colonnade.training import read_tensors, write_tensors
 
 QUICK = AnalysisOptions(states=300, episodes=3, noise=(1.0, 30.0))
 SILENT = AnalysisOptions(states=120, episodes=0)
@@ -49,6 +51,22 @@ def test_one_run_whose_new_column_only_reuses(tmp_path: Path, monkeypatch) -> No
     monkeypatch.setattr(module, "analyse_run", None)  # not measured again
     again = check_page(analyze(folder.path, None, QUICK, jobs=1))
     assert again.partition("Written")[0] == page.partition("Written")[0]
+
+
+@pytest.mark.parametrize("change", [{"format": 1}, {"options": {"noise": [1.0, 1.0]}}])
+def test_what_earlier_versions_measured_in_another_way_is_measured_anew(
+    tmp_path: Path, change: dict[str, Any]
+) -> None:
+    silent = AnalysisOptions(states=60, episodes=0)
+    suite = poles(tmp_path / "out")
+    folder = suite.runs[1]
+    analyse_run(suite, folder, None, silent, None).save(folder.path)
+    assert module._known(folder, None, silent) is not None
+    tensors, meta = read_tensors(folder.path / FILE)
+    options = {**meta["options"], **change.get("options", {})}
+    write_tensors(folder.path / FILE, tensors, {**meta, **change, "options": options})
+    assert RunAnalysis.load(folder.path) is None
+    assert module._known(folder, None, silent) is None
 
 
 def test_a_suite_of_image_networks(tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ from colonnade.checks import whole
 from colonnade.errors import UsageError
 from colonnade.networks import ColumnView, Feature
 from colonnade.seeding import derive, generator
-from colonnade.training import evaluate
+from colonnade.training import EPISODE_LIMIT, evaluate
 from colonnade.types import Task
 
 _SIDE_BY_SIDE = 16
@@ -47,6 +47,7 @@ def perturbation_curves(
     shared: bool = False,
     pool: Executor | None = None,
     floor: float | None = None,
+    limit: int = EPISODE_LIMIT,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> PerturbationCurves:
     """Play a task with noise in one layer of one column at a time.
@@ -65,6 +66,7 @@ def perturbation_curves(
         shared: Let all pixels of a map share one draw, in place of one draw for each pixel.
         pool: Processes that play at once, each another layer, column or level; see `player_pool`.
         floor: The random policy's mean return; measured if not given.
+        limit: Agent steps that an episode may last; see `colonnade.training.evaluate`.
         progress: Told how many of how many plays are over.
 
     Raises:
@@ -75,9 +77,10 @@ def perturbation_curves(
     features = [feature for level in fisher.levels for feature in level]
     for feature in features:
         check_feature(network, feature)
-    stage = _Stage(task, network, fisher, episodes, seed, shared)
+    stage = _Stage(task, network, fisher, episodes, seed, shared, limit)
     if floor is None:
-        floor = float(evaluate(task, None, episodes=max(10, episodes), seed=seed).mean())
+        played = evaluate(task, None, episodes=max(10, episodes), seed=seed, limit=limit)
+        floor = float(played.mean())
     found = _Search(stage, levels, features, floor, pool).run(progress)
     clean = found.pop(_NO_NOISE)
     unplayed = np.full_like(clean, np.nan)
@@ -131,6 +134,7 @@ class _Stage:
     episodes: int
     seed: int
     shared: bool
+    limit: int
 
     def returns(self, play: _Play) -> Floats:
         device = next(self.network.parameters()).device
@@ -150,6 +154,7 @@ class _Stage:
                 seed=derive(self.seed, "perturbed episodes"),
                 num_envs=min(self.episodes, _SIDE_BY_SIDE),
                 device=str(device),
+                limit=self.limit,
             )
 
 

@@ -83,5 +83,24 @@ def task_from_name(name: str, /, *, steps: int | None = None, **options: Any) ->
     return task
 
 
+def id_of_name(name: str) -> str:
+    """Return the id of the task that a name stands for, whose user gave it no name of its own.
+
+    >>> id_of_name("atari/MsPacman"), id_of_name("t-maze/010"), id_of_name("CartPole-v1")
+    ('atari/ms_pacman', 't-maze/10', 'gym/CartPole-v1')
+
+    A name that no task has is returned as it is.
+    """
+    family, _, rest = name.partition("/")
+    if family not in _TASKS:
+        return name if family in DATA_FAMILIES else f"gym/{name}"
+    if family not in ("atari", "t-maze"):
+        return name
+    try:
+        return f"{family}/{_TASKS[family][1](rest)}"
+    except UsageError:
+        return name
+
+
 def _given(steps: int | None) -> dict[str, int]:
     return {} if steps is None else {"steps": steps}

@@ -1,7 +1,7 @@
 """Learning a task, learning a sequence of tasks, and telling how well it went."""
 
 from colonnade.training.checkpoints import read_tensors, write_tensors
-from colonnade.training.evaluation import evaluate
+from colonnade.training.evaluation import EPISODE_LIMIT, evaluate
 from colonnade.training.options import TrainingOptions
 from colonnade.training.recorder import (
     DivergedError,
@@ -15,6 +15,7 @@ from colonnade.training.schedule import Visit, in_random_order
 from colonnade.training.sequence import train_sequence
 
 __all__ = [
+    "EPISODE_LIMIT",
     "DivergedError",
     "Interrupted",
     "MemoryRecorder",

@@ -38,6 +38,9 @@ from colonnade.types import (
 _CHUNK = 32
 """Agent steps between looks at the finished episodes."""
 
+EPISODE_LIMIT = 100_000
+"""Agent steps that an episode may last where a policy is scored, unless more is asked for."""
+
 _EXAMPLES = 1000
 """Labelled examples that a network sees at once."""
 
@@ -52,7 +55,7 @@ def evaluate(
     device: str = "auto",
     greedy: bool = False,
     split: Split = "test",
-    limit: int = 100_000,
+    limit: int = EPISODE_LIMIT,
 ) -> np.ndarray[Any, np.dtype[np.float64]]:
     """Play whole episodes and return their undiscounted, unclipped returns.
 
@@ -134,7 +137,7 @@ def _check_limit(task: str, collector: Collector, num_envs: int, limit: int) -> 
         raise UsageError(
             f"An episode of task {task!r} has lasted for more than {limit:,} steps; give the "
             "environment an end, as with gymnasium's max_episode_steps, or evaluate with a higher "
-            "`limit`."
+            "`limit`, which is `evaluation_limit` in the spec of a run."
         )
 
 

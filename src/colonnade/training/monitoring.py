@@ -10,7 +10,7 @@ import numpy as np
 from torch import Tensor
 
 from colonnade.seeding import derive
-from colonnade.training.evaluation import evaluate
+from colonnade.training.evaluation import EPISODE_LIMIT, evaluate
 from colonnade.training.recorder import Recorder
 from colonnade.training.schedule import Visit, name_of, so_far
 from colonnade.types import DatasetTask, Method, Network, Split, Task
@@ -42,6 +42,7 @@ class Monitor:
         device: str,
         episodes: int,
         patience: int,
+        limit: int = EPISODE_LIMIT,
     ) -> None:
         """Begin with no score.
 
@@ -54,6 +55,7 @@ class Monitor:
             device: A torch device name, or "auto".
             episodes: See `TrainingOptions.test_episodes`.
             patience: See `TrainingOptions.patience`.
+            limit: See `evaluate`.
         """
         self._tasks = {task.spec.id: task for task in tasks}
         self._names = [name_of(tasks, schedule, number) for number in range(len(schedule))]
@@ -64,6 +66,7 @@ class Monitor:
         self._device = device
         self._episodes = episodes
         self._patience = patience
+        self._limit = limit
         self._best: float | None = None
         self._worse = 0
         self._kept: tuple[dict[str, Tensor], dict[str, Any]] = ({}, {})
@@ -148,4 +151,5 @@ class Monitor:
             seed=derive(self._seed, split, name),
             device=self._device,
             split=split,
+            limit=self._limit,
         )

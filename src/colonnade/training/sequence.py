@@ -24,6 +24,7 @@ from colonnade.learners import (
     under,
 )
 from colonnade.seeding import derive, kept_globals, seed_globals
+from colonnade.training.evaluation import EPISODE_LIMIT
 from colonnade.training.learning import FORMAT, Checkpoint, Learning, Surroundings
 from colonnade.training.monitoring import Monitor
 from colonnade.training.options import TrainingOptions
@@ -45,6 +46,7 @@ def train_sequence(
     recorder: Recorder | None = None,
     env_threads: int | None = None,
     schedule: Sequence[Visit] | None = None,
+    evaluation_limit: int = EPISODE_LIMIT,
 ) -> None:
     """Learn tasks one after another, or go on where the recorder's checkpoint left off.
 
@@ -59,6 +61,8 @@ def train_sequence(
             default as many as for the network.
         schedule: Visits to the tasks, which may come back: what a method does then is its
             `revisit`. By default each task is visited once, for its own budget.
+        evaluation_limit: Agent steps that an episode may last where `test_episodes` and `patience`
+            ask for scores.
 
     Raises:
         UsageError: The tasks or the schedule can't be learned.
@@ -77,6 +81,7 @@ def train_sequence(
         device=options.device,
         episodes=options.test_episodes,
         patience=options.patience,
+        limit=evaluation_limit,
     )
     around = Surroundings(tuple(tasks), visits, method, seed, options, recorder, monitor)
     training = _Training(around, learner, env_threads or options.threads)

@@ -100,6 +100,20 @@ def test_an_episode_without_end_fails_before_training(tmp_path: Path) -> None:
     assert not list(folder.path.glob("checkpoint*"))
 
 
+def test_the_limit_of_an_episode_is_also_that_of_scores_while_learning(tmp_path, monkeypatch):
+    asked = []
+
+    def noting(*arguments, **options):
+        asked.append(options["limit"])
+        return evaluate(*arguments, **options)
+
+    monkeypatch.setattr("colonnade.training.monitoring.evaluate", noting)
+    training = {**SPEC.training_options, "test_episodes": 1, "patience": 1}
+    spec = replace(SPEC, tasks=SPEC.tasks[:1], evaluation_limit=200_000, training_options=training)
+    train_run(begin(tmp_path, spec).path, spec)
+    assert set(asked) == {200_000}
+
+
 def test_chance_is_scored_alike_in_every_run(whole: SuiteFolder) -> None:
     chance = evaluate(
         task_from_name("mini-pong/zoom"),

@@ -268,5 +268,8 @@ def test_notes_of_earlier_sessions_are_kept(tmp_path: Path) -> None:
     with RunRecorder(folder, SPEC) as recorder:
         recorder.note("A worker died\nat step 7.")
     with RunRecorder(folder, SPEC) as recorder:
+        recorder.note("A worker died\nat step 7.")
         recorder.note("Another one did.")
         assert recorder.notes == ["A worker died at step 7.", "Another one did."]
+    lines = (folder.path / "notes.txt").read_text().splitlines()
+    assert lines == ["A worker died at step 7.", "Another one did."]

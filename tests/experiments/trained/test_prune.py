@@ -13,9 +13,10 @@ from colonnade.cli.main import main
 from colonnade.errors import UsageError
 from colonnade.experiments.store.folders import RunFolder, SuiteFolder
 from colonnade.experiments.trained import prune as module
+from colonnade.experiments.trained.analysis import AnalysisOptions
 from colonnade.experiments.trained.play import play
 from colonnade.experiments.trained.prune import PruneOptions, prune_run
-from colonnade.experiments.trained.sensitivity import load_network
+from colonnade.experiments.trained.sensitivity import analyse_run, load_network
 from colonnade.reports.suite import write_report
 
 QUICK = PruneOptions(states=300, episodes=3)
@@ -49,13 +50,15 @@ def test_what_is_useless_goes_and_the_run_says_what_it_cost(tmp_path: Path) -> N
     assert "Pruned from run" in write_report(pruned).read_text()
 
 
-def test_a_runs_limit_of_an_episode_holds_where_it_is_played_and_pruned(tmp_path: Path) -> None:
+def test_a_runs_limit_of_an_episode_holds_wherever_it_is_scored(tmp_path: Path) -> None:
     spec = replace(run_spec("pole", "progressive", POLE), evaluation_limit=60)
     suite = write_suite(tmp_path / "out", [(spec, balancing_network(2), {POLE: 1})])
     with pytest.raises(UsageError, match="more than 60 steps"):
         play(suite, spec.id, None, 1, None, 0)
     with pytest.raises(UsageError, match="more than 60 steps"):
         prune_run(suite.run(spec.id).path, QUICK)
+    with pytest.raises(UsageError, match="more than 60 steps"):
+        analyse_run(suite, suite.run(spec.id), None, AnalysisOptions(30, 3), None)
 
 
 def test_pruned_runs_share_a_folder_and_spare_columns_that_are_not_named(tmp_path: Path) -> None:

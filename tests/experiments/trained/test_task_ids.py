@@ -1,6 +1,7 @@
 """Tasks that networks and scores know by other ids than their names, or that share a name."""
 
 import json
+import math
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -37,6 +38,9 @@ TWICE = (
 def test_a_task_is_called_by_its_users_name_or_by_its_own() -> None:
     assert TaskBudget("CartPole-v1", 1).is_called("gym/CartPole-v1")
     assert TaskBudget("gym/CartPole-v1", 1).is_called("gym/CartPole-v1")
+    assert TaskBudget("atari/MsPacman", 1).is_called("atari/ms_pacman")
+    assert TaskBudget("t-maze/010", 1).is_called("t-maze/10")
+    assert not TaskBudget("atari/no such game", 1).is_called("atari/ms_pacman")
     pong, other = TWICE
     assert (pong.is_called("mini-pong/pong"), pong.is_called("other")) == (True, False)
     assert (other.is_called("mini-pong/pong"), other.is_called("other")) == (False, True)
@@ -49,11 +53,11 @@ def test_a_task_is_called_by_its_users_name_or_by_its_own() -> None:
 
 def test_the_plan_finds_tasks_by_the_names_of_their_users() -> None:
     named = replace(TWICE[0], options={"name": "first"})
-    spec = replace(run_spec("twice", "progressive", "x"), tasks=(named, TWICE[1], TWICE[0]))
+    spelt = TaskBudget("atari/MsPacman", 20_000, {"episodic_life": True})
+    spec = replace(run_spec("twice", "progressive", "x"), tasks=(named, TWICE[1], TWICE[0], spelt))
     plan = Plan((spec,))
-    assert [plan.task(spec, name) for name in ("first", "other", "mini-pong/pong")] == [
-        *spec.tasks
-    ]  # fmt: skip
+    ids = ("first", "other", "mini-pong/pong", "atari/ms_pacman")
+    assert [plan.task(spec, name) for name in ids] == [*spec.tasks]
 
 
 def test_scores_of_one_name_are_the_last_tasks(fabricate: Fabricate) -> None:
@@ -71,6 +75,11 @@ def test_scores_of_one_name_are_the_last_tasks(fabricate: Fabricate) -> None:
     (run,) = Results(suite).runs.values()
     assert run.score("random")["return_mean"] == 3  # type: ignore[index]
     assert run.final_score == 4
+    result |= {"scores": result["scores"][:2], "pruning": {}}
+    (folder.path / "result.json").write_text(json.dumps(result))
+    (run,) = Results(suite).runs.values()
+    assert run.score("trained") is None, "the score on another task is not that on the last one"
+    assert math.isnan(run.final_score)
 
 
 def test_other_options_have_a_random_score_and_frames_of_their_own(fabricate: Fabricate) -> None:

@@ -9,6 +9,7 @@ import torch
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from worlds import ClockNetwork, CountingTask
 
+from colonnade.errors import UsageError
 from colonnade.learners import A2C, Collector, Compute
 from colonnade.types import TaskSpec
 
@@ -110,6 +111,45 @@ class SlidesTask:
             [lambda images=images: Slides(images) for images in self.images],
             autoreset_mode=AutoresetMode.SAME_STEP,
         )
+
+
+class Steered(gymnasium.vector.VectorWrapper):
+    """Changes what a step returns."""
+
+    def __init__(self, env, change):
+        super().__init__(env)
+        self._change = change
+
+    def step(self, actions):
+        return self._change(*self.env.step(actions))
+
+
+def collected(change):
+    network, task = ClockNetwork(), CountingTask()
+    policy = A2C().build(network, task.spec, CPU).policy(torch.Generator().manual_seed(0))
+    steered = CountingTask()
+    object.__setattr__(steered, "make_vec", lambda n, threads=1: Steered(task.make_vec(n), change))
+    with Collector(steered, network, policy, CPU, steps=8, num_envs=2) as collector:
+        collector.begin(0)
+        return collector.collect(), collector.episodes
+
+
+def test_a_life_ends_no_episode_but_being_cut_off_does():
+    def lives_on(observations, rewards, terminated, truncated, info):
+        return observations, rewards, terminated, truncated, {**info, "lives_on": np.ones(2, bool)}
+
+    rollout, episodes = collected(lives_on)
+    # Environment 0 is cut off with its 6th step, environment 1 with its 8th.
+    assert [(e.environment, e.length) for e in episodes] == [(0, 6), (1, 8)]
+    assert rollout.starts.nonzero().tolist() == [[0, 0], [0, 1], [6, 0]]
+
+
+def test_numbers_too_large_for_a_network_do_not_cancel():
+    def large(observations, *rest):
+        return np.array([[1e39], [-1e39]]), *rest
+
+    with pytest.raises(UsageError, match="Environment 0 of task 'counting' gave NaN or infinity"):
+        collected(large)
 
 
 class BlindNetwork(ClockNetwork):

@@ -231,6 +231,26 @@ def test_training_survives_a_crash(tmp_path, caplog):
     assert "SIGSEGV" in caplog.text
 
 
+@pytest.mark.parametrize("dies", [False, True])
+def test_workers_that_never_had_an_order_have_a_place_to_go_on_from(dies):
+    """Orders may be fewer than workers, and who takes a dead one's place has none at rest."""
+    task = CountingTask(steps=40)
+    learner = A3C(workers=2, rollout_steps=5 if dies else 40)
+    with learner.trainer(task, ClockNetwork(), lambda: None, CPU, num_envs=2) as trainer:
+        trainer.begin(lambda name: 0)
+        assert trainer.advance().steps == 40
+        if dies:
+            killed = multiprocessing.active_children()[-1]
+            os.kill(killed.pid, signal.SIGKILL)
+            killed.join()
+        tensors, meta = trainer.state()
+    assert {"workers/0", "workers/1"} <= set(tensors)
+    with learner.trainer(task, ClockNetwork(), lambda: None, CPU, num_envs=2) as trainer:
+        trainer.begin(lambda name: 0)
+        trainer.load_state(tensors, meta)
+        assert trainer.advance().steps > 0
+
+
 class Doomed(Counting):
     """Ends its process in a step while a file is there."""
 

@@ -102,6 +102,7 @@ def train_run(
             options=options,
             recorder=recorder,
             env_threads=env_threads,
+            evaluation_limit=spec.evaluation_limit,
         )
         scores: list[Row] = []
         learned = _steps_learned(folder.metrics())

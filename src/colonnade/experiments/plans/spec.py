@@ -52,7 +52,11 @@ class TaskBudget:
     def is_called(self, task: str) -> bool:
         """Say whether a task's id, under which networks and scores know it, is this task's."""
         own = self.options.get("name")
-        return task == own if own is not None else task in (self.name, f"gym/{self.name}")
+        if own is not None or task == self.name:
+            return task == (self.name if own is None else own)
+        from colonnade.tasks.names import id_of_name
+
+        return task == id_of_name(self.name)
 
     def id_among(self, tasks: Iterable[str]) -> str:
         """Find the task's id among those of what a run has learned; the last one if none is."""

@@ -74,9 +74,15 @@ class RunResult:
         return float(known[-1]) if known.size else math.nan
 
     def score(self, policy: str) -> Row | None:
-        """Return the evaluation of the "random" or the "trained" policy on the last task."""
+        """Return the evaluation of the "random" or the "trained" policy on the last task.
+
+        There is none of a network that was pruned for others alone.
+        """
         rows = [row for row in self.result.get("scores", ()) if row["policy"] == policy]
-        return dict(rows[-1]) if rows else None  # tasks are scored in their order
+        own = [row for row in rows if self.spec.tasks[-1].is_called(row["task"])]
+        if not own and "pruning" not in self.result:
+            own = rows  # tasks are scored in their order, whatever they are called
+        return dict(own[-1]) if own else None
 
 
 @dataclass(frozen=True)

@@ -180,9 +180,11 @@ class RunRecorder:
         return self._stop()
 
     def note(self, message: str) -> None:
-        """Say something that the user should know, now and in the result."""
+        """Say something that the user should know, now and in the result; there only once."""
         logger.warning(message)
         line = " ".join(message.split())
+        if line in self.notes:  # by a session that was cut off before its next checkpoint
+            return
         self.notes.append(line)
         with disk_errors(self._notes_path), self._notes_path.open("a") as file:
             file.write(line + "\n")

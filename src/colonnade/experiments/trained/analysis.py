@@ -15,13 +15,14 @@ from torch import Tensor
 from colonnade.analysis.perturbation import NOISE, Floats, PerturbationCurves, noise_levels
 from colonnade.analysis.sensitivity import Normalisation
 from colonnade.checks import ANY, AT_LEAST_0, AT_LEAST_1, check_fields
-from colonnade.errors import unknown_name
+from colonnade.errors import UsageError, unknown_name
 from colonnade.experiments.store.files import disk_errors
 from colonnade.networks import Feature
 from colonnade.training import read_tensors, write_tensors
 
 FILE = "analysis.safetensors"
-_FORMAT = 1
+_FORMAT = 2
+"""Of analyses; those of the first saw slices of episodes instead of whole ones."""
 
 
 @dataclass(frozen=True)
@@ -163,7 +164,10 @@ class RunAnalysis:
         levels = tuple(tuple(Feature(*f) for f in level) for level in meta["levels"])
         features = [f for level in levels for f in level]
         given = {**meta["options"], "noise": tuple(meta["options"]["noise"])}
-        options = AnalysisOptions(**given)
+        try:
+            options = AnalysisOptions(**given)
+        except UsageError:  # not what is accepted now, so that nobody can ask for it
+            return None
         arrays = {name: tensor.numpy() for name, tensor in tensors.items()}
         curves = pictures = None
         if "floor" in meta:

@@ -166,6 +166,7 @@ def analyse_run(
             seed=seed,
             shared=options.normalisation == "map-shift",
             pool=pool,
+            limit=spec.evaluation_limit,
             progress=progress,
         )
     played = {column: other for other, column in columns.items()}

@@ -17,6 +17,7 @@ from colonnade.learners.compute import Compute
 from colonnade.learners.trainer import under
 from colonnade.ops import evaluation
 from colonnade.seeding import derive
+from colonnade.tasks.vector import episodes_ended
 from colonnade.types import OBSERVATION, EnvironmentTask, Episode, Inputs, Network, Rollout, State
 
 _LARGEST = float(np.finfo(np.float32).max)
@@ -145,8 +146,11 @@ class Collector:
             self._state = self._initial_state()
             self._observe(observations, self._steps)
 
+    @torch.no_grad()
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Return the experience under way: environments, what is seen, what is remembered."""
+        if self._to_begin is not None:  # nothing was collected yet, as by a worker without orders
+            self._begin(self._to_begin)
         steps = self._steps
         tensors = {f"inputs/{name}": self._buffers[name][steps].clone() for name in self._needed}
         tensors |= {f"carried/{name}": part.clone() for name, part in self._state.items()}
@@ -229,9 +233,7 @@ class Collector:
             self._check(observations, rewards)
             if self._resumable:
                 self._under_way.note(actions)
-            ended = terminated | truncated
-            if "lives_on" in info:
-                ended = ended & ~info["lives_on"]
+            ended = episodes_ended(terminated, truncated, info)
             host.rewards[t], host.terminated[t], host.truncated[t] = rewards, terminated, truncated
             host.starts[t + 1] = ended
             if truncated.any():
@@ -257,8 +259,7 @@ class Collector:
         """Refuse what is no number in float32, of the environments `rows`, before it is used."""
         parts: dict[str, np.ndarray[Any, Any]] = {**_named(observations), "reward": rewards}
         for name, value in parts.items():
-            # A sum is finite where all numbers are; where it is not, they are looked at one by one.
-            if value.dtype.kind != "f" or abs(value.sum(dtype=np.float64)) < _LARGEST:
+            if value.dtype.kind != "f" or _surely_finite(value):
                 continue
             flat = np.abs(value.reshape(len(value), -1))
             wrong = ~(flat <= _LARGEST).all(1) & (True if rows is None else rows)
@@ -353,6 +354,14 @@ class Collector:
 
 def _named(observations: Any) -> dict[str, Any]:
     return observations if isinstance(observations, dict) else {OBSERVATION: observations}
+
+
+def _surely_finite(value: np.ndarray[Any, Any]) -> bool:
+    """Whether all numbers are seen at a glance to be finite in float32."""
+    if value.dtype.itemsize <= 4:  # a sum is finite where all are
+        return bool(abs(value.sum(dtype=np.float64)) < _LARGEST)
+    # Of float64, two that are too large may cancel in a sum.
+    return bool(value.min(initial=0) >= -_LARGEST and value.max(initial=0) <= _LARGEST)
 
 
 def _same(observations: dict[str, Any], inputs: Inputs) -> bool:
