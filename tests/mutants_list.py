@@ -63,7 +63,7 @@ MUTANTS: list[Mutant] = [
         ("Goal.reached", "times for over"),
     ),
     *_of(
-        "experiments.measures",
+        "experiments.store.measures",
         _CURVES,
         ("learning_curve", "assigned", "returns", "zero"),
         ("learning_curve", "off by one", "#4"),
@@ -72,7 +72,7 @@ MUTANTS: list[Mutant] = [
         ("learning_curve", "word", "round", "int"),
     ),
     *_of(
-        "experiments.measures",
+        "experiments.store.measures",
         _ANALYSIS + "test_scores.py",
         ("LearningCurve.bins_reached", "word", "round", "int"),
     ),
@@ -189,14 +189,14 @@ MUTANTS: list[Mutant] = [
     ),
     # What a report makes of it.
     *_of(
-        "experiments.results",
+        "experiments.results.transfer",
         f"{_FINAL} {_INTERVALS}",
         ("RunResult.final_score", "word", "trained", "random"),
         ("Results.random_scores", "word", "random", "trained"),
         ("Results.random_scores", "times for over"),
     ),
     *_of(
-        "experiments.results",
+        "experiments.results.transfer",
         f"{_INTERVALS} {_NUMBERS}",
         ("Results._ratio", "doubled"),
         ("Results.mean_area", "median for mean"),
@@ -207,14 +207,14 @@ MUTANTS: list[Mutant] = [
         ("Results.seeds_wanted", "over for times"),
     ),
     *_of(
-        "experiments.results",
+        "experiments.results.transfer",
         _JOBS,
         ("Results.counting", "argument", "sorted", "reverse", "zero"),
         ("Results.area", "doubled", "#1"),
         ("Results._by_job", "assigned", "areas[self.suite.sweep.number_of(run.spec.seed)]", "zero"),
     ),
     *_of(
-        "experiments.transfer_table",
+        "experiments.results.table",
         f"{_TABLE} reports/test_suite.py",
         ("_row", "word", "mean", "median"),
         ("_row", "word", "median", "mean"),
@@ -226,12 +226,12 @@ MUTANTS: list[Mutant] = [
         ("matrix_of", "argument", "TransferMatrix", "scores", "double"),
     ),
     *_of(
-        "experiments.transfer_table",
+        "experiments.results.table",
         f"{_JOBS} {_NUMBERS}",
         ("matrix_of", "assigned", "(low[at], high[at])", "reverse"),
     ),
     *_of(
-        "experiments.report",
+        "reports.suite",
         f"{_TABLE} reports/test_suite.py",
         ("_table_row", "word", "mean", "median"),
         ("_table_row", "word", "median", "mean"),
@@ -241,7 +241,7 @@ MUTANTS: list[Mutant] = [
         ("_table_row", "word", "pairs", "planned"),
     ),
     *_of(
-        "experiments.report",
+        "reports.suite",
         f"{_FINAL} {_INTERVALS}",
         ("_run_row", "word", "trained", "random"),
         ("_run_row", "word", "random", "trained"),
@@ -249,7 +249,7 @@ MUTANTS: list[Mutant] = [
         ("_run_row", "times for over"),
     ),
     *_of(
-        "experiments.curve_numbers",
+        "experiments.results.curves",
         _DRAWN,
         ("_line", "argument", "CurveLine", "mean", "zero"),
         ("_line", "argument", "CurveLine", "steps", "double"),
@@ -260,7 +260,7 @@ MUTANTS: list[Mutant] = [
         ("_random", "zero"),
     ),
     *_of(
-        "experiments.charts",
+        "reports.transfer.charts",
         _DRAWN,
         ("_draw_panel", "argument", "plot", 0, "double"),
         ("_draw_panel", "argument", "plot", 1, "zero"),
@@ -268,7 +268,7 @@ MUTANTS: list[Mutant] = [
         ("_draw_panel", "argument", "axhline", 0, "zero"),
     ),
     *_of(
-        "experiments.charts",
+        "reports.transfer.charts",
         f"{_MATRIX} {_INTERVALS} {_JOBS}",
         ("transfer_matrix", "assigned", "text", "one"),
         ("transfer_matrix", "argument", "imshow", 0, "transpose"),
@@ -276,7 +276,7 @@ MUTANTS: list[Mutant] = [
         ("transfer_matrix", "word", "low", "high"),
     ),
     *_of(
-        "experiments.continual_results",
+        "experiments.results.continual",
         _CONTINUAL,
         ("SequenceRun.matrix", "transposed"),
         ("SequenceRun.matrix", "doubled"),
@@ -298,7 +298,7 @@ MUTANTS: list[Mutant] = [
         ("_sequence", "word", "max", "min"),
     ),
     *_of(
-        "experiments.continual_report",
+        "reports.continual.section",
         _CONTINUAL,
         ("_row", "word", "learned", "average"),
         ("_row", "word", "backward", "forward"),
@@ -310,7 +310,7 @@ MUTANTS: list[Mutant] = [
         ("_singles", "reversed"),
     ),
     *_of(
-        "experiments.continual_charts",
+        "reports.continual.charts",
         _CONTINUAL,
         ("matrices", "assigned", "values", "transpose"),
         ("matrices", "assigned", "text", "one"),
@@ -322,7 +322,7 @@ MUTANTS: list[Mutant] = [
         ("overlap_curves", "off by one", "#2"),
     ),
     *_of(
-        "experiments.sweep_table",
+        "experiments.results.jobs",
         _SWEEP,
         ("job_rows", "argument", "JobRow", "area", "double"),
         ("job_rows", "argument", "JobRow", "transfer", "double"),
@@ -333,7 +333,7 @@ MUTANTS: list[Mutant] = [
         ("job_rows", "argument", "JobRow", "seconds", "double"),
     ),
     *_of(
-        "experiments.sweep_numbers",
+        "experiments.results.hyperparameters",
         _SWEEP,
         ("sorted_panels", "sign dropped"),
         ("sorted_panels", "minus for plus"),
@@ -342,20 +342,20 @@ MUTANTS: list[Mutant] = [
         ("_medians", "reversed"),
     ),
     *_of(
-        "experiments.sweep_report",
+        "reports.sweep.section",
         _SWEEP,
         ("SweepReport._best", "sign dropped"),
         ("SweepReport._job", "doubled"),
     ),
     *_of(
-        "experiments.early_stop",
+        "experiments.results.early_stop",
         "experiments/launch/test_sweep.py",
         ("MedianRule._judge", "word", "median", "mean"),
         ("MedianRule._judge", "word", "nanmax", "nanmin"),
         ("MedianRule._judge", "comparison turned", "#2"),
     ),
     *_of(
-        "experiments.pathnet_generations",
+        "reports.pathnet.charts",
         _PATHS,
         ("generations_of", "times for over", "#0"),
         ("generations_of", "off by one", "#0"),
@@ -365,7 +365,7 @@ MUTANTS: list[Mutant] = [
         ("draw_generations", "median for mean"),
     ),
     *_of(
-        "experiments.pathnet_report",
+        "reports.pathnet.section",
         _PATHS,
         ("chance_overlap", "times for over", "#0"),
         ("chance_overlap", "off by one", "#0"),
@@ -375,7 +375,7 @@ MUTANTS: list[Mutant] = [
         ("PathReport.html", "median for mean"),
     ),
     *_of(
-        "experiments.pruned_run",
+        "experiments.trained.pruned",
         "experiments/trained/test_analysis_numbers.py",
         ("Cost.loss", "negated"),
         ("Cost.loss", "median for mean"),
@@ -385,7 +385,7 @@ MUTANTS: list[Mutant] = [
         ("notes", "times for over", "#1"),
     ),
     *_of(
-        "experiments.analyze",
+        "reports.sensitivity.page",
         _ANALYZE,
         ("_used", "median for mean"),
         ("_used", "argument", "used_share", 0, "zero"),
@@ -397,7 +397,7 @@ MUTANTS: list[Mutant] = [
         ("_sweet_spot_points", "assigned", "score", "double"),
     ),
     *_of(
-        "experiments.analysis_charts",
+        "reports.sensitivity.charts",
         _ANALYZE,
         ("_shade", "word", "nanmean", "nanmax"),
         ("_shade", "argument", "FancyBboxPatch", 0, "double"),
@@ -407,7 +407,7 @@ MUTANTS: list[Mutant] = [
         ("sweet_spot", "argument", "plot", 1, "double"),
     ),
     *_of(
-        "experiments.cost",
+        "experiments.launch.cost",
         "experiments/trained/test_analysis_numbers.py",
         ("estimate", "over for times"),
         ("_expected", "times for over"),

@@ -314,7 +314,7 @@ def test_ctrl_c_during_the_imports_leaves_no_traceback(monkeypatch, capsys):
                 raise KeyboardInterrupt
 
     monkeypatch.delitem(sys.modules, "colonnade.cli.main")
-    monkeypatch.delattr(package, "cli")
+    monkeypatch.delattr(package.cli, "main")
     monkeypatch.setattr(sys, "meta_path", [Impatient(), *sys.meta_path])
     assert door() == 130
     assert capsys.readouterr().err == "colonnade: Stopped.\n"
