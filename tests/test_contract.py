@@ -1,7 +1,5 @@
 """One table of every method with every learner: what may move, what must not."""
 
-import copy
-
 import pytest
 import torch
 
@@ -9,7 +7,7 @@ from colonnade.learners import LEARNERS, learner_from_name
 from colonnade.methods import METHODS, method_from_name
 from colonnade.networks import LSTM, ColumnSpec, Conv, Dense
 from colonnade.tasks import DataTask, MiniPongTask
-from colonnade.training import TrainingOptions, evaluate, train_sequence
+from colonnade.training import TrainingOptions, train_sequence
 
 FEED_FORWARD = ColumnSpec((Conv(4, 4, 2), Dense(8)))
 RECURRENT = ColumnSpec((Conv(4, 4, 2), Dense(8), LSTM(6)))
@@ -130,26 +128,6 @@ def test_same_seed_same_weights(method, learner, column):
     learn(second, learner, TASKS[:2], workers=1)
     for name, value in first.network.state_dict().items():
         assert torch.equal(value, second.network.state_dict()[name]), name
-
-
-@pytest.mark.parametrize("method", METHODS)
-def test_evaluating_changes_nothing(method):
-    made = make(method, FEED_FORWARD)
-    learn(made, "a2c", TASKS[:2])
-    network = made.network
-    before = copy.deepcopy(network.state_dict())
-    columns = len(network.columns)
-    requires = [p.requires_grad for p in network.parameters()]
-    for task in TASKS[:2]:
-        returns = evaluate(task, made.network_for(task.spec.id), episodes=3, device="cpu")
-        assert returns.shape == (3,)
-    assert len(network.columns) == columns
-    assert [p.requires_grad for p in network.parameters()] == requires
-    for name, value in network.state_dict().items():
-        assert torch.equal(value, before[name])
-    with pytest.raises(Exception, match="No column plays task"):
-        made.network_for(TASKS[2].spec.id)
-    assert len(network.columns) == columns
 
 
 def test_number_of_columns_of_each_method():

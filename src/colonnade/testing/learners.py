@@ -1,0 +1,107 @@
+"""What a learner promises: that all that may move learns, and nothing else does."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from colonnade.learners import LearnerConfig
+from colonnade.methods import Progressive
+from colonnade.networks import ColumnSpec, Conv, Dense
+from colonnade.testing.contract import (
+    OPTIONS,
+    TASKS,
+    Interrupting,
+    copied,
+    demand,
+    differing,
+    timeless,
+)
+from colonnade.training import MemoryRecorder, TrainingOptions, train_sequence
+from colonnade.types import Network, Task, TaskSpec
+
+COLUMN = ColumnSpec((Conv(4, 4, 2), Dense(8)))
+
+
+class _Pulled(Progressive):
+    """Notes what was there when a task began; pulls all that learns by a penalty, if asked."""
+
+    def __init__(self, column: ColumnSpec, pull: float = 0.0) -> None:
+        super().__init__(column)
+        self.begun: dict[str, Tensor] = {}
+        self._pull = pull
+
+    def begin_task(self, spec: TaskSpec) -> Network:
+        network = super().begin_task(spec)
+        self.begun = copied(dict(self.network.named_parameters()))
+        return network
+
+    def penalty(self) -> Tensor | None:
+        if not self._pull:
+            return None
+        squares = [p.square().sum() for p in self.network.parameters() if p.requires_grad]
+        return self._pull * torch.stack(squares).sum()
+
+
+def check_learner(
+    learner: LearnerConfig,
+    *,
+    tasks: Sequence[Task] = TASKS,
+    column: ColumnSpec = COLUMN,
+    options: TrainingOptions = OPTIONS,
+    exact: bool = True,
+) -> None:
+    """Check that a learner trains what may move, and goes on exactly where it was stopped.
+
+    Args:
+        learner: Its hyperparameters; small, so that a task of 320 steps has several updates.
+        tasks: Two that it can learn, short. By default two looks of MiniPong.
+        column: Of the progressive network that it trains.
+        options: How training runs; several segments a task.
+        exact: Whether the same seed gives the same numbers; of processes that do not wait for each
+            other it need not.
+
+    Raises:
+        ContractError: A frozen parameter moved or a free one did not, a penalty has no effect, or
+            the same seed or a resumed run gives other numbers.
+    """
+
+    def train(pull: float = 0.0, recorder: MemoryRecorder | None = None) -> _Pulled:
+        method = _Pulled(column, pull)
+        train_sequence(tasks, method, learner, seed=3, options=options, recorder=recorder)
+        return method
+
+    whole = MemoryRecorder()
+    method = train(recorder=whole)
+    for name, parameter in method.network.named_parameters():
+        moved = not torch.equal(parameter, method.begun[name])
+        demand(
+            moved == parameter.requires_grad,
+            f"Parameter {name} "
+            + ("may learn but did not move." if not moved else "is frozen but moved."),
+        )
+    weights = copied(method.state()[0])
+    if not exact:
+        return
+    demand(
+        not differing(weights, train().state()[0]), "The same seed should give the same weights."
+    )
+    demand(
+        bool(differing(weights, train(pull=10.0).state()[0])),
+        "The method's penalty should be added to the loss, but changes nothing.",
+    )
+    recorder, made = Interrupting(), list[_Pulled]()
+
+    def life(cut: Any) -> None:
+        made.append(_Pulled(column))
+        train_sequence(tasks, made[-1], learner, seed=3, options=options, recorder=cut)
+
+    recorder.go_on(life, calls=5)
+    demand(
+        not differing(weights, made[-1].state()[0])
+        and timeless(recorder.history) == timeless(whole.history),
+        "Training that was cut off should go on exactly, but weights or curves differ.",
+    )

@@ -1,0 +1,213 @@
+"""Our own parts keep the shipped contracts, and parts that break one are found out."""
+
+import ast
+import dataclasses
+
+import gymnasium
+import numpy as np
+import pytest
+import torch
+from gymnasium.vector import AutoresetMode
+from torch import nn
+
+from colonnade.learners import A2C, A3C, PPO
+from colonnade.methods import METHODS, PATH_METHODS, Progressive, method_from_name
+from colonnade.networks import LSTM, ColumnSpec, Conv, Custom, Dense, ModularSpec
+from colonnade.tasks import AtariTask, DataTask, GymTask, MiniPongTask, TMazeTask
+from colonnade.testing import (
+    ContractError,
+    check_column,
+    check_learner,
+    check_method,
+    check_task,
+)
+from colonnade.testing.learners import COLUMN
+from colonnade.types import TaskSpec
+
+MODULES = ModularSpec((Conv(4, 4, 2), Dense(8)), modules=4, active=2)
+IMAGES = {"observation": (2, 16, 16)}
+
+
+@pytest.mark.parametrize("name", [*METHODS, *PATH_METHODS])
+def test_our_methods(name):
+    options = {"samples": 40} if name.startswith("ewc") else {}
+    options |= {"population": 4, "episodes": 1} if name == "pathnet" else {}
+    options |= {"network": MODULES} if name in PATH_METHODS else {"column": COLUMN}
+    check_method(lambda: method_from_name(name, **options))
+
+
+@pytest.mark.parametrize(
+    "learner",
+    [
+        A2C(rollout_steps=20),
+        A2C(rollout_steps=20, workers=2),
+        A3C(rollout_steps=20, workers=1),
+        PPO(rollout_steps=20, minibatches=2, epochs=1),
+    ],
+)
+def test_our_learners(learner):
+    check_learner(learner)
+
+
+def test_a_learner_whose_processes_do_not_wait():
+    check_learner(A3C(rollout_steps=20, workers=2), exact=False)
+
+
+def numbers():
+    frames = torch.randint(0, 255, (40, 2, 16, 16)).to(torch.uint8)
+    examples = frames, frames[:, 0, 0, 0] % 3
+    return DataTask("numbers", train=examples, test=examples, steps=40)
+
+
+@pytest.mark.parametrize(
+    "task",
+    [MiniPongTask("zoom"), TMazeTask(3), GymTask("CartPole-v1"), AtariTask("pong"), numbers()],
+    ids=lambda task: task.spec.id,
+)
+def test_our_tasks(task):
+    check_task(task)
+
+
+@pytest.mark.parametrize(
+    "column",
+    [COLUMN, ColumnSpec((Conv(4, 4, 2), Dense(8), LSTM(6))), ColumnSpec((Dense(8),))],
+    ids=lambda column: f"{len(column.stages)}stages",
+)
+def test_our_columns(column):
+    check_column(column, IMAGES)
+
+
+class Forgetful(Progressive):
+    """Each of its mistakes is one that a method may make."""
+
+    def __init__(self, mistake):
+        super().__init__(COLUMN)
+        self.mistake = mistake
+
+    def network_for(self, task):
+        if self.mistake == "unknown":
+            return self.network.view(0)
+        network = super().network_for(task)
+        if self.mistake == "plays":
+            with torch.no_grad():
+                next(iter(self.network.parameters())).add_(1.0)
+        return network
+
+    def state(self):
+        tensors, meta = super().state()
+        if self.mistake == "json":
+            meta = meta | {"seen": {1, 2}}
+        if self.mistake == "state":
+            tensors = tensors | {"extra/count": torch.rand(1)}
+        return tensors, meta
+
+
+MISTAKES = {
+    "unknown": "never begun should raise a UsageError",
+    "plays": "Playing should change nothing",
+    "json": "should be JSON",
+    "state": "same seed should give the same weights",
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_methods_mistakes_are_found(mistake):
+    with pytest.raises(ContractError, match=MISTAKES[mistake]):
+        check_method(lambda: Forgetful(mistake))
+
+
+class Vector(gymnasium.vector.VectorEnv):
+    """A vector environment that keeps the contract, but for one mistake."""
+
+    def __init__(self, num_envs, mistake):
+        self.num_envs, self._mistake = num_envs, mistake
+        same = mistake != "autoreset"
+        mode = AutoresetMode.SAME_STEP if same else AutoresetMode.NEXT_STEP
+        self.metadata = {"autoreset_mode": mode}
+        self.single_observation_space = gymnasium.spaces.Box(-9, 9, (1,), np.float32)
+        self.single_action_space = gymnasium.spaces.Discrete(2)
+        batch = gymnasium.vector.utils.batch_space
+        self.observation_space = batch(self.single_observation_space, num_envs)
+        self.action_space = batch(self.single_action_space, num_envs)
+        self._shown = np.zeros((num_envs, 1), np.float32)
+
+    def reset(self, *, seed=None, options=None):
+        self._rng = np.random.default_rng(None if self._mistake == "seed" else seed)
+        self._shown[:] = 0
+        return self._shown.copy(), {}
+
+    def step(self, action):
+        self._shown += self._rng.normal(size=self._shown.shape).clip(-0.1, 0.1).astype(np.float32)
+        ended = self._rng.random(self.num_envs) < 0.2
+        shown = self._shown if self._mistake == "written" else self._shown.copy()
+        reward = np.ones(self.num_envs, np.float64 if self._mistake == "reward" else np.float32)
+        info = {"final_obs": shown.copy()} if ended.any() and self._mistake != "final" else {}
+        return shown, reward, ended, np.zeros_like(ended), info
+
+    def state(self):
+        return {"shown": self._shown.copy(), "rng": np.array(str(self._rng.bit_generator.state))}
+
+    def load_state(self, state):
+        self._shown[:] = state["shown"]
+        if self._mistake != "load":
+            self._rng.bit_generator.state = ast.literal_eval(str(state["rng"]))
+
+
+@dataclasses.dataclass(frozen=True)
+class Own:
+    mistake: str = ""
+
+    @property
+    def spec(self):
+        vector = Vector(1, "")
+        space = gymnasium.spaces.Discrete(3 if self.mistake == "actions" else 2)
+        return TaskSpec("own", vector.single_observation_space, space, 100)
+
+    def make_vec(self, num_envs, threads=1):
+        return Vector(num_envs, self.mistake)
+
+
+def test_a_task_of_ones_own_keeps_the_contract():
+    check_task(Own())
+
+
+@pytest.mark.parametrize(
+    ("mistake", "said"),
+    [
+        ("autoreset", "in the step in which one ends"),
+        ("actions", r"says actions Discrete\(3\), but they are Discrete\(2\)"),
+        ("seed", "same seed and actions should do the same"),
+        ("written", "written to by a later step"),
+        ("reward", "rewards of task 'own' should be float32"),
+        ("final", "final_obs"),
+        ("load", "should go on as they do"),
+    ],
+)
+def test_a_tasks_mistakes_are_found(mistake, said):
+    with pytest.raises(ContractError, match=said):
+        check_task(Own(mistake))
+
+
+class Unpenalised(A2C):
+    """An A2C that leaves out what the method adds to the loss."""
+
+    def trainer(self, task, network, penalty, *rest, **options):
+        return super().trainer(task, network, lambda: None, *rest, **options)
+
+
+def test_a_learner_that_leaves_out_the_penalty_is_found():
+    with pytest.raises(ContractError, match="penalty should be added"):
+        check_learner(Unpenalised(rollout_steps=20))
+
+
+class Mixing(nn.Module):
+    """Normalises over the batch, which no column may."""
+
+    def forward(self, value):
+        return value - value.mean(dim=0, keepdim=True)
+
+
+def test_a_column_that_mixes_its_batch_is_found():
+    column = ColumnSpec((Dense(8), Custom(lambda shape: Mixing(), (8,))))
+    with pytest.raises(ContractError, match="one observation by itself"):
+        check_column(column, {"observation": (4,)})
