@@ -9,10 +9,10 @@ from pathlib import Path
 from rich.console import Console
 
 from colonnade.experiments.launch.rehearsal import Rehearsal
+from colonnade.experiments.methods import method_of
 from colonnade.experiments.plans.plan import Plan, SuiteOptions
 from colonnade.experiments.store.folders import SuiteFolder
 from colonnade.experiments.suites import SUITES, suite_from_name
-from colonnade.experiments.titles import method_title
 from colonnade.networks import (
     ModularNetwork,
     ProgressiveNetwork,
@@ -79,6 +79,6 @@ def _of_plan(plan: Plan) -> Iterator[tuple[str, AnyNetwork]]:
             layout = str(describe_modular(network))
         else:
             layout = str(describe(network))
-        seen.setdefault(layout, ([], network))[0].append(method_title(key))
+        seen.setdefault(layout, ([], network))[0].append(method_of(key).title)
     for titles, network in seen.values():
         yield "; ".join(titles), network
