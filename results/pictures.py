@@ -7,9 +7,10 @@ from pathlib import Path
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from colonnade.experiments.methods import FALLBACK_COLOURS
 from colonnade.experiments.results.transfer import Results
 from colonnade.experiments.store.folders import SuiteFolder
-from colonnade.reports.style import FAINT, FALLBACK_COLOURS, drawing, to_png
+from colonnade.reports.style import FAINT, drawing, to_png
 from colonnade.reports.transfer.charts import learning_curves, transfer_matrix
 
 HERE = Path(__file__).parent

@@ -8,7 +8,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +15,11 @@ import pytest
 
 import colonnade as package
 from colonnade.__main__ import main as door
-from colonnade.cli.main import Analyze, Prune, main
+from colonnade.cli.main import main
 from colonnade.errors import ColonnadeError
 from colonnade.experiments.execution.execute import Failure
 from colonnade.experiments.plans.plan import Plan
 from colonnade.experiments.plans.spec import RunSpec, TaskBudget
-from colonnade.experiments.trained.analysis import AnalysisOptions
-from colonnade.experiments.trained.prune import PruneOptions
 
 COMMAND = [sys.executable, "-m", "colonnade"]
 
@@ -387,12 +384,3 @@ def test_a_long_suite_says_what_it_costs(
     options = ("--budget", "0.1", "--tasks", "boxing", "hero", "--methods", "progressive")
     _, printed, _ = call("run", "atari-transfer", "--out", tmp_path / "two", *options)
     assert "47 runs, about " in printed
-
-
-@pytest.mark.parametrize(
-    ("command", "options"), [(Analyze, AnalysisOptions), (Prune, PruneOptions)]
-)
-def test_defaults_are_those_of_the_functions_behind(command: Any, options: Any) -> None:
-    """They stand in both places, so that --help need not import what analyses."""
-    defaults = {field.name: field.default for field in fields(command)}
-    assert {f.name: f.default for f in fields(options)}.items() <= defaults.items()

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from reading import lines_of, table_of, texts_of, ticks_of
 
+from colonnade.experiments.methods import METHODS, in_order, method_of
 from colonnade.experiments.plans.plan import Comparison, Plan, SuiteOptions
 from colonnade.experiments.plans.spec import RunSpec, TaskBudget
 from colonnade.experiments.results.curves import plain_panels, source_panels
@@ -19,13 +20,13 @@ from colonnade.experiments.results.transfer import Results
 from colonnade.experiments.store.folders import SuiteFolder
 from colonnade.experiments.suites import suite_from_name
 from colonnade.experiments.suites.progressive.pong_soup import FULL, SHORT
-from colonnade.experiments.titles import distinct, in_order, method_title, slugs, task_title
+from colonnade.experiments.titles import distinct, slugs, task_title
 from colonnade.experiments.trained.analysis import RunAnalysis
 from colonnade.experiments.words import duration
 from colonnade.reports.facts import facts
 from colonnade.reports.network import largest_network, network_drawing
 from colonnade.reports.sensitivity.page import _groups
-from colonnade.reports.style import INK, METHOD_COLOURS, method_colour
+from colonnade.reports.style import INK
 from colonnade.reports.suite import write_report
 from colonnade.reports.transfer import charts
 
@@ -75,7 +76,7 @@ def test_curves_are_drawn_where_they_were_measured(short: SuiteFolder) -> None:
     for target, title in TARGETS.items():
         starts = {"scratch": "scratch", "finetune": "finetune pong to"}
         for method, start in (starts | {"progressive-2": "progressive pong to"}).items():
-            ((steps, means),) = lines_of(shown[title], METHOD_COLOURS[method])
+            ((steps, means),) = lines_of(shown[title], METHODS[method].colour)
             expected = np.mean(curves(short, start, target), axis=0)
             np.testing.assert_allclose(steps, 10_000 * np.arange(1, expected.size + 1))
             np.testing.assert_allclose(means, expected)
@@ -145,7 +146,7 @@ def test_the_table_has_means_medians_and_intervals_the_right_way_round(short: Su
         scores = [100 * score(short, start, target) for target in TARGETS]
         mean, median = np.mean(scores), np.median(scores)
         assert round(mean) != round(median), "else the test could not tell them apart"
-        row = table[method_title(method)]
+        row = table[method_of(method).title]
         assert (row["Mean"], row["Median"]) == (f"{mean:.0f}", f"{median:.0f}")
         assert row["Pairs"] == "4 of 4"
     for entry in transfer_table(Results(short))[1:]:
@@ -268,7 +269,7 @@ def test_a_design_of_five_columns(fabricate: Fabricate) -> None:
     assert curves(results, "pong + noisy + white + zoom") is not None
     rows = matrix_of(results).rows
     assert rows[-1] == "Progressive, 5 columns from Pong + Noisy + White + Zoom"
-    assert method_colour("progressive-5")
+    assert method_of("progressive-5").colour
 
 
 def test_methods_of_a_later_version_are_shown_too(fabricate: Fabricate) -> None:

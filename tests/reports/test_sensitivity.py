@@ -10,13 +10,14 @@ import torch
 from finished import POLE, balancing_network, images, poles, run_spec, write_suite
 from reading import Balance
 
+from colonnade.cli.analyze import analyze
 from colonnade.cli.main import main
 from colonnade.errors import UsageError
-from colonnade.experiments.trained.analysis import FILE, AnalysisOptions, RunAnalysis
-from colonnade.experiments.trained.sensitivity import analyse_run
+from colonnade.experiments.trained import sensitivity as module
+from colonnade.experiments.trained.analysis import FILE, RunAnalysis
+from colonnade.experiments.trained.options import AnalysisOptions
+from colonnade.experiments.trained.sensitivity import analyse_run, known_analysis
 from colonnade.networks import Feature
-from colonnade.reports.sensitivity import page as module
-from colonnade.reports.sensitivity.page import analyze
 from colonnade.training import read_tensors, write_tensors
 
 QUICK = AnalysisOptions(states=300, episodes=3, noise=(1.0, 30.0))
@@ -61,12 +62,12 @@ def test_what_earlier_versions_measured_in_another_way_is_measured_anew(
     suite = poles(tmp_path / "out")
     folder = suite.runs[1]
     analyse_run(suite, folder, None, silent, None).save(folder.path)
-    assert module._known(folder, None, silent) is not None
+    assert known_analysis(folder, None, silent) is not None
     tensors, meta = read_tensors(folder.path / FILE)
     options = {**meta["options"], **change.get("options", {})}
     write_tensors(folder.path / FILE, tensors, {**meta, **change, "options": options})
     assert RunAnalysis.load(folder.path) is None
-    assert module._known(folder, None, silent) is None
+    assert known_analysis(folder, None, silent) is None
 
 
 def test_a_suite_of_image_networks(tmp_path: Path) -> None:

@@ -16,12 +16,11 @@ import torch
 from torch import Tensor
 
 from colonnade.analysis.activations import Change, changed, check_feature
+from colonnade.analysis.choices import NOISE, noise_levels
 from colonnade.analysis.perturbation import (
-    NOISE,
     Floats,
     PerturbationCurves,
     check_skill,
-    noise_levels,
     undecided,
 )
 from colonnade.analysis.sensitivity import ActivationFisher

@@ -10,36 +10,18 @@ The precision of a layer is `L = 1 / sigma^2` at the noise that takes half of th
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from colonnade.analysis.intervals import bootstrap, percentile_interval
-from colonnade.checks import ABOVE_0, real
-from colonnade.errors import ColonnadeError, UsageError
+from colonnade.errors import ColonnadeError
 from colonnade.networks import Feature
 
 Floats = NDArray[np.float64]
-
-NOISE = (1.0, 2.0, 4.0, 8.0, 16.0)
-"""Default noise levels, in standard deviations of each feature."""
-
-
-def noise_levels(noise: Any) -> tuple[float, ...]:
-    """Return noise levels in ascending order.
-
-    Raises:
-        UsageError: They are not one or more different numbers above 0.
-    """
-    if isinstance(noise, str) or not isinstance(noise, Iterable):
-        raise UsageError(f"Noise levels must be a list of numbers above 0; got {noise!r}.")
-    levels = tuple(sorted(float(real("A noise level", level, ABOVE_0)) for level in noise))
-    if not levels or len(set(levels)) < len(levels):
-        raise UsageError(f"Noise levels must be one or more different numbers; got {levels}.")
-    return levels
 
 
 class Estimate(NamedTuple):

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from colonnade.analysis.activations import Change, changed, sites_of
+from colonnade.analysis.choices import Normalisation
 from colonnade.analysis.states import States
 from colonnade.errors import ColonnadeError, UsageError, unknown_name
 from colonnade.networks import ColumnView, Feature, Site
@@ -27,17 +28,6 @@ from colonnade.ops import evaluation
 from colonnade.types import Inputs, State
 
 Floats = NDArray[np.float64]
-
-Normalisation = Literal["map", "map-shift", "pixel"]
-"""How pixels of a feature map are taken together; the three are one for dense features.
-
-"map": the map's variance over states and pixels, times the sum over pixels of squared gradients,
-which is what noise drawn for each pixel does. The default.
-"map-shift": the same variance, times the square of the summed gradient, which is what noise
-shared by the whole map does.
-"pixel": the sum over pixels of each one's own variance over states times its squared gradient; a
-pattern that never changes counts for nothing.
-"""
 
 
 @dataclass(frozen=True)

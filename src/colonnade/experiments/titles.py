@@ -1,4 +1,4 @@
-"""Names for people: of tasks, sources, methods and learners.
+"""Names for people: of tasks, sources and learners.
 
 Only names that Colonnade gives itself are put into better words; a user's own stand as they are.
 """
@@ -9,20 +9,6 @@ import json
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-
-METHODS: dict[str, str] = {
-    "scratch": "Baseline 1 (scratch)",
-    "output-only": "Baseline 2 (output layer only)",
-    "finetune": "Baseline 3 (full finetune)",
-    "random-column": "Baseline 4 (random frozen column)",
-    "progressive-2": "Progressive, 2 columns",
-    "progressive-3": "Progressive, 3 columns",
-    "progressive-4": "Progressive, 4 columns",
-    "path-finetune": "Finetuned path",
-    "pathnet-alone": "PathNet, no first task",
-    "pathnet": "PathNet",
-}
-"""Rows of a table of transfer and their titles, in the order of the paper's Table 1."""
 
 _DATA = {"digits": "Digits", "mnist": "MNIST", "cifar-10": "CIFAR-10", "svhn": "SVHN"}
 _PAIR = re.compile(r"(?:digits|mnist)/pair-(\d+)-(\d+)(?:-noise-(\d+))?")
@@ -85,26 +71,6 @@ def option_titles(tasks: Iterable[tuple[str, str]]) -> dict[tuple[str, str], str
         if several[words] > 1 and options[key]:
             found[key] += f" {json.dumps(options[key])}"
     return found
-
-
-def method_title(method: str) -> str:
-    """Name a row of a table of transfer."""
-    if columns := re.fullmatch(r"progressive-(\d+)", method):
-        return f"Progressive, {columns[1]} columns"
-    return METHODS.get(method, method)
-
-
-def in_order(methods: Iterable[str]) -> list[str]:
-    """Sort rows of a table of transfer: as in the paper, and unknown ones behind, as they come."""
-    order = list(METHODS)
-
-    def key(method: str) -> tuple[int, int]:
-        columns = re.fullmatch(r"progressive-(\d+)", method)
-        known = "progressive-4" if columns and method not in order else method
-        place = order.index(known) if known in order else len(order)
-        return place, int(columns[1]) if columns else 0
-
-    return sorted(dict.fromkeys(methods), key=key)
 
 
 def learner_title(learner: str) -> str:

@@ -10,13 +10,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
+from colonnade.experiments.methods import METHODS
 from colonnade.experiments.results.transfer import Results
 from colonnade.experiments.titles import distinct
-from colonnade.reports.style import FAINT, INK, METHOD_COLOURS, plain
+from colonnade.reports.style import FAINT, INK, plain
 
 _WIDTH, _HEIGHT, _GAP_X, _GAP_Y = 1.7, 0.62, 1.25, 0.42
 _FROZEN = FAINT
-_NEW = METHOD_COLOURS["progressive-2"]
+_NEW = METHODS["progressive-2"].colour
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The look of every picture: one colour per method, inks that follow the page's theme."""
+"""The look of every picture: inks that follow the page's theme."""
 
 from __future__ import annotations
 
@@ -12,29 +12,6 @@ from matplotlib.figure import Figure
 
 INK, FAINT, PAPER = "#1a1b1e", "#8b8f98", "#fdfdfc"
 """Text, secondary lines and background. Chosen nowhere else, so that `to_svg` can find them."""
-
-METHOD_COLOURS = {
-    "scratch": "#7f7f7f",
-    "output-only": "#e69f00",
-    "finetune": "#cc79a7",
-    "random-column": "#56b4e9",
-    "progressive-2": "#0072b2",
-    "progressive-3": "#009e73",
-    "progressive-4": "#d55e00",
-    "path-finetune": "#cc79a7",
-    "pathnet-alone": "#56b4e9",
-    "pathnet": "#0072b2",
-}
-"""From Okabe and Ito's palette, which colour-blind readers can tell apart."""
-
-FALLBACK_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
-"""For curves that belong to no method."""
-
-
-def method_colour(method: str) -> str:
-    """Colour of a row of a table of transfer; the same in every picture."""
-    place = sum(map(ord, method)) % len(FALLBACK_COLOURS)
-    return METHOD_COLOURS.get(method, FALLBACK_COLOURS[place])
 
 
 def plain(text: str) -> str:

@@ -17,6 +17,7 @@ from matplotlib.figure import Figure
 
 from colonnade.analysis.intervals import FEWEST_RUNS, STUDENT
 from colonnade.analysis.transfer import ENOUGH_EPISODES
+from colonnade.experiments.methods import method_of
 from colonnade.experiments.plans.plan import SCRATCH
 from colonnade.experiments.results.cautions import caution_of
 from colonnade.experiments.results.curves import source_panels
@@ -30,7 +31,7 @@ from colonnade.reports.continual.section import ContinualReport
 from colonnade.reports.facts import facts
 from colonnade.reports.network import largest_network, network_drawing
 from colonnade.reports.pathnet.section import PathReport
-from colonnade.reports.style import drawing, method_colour, to_png, to_svg
+from colonnade.reports.style import drawing, to_png, to_svg
 from colonnade.reports.sweep.section import SweepContent, SweepReport
 from colonnade.reports.transfer.charts import learning_curves, plain_curves, transfer_matrix
 from colonnade.training import Row
@@ -187,7 +188,7 @@ def _content(results: Results) -> dict[str, Any]:
 def _table_row(row: TableRow) -> _TableRow:
     return _TableRow(
         title=row.title,
-        colour=method_colour(row.method),
+        colour=method_of(row.method).colour,
         mean=_percent(row.mean),
         interval="" if math.isnan(row.low) else f"{row.low:.0f} to {row.high:.0f}",
         caution=row.caution,

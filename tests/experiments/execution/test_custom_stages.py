@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from colonnade.cli.describe import print_networks
+from colonnade.cli.networks import print_networks
 from colonnade.errors import UsageError
 from colonnade.experiments.execution.run import train_run
 from colonnade.experiments.launch.rehearsal import Rehearsal

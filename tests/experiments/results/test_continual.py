@@ -10,6 +10,7 @@ import pytest
 from markupsafe import Markup
 from reading import lines_of, table_of, texts_of
 
+from colonnade.experiments.methods import METHODS
 from colonnade.experiments.plans.plan import Plan, PlanBuilder
 from colonnade.experiments.plans.spec import RunSpec, TaskBudget
 from colonnade.experiments.results.continual import measured, sequences, single_scores
@@ -176,7 +177,7 @@ def test_curves_and_averages_are_drawn_where_they_were_measured(write: Write) ->
     for tested, axes in enumerate(figure.axes):
         assert axes.get_xlim() == (0, 3 * BUDGET)
         for method, matrix, less in (("ewc", EWC, 0.2), ("l2", SGD, 0.0)):
-            ((steps, scores),) = lines_of(axes, continual_charts.COLOURS[method])
+            ((steps, scores),) = lines_of(axes, METHODS[method].colour)
             by_step = dict(zip(steps, scores, strict=True))
             assert min(by_step) == tested * BUDGET
             for trained in range(tested, 3):
@@ -186,7 +187,7 @@ def test_curves_and_averages_are_drawn_where_they_were_measured(write: Write) ->
             if half is not None:
                 assert by_step[BUDGET / 2] == pytest.approx(half)
     (axes,) = continual_charts.average_curves(sequence, WORDS).axes
-    ((numbers, averages),) = lines_of(axes, continual_charts.COLOURS["ewc"])
+    ((numbers, averages),) = lines_of(axes, METHODS["ewc"].colour)
     assert numbers.tolist() == [1, 2, 3]
     np.testing.assert_allclose(averages, [0.9 - 0.2, 0.75 - 0.2, 1.9 / 3 - 0.2])
 

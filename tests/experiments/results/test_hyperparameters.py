@@ -14,6 +14,7 @@ from colonnade.analysis.intervals import COVERAGE, TOP_K
 from colonnade.errors import ColonnadeError
 from colonnade.experiments import suites
 from colonnade.experiments.launch.sweep import plan_sweep
+from colonnade.experiments.methods import METHODS
 from colonnade.experiments.plans.plan import SuiteOptions
 from colonnade.experiments.plans.space import Choice, LogUniform, SearchSpace
 from colonnade.experiments.plans.sweep import Sweep
@@ -24,7 +25,6 @@ from colonnade.experiments.results.transfer import Results
 from colonnade.experiments.store.basis import Basis
 from colonnade.experiments.store.folders import SuiteFolder
 from colonnade.experiments.suites import suite_from_name
-from colonnade.reports.style import METHOD_COLOURS
 from colonnade.reports.suite import write_report
 from colonnade.reports.sweep import charts as sweep_charts
 from colonnade.reports.sweep.section import SweepReport
@@ -93,7 +93,7 @@ def test_scores_are_drawn_from_the_best_job_to_the_worst(swept: SuiteFolder) -> 
     for method, sources in (("scratch", [None]), ("finetune", ["pong", "noisy"])):
         runs = [run for source in sources for run in runs_of(swept, method, source)]
         scores = sorted((final(swept, run) for run in runs if run != lost), reverse=True)
-        (line,) = (line for line in axes.lines if line.get_color() == METHOD_COLOURS[method])
+        (line,) = (line for line in axes.lines if line.get_color() == METHODS[method].colour)
         places = [100 * (place + 0.5) / len(runs) for place in range(len(scores))]
         np.testing.assert_allclose(line.get_ydata(), scores)
         np.testing.assert_allclose(line.get_xdata(), places)
@@ -148,7 +148,7 @@ def test_pictures_show_the_numbers(swept: SuiteFolder) -> None:
     figure = sweep_charts.score_against(results, rows)
     for axes, panel in zip(figure.axes, scatter_panels(results, rows), strict=True):
         for scatter in panel.scatters:
-            ((places, medians),) = lines_of(axes, METHOD_COLOURS[scatter.method])
+            ((places, medians),) = lines_of(axes, METHODS[scatter.method].colour)
             np.testing.assert_allclose(medians, np.minimum(scatter.medians, 4.0))
             # Methods stand a little beside each other.
             np.testing.assert_allclose(places, scatter.middles, rtol=0.3)

@@ -12,13 +12,13 @@ from matplotlib.colors import to_hex
 from reading import table_of
 
 from colonnade.analysis.intervals import COVERAGE, FIELLER, STUDENT, mean_interval, ratio_interval
+from colonnade.experiments.methods import METHODS
 from colonnade.experiments.plans.plan import SuiteOptions
 from colonnade.experiments.results.curves import source_panels
 from colonnade.experiments.results.table import TableRow, transfer_table
 from colonnade.experiments.results.transfer import Cell, Results
 from colonnade.experiments.store.folders import SuiteFolder
 from colonnade.experiments.suites.progressive.pong_soup import SHORT
-from colonnade.reports.style import METHOD_COLOURS
 from colonnade.reports.suite import _table_row, write_report
 from colonnade.reports.transfer import charts
 
@@ -128,7 +128,7 @@ def test_bands_are_students_at_each_bin(fabricate: Fabricate) -> None:
     figure = charts.learning_curves(Results(suite), "pong")
     assert figure is not None
     (axes,) = (a for a in figure.axes if "Zoom" in (a.get_title(loc="left"), a.get_title()))
-    colour = to_hex(METHOD_COLOURS["finetune"])
+    colour = to_hex(METHODS["finetune"].colour)
     (shade,) = (c for c in axes.collections if to_hex(c.get_facecolor()[0]) == colour)
     corners = shade.get_paths()[0].vertices
     for place in (3, expected.shape[1] - 2):

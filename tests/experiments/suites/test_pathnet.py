@@ -10,7 +10,7 @@ import pytest
 from markupsafe import Markup
 
 from colonnade.analysis.intervals import mean_interval
-from colonnade.cli.describe import print_networks
+from colonnade.cli.networks import print_networks
 from colonnade.errors import UsageError
 from colonnade.experiments.execution.run import train_run
 from colonnade.experiments.plans.build import build_method

@@ -17,7 +17,8 @@ from colonnade.experiments.launch import cost
 from colonnade.experiments.plans.plan import Plan
 from colonnade.experiments.plans.sweep import Sweep
 from colonnade.experiments.store.folders import SuiteFolder
-from colonnade.experiments.trained.analysis import AnalysisOptions, RunAnalysis
+from colonnade.experiments.trained.analysis import RunAnalysis
+from colonnade.experiments.trained.options import AnalysisOptions
 from colonnade.experiments.trained.pruned import Cost, notes
 from colonnade.networks import Feature
 from colonnade.reports.sensitivity.charts import (

@@ -13,10 +13,11 @@ from colonnade.cli.main import main
 from colonnade.errors import UsageError
 from colonnade.experiments.store.folders import RunFolder, SuiteFolder
 from colonnade.experiments.trained import prune as module
-from colonnade.experiments.trained.analysis import AnalysisOptions
+from colonnade.experiments.trained.load import load_network
+from colonnade.experiments.trained.options import AnalysisOptions, PruneOptions
 from colonnade.experiments.trained.play import play
-from colonnade.experiments.trained.prune import PruneOptions, prune_run
-from colonnade.experiments.trained.sensitivity import analyse_run, load_network
+from colonnade.experiments.trained.prune import prune_run
+from colonnade.experiments.trained.sensitivity import analyse_run
 from colonnade.reports.suite import write_report
 
 QUICK = PruneOptions(states=300, episodes=3)
@@ -26,7 +27,7 @@ def test_what_is_useless_goes_and_the_run_says_what_it_cost(tmp_path: Path) -> N
     suite = poles(tmp_path / "out")
     target = suite.runs[1]
     before = {path: path.read_bytes() for path in target.path.rglob("*") if path.is_file()}
-    place = RunFolder(prune_run(target.path, QUICK))
+    place = prune_run(target.path, QUICK)
     assert place.path.parents[1] == suite.path / "pruned"
     network, columns = load_network(place)
     assert columns == {POLE: 1}
@@ -64,9 +65,9 @@ def test_a_runs_limit_of_an_episode_holds_wherever_it_is_scored(tmp_path: Path) 
 def test_pruned_runs_share_a_folder_and_spare_columns_that_are_not_named(tmp_path: Path) -> None:
     suite = poles(tmp_path / "out")
     target = suite.runs[1].path
-    first = prune_run(target, QUICK)
-    second = prune_run(target, PruneOptions(columns=(1,), states=300, episodes=3))
-    again = prune_run(target, QUICK)
+    first = prune_run(target, QUICK).path
+    second = prune_run(target, PruneOptions(columns=(1,), states=300, episodes=3)).path
+    again = prune_run(target, QUICK).path
     assert again == first != second
     assert len(SuiteFolder.read(suite.path / "pruned").runs) == 2
     network, _ = load_network(RunFolder(second))
@@ -89,7 +90,7 @@ def test_more_is_kept_where_too_much_is_lost(tmp_path: Path, monkeypatch) -> Non
 
     monkeypatch.setattr(module, "evaluate", harsh)
     harsh.strict = False
-    result = RunFolder(prune_run(suite.runs[1].path, QUICK)).result()["pruning"]
+    result = prune_run(suite.runs[1].path, QUICK).result()["pruning"]
     assert result["costs"][0]["loss"] == pytest.approx(0.03, abs=0.01)
     harsh.strict = True
     with pytest.raises(module.ColonnadeError, match=r"No choice from keep=0.95 to keep=0.9984"):

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from finished import POLE, balancing_network, run_spec, write_suite
 
+from colonnade.cli.analyze import analyze
 from colonnade.experiments.execution.run import train_run
 from colonnade.experiments.plans.plan import Plan, SuiteOptions
 from colonnade.experiments.plans.spec import RunSpec, TaskBudget
@@ -20,11 +21,13 @@ from colonnade.experiments.store.folders import SuiteFolder
 from colonnade.experiments.suites.pathnet.pong_soup import MINI
 from colonnade.experiments.suites.progressive.pong_soup import SHORT
 from colonnade.experiments.titles import option_titles, task_title
-from colonnade.experiments.trained.analysis import AnalysisOptions, RunAnalysis
+from colonnade.experiments.trained.analysis import RunAnalysis
+from colonnade.experiments.trained.options import AnalysisOptions, PruneOptions
 from colonnade.experiments.trained.play import play
-from colonnade.experiments.trained.prune import PruneOptions, prune_run
+from colonnade.experiments.trained.prune import prune_run
+from colonnade.experiments.trained.sensitivity import known_analysis
 from colonnade.reports.pathnet.section import PathReport
-from colonnade.reports.sensitivity.page import _known, _sweet_spot_points, analyze
+from colonnade.reports.sensitivity.page import _sweet_spot_points
 from colonnade.reports.suite import write_report
 
 Fabricate = Callable[..., SuiteFolder]
@@ -140,9 +143,9 @@ def test_a_bare_id_is_played_analysed_and_pruned(bare: SuiteFolder) -> None:
         found = RunAnalysis.load(folder.path)
         assert found is not None
         assert found.task == task
-        assert _known(folder, None, silent) is not None, "it need not be measured again"
+        assert known_analysis(folder, None, silent) is not None, "it need not be measured again"
     quick = PruneOptions(states=60, episodes=1, bound=0.5, tasks=("other", POLE))
-    place = prune_run(two.path, quick)
+    place = prune_run(two.path, quick).path
     rows = json.loads((place / "result.json").read_text())["scores"]
     assert rows[-1]["task"] == "other"
 

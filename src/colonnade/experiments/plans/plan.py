@@ -66,7 +66,7 @@ class Comparison:
 
     Attributes:
         run: Id of the run.
-        method: The row of the table, e.g. "finetune"; see `titles.METHODS`.
+        method: The row of the table, e.g. "finetune"; see `methods.METHODS`.
         source: What was learned before, in words; None where nothing was.
         target: Name of the task that was learned last.
         seed: Of the run.

@@ -19,35 +19,12 @@ from colonnade.analysis.continual import (
     learned_scores,
     score_matrix,
 )
+from colonnade.experiments.methods import in_order, sequence_title
 from colonnade.experiments.plans.plan import SCRATCH
 from colonnade.experiments.plans.spec import RunSpec
 from colonnade.experiments.results.transfer import Results, RunResult
 from colonnade.experiments.titles import learner_title, slugs
 from colonnade.training import Row
-
-TITLES = {
-    "ewc": "EWC",
-    "ewc-one-anchor": "EWC, one anchor",
-    "ewc-online": "Online EWC",
-    "l2": "L2",
-    "dropout": "SGD with dropout",
-    "finetune": "SGD",
-    "scratch": "Single tasks",
-    "progressive": "Progressive",
-    "output-only": "Output layer only",
-    "random-column": "Random frozen column",
-    "path-de-novo": "De novo path",
-    "path-finetune": "Finetuned path",
-    "pathnet": "PathNet",
-}
-"""Of methods, in the order of a table."""
-
-
-def title_of(method: str, reinforcement: bool = False) -> str:
-    """Name a method for people; plain SGD is called finetuning where policies are learned."""
-    if reinforcement and method == "finetune":
-        return "Finetuning"
-    return TITLES.get(method, method)
 
 
 @dataclass(frozen=True)
@@ -270,12 +247,12 @@ def _sequence(
 ) -> TaskSequence:
     learners = list(dict.fromkeys(learner for _, learner in methods))
     labelled = learners == ["supervised"]
-    order = list(TITLES)
-    places = sorted(methods, key=lambda m: order.index(m[0]) if m[0] in order else len(order))
+    order = in_order(method for method, _ in methods)
+    places = sorted(methods, key=lambda place: order.index(place[0]))
     contenders = []
     for method, learner in places:
         found = methods[method, learner]
-        title = title_of(method, reinforcement=learner != "supervised")
+        title = sequence_title(method, labelled=learner == "supervised")
         if len(learners) > 1:
             title += f" ({learner_title(learner)})"
         runs = max(found.values(), key=_validation)

@@ -27,7 +27,7 @@ class JobRow:
     Attributes:
         job: Number of the draw.
         seed: Of the run.
-        method: The row of the table; see `titles.METHODS`.
+        method: The row of the table; see `methods.METHODS`.
         source: What was learned before, in words; None where nothing was.
         target: Name of the task.
         hyperparameters: What was drawn.

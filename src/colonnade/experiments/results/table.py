@@ -3,38 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from colonnade.analysis.intervals import NO_INTERVAL
+from colonnade.experiments.methods import method_of
 from colonnade.experiments.plans.plan import SCRATCH
 from colonnade.experiments.results.transfer import Floats, Results
-from colonnade.experiments.store.basis import ATARI, PONG_SOUP
 from colonnade.experiments.titles import distinct, source_title
-
-PAPER: Mapping[str, Mapping[str, tuple[int, int]]] = {
-    PONG_SOUP: {
-        "scratch": (100, 100),
-        "output-only": (35, 7),
-        "finetune": (181, 160),
-        "random-column": (134, 131),
-        "progressive-2": (209, 169),
-        "progressive-3": (222, 183),
-    },
-    ATARI: {
-        "scratch": (100, 100),
-        "output-only": (41, 21),
-        "finetune": (133, 110),
-        "random-column": (96, 95),
-        "progressive-2": (132, 112),
-        "progressive-3": (140, 111),
-        "progressive-4": (141, 116),
-    },
-}
-"""Mean and median transfer in per cent by experiment: Rusu et al. 2016, Table 1."""
 
 
 @dataclass(frozen=True)
@@ -127,11 +105,10 @@ class TableRow:
 
 def transfer_table(results: Results) -> list[TableRow]:
     """Sum up every method; the paper's numbers stand beside a repetition of its experiment only."""
-    paper = PAPER.get(results.suite.basis.paper, {})
-    return [_row(results, method, paper.get(method)) for method in results.methods]
+    return [_row(results, method) for method in results.methods]
 
 
-def _row(results: Results, method: str, paper: tuple[int, int] | None) -> TableRow:
+def _row(results: Results, method: str) -> TableRow:
     summary, interval = results.summary(method)
     middle, improvement = results.robust_summary(method)
     if method == SCRATCH:
@@ -148,5 +125,5 @@ def _row(results: Results, method: str, paper: tuple[int, int] | None) -> TableR
         improvement=improvement,
         pairs=summary.pairs,
         planned=summary.pairs + summary.undefined,
-        paper=paper,
+        paper=method_of(method).transfer.get(results.suite.basis.paper),
     )

@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 from colonnade.analysis import top_k, transfer
 from colonnade.analysis.aggregates import interquartile_mean, probability_of_improvement
 from colonnade.analysis.intervals import NO_INTERVAL, Interval, enough_runs, ratio_interval
+from colonnade.experiments.methods import in_order, method_of
 from colonnade.experiments.plans.plan import SCRATCH, Comparison
 from colonnade.experiments.plans.spec import RunSpec
 from colonnade.experiments.store.folders import RunFolder, SuiteFolder
 from colonnade.experiments.store.measures import LearningCurve, learning_curve, version_of
-from colonnade.experiments.titles import in_order, method_title
 from colonnade.training import Row
 
 Floats = NDArray[np.float64]
@@ -90,7 +90,7 @@ class Cell:
     """A place in the transfer matrix: one method, source and target, over all seeds.
 
     Attributes:
-        method: The row of the table; see `titles.METHODS`.
+        method: The row of the table; see `methods.METHODS`.
         source: In words; None where the method has none.
         target: Name of the task.
         areas: [R] areas of the complete runs.
@@ -148,7 +148,7 @@ class Results:
 
     def title(self, method: str) -> str:
         """Name a method as the folder does."""
-        return self.suite.basis.methods.get(method) or method_title(method)
+        return self.suite.basis.methods.get(method) or method_of(method).title
 
     @property
     def targets(self) -> list[str]:

@@ -12,19 +12,11 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from colonnade.errors import UsageError
+from colonnade.experiments.methods import ATARI, PAIRS, PERMUTED, PONG_SOUP, in_order, method_of
 from colonnade.experiments.plans.plan import Plan
 from colonnade.experiments.plans.space import Choice, SearchSpace, parse_ranges
 from colonnade.experiments.plans.sweep import Sweep
 from colonnade.experiments.store.measures import FIRST_TRAINING, MEASURES
-from colonnade.experiments.titles import in_order, method_title
-
-PONG_SOUP, ATARI, PAIRS, PERMUTED = (
-    "Pong Soup",
-    "Atari",
-    "binary MNIST",
-    "permuted MNIST",
-)
-"""Experiments of the papers that numbers are set beside; see `Suite.paper`."""
 
 _FIRST_PAPERS = {
     "pong-soup": PONG_SOUP,
@@ -153,7 +145,7 @@ class Basis:
 
 def _methods(plan: Plan) -> dict[str, str]:
     present = in_order(entry.method for entry in plan.comparisons)
-    return {method: method_title(method) for method in present}
+    return {method: method_of(method).title for method in present}
 
 
 def _first_space(name: str, learner: str) -> SearchSpace:

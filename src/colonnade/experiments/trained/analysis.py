@@ -5,48 +5,23 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from colonnade.analysis.perturbation import NOISE, Floats, PerturbationCurves, noise_levels
-from colonnade.analysis.sensitivity import Normalisation
-from colonnade.checks import ANY, AT_LEAST_0, AT_LEAST_1, check_fields
-from colonnade.errors import UsageError, unknown_name
+from colonnade.analysis.perturbation import Floats, PerturbationCurves
+from colonnade.errors import UsageError
 from colonnade.experiments.store.files import disk_errors
+from colonnade.experiments.trained.options import AnalysisOptions
 from colonnade.networks import Feature
 from colonnade.training import read_tensors, write_tensors
 
 FILE = "analysis.safetensors"
 _FORMAT = 2
 """Of analyses; those of the first saw slices of episodes instead of whole ones."""
-
-
-@dataclass(frozen=True)
-class AnalysisOptions:
-    """How networks are analysed."""
-
-    states: int = 5_000
-    """How many states of the policy's own play the Fisher is averaged over."""
-    episodes: int = 10
-    """How many episodes are played at each noise level in each layer; 0 leaves noise out."""
-    noise: tuple[float, ...] = NOISE
-    """Noise levels, in standard deviations of each feature."""
-    normalisation: Normalisation = "map"
-    """How pixels of a map are taken together: "map" sums squared gradients, "map-shift" squares
-    the summed gradient, "pixel" weighs each pixel by its own variance."""
-    seed: int = 0
-    """Of states, episodes and noise."""
-
-    def __post_init__(self) -> None:
-        """Refuse what makes no sense; noise levels are put in order."""
-        check_fields(self, {"states": AT_LEAST_1, "episodes": AT_LEAST_0, "seed": ANY})
-        object.__setattr__(self, "noise", noise_levels(self.noise))
-        if self.normalisation not in get_args(Normalisation):
-            raise unknown_name("normalisation", str(self.normalisation), get_args(Normalisation))
 
 
 @dataclass(frozen=True)

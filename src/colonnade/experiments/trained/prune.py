@@ -1,26 +1,23 @@
-"""`colonnade prune`: a run's network without what its policies do not need, as a run of its own."""
+"""Pruning: a run's network without what its policies do not need, as a run of its own."""
 
 from __future__ import annotations
 
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
-
-from rich.console import Console
-from rich.table import Table
 
 from colonnade.analysis.pruning import choose_features
 from colonnade.analysis.sensitivity import ActivationFisher, activation_fisher
 from colonnade.analysis.states import joined, policy_states
-from colonnade.checks import ANY, AT_LEAST_0, AT_LEAST_1, BELOW_1, check_fields, whole
 from colonnade.errors import ColonnadeError, UsageError, unknown_name
 from colonnade.experiments.plans.build import build_task
 from colonnade.experiments.store.folders import RunFolder, SuiteFolder
-from colonnade.experiments.trained.pruned import SUITE, Cost, Returns, notes, write_pruned
-from colonnade.experiments.trained.sensitivity import find_runs, is_progressive, load_network
+from colonnade.experiments.trained.load import find_runs, is_progressive, load_network
+from colonnade.experiments.trained.options import PruneOptions
+from colonnade.experiments.trained.pruned import SUITE, Cost, Returns, write_pruned
 from colonnade.learners import Compute, actor_critic_policy
 from colonnade.networks import ProgressiveNetwork, column_totals, describe
 from colonnade.networks.progressive.pruning import prune
@@ -32,52 +29,12 @@ _TRIES = 6
 _SPEED_ENVIRONMENTS = 16
 
 
-@dataclass(frozen=True)
-class PruneOptions:
-    """What is asked of pruning."""
-
-    keep: float = 0.95
-    """Share of each policy's sensitivity to hold."""
-    bound: float = 0.05
-    """Most that any task may lose of its score above the random policy's."""
-    tasks: tuple[str, ...] = ()
-    """The tasks that must go on being played; all that the network plays if not given."""
-    columns: tuple[int, ...] = ()
-    """Which columns lose features; all if not given."""
-    states: int = 5_000
-    """How many states of each policy's own play its sensitivity is averaged over."""
-    episodes: int = 30
-    """How many episodes each policy plays before and after."""
-    seed: int = 0
-    """Of states and episodes."""
-
-    def __post_init__(self) -> None:
-        """Refuse what makes no sense."""
-        check_fields(
-            self,
-            {
-                "keep": (0, 1, True),
-                "bound": BELOW_1,
-                "states": AT_LEAST_1,
-                "episodes": AT_LEAST_1,
-                "seed": ANY,
-            },
-        )
-        for name in ("tasks", "columns"):
-            if not isinstance(getattr(self, name), tuple | list):
-                raise UsageError(
-                    f"{name} of PruneOptions must be a list; got {getattr(self, name)!r}."
-                )
-        if not all(isinstance(task, str) for task in self.tasks):
-            raise UsageError(f"tasks of PruneOptions must be names; got {list(self.tasks)}.")
-        columns = tuple(whole("A column to prune", each, AT_LEAST_0) for each in self.columns)
-        object.__setattr__(self, "tasks", tuple(self.tasks))
-        object.__setattr__(self, "columns", columns)
-
-
 def prune_run(
-    path: Path, options: PruneOptions, out: Path | None = None, console: Console | None = None
-) -> Path:
+    path: Path,
+    options: PruneOptions,
+    out: Path | None = None,
+    say: Callable[[str], None] = lambda line: None,
+) -> RunFolder:
     """Prune the network of a complete run until the bound holds, and write it as a new run.
 
     Where the bound does not hold, the share to keep goes half of the way to 1, and so on.
@@ -86,10 +43,10 @@ def prune_run(
         path: The folder of a run, or an output folder with one progressive run.
         options: What is asked.
         out: Output folder of the new run; "pruned" inside the run's own output folder if None.
-        console: Where to say what happens.
+        say: Is told what each try came to.
 
     Returns:
-        The new run's folder.
+        The new run.
 
     Raises:
         UsageError: The path, a task or a column is wrong.
@@ -100,7 +57,6 @@ def prune_run(
     for index in options.columns:
         network.column(index)
     tasks = _tasks(suite, columns, folder, options.tasks)
-    say = console or Console(quiet=True)
     limit = folder.spec.evaluation_limit
     before = {name: _play(tasks[name], network, columns[name], options, limit) for name in tasks}
     random = {
@@ -140,11 +96,9 @@ def prune_run(
         ]
         worst = max(costs, key=lambda cost: cost.loss)
         tried.append({"keep": keep, "parameters": _size(smaller), "loss": worst.loss})
-        say.print(
+        say(
             f"keep {keep:.4g}: {1 - _size(smaller) / _size(network):.0%} of the parameters gone, "
-            f"{worst.loss:.1%} of {worst.task} lost",
-            highlight=False,
-            soft_wrap=True,
+            f"{worst.loss:.1%} of {worst.task} lost"
         )
         if worst.loss <= options.bound:
             break
@@ -178,9 +132,7 @@ def prune_run(
         ],
         "layers": _layers(network, smaller),
     }
-    place = write_pruned(folder, out or suite.path / SUITE, smaller, kept, report, costs)
-    _tell(say, report, place)
-    return place
+    return write_pruned(folder, out or suite.path / SUITE, smaller, kept, report, costs)
 
 
 def _one_run(path: Path) -> tuple[SuiteFolder, RunFolder]:
@@ -290,22 +242,3 @@ def decider(
         policy(perceived, memory)
 
     return decide
-
-
-def _tell(say: Console, report: Mapping[str, Any], place: Path) -> None:
-    table = Table("column", "layer", "became", "laterals")
-    for heading in ("parameters", "became"):
-        table.add_column(heading, justify="right")
-    for row in report["layers"]:
-        table.add_row(
-            str(row["column"]),
-            row["before"],
-            row["after"],
-            row["laterals"],
-            f"{row['parameters_before']:,}",
-            f"{row['parameters_after']:,}",
-        )
-    say.print(table)
-    for line in notes(report):
-        say.print(line, highlight=False)
-    say.print(f"Pruned run: {place}", highlight=False, soft_wrap=True)

@@ -78,7 +78,7 @@ def write_pruned(
     columns: Mapping[str, int],
     report: Mapping[str, Any],
     costs: Sequence[Cost],
-) -> Path:
+) -> RunFolder:
     """Write the run's folder: spec, weights, layout, scores, and what pruning came to.
 
     Args:
@@ -90,7 +90,7 @@ def write_pruned(
         costs: Returns before and after.
 
     Returns:
-        The new run's folder.
+        The new run.
 
     Raises:
         UsageError: The output folder belongs to another suite.
@@ -147,7 +147,7 @@ def write_pruned(
         with disk_errors(folder.frames_path):
             folder.frames_path.write_bytes(original.frames_path.read_bytes())
     write_text(folder.path / "DONE", "")
-    return folder.path
+    return folder
 
 
 def _begin(out: Path, spec: RunSpec) -> SuiteFolder:

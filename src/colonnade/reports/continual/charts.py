@@ -14,30 +14,14 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from colonnade.analysis.continual import Floats
+from colonnade.experiments.methods import FALLBACK_COLOURS, method_of
 from colonnade.experiments.results.continual import Contender, TaskSequence, single_scores
 from colonnade.experiments.titles import learner_title
 from colonnade.experiments.words import short_number
-from colonnade.reports.style import FAINT, FALLBACK_COLOURS, INK, PAPER, plain
-
-COLOURS = {
-    "ewc": "#d55e00",
-    "ewc-one-anchor": "#e69f00",
-    "ewc-online": "#cc79a7",
-    "l2": "#009e73",
-    "dropout": "#56b4e9",
-    "finetune": "#0072b2",
-    "scratch": "#7f7f7f",
-    "progressive": "#332288",
-}
-"""EWC red, L2 green, SGD blue, as in the paper; in shades that colour-blind readers tell apart."""
+from colonnade.reports.style import FAINT, INK, PAPER, plain
 
 _WIDTH = 9.4
 _SCORES = LinearSegmentedColormap.from_list("scores", ["#f4f4f2", "#a8c8e4", "#1f6fb2"])
-
-
-def colour_of(method: str) -> str:
-    """Colour of a method."""
-    return COLOURS.get(method, FALLBACK_COLOURS[sum(map(ord, method)) % len(FALLBACK_COLOURS)])
 
 
 def score_curves(sequence: TaskSequence, words: Mapping[str, str]) -> Figure:
@@ -176,7 +160,7 @@ def _draw_mean(
     if not steps.size:
         return
     values = np.array([scores[np.isin(xs, steps)] for xs, scores in curves])
-    _draw(axes, steps, values, colour_of(contender.method), marker, dash=_dash(contender))
+    _draw(axes, steps, values, method_of(contender.method).colour, marker, dash=_dash(contender))
 
 
 def _draw(
@@ -212,7 +196,7 @@ def _dash(contender: Contender) -> str:
 
 def _legend(figure: Figure, contenders: Sequence[Contender]) -> None:
     handles = [
-        Line2D([], [], color=colour_of(c.method), ls=_dash(c), label=plain(c.title))
+        Line2D([], [], color=method_of(c.method).colour, ls=_dash(c), label=plain(c.title))
         for c in contenders
     ]
     figure.legend(handles=handles, loc="outside lower left", ncols=4)

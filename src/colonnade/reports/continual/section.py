@@ -14,6 +14,7 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from colonnade.analysis.continual import Floats
+from colonnade.experiments.methods import PERMUTED, method_of
 from colonnade.experiments.plans.spec import RunSpec
 from colonnade.experiments.results.continual import (
     Contender,
@@ -24,11 +25,9 @@ from colonnade.experiments.results.continual import (
     single_scores,
 )
 from colonnade.experiments.results.transfer import Results
-from colonnade.experiments.store.basis import PERMUTED
 from colonnade.experiments.titles import distinct, learner_title
 from colonnade.reports.continual.charts import (
     average_curves,
-    colour_of,
     matrices,
     overlap_curves,
     score_curves,
@@ -191,7 +190,7 @@ def _words(sequence: TaskSequence) -> dict[str, str]:
 def _row(row: Measured) -> _Row:
     return _Row(
         title=row.contender.title,
-        colour=colour_of(row.contender.method),
+        colour=method_of(row.contender.method).colour,
         average=_over_seeds(row.average),
         learned=_over_seeds(row.learned),
         forgetting=_over_seeds(row.forgetting),

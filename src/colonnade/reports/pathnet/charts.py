@@ -9,10 +9,10 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from colonnade.analysis.intervals import Floats, Interval, mean_interval
+from colonnade.experiments.methods import method_of
 from colonnade.experiments.plans.plan import SCRATCH
 from colonnade.experiments.results.transfer import Results, RunResult
-from colonnade.experiments.titles import method_title
-from colonnade.reports.style import method_colour, plain
+from colonnade.reports.style import plain
 
 GENERATIONS = "pathnet-generations"
 """Name of the picture."""
@@ -20,16 +20,13 @@ GENERATIONS = "pathnet-generations"
 _CONTROL = "De novo path"
 """What baseline 1 is called here, unless its folder has a title of its own for it."""
 
-PAPER = {"scratch": 195, "path-finetune": 229, "pathnet": 167}
-"""Mean generations on binary MNIST: Fernando et al. 2017."""
-
 
 @dataclass(frozen=True)
 class GenerationRow:
     """One method's way to the goal of its last task, over all complete runs.
 
     Attributes:
-        method: The row of the table; see `titles.METHODS`.
+        method: The row of the table; see `methods.METHODS`.
         title: The same for people, as the folder names it.
         generations: [R]. A generation of PathNet is a tournament, two evaluations of T minibatches
             each; one of a control is one evaluation of its path.
@@ -94,7 +91,7 @@ def generation_rows(results: Results) -> list[GenerationRow]:
 def generation_title(results: Results, method: str) -> str:
     """Name a method as the folder does; baseline 1 by the name it has among paths."""
     title = results.title(method)
-    return _CONTROL if method == SCRATCH and title == method_title(SCRATCH) else title
+    return _CONTROL if method == SCRATCH and title == method_of(SCRATCH).title else title
 
 
 def draw_generations(rows: list[GenerationRow]) -> Figure:
@@ -104,7 +101,7 @@ def draw_generations(rows: list[GenerationRow]) -> Figure:
     axes.grid(visible=False, axis="y")
     axes.grid(visible=True, axis="x")
     for place, row in enumerate(reversed(rows)):
-        colour = method_colour(row.method)
+        colour = method_of(row.method).colour
         spread = np.linspace(-0.18, 0.18, row.generations.size)
         axes.scatter(row.generations, place + spread, s=12, color=colour, alpha=0.45, lw=0)
         axes.plot(list(row.interval), [place, place], color=colour, lw=5, alpha=0.5)

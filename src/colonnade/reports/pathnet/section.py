@@ -15,18 +15,17 @@ from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 
 from colonnade.analysis.intervals import Interval
+from colonnade.experiments.methods import FALLBACK_COLOURS, PAIRS, method_of
 from colonnade.experiments.plans.plan import SCRATCH
 from colonnade.experiments.results.transfer import Results, RunResult
-from colonnade.experiments.store.basis import PAIRS
 from colonnade.experiments.titles import task_title
 from colonnade.reports.pathnet.charts import (
     GENERATIONS,
-    PAPER,
     draw_generations,
     generation_rows,
     generations_of,
 )
-from colonnade.reports.style import FAINT, INK, method_colour
+from colonnade.reports.style import FAINT, INK
 from colonnade.reports.style import PAPER as BACKGROUND
 
 PATHS, AGAINST = "pathnet-paths", "pathnet-overlap"
@@ -115,12 +114,12 @@ class PathReport:
                 generations=[
                     {
                         "title": row.title,
-                        "colour": method_colour(row.method),
+                        "colour": method_of(row.method).colour,
                         "mean": f"{row.generations.mean():.0f}",
                         "interval": _interval(row.interval),
                         "steps": f"{row.minibatches.mean():,.0f}",
                         "reached": f"{row.reached} of {row.generations.size}",
-                        "paper": PAPER.get(row.method, "") if self._papers else "",
+                        "paper": method_of(row.method).generations or "" if self._papers else "",
                     }
                     for row in self._generations
                 ],
@@ -294,12 +293,11 @@ def _overlap_against_speedup(rows: list[Reuse]) -> Figure:
     figure = Figure(figsize=(6.2, 3.6), layout="constrained")
     axes = figure.subplots()
     targets = list(dict.fromkeys(row.run.spec.target for row in rows))
-    colours = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
     for number, target in enumerate(targets):
         own = [row for row in rows if row.run.spec.target == target]
         label = task_title(target) if len(targets) <= 8 else None
         axes.scatter([row.overlap for row in own], [row.speedup for row in own], s=34, label=label,
-                     color=colours[number % 6 if label else 0])  # fmt: skip
+                     color=FALLBACK_COLOURS[number % 6 if label else 0])  # fmt: skip
     axes.axhline(1, color=INK, lw=1, ls=":")
     axes.set_xlabel("overlap of the second task's best path with the first's")
     axes.set_ylabel("speedup")

@@ -14,9 +14,10 @@ from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
 from colonnade.analysis.capacity import mean_spectrum
 from colonnade.analysis.perturbation import Floats, rank_correlation
+from colonnade.experiments.methods import FALLBACK_COLOURS
 from colonnade.experiments.titles import task_title
 from colonnade.experiments.trained.analysis import RunAnalysis
-from colonnade.reports.style import FAINT, FALLBACK_COLOURS, INK, PAPER
+from colonnade.reports.style import FAINT, INK, PAPER
 
 _SHADES = LinearSegmentedColormap.from_list("sensitivity", ["#eef3f8", "#7fb0d8", "#0b4f8a"])
 """From no share to all of a level's sensitivity; readable on light and dark pages."""

@@ -6,15 +6,16 @@ import numpy as np
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
+from colonnade.experiments.methods import METHODS
 from colonnade.experiments.trained.analysis import RunAnalysis
 from colonnade.networks import Feature
 from colonnade.reports.sensitivity.charts import column_title
-from colonnade.reports.style import FAINT, INK, METHOD_COLOURS
+from colonnade.reports.style import FAINT, INK
 
 _SIGNED = LinearSegmentedColormap.from_list("signed", ["#2166ac", "#f7f7f7", "#b2182b"])
 """Blue for negative weights, red for positive ones, as in the paper's Fig. 5b."""
 
-_NEW = METHOD_COLOURS["progressive-2"]
+_NEW = METHODS["progressive-2"].colour
 
 
 def feature_shares(analysis: RunAnalysis) -> Figure:

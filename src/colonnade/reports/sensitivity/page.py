@@ -1,4 +1,4 @@
-"""`colonnade analyze`: which features of which column a policy leans on, as a page of figures."""
+"""Which features of which column a policy leans on, as a page of figures."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import partial
 from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
@@ -15,21 +14,15 @@ import jinja2
 import numpy as np
 from markupsafe import Markup
 from matplotlib.figure import Figure
-from rich.console import Console
-from rich.status import Status
 
 from colonnade.analysis.capacity import used_share
 from colonnade.analysis.intervals import REDRAWN
-from colonnade.analysis.noise import player_pool
-from colonnade.errors import ColonnadeError
-from colonnade.experiments.execution.hardware import available_cores
 from colonnade.experiments.results.cautions import caution_of
 from colonnade.experiments.results.transfer import Results
 from colonnade.experiments.store.files import disk_errors, write_bytes, write_text
-from colonnade.experiments.store.folders import RunFolder, SuiteFolder
+from colonnade.experiments.store.folders import SuiteFolder
 from colonnade.experiments.titles import distinct
-from colonnade.experiments.trained.analysis import AnalysisOptions, RunAnalysis
-from colonnade.experiments.trained.sensitivity import analyse_run, find_runs, is_progressive
+from colonnade.experiments.trained.analysis import RunAnalysis
 from colonnade.reports.sensitivity.charts import (
     agreement,
     column_title,
@@ -45,63 +38,6 @@ from colonnade.reports.style import drawing, to_png, to_svg
 PAGE = "analysis.html"
 _NETS_IN_DETAIL = 4
 """Of how many networks a suite's page shows features and noise curves."""
-
-
-def analyze(
-    path: Path,
-    task: str | None,
-    options: AnalysisOptions,
-    *,
-    jobs: int | None = None,
-    console: Console | None = None,
-) -> Path:
-    """Analyse the progressive networks of an output folder, or of one run, and write a page.
-
-    What was measured before with the same options is not measured again.
-
-    Args:
-        path: An output folder of `colonnade run --out`, or the folder of one run inside it.
-        task: The task whose column is analysed; each run's last one if not given.
-        options: How.
-        jobs: How many processes play; one for each core if not given.
-        console: Where to say how far it is.
-
-    Returns:
-        Path of the page: in the run's folder, or in the output folder.
-
-    Raises:
-        UsageError: The path or the task is wrong.
-        ColonnadeError: A run is not complete or has no progressive network.
-    """
-    suite, runs, single = find_runs(path)
-    if not single:
-        runs = [folder for folder in runs if is_progressive(folder)]
-    if not runs:
-        raise ColonnadeError(
-            f"{path} holds no complete run of the method 'progressive' with several columns, so "
-            "there is no progressive network to analyse."
-        )
-    say = console or Console(quiet=True)
-    analyses = []
-    with player_pool(jobs or available_cores()) as pool:
-        for number, folder in enumerate(runs, start=1):
-            found = _known(folder, task, options)
-            if found is None:
-                head = f"{number} of {len(runs)}: {folder.spec.label if folder.done else folder.id}"
-                with say.status(head) as status:
-                    found = analyse_run(
-                        suite,
-                        folder,
-                        task,
-                        options,
-                        pool,
-                        partial(_show, status, head),
-                    )
-                found.save(folder.path)
-                say.print(f"{head}: done", highlight=False, soft_wrap=True)
-            analyses.append(found)
-    results = None if single else Results(suite)
-    return write_page(runs[0].path if single else suite.path, analyses, suite, results)
 
 
 def write_page(
@@ -196,26 +132,11 @@ def _groups(analyses: Sequence[RunAnalysis], suite: SuiteFolder) -> dict[str, li
     }
 
 
-def _show(status: Status, head: str, done: int, total: int) -> None:
-    """Say how far a run's plays are."""
-    status.update(f"{head}, {done} of {total} plays")
-
-
 @dataclass(frozen=True)
 class _Detail:
     title: str
     label: str
     number: int
-
-
-def _known(folder: RunFolder, task: str | None, options: AnalysisOptions) -> RunAnalysis | None:
-    """What an earlier call measured, if it is what is asked for now."""
-    if not folder.done:
-        return None
-    found = RunAnalysis.load(folder.path)
-    asked = task or folder.last_task
-    fits = found is not None and found.options == options and found.task == asked
-    return found if fits else None
 
 
 def _sentence(*analyses: RunAnalysis) -> str:

@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from colonnade.experiments.methods import method_of
 from colonnade.experiments.results.hyperparameters import (
     BINS,
     Scatter,
@@ -18,7 +19,7 @@ from colonnade.experiments.results.hyperparameters import (
 )
 from colonnade.experiments.results.jobs import JobRow
 from colonnade.experiments.results.transfer import Floats, Results
-from colonnade.reports.style import FAINT, INK, method_colour, plain
+from colonnade.reports.style import FAINT, INK, plain
 from colonnade.reports.transfer.charts import panels_of
 
 _CLIP = 4.0
@@ -37,7 +38,7 @@ def sorted_scores(results: Results, rows: Sequence[JobRow]) -> Figure:
         axes.set_title(plain(panel.title))
         for line in panel.lines:
             marker = "." * (line.jobs < 9)
-            axes.plot(line.share, line.scores, color=method_colour(line.method), marker=marker)
+            axes.plot(line.share, line.scores, color=method_of(line.method).colour, marker=marker)
         if not np.isnan(panel.random):
             axes.axhline(panel.random, color=INK, lw=1, ls=":")
         axes.set_xlim(0, 100)
@@ -73,7 +74,7 @@ def score_against(results: Results, rows: Sequence[JobRow]) -> Figure:
 
 def _draw(axes: Axes, scatter: Scatter, offset: float) -> None:
     """Scatter a method's jobs, a little beside those of the others, and join the medians."""
-    colour = method_colour(scatter.method)
+    colour = method_of(scatter.method).colour
     values, middles = scatter.values, scatter.middles
     places = np.unique(values)
     if places.size <= BINS:
@@ -95,7 +96,7 @@ def _mark_values(axes: Axes, panel: ScatterPanel) -> None:
 
 def _legend(figure: Figure, results: Results, drawn: set[str], *, random: bool) -> None:
     handles = [
-        Line2D([], [], color=method_colour(method), label=results.title(method))
+        Line2D([], [], color=method_of(method).colour, label=results.title(method))
         for method in results.methods
         if method in drawn
     ]

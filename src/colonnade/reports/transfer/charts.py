@@ -14,11 +14,12 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from colonnade.analysis.transfer import DISPLAY_LIMIT
+from colonnade.experiments.methods import FALLBACK_COLOURS, method_of
 from colonnade.experiments.results.curves import CurvePanel, plain_panels, source_panels
 from colonnade.experiments.results.table import matrix_of
 from colonnade.experiments.results.transfer import Results
 from colonnade.experiments.words import short_number
-from colonnade.reports.style import FAINT, FALLBACK_COLOURS, INK, PAPER, method_colour, plain
+from colonnade.reports.style import FAINT, INK, PAPER, plain
 
 _WIDTH = 9.4
 """Of a row of panels, in inches."""
@@ -40,11 +41,11 @@ def learning_curves(results: Results, source: str) -> Figure | None:
         return None
     figure, panels = panels_of(len(found))
     for axes, panel in zip(panels, found, strict=True):
-        colours = {line.key: method_colour(line.key) for line in panel.lines}
+        colours = {line.key: method_of(line.key).colour for line in panel.lines}
         _draw_panel(axes, panel, colours)
     drawn = {line.key for panel in found for line in panel.lines}
     handles = [
-        Line2D([], [], color=method_colour(method), label=results.title(method))
+        Line2D([], [], color=method_of(method).colour, label=results.title(method))
         for method in results.methods
         if method in drawn
     ]

@@ -1,0 +1,108 @@
+"""`colonnade analyze`: which features of which column trained policies lean on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from tyro.conf import Positional, arg
+
+from colonnade.errors import ColonnadeError
+from colonnade.experiments.trained.options import AnalysisOptions
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.status import Status
+
+
+@dataclass(frozen=True)
+class Analyze:
+    """Show which features of which column trained policies lean on: AFS, APS, spectra.
+
+    Writes analysis.html into the folder given, self-contained, with the paper's figures.
+    """
+
+    run: Positional[Path]
+    """A folder that `colonnade run --out DIR` made, for all its progressive networks together; or
+    one run's folder inside it, DIR/runs/ID, for that network alone."""
+    task: str | None = None
+    """Analyse the column that plays this task; by default each run's last one."""
+    jobs: int | None = None
+    """How many processes play at once; by default one for each core."""
+    options: Annotated[AnalysisOptions, arg(name="")] = field(default_factory=AnalysisOptions)
+    """How to analyse."""
+
+    def __call__(self) -> None:
+        """Measure, write the page and say where it is."""
+        from rich.console import Console
+
+        console = Console()
+        page = analyze(self.run, self.task, self.options, jobs=self.jobs, console=console)
+        console.print(f"Analysis: {page}", highlight=False, soft_wrap=True)
+
+
+def analyze(
+    path: Path,
+    task: str | None,
+    options: AnalysisOptions,
+    *,
+    jobs: int | None = None,
+    console: Console | None = None,
+) -> Path:
+    """Analyse the progressive networks of an output folder, or of one run, and write a page.
+
+    What was measured before with the same options is not measured again.
+
+    Args:
+        path: An output folder of `colonnade run --out`, or the folder of one run inside it.
+        task: The task whose column is analysed; each run's last one if not given.
+        options: How.
+        jobs: How many processes play; one for each core if not given.
+        console: Where to say how far it is.
+
+    Returns:
+        Path of the page: in the run's folder, or in the output folder.
+
+    Raises:
+        UsageError: The path or the task is wrong.
+        ColonnadeError: A run is not complete or has no progressive network.
+    """
+    from rich.console import Console
+
+    from colonnade.analysis.noise import player_pool
+    from colonnade.experiments.execution.hardware import available_cores
+    from colonnade.experiments.results.transfer import Results
+    from colonnade.experiments.trained.load import find_runs, is_progressive
+    from colonnade.experiments.trained.sensitivity import analyse_run, known_analysis
+    from colonnade.reports.sensitivity.page import write_page
+
+    suite, runs, single = find_runs(path)
+    if not single:
+        runs = [folder for folder in runs if is_progressive(folder)]
+    if not runs:
+        raise ColonnadeError(
+            f"{path} holds no complete run of the method 'progressive' with several columns, so "
+            "there is no progressive network to analyse."
+        )
+    say = console or Console(quiet=True)
+    analyses = []
+    with player_pool(jobs or available_cores()) as pool:
+        for number, folder in enumerate(runs, start=1):
+            found = known_analysis(folder, task, options)
+            if found is None:
+                head = f"{number} of {len(runs)}: {folder.spec.label if folder.done else folder.id}"
+                with say.status(head) as status:
+                    watch = partial(_show, status, head)
+                    found = analyse_run(suite, folder, task, options, pool, watch)
+                found.save(folder.path)
+                say.print(f"{head}: done", highlight=False, soft_wrap=True)
+            analyses.append(found)
+    results = None if single else Results(suite)
+    return write_page(runs[0].path if single else suite.path, analyses, suite, results)
+
+
+def _show(status: Status, head: str, done: int, total: int) -> None:
+    """Say how far a run's plays are."""
+    status.update(f"{head}, {done} of {total} plays")

@@ -1,0 +1,69 @@
+"""`colonnade run`: train a suite."""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from tyro.conf import Positional, UseAppendAction, arg
+
+from colonnade.errors import UsageError
+from colonnade.experiments.plans.plan import SuiteOptions
+
+if TYPE_CHECKING:
+    from colonnade.experiments.store.folders import SuiteFolder
+
+
+@dataclass(frozen=True)
+class Run:
+    """Train a suite and write its report; goes on where an earlier run of it was interrupted."""
+
+    suite: Positional[str]
+    """Name of a suite (see `colonnade suites`), or a JSON file with a run's spec or a list of
+    specs."""
+    out: Path
+    """Folder for everything that comes of it. One that holds a part of the suite is completed."""
+    jobs: int | None = None
+    """How many runs train at once; by default one for each core."""
+    only: UseAppendAction[tuple[str, ...]] = ()
+    """Train only runs whose id or label matches this pattern, and those they start from. May be
+    repeated. Plain text matches anywhere; *, ? and [...] match as in file names."""
+    options: Annotated[SuiteOptions, arg(name="")] = field(default_factory=SuiteOptions)
+    """What to change about the suite."""
+
+    def __call__(self) -> None:
+        """Train, then write the report."""
+        from rich.console import Console
+
+        from colonnade.cli.conclude import conclude
+        from colonnade.cli.display import Display
+        from colonnade.experiments.execution.execute import execute
+        from colonnade.experiments.launch.cost import estimate
+        from colonnade.experiments.launch.suite import begin
+
+        if self.jobs is not None and self.jobs < 1:
+            raise UsageError(f"--jobs is a number of processes from 1 on, but {self.jobs} came.")
+        suite = begin(self.suite, self.out, self.options)
+        plan = suite.plan.select(self._wanted(suite))
+        if not plan.runs:
+            raise UsageError(
+                f"No run matches --only {' '.join(self.only)}; ids look like "
+                f"{suite.plan.runs[0].id!r}."
+            )
+        console = Console()
+        if cost := estimate(suite, (spec.id for spec in plan.runs), self.jobs):
+            console.print(cost, highlight=False, soft_wrap=True)
+        failures = execute(suite, plan, jobs=self.jobs, display=Display(console, suite.name))
+        conclude(suite, failures, console)
+
+    def _wanted(self, suite: SuiteFolder) -> Callable[[str], bool]:
+        labels = {spec.id: spec.label for spec in suite.plan.runs}
+
+        def matches(run: str, pattern: str) -> bool:
+            names = (run, labels[run])
+            return any(pattern in name or fnmatch.fnmatch(name, pattern) for name in names)
+
+        return lambda run: not self.only or any(matches(run, pattern) for pattern in self.only)

@@ -1,0 +1,77 @@
+"""`colonnade sweep`: train a suite with many draws of its hyperparameters."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated
+
+from tyro.conf import Positional, UseAppendAction, arg
+
+from colonnade.errors import UsageError
+from colonnade.experiments.plans.plan import SuiteOptions
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """Train a suite with many draws of the hyperparameters; report the mean of the best few.
+
+    A job is a seed and a draw; each trains every cell of the suite's comparison once. The same
+    command goes on where it was stopped. docs/sweeps.md explains the protocol.
+    """
+
+    suite: Positional[str]
+    """Name of a suite (see `colonnade suites`)."""
+    out: Path | None = None
+    """Folder for everything that comes of it; runs/sweep-SUITE if not given."""
+    jobs: int = 25
+    """How many jobs; the best of them also become the source columns."""
+    top: int = 3
+    """How many of the best jobs count."""
+    seed: int = 0
+    """Of the draws and of the jobs' random streams."""
+    add_jobs: int = 0
+    """How many jobs more than --jobs: adds to a folder that has --jobs already, and keeps its
+    source columns."""
+    range: UseAppendAction[tuple[str, ...]] = ()
+    """Draw a hyperparameter from another range: NAME=LOW:HIGH for log-uniform, NAME=A,B,C for a
+    grid. May be repeated."""
+    workers: int | None = None
+    """How many processes, each with one thread; by default one for each core."""
+    early_stop: bool = False
+    """Stop runs whose curve is below the median of their cell's complete runs."""
+    retry: bool = False
+    """Begin failed runs again."""
+    options: Annotated[SuiteOptions, arg(name="")] = field(default_factory=SuiteOptions)
+    """What to change about the suite."""
+
+    def __call__(self) -> None:
+        """Train, then write the report and the tables."""
+        from rich.console import Console
+
+        from colonnade.cli.conclude import conclude
+        from colonnade.cli.display import Display, job_columns
+        from colonnade.experiments.execution.execute import execute
+        from colonnade.experiments.launch.cost import estimate
+        from colonnade.experiments.launch.sweep import begin_sweep
+        from colonnade.experiments.plans.sweep import Sweep as SweepOf
+        from colonnade.experiments.results.early_stop import MedianRule
+
+        if self.workers is not None and self.workers < 1:
+            raise UsageError(f"--workers is a number from 1 on, but {self.workers} came.")
+        sweep = SweepOf(self.jobs, self.top, self.seed, self.add_jobs, self.early_stop, self.range)
+        out = self.out or Path("runs") / f"sweep-{self.suite}"
+        suite = begin_sweep(self.suite, out, sweep, self.options)
+        console = Console()
+        console.print(f"Sweep of {suite.name} in {out}.", highlight=False, soft_wrap=True)
+        if cost := estimate(suite, (spec.id for spec in suite.plan.runs), self.workers):
+            console.print(cost, highlight=False, soft_wrap=True)
+        failures = execute(
+            suite,
+            suite.plan,
+            jobs=self.workers,
+            display=Display(console, f"Sweep of {suite.name}", job_columns(suite)),
+            retry=self.retry,
+            judge=MedianRule(suite) if self.early_stop else None,
+        )
+        conclude(suite, failures, console)

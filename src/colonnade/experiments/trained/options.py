@@ -1,0 +1,80 @@
+"""How a finished network is analysed and pruned; light, for the command line to read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import get_args
+
+from tyro.conf import UseAppendAction
+
+from colonnade.analysis.choices import NOISE, Normalisation, noise_levels
+from colonnade.checks import ANY, AT_LEAST_0, AT_LEAST_1, BELOW_1, check_fields, whole
+from colonnade.errors import UsageError, unknown_name
+
+
+@dataclass(frozen=True)
+class AnalysisOptions:
+    """How networks are analysed."""
+
+    states: int = 5_000
+    """How many states of the policy's own play the Fisher is averaged over."""
+    episodes: int = 10
+    """How many episodes to play at each noise level in each layer; 0 leaves noise (APS) out."""
+    noise: tuple[float, ...] = NOISE
+    """Noise levels, in standard deviations of each feature."""
+    normalisation: Normalisation = "map"
+    """How pixels of a map are taken together: "map" sums squared gradients, "map-shift" squares the
+    summed gradient, "pixel" weighs each pixel by its own variance."""
+    seed: int = 0
+    """Of states, episodes and noise."""
+
+    def __post_init__(self) -> None:
+        """Refuse what makes no sense; noise levels are put in order."""
+        check_fields(self, {"states": AT_LEAST_1, "episodes": AT_LEAST_0, "seed": ANY})
+        object.__setattr__(self, "noise", noise_levels(self.noise))
+        if self.normalisation not in get_args(Normalisation):
+            raise unknown_name("normalisation", str(self.normalisation), get_args(Normalisation))
+
+
+@dataclass(frozen=True)
+class PruneOptions:
+    """What is asked of pruning."""
+
+    keep: float = 0.95
+    """Share of each policy's sensitivity to hold, above 0 and at most 1."""
+    bound: float = 0.05
+    """Most that a task may lose of its score above the random policy's."""
+    tasks: UseAppendAction[tuple[str, ...]] = ()
+    """A task that must go on being played; may be repeated. All that the network plays if not
+    given. Earlier columns are then kept only as far as the columns of these tasks read them."""
+    columns: UseAppendAction[tuple[int, ...]] = ()
+    """A column that loses features, counted from 0; may be repeated. All if not given."""
+    states: int = 5_000
+    """How many states of each policy's own play its sensitivity is averaged over."""
+    episodes: int = 30
+    """How many episodes each policy plays before and after."""
+    seed: int = 0
+    """Of states and episodes."""
+
+    def __post_init__(self) -> None:
+        """Refuse what makes no sense."""
+        check_fields(
+            self,
+            {
+                "keep": (0, 1, True),
+                "bound": BELOW_1,
+                "states": AT_LEAST_1,
+                "episodes": AT_LEAST_1,
+                "seed": ANY,
+            },
+        )
+        for name in ("tasks", "columns"):
+            if not isinstance(getattr(self, name), tuple | list):
+                raise UsageError(
+                    f"{name} of PruneOptions must be a list; got {getattr(self, name)!r}."
+                )
+        if not all(isinstance(task, str) for task in self.tasks):
+            raise UsageError(f"tasks of PruneOptions must be names; got {list(self.tasks)}.")
+        columns = tuple(whole("A column to prune", each, AT_LEAST_0) for each in self.columns)
+        object.__setattr__(self, "tasks", tuple(self.tasks))
+        object.__setattr__(self, "columns", columns)
