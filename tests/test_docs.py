@@ -46,6 +46,7 @@ def test_the_tests_that_the_page_of_the_tests_names_are_there():
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3600)
 @pytest.mark.parametrize("seed", range(3))
 def test_the_readme_solves_its_three_tasks(seed):
     block = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)[0]
