@@ -344,8 +344,8 @@ MUTANTS: list[Mutant] = [
     *_of(
         "reports.sweep.section",
         _SWEEP,
-        ("SweepReport._best", "sign dropped"),
-        ("SweepReport._job", "doubled"),
+        ("SweepSection._best", "sign dropped"),
+        ("SweepSection._job", "doubled"),
     ),
     *_of(
         "experiments.results.early_stop",
@@ -369,10 +369,10 @@ MUTANTS: list[Mutant] = [
         _PATHS,
         ("chance_overlap", "times for over", "#0"),
         ("chance_overlap", "off by one", "#0"),
-        ("PathReport.reuse", "word", "best", "frozen"),
-        ("PathReport.reuse", "first for last"),
-        ("PathReport._speedup", "times for over", "#1"),
-        ("PathReport.html", "median for mean"),
+        ("PathSection.reuse", "word", "best", "frozen"),
+        ("PathSection.reuse", "first for last"),
+        ("PathSection._speedup", "times for over", "#1"),
+        ("PathSection.html", "median for mean"),
     ),
     *_of(
         "experiments.trained.pruned",

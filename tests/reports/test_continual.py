@@ -26,7 +26,7 @@ from colonnade.experiments.suites.ewc.permuted import (
     Setting,
 )
 from colonnade.ops import parameter_fisher
-from colonnade.reports.continual.section import ContinualReport
+from colonnade.reports.continual.section import ContinualSection
 from colonnade.reports.suite import write_report
 from colonnade.tasks import IMAGE_SETS
 
@@ -152,7 +152,7 @@ def test_a_half_finished_suite_says_so(trained: SuiteFolder, tmp_path: Path) -> 
     (half / "metrics.jsonl").write_text("\n".join(lines[:4]) + "\n")
     page = write_report(suite).read_text()
     assert "Not complete: 1 of 2 runs" in page
-    assert not ContinualReport(Results(suite)).empty
+    assert ContinualSection(Results(suite)).applies
 
 
 def test_overlaps_are_those_of_the_final_network(trained: SuiteFolder) -> None:

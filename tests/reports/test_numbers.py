@@ -15,6 +15,7 @@ from colonnade.experiments.methods import METHODS, in_order, method_of
 from colonnade.experiments.plans.plan import Comparison, Plan, SuiteOptions
 from colonnade.experiments.plans.spec import RunSpec, TaskBudget
 from colonnade.experiments.results.curves import plain_panels, source_panels
+from colonnade.experiments.results.facts import facts
 from colonnade.experiments.results.table import matrix_of, transfer_table
 from colonnade.experiments.results.transfer import Results
 from colonnade.experiments.store.folders import SuiteFolder
@@ -23,7 +24,6 @@ from colonnade.experiments.suites.progressive.pong_soup import FULL, SHORT
 from colonnade.experiments.titles import distinct, slugs, task_title
 from colonnade.experiments.trained.analysis import RunAnalysis
 from colonnade.experiments.words import duration
-from colonnade.reports.facts import facts
 from colonnade.reports.network import largest_network, network_drawing
 from colonnade.reports.sensitivity.page import _groups
 from colonnade.reports.style import INK

@@ -76,7 +76,7 @@ def analyze(
     from colonnade.experiments.results.transfer import Results
     from colonnade.experiments.trained.load import find_runs, is_progressive
     from colonnade.experiments.trained.sensitivity import analyse_run, known_analysis
-    from colonnade.reports.sensitivity.page import write_page
+    from colonnade.reports.sensitivity.page import write_analysis
 
     suite, runs, single = find_runs(path)
     if not single:
@@ -100,7 +100,7 @@ def analyze(
                 say.print(f"{head}: done", highlight=False, soft_wrap=True)
             analyses.append(found)
     results = None if single else Results(suite)
-    return write_page(runs[0].path if single else suite.path, analyses, suite, results)
+    return write_analysis(runs[0].path if single else suite.path, analyses, suite, results)
 
 
 def _show(status: Status, head: str, done: int, total: int) -> None:

@@ -38,10 +38,8 @@ class Run:
         """Train, then write the report."""
         from rich.console import Console
 
-        from colonnade.cli.conclude import conclude
         from colonnade.cli.display import Display
-        from colonnade.experiments.execution.execute import execute
-        from colonnade.experiments.launch.cost import estimate
+        from colonnade.cli.train import train
         from colonnade.experiments.launch.suite import begin
 
         if self.jobs is not None and self.jobs < 1:
@@ -53,11 +51,7 @@ class Run:
                 f"No run matches --only {' '.join(self.only)}; ids look like "
                 f"{suite.plan.runs[0].id!r}."
             )
-        console = Console()
-        if cost := estimate(suite, (spec.id for spec in plan.runs), self.jobs):
-            console.print(cost, highlight=False, soft_wrap=True)
-        failures = execute(suite, plan, jobs=self.jobs, display=Display(console, suite.name))
-        conclude(suite, failures, console)
+        train(suite, plan, self.jobs, Display(Console(), suite.name))
 
     def _wanted(self, suite: SuiteFolder) -> Callable[[str], bool]:
         labels = {spec.id: spec.label for spec in suite.plan.runs}

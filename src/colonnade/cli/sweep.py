@@ -49,10 +49,8 @@ class Sweep:
         """Train, then write the report and the tables."""
         from rich.console import Console
 
-        from colonnade.cli.conclude import conclude
         from colonnade.cli.display import Display, job_columns
-        from colonnade.experiments.execution.execute import execute
-        from colonnade.experiments.launch.cost import estimate
+        from colonnade.cli.train import train
         from colonnade.experiments.launch.sweep import begin_sweep
         from colonnade.experiments.plans.sweep import Sweep as SweepOf
         from colonnade.experiments.results.early_stop import MedianRule
@@ -62,16 +60,7 @@ class Sweep:
         sweep = SweepOf(self.jobs, self.top, self.seed, self.add_jobs, self.early_stop, self.range)
         out = self.out or Path("runs") / f"sweep-{self.suite}"
         suite = begin_sweep(self.suite, out, sweep, self.options)
-        console = Console()
-        console.print(f"Sweep of {suite.name} in {out}.", highlight=False, soft_wrap=True)
-        if cost := estimate(suite, (spec.id for spec in suite.plan.runs), self.workers):
-            console.print(cost, highlight=False, soft_wrap=True)
-        failures = execute(
-            suite,
-            suite.plan,
-            jobs=self.workers,
-            display=Display(console, f"Sweep of {suite.name}", job_columns(suite)),
-            retry=self.retry,
-            judge=MedianRule(suite) if self.early_stop else None,
-        )
-        conclude(suite, failures, console)
+        display = Display(Console(), f"Sweep of {suite.name}", job_columns(suite))
+        display.say(f"Sweep of {suite.name} in {out}.")
+        judge = MedianRule(suite) if self.early_stop else None
+        train(suite, suite.plan, self.workers, display, retry=self.retry, judge=judge)

@@ -17,7 +17,7 @@ from colonnade.experiments.results.continual import measured, sequences, single_
 from colonnade.experiments.results.transfer import Results
 from colonnade.experiments.store.folders import SuiteFolder
 from colonnade.reports.continual import charts as continual_charts
-from colonnade.reports.continual.section import ContinualReport
+from colonnade.reports.continual.section import ContinualSection
 from colonnade.reports.suite import write_report
 
 Matrix = Sequence[Sequence[float]]
@@ -129,7 +129,7 @@ def test_the_table_shows_the_measures(write: Write) -> None:
             (spec_of("my-method"), EWC),
         ]
     )
-    table = table_of(ContinualReport(Results(suite)).html({}), "Forgetting")
+    table = table_of(ContinualSection(Results(suite)).html({}), "Forgetting")
     assert table["EWC"] == {
         "Method": "EWC",
         "Average score": "0.467 ± 0.208",
@@ -219,7 +219,9 @@ def test_single_tasks_of_several_learners_are_not_pooled(write: Write) -> None:
         "single task (PPO)": expected["ppo"],
         "single task (A2C)": expected["a2c"],
     }
-    page = ContinualReport(Results(suite)).html({f"continual-average-{sequence.slug}": Markup("x")})
+    page = ContinualSection(Results(suite)).html(
+        {f"continual-average-{sequence.slug}": Markup("x")}
+    )
     assert f"{mean:.3f} (PPO), {mean - 0.3:.3f} (A2C)" in page
 
 
@@ -237,7 +239,7 @@ def test_a_task_that_comes_again_is_shown_again(write: Write, own: bool) -> None
     for row in rows:
         row["tested"] = names[row["tested_index"]]
     folder.metrics_path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    page = ContinualReport(Results(suite)).html({})
+    page = ContinualSection(Results(suite)).html({})
     assert "3 tasks, one after another" in page
     assert "In this order: gym/Pole, again, a third time." in page
 
@@ -248,7 +250,7 @@ def test_a_task_that_comes_again_is_shown_again(write: Write, own: bool) -> None
 def test_each_order_of_tasks_has_its_own_pictures(write: Write) -> None:
     forth, back = spec_of("ewc", "abc"), spec_of("ewc", "cba")
     suite = write([(forth, EWC), (back, SGD)])
-    report = ContinualReport(Results(suite))
+    report = ContinualSection(Results(suite))
     figures = report.figures()
     assert len({name for name in figures if name.startswith("continual-matrices-")}) == 2
     orders = sequences(Results(suite))
@@ -285,7 +287,7 @@ def test_learners_are_told_apart(write: Write) -> None:
         ("EWC (PPO)", 1), ("EWC (A2C)", 1),
     ]  # fmt: skip
     np.testing.assert_allclose([row.average[0] for row in rows], [1.9 / 3, 1.35 / 3])
-    table = table_of(ContinualReport(Results(suite)).html({}), "Forgetting")
+    table = table_of(ContinualSection(Results(suite)).html({}), "Forgetting")
     assert {title: row["Seeds"] for title, row in table.items()} == {
         "EWC (PPO)": "1", "EWC (A2C)": "1",
     }  # fmt: skip
@@ -342,7 +344,7 @@ def test_claims_of_the_paper_stand_beside_its_own_tasks_only(write: Write) -> No
     suite = write([(spec, EWC) for spec in labelled])
     known = replace(suite, basis=replace(suite.basis, paper="permuted MNIST"))
     for folder, beside in ((suite, False), (known, True)):
-        page = ContinualReport(Results(folder)).html({})
+        page = ContinualSection(Results(folder)).html({})
         assert ("The paper's claims" in page) == beside
 
 
@@ -367,7 +369,7 @@ def test_overlaps_of_other_configurations_are_not_pooled(write: Write) -> None:
             for depth in (1, 0)
         ]  # fmt: skip
         path.write_text(json.dumps(result))
-    figure = ContinualReport(Results(suite)).figures()["fisher-overlap"]
+    figure = ContinualSection(Results(suite)).figures()["fisher-overlap"]
     (axes,) = figure.axes
     shown = {str(line.get_label()): list(np.asarray(line.get_ydata())) for line in axes.lines}
     assert shown == {

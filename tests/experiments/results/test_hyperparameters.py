@@ -27,7 +27,7 @@ from colonnade.experiments.store.folders import SuiteFolder
 from colonnade.experiments.suites import suite_from_name
 from colonnade.reports.suite import write_report
 from colonnade.reports.sweep import charts as sweep_charts
-from colonnade.reports.sweep.section import SweepReport
+from colonnade.reports.sweep.section import SweepSection
 from colonnade.reports.transfer import charts
 
 Fabricate = Callable[..., SuiteFolder]
@@ -168,8 +168,8 @@ def test_the_matrix_of_a_sweep_has_intervals_the_right_way_round(swept: SuiteFol
         assert shown[0, row + 0.24] == "{:.2f} to {:.2f}".format(*cell.interval)
     cautions = {cell.interval.caution for cell in known if cell.method == "finetune"}
     assert matrix_of(results).caution in cautions
-    report = SweepReport(results)
-    assert dict(report.content().ranges)["learning_rate"] == "one of 0.01, 0.003, 0.001"
+    report = SweepSection(results)
+    assert dict(report.content()["ranges"])["learning_rate"] == "one of 0.01, 0.003, 0.001"
 
 
 def test_the_page_says_what_a_cells_interval_is_worth(
@@ -224,7 +224,7 @@ def test_a_report_after_the_suite_has_changed(
     if "old" in change:
         swept = stripped(swept)
     before = [row.flat() for row in job_rows(Results(swept))]
-    content = SweepReport(Results(swept)).content()
+    content = SweepSection(Results(swept)).content()
     if change == "gone":
         monkeypatch.setattr(suites, "SUITES", ())
     else:
@@ -233,7 +233,7 @@ def test_a_report_after_the_suite_has_changed(
     results = Results(suite)
     # As texts, because what is not known is NaN.
     assert list(map(str, (row.flat() for row in job_rows(results)))) == list(map(str, before))
-    assert SweepReport(results).content().ranges == content.ranges
+    assert SweepSection(results).content()["ranges"] == content["ranges"]
     assert list(hyperparameters(suite, suite.plan.runs[0])) == [
         "learning_rate", "entropy_cost", "clip_norm", "alpha",
     ]  # fmt: skip

@@ -19,8 +19,9 @@ from colonnade.experiments.results.table import TableRow, transfer_table
 from colonnade.experiments.results.transfer import Cell, Results
 from colonnade.experiments.store.folders import SuiteFolder
 from colonnade.experiments.suites.progressive.pong_soup import SHORT
-from colonnade.reports.suite import _table_row, write_report
+from colonnade.reports.suite import write_report
 from colonnade.reports.transfer import charts
+from colonnade.reports.transfer.section import _table_row
 
 Fabricate = Callable[..., SuiteFolder]
 

@@ -28,7 +28,7 @@ from colonnade.reports.pathnet.charts import (
     generation_rows,
     generation_title,
 )
-from colonnade.reports.pathnet.section import PATHS, PathReport, chance_overlap
+from colonnade.reports.pathnet.section import PATHS, PathSection, chance_overlap
 from colonnade.reports.suite import write_report
 
 TINY = replace(
@@ -86,7 +86,7 @@ def test_a_page_shows_paths_and_what_was_reused(trained: SuiteFolder) -> None:
 
 def test_reuse_is_counted_from_the_stored_paths(trained: SuiteFolder) -> None:
     results = Results(trained)
-    (reuse,) = PathReport(results).reuse()
+    (reuse,) = PathSection(results).reuse()
     weights, meta = reuse.run.folder.weights()
     first, second = (meta["paths"][task]["path"] for task in ("mini-pong/pong", "mini-pong/noisy"))
     for (shared, of), old, new in zip(reuse.shared, first, second, strict=True):
@@ -157,7 +157,7 @@ def test_generations_are_counted_up_to_the_goal(tmp_path: Path) -> None:
     assert "Generations to the goal" in page
     assert ">195<" not in page, "the paper's digits are MNIST's"
     known = replace(suite, basis=replace(suite.basis, paper="binary MNIST"))
-    section = PathReport(Results(known)).html({PATHS: Markup()})
+    section = PathSection(Results(known)).html({PATHS: Markup()})
     assert ">195<" in section
 
 
@@ -185,7 +185,7 @@ def test_generations_have_the_folders_titles(trained: SuiteFolder, tmp_path: Pat
     (axes,) = draw_generations(rows).axes
     shown = [label.get_text() for label in axes.get_yticklabels()]
     assert shown == ["Progressive, 5 columns", "Paths", "From nothing"]
-    report = PathReport(renamed)
+    report = PathSection(renamed)
     report._generations = rows
     section = report.html({PATHS: Markup()})
     assert all(row.title in section for row in rows)

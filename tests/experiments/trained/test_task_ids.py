@@ -26,7 +26,7 @@ from colonnade.experiments.trained.options import AnalysisOptions, PruneOptions
 from colonnade.experiments.trained.play import play
 from colonnade.experiments.trained.prune import prune_run
 from colonnade.experiments.trained.sensitivity import known_analysis
-from colonnade.reports.pathnet.section import PathReport
+from colonnade.reports.pathnet.section import PathSection
 from colonnade.reports.sensitivity.page import _sweet_spot_points
 from colonnade.reports.suite import write_report
 
@@ -206,7 +206,7 @@ def test_the_last_history_of_paths_is_the_last_tasks(
     text = (folder / "network.json").read_text()
     own = "other" if options else "gym/CartPole-v1"
     (folder / "network.json").write_text(text.replace("mini-pong/noisy", own))
-    (expected,) = PathReport(Results(paths)).reuse()
-    (found,) = PathReport(Results(suite)).reuse()
+    (expected,) = PathSection(Results(paths)).reuse()
+    (found,) = PathSection(Results(suite)).reuse()
     assert (found.shared, found.overlap) == (expected.shared, expected.overlap)
     assert "Reuse of modules" in write_report(suite).read_text()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -23,7 +24,7 @@ from colonnade.experiments.methods import in_order, sequence_title
 from colonnade.experiments.plans.plan import SCRATCH
 from colonnade.experiments.plans.spec import RunSpec
 from colonnade.experiments.results.transfer import Results, RunResult
-from colonnade.experiments.titles import learner_title, slugs
+from colonnade.experiments.titles import distinct, learner_title, slugs
 from colonnade.training import Row
 
 
@@ -215,7 +216,7 @@ def sequences(results: Results) -> list[TaskSequence]:
     grouped: dict[_Key, dict[tuple[str, str], dict[str, list[SequenceRun]]]] = {}
     for run in results.runs.values():
         spec = run.spec
-        if not run.training.get("test_episodes") or len(spec.tasks) < 2 or run.foreign is not None:
+        if not _scores_old(run):
             continue
         rows = [row for row in run.folder.metrics() if row.get("kind") == "test"]
         key = tuple(task.key for task in spec.tasks)
@@ -266,3 +267,47 @@ def _sequence(
 def _validation(runs: list[SequenceRun]) -> float:
     scores = [run.validation for run in runs if run.run.done]
     return float(np.mean(scores)) if scores else -np.inf
+
+
+def looks_back(results: Results) -> bool:
+    """Whether any run has scored old tasks while it learned new ones, or measured their overlap."""
+    return any(
+        any(row["kind"] == "overlap" for row in run.result.get("scores", ()))
+        or (_scores_old(run) and any(row.get("kind") == "test" for row in run.folder.metrics()))
+        for run in results.runs.values()
+    )
+
+
+def _scores_old(run: RunResult) -> bool:
+    several = len(run.spec.tasks) > 1 and run.foreign is None
+    return several and bool(run.training.get("test_episodes"))
+
+
+def overlaps(results: Results) -> dict[str, Sequence[Floats]]:
+    """Collect overlaps by layer of each complete run, by what its tasks are and how it learned."""
+    found: dict[str, list[Floats]] = {}
+    examples: dict[str, RunSpec] = {}
+    for run in results.runs.values():
+        rows = [row for row in run.result.get("scores", ()) if row["kind"] == "overlap"]
+        last = rows[-1]["task"] if rows else None
+        if rows:
+            by_depth = sorted((r for r in rows if r["task"] == last), key=lambda r: r["depth"])
+            values = np.array([float(row["overlap"]) for row in by_depth])
+            configuration = results.suite.plan.configuration(run.spec)
+            found.setdefault(configuration, []).append(values)
+            examples.setdefault(configuration, run.spec)
+    words = distinct(found, lambda key: _difference(examples[key].target))
+    # Of configurations that learn alike, each is called by its first run.
+    named = {key: text if text != key else examples[key].label for key, text in words.items()}
+    order = sorted(found, key=lambda key: _natural(named[key]))
+    return {named[key]: found[key] for key in order}
+
+
+def _difference(task: str) -> str:
+    permuted = re.fullmatch(r"permuted-[\w-]+/(\d+x\d+)-\d+", task)
+    return f"{permuted[1]} pixels permuted" if permuted else task
+
+
+def _natural(words: str) -> tuple[int, str]:
+    digits = words.partition("x")[0]
+    return (int(digits) if digits.isdigit() else 0, words)

@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 import math
-import re
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib.resources import files
 
-import jinja2
 import numpy as np
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from colonnade.analysis.continual import Floats
 from colonnade.experiments.methods import PERMUTED, method_of
-from colonnade.experiments.plans.spec import RunSpec
 from colonnade.experiments.results.continual import (
     Contender,
     Measured,
     TaskSequence,
     measured,
+    overlaps,
     sequences,
     single_scores,
 )
@@ -32,6 +29,7 @@ from colonnade.reports.continual.charts import (
     overlap_curves,
     score_curves,
 )
+from colonnade.reports.page import Section, render
 
 _MOST_PANELS = 4
 """Sequences of up to so many tasks are drawn as curves over time."""
@@ -50,26 +48,19 @@ class _Row:
     configurations: int
 
 
-class ContinualReport:
-    """What a report says of runs that score old tasks while they learn new ones.
-
-    Args:
-        results: Of the suite.
-    """
+class ContinualSection(Section):
+    """What a report says of runs that score old tasks while they learn new ones."""
 
     def __init__(self, results: Results) -> None:
+        super().__init__(results)
         self._sequences = [
             sequence
             for sequence in sequences(results)
             if any(run.rows for c in sequence.contenders for run in c.runs)
         ]
-        self._overlaps = _overlaps(results)
+        self._overlaps = overlaps(results)
+        self.applies = bool(self._sequences or self._overlaps)
         self._claimed = results.suite.basis.paper == PERMUTED
-
-    @property
-    def empty(self) -> bool:
-        """Whether there is nothing to say."""
-        return not (self._sequences or self._overlaps)
 
     def figures(self) -> dict[str, Figure]:
         """Draw the panels that there are runs for."""
@@ -86,17 +77,14 @@ class ContinualReport:
             found["fisher-overlap"] = overlap_curves(self._overlaps)
         return found
 
-    def html(self, drawings: dict[str, Markup]) -> Markup:
+    def html(self, drawings: Mapping[str, Markup]) -> Markup:
         """Write the section.
 
         Args:
             drawings: The pictures of `figures` as SVG, by name.
         """
-        source = (files("colonnade.reports.continual") / "section.html.jinja").read_text()
-        environment = jinja2.Environment(
-            autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
-        )
-        page = environment.from_string(source).render(
+        return render(
+            "continual/section.html.jinja",
             claims=self._claims() if self._claimed else [],
             sequences=[
                 {
@@ -116,7 +104,6 @@ class ContinualReport:
             ],
             overlap=drawings.get("fisher-overlap"),
         )
-        return Markup(page)
 
     def _compared(self) -> list[TaskSequence]:
         """The sequences but for those that are there for their Fishers alone."""
@@ -225,33 +212,3 @@ def _singles(sequence: TaskSequence) -> str:
     if len(found) == 1:
         return f"{next(iter(found.values())):.3f}"
     return ", ".join(f"{value:.3f} ({learner_title(name)})" for name, value in found.items())
-
-
-def _overlaps(results: Results) -> dict[str, Sequence[Floats]]:
-    """Collect overlaps by layer of each complete run, by what its tasks are and how it learned."""
-    found: dict[str, list[Floats]] = {}
-    examples: dict[str, RunSpec] = {}
-    for run in results.runs.values():
-        rows = [row for row in run.result.get("scores", ()) if row["kind"] == "overlap"]
-        last = rows[-1]["task"] if rows else None
-        if rows:
-            by_depth = sorted((r for r in rows if r["task"] == last), key=lambda r: r["depth"])
-            values = np.array([float(row["overlap"]) for row in by_depth])
-            configuration = results.suite.plan.configuration(run.spec)
-            found.setdefault(configuration, []).append(values)
-            examples.setdefault(configuration, run.spec)
-    words = distinct(found, lambda key: _difference(examples[key].target))
-    # Of configurations that learn alike, each is called by its first run.
-    named = {key: text if text != key else examples[key].label for key, text in words.items()}
-    order = sorted(found, key=lambda key: _natural(named[key]))
-    return {named[key]: found[key] for key in order}
-
-
-def _difference(task: str) -> str:
-    permuted = re.fullmatch(r"permuted-[\w-]+/(\d+x\d+)-\d+", task)
-    return f"{permuted[1]} pixels permuted" if permuted else task
-
-
-def _natural(words: str) -> tuple[int, str]:
-    digits = words.partition("x")[0]
-    return (int(digits) if digits.isdigit() else 0, words)

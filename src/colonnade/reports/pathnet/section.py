@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib.resources import files
 from typing import Any
 
-import jinja2
 from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgba
@@ -19,6 +18,7 @@ from colonnade.experiments.methods import FALLBACK_COLOURS, PAIRS, method_of
 from colonnade.experiments.plans.plan import SCRATCH
 from colonnade.experiments.results.transfer import Results, RunResult
 from colonnade.experiments.titles import task_title
+from colonnade.reports.page import Section, render, text_of
 from colonnade.reports.pathnet.charts import (
     GENERATIONS,
     draw_generations,
@@ -53,30 +53,20 @@ class Reuse:
     speedup: float
 
 
-class PathReport:
-    """What a report says of the runs of PathNet in a suite.
-
-    Args:
-        results: Of the suite.
-    """
+class PathSection(Section):
+    """What a report says of the runs of PathNet in a suite."""
 
     def __init__(self, results: Results) -> None:
-        self._results = results
+        super().__init__(results)
         done = [run for run in results.runs.values() if run.done and run.spec.method == "pathnet"]
         self._layouts = {run.spec.id: run.folder.network() for run in done}
         self._runs = [run for run in done if self._histories(run)]
         self._generations = generation_rows(results) if self._runs else []
+        self.applies = bool(self._runs)
         self._papers = results.suite.basis.paper == PAIRS
-
-    @property
-    def empty(self) -> bool:
-        """Whether there is nothing to say."""
-        return not self._runs
 
     def figures(self) -> dict[str, Figure]:
         """Draw some moments of one run, and overlap against speedup where it is known."""
-        if self.empty:
-            return {}
         figures = {PATHS: self._moments(self._example)}
         if self._generations:
             figures[GENERATIONS] = draw_generations(self._generations)
@@ -85,62 +75,56 @@ class PathReport:
             figures[AGAINST] = _overlap_against_speedup(known)
         return figures
 
-    def html(self, drawings: dict[str, Markup]) -> Markup:
+    def html(self, drawings: Mapping[str, Markup]) -> Markup:
         """Write the section.
 
         Args:
             drawings: The pictures of `figures` as SVG, by name.
         """
-        resources = files("colonnade.reports.pathnet")
-        environment = jinja2.Environment(
-            autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
-        )
-        template = environment.from_string((resources / "section.html.jinja").read_text())
         spec = self._modular(self._example)
         history = self._last_history(self._example)
         data = json.dumps(self._slider(), separators=(",", ":")).replace("</", "<\\/")
-        return Markup(
-            template.render(
-                layers=len(spec["layers"]),
-                modules=spec["modules"],
-                active=spec["active"],
-                population=len(history["snapshots"][0]["genotypes"]),
-                forced=any(map(len, history["forced"])),
-                data=Markup(data),
-                script=Markup((resources / "paths.js").read_text()),
-                moments=drawings[PATHS],
-                against=drawings.get(AGAINST, ""),
-                chance=f"{chance_overlap(spec['modules'], spec['active']):.2f}",
-                generations=[
-                    {
-                        "title": row.title,
-                        "colour": method_of(row.method).colour,
-                        "mean": f"{row.generations.mean():.0f}",
-                        "interval": _interval(row.interval),
-                        "steps": f"{row.minibatches.mean():,.0f}",
-                        "reached": f"{row.reached} of {row.generations.size}",
-                        "paper": method_of(row.method).generations or "" if self._papers else "",
-                    }
-                    for row in self._generations
-                ],
-                papers=self._papers,
-                distribution=drawings.get(GENERATIONS, ""),
-                measure="Speedup",
-                measure_words=(
-                    "generations of the de novo path on the same task over PathNet's."
-                    if self._generations
-                    else "the area under the learning curve over the de novo path's mean area."
-                ),
-                reuse=[
-                    {
-                        "label": reuse.run.spec.label,
-                        "shared": reuse.shared,
-                        "overlap": f"{reuse.overlap:.2f}",
-                        "speedup": "" if math.isnan(reuse.speedup) else f"{reuse.speedup:.2f}",
-                    }
-                    for reuse in self.reuse()
-                ],
-            )
+        return render(
+            "pathnet/section.html.jinja",
+            layers=len(spec["layers"]),
+            modules=spec["modules"],
+            active=spec["active"],
+            population=len(history["snapshots"][0]["genotypes"]),
+            forced=any(map(len, history["forced"])),
+            data=Markup(data),
+            script=text_of("pathnet/paths.js"),
+            moments=drawings[PATHS],
+            against=drawings.get(AGAINST, ""),
+            chance=f"{chance_overlap(spec['modules'], spec['active']):.2f}",
+            generations=[
+                {
+                    "title": row.title,
+                    "colour": method_of(row.method).colour,
+                    "mean": f"{row.generations.mean():.0f}",
+                    "interval": _interval(row.interval),
+                    "steps": f"{row.minibatches.mean():,.0f}",
+                    "reached": f"{row.reached} of {row.generations.size}",
+                    "paper": method_of(row.method).generations or "" if self._papers else "",
+                }
+                for row in self._generations
+            ],
+            papers=self._papers,
+            distribution=drawings.get(GENERATIONS, ""),
+            measure="Speedup",
+            measure_words=(
+                "generations of the de novo path on the same task over PathNet's."
+                if self._generations
+                else "the area under the learning curve over the de novo path's mean area."
+            ),
+            reuse=[
+                {
+                    "label": reuse.run.spec.label,
+                    "shared": reuse.shared,
+                    "overlap": f"{reuse.overlap:.2f}",
+                    "speedup": "" if math.isnan(reuse.speedup) else f"{reuse.speedup:.2f}",
+                }
+                for reuse in self.reuse()
+            ],
         )
 
     def reuse(self) -> list[Reuse]:
@@ -179,11 +163,11 @@ class PathReport:
         if (own := generations_of(run)) is not None:
             controls = [
                 value
-                for other in self._results.runs_of(SCRATCH, None, run.spec.target)
+                for other in self.results.runs_of(SCRATCH, None, run.spec.target)
                 if (value := generations_of(other)) is not None
             ]
             return sum(controls) / len(controls) / own if controls else math.nan
-        return self._results.relative_area(run)
+        return self.results.relative_area(run)
 
     def _slider(self) -> list[dict[str, Any]]:
         shown = sorted(self._runs, key=lambda run: -len(self._histories(run)))[:_SHOWN_RUNS]

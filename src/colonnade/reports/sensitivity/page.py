@@ -5,24 +5,19 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from importlib.metadata import version
-from importlib.resources import files
 from pathlib import Path
 
-import jinja2
 import numpy as np
-from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from colonnade.analysis.capacity import used_share
 from colonnade.analysis.intervals import REDRAWN
 from colonnade.experiments.results.cautions import caution_of
 from colonnade.experiments.results.transfer import Results
-from colonnade.experiments.store.files import disk_errors, write_bytes, write_text
 from colonnade.experiments.store.folders import SuiteFolder
 from colonnade.experiments.titles import distinct
 from colonnade.experiments.trained.analysis import RunAnalysis
+from colonnade.reports.page import drawn, write_page
 from colonnade.reports.sensitivity.charts import (
     agreement,
     column_title,
@@ -33,14 +28,14 @@ from colonnade.reports.sensitivity.charts import (
     sweet_spot,
 )
 from colonnade.reports.sensitivity.features import feature_maps, feature_shares
-from colonnade.reports.style import drawing, to_png, to_svg
+from colonnade.reports.style import drawing
 
 PAGE = "analysis.html"
 _NETS_IN_DETAIL = 4
 """Of how many networks a suite's page shows features and noise curves."""
 
 
-def write_page(
+def write_analysis(
     folder: Path, analyses: Sequence[RunAnalysis], suite: SuiteFolder, results: Results | None
 ) -> Path:
     """Write analysis.html, which needs nothing else, and its pictures under figures/.
@@ -73,23 +68,14 @@ def write_page(
                 pictures[f"features-{number}"] = maps
             if each.curves is not None:
                 pictures[f"noise-{number}"] = noise_curves(each)
-        for name, figure in pictures.items():
-            target = folder / "figures" / f"analysis-{name}.png"
-            with disk_errors(target):
-                target.parent.mkdir(exist_ok=True)
-            write_bytes(target, to_png(figure))
-        drawn = {name: Markup(to_svg(figure)) for name, figure in pictures.items()}
-    resources = files("colonnade.reports")
-    environment = jinja2.Environment(
-        autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
-    )
-    template = environment.from_string((resources / "sensitivity/page.html.jinja").read_text())
+        drawings = drawn(pictures, folder, "analysis-")
     single = len(analyses) == 1
-    page = template.render(
-        css=Markup((resources / "page.css").read_text()),
+    return write_page(
+        folder / PAGE,
+        "sensitivity/page.html.jinja",
         title=f"What {net_title(analyses[0].columns)} reuses" if single else "What was reused",
         lead=_sentence(analyses[0]) if single else f"{len(analyses)} networks of {suite.name}.",
-        pictures=drawn,
+        pictures=drawings,
         verdicts=[(title, _sentence(*group)) for title, group in groups.items()],
         details=[
             _Detail(net_title(each.columns), each.label, number)
@@ -102,12 +88,7 @@ def write_page(
         bars_caution=_bars_caution(analyses),
         options=analyses[0].options,
         states=analyses[0].states,
-        written=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
-        version=version("colonnade"),
     )
-    target = folder / PAGE
-    write_text(target, page)
-    return target
 
 
 def _groups(analyses: Sequence[RunAnalysis], suite: SuiteFolder) -> dict[str, list[RunAnalysis]]:

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
 from colonnade.experiments.methods import method_of
 from colonnade.experiments.results.hyperparameters import (
@@ -20,7 +19,7 @@ from colonnade.experiments.results.hyperparameters import (
 from colonnade.experiments.results.jobs import JobRow
 from colonnade.experiments.results.transfer import Floats, Results
 from colonnade.reports.style import FAINT, INK, plain
-from colonnade.reports.transfer.charts import panels_of
+from colonnade.reports.transfer.charts import method_legend, panels_of
 
 _CLIP = 4.0
 """Relative areas above this are drawn at this; the table has them as they are."""
@@ -45,7 +44,7 @@ def sorted_scores(results: Results, rows: Sequence[JobRow]) -> Figure:
         axes.set_xlabel("% of the jobs, best first")
         axes.set_ylabel("final score")
     drawn = {line.method for panel in found for line in panel.lines}
-    _legend(figure, results, drawn, random=True)
+    method_legend(figure, results, drawn)
     return figure
 
 
@@ -68,7 +67,7 @@ def score_against(results: Results, rows: Sequence[JobRow]) -> Figure:
         axes.set_ylabel("relative area" if panel.relative else "area")
         _mark_values(axes, panel)
     drawn = {scatter.method for panel in found for scatter in panel.scatters}
-    _legend(figure, results, drawn, random=False)
+    method_legend(figure, results, drawn, random=False)
     return figure
 
 
@@ -92,14 +91,3 @@ def _mark_values(axes: Axes, panel: ScatterPanel) -> None:
     if 1 < len(panel.values) <= BINS:
         axes.set_xticks(panel.values, [f"{value:g}" for value in panel.values])
         axes.set_xticks([], minor=True)
-
-
-def _legend(figure: Figure, results: Results, drawn: set[str], *, random: bool) -> None:
-    handles = [
-        Line2D([], [], color=method_of(method).colour, label=results.title(method))
-        for method in results.methods
-        if method in drawn
-    ]
-    if random:
-        handles.append(Line2D([], [], color=INK, lw=1, ls=":", label="Random policy"))
-    figure.legend(handles=handles, loc="outside lower left", ncols=3)

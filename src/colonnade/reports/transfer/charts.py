@@ -43,14 +43,7 @@ def learning_curves(results: Results, source: str) -> Figure | None:
     for axes, panel in zip(panels, found, strict=True):
         colours = {line.key: method_of(line.key).colour for line in panel.lines}
         _draw_panel(axes, panel, colours)
-    drawn = {line.key for panel in found for line in panel.lines}
-    handles = [
-        Line2D([], [], color=method_of(method).colour, label=results.title(method))
-        for method in results.methods
-        if method in drawn
-    ]
-    handles.append(Line2D([], [], color=INK, lw=1, ls=":", label="Random policy"))
-    figure.legend(handles=handles, loc="outside lower left", ncols=3)
+    method_legend(figure, results, {line.key for panel in found for line in panel.lines})
     return figure
 
 
@@ -107,6 +100,20 @@ def transfer_matrix(results: Results) -> Figure:
     for spine in axes.spines.values():
         spine.set_visible(False)
     return figure
+
+
+def method_legend(
+    figure: Figure, results: Results, drawn: set[str], *, random: bool = True
+) -> None:
+    """Name the methods that were drawn, below all panels."""
+    handles = [
+        Line2D([], [], color=method_of(method).colour, label=results.title(method))
+        for method in results.methods
+        if method in drawn
+    ]
+    if random:
+        handles.append(Line2D([], [], color=INK, lw=1, ls=":", label="Random policy"))
+    figure.legend(handles=handles, loc="outside lower left", ncols=3)
 
 
 def panels_of(count: int) -> tuple[Figure, Sequence[Axes]]:

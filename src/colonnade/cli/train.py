@@ -1,31 +1,48 @@
-"""The end of a command that trained: the report, and what failed."""
+"""What `run` and `sweep` share: the cost, the training, the report, and what failed."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
-from rich.console import Console
-
+from colonnade.cli.display import Display
 from colonnade.errors import ColonnadeError
 from colonnade.experiments.execution.local import last_lines
 from colonnade.experiments.execution.schedule import Failure
+from colonnade.experiments.plans.plan import Plan
 from colonnade.experiments.store.folders import SuiteFolder
 
 _LOGS_SHOWN, _LOG_LINES = 3, 3
 """Of how many failed runs the log is shown, and how many of its lines."""
 
 
-def conclude(suite: SuiteFolder, failures: Sequence[Failure], console: Console) -> None:
-    """Write the report, and raise an error that lists what failed."""
+def train(
+    suite: SuiteFolder, plan: Plan, jobs: int | None, display: Display, **options: Any
+) -> None:
+    """Say what it costs, train, write the report, and raise an error that lists what failed.
+
+    Args:
+        suite: The output folder.
+        plan: What of it is trained.
+        jobs: How many runs train at once; None for one a core.
+        display: Shows how far it is.
+        options: Of `execute`.
+    """
+    from colonnade.experiments.execution.execute import execute
+    from colonnade.experiments.launch.cost import estimate
+
+    if cost := estimate(suite, (spec.id for spec in plan.runs), jobs):
+        display.say(cost)
+    failures = execute(suite, plan, jobs=jobs, display=display, **options)
+    lines = _failure_lines(failures, retry=suite.sweep is not None)
     from colonnade.reports.suite import write_report
 
-    lines = _failure_lines(failures, retry=suite.sweep is not None)
     try:
         written = write_report(suite)
     except ColonnadeError as error:
         # What stopped the runs, a full disk for one, may stop the report too: say both.
         raise ColonnadeError("\n".join([*lines, str(error)])) from error
-    console.print(f"Report: {written}", highlight=False, soft_wrap=True)
+    display.say(f"Report: {written}")
     if lines:
         raise ColonnadeError("\n".join(lines))
 

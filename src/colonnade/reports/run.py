@@ -1,0 +1,117 @@
+"""What a report says of the runs themselves: what they saw, with what network, how measured."""
+
+from __future__ import annotations
+
+import base64
+import math
+from collections.abc import Mapping
+
+from markupsafe import Markup
+from matplotlib.figure import Figure
+
+from colonnade.analysis.transfer import ENOUGH_EPISODES
+from colonnade.experiments.results.continual import looks_back
+from colonnade.experiments.results.facts import facts
+from colonnade.experiments.results.transfer import Results, RunResult
+from colonnade.experiments.titles import distinct, option_titles, source_title
+from colonnade.experiments.words import duration
+from colonnade.reports.network import largest_network, network_drawing
+from colonnade.reports.page import Section, render
+from colonnade.training import Row
+
+
+class RunSection(Section):
+    """Frames, the network, facts, and every run in a row."""
+
+    def __init__(self, results: Results) -> None:
+        super().__init__(results)
+        self._largest = largest_network(results)
+
+    def figures(self) -> dict[str, Figure]:
+        """Draw the largest network."""
+        return {} if self._largest is None else {"network": network_drawing(self._largest)}
+
+    def html(self, drawings: Mapping[str, Markup]) -> Markup:
+        """Write the section."""
+        results, runs = self.results, list(self.results.runs.values())
+        scored = option_titles(results.random_scores)
+        return render(
+            "run.html.jinja",
+            frames=_frames(results),
+            labelled=all(run.spec.learner == "supervised" for run in runs),
+            network=drawings.get("network"),
+            laterals=self._largest is not None and self._largest.laterals > 0,
+            facts=facts(results),
+            areas=bool(results.comparisons) or not looks_back(results),
+            random_scores={
+                scored[task]: f"{score:.2f}" for task, (score, _) in results.random_scores.items()
+            },
+            measures=results.suite.basis.measures,
+            enough_episodes=ENOUGH_EPISODES,
+            sweep=results.suite.sweep,
+            undefined=_undefined(results),
+            notes=[(r.spec.label, note) for r in runs for note in r.result.get("notes", ())],
+            total=len(runs),
+            runs=[_run_row(run) for run in runs],
+        )
+
+
+def _undefined(results: Results) -> list[str]:
+    """Name the cells that are complete and have no score."""
+    titles = distinct(results.targets)
+    return [
+        f"{results.title(cell.method)}, "
+        f"{source_title(cell.source) + ' to ' if cell.source else ''}{titles[cell.target]}"
+        for cell in results.cells
+        if cell.areas.size and math.isnan(cell.score)
+    ]
+
+
+def state_of(run: RunResult) -> str:
+    """Say how far a run that is not complete has come."""
+    if run.foreign is not None:
+        return (
+            f"left out: it is of version {run.foreign} of the measures, and this folder's numbers "
+            "are not"
+        )
+    status = run.folder.status()
+    if reason := run.folder.stopped or run.folder.failure or status.get("error"):
+        return str(reason)
+    if progress := status.get("progress"):
+        return f"at {progress['run_step'] / run.spec.steps:.0%}"
+    return "not begun"
+
+
+def _run_row(run: RunResult) -> dict[str, str]:
+    random_row, trained = run.score("random"), run.score("trained")
+    seconds = run.result.get("timing", {}).get("training_seconds")
+    return {
+        "label": run.spec.label,
+        "id": run.spec.id,
+        "state": "complete" if run.done else state_of(run),
+        "steps": f"{run.steps:,}",
+        "random": f"{random_row['return_mean']:.2f}" if random_row else "",
+        "trained": _over_episodes(trained) if trained else "",
+        "speed": f"{run.steps / seconds:,.0f}" if seconds else "",
+        "time": duration(seconds) if seconds else "",
+    }
+
+
+def _over_episodes(row: Row) -> str:
+    """Write a mean score and the standard deviation of its sample; rows hold the population's."""
+    words, episodes = f"{row['return_mean']:.2f}", int(row["episodes"])
+    if episodes < 2:
+        return words
+    return f"{words} ± {row['return_std'] * math.sqrt(episodes / (episodes - 1)):.2f}"
+
+
+def _frames(results: Results) -> list[tuple[str, Markup]]:
+    """Take one picture for each task, as data URLs."""
+    pictures: dict[tuple[str, str], Markup] = {}
+    for run in results.runs.values():
+        key = run.spec.tasks[-1].key
+        if key not in pictures and run.foreign is None and run.folder.frames_path.exists():
+            data = base64.b64encode(run.folder.frames_path.read_bytes()).decode()
+            pictures[key] = Markup(f"data:image/png;base64,{data}")
+    titles = option_titles(pictures)
+    return [(titles[task], picture) for task, picture in pictures.items()]

@@ -1,0 +1,162 @@
+"""What a report says of transfer: the paper's Table 1, the matrix, learning curves."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from markupsafe import Markup
+from matplotlib.figure import Figure
+
+from colonnade.analysis.intervals import FEWEST_RUNS, STUDENT
+from colonnade.experiments.methods import method_of
+from colonnade.experiments.plans.plan import SCRATCH
+from colonnade.experiments.results.cautions import caution_of
+from colonnade.experiments.results.continual import looks_back
+from colonnade.experiments.results.curves import source_panels
+from colonnade.experiments.results.table import TableRow, matrix_of, transfer_table
+from colonnade.experiments.results.transfer import Results
+from colonnade.experiments.titles import distinct, slugs, source_title
+from colonnade.reports.page import Section, render
+from colonnade.reports.transfer.charts import learning_curves, plain_curves, transfer_matrix
+
+_MOST_TARGETS = 16
+"""With more, pictures of each target would say nothing any more."""
+
+
+@dataclass(frozen=True)
+class _TableRow:
+    title: str
+    colour: str
+    mean: str
+    interval: str
+    caution: str
+    median: str
+    middle: str
+    improvement: str
+    pairs: str
+    paper: str
+
+
+class TableSection(Section):
+    """The paper's Table 1."""
+
+    def __init__(self, results: Results) -> None:
+        super().__init__(results)
+        self.applies = bool(results.comparisons)
+
+    def html(self, drawings: Mapping[str, Markup]) -> Markup:
+        """Write the table and how its numbers come about."""
+        results, rows = self.results, transfer_table(self.results)
+        return render(
+            "transfer/table.html.jinja",
+            table=[_table_row(row) for row in rows],
+            paper=results.suite.basis.paper if any(row.paper for row in rows) else "",
+            seeds_wanted=_seeds_wanted(results),
+            sweep=results.suite.sweep,
+        )
+
+
+class MatrixSection(Section):
+    """The transfer score of every method from every source to every target."""
+
+    def __init__(self, results: Results) -> None:
+        super().__init__(results)
+        compared = sum(cell.method != SCRATCH for cell in results.cells)
+        self.applies = compared > 1 and len(results.targets) <= _MOST_TARGETS
+
+    def figures(self) -> dict[str, Figure]:
+        """Draw the matrix."""
+        return {"transfer-matrix": transfer_matrix(self.results)}
+
+    def html(self, drawings: Mapping[str, Markup]) -> Markup:
+        """Write the section."""
+        return render(
+            "transfer/matrix.html.jinja",
+            matrix=drawings["transfer-matrix"],
+            matrix_caution=matrix_of(self.results).caution,
+            sweep=self.results.suite.sweep,
+        )
+
+
+class CurvesSection(Section):
+    """Curves by source, or of single runs where nothing is compared."""
+
+    def __init__(self, results: Results) -> None:
+        super().__init__(results)
+        self._names = _curve_names(results)
+        # Where runs look back at old tasks, the curve of the last one alone says little.
+        self._plain = not (results.comparisons or looks_back(results))
+        begun = any(source_panels(results, source) for source in self._names)
+        self.applies = self._plain or (begun and len(results.targets) <= _MOST_TARGETS)
+
+    def figures(self) -> dict[str, Figure]:
+        """Draw a picture for each source, or one for all runs."""
+        if self._plain:
+            return {"curves": plain_curves(self.results)}
+        drawn = {
+            name: learning_curves(self.results, source) for source, (name, _) in self._names.items()
+        }
+        return {name: figure for name, figure in drawn.items() if figure is not None}
+
+    def html(self, drawings: Mapping[str, Markup]) -> Markup:
+        """Write the section."""
+        results = self.results
+        return render(
+            "transfer/curves.html.jinja",
+            curves=[(t, drawings[name]) for name, t in self._names.values() if name in drawings],
+            plain=drawings.get("curves"),
+            early=any(run.learning.early.any() for run in results.runs.values()),
+            bands_caution=_bands_caution(results),
+            sweep=results.suite.sweep,
+        )
+
+
+def _curve_names(results: Results) -> dict[str, tuple[str, str]]:
+    """For each source the name of its picture and its title."""
+    titles = distinct(results.sources, source_title)
+    names = slugs([source.replace(" + ", "-") for source in results.sources])
+    return {
+        source: (f"curves-{name}", titles[source])
+        for source, name in zip(results.sources, names, strict=True)
+    }
+
+
+def _table_row(row: TableRow) -> _TableRow:
+    return _TableRow(
+        title=row.title,
+        colour=method_of(row.method).colour,
+        mean=_percent(row.mean),
+        interval="" if math.isnan(row.low) else f"{row.low:.0f} to {row.high:.0f}",
+        caution=row.caution,
+        median=_percent(row.median),
+        middle=_percent(row.middle),
+        improvement="" if math.isnan(row.improvement) else f"{row.improvement:.2f}",
+        pairs=f"{row.pairs} of {row.planned}",
+        paper=f"{row.paper[0]} / {row.paper[1]}" if row.paper else "",
+    )
+
+
+def _seeds_wanted(results: Results) -> str:
+    """Say what it would take, where runs are too few for an interval."""
+    sizes = [cell.areas.size for cell in results.cells]
+    if results.top is not None or not sizes or min(sizes) >= FEWEST_RUNS:
+        return ""
+    words = f"It takes {FEWEST_RUNS} seeds"
+    if seeds := results.seeds_wanted():
+        words += f", and about {seeds} for mean areas that are sure to within a fifth"
+    return f"{words}."
+
+
+def _percent(value: float) -> str:
+    return "?" if math.isnan(value) else f"{value:.0f}"
+
+
+def _bands_caution(results: Results) -> str:
+    """What must be said of the bands of curves; those of a sweep are no intervals."""
+    if results.top is not None:
+        return ""
+    panels = (panel for source in results.sources for panel in source_panels(results, source))
+    sizes = [line.runs for panel in panels for line in panel.lines if line.banded]
+    return caution_of(STUDENT, sizes, "seeds")
