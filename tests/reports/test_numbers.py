@@ -23,9 +23,9 @@ from colonnade.experiments.suites import suite_from_name
 from colonnade.experiments.suites.progressive.pong_soup import FULL, SHORT
 from colonnade.experiments.titles import distinct, slugs, task_title
 from colonnade.experiments.trained.analysis import RunAnalysis
+from colonnade.experiments.trained.comparison import groups_of
 from colonnade.experiments.words import duration
 from colonnade.reports.network import largest_network, network_drawing
-from colonnade.reports.sensitivity.page import _groups
 from colonnade.reports.style import INK
 from colonnade.reports.suite import write_report
 from colonnade.reports.transfer import charts
@@ -446,10 +446,10 @@ def test_an_analysis_averages_seeds_of_one_configuration_only(tmp_path: Path) ->
         )
         for spec in specs
     ]
-    groups = _groups(cast("list[RunAnalysis]", analyses), suite)
+    groups = groups_of(cast("list[RunAnalysis]", analyses), suite)
     assert {title: [each.run for each in group] for title, group in groups.items()} == {
         "Pong to Zoom: ours": [specs[0].id, specs[1].id],
         "Pong to Zoom: theirs": [specs[2].id],
     }
-    alone = _groups(cast("list[RunAnalysis]", analyses[:2]), suite)
+    alone = groups_of(cast("list[RunAnalysis]", analyses[:2]), suite)
     assert list(alone) == ["Pong to Zoom"]

@@ -12,7 +12,8 @@ from matplotlib.figure import Figure
 from colonnade.analysis.transfer import ENOUGH_EPISODES
 from colonnade.experiments.results.continual import looks_back
 from colonnade.experiments.results.facts import facts
-from colonnade.experiments.results.transfer import Results, RunResult
+from colonnade.experiments.results.runs import RunResult
+from colonnade.experiments.results.transfer import Results
 from colonnade.experiments.titles import distinct, option_titles, source_title
 from colonnade.experiments.words import duration
 from colonnade.reports.network import largest_network, network_drawing

@@ -15,6 +15,12 @@ from colonnade.errors import UsageError
 from colonnade.experiments.execution.run import train_run
 from colonnade.experiments.plans.build import build_method
 from colonnade.experiments.plans.plan import SuiteOptions
+from colonnade.experiments.results.generations import (
+    GenerationRow,
+    generation_rows,
+    generation_title,
+)
+from colonnade.experiments.results.paths import Paths, chance_overlap
 from colonnade.experiments.results.transfer import Results
 from colonnade.experiments.store.folders import SuiteFolder
 from colonnade.experiments.suites.pathnet.atari import PATHNET_ATARI
@@ -22,13 +28,8 @@ from colonnade.experiments.suites.pathnet.labels import DIGITS, random_pairs
 from colonnade.experiments.suites.pathnet.pong_soup import MINI, PATHNET_PONG_SOUP_MINI
 from colonnade.methods.pathnet.evolution import GenotypeShape, draw_genotype, overlap, path_of
 from colonnade.networks import ModularSpec, atari_modules
-from colonnade.reports.pathnet.charts import (
-    GenerationRow,
-    draw_generations,
-    generation_rows,
-    generation_title,
-)
-from colonnade.reports.pathnet.section import PATHS, PathSection, chance_overlap
+from colonnade.reports.pathnet.charts import draw_generations
+from colonnade.reports.pathnet.section import PATHS, PathSection
 from colonnade.reports.suite import write_report
 
 TINY = replace(
@@ -86,7 +87,7 @@ def test_a_page_shows_paths_and_what_was_reused(trained: SuiteFolder) -> None:
 
 def test_reuse_is_counted_from_the_stored_paths(trained: SuiteFolder) -> None:
     results = Results(trained)
-    (reuse,) = PathSection(results).reuse()
+    (reuse,) = Paths(results).reuse()
     weights, meta = reuse.run.folder.weights()
     first, second = (meta["paths"][task]["path"] for task in ("mini-pong/pong", "mini-pong/noisy"))
     for (shared, of), old, new in zip(reuse.shared, first, second, strict=True):

@@ -18,6 +18,7 @@ from colonnade.experiments.plans.plan import Plan
 from colonnade.experiments.plans.sweep import Sweep
 from colonnade.experiments.store.folders import SuiteFolder
 from colonnade.experiments.trained.analysis import RunAnalysis
+from colonnade.experiments.trained.comparison import new_vision, used_shares
 from colonnade.experiments.trained.options import AnalysisOptions
 from colonnade.experiments.trained.pruned import Cost, notes
 from colonnade.networks import Feature
@@ -31,8 +32,6 @@ from colonnade.reports.sensitivity.charts import (
 from colonnade.reports.sensitivity.page import (
     _agreement_words,
     _sentence,
-    _sweet_spot_points,
-    _used,
     write_page,
 )
 
@@ -76,7 +75,7 @@ def test_the_share_of_features_in_use():
     # 0.96 of the sensitivity lies in one feature of four: a quarter holds 95 %.
     even = analysis([0.5, 0.5])
     flat = {**even.sensitivity, Feature(1, 0): np.full(4, 0.125)}
-    rows = _used([even, even, replace(even, sensitivity=flat)])
+    rows = used_shares([even, even, replace(even, sensitivity=flat)])
     assert rows == [("2 columns", [("conv 1", "50%"), ("dense", "25%")])]
 
 
@@ -199,7 +198,7 @@ def test_transfer_over_new_vision():
     names = ("conv 1", "conv 2")
     three = analysis([0.2, 0.6], names=names)
     other = analysis([0.2, 0.6], task="mini-pong/noisy", names=names)
-    found = _sweet_spot_points([three, other, analysis([0.2, 0.6], run="gone")], Known(spec))
+    found = new_vision([three, other, analysis([0.2, 0.6], run="gone")], Known(spec))
     assert found == [(pytest.approx(0.4), 1.5, "mini-pong/zoom", 2)]
     assert numbers(sweet_spot(found)) == [(pytest.approx(0.4), 1.5)]
 

@@ -16,18 +16,18 @@ from colonnade.cli.analyze import analyze
 from colonnade.experiments.execution.run import train_run
 from colonnade.experiments.plans.plan import Plan, SuiteOptions
 from colonnade.experiments.plans.spec import RunSpec, TaskBudget
+from colonnade.experiments.results.paths import Paths
 from colonnade.experiments.results.transfer import Results
 from colonnade.experiments.store.folders import SuiteFolder
 from colonnade.experiments.suites.pathnet.pong_soup import MINI
 from colonnade.experiments.suites.progressive.pong_soup import SHORT
 from colonnade.experiments.titles import option_titles, task_title
 from colonnade.experiments.trained.analysis import RunAnalysis
+from colonnade.experiments.trained.comparison import new_vision
 from colonnade.experiments.trained.options import AnalysisOptions, PruneOptions
 from colonnade.experiments.trained.play import play
 from colonnade.experiments.trained.prune import prune_run
 from colonnade.experiments.trained.sensitivity import known_analysis
-from colonnade.reports.pathnet.section import PathSection
-from colonnade.reports.sensitivity.page import _sweet_spot_points
 from colonnade.reports.suite import write_report
 
 Fabricate = Callable[..., SuiteFolder]
@@ -163,7 +163,7 @@ def test_a_bare_id_is_in_the_picture_of_transfer(bare: SuiteFolder) -> None:
             return 1.5
 
     found = replace(found, level_names=("conv",))
-    ((vision, score, task, columns),) = _sweet_spot_points([found], Known())  # type: ignore[arg-type]
+    ((vision, score, task, columns),) = new_vision([found], Known())  # type: ignore[arg-type]
     assert (vision, score, task, columns) == (pytest.approx(0), 1.5, POLE, 2)
 
 
@@ -206,7 +206,7 @@ def test_the_last_history_of_paths_is_the_last_tasks(
     text = (folder / "network.json").read_text()
     own = "other" if options else "gym/CartPole-v1"
     (folder / "network.json").write_text(text.replace("mini-pong/noisy", own))
-    (expected,) = PathSection(Results(paths)).reuse()
-    (found,) = PathSection(Results(suite)).reuse()
+    (expected,) = Paths(Results(paths)).reuse()
+    (found,) = Paths(Results(suite)).reuse()
     assert (found.shared, found.overlap) == (expected.shared, expected.overlap)
     assert "Reuse of modules" in write_report(suite).read_text()

@@ -23,7 +23,8 @@ from colonnade.analysis.continual import (
 from colonnade.experiments.methods import in_order, sequence_title
 from colonnade.experiments.plans.plan import SCRATCH
 from colonnade.experiments.plans.spec import RunSpec
-from colonnade.experiments.results.transfer import Results, RunResult
+from colonnade.experiments.results.runs import RunResult
+from colonnade.experiments.results.transfer import Results
 from colonnade.experiments.titles import distinct, learner_title, slugs
 from colonnade.training import Row
 

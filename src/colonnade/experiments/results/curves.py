@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from colonnade.analysis.intervals import band
 from colonnade.analysis.transfer import carry_forward
-from colonnade.experiments.results.transfer import Floats, Results, RunResult
+from colonnade.experiments.results.runs import Floats, RunResult
+from colonnade.experiments.results.transfer import Results
 from colonnade.experiments.titles import distinct, option_titles
 
 

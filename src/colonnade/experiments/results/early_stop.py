@@ -8,7 +8,7 @@ import numpy as np
 
 from colonnade.analysis.transfer import carry_forward
 from colonnade.experiments.plans.spec import RunSpec
-from colonnade.experiments.results.transfer import Floats, RunResult, read_run
+from colonnade.experiments.results.runs import Floats, RunResult, read_run
 from colonnade.experiments.store.folders import SuiteFolder
 
 _SECONDS = 5.0

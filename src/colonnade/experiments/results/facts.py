@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from colonnade.experiments.results.transfer import Results, RunResult
+from colonnade.experiments.results.runs import RunResult
+from colonnade.experiments.results.transfer import Results
 from colonnade.experiments.titles import learner_title
 from colonnade.experiments.words import duration, short_number
 

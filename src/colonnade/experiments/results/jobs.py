@@ -11,7 +11,8 @@ from typing import Any
 
 from colonnade.errors import ColonnadeError
 from colonnade.experiments.plans.spec import RunSpec
-from colonnade.experiments.results.transfer import Results, RunResult
+from colonnade.experiments.results.runs import RunResult
+from colonnade.experiments.results.transfer import Results
 from colonnade.experiments.store.files import write_bytes, write_text
 from colonnade.experiments.store.folders import SuiteFolder
 

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from colonnade.analysis.intervals import NO_INTERVAL
 from colonnade.experiments.methods import method_of
 from colonnade.experiments.plans.plan import SCRATCH
-from colonnade.experiments.results.transfer import Floats, Results
+from colonnade.experiments.results.runs import Floats
+from colonnade.experiments.results.transfer import Results
 from colonnade.experiments.titles import distinct, source_title
 
 

@@ -78,11 +78,7 @@ class ContinualSection(Section):
         return found
 
     def html(self, drawings: Mapping[str, Markup]) -> Markup:
-        """Write the section.
-
-        Args:
-            drawings: The pictures of `figures` as SVG, by name.
-        """
+        """Write the section."""
         return render(
             "continual/section.html.jinja",
             claims=self._claims() if self._claimed else [],

@@ -1,97 +1,79 @@
-"""How many generations a second task took: PathNet's measure where tasks end at a goal."""
+"""Pictures of PathNet: paths through modules, generations to a goal, reuse against speedup."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
-
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 
-from colonnade.analysis.intervals import Floats, Interval, mean_interval
-from colonnade.experiments.methods import method_of
-from colonnade.experiments.plans.plan import SCRATCH
-from colonnade.experiments.results.transfer import Results, RunResult
-from colonnade.reports.style import plain
+from colonnade.experiments.methods import FALLBACK_COLOURS, method_of
+from colonnade.experiments.results.generations import GenerationRow
+from colonnade.experiments.results.paths import Paths, Reuse
+from colonnade.experiments.results.runs import RunResult
+from colonnade.experiments.titles import task_title
+from colonnade.reports.style import FAINT, INK, plain
+from colonnade.reports.style import PAPER as BACKGROUND
 
-GENERATIONS = "pathnet-generations"
-"""Name of the picture."""
-
-_CONTROL = "De novo path"
-"""What baseline 1 is called here, unless its folder has a title of its own for it."""
+_POPULATION, _FROZEN = "#0072b2", "#d55e00"
 
 
-@dataclass(frozen=True)
-class GenerationRow:
-    """One method's way to the goal of its last task, over all complete runs.
-
-    Attributes:
-        method: The row of the table; see `methods.METHODS`.
-        title: The same for people, as the folder names it.
-        generations: [R]. A generation of PathNet is a tournament, two evaluations of T minibatches
-            each; one of a control is one evaluation of its path.
-        minibatches: [R] gradient steps.
-        reached: How many of them reached the goal within their budget; the rest count as that.
-        interval: Of the mean generations; NaN where runs are too few.
-    """
-
-    method: str
-    title: str
-    generations: Floats
-    minibatches: Floats
-    reached: int
-    interval: Interval
+def draw_moments(paths: Paths, run: RunResult) -> Figure:
+    """Draw four moments of each task of a run."""
+    histories = paths.histories(run)
+    figure = Figure(figsize=(9.4, 2.5 * len(histories)), layout="constrained")
+    rows = figure.subplots(len(histories), 4, squeeze=False)
+    modules = paths.modular(run)["modules"]
+    for panels, (task, history) in zip(rows, histories.items(), strict=True):
+        shots = history["snapshots"]
+        for column, axes in enumerate(panels):
+            place = round(column * (len(shots) - 1) / 3)
+            best = history["best"] if column == 3 else None
+            _draw_paths(axes, shots[place]["genotypes"], history["frozen"], best, modules)
+            unit = "generations" if history["scores"] else "evaluations"
+            words = f"{shots[place]['evaluations']} {unit}"
+            axes.set_title(f"{'' if column else task_title(task)}\n{words}")
+    return figure
 
 
-def goal_row(run: RunResult) -> dict[str, Any] | None:
-    """Return what a run's metrics say of the goal of its last task."""
-    if not run.done or not run.training.get("goal_episodes"):
-        return None
-    last = len(run.spec.tasks) - 1
-    rows = [r for r in run.folder.metrics() if r["kind"] == "goal" and r["task_index"] == last]
-    return dict(rows[-1]) if rows else None
-
-
-def generations_of(run: RunResult) -> float | None:
-    """Return the generations a run's last task took; None where tasks have no goal."""
-    row = goal_row(run)
-    if row is None:
-        return None
-    evaluation = int(run.training["goal_episodes"])
-    contestants = 2 if run.spec.method == "pathnet" else 1
-    return float(row["episodes"]) / evaluation / contestants
-
-
-def generation_rows(results: Results) -> list[GenerationRow]:
-    """Sum up each method; empty where tasks have no goal."""
-    rows = []
-    for method in results.methods:
-        found = [
-            (count, row)
-            for entry in results.comparisons
-            if entry.method == method
-            and (row := goal_row(results.runs[entry.run])) is not None
-            and (count := generations_of(results.runs[entry.run])) is not None
-        ]
-        if found:
-            generations = np.array([value for value, _ in found])
-            rows.append(
-                GenerationRow(
-                    method=method,
-                    title=generation_title(results, method),
-                    generations=generations,
-                    minibatches=np.array([float(row["episodes"]) for _, row in found]),
-                    reached=sum(bool(row["reached"]) for _, row in found),
-                    interval=mean_interval(generations),
-                )
-            )
-    return rows
-
-
-def generation_title(results: Results, method: str) -> str:
-    """Name a method as the folder does; baseline 1 by the name it has among paths."""
-    title = results.title(method)
-    return _CONTROL if method == SCRATCH and title == method_of(SCRATCH).title else title
+def _draw_paths(
+    axes: Axes,
+    genotypes: list[list[list[int]]],
+    frozen: list[list[int]],
+    best: list[list[int]] | None,
+    modules: int,
+) -> None:
+    """Draw the grid of modules with a population's paths."""
+    paths = [[sorted(set(layer)) for layer in genotype] for genotype in genotypes]
+    size, layers = len(paths), len(paths[0])
+    counts: dict[tuple[int, int, int], int] = {}
+    for path in paths:
+        for layer in range(layers - 1):
+            for a in path[layer]:
+                for b in path[layer + 1]:
+                    counts[layer, a, b] = counts.get((layer, a, b), 0) + 1
+    for (layer, a, b), count in counts.items():
+        share = count / size
+        axes.plot([layer, layer + 1], [a, b], color=_POPULATION, lw=3 * share,
+                  alpha=0.1 + 0.7 * share, zorder=1)  # fmt: skip
+    if best is not None:
+        for layer in range(layers - 1):
+            for a in best[layer]:
+                for b in best[layer + 1]:
+                    axes.plot([layer, layer + 1], [a, b], color=_FROZEN, lw=1.2, zorder=2)
+    for layer in range(layers):
+        uses = [sum(m in path[layer] for path in paths) / size for m in range(modules)]
+        rings = [_FROZEN if m in frozen[layer] else FAINT for m in range(modules)]
+        widths = [2.4 if m in frozen[layer] else 0.7 for m in range(modules)]
+        place = [layer] * modules, range(modules)
+        dot = min(90, 900 / modules)
+        axes.scatter(*place, s=dot, color=BACKGROUND, zorder=3)
+        shades = [to_rgba(_POPULATION, share) for share in uses]
+        axes.scatter(*place, s=dot, c=shades, zorder=4, lw=0)
+        axes.scatter(*place, s=dot, facecolors="none", edgecolors=rings, lw=widths, zorder=5)
+    axes.set_axis_off()
+    axes.set_xlim(-0.3, layers - 0.7)
+    axes.set_ylim(modules - 0.4, -0.6)
 
 
 def draw_generations(rows: list[GenerationRow]) -> Figure:
@@ -109,4 +91,22 @@ def draw_generations(rows: list[GenerationRow]) -> Figure:
     axes.set_yticks(range(len(rows)), [plain(row.title) for row in reversed(rows)])
     axes.set_xlim(left=0)
     axes.set_xlabel("generations to the goal")
+    return figure
+
+
+def draw_reuse(rows: list[Reuse]) -> Figure:
+    """Draw each run's speedup against the overlap of its paths."""
+    figure = Figure(figsize=(6.2, 3.6), layout="constrained")
+    axes = figure.subplots()
+    targets = list(dict.fromkeys(row.run.spec.target for row in rows))
+    for number, target in enumerate(targets):
+        own = [row for row in rows if row.run.spec.target == target]
+        label = task_title(target) if len(targets) <= 8 else None
+        axes.scatter([row.overlap for row in own], [row.speedup for row in own], s=34, label=label,
+                     color=FALLBACK_COLOURS[number % 6 if label else 0])  # fmt: skip
+    axes.axhline(1, color=INK, lw=1, ls=":")
+    axes.set_xlabel("overlap of the second task's best path with the first's")
+    axes.set_ylabel("speedup")
+    if len(targets) <= 8:
+        axes.legend(fontsize=8)
     return figure

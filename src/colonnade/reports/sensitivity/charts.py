@@ -17,6 +17,7 @@ from colonnade.analysis.perturbation import Floats, rank_correlation
 from colonnade.experiments.methods import FALLBACK_COLOURS
 from colonnade.experiments.titles import task_title
 from colonnade.experiments.trained.analysis import RunAnalysis
+from colonnade.experiments.trained.comparison import column_title
 from colonnade.reports.style import FAINT, INK, PAPER
 
 _SHADES = LinearSegmentedColormap.from_list("sensitivity", ["#eef3f8", "#7fb0d8", "#0b4f8a"])
@@ -28,17 +29,6 @@ _BOX, _TALL, _GAP, _STEP = 1.0, 0.56, 0.42, 0.86
 def level_colours(names: Sequence[str]) -> dict[str, str]:
     """One colour for each level."""
     return {name: FALLBACK_COLOURS[i % len(FALLBACK_COLOURS)] for i, name in enumerate(names)}
-
-
-def column_title(task: str) -> str:
-    """Name a column after its task, for people."""
-    return "Untrained" if task == "untrained" else task_title(task)
-
-
-def net_title(columns: Sequence[str]) -> str:
-    """Name a network after its columns: "Pong to H-flip"."""
-    *sources, target = map(column_title, columns)
-    return f"{' + '.join(sources)} to {target}" if sources else target
 
 
 def shaded_columns(groups: Mapping[str, Sequence[RunAnalysis]], repeats: str = "seeds") -> Figure:

@@ -8,8 +8,8 @@ from matplotlib.figure import Figure
 
 from colonnade.experiments.methods import METHODS
 from colonnade.experiments.trained.analysis import RunAnalysis
+from colonnade.experiments.trained.comparison import column_title
 from colonnade.networks import Feature
-from colonnade.reports.sensitivity.charts import column_title
 from colonnade.reports.style import FAINT, INK
 
 _SIGNED = LinearSegmentedColormap.from_list("signed", ["#2166ac", "#f7f7f7", "#b2182b"])

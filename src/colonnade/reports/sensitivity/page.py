@@ -4,24 +4,26 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
 
-from colonnade.analysis.capacity import used_share
 from colonnade.analysis.intervals import REDRAWN
 from colonnade.experiments.results.cautions import caution_of
 from colonnade.experiments.results.transfer import Results
 from colonnade.experiments.store.folders import SuiteFolder
-from colonnade.experiments.titles import distinct
 from colonnade.experiments.trained.analysis import RunAnalysis
+from colonnade.experiments.trained.comparison import (
+    column_title,
+    groups_of,
+    net_title,
+    new_vision,
+    used_shares,
+)
 from colonnade.reports.page import drawn, write_page
 from colonnade.reports.sensitivity.charts import (
     agreement,
-    column_title,
-    net_title,
     noise_curves,
     shaded_columns,
     spectra,
@@ -49,8 +51,8 @@ def write_analysis(
     Raises:
         ColonnadeError: Writing failed.
     """
-    groups = _groups(analyses, suite)
-    points = _sweet_spot_points(analyses, results) if results else []
+    groups = groups_of(analyses, suite)
+    points = new_vision(analyses, results) if results else []
     detailed = [group[0] for group in groups.values()][:_NETS_IN_DETAIL]
     with drawing():
         pictures: dict[str, Figure] = {
@@ -78,46 +80,17 @@ def write_analysis(
         pictures=drawings,
         verdicts=[(title, _sentence(*group)) for title, group in groups.items()],
         details=[
-            _Detail(net_title(each.columns), each.label, number)
+            {"title": net_title(each.columns), "label": each.label, "number": number}
             for number, each in enumerate(detailed)
         ],
         agreement=_agreement_words(*compared[1:]) if compared else "",
-        used=_used(analyses),
+        used=used_shares(analyses),
         single=single,
         jobs=suite.sweep is not None and any(len(group) > 1 for group in groups.values()),
         bars_caution=_bars_caution(analyses),
         options=analyses[0].options,
         states=analyses[0].states,
     )
-
-
-def _groups(analyses: Sequence[RunAnalysis], suite: SuiteFolder) -> dict[str, list[RunAnalysis]]:
-    """Put repetitions together, by a title: the seeds of a configuration, or the jobs of a cell."""
-    specs = {spec.id: spec for spec in suite.plan.runs}
-    groups: dict[str, list[RunAnalysis]] = {}
-    for each in analyses:
-        spec = specs.get(each.run)
-        if spec is None:
-            key = each.run
-        elif suite.sweep:
-            key = each.label.rpartition(", ")[0]
-        else:
-            key = suite.plan.configuration(spec)
-        groups.setdefault(f"{key} {each.task}", []).append(each)
-    titles = distinct(groups, lambda key: net_title(groups[key][0].columns))
-    return {
-        words if words != key else f"{net_title(groups[key][0].columns)}: {groups[key][0].label}": (
-            groups[key]
-        )
-        for key, words in titles.items()
-    }
-
-
-@dataclass(frozen=True)
-class _Detail:
-    title: str
-    label: str
-    number: int
 
 
 def _sentence(*analyses: RunAnalysis) -> str:
@@ -161,43 +134,3 @@ def _bars_caution(analyses: Sequence[RunAnalysis]) -> str:
         for played in curves
     ]
     return caution_of(REDRAWN, fewest, "episodes")
-
-
-def _used(analyses: Sequence[RunAnalysis]) -> list[tuple[str, list[tuple[str, str]]]]:
-    """Share of the new column's features that hold 95 % of its sensitivity, per column count."""
-    rows = []
-    for count in sorted({len(each.columns) for each in analyses}):
-        nets = [each for each in analyses if len(each.columns) == count]
-        cells = []
-        for name in dict.fromkeys(name for each in nets for name in each.level_names):
-            shares = [
-                used_share(each.sensitivity[feature])
-                for each in nets
-                if name in each.level_names
-                for feature in each.levels[each.level_names.index(name)]
-                if feature.column == each.newest
-            ]
-            cells.append((name, f"{np.mean(shares):.0%}" if shares else ""))
-        rows.append((f"{count} columns", cells))
-    return rows
-
-
-def _sweet_spot_points(
-    analyses: Sequence[RunAnalysis], results: Results
-) -> list[tuple[float, float, str, int]]:
-    """Mean AFS of the new column's convolutions, transfer score, target and column count."""
-    points = []
-    for each in analyses:
-        run = results.runs.get(each.run)
-        target = each.task
-        if run is None or target != run.folder.last_task:
-            continue
-        score = results.relative_area(run)
-        vision = [
-            each.new_share(level)
-            for level, name in enumerate(each.level_names)
-            if name.startswith("conv")
-        ]
-        if vision and not math.isnan(score):
-            points.append((float(np.nanmean(vision)), score, target, len(each.columns)))
-    return points

@@ -17,7 +17,8 @@ from colonnade.experiments.results.hyperparameters import (
     sorted_panels,
 )
 from colonnade.experiments.results.jobs import JobRow
-from colonnade.experiments.results.transfer import Floats, Results
+from colonnade.experiments.results.runs import Floats
+from colonnade.experiments.results.transfer import Results
 from colonnade.reports.style import FAINT, INK, plain
 from colonnade.reports.transfer.charts import method_legend, panels_of
 

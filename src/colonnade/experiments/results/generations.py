@@ -1,0 +1,88 @@
+"""How many generations a second task took: PathNet's measure where tasks end at a goal."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from colonnade.analysis.intervals import Floats, Interval, mean_interval
+from colonnade.experiments.methods import METHODS, method_of
+from colonnade.experiments.plans.plan import SCRATCH
+from colonnade.experiments.results.runs import RunResult
+from colonnade.experiments.results.transfer import Results
+
+
+@dataclass(frozen=True)
+class GenerationRow:
+    """One method's way to the goal of its last task, over all complete runs.
+
+    Attributes:
+        method: The row of the table; see `methods.METHODS`.
+        title: The same for people, as the folder names it.
+        generations: [R]. A generation of PathNet is a tournament, two evaluations of T minibatches
+            each; one of a control is one evaluation of its path.
+        minibatches: [R] gradient steps.
+        reached: How many of them reached the goal within their budget; the rest count as that.
+        interval: Of the mean generations; NaN where runs are too few.
+    """
+
+    method: str
+    title: str
+    generations: Floats
+    minibatches: Floats
+    reached: int
+    interval: Interval
+
+
+def goal_row(run: RunResult) -> dict[str, Any] | None:
+    """Return what a run's metrics say of the goal of its last task."""
+    if not run.done or not run.training.get("goal_episodes"):
+        return None
+    last = len(run.spec.tasks) - 1
+    rows = [r for r in run.folder.metrics() if r["kind"] == "goal" and r["task_index"] == last]
+    return dict(rows[-1]) if rows else None
+
+
+def generations_of(run: RunResult) -> float | None:
+    """Return the generations a run's last task took; None where tasks have no goal."""
+    row = goal_row(run)
+    if row is None:
+        return None
+    evaluation = int(run.training["goal_episodes"])
+    contestants = 2 if run.spec.method == "pathnet" else 1
+    return float(row["episodes"]) / evaluation / contestants
+
+
+def generation_rows(results: Results) -> list[GenerationRow]:
+    """Sum up each method; empty where tasks have no goal."""
+    rows = []
+    for method in results.methods:
+        found = [
+            (count, row)
+            for entry in results.comparisons
+            if entry.method == method
+            and (row := goal_row(results.runs[entry.run])) is not None
+            and (count := generations_of(results.runs[entry.run])) is not None
+        ]
+        if found:
+            generations = np.array([value for value, _ in found])
+            rows.append(
+                GenerationRow(
+                    method=method,
+                    title=generation_title(results, method),
+                    generations=generations,
+                    minibatches=np.array([float(row["episodes"]) for _, row in found]),
+                    reached=sum(bool(row["reached"]) for _, row in found),
+                    interval=mean_interval(generations),
+                )
+            )
+    return rows
+
+
+def generation_title(results: Results, method: str) -> str:
+    """Name a method as the folder does; baseline 1 by the name it has among paths."""
+    title = results.title(method)
+    plain = method == SCRATCH and title == method_of(SCRATCH).title
+    return METHODS["path-de-novo"].title if plain else title

@@ -1,0 +1,105 @@
+"""The paths that PathNet's runs took through their modules, and what later tasks reused."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from colonnade.experiments.plans.plan import SCRATCH
+from colonnade.experiments.results.generations import generations_of
+from colonnade.experiments.results.runs import RunResult
+from colonnade.experiments.results.transfer import Results
+
+
+@dataclass(frozen=True)
+class Reuse:
+    """What the last task's best path took over.
+
+    Attributes:
+        run: The run.
+        shared: For each layer, how many of its modules were frozen before, and how many it has.
+        overlap: With the path of the task before, 0 to 1.
+        speedup: Against the de novo control; NaN where unknown.
+    """
+
+    run: RunResult
+    shared: tuple[tuple[int, int], ...]
+    overlap: float
+    speedup: float
+
+
+class Paths:
+    """Complete runs of PathNet.
+
+    Attributes:
+        runs: Those that hold the history of their evolution.
+    """
+
+    def __init__(self, results: Results) -> None:
+        self._results = results
+        done = [run for run in results.runs.values() if run.done and run.spec.method == "pathnet"]
+        self._layouts = {run.spec.id: run.folder.network() for run in done}
+        self.runs = [run for run in done if self.histories(run)]
+
+    def reuse(self) -> list[Reuse]:
+        """List what each second or later task took over."""
+        rows = []
+        for run in self.runs:
+            history = self.last_history(run)
+            if len(self.histories(run)) < 2:
+                continue
+            pairs = zip(history["best"], history["frozen"], strict=True)
+            shared = tuple((len(set(best) & set(frozen)), len(best)) for best, frozen in pairs)
+            rows.append(Reuse(run, shared, history["overlap"][-1], self._speedup(run)))
+        return rows
+
+    @property
+    def example(self) -> RunResult:
+        """The first run with the longest history of tasks."""
+        return max(self.runs, key=lambda run: len(self.histories(run)))
+
+    def histories(self, run: RunResult) -> dict[str, Any]:
+        """What evolution did on each task that a run has learned, by the task's id."""
+        own = self._layouts[run.spec.id].get("pathnet", {})
+        histories: dict[str, Any] = own.get("histories", {})
+        return histories
+
+    def last_history(self, run: RunResult) -> dict[str, Any]:
+        """What it did on the last one."""
+        histories = self.histories(run)
+        history: dict[str, Any] = histories[run.spec.tasks[-1].id_among(histories)]
+        return history
+
+    def modular(self, run: RunResult) -> dict[str, Any]:
+        """Spec of the modules of a run's network."""
+        modular: dict[str, Any] = self._layouts[run.spec.id]["network"]["modular"][-1]["modular"]
+        return modular
+
+    def _speedup(self, run: RunResult) -> float:
+        """Return how much sooner, or higher, it learned than the de novo control's mean."""
+        if (own := generations_of(run)) is not None:
+            controls = [
+                value
+                for other in self._results.runs_of(SCRATCH, None, run.spec.target)
+                if (value := generations_of(other)) is not None
+            ]
+            return sum(controls) / len(controls) / own if controls else math.nan
+        return self._results.relative_area(run)
+
+
+def chance_overlap(modules: int, active: int) -> float:
+    """Expected overlap of two paths of N modules a layer, each drawn at random from M.
+
+    The number in common is hypergeometric; overlap is common / (2 N - common).
+    """
+    total = math.comb(modules, active)
+    return sum(
+        math.comb(active, common)
+        * math.comb(modules - active, active - common)
+        / total
+        * common
+        / (2 * active - common)
+        for common in range(active + 1)
+        if active - common <= modules - active
+    )

@@ -1,0 +1,113 @@
+"""What a run has shown so far, from its folder."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from colonnade.experiments.plans.spec import RunSpec
+from colonnade.experiments.store.folders import RunFolder
+from colonnade.experiments.store.measures import LearningCurve, learning_curve, version_of
+from colonnade.training import Row
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """What a run has shown so far.
+
+    Attributes:
+        spec: The run.
+        folder: Where it lies.
+        done: Whether it is complete.
+        stopped: Whether it was stopped early as hopeless; its curve ends there.
+        learning: The curve of the last task.
+        training: The options of training, those of its spec and those that its folder names.
+        result: Content of result.json; empty unless complete.
+        foreign: The version of its measures where that is not the folder's: nothing of it is read,
+            and it counts as missing.
+    """
+
+    spec: RunSpec
+    folder: RunFolder
+    done: bool
+    stopped: bool
+    learning: LearningCurve
+    training: Mapping[str, Any]
+    result: dict[str, Any]
+    foreign: int | None = None
+
+    @property
+    def curve(self) -> Floats:
+        """[B] mean return per bin of the last task; see `LearningCurve.returns`."""
+        return self.learning.returns
+
+    @property
+    def reached(self) -> int:
+        """Agent steps taken in the last task."""
+        return self.learning.reached
+
+    @property
+    def steps(self) -> int:
+        """Agent steps taken, of all tasks: fewer than the budgets where a goal ended one."""
+        trained = [r["step"] for r in self.result.get("scores", ()) if r["policy"] == "trained"]
+        return sum(trained) or self.spec.steps
+
+    @property
+    def final_score(self) -> float:
+        """Mean return of the trained policy; of its last bin where the run was stopped early."""
+        if row := self.score("trained"):
+            return float(row["return_mean"])
+        known = self.curve[~np.isnan(self.curve)] if self.stopped else np.empty(0)
+        return float(known[-1]) if known.size else math.nan
+
+    def score(self, policy: str) -> Row | None:
+        """Return the evaluation of the "random" or the "trained" policy on the last task.
+
+        There is none of a network that was pruned for others alone.
+        """
+        rows = [row for row in self.result.get("scores", ()) if row["policy"] == policy]
+        own = [row for row in rows if self.spec.tasks[-1].is_called(row["task"])]
+        if not own and "pruning" not in self.result:
+            own = rows  # tasks are scored in their order, whatever they are called
+        return dict(own[-1]) if own else None
+
+
+def read_run(
+    folder: RunFolder, spec: RunSpec, training: Mapping[str, Any], measures: int
+) -> RunResult:
+    """Read what a run has shown so far.
+
+    Args:
+        folder: The run's.
+        spec: Of the run.
+        training: Options of training where the spec names none; `Basis.training`.
+        measures: The version that the folder's numbers have; `Basis.measures`.
+
+    Raises:
+        ColonnadeError: A file of the run is damaged.
+    """
+    done, last = folder.done, len(spec.tasks) - 1
+    result = folder.result() if done else {}
+    options = {**training, **spec.training_options, **result.get("training", {})}
+    width, steps = int(options["curve_steps"]), spec.tasks[-1].steps
+    rows = folder.metrics()
+    own = result.get("measures", 1) if done else version_of(rows)
+    if own not in (None, measures):
+        nothing = learning_curve([], last, steps, width)
+        return RunResult(spec, folder, False, False, nothing, options, {}, own)
+    return RunResult(
+        spec=spec,
+        folder=folder,
+        done=done,
+        stopped=folder.stopped is not None,
+        learning=learning_curve(rows, last, steps, width, folder.metrics_path),
+        training=options,
+        result=result,
+    )

@@ -1,0 +1,87 @@
+"""What analyses of several networks come to together."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from colonnade.analysis.capacity import used_share
+from colonnade.experiments.results.transfer import Results
+from colonnade.experiments.store.folders import SuiteFolder
+from colonnade.experiments.titles import distinct, task_title
+from colonnade.experiments.trained.analysis import RunAnalysis
+
+
+def column_title(task: str) -> str:
+    """Name a column after its task, for people."""
+    return "Untrained" if task == "untrained" else task_title(task)
+
+
+def net_title(columns: Sequence[str]) -> str:
+    """Name a network after its columns: "Pong to H-flip"."""
+    *sources, target = map(column_title, columns)
+    return f"{' + '.join(sources)} to {target}" if sources else target
+
+
+def groups_of(analyses: Sequence[RunAnalysis], suite: SuiteFolder) -> dict[str, list[RunAnalysis]]:
+    """Put repetitions together, by a title: the seeds of a configuration, or the jobs of a cell."""
+    specs = {spec.id: spec for spec in suite.plan.runs}
+    groups: dict[str, list[RunAnalysis]] = {}
+    for each in analyses:
+        spec = specs.get(each.run)
+        if spec is None:
+            key = each.run
+        elif suite.sweep:
+            key = each.label.rpartition(", ")[0]
+        else:
+            key = suite.plan.configuration(spec)
+        groups.setdefault(f"{key} {each.task}", []).append(each)
+    titles = distinct(groups, lambda key: net_title(groups[key][0].columns))
+    return {
+        words if words != key else f"{net_title(groups[key][0].columns)}: {groups[key][0].label}": (
+            groups[key]
+        )
+        for key, words in titles.items()
+    }
+
+
+def used_shares(analyses: Sequence[RunAnalysis]) -> list[tuple[str, list[tuple[str, str]]]]:
+    """Share of the new column's features that hold 95 % of its sensitivity, per column count."""
+    rows = []
+    for count in sorted({len(each.columns) for each in analyses}):
+        nets = [each for each in analyses if len(each.columns) == count]
+        cells = []
+        for name in dict.fromkeys(name for each in nets for name in each.level_names):
+            shares = [
+                used_share(each.sensitivity[feature])
+                for each in nets
+                if name in each.level_names
+                for feature in each.levels[each.level_names.index(name)]
+                if feature.column == each.newest
+            ]
+            cells.append((name, f"{np.mean(shares):.0%}" if shares else ""))
+        rows.append((f"{count} columns", cells))
+    return rows
+
+
+def new_vision(
+    analyses: Sequence[RunAnalysis], results: Results
+) -> list[tuple[float, float, str, int]]:
+    """Mean AFS of the new column's convolutions, transfer score, target and column count."""
+    points = []
+    for each in analyses:
+        run = results.runs.get(each.run)
+        target = each.task
+        if run is None or target != run.folder.last_task:
+            continue
+        score = results.relative_area(run)
+        vision = [
+            each.new_share(level)
+            for level, name in enumerate(each.level_names)
+            if name.startswith("conv")
+        ]
+        if vision and not math.isnan(score):
+            points.append((float(np.nanmean(vision)), score, target, len(each.columns)))
+    return points
