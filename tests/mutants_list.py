@@ -189,9 +189,13 @@ MUTANTS: list[Mutant] = [
     ),
     # What a report makes of it.
     *_of(
-        "experiments.results.transfer",
+        "experiments.results.runs",
         f"{_FINAL} {_INTERVALS}",
         ("RunResult.final_score", "word", "trained", "random"),
+    ),
+    *_of(
+        "experiments.results.transfer",
+        f"{_FINAL} {_INTERVALS}",
         ("Results.random_scores", "word", "random", "trained"),
         ("Results.random_scores", "times for over"),
     ),
@@ -231,7 +235,7 @@ MUTANTS: list[Mutant] = [
         ("matrix_of", "assigned", "(low[at], high[at])", "reverse"),
     ),
     *_of(
-        "reports.suite",
+        "reports.transfer.section",
         f"{_TABLE} reports/test_suite.py",
         ("_table_row", "word", "mean", "median"),
         ("_table_row", "word", "median", "mean"),
@@ -241,7 +245,7 @@ MUTANTS: list[Mutant] = [
         ("_table_row", "word", "pairs", "planned"),
     ),
     *_of(
-        "reports.suite",
+        "reports.run",
         f"{_FINAL} {_INTERVALS}",
         ("_run_row", "word", "trained", "random"),
         ("_run_row", "word", "random", "trained"),
@@ -355,23 +359,31 @@ MUTANTS: list[Mutant] = [
         ("MedianRule._judge", "comparison turned", "#2"),
     ),
     *_of(
-        "reports.pathnet.charts",
+        "experiments.results.generations",
         _PATHS,
         ("generations_of", "times for over", "#0"),
         ("generations_of", "off by one", "#0"),
         ("goal_row", "first for last"),
         ("generation_rows", "argument", "GenerationRow", "minibatches", "double"),
         ("generation_rows", "argument", "GenerationRow", "reached", "double"),
+    ),
+    *_of(
+        "reports.pathnet.charts",
+        _PATHS,
         ("draw_generations", "median for mean"),
+    ),
+    *_of(
+        "experiments.results.paths",
+        _PATHS,
+        ("chance_overlap", "times for over", "#0"),
+        ("chance_overlap", "off by one", "#0"),
+        ("Paths.reuse", "word", "best", "frozen"),
+        ("Paths.reuse", "first for last"),
+        ("Paths._speedup", "times for over", "#1"),
     ),
     *_of(
         "reports.pathnet.section",
         _PATHS,
-        ("chance_overlap", "times for over", "#0"),
-        ("chance_overlap", "off by one", "#0"),
-        ("PathSection.reuse", "word", "best", "frozen"),
-        ("PathSection.reuse", "first for last"),
-        ("PathSection._speedup", "times for over", "#1"),
         ("PathSection.html", "median for mean"),
     ),
     *_of(
@@ -387,14 +399,18 @@ MUTANTS: list[Mutant] = [
     *_of(
         "reports.sensitivity.page",
         _ANALYZE,
-        ("_used", "median for mean"),
-        ("_used", "argument", "used_share", 0, "zero"),
         ("_sentence", "plus for minus"),
         ("_sentence", "comparison turned"),
         ("_agreement_words", "median for mean"),
         ("_agreement_words", "word", "min", "max"),
-        ("_sweet_spot_points", "word", "nanmean", "nanmax"),
-        ("_sweet_spot_points", "assigned", "score", "double"),
+    ),
+    *_of(
+        "experiments.trained.comparison",
+        _ANALYZE,
+        ("used_shares", "median for mean"),
+        ("used_shares", "argument", "used_share", 0, "zero"),
+        ("new_vision", "word", "nanmean", "nanmax"),
+        ("new_vision", "assigned", "score", "double"),
     ),
     *_of(
         "reports.sensitivity.charts",
