@@ -17,8 +17,8 @@ from colonnade.experiments.execution.local import Ended
 from colonnade.experiments.execution.progress import RunView
 from colonnade.experiments.plans.plan import Plan
 from colonnade.experiments.plans.spec import RunSpec, TaskBudget
-from colonnade.experiments.store.files import FolderLock
 from colonnade.experiments.store.folders import SuiteFolder
+from colonnade.experiments.store.lock import FolderLock
 from colonnade.experiments.words import duration
 
 # Stands for the worker: notes when it begins and ends, and does what the run's id says.

@@ -21,8 +21,8 @@ from colonnade.experiments.execution.run import train_run
 from colonnade.experiments.plans.build import build_column
 from colonnade.experiments.plans.plan import Plan
 from colonnade.experiments.plans.spec import RunSpec, TaskBudget
-from colonnade.experiments.store.files import FolderLock
 from colonnade.experiments.store.folders import SuiteFolder
+from colonnade.experiments.store.lock import FolderLock
 from colonnade.experiments.store.recorder import RunRecorder
 from colonnade.experiments.trained.play import play
 from colonnade.learners.a2c import A2CLearner

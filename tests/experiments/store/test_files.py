@@ -1,58 +1,11 @@
 import errno
-import os
-import signal
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from colonnade.errors import ColonnadeError
-from colonnade.experiments.store.files import DiskFullError, FolderLock, read_json, write_json
-
-HOLDER = """
-import sys, time
-from pathlib import Path
-from colonnade.experiments.store.files import FolderLock
-with FolderLock(Path(sys.argv[1])):
-    print("locked", flush=True)
-    time.sleep(60)
-"""
-
-
-def hold(folder: Path) -> subprocess.Popen[str]:
-    process = subprocess.Popen(
-        [sys.executable, "-c", HOLDER, str(folder)], stdout=subprocess.PIPE, text=True
-    )
-    assert process.stdout is not None
-    assert process.stdout.readline() == "locked\n"
-    return process
-
-
-def test_a_held_lock_refuses_and_names_its_holder_and_a_dead_holder_frees_it(
-    tmp_path: Path,
-) -> None:
-    holder = hold(tmp_path)
-    try:
-        with (
-            pytest.raises(
-                ColonnadeError,
-                match=rf"being written by process {holder.pid} \('-c .* on .*, since ",
-            ),
-            FolderLock(tmp_path),
-        ):
-            pass
-    finally:
-        holder.send_signal(signal.SIGKILL)
-        holder.wait()
-    assert (tmp_path / "lock").read_text().startswith(f"{holder.pid} "), (
-        "the stale lock is still there"
-    )
-    with FolderLock(tmp_path):
-        assert (tmp_path / "lock").read_text().startswith(f"{os.getpid()} ")
-    with FolderLock(tmp_path):
-        pass
+from colonnade.experiments.store.files import DiskFullError, read_json, write_json
 
 
 def full_disk(*_: Any) -> None:

@@ -19,8 +19,9 @@ from colonnade.experiments.execution.progress import Display
 from colonnade.experiments.execution.schedule import Failure, Schedule
 from colonnade.experiments.plans.plan import Plan
 from colonnade.experiments.plans.spec import RunSpec
-from colonnade.experiments.store.files import FolderLock, disk_errors
+from colonnade.experiments.store.files import disk_errors
 from colonnade.experiments.store.folders import SuiteFolder
+from colonnade.experiments.store.lock import FolderLock
 
 _SHOW_SECONDS = 0.5
 _GRACE_SECONDS = 60.0

@@ -3,12 +3,7 @@
 from __future__ import annotations
 
 import errno
-import fcntl
 import json
-import os
-import platform
-import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,8 +11,6 @@ from typing import Any
 
 from colonnade.atomic import write_atomically
 from colonnade.errors import ColonnadeError
-
-_POLL_SECONDS = 0.1
 
 
 class DiskFullError(ColonnadeError):
@@ -112,64 +105,3 @@ def read_json(path: Path) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise ColonnadeError(f"{path} holds {type(value).__name__}, where a JSON object belongs.")
     return value
-
-
-class FolderLock:
-    """Keeps a second process from writing a folder; the system frees it when its holder dies.
-
-    Args:
-        folder: What is being locked; it must exist.
-        patience: How many seconds to wait for another process to free it.
-    """
-
-    def __init__(self, folder: Path, patience: float = 0.0) -> None:
-        self._folder = folder
-        self._patience = patience
-        self._descriptor: int | None = None
-
-    def __enter__(self) -> FolderLock:
-        """Take the lock.
-
-        Raises:
-            ColonnadeError: Another process holds it; the message says which.
-        """
-        path = self._folder / "lock"
-        with disk_errors(path):
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
-        limit = time.monotonic() + self._patience
-        while not (locked := _try_lock(descriptor)) and time.monotonic() < limit:
-            time.sleep(_POLL_SECONDS)
-        if not locked:
-            holder = os.read(descriptor, 400).decode(errors="replace").strip() or "unknown"
-            os.close(descriptor)
-            raise ColonnadeError(
-                f"{self._folder} is being written by process {holder}; wait for it or stop it, "
-                "or choose another --out."
-            )
-        with disk_errors(path):
-            os.ftruncate(descriptor, 0)
-            os.pwrite(descriptor, f"{_this_process()}\n".encode(), 0)
-        self._descriptor = descriptor
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Free the lock. The file stays: removing it would race with a process that waits."""
-        if self._descriptor is not None:
-            os.ftruncate(self._descriptor, 0)
-            os.close(self._descriptor)
-            self._descriptor = None
-
-
-def _this_process() -> str:
-    """Say who holds a lock, so that a person finds the process and knows it."""
-    name = " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])[:120]
-    since = time.strftime("%Y-%m-%d %H:%M")
-    return f"{os.getpid()} ({name!r} on {platform.node()}, since {since})"
-
-
-def _try_lock(descriptor: int) -> bool:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True

@@ -33,7 +33,8 @@ from colonnade.experiments.plans.plan import Plan, Selection
 from colonnade.experiments.plans.spec import RunSpec
 from colonnade.experiments.plans.sweep import Sweep
 from colonnade.experiments.store.basis import Basis
-from colonnade.experiments.store.files import FolderLock, disk_errors, read_json, write_json
+from colonnade.experiments.store.files import disk_errors, read_json, write_json
+from colonnade.experiments.store.lock import FolderLock
 from colonnade.experiments.store.measures import MEASURES, version_of
 from colonnade.experiments.store.metrics import read_metrics
 

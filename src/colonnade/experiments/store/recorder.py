@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 from colonnade.errors import ColonnadeError
 from colonnade.experiments.plans.spec import RunSpec
-from colonnade.experiments.store.files import FolderLock, disk_errors, write_json
+from colonnade.experiments.store.files import disk_errors, write_json
 from colonnade.experiments.store.folders import RunFolder
+from colonnade.experiments.store.lock import FolderLock
 from colonnade.experiments.store.metrics import MetricsFile
 from colonnade.training import Progress, Row, read_tensors, write_tensors
 

@@ -1,0 +1,75 @@
+"""One process at a time writes a folder."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from colonnade.errors import ColonnadeError
+from colonnade.experiments.store.files import disk_errors, write_text
+
+_POLL_SECONDS = 0.1
+
+
+class FolderLock:
+    """Keeps a second process from writing a folder; the system frees it when its holder dies.
+
+    On NFS the server is asked (Linux turns `flock` into a lock of its protocol), so that machines
+    see each other's locks unless the folder is mounted with `nolock`. Where a file system knows no
+    locks at all, `filelock` makes a marker file instead; one left by a process that was killed on
+    another machine is to be removed by hand.
+
+    Args:
+        folder: What is being locked.
+        patience: How many seconds to wait for another process to free it.
+    """
+
+    def __init__(self, folder: Path, patience: float = 0.0) -> None:
+        self._folder = folder
+        self._holder = folder / "lock-holder.txt"
+        # Not a thread's: any may free it.
+        self._lock = FileLock(
+            folder / "lock", timeout=patience, poll_interval=_POLL_SECONDS, thread_local=False
+        )
+
+    def __enter__(self) -> FolderLock:
+        """Take the lock.
+
+        Raises:
+            ColonnadeError: Another process holds it; the message says which.
+        """
+        with disk_errors(self._folder / "lock"):
+            try:
+                self._lock.acquire()
+            except Timeout:
+                holder = "unknown"
+                with suppress(OSError):
+                    holder = self._holder.read_text(errors="replace").strip()
+                raise ColonnadeError(
+                    f"{self._folder} is being written by process {holder}; wait for it or stop it, "
+                    "or choose another --out."
+                ) from None
+        try:
+            write_text(self._holder, f"{_this_process()}\n")
+        except ColonnadeError:
+            self._lock.release()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Free the lock."""
+        self._holder.unlink(missing_ok=True)
+        self._lock.release()
+
+
+def _this_process() -> str:
+    """Say who holds a lock, so that a person finds the process and knows it."""
+    name = " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])[:120]
+    since = time.strftime("%Y-%m-%d %H:%M")
+    return f"{os.getpid()} ({name!r} on {platform.node()}, since {since})"
