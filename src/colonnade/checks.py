@@ -17,10 +17,11 @@ from __future__ import annotations
 import math
 import numbers
 from collections.abc import Mapping
-from dataclasses import fields
-from typing import Any, NamedTuple
+from types import NoneType
+from typing import Any, NamedTuple, get_args
 
 from colonnade.errors import UsageError
+from colonnade.records import field_kinds, fitting
 
 
 class Range(NamedTuple):
@@ -107,34 +108,34 @@ def flag(name: str, value: object) -> bool:
 
 
 def check_fields(owner: Any, ranges: Mapping[str, tuple[Any, ...]]) -> None:
-    """Refuse a dataclass whose numbers make no sense; NumPy's numbers become Python's.
+    """Refuse a dataclass whose fields make no sense; NumPy's numbers become Python's.
 
-    A field annotated `int` must be whole, one annotated `float` a number, and either may be None
-    where the annotation says so. Fields annotated `bool` are looked at without being named.
+    Every field is of the kind that its annotation says; see `records`. Numbers that have a range
+    are whole where the annotation says `int`, and may be None where it says so.
 
     Args:
         owner: The dataclass, which may be frozen.
         ranges: By the field's name a `Range`, or what makes one, as in (0, 1).
 
     Raises:
-        UsageError: A field is no number of its kind, or out of its range.
+        UsageError: A field is of another kind, or out of its range.
     """
-    for field in fields(owner):
-        kind = field.type.__name__ if isinstance(field.type, type) else str(field.type)
-        parts = [part.strip() for part in kind.split("|")]
-        value, name = getattr(owner, field.name), f"{field.name} of {type(owner).__name__}"
-        if value is None and "None" in parts:
+    where = type(owner).__name__
+    for field, kind in field_kinds(type(owner)).items():
+        parts = get_args(kind) or (kind,)
+        value, name = getattr(owner, field), f"{field} of {where}"
+        if value is None and NoneType in parts:
             continue
-        if parts[0] == "bool":
+        if kind is bool:
             right: object = flag(name, value)
-        elif field.name not in ranges:
-            continue
-        elif "int" in parts and "float" not in parts:
-            right = whole(name, value, Range(*ranges[field.name]))
+        elif field not in ranges:
+            right = fitting(kind, value, field, where)
+        elif int in parts and float not in parts:
+            right = whole(name, value, Range(*ranges[field]))
         else:
-            right = real(name, value, Range(*ranges[field.name]))
+            right = real(name, value, Range(*ranges[field]))
         if right is not value:
-            object.__setattr__(owner, field.name, right)
+            object.__setattr__(owner, field, right)
 
 
 def _is_number(value: Any, kind: type) -> bool:

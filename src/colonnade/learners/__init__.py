@@ -14,10 +14,9 @@ learner alone, for a loop of one's own::
 
 from __future__ import annotations
 
-from dataclasses import fields
 from typing import Any
 
-from colonnade.errors import UsageError, unknown_name
+from colonnade.errors import unknown_name
 from colonnade.learners.a2c import A2C
 from colonnade.learners.a3c import A3C, A3CTrainer
 from colonnade.learners.acting.collector import Collector
@@ -29,6 +28,7 @@ from colonnade.learners.ppo import PPO
 from colonnade.learners.processes.workers import WorkerDiedError, WorkerLostError
 from colonnade.learners.supervised import Supervised, SupervisedTrainer, predictions
 from colonnade.learners.trainer import Advance, LearnerConfig, Streams, Trainer, prefixed, under
+from colonnade.records import read
 
 LEARNERS: dict[str, type[A2C] | type[PPO] | type[Supervised]] = {
     "a2c": A2C,
@@ -46,17 +46,7 @@ def learner_from_name(name: str, **options: Any) -> A2C | PPO | Supervised:
     """
     if name not in LEARNERS:
         raise unknown_name("learner", name, LEARNERS)
-    config = LEARNERS[name]
-    kinds = {field.name: type(field.default) for field in fields(config)}
-    for option, value in options.items():
-        if option not in kinds:
-            raise unknown_name(f"{name} option", option, kinds)
-        kind = kinds[option]
-        if type(value) is not kind and not (kind is float and type(value) is int):
-            raise UsageError(
-                f"{name} option {option!r} must be of type {kind.__name__}; got {value!r}."
-            )
-    return config(**options)
+    return read(LEARNERS[name], options)
 
 
 __all__ = [

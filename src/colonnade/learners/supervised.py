@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Generator
 from contextlib import closing
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
 from colonnade.checks import ABOVE_0, AT_LEAST_0, AT_LEAST_1, BELOW_1, check_fields
-from colonnade.errors import UsageError, unknown_name
+from colonnade.errors import UsageError
 from colonnade.learners.compute import Compute
 from colonnade.learners.descent.optimisation import Optimisation, trainable
 from colonnade.learners.descent.passes import Held, Passes
@@ -55,8 +55,6 @@ class Supervised:
 
     def __post_init__(self) -> None:
         """Refuse values out of range."""
-        if self.optimizer not in get_args(Optimizer):
-            raise unknown_name("optimizer", self.optimizer, get_args(Optimizer))
         check_fields(
             self,
             {

@@ -28,7 +28,10 @@ SPEC = RunSpec("a run", "progressive", (PONG,), "a2c", "tiny")
         ({"learner_options": {"learning_rte": 1.0}}, "did you mean 'learning_rate'"),
         ({"learner_options": {"learning_rate": -1}}, "learning_rate of A2C must be a number"),
         ({"training_options": {"num_env": 4}}, "did you mean 'num_envs'"),
-        ({"training_options": {"num_envs": "many"}}, "must be of type int; got 'many'"),
+        (
+            {"training_options": {"num_envs": "many"}},
+            "must be a whole number at least 1; got 'many'",
+        ),
         ({"training_options": {"precision": "float23"}}, "did you mean 'float32'"),
         ({"training_options": {"device": "cdua"}}, "Device 'cdua' can't be used"),
         ({"column": "tinny"}, "did you mean 'tiny'"),

@@ -17,6 +17,7 @@ from colonnade.experiments.plans.space import (
 )
 from colonnade.experiments.plans.sweep import Sweep
 from colonnade.experiments.suites import SUITES, suite_from_name
+from colonnade.records import read, write
 
 
 def test_the_papers_ranges() -> None:
@@ -113,7 +114,7 @@ def test_added_jobs_leave_the_first_as_they_are() -> None:
     assert more.draw(PAPER)[:5] == first.draw(PAPER)
     assert len({job.seed for job in more.draw(PAPER)}) == 8
     assert [more.number_of(job.seed) for job in more.draw(PAPER)] == list(range(8))
-    assert Sweep.from_json(more.to_json(), "here") == more
+    assert read(Sweep, write(more)) == more
 
 
 def test_every_suite_that_compares_can_be_swept() -> None:

@@ -25,6 +25,7 @@ from colonnade.experiments.results.transfer import Results
 from colonnade.experiments.store.basis import Basis
 from colonnade.experiments.store.folders import SuiteFolder
 from colonnade.experiments.suites import suite_from_name
+from colonnade.records import read, write
 from colonnade.reports.suite import write_report
 from colonnade.reports.sweep import charts as sweep_charts
 from colonnade.reports.sweep.section import SweepSection
@@ -253,7 +254,7 @@ def test_the_users_ranges_are_the_folders(fabricate: Fabricate) -> None:
     assert space is not None
     assert space.learner["learning_rate"] == LogUniform(1e-4, 1e-2)
     assert space.column["alpha"] == Choice((0.5,))
-    assert SearchSpace.from_json(json.loads(json.dumps(space.to_json()))) == space
+    assert read(SearchSpace, json.loads(json.dumps(write(space)))) == space
 
 
 def test_a_run_that_lacks_what_was_drawn_is_named(swept: SuiteFolder) -> None:

@@ -123,7 +123,7 @@ def test_a_column_of_a_path_method_is_a_modular_network(tmp_path: Path) -> None:
         build_method(replace(spec, column="atary"))
     with pytest.raises(UsageError, match=r"can't use 9 distinct modules .* has 5"):
         build_method(replace(spec, column={"preset": "mini", "modules": 5, "active": 9}))
-    with pytest.raises(UsageError, match="field of a modular network 'moduls'"):
+    with pytest.raises(UsageError, match="field of ModularSpec: 'moduls'"):
         build_method(replace(spec, column={"preset": "mini", "moduls": 5}))
 
 

@@ -96,9 +96,9 @@ MISTAKES = {
     "an unknown field": (make({"stages": [], "laterls": "none"}), "mean 'laterals'"),
     "an unknown stage": (make({"stages": [{"kind": "dence", "units": 3}]}), "mean 'dense'"),
     "a stage's field": (make({"stages": [{"kind": "dense", "unit": 3}]}), "mean 'units'"),
-    "a missing field": (make({"stages": [{"kind": "dense"}]}), "'units', which is missing"),
+    "a missing field": (make({"stages": [{"kind": "dense"}]}), "lacks 'units'; add it"),
     "no kind": (make({"stages": [{"units": 3}]}), 'with a "kind"'),
-    "stages of text": (make({"stages": "dense"}), "must be a list"),
+    "stages of text": (make({"stages": "dense"}), "is a list, but 'dense' came"),
     "a foreign spec": (lambda: ProgressiveNetwork.from_spec({"cols": []}), "'columns' as list"),
     "an unknown preset": (lambda: column_preset("atary"), "mean 'atari'"),
     "too large a kernel": (

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-import typing
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
-from colonnade.errors import UsageError, unknown_name
+from colonnade.errors import UsageError
 from colonnade.experiments.plans.spec import RunSpec, TaskBudget
-from colonnade.learners import LearnerConfig, Precision, learner_from_name
+from colonnade.learners import LearnerConfig, learner_from_name
 from colonnade.methods import PATH_METHODS, ColumnMethod, PathMethod, method_from_name
 from colonnade.networks import ColumnSpec, ModularSpec, column_preset, modular_preset
+from colonnade.records import read, write
 from colonnade.tasks import task_from_name
 from colonnade.training import TrainingOptions
 from colonnade.types import Task
+
+_Spec = TypeVar("_Spec", ColumnSpec, ModularSpec)
 
 DEFAULT_COLUMN = "default"
 """As `RunSpec.column`: a column that suits each task's observations."""
@@ -53,14 +56,7 @@ def build_column(column: str | dict[str, Any]) -> ColumnSpec | None:
     Raises:
         UsageError: No preset has that name, or the description is wrong.
     """
-    if column == DEFAULT_COLUMN:
-        return None
-    if isinstance(column, str):
-        return column_preset(column)
-    if "preset" in column:
-        changes = {name: value for name, value in column.items() if name != "preset"}
-        return ColumnSpec.from_dict(column_preset(str(column["preset"])).to_dict() | changes)
-    return ColumnSpec.from_dict(column)
+    return _described(ColumnSpec, column_preset, column)
 
 
 def build_modules(column: str | dict[str, Any]) -> ModularSpec | None:
@@ -75,14 +71,20 @@ def build_modules(column: str | dict[str, Any]) -> ModularSpec | None:
     Raises:
         UsageError: No preset has that name, or the description is wrong.
     """
+    return _described(ModularSpec, modular_preset, column)
+
+
+def _described(
+    cls: type[_Spec], preset: Callable[[str], _Spec], column: str | dict[str, Any]
+) -> _Spec | None:
     if column == DEFAULT_COLUMN:
         return None
     if isinstance(column, str):
-        return modular_preset(column)
-    if "preset" in column:
-        changes = {name: value for name, value in column.items() if name != "preset"}
-        return ModularSpec.from_dict(modular_preset(str(column["preset"])).to_dict() | changes)
-    return ModularSpec.from_dict(column)
+        return preset(column)
+    changes = dict(column)
+    if "preset" in changes:
+        changes = write(preset(str(changes.pop("preset")))) | changes
+    return read(cls, changes)
 
 
 def build_method(spec: RunSpec) -> ColumnMethod | PathMethod:
@@ -118,15 +120,4 @@ def build_training_options(spec: RunSpec) -> TrainingOptions:
     Raises:
         UsageError: An option is unknown or has the wrong type.
     """
-    defaults = {name: type(value) for name, value in vars(TrainingOptions()).items()}
-    for name, value in spec.training_options.items():
-        if name not in defaults:
-            raise unknown_name("training option", name, defaults)
-        if type(value) is not defaults[name]:
-            kind = defaults[name].__name__
-            raise UsageError(f"Training option {name!r} must be of type {kind}; got {value!r}.")
-    options: dict[str, Any] = spec.training_options
-    precision = options.get("precision", "auto")
-    if precision not in typing.get_args(Precision):
-        raise unknown_name("precision", precision, typing.get_args(Precision))
-    return TrainingOptions(**options)
+    return read(TrainingOptions, spec.training_options)

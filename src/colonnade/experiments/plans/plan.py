@@ -7,13 +7,14 @@ import json
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass, fields
-from typing import Any, cast
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
 from tyro.conf import UseAppendAction
 
 from colonnade.errors import UsageError, unknown_name
 from colonnade.experiments.plans.spec import BEST, BUNDLED, RunSpec, TaskBudget
+from colonnade.records import as_data, field_kinds, read, write
 
 SCRATCH = "scratch"
 """Key of baseline 1, which every transfer score is measured against."""
@@ -107,7 +108,13 @@ class Plan:
 
     runs: tuple[RunSpec, ...]
     comparisons: tuple[Comparison, ...] = ()
-    selections: tuple[Selection, ...] = ()
+    selections: tuple[Selection, ...] = field(
+        default=(),
+        metadata=as_data(
+            lambda lists: tuple(read(Selection, {"runs": runs}) for runs in lists),
+            lambda selections: [list(selection.runs) for selection in selections],
+        ),
+    )
 
     def __post_init__(self) -> None:
         seen: set[str] = set()
@@ -208,37 +215,21 @@ class Plan:
 
     def to_json(self) -> dict[str, Any]:
         """Write the plan as a JSON object that `from_json` reads back."""
-        return {
-            "runs": [spec.to_json() for spec in self.runs],
-            "comparisons": [asdict(entry) for entry in self.comparisons],
-            "selections": [list(selection.runs) for selection in self.selections],
-        }
+        return write(self)
 
     @classmethod
     def from_json(cls, value: dict[str, Any], where: str) -> Plan:
         """Read a plan.
 
         Args:
-            value: As `to_json` wrote it.
+            value: As `to_json` wrote it, among other things.
             where: How messages name its origin.
 
         Raises:
             UsageError: It is not a plan.
         """
-        names = {f.name for f in fields(Comparison)}
-        runs, entries = value.get("runs"), value.get("comparisons")
-        choices = value.get("selections", [])
-        if (
-            not (isinstance(runs, list) and isinstance(entries, list) and isinstance(choices, list))
-            or any(not isinstance(entry, dict) or entry.keys() != names for entry in entries)
-            or any(not isinstance(choice, list) for choice in choices)
-        ):
-            raise UsageError(f"{where} does not hold the runs of a suite.")
-        return cls(
-            tuple(RunSpec.from_json(spec, f"{where}, run {i + 1}") for i, spec in enumerate(runs)),
-            tuple(Comparison(**cast("Any", entry)) for entry in entries),
-            tuple(Selection(tuple(map(str, choice))) for choice in choices),
-        )
+        own = {name: value[name] for name in field_kinds(cls) if name in value}
+        return read(cls, own, where)
 
 
 def _among(kind: str, given: Sequence[str], known: set[str]) -> set[str]:

@@ -11,9 +11,10 @@ import hashlib
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from colonnade.errors import UsageError, unknown_name
+from colonnade.records import as_data, read, write
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,19 @@ class LogUniform:
 Range: TypeAlias = Choice | LogUniform
 
 
+def _range_of(data: object) -> Range:
+    return Choice(tuple(data)) if isinstance(data, list) else read(LogUniform, data)
+
+
+_RANGES = as_data(
+    lambda data: {name: _range_of(of) for name, of in data.items()},
+    lambda ranges: {
+        name: list(of.values) if isinstance(of, Choice) else write(of)
+        for name, of in ranges.items()
+    },
+)
+
+
 @dataclass(frozen=True)
 class SearchSpace:
     """What is drawn for each job.
@@ -76,8 +90,8 @@ class SearchSpace:
         column: Ranges of the column's fields.
     """
 
-    learner: Mapping[str, Range] = field(default_factory=dict)
-    column: Mapping[str, Range] = field(default_factory=dict)
+    learner: Mapping[str, Range] = field(default_factory=dict, metadata=_RANGES)
+    column: Mapping[str, Range] = field(default_factory=dict, metadata=_RANGES)
 
     def __post_init__(self) -> None:
         if twice := self.learner.keys() & self.column.keys():
@@ -102,37 +116,6 @@ class SearchSpace:
         """
         ranges = {**self.learner, **self.column}
         return {name: ranges[name].at(_share(seed, job, name)) for name in ranges}
-
-    def to_json(self) -> dict[str, dict[str, Any]]:
-        """Write the space as a JSON object that `from_json` reads back."""
-        kinds = {"learner": self.learner, "column": self.column}
-        return {
-            kind: {
-                name: list(of.values)
-                if isinstance(of, Choice)
-                else {"low": of.low, "high": of.high}
-                for name, of in ranges.items()
-            }
-            for kind, ranges in kinds.items()
-        }
-
-    @classmethod
-    def from_json(cls, value: Mapping[str, Mapping[str, Any]]) -> SearchSpace:
-        """Read a space.
-
-        Raises:
-            UsageError: A range is impossible.
-        """
-
-        def read(of: Any) -> Range:
-            return Choice(tuple(of)) if isinstance(of, list) else LogUniform(**of)
-
-        return cls(
-            *(
-                {name: read(of) for name, of in value[kind].items()}
-                for kind in ("learner", "column")
-            )
-        )
 
     def with_ranges(self, given: Mapping[str, Range]) -> SearchSpace:
         """Replace the ranges of some hyperparameters.

@@ -10,10 +10,12 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field, fields
-from typing import Any, TypeAlias, cast
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
 
-from colonnade.errors import UsageError, unknown_name
+from colonnade.checks import AT_LEAST_1, check_fields
+from colonnade.errors import UsageError
+from colonnade.records import LATER, read, write
 
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 
@@ -36,13 +38,11 @@ class TaskBudget:
 
     name: str
     steps: int
-    options: dict[str, Json] = field(default_factory=dict)
+    options: dict[str, Json] = field(default_factory=dict, metadata=LATER)
 
     def __post_init__(self) -> None:
-        _require("name", self.name, str, "a task's name")
-        _require_count("steps", self.steps)
-        _require_options("options", self.options)
-        object.__setattr__(self, "options", json.loads(_canonical(self.options)))
+        check_fields(self, {"steps": AT_LEAST_1})
+        object.__setattr__(self, "options", _copied("options", self.options))
 
     @property
     def key(self) -> tuple[str, str]:
@@ -64,20 +64,8 @@ class TaskBudget:
         return next((task for task in known if self.is_called(task)), known[-1])
 
     def to_json(self) -> dict[str, Json]:
-        """Write the task as a JSON object that `from_json` reads back."""
-        # Left out where empty: the ids of runs do not change with what they do not use.
-        options: dict[str, Json] = {"options": self.options} if self.options else {}
-        return {"name": self.name, "steps": self.steps, **options}
-
-    @classmethod
-    def from_json(cls, value: object) -> TaskBudget:
-        """Read a task, e.g. `{"name": "pong-soup/zoom", "steps": 1000000}`."""
-        given = _object(value, "A task", ["name", "steps", "options"])
-        return cls(
-            name=cast("str", given.get("name")),
-            steps=cast("int", given.get("steps")),
-            options=cast("Any", given.get("options", {})),
-        )
+        """Write the task as JSON, e.g. `{"name": "pong-soup/zoom", "steps": 1000000}`."""
+        return write(self)
 
 
 @dataclass(frozen=True)
@@ -113,27 +101,16 @@ class RunSpec:
     training_options: dict[str, Json] = field(default_factory=dict)
     evaluation_episodes: int = 30
     parent: str | None = None
-    analyses: tuple[str, ...] = ()
-    evaluation_limit: int = 100_000
+    analyses: tuple[str, ...] = field(default=(), metadata=LATER)
+    evaluation_limit: int = field(default=100_000, metadata=LATER)
 
     def __post_init__(self) -> None:
-        for name in ("label", "method", "learner"):
-            _require(name, getattr(self, name), str, "a text")
-        _require("tasks", self.tasks, tuple, "a sequence of tasks")
+        counts = dict.fromkeys(("evaluation_episodes", "evaluation_limit"), AT_LEAST_1)
+        check_fields(self, counts)
         if not self.tasks:
             raise UsageError("'tasks' is empty; a run needs at least one task.")
-        if not isinstance(self.column, str):
-            _require_options("column", self.column)
-        _require("seed", self.seed, int, "a whole number")
-        for name in ("method_options", "learner_options", "training_options"):
-            _require_options(name, getattr(self, name))
-        _require_count("evaluation_episodes", self.evaluation_episodes)
-        _require_count("evaluation_limit", self.evaluation_limit)
-        if self.parent is not None:
-            _require("parent", self.parent, str, "the id of a run")
         for name in ("column", "method_options", "learner_options", "training_options"):
-            # A copy through JSON: later changes of the caller's dict do not reach the spec.
-            object.__setattr__(self, name, json.loads(_canonical(getattr(self, name))))
+            object.__setattr__(self, name, _copied(name, getattr(self, name)))
 
     @property
     def id(self) -> str:
@@ -157,17 +134,10 @@ class RunSpec:
 
     def to_json(self) -> dict[str, Json]:
         """Write the spec as a JSON object that `from_json` reads back."""
-        values = {f.name: getattr(self, f.name) for f in fields(self)}
-        values["tasks"] = [task.to_json() for task in self.tasks]
-        values["analyses"] = list(self.analyses)
-        if not self.analyses:  # as in the specs of runs from before there were analyses
-            del values["analyses"]
-        if self.evaluation_limit == RunSpec.evaluation_limit:
-            del values["evaluation_limit"]
-        return values
+        return write(self)
 
     @classmethod
-    def from_json(cls, value: object, where: str = "The spec") -> RunSpec:
+    def from_json(cls, value: object, where: str = "") -> RunSpec:
         """Read a spec.
 
         Args:
@@ -177,54 +147,16 @@ class RunSpec:
         Raises:
             UsageError: A key is unknown or missing, or a value has the wrong type.
         """
-        given = _object(value, where, [f.name for f in fields(cls)])
-        missing = sorted({"label", "method", "tasks", "learner", "column"} - given.keys())
-        if missing:
-            raise UsageError(f"{where} lacks {', '.join(map(repr, missing))}; add it.")
-        tasks = given.pop("tasks")
-        if not isinstance(tasks, list):
-            raise UsageError(f"{where}: 'tasks' is a list of tasks, but {tasks!r} came.")
-        analyses = given.pop("analyses", [])
-        if not isinstance(analyses, list):
-            raise UsageError(f"{where}: 'analyses' is a list of names, but {analyses!r} came.")
-        try:
-            return cls(
-                tasks=tuple(map(TaskBudget.from_json, tasks)),
-                analyses=tuple(map(str, analyses)),
-                **cast("Any", given),
-            )
-        except UsageError as error:
-            raise UsageError(f"{where}: {error}") from None
+        return read(cls, value, where)
 
 
 def _canonical(value: object) -> str:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
-def _object(value: object, where: str, keys: Iterable[str]) -> dict[str, Json]:
-    if not isinstance(value, dict):
-        raise UsageError(f"{where} is a JSON object, but {value!r} came.")
-    known = list(keys)
-    for key in value:
-        if key not in known:
-            raise unknown_name(f"key in {where[0].lower()}{where[1:]}:", str(key), known)
-    return dict(value)
-
-
-def _require(name: str, value: object, kind: type, words: str) -> None:
-    if not isinstance(value, kind) or (isinstance(value, bool) and kind is int):
-        raise UsageError(f"{name!r} is {words}, but {value!r} came.")
-
-
-def _require_count(name: str, value: object) -> None:
-    _require(name, value, int, "a whole number")
-    if cast("int", value) < 1:
-        raise UsageError(f"{name!r} is at least 1, but {value} came.")
-
-
-def _require_options(name: str, value: object) -> None:
-    _require(name, value, dict, "an object of options")
+def _copied(name: str, value: Any) -> Any:
+    """Copy through JSON: later changes of the caller's dict do not reach the spec."""
     try:
-        _canonical(value)
+        return json.loads(_canonical(value))
     except (TypeError, ValueError) as error:
         raise UsageError(f"{name!r} holds what JSON cannot: {error}.") from None

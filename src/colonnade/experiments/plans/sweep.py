@@ -8,7 +8,7 @@ methods are compared at the same draws.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from colonnade.errors import UsageError
@@ -97,19 +97,3 @@ class Sweep:
             Job(number, self.seed_of(number), space.draw(self.seed, number))
             for number in range(self.total)
         )
-
-    def to_json(self) -> dict[str, Any]:
-        """Write the sweep as a JSON object that `from_json` reads back."""
-        return asdict(self) | {"ranges": list(self.ranges)}
-
-    @classmethod
-    def from_json(cls, value: object, where: str) -> Sweep:
-        """Read a sweep.
-
-        Raises:
-            UsageError: It is none.
-        """
-        known = {f.name for f in fields(cls)}
-        if not isinstance(value, dict) or value.keys() != known:
-            raise UsageError(f"{where} does not hold a sweep that this version can read.")
-        return cls(**{**value, "ranges": tuple(value["ranges"])})

@@ -17,6 +17,7 @@ from colonnade.experiments.plans.plan import Plan
 from colonnade.experiments.plans.space import Choice, SearchSpace, parse_ranges
 from colonnade.experiments.plans.sweep import Sweep
 from colonnade.experiments.store.measures import FIRST_TRAINING, MEASURES
+from colonnade.records import as_data, field_kinds, read, write
 
 _FIRST_PAPERS = {
     "pong-soup": PONG_SOUP,
@@ -50,7 +51,9 @@ class Basis:
 
     measures: int
     training: Mapping[str, Any] = field(default_factory=dict)
-    methods: Mapping[str, str] = field(default_factory=dict)
+    methods: Mapping[str, str] = field(
+        default_factory=dict, metadata=as_data(dict, lambda titles: list(map(list, titles.items())))
+    )
     title: str = ""
     summary: str = ""
     figure: str = ""
@@ -110,11 +113,8 @@ class Basis:
 
     def to_json(self) -> dict[str, Any]:
         """Write it as a JSON object that `from_json` reads back."""
-        values: dict[str, Any] = dict(vars(self))
+        values = write(self)
         del values["measures"]
-        values["training"] = dict(self.training)
-        values["methods"] = [list(entry) for entry in self.methods.items()]
-        values["space"] = self.space.to_json() if self.space else None
         return values
 
     @classmethod
@@ -125,21 +125,14 @@ class Basis:
             UsageError: It is not what `to_json` writes.
         """
         try:
-            given: dict[str, Any] = dict(value)  # type: ignore[call-overload]
-            words = {name: given[name] for name in ("title", "summary", "figure", "paper")}
-            if not all(isinstance(word, str) for word in words.values()):
-                raise ValueError("a text")
-            return cls(
-                measures=measures,
-                training=dict(given["training"]),
-                methods={str(key): str(title) for key, title in given["methods"]},
-                space=SearchSpace.from_json(given["space"]) if given["space"] else None,
-                **words,
-            )
-        except (TypeError, ValueError, KeyError, UsageError):
+            given = {"measures": measures, **value}  # type: ignore[dict-item]
+            if missing := field_kinds(cls).keys() - given.keys():
+                raise UsageError(f"it lacks {min(missing)!r}.")
+            return read(cls, given, "it")
+        except (TypeError, UsageError) as error:
             raise UsageError(
-                f"{where} does not say what its numbers are measured by (its 'basis' is damaged); "
-                "restore it."
+                f"{where} does not say what its numbers are measured by (its 'basis' is damaged: "
+                f"{error}); restore it."
             ) from None
 
 

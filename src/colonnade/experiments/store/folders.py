@@ -37,6 +37,7 @@ from colonnade.experiments.store.files import disk_errors, read_json, write_json
 from colonnade.experiments.store.lock import FolderLock
 from colonnade.experiments.store.measures import MEASURES, version_of
 from colonnade.experiments.store.metrics import read_metrics
+from colonnade.records import read, write
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -350,7 +351,7 @@ class SuiteFolder:
         if begun.basis.measures != 1:
             content["basis"] = begun.basis.to_json()
         if self.sweep is not None:
-            content["sweep"] = self.sweep.to_json()
+            content["sweep"] = write(self.sweep)
         with FolderLock(self.path):
             write_json(self.path / "suite.json", content | self.plan.to_json())
         return begun
@@ -381,7 +382,7 @@ class SuiteFolder:
             )
         plan = Plan.from_json(content, str(file))
         name, options = str(content.get("suite")), content.get("options")
-        sweep = Sweep.from_json(content["sweep"], str(file)) if "sweep" in content else None
+        sweep = read(Sweep, content["sweep"], str(file)) if "sweep" in content else None
         if measures == 1:
             basis = Basis.first(name, plan, sweep)
         else:

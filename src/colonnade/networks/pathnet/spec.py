@@ -6,23 +6,21 @@ assert ModularSpec.from_dict(atari.to_dict()) == atari
 
 from __future__ import annotations
 
-import dataclasses
-import typing
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Literal, cast
 
 from colonnade.checks import AT_LEAST_0, AT_LEAST_1, check_fields
 from colonnade.errors import UsageError, unknown_name
 from colonnade.networks.progressive.spec import (
     Activation,
-    ColumnSpec,
     Conv,
     Custom,
     Dense,
     check_zero_sum,
     with_factories_of,
 )
+from colonnade.records import read, write
 
 ModuleSpec = Conv | Dense | Custom
 """Form of the modules of a layer; one that flattens its input may follow one that gives maps."""
@@ -60,28 +58,14 @@ class ModularSpec:
 
     def __post_init__(self) -> None:
         """Refuse what can't be built."""
-        if not isinstance(self.layers, Sequence):
-            raise UsageError(f"layers of ModularSpec must be a list; got {self.layers!r}.")
-        object.__setattr__(self, "layers", tuple(self.layers))
+        check_fields(self, {"modules": AT_LEAST_1, "active": AT_LEAST_1, "output_gain": AT_LEAST_0})
         if not self.layers:
             raise UsageError("A modular network needs at least one layer, but `layers` is empty.")
-        for layer in self.layers:
-            if not isinstance(layer, ModuleSpec):
-                raise UsageError(f"A module must be Conv, Dense or Custom, but one is {layer!r}.")
-        check_fields(self, {"modules": AT_LEAST_1, "active": AT_LEAST_1, "output_gain": AT_LEAST_0})
         if self.active > self.modules:
             raise UsageError(
                 f"A path can't use {self.active} distinct modules of a layer that has "
                 f"{self.modules}; lower `active` (N) or raise `modules` (M)."
             )
-        choices = {
-            "last": ("sum", "average"),
-            "init": ("default", "orthogonal", "zero-sum"),
-            "activation": typing.get_args(Activation),
-        }
-        for name, known in choices.items():
-            if getattr(self, name) not in known:
-                raise unknown_name(f"value for `{name}`", str(getattr(self, name)), known)
         if self.init == "zero-sum":
             check_zero_sum(self.layers[0])
 
@@ -109,13 +93,11 @@ class ModularSpec:
     def with_factories_of(self, own: Iterable[ModularSpec]) -> ModularSpec:
         """Return the spec with the factories of the user's own specs; see `with_factories_of`."""
         layers = with_factories_of(self.layers, [spec.layers for spec in own])
-        return dataclasses.replace(self, layers=typing.cast("tuple[ModuleSpec, ...]", layers))
+        return replace(self, layers=cast("tuple[ModuleSpec, ...]", layers))
 
     def to_dict(self) -> dict[str, Any]:
         """Return the spec as plain JSON data; see `factories` for what is written of `Custom`."""
-        names = [field.name for field in dataclasses.fields(self) if field.name != "layers"]
-        stages = ColumnSpec(self.layers).to_dict()["stages"]
-        return {"layers": stages, **{name: getattr(self, name) for name in names}}
+        return write(self)
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> ModularSpec:
@@ -124,12 +106,7 @@ class ModularSpec:
         Raises:
             UsageError: A field or a kind of module is unknown, or `layers` is missing.
         """
-        known = [field.name for field in dataclasses.fields(cls)]
-        for name in data:
-            if name not in known:
-                raise unknown_name("field of a modular network", name, known)
-        stages = ColumnSpec.from_dict({"stages": data.get("layers", ())}).stages
-        return cls(**{**data, "layers": typing.cast("tuple[ModuleSpec, ...]", stages)})
+        return read(cls, data)
 
 
 def mnist_modules() -> ModularSpec:

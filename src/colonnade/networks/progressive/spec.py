@@ -6,14 +6,12 @@ assert ColumnSpec.from_dict(atari.to_dict()) == atari
 
 from __future__ import annotations
 
-import dataclasses
-import typing
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal, TypeVar
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
 
 from colonnade.checks import ANY, AT_LEAST_0, AT_LEAST_1, BELOW_1, check_fields, whole
-from colonnade.errors import UsageError, unknown_name
+from colonnade.errors import UsageError
 from colonnade.networks.factories import (
     Factory,
     MissingFactory,
@@ -21,6 +19,7 @@ from colonnade.networks.factories import (
     import_path,
     imported,
 )
+from colonnade.records import as_data, read, write
 from colonnade.types import Shape
 
 LateralKind = Literal["adapter", "linear", "none"]
@@ -55,7 +54,6 @@ class Conv:
     def __post_init__(self) -> None:
         counts = dict.fromkeys(("maps", "kernel", "stride", "adapter"), AT_LEAST_1)
         check_fields(self, {**counts, "padding": AT_LEAST_0})
-        _check_laterals(self.laterals)
 
 
 @dataclass(frozen=True)
@@ -77,7 +75,6 @@ class Dense:
 
     def __post_init__(self) -> None:
         check_fields(self, {"units": AT_LEAST_1, "adapter": AT_LEAST_1})
-        _check_laterals(self.laterals)
 
 
 @dataclass(frozen=True)
@@ -99,7 +96,6 @@ class LSTM:
 
     def __post_init__(self) -> None:
         check_fields(self, {"units": AT_LEAST_1, "adapter": AT_LEAST_1, "forget_bias": ANY})
-        _check_laterals(self.laterals)
 
 
 @dataclass(frozen=True)
@@ -119,8 +115,6 @@ class Join:
 
     def __post_init__(self) -> None:
         check_fields(self, {"units": AT_LEAST_1})
-        if not isinstance(self.input, str):
-            raise UsageError(f"input of Join must be an input's name; got {self.input!r}.")
 
 
 @dataclass(frozen=True)
@@ -135,34 +129,22 @@ class Custom:
         laterals: Overrides the column's kind of lateral for this stage.
     """
 
-    factory: Factory
+    factory: Factory = field(metadata=as_data(factory_from_data, import_path))
     out_shape: Shape
     laterals: LateralKind | None = None
 
     def __post_init__(self) -> None:
-        _check_laterals(self.laterals)
+        check_fields(self, {})
         factory: object = self.factory
         if isinstance(factory, str):
             object.__setattr__(self, "factory", imported(factory))
         elif not callable(factory):
             raise UsageError(f"factory of Custom must be a function; got {factory!r}.")
-        if not isinstance(self.out_shape, Sequence) or isinstance(self.out_shape, str):
-            raise UsageError(
-                f"out_shape of Custom must be a shape such as (64,); got {self.out_shape!r}."
-            )
-        shape = tuple(whole("Each side in out_shape of Custom", side) for side in self.out_shape)
-        object.__setattr__(self, "out_shape", shape)
+        for side in self.out_shape:
+            whole("Each side in out_shape of Custom", side)
 
 
 StageSpec = Conv | Dense | LSTM | Join | Custom
-
-_KINDS: dict[str, type[Conv] | type[Dense] | type[LSTM] | type[Join] | type[Custom]] = {
-    "conv": Conv,
-    "dense": Dense,
-    "lstm": LSTM,
-    "join": Join,
-    "custom": Custom,
-}
 
 
 @dataclass(frozen=True)
@@ -210,18 +192,6 @@ class ColumnSpec:
     output_adapter: int | None = None
 
     def __post_init__(self) -> None:
-        if not isinstance(self.stages, Sequence):
-            raise UsageError(f"stages of ColumnSpec must be a list of stages; got {self.stages!r}.")
-        object.__setattr__(self, "stages", tuple(self.stages))
-        if not self.stages:
-            raise UsageError("A column needs at least one stage, but its `stages` are empty.")
-        for stage in self.stages:
-            if not isinstance(stage, StageSpec):
-                raise UsageError(
-                    f"A stage must be Conv, Dense, LSTM, Join or Custom, but one is {stage!r}."
-                )
-        _check_laterals(self.laterals)
-        _check_laterals(self.output_laterals)
         check_fields(
             self,
             {
@@ -232,12 +202,8 @@ class ColumnSpec:
                 "output_adapter": AT_LEAST_1,
             },
         )
-        if self.input is not None and not isinstance(self.input, str):
-            raise UsageError(f"input of ColumnSpec must be an input's name; got {self.input!r}.")
-        _check_choice("scale_per", self.scale_per, ("source", "layer"))
-        _check_choice("output_init", self.output_init, ("random", "copy"))
-        _check_choice("activation", self.activation, typing.get_args(Activation))
-        _check_choice("init", self.init, ("orthogonal", "zero-sum", "default"))
+        if not self.stages:
+            raise UsageError("A column needs at least one stage, but its `stages` are empty.")
         if self.init == "zero-sum":
             check_zero_sum(self.stages[0])
         if self.output_init == "copy" and self.output_laterals_kind != "linear":
@@ -259,10 +225,7 @@ class ColumnSpec:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the spec as plain JSON data; see `factories` for what is written of `Custom`."""
-        data = {
-            f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.name != "stages"
-        }
-        return {"stages": [_stage_to_dict(stage) for stage in self.stages], **data}
+        return write(self)
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> ColumnSpec:
@@ -271,33 +234,7 @@ class ColumnSpec:
         Raises:
             UsageError: A field or a kind of stage is unknown, or a needed field is missing.
         """
-        stages = data.get("stages", ())
-        if not isinstance(stages, Iterable) or isinstance(stages, str | Mapping):
-            raise UsageError(f"A column's `stages` must be a list of stages, but are {stages!r}.")
-        fields = {**data, "stages": tuple(_stage_from_dict(stage) for stage in stages)}
-        return _construct(cls, "column", fields)
-
-
-def _stage_to_dict(stage: StageSpec) -> dict[str, Any]:
-    kind = next(kind for kind, cls in _KINDS.items() if isinstance(stage, cls))
-    data = {f.name: getattr(stage, f.name) for f in dataclasses.fields(stage)}
-    if isinstance(stage, Custom):
-        data |= {"factory": import_path(stage.factory), "out_shape": list(stage.out_shape)}
-    return {"kind": kind, **data}
-
-
-def _stage_from_dict(data: object) -> StageSpec:
-    if not isinstance(data, Mapping) or not isinstance(data.get("kind"), str):
-        raise UsageError(
-            f'A stage must be data with a "kind" ({", ".join(_KINDS)}), but came as {data!r}.'
-        )
-    kind = data["kind"]
-    if kind not in _KINDS:
-        raise unknown_name("kind of stage", kind, _KINDS)
-    fields = {name: value for name, value in data.items() if name != "kind"}
-    if kind == "custom" and "factory" in fields:
-        fields["factory"] = factory_from_data(fields["factory"])
-    return _construct(_KINDS[kind], f"{kind} stage", fields)
+        return read(cls, data)
 
 
 def lacks_factories(stages: Sequence[StageSpec]) -> bool:
@@ -321,7 +258,7 @@ def with_factories_of(
     """
     known = [tuple(column) for column in own]
     return tuple(
-        dataclasses.replace(stage, factory=_factory_of(stage, place, len(stages), known))
+        replace(stage, factory=_factory_of(stage, place, len(stages), known))
         if isinstance(stage, Custom) and isinstance(stage.factory, MissingFactory)
         else stage
         for place, stage in enumerate(stages)
@@ -345,20 +282,6 @@ def _factory_of(
     return stage.factory
 
 
-_T = TypeVar("_T")
-
-
-def _construct(cls: type[_T], what: str, fields: Mapping[str, Any]) -> _T:
-    known = {f.name: f for f in dataclasses.fields(cls)}  # type: ignore[arg-type]
-    for name in fields:
-        if name not in known:
-            raise unknown_name(f"field of a {what}", name, known)
-    for name, field in known.items():
-        if field.default is dataclasses.MISSING and name not in fields:
-            raise UsageError(f"A {what} needs the field {name!r}, which is missing.")
-    return cls(**fields)
-
-
 def check_zero_sum(first: StageSpec) -> None:
     """Refuse to start a network with `init="zero-sum"` whose first stage is no convolution."""
     if not isinstance(first, Conv):
@@ -366,13 +289,3 @@ def check_zero_sum(first: StageSpec) -> None:
             'init="zero-sum" is about the kernels of a first convolution, but the first stage is '
             f'{first!r}; use "orthogonal" or "default".'
         )
-
-
-def _check_laterals(kind: str | None) -> None:
-    if kind is not None:
-        _check_choice("laterals", kind, typing.get_args(LateralKind))
-
-
-def _check_choice(field: str, value: str, choices: Iterable[str]) -> None:
-    if value not in choices:
-        raise unknown_name(f"value for `{field}`", str(value), choices)
