@@ -45,7 +45,7 @@ from colonnade.tasks import DataTask, task_from_name  # noqa: E402
 from colonnade.types import Examples, Rollout, TaskSpec  # noqa: E402
 
 ATARI = TaskSpec("atari", Box(0, 255, (4, 84, 84), np.uint8), Discrete(6), 10**9)
-DIGITS = TaskSpec("digits", Box(0, 1, (1, 28, 28)), Discrete(2), 10**9, value=False)
+DIGITS = TaskSpec("digits", Box(0, 1, (1, 28, 28)), Discrete(2), 10**9, labelled=True)
 
 
 class Plain(nn.Module):

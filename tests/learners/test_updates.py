@@ -189,8 +189,7 @@ def test_saved_and_restored_learner_takes_the_same_steps(config, network, rollou
 
 @pytest.mark.parametrize("config", [A2C(), PPO(minibatches=1)], ids=["a2c", "ppo"])
 def test_likelihood_is_that_of_the_policy_that_acted(config, network, rollout):
-    likelihood = config.build(network, SPEC, CPU).likelihood
-    log_probs = likelihood(rollout.outputs(network)).log_prob(rollout.actions)
+    log_probs = config.likelihood(rollout.outputs(network), SPEC).log_prob(rollout.actions)
     torch.testing.assert_close(log_probs.detach(), rollout.log_probs)
     assert log_probs.requires_grad
 

@@ -27,6 +27,7 @@ from colonnade.analysis.perturbation import (
 from colonnade.analysis.sensitivity import ActivationFisher
 from colonnade.checks import whole
 from colonnade.errors import UsageError
+from colonnade.learners import Acting
 from colonnade.networks import ColumnView, Feature
 from colonnade.seeding import derive, generator
 from colonnade.training import evaluate
@@ -41,6 +42,7 @@ def perturbation_curves(
     network: ColumnView,
     fisher: ActivationFisher,
     *,
+    learner: Acting | None = None,
     noise: Sequence[float] = NOISE,
     episodes: int = 10,
     seed: int = 0,
@@ -58,6 +60,7 @@ def perturbation_curves(
         task: What to play.
         network: Whose newest column plays.
         fisher: Of the same policy; its variances scale the noise.
+        learner: Whose network it is; an actor-critic's by default.
         noise: Noise levels, in standard deviations of each feature (of a feature map: over states
             and pixels).
         episodes: How many to play at each level in each layer.
@@ -75,7 +78,7 @@ def perturbation_curves(
     features = [feature for level in fisher.levels for feature in level]
     for feature in features:
         check_feature(network, feature)
-    stage = _Stage(task, network, fisher, episodes, seed, shared)
+    stage = _Stage(task, network, learner, fisher, episodes, seed, shared)
     if floor is None:
         floor = float(evaluate(task, None, episodes=max(10, episodes), seed=seed).mean())
     found = _Search(stage, levels, features, floor, pool).run(progress)
@@ -127,6 +130,7 @@ class _Stage:
 
     task: Task
     network: ColumnView
+    learner: Acting | None
     fisher: ActivationFisher
     episodes: int
     seed: int
@@ -146,6 +150,7 @@ class _Stage:
             return evaluate(
                 self.task,
                 self.network,
+                learner=self.learner,
                 episodes=self.episodes,
                 seed=derive(self.seed, "perturbed episodes"),
                 num_envs=min(self.episodes, _SIDE_BY_SIDE),

@@ -66,7 +66,7 @@ class A3CTrainer(WorkerTrainer):
             UsageError: The device, the system or the number of environments doesn't suit.
         """
         super().__init__(
-            "A3C",
+            config,
             task,
             network,
             penalty,
@@ -123,7 +123,7 @@ class A3CTrainer(WorkerTrainer):
             self._config,
             self._network,
             rollout,
-            self._task.spec.action_sizes,
+            self._task.spec,
             self._compute,
             self._penalty,
         )

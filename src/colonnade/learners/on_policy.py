@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Generator
+from functools import partial
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
 from colonnade.learners.acting.collector import Collector
-from colonnade.learners.acting.policies import Policy
 from colonnade.learners.acting.sampling import whole_episodes
 from colonnade.learners.compute import Compute
 from colonnade.learners.descent.optimisation import Optimisation
-from colonnade.learners.trainer import Advance, Streams, prefixed, under
+from colonnade.learners.trainer import Acting, Advance, Streams, prefixed, under
 from colonnade.types import (
-    Distribution,
     Metrics,
     Network,
     Penalty,
@@ -30,16 +29,8 @@ class OnPolicyLearner(Protocol):
 
     optimisation: Optimisation
 
-    def policy(self, generator: torch.Generator, greedy: bool = False) -> Policy:
-        """Make the policy that collects experience."""
-        ...
-
     def update(self, rollout: Rollout, penalty: Penalty) -> Metrics:
         """Learn from a rollout."""
-        ...
-
-    def likelihood(self, output: Tensor) -> Distribution:
-        """Return what the network's output means."""
         ...
 
 
@@ -50,6 +41,7 @@ class OnPolicyTrainer:
 
     def __init__(
         self,
+        acting: Acting,
         task: Task,
         network: Network,
         learner: OnPolicyLearner,
@@ -60,6 +52,7 @@ class OnPolicyTrainer:
         threads: int,
     ) -> None:
         """Make the environments; call `begin` before use."""
+        self._acting = acting
         self._learner = learner
         self._penalty = penalty
         self._generator = torch.Generator(compute.device)
@@ -67,7 +60,7 @@ class OnPolicyTrainer:
         self._collector = Collector(
             environments_of(task),
             network,
-            learner.policy(self._generator),
+            acting.policy(network, task.spec, compute, self._generator),
             compute,
             steps=rollout_steps,
             num_envs=num_envs,
@@ -76,7 +69,7 @@ class OnPolicyTrainer:
         )
         self._task, self._network, self._compute = environments_of(task), network, compute
         self._num_envs = num_envs
-        self.likelihood = learner.likelihood
+        self.likelihood = partial(acting.likelihood, spec=task.spec)
 
     def __enter__(self) -> OnPolicyTrainer:
         """Return the trainer."""
@@ -103,10 +96,11 @@ class OnPolicyTrainer:
     def samples(self) -> Generator[Rollout]:
         """Yield steps of whole episodes, without learning."""
         generator = torch.Generator(self._compute.device)
+        generator.manual_seed(self._streams("actions of samples"))
         return whole_episodes(
             self._task,
             self._network,
-            self._learner.policy(generator.manual_seed(self._streams("actions of samples"))),
+            self._acting.policy(self._network, self._task.spec, self._compute, generator),
             self._compute,
             seed=self._streams("environments of samples"),
             num_envs=self._num_envs,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal, get_args
 
 import torch
@@ -12,17 +13,16 @@ from torch import Tensor
 
 from colonnade.checks import ABOVE_0, AT_LEAST_0, AT_LEAST_1, BELOW_1, check_fields
 from colonnade.errors import UsageError, unknown_name
+from colonnade.learners.acting.policies import Classifier
 from colonnade.learners.compute import Compute
 from colonnade.learners.descent.optimisation import Optimisation, trainable
 from colonnade.learners.descent.passes import Held, Passes
 from colonnade.learners.descent.path import PathDescent
 from colonnade.learners.trainer import Advance, Streams
-from colonnade.ops import MultiCategorical
 from colonnade.types import (
     DatasetTask,
     Episode,
     Examples,
-    Inputs,
     Metrics,
     Network,
     Penalty,
@@ -35,7 +35,7 @@ Optimizer = Literal["sgd", "adam"]
 
 
 @dataclass(frozen=True)
-class Supervised:
+class Supervised(Classifier):
     """Hyperparameters of supervised learning, by stochastic gradient descent unless said."""
 
     learning_rate: float = 0.03
@@ -97,6 +97,7 @@ class SupervisedLearner:
         self, config: Supervised, network: Network, spec: TaskSpec, compute: Compute
     ) -> None:
         """Set up the optimiser."""
+        self.config = config
         self._network = network
         self._spec = spec
         self._compute = compute
@@ -125,7 +126,7 @@ class SupervisedLearner:
             return {"cross_entropy": cross_entropy, "accuracy": accuracy}
         with self._compute.autocast():
             output = examples.outputs(self._network)
-        labels = self.likelihood(output.float())
+        labels = self.config.likelihood(output, self._spec)
         loss = -labels.log_prob(examples.actions).mean()
         metrics = {} if (held := penalty()) is None else {"penalty": held.detach()}
         norm = self.optimisation.descend(loss if held is None else loss + held)
@@ -135,10 +136,6 @@ class SupervisedLearner:
             "accuracy": right.float().mean(),
             "gradient_norm": norm,
         }
-
-    def likelihood(self, output: Tensor) -> MultiCategorical:
-        """Return the distribution over labels that an output [..., outputs] means."""
-        return labels_of(output, self._spec)
 
 
 class SupervisedTrainer:
@@ -181,7 +178,7 @@ class SupervisedTrainer:
         self._reader = reader
         self._passes = Passes(reader, batch_size)
         self._seed_of_samples = self._steps = 0
-        self.likelihood = learner.likelihood
+        self.likelihood = partial(learner.config.likelihood, spec=task.spec)
 
     def __enter__(self) -> SupervisedTrainer:
         """Return the trainer."""
@@ -226,24 +223,6 @@ class SupervisedTrainer:
         self._learner.optimisation.load_state(tensors, meta["optimisation"])
         self._passes.load_state(meta["passes"])
         self._seed_of_samples, self._steps = meta["samples"], meta["steps"]
-
-
-def labels_of(output: Tensor, spec: TaskSpec) -> MultiCategorical:
-    """Read a classifier's output [..., outputs] as a task's distribution over its labels.
-
-    Where tasks have heads of their own, the other heads' logits say nothing; nor do those of labels
-    that came with later tasks.
-    """
-    sizes = spec.action_sizes
-    first = sum(spec.head_widths[: spec.head])
-    return MultiCategorical(output.narrow(-1, first, sum(sizes)), sizes)
-
-
-def predictions(network: Network, inputs: Inputs, spec: TaskSpec, compute: Compute) -> Tensor:
-    """Return the most likely labels [B] of inputs, each [B, ...]."""
-    with torch.no_grad(), compute.autocast():
-        output, _ = network(inputs)
-    return labels_of(output.float(), spec).mode().squeeze(-1)
 
 
 def _on(device: torch.device, examples: Examples) -> Examples:

@@ -1,4 +1,4 @@
-"""What training asks of a learner's configuration: a trainer, which learns one task bit by bit."""
+"""What is asked of a learner: how its networks act, what they mean, and to train one of them."""
 
 from __future__ import annotations
 
@@ -6,13 +6,71 @@ from collections.abc import Callable, Generator, Sequence
 from types import TracebackType
 from typing import Any, NamedTuple, Protocol
 
+import torch
 from torch import Tensor
 
 from colonnade.learners.compute import Compute
-from colonnade.types import Batch, Distribution, Episode, Metrics, Network, Penalty, Task
+from colonnade.types import (
+    Batch,
+    Distribution,
+    Episode,
+    Inputs,
+    Metrics,
+    Network,
+    Penalty,
+    State,
+    Task,
+    TaskSpec,
+)
 
 Streams = Callable[[str], int]
 """Gives the seed of each named random stream."""
+
+
+class Decision(NamedTuple):
+    """What a policy does at one step of N environments."""
+
+    actions: Tensor
+    """[N, A] int64."""
+    log_probs: Tensor
+    """[N]."""
+    values: Tensor
+    """[N]."""
+    state: State
+
+
+Policy = Callable[[Inputs, State], Decision]
+
+
+class Acting(Protocol):
+    """What is asked of a learner by all who hold its networks: evaluation, analysis, workers."""
+
+    def outputs(self, spec: TaskSpec) -> int:
+        """Say how wide a network's output must be."""
+        ...
+
+    def policy(
+        self,
+        network: Network,
+        spec: TaskSpec,
+        compute: Compute,
+        generator: torch.Generator,
+        greedy: bool = False,
+    ) -> Policy:
+        """Make the policy by which a network acts.
+
+        Args:
+            network: On the generator's device.
+            spec: The task.
+            compute: Where and in which precision.
+            generator: Of what is random about the actions.
+            greedy: Whether to take the best action, and nothing by chance.
+        """
+        ...
+
+    def likelihood(self, output: Tensor, spec: TaskSpec) -> Distribution:
+        """Return what an output [..., outputs] means: the distribution of actions or targets."""
+        ...
 
 
 class Advance(NamedTuple):
@@ -90,8 +148,8 @@ class Trainer(Protocol):
         ...
 
 
-class LearnerConfig(Protocol):
-    """A learner's hyperparameters, and how to train with them."""
+class LearnerConfig(Acting, Protocol):
+    """A learner's hyperparameters, how its networks act, and how to train with it."""
 
     def trainer(
         self,

@@ -9,6 +9,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from torch import Tensor
 
+from colonnade.learners import Acting
 from colonnade.seeding import derive
 from colonnade.training.evaluation import evaluate
 from colonnade.training.recorder import Recorder
@@ -34,6 +35,7 @@ class Monitor:
         self,
         tasks: Sequence[Task],
         method: Method,
+        learner: Acting,
         recorder: Recorder,
         *,
         seed: int,
@@ -46,6 +48,7 @@ class Monitor:
         Args:
             tasks: The whole sequence.
             method: Whose networks to score.
+            learner: How they act.
             recorder: Where the scores go, a row of kind "test" for each task.
             seed: Of the episodes.
             device: A torch device name, or "auto".
@@ -54,6 +57,7 @@ class Monitor:
         """
         self._tasks = tasks
         self._method = method
+        self._learner = learner
         self._recorder = recorder
         self._seed = seed
         self._device = device
@@ -141,6 +145,7 @@ class Monitor:
         return evaluate(
             task,
             player(task.spec.id),
+            learner=self._learner,
             episodes=None if isinstance(task, DatasetTask) else max(1, self._episodes),
             seed=derive(self._seed, split, task.spec.id),
             device=self._device,

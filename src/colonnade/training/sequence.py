@@ -68,6 +68,7 @@ def train_sequence(
     monitor = Monitor(
         tasks,
         method,
+        learner,
         recorder,
         seed=seed,
         device=options.device,
@@ -128,7 +129,7 @@ class _Training:
         method, task = self._around.method, self._around.tasks[place.task]
         if place.checkpoint is None:
             seed_globals(derive(self._around.seed, "parameters", place.task))
-            network = method.begin_task(task.spec)
+            network = method.begin_task(task.spec, self._config.outputs(task.spec))
         else:
             network = method.network_for(task.spec.id)
         visit = Visit(self._around, place.task, place.checkpoint)

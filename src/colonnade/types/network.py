@@ -90,4 +90,4 @@ class Distribution(Protocol):
 
 
 Likelihood = Callable[[Tensor], Distribution]
-"""What a network's output [..., outputs] means; policies leave out the value."""
+"""What a network's output [..., outputs] means; each learner says it of its own."""

@@ -10,7 +10,6 @@ from short_sequences import COLUMN, TASKS, Held
 from colonnade.errors import UsageError
 from colonnade.learners import A2C, Collector, Compute, learner_from_name
 from colonnade.learners.acting.collector import Share
-from colonnade.learners.acting.policies import actor_critic_policy
 from colonnade.learners.processes.parameters import SharedGradients
 from colonnade.methods import Scratch
 from colonnade.networks import ColumnSpec, Conv, Custom, Dense
@@ -49,7 +48,7 @@ def test_workers_in_step_take_the_steps_of_one_process(column):
         collectors = []
         for worker, name in enumerate(("", " of worker 1, start 0")):
             generator = torch.Generator().manual_seed(STREAMS[f"actions{name}"])
-            policy = actor_critic_policy(twin, TASKS[0].spec.action_sizes, CPU, generator)
+            policy = config.policy(twin, TASKS[0].spec, CPU, generator)
             collector = Collector(
                 TASKS[0], twin, policy, CPU, steps=6, num_envs=3, share=Share(3 * worker, 6)
             )

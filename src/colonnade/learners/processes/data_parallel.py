@@ -11,7 +11,7 @@ from colonnade.learners.compute import Compute
 from colonnade.learners.descent.optimisation import Optimisation
 from colonnade.learners.processes.parameters import SharedBuffers, SharedGradients
 from colonnade.learners.processes.trainer import WorkerTrainer, mean_metrics, when_it_ended
-from colonnade.learners.trainer import Advance
+from colonnade.learners.trainer import Acting, Advance
 from colonnade.types import Metrics, Network, Penalty, Rollout, Task
 
 
@@ -39,6 +39,7 @@ class DataParallelTrainer(WorkerTrainer):
 
     def __init__(
         self,
+        acting: Acting,
         task: Task,
         network: Network,
         learner: OneStepLearner,
@@ -55,7 +56,7 @@ class DataParallelTrainer(WorkerTrainer):
             UsageError: The device, the system or the number of environments doesn't suit.
         """
         super().__init__(
-            "A2C",
+            acting,
             task,
             network,
             penalty,

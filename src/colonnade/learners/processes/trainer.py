@@ -17,13 +17,11 @@ from torch import Tensor
 
 from colonnade.errors import UsageError
 from colonnade.learners.acting.collector import Collector, Share
-from colonnade.learners.acting.policies import actor_critic_policy, policy_of
 from colonnade.learners.acting.sampling import whole_episodes
 from colonnade.learners.compute import Compute
 from colonnade.learners.processes.parameters import SharedParameters
 from colonnade.learners.processes.workers import Report, Work, Workers
-from colonnade.learners.trainer import Advance, Streams, prefixed, under
-from colonnade.ops import MultiCategorical
+from colonnade.learners.trainer import Acting, Advance, Policy, Streams, prefixed, under
 from colonnade.seeding import globals_state, load_globals_state, seed_globals
 from colonnade.types import Episode, Metrics, Network, Penalty, Rollout, Task, environments_of
 
@@ -42,7 +40,7 @@ class WorkerTrainer(ABC):
 
     def __init__(
         self,
-        learner: str,
+        acting: Acting,
         task: Task,
         network: Network,
         penalty: Penalty,
@@ -57,6 +55,7 @@ class WorkerTrainer(ABC):
         Raises:
             UsageError: The device, the system or the number of environments doesn't suit.
         """
+        learner = type(acting).__name__
         if compute.device.type != "cpu":
             raise UsageError(
                 f"{learner}'s workers share the memory of the processor, but the device is "
@@ -73,6 +72,8 @@ class WorkerTrainer(ABC):
                 f"{workers} workers; make num_envs a multiple of that."
             )
         self._task = environments_of(task)
+        self._acting = acting
+        self.likelihood = partial(acting.likelihood, spec=task.spec)
         self._network = network
         self._penalty = penalty
         self._compute = compute
@@ -154,19 +155,17 @@ class WorkerTrainer(ABC):
     def samples(self) -> Generator[Rollout]:
         """Yield steps of whole episodes, played in this process, without learning."""
         generator = torch.Generator().manual_seed(self._streams("actions of samples"))
-        sizes = self._task.spec.action_sizes
         return whole_episodes(
             self._task,
             self._network,
-            actor_critic_policy(self._network, sizes, self._compute, generator),
+            self._policy(generator),
             self._compute,
             seed=self._streams("environments of samples"),
             num_envs=self._num_envs,
         )
 
-    def likelihood(self, output: Tensor) -> MultiCategorical:
-        """Return the policy that an output [..., outputs] means."""
-        return policy_of(output, self._task.spec.action_sizes)
+    def _policy(self, generator: torch.Generator) -> Policy:
+        return self._acting.policy(self._network, self._task.spec, self._compute, generator)
 
     @contextmanager
     def _worker(self, index: int, attempt: int) -> Iterator[Work]:
@@ -176,14 +175,11 @@ class WorkerTrainer(ABC):
         suffix += f", after {self._taken()} steps" if attempt else ""
         torch.set_num_threads(1)
         generator = torch.Generator().manual_seed(self._streams(f"actions{suffix}"))
-        policy = actor_critic_policy(
-            self._network, self._task.spec.action_sizes, self._compute, generator
-        )
         seed_globals(self._streams(f"learning{suffix}"))
         with Collector(
             self._task,
             self._network,
-            policy,
+            self._policy(generator),
             self._compute,
             steps=self._rollout_steps,
             num_envs=self._envs_per_worker,
