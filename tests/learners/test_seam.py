@@ -54,8 +54,8 @@ class OneStepQ:
     def likelihood(self, output, spec):
         return gaussian(output)
 
-    def trainer(self, *arguments, **options):
-        return QTrainer(self, *arguments, **options)
+    def trainer(self, lesson):
+        return QTrainer(self, lesson)
 
 
 class QTrainer:
@@ -63,7 +63,13 @@ class QTrainer:
 
     may_lose_workers = False
 
-    def __init__(self, config, task, network, penalty, compute, *, num_envs, threads):
+    def __init__(self, config, lesson):
+        task, network, compute, num_envs = (
+            lesson.task,
+            lesson.network,
+            lesson.compute,
+            lesson.num_envs,
+        )
         self._network = network
         self._generator = torch.Generator()
         policy = config.policy(network, task.spec, compute, self._generator)

@@ -10,7 +10,7 @@ from gymnasium import spaces
 from torch import nn
 
 from colonnade.errors import UsageError
-from colonnade.learners import A2C, PPO, Compute, learner_from_name, ppo
+from colonnade.learners import A2C, PPO, Compute, Lesson, learner_from_name, ppo
 from colonnade.methods import Finetune
 from colonnade.networks import ColumnSpec, Conv, Dense
 from colonnade.tasks import MiniPongTask
@@ -199,7 +199,7 @@ def test_a_task_without_environments_is_refused(network):
         spec = SPEC
 
     with pytest.raises(UsageError, match="no environments to act in"):
-        A2C().trainer(Labels(), network, lambda: None, CPU)
+        A2C().trainer(Lesson(Labels(), network, lambda: None, CPU))
 
 
 def test_frozen_network_is_refused(network):

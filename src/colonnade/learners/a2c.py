@@ -14,8 +14,8 @@ from colonnade.learners.descent.rmsprop import RMSProp
 from colonnade.learners.hyperparameters import COMMON
 from colonnade.learners.on_policy import OnPolicyTrainer
 from colonnade.learners.processes.data_parallel import DataParallelTrainer
-from colonnade.learners.trainer import Trainer
-from colonnade.types import Metrics, Network, Penalty, Rollout, Task, TaskSpec
+from colonnade.learners.trainer import Lesson, Trainer
+from colonnade.types import Metrics, Network, Penalty, Rollout, TaskSpec
 
 _OWN = {"decay": BELOW_1, "mean_square_start": AT_LEAST_0, "workers": AT_LEAST_1}
 
@@ -60,33 +60,12 @@ class A2C(ActorCritic):
         """Make a learner for one task over the network's parameters that require gradients."""
         return A2CLearner(self, network, spec, compute)
 
-    def trainer(
-        self,
-        task: Task,
-        network: Network,
-        penalty: Penalty,
-        compute: Compute,
-        *,
-        num_envs: int = 16,
-        threads: int = 1,
-    ) -> Trainer:
+    def trainer(self, lesson: Lesson) -> Trainer:
         """Make the environments of a task and a learner, and join them."""
-        learner = self.build(network, task.spec, compute)
+        learner = self.build(lesson.network, lesson.task.spec, lesson.compute)
         if self.workers > 1:
-            return DataParallelTrainer(
-                self,
-                task,
-                network,
-                learner,
-                penalty,
-                compute,
-                workers=self.workers,
-                num_envs=num_envs,
-                rollout_steps=self.rollout_steps,
-            )
-        return OnPolicyTrainer(
-            self, task, network, learner, penalty, compute, self.rollout_steps, num_envs, threads
-        )
+            return DataParallelTrainer(self, lesson, learner)
+        return OnPolicyTrainer(self, lesson, learner)
 
 
 class A2CLearner:

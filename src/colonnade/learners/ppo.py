@@ -18,8 +18,9 @@ from colonnade.learners.descent.optimisation import Optimisation, trainable
 from colonnade.learners.descent.reference import Reference, statistics_kept
 from colonnade.learners.hyperparameters import COMMON
 from colonnade.learners.on_policy import OnPolicyTrainer
+from colonnade.learners.trainer import Lesson
 from colonnade.networks import mode_matters
-from colonnade.types import Metrics, Network, Penalty, Rollout, Task, TaskSpec
+from colonnade.types import Metrics, Network, Penalty, Rollout, TaskSpec
 
 
 @dataclass(frozen=True)
@@ -61,21 +62,10 @@ class PPO(ActorCritic):
         """Make a learner for one task over the network's parameters that require gradients."""
         return PPOLearner(self, network, spec, compute)
 
-    def trainer(
-        self,
-        task: Task,
-        network: Network,
-        penalty: Penalty,
-        compute: Compute,
-        *,
-        num_envs: int = 16,
-        threads: int = 1,
-    ) -> OnPolicyTrainer:
+    def trainer(self, lesson: Lesson) -> OnPolicyTrainer:
         """Make the environments of a task and a learner, and join them."""
-        learner = self.build(network, task.spec, compute)
-        return OnPolicyTrainer(
-            self, task, network, learner, penalty, compute, self.rollout_steps, num_envs, threads
-        )
+        learner = self.build(lesson.network, lesson.task.spec, lesson.compute)
+        return OnPolicyTrainer(self, lesson, learner)
 
 
 class PPOLearner:

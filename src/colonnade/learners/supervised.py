@@ -18,7 +18,7 @@ from colonnade.learners.compute import Compute
 from colonnade.learners.descent.optimisation import Optimisation, trainable
 from colonnade.learners.descent.passes import Held, Passes
 from colonnade.learners.descent.path import PathDescent
-from colonnade.learners.trainer import Advance, Streams
+from colonnade.learners.trainer import Advance, Lesson, Streams
 from colonnade.types import (
     DatasetTask,
     Episode,
@@ -27,7 +27,6 @@ from colonnade.types import (
     Network,
     Penalty,
     ReadTask,
-    Task,
     TaskSpec,
 )
 
@@ -72,22 +71,10 @@ class Supervised(Classifier):
         """Make a learner for one task over the network's parameters that require gradients."""
         return SupervisedLearner(self, network, spec, compute)
 
-    def trainer(
-        self,
-        task: Task,
-        network: Network,
-        penalty: Penalty,
-        compute: Compute,
-        *,
-        num_envs: int = 16,
-        threads: int = 1,
-    ) -> SupervisedTrainer:
-        """Bring a task's training examples to the device, or make ready to read them.
-
-        `num_envs` and `threads` are not used.
-        """
-        learner = self.build(network, task.spec, compute)
-        return SupervisedTrainer(task, learner, penalty, compute, self.batch_size)
+    def trainer(self, lesson: Lesson) -> SupervisedTrainer:
+        """Bring a task's training examples to the device, or make ready to read them."""
+        learner = self.build(lesson.network, lesson.task.spec, lesson.compute)
+        return SupervisedTrainer(self, lesson, learner)
 
 
 class SupervisedLearner:
@@ -97,7 +84,7 @@ class SupervisedLearner:
         self, config: Supervised, network: Network, spec: TaskSpec, compute: Compute
     ) -> None:
         """Set up the optimiser."""
-        self.config = config
+        self._config = config
         self._network = network
         self._spec = spec
         self._compute = compute
@@ -126,7 +113,7 @@ class SupervisedLearner:
             return {"cross_entropy": cross_entropy, "accuracy": accuracy}
         with self._compute.autocast():
             output = examples.outputs(self._network)
-        labels = self.config.likelihood(output, self._spec)
+        labels = self._config.likelihood(output, self._spec)
         loss = -labels.log_prob(examples.actions).mean()
         metrics = {} if (held := penalty()) is None else {"penalty": held.detach()}
         norm = self.optimisation.descend(loss if held is None else loss + held)
@@ -148,37 +135,30 @@ class SupervisedTrainer:
 
     may_lose_workers = False
 
-    def __init__(
-        self,
-        task: Task,
-        learner: SupervisedLearner,
-        penalty: Penalty,
-        compute: Compute,
-        batch_size: int,
-    ) -> None:
+    def __init__(self, config: Supervised, lesson: Lesson, learner: SupervisedLearner) -> None:
         """Take up the training examples; call `begin` before use.
 
         Raises:
             UsageError: The task is no data set, is empty, or has a label outside the head.
         """
+        task, self._device = lesson.task, lesson.compute.device
         if not isinstance(task, DatasetTask):
             raise UsageError(
                 f"Task {task.spec.id!r} is no data set, as the learner 'supervised' needs; learn "
                 "it with 'ppo', 'a2c' or 'a3c'."
             )
         self._learner = learner
-        self._penalty = penalty
-        self._batch_size = batch_size
-        self._device = compute.device
+        self._penalty = lesson.penalty
+        self._batch_size = config.batch_size
         reader = task.reader("train") if isinstance(task, ReadTask) else None
         if reader is None:
             examples = task.examples("train")
             _check(examples, task.spec)
-            reader = Held(_on(compute.device, examples))
+            reader = Held(_on(self._device, examples))
         self._reader = reader
-        self._passes = Passes(reader, batch_size)
+        self._passes = Passes(reader, config.batch_size)
         self._seed_of_samples = self._steps = 0
-        self.likelihood = partial(learner.config.likelihood, spec=task.spec)
+        self.likelihood = partial(config.likelihood, spec=task.spec)
 
     def __enter__(self) -> SupervisedTrainer:
         """Return the trainer."""

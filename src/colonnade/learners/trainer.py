@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, NamedTuple, Protocol
 
@@ -89,6 +90,27 @@ class Advance(NamedTuple):
     notes: Sequence[str] = ()
 
 
+@dataclass(frozen=True)
+class Lesson:
+    """What is to be learned, and by what.
+
+    Attributes:
+        task: What kind of task it must be is the learner's choice.
+        network: Already on its device.
+        penalty: Added, at each gradient step, to the mean loss of a step or example.
+        compute: Where and in which precision.
+        num_envs: Environments stepped side by side.
+        threads: Threads that step them, where they can use several.
+    """
+
+    task: Task
+    network: Network
+    penalty: Penalty
+    compute: Compute
+    num_envs: int = 16
+    threads: int = 1
+
+
 class Trainer(Protocol):
     """Learns one task: where experience comes from, and what learns from it; a context.
 
@@ -151,25 +173,8 @@ class Trainer(Protocol):
 class LearnerConfig(Acting, Protocol):
     """A learner's hyperparameters, how its networks act, and how to train with it."""
 
-    def trainer(
-        self,
-        task: Task,
-        network: Network,
-        penalty: Penalty,
-        compute: Compute,
-        *,
-        num_envs: int = 16,
-        threads: int = 1,
-    ) -> Trainer:
-        """Prepare to train the network's parameters that require gradients on a task.
-
-        Args:
-            task: What to learn; what kind of task it must be is the learner's choice.
-            network: Already on its device.
-            penalty: Added, at each gradient step, to the mean loss of a step or example.
-            compute: Where and in which precision.
-            num_envs: Environments stepped side by side.
-            threads: Threads that step them, where they can use several.
+    def trainer(self, lesson: Lesson) -> Trainer:
+        """Prepare to train a network's parameters that require gradients on a task.
 
         Raises:
             UsageError: The learner can't learn such a task.

@@ -17,6 +17,7 @@ from colonnade.errors import UsageError
 from colonnade.learners import (
     Compute,
     LearnerConfig,
+    Lesson,
     Trainer,
     WorkerDiedError,
     WorkerLostError,
@@ -152,14 +153,9 @@ class _Training:
         compute = Compute.choose(task.spec, options.device, options.precision)
         network.to(compute.device)
         network.train()
-        return self._config.trainer(
-            task,
-            network,
-            self._around.method.penalty,
-            compute,
-            num_envs=options.num_envs,
-            threads=self._env_threads,
-        )
+        penalty = self._around.method.penalty
+        lesson = Lesson(task, network, penalty, compute, options.num_envs, self._env_threads)
+        return self._config.trainer(lesson)
 
     def _go_back(self, visit: Visit, lost: WorkerLostError) -> _Place:
         """Return to the checkpoint before a worker was lost, unless that happens for ever."""
