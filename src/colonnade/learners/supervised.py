@@ -17,10 +17,10 @@ from colonnade.learners.acting.policies import Classifier
 from colonnade.learners.compute import Compute
 from colonnade.learners.descent.optimisation import Optimisation, trainable
 from colonnade.learners.descent.passes import Held, Passes
-from colonnade.learners.descent.path import PathDescent
 from colonnade.learners.trainer import Advance, Lesson, Streams
 from colonnade.types import (
     DatasetTask,
+    Descending,
     Episode,
     Examples,
     Metrics,
@@ -96,20 +96,20 @@ class SupervisedLearner:
         plain = config.optimizer == "sgd" and not (config.momentum or config.weight_decay)
         endless = not config.anneal and config.clip_norm >= Supervised.clip_norm
         self._descent = None
-        if plain and endless and len(spec.head_widths) == 1 and not compute.bfloat16:
-            self._descent = PathDescent.along(network, config.learning_rate)
+        alone = plain and endless and len(spec.head_widths) == 1 and not compute.bfloat16
+        if alone and isinstance(network, Descending):
+            self._descent = network.descent(config.learning_rate)
 
     def update(self, examples: Examples, penalty: Penalty) -> Metrics:
         """Take one gradient step on a minibatch.
 
         Returns:
             The cross-entropy in nats and the share of right answers, averaged over examples; the
-            penalty, if there is one; the gradient's norm, where there is more than plain descent
-            along a path of dense modules to do.
+            penalty, if there is one; the gradient's norm, unless the network steps by itself.
         """
         self.optimisation.advance(examples.steps)
         if self._descent is not None and penalty() is None:
-            cross_entropy, accuracy = self._descent.step(examples.inputs, examples.targets)
+            cross_entropy, accuracy = self._descent(examples.inputs, examples.targets)
             return {"cross_entropy": cross_entropy, "accuracy": accuracy}
         with self._compute.autocast():
             output = examples.outputs(self._network)

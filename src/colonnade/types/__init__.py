@@ -15,6 +15,8 @@ from colonnade.types.experience import Batch, Episode, Examples, Rollout
 from colonnade.types.method import Expecting, Method, Metrics, Penalty
 from colonnade.types.network import (
     OBSERVATION,
+    Descending,
+    Descent,
     Distribution,
     Inputs,
     Likelihood,
@@ -40,6 +42,8 @@ __all__ = [
     "OBSERVATION",
     "Batch",
     "DatasetTask",
+    "Descending",
+    "Descent",
     "Distribution",
     "EnvironmentTask",
     "Episode",

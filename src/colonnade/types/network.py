@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -70,6 +70,20 @@ class Network(Protocol):
 
     def train(self, mode: bool = True) -> Any:
         """As in `torch.nn.Module`."""
+        ...
+
+
+Descent = Callable[[Inputs, Tensor], tuple[Tensor, Tensor]]
+"""Takes a gradient step on the mean cross-entropy of inputs, each [B, ...], and labels [B]. Returns
+that mean, in nats, and the share of right answers, both before the step."""
+
+
+@runtime_checkable
+class Descending(Protocol):
+    """A network that can take plain gradient steps faster than automatic differentiation."""
+
+    def descent(self, learning_rate: float) -> Descent | None:
+        """Return how, where it can."""
         ...
 
 
