@@ -22,7 +22,7 @@ import numpy as np  # noqa: E402
 import torch  # noqa: E402
 from torch import nn  # noqa: E402
 
-from colonnade.learners import A2C, Compute  # noqa: E402
+from colonnade.learners import A2C, Compute, Lesson  # noqa: E402
 from colonnade.networks import ProgressiveNetwork, atari_column  # noqa: E402
 from colonnade.tasks import AtariTask  # noqa: E402
 
@@ -52,7 +52,7 @@ def colonnade(columns: int, num_envs: int, workers: int = ARGS.threads) -> Calla
     config = A2C(workers=workers)
     compute = Compute.choose(spec, "cpu")
     trainer = config.trainer(
-        TASK, network.view(), lambda: None, compute, num_envs=num_envs, threads=ARGS.threads
+        Lesson(TASK, network.view(), lambda: None, compute, num_envs=num_envs, threads=ARGS.threads)
     ).__enter__()
     trainer.begin(lambda stream: 0)
     return lambda: sum(trainer.advance().steps for _ in range(10))

@@ -14,7 +14,7 @@ ARGS = arguments(__doc__)
 
 import torch  # noqa: E402
 
-from colonnade.learners import A2C, A3C, Compute  # noqa: E402
+from colonnade.learners import A2C, A3C, Compute, Lesson  # noqa: E402
 from colonnade.networks import ProgressiveNetwork, atari_column  # noqa: E402
 from colonnade.tasks import AtariTask  # noqa: E402
 
@@ -29,7 +29,7 @@ def training(config: A2C, num_envs: int) -> Callable[[], int]:
     network.add_column(atari_column(), spec.input_shapes, spec.outputs)
     compute = Compute.choose(spec, "cpu")
     trainer = config.trainer(
-        TASK, network.view(), lambda: None, compute, num_envs=num_envs, threads=WORKERS
+        Lesson(TASK, network.view(), lambda: None, compute, num_envs=num_envs, threads=WORKERS)
     )
     trainer.begin(len)
     # A3C's advance lasts about a second.

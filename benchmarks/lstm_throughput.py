@@ -16,7 +16,7 @@ ENVS = 16
 
 import torch  # noqa: E402
 
-from colonnade.learners import A2C, Compute  # noqa: E402
+from colonnade.learners import A2C, Compute, Lesson  # noqa: E402
 from colonnade.networks import LSTM, ColumnSpec, ProgressiveNetwork, atari_column  # noqa: E402
 from colonnade.tasks import AtariTask  # noqa: E402
 
@@ -31,12 +31,14 @@ def training(column: ColumnSpec, rollout_steps: int) -> Callable[[], int]:
     network = ProgressiveNetwork()
     network.add_column(column, spec.input_shapes, spec.outputs)
     trainer = A2C(rollout_steps=rollout_steps).trainer(
-        TASK,
-        network.view(),
-        lambda: None,
-        Compute.choose(spec, "cpu"),
-        num_envs=ENVS,
-        threads=ARGS.threads,
+        Lesson(
+            TASK,
+            network.view(),
+            lambda: None,
+            Compute.choose(spec, "cpu"),
+            num_envs=ENVS,
+            threads=ARGS.threads,
+        )
     )
     trainer.begin(len)
 

@@ -31,7 +31,7 @@ import torch  # noqa: E402
 from gymnasium.spaces import Box, Discrete  # noqa: E402
 from torch import nn  # noqa: E402
 
-from colonnade.learners import A2C, Compute, Supervised  # noqa: E402
+from colonnade.learners import A2C, Compute, Lesson, Supervised  # noqa: E402
 from colonnade.methods import PathNet  # noqa: E402
 from colonnade.networks import (  # noqa: E402
     Conv,
@@ -45,7 +45,7 @@ from colonnade.tasks import DataTask, task_from_name  # noqa: E402
 from colonnade.types import Examples, Rollout, TaskSpec  # noqa: E402
 
 ATARI = TaskSpec("atari", Box(0, 255, (4, 84, 84), np.uint8), Discrete(6), 10**9)
-DIGITS = TaskSpec("digits", Box(0, 1, (1, 28, 28)), Discrete(2), 10**9, value=False)
+DIGITS = TaskSpec("digits", Box(0, 1, (1, 28, 28)), Discrete(2), 10**9, labelled=True)
 
 
 class Plain(nn.Module):
@@ -192,7 +192,7 @@ def our_generation(images: torch.Tensor, targets: torch.Tensor) -> Callable[[], 
     task = DataTask("pair", train=(images, targets), test=(images, targets), classes=2)
     view = method.begin_task(task.spec)
     learner = Supervised(learning_rate=0.01, momentum=0.0, batch_size=16)
-    trainer = learner.trainer(task, view, method.penalty, Compute(torch.device("cpu")))
+    trainer = learner.trainer(Lesson(task, view, method.penalty, Compute(torch.device("cpu"))))
     trainer.begin(lambda name: 0)
 
     def work() -> int:

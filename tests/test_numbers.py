@@ -47,7 +47,7 @@ task = partial(
     spaces.Box(-1, 1, (2,), np.float32),
     spaces.Discrete(3),
     steps=100,
-    value=False,
+    labelled=True,
     heads=2,
 )
 ACTOR_CRITICS = {

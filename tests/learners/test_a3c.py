@@ -15,7 +15,7 @@ from short_sequences import COLUMN, TASKS, Held
 from worlds import ClockNetwork, CountingTask
 
 from colonnade.errors import UsageError
-from colonnade.learners import A2C, A3C, Compute
+from colonnade.learners import A2C, A3C, Compute, Lesson
 from colonnade.learners.a3c import SharedRMSProp
 from colonnade.learners.processes.parameters import SharedParameters, shared_copy
 from colonnade.methods import PathNet, Progressive, Scratch
@@ -213,7 +213,7 @@ def test_buffers_reach_the_workers_and_come_back():
         return network.last_route.mean() + 0 * network.logits.sum()
 
     config = A3C(workers=1, rollout_steps=4)
-    with config.trainer(CountingTask(), network, penalty, CPU, num_envs=1) as trainer:
+    with config.trainer(Lesson(CountingTask(), network, penalty, CPU, num_envs=1)) as trainer:
         trainer.begin(lambda name: 0)
         for route in (2.0, 5.0, 5.0, 6.0, 6.0):
             network.route.fill_(route)
@@ -226,7 +226,7 @@ def test_buffers_reach_the_workers_and_come_back():
 def test_episodes_carry_the_place_of_their_environment():
     config = A3C(workers=2, rollout_steps=12)
     task = CountingTask(steps=96)
-    with config.trainer(task, ClockNetwork(), lambda: None, CPU, num_envs=4) as trainer:
+    with config.trainer(Lesson(task, ClockNetwork(), lambda: None, CPU, num_envs=4)) as trainer:
         trainer.begin(lambda name: 0)
         advance = trainer.advance()
     assert {e.environment for e in advance.episodes} == {0, 1, 2, 3}
@@ -260,7 +260,7 @@ def test_workers_take_their_environments_part_of_the_initial_state():
         return 0 * network.logits.sum()
 
     config = A3C(workers=3, rollout_steps=4)
-    with config.trainer(CountingTask(), network, penalty, CPU, num_envs=6) as trainer:
+    with config.trainer(Lesson(CountingTask(), network, penalty, CPU, num_envs=6)) as trainer:
         trainer.begin(lambda name: 0)
         trainer.advance()
         with closing(trainer.samples()) as samples:
@@ -278,7 +278,7 @@ def test_new_paths_of_a_pathnet_reach_the_workers(monkeypatch):
     method = PathNet(modular, population=4)
     network = method.begin_task(task.spec)
     config = A3C(workers=2, learning_rate=1e-4)
-    with config.trainer(task, network, method.penalty, CPU, num_envs=4) as trainer:
+    with config.trainer(Lesson(task, network, method.penalty, CPU, num_envs=4)) as trainer:
         trainer.begin(lambda name: 0)
         trainer.advance()
         network.set_paths([((0, 1), (2, 4))] * 4)
@@ -302,7 +302,9 @@ def test_samples_teach_nothing_and_are_reproducible():
     method = Scratch(COLUMN)
     network = method.begin_task(TASKS[0].spec)
     before = {k: v.clone() for k, v in method.network.state_dict().items()}
-    with A3C(workers=2).trainer(TASKS[0], network, method.penalty, CPU, num_envs=4) as trainer:
+    with A3C(workers=2).trainer(
+        Lesson(TASKS[0], network, method.penalty, CPU, num_envs=4)
+    ) as trainer:
         trainer.begin(lambda name: len(name))
         with closing(trainer.samples()) as one, closing(trainer.samples()) as other:
             first = next(one)
@@ -324,14 +326,16 @@ class Labels:
         (lambda: A3C(workers=0), "workers of A3C must be a whole number at least 1; got 0"),
         (lambda: A3C(gamma=2.0), "gamma of A3C"),
         (
-            lambda: A3C(workers=3).trainer(CountingTask(), None, None, CPU, num_envs=16),
+            lambda: A3C(workers=3).trainer(Lesson(CountingTask(), None, None, CPU, num_envs=16)),
             "16 can't be split among 3 workers",
         ),
         (
-            lambda: A3C().trainer(CountingTask(), None, None, Compute(torch.device("cuda"))),
+            lambda: A3C().trainer(
+                Lesson(CountingTask(), None, None, Compute(torch.device("cuda")))
+            ),
             "the device is 'cuda'; choose device 'cpu'",
         ),
-        (lambda: A3C().trainer(Labels(), None, None, CPU), "'labels' has no environments"),
+        (lambda: A3C().trainer(Lesson(Labels(), None, None, CPU)), "'labels' has no environments"),
     ],
 )
 def test_mistakes_are_told_in_a_sentence(make, message):

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from colonnade.errors import UsageError
-from colonnade.learners import Compute, Supervised, learner_from_name
+from colonnade.learners import Compute, Lesson, Supervised, learner_from_name
 from colonnade.methods import PathNet
 from colonnade.networks import ColumnSpec, Dense, ModularSpec, ProgressiveNetwork
 from colonnade.seeding import derive
@@ -55,7 +55,7 @@ def test_updates_equal_a_plain_pytorch_loop(options, make):
         theirs.data.copy_(mine.data)
     optimizer = make(model.parameters())
     config = Supervised(batch_size=16, **options)
-    with config.trainer(TASK, network, no_penalty, COMPUTE) as trainer:
+    with config.trainer(Lesson(TASK, network, no_penalty, COMPUTE)) as trainer:
         trainer.begin(streams())
         batches = trainer.samples()
         learner = config.build(network, TASK.spec, COMPUTE)
@@ -74,7 +74,7 @@ def test_every_pass_holds_every_example_once_in_another_order():
     rows = np.arange(50, dtype=np.float32)[:, None]
     marked = DataTask("marked", train=(rows, Y), test=(rows, Y))
     with Supervised(batch_size=16).trainer(
-        marked, network_for(marked), no_penalty, COMPUTE
+        Lesson(marked, network_for(marked), no_penalty, COMPUTE)
     ) as trainer:
         trainer.begin(streams())
         eight = list(itertools.islice(trainer.samples(), 8))
@@ -94,7 +94,7 @@ def test_a_state_goes_on_from_any_place_in_a_pass(done):
     """Nine minibatches, of four a pass, in one go and cut in two; the rest must be the same."""
 
     def run(network, counts, state=None):
-        with config.trainer(TASK, network, no_penalty, COMPUTE) as trainer:
+        with config.trainer(Lesson(TASK, network, no_penalty, COMPUTE)) as trainer:
             trainer.begin(streams())
             if state is not None:
                 trainer.load_state(*state)
@@ -117,7 +117,7 @@ def test_a_state_goes_on_from_any_place_in_a_pass(done):
 def test_an_advance_is_an_episode_whose_return_is_the_share_right():
     network = network_for(TASK)
     with Supervised(batch_size=25, learning_rate=1e-12).trainer(
-        TASK, network, no_penalty, COMPUTE
+        Lesson(TASK, network, no_penalty, COMPUTE)
     ) as trainer:
         trainer.begin(streams())
         advances = [trainer.advance() for _ in range(2)]
@@ -140,7 +140,7 @@ def test_the_penalty_is_added_to_the_loss():
     plain = network_for(TASK)
     for net, penalty in ((network, only_penalty), (plain, no_penalty)):
         with Supervised(momentum=0.0, learning_rate=0.1).trainer(
-            TASK, net, penalty, COMPUTE
+            Lesson(TASK, net, penalty, COMPUTE)
         ) as trainer:
             trainer.begin(streams())
             metrics = trainer.advance().metrics
@@ -156,7 +156,7 @@ def test_a_head_of_its_own_leaves_the_others_alone():
     assert network.newest.output.weight.shape == (9, 8)
     before = network.newest.output.weight.detach().clone()
     config = Supervised(batch_size=50)
-    with config.trainer(task, network, no_penalty, COMPUTE) as trainer:
+    with config.trainer(Lesson(task, network, no_penalty, COMPUTE)) as trainer:
         trainer.begin(streams())
         for _ in range(100):
             metrics = trainer.advance().metrics
@@ -191,7 +191,7 @@ def test_minibatches_are_learned_from_as_they_are_sampled_pass_by_pass():
             return learner
 
     config = Watching(batch_size=16, learning_rate=1e-12)
-    with config.trainer(marked, network_for(marked), no_penalty, COMPUTE) as trainer:
+    with config.trainer(Lesson(marked, network_for(marked), no_penalty, COMPUTE)) as trainer:
         trainer.begin(streams())
         for _ in range(8):
             trainer.advance()
@@ -206,7 +206,7 @@ def test_minibatches_are_learned_from_as_they_are_sampled_pass_by_pass():
 
 def test_minibatches_follow_their_seed_alone():
     def order(task):
-        with Supervised().trainer(TASK, network_for(TASK), no_penalty, COMPUTE) as trainer:
+        with Supervised().trainer(Lesson(TASK, network_for(TASK), no_penalty, COMPUTE)) as trainer:
             trainer.begin(streams(task))
             torch.rand(5)
             return next(trainer.samples()).targets.tolist()
@@ -236,7 +236,7 @@ class Broken:
 )
 def test_bad_examples_are_explained(task, words):
     with pytest.raises(UsageError, match=words):
-        Supervised().trainer(task, network_for(TASK), no_penalty, COMPUTE)
+        Supervised().trainer(Lesson(task, network_for(TASK), no_penalty, COMPUTE))
 
 
 def test_environments_are_no_data_set():
@@ -244,9 +244,9 @@ def test_environments_are_no_data_set():
     network = ProgressiveNetwork()
     network.add_column(ColumnSpec((Dense(4),)), task.spec.input_shapes, task.spec.outputs)
     with pytest.raises(UsageError, match="is no data set, as the learner 'supervised' needs"):
-        Supervised().trainer(task, network, no_penalty, COMPUTE)
+        Supervised().trainer(Lesson(task, network, no_penalty, COMPUTE))
     with pytest.raises(UsageError, match="has no environments to act in"):
-        learner_from_name("ppo").trainer(TASK, network_for(TASK), no_penalty, COMPUTE)
+        learner_from_name("ppo").trainer(Lesson(TASK, network_for(TASK), no_penalty, COMPUTE))
 
 
 @pytest.mark.parametrize(

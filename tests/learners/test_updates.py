@@ -10,7 +10,7 @@ from gymnasium import spaces
 from torch import nn
 
 from colonnade.errors import UsageError
-from colonnade.learners import A2C, PPO, Compute, learner_from_name, ppo
+from colonnade.learners import A2C, PPO, Compute, Lesson, learner_from_name, ppo
 from colonnade.methods import Finetune
 from colonnade.networks import ColumnSpec, Conv, Dense
 from colonnade.tasks import MiniPongTask
@@ -189,8 +189,7 @@ def test_saved_and_restored_learner_takes_the_same_steps(config, network, rollou
 
 @pytest.mark.parametrize("config", [A2C(), PPO(minibatches=1)], ids=["a2c", "ppo"])
 def test_likelihood_is_that_of_the_policy_that_acted(config, network, rollout):
-    likelihood = config.build(network, SPEC, CPU).likelihood
-    log_probs = likelihood(rollout.outputs(network)).log_prob(rollout.actions)
+    log_probs = config.likelihood(rollout.outputs(network), SPEC).log_prob(rollout.actions)
     torch.testing.assert_close(log_probs.detach(), rollout.log_probs)
     assert log_probs.requires_grad
 
@@ -200,7 +199,7 @@ def test_a_task_without_environments_is_refused(network):
         spec = SPEC
 
     with pytest.raises(UsageError, match="no environments to act in"):
-        A2C().trainer(Labels(), network, lambda: None, CPU)
+        A2C().trainer(Lesson(Labels(), network, lambda: None, CPU))
 
 
 def test_frozen_network_is_refused(network):

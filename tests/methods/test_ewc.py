@@ -12,7 +12,7 @@ from colonnade.errors import UsageError
 from colonnade.experiments.plans.build import build_method
 from colonnade.experiments.plans.plan import SuiteOptions
 from colonnade.experiments.suites import suite_from_name
-from colonnade.learners import A2C, PPO, Compute
+from colonnade.learners import A2C, PPO, Compute, Lesson
 from colonnade.methods import EWC, L2, Consolidation, Finetune, OneAnchorEWC, OnlineEWC, Progressive
 from colonnade.networks import LSTM, ColumnSpec, Conv, Dense, ProgressiveNetwork
 from colonnade.ops import MultiCategorical, parameter_fisher
@@ -181,7 +181,7 @@ def test_lambda_means_the_same_with_every_learner(config, summed):
         parameter.data += 0.01
     gradients, before = [], copy.deepcopy(network.state_dict())
     for penalty in (lambda: None, method.penalty):
-        with config.trainer(TASKS[0], network, penalty, CPU, num_envs=4) as trainer:
+        with config.trainer(Lesson(TASKS[0], network, penalty, CPU, num_envs=4)) as trainer:
             trainer.begin(lambda name: 3)
             trainer.advance()
         gradients.append([p.grad.clone() for p in network.parameters()])

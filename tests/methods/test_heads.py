@@ -6,8 +6,7 @@ import torch
 from interrupting import Interrupting, without_clock
 
 from colonnade.errors import UsageError
-from colonnade.learners import Supervised
-from colonnade.learners.supervised import labels_of
+from colonnade.learners import Classifier, Supervised
 from colonnade.methods import EWC, Dropout, Finetune, OnlineEWC, OutputOnly
 from colonnade.networks import ColumnSpec, Dense, ProgressiveNetwork
 from colonnade.ops import Quadratic
@@ -47,7 +46,7 @@ def test_each_task_has_its_logits_behind_those_before(method):
     raw = torch.randn(4, 10)
     for task, (begin, end) in zip(GROWING, [(0, 2), (2, 5), (5, 10)], strict=True):
         expected = raw[:, begin:end].log_softmax(-1)
-        assert torch.equal(labels_of(raw, task.spec).log_probs[:, 0], expected)
+        assert torch.equal(Classifier().likelihood(raw, task.spec).log_probs[:, 0], expected)
 
 
 def test_what_was_there_stays_bit_for_bit():
@@ -244,5 +243,5 @@ def test_numbers_of_numpy_are_numbers():
 
 def test_only_data_sets_have_several_heads():
     pong = MiniPongTask("pong").spec
-    with pytest.raises(UsageError, match="3 heads and a value; only data sets"):
+    with pytest.raises(UsageError, match="3 heads and environments; only data sets"):
         TaskSpec("x", pong.observation_space, pong.action_space, 10, heads=3)

@@ -191,8 +191,8 @@ def test_a_tasks_mistakes_are_found(mistake, said):
 class Unpenalised(A2C):
     """An A2C that leaves out what the method adds to the loss."""
 
-    def trainer(self, task, network, penalty, *rest, **options):
-        return super().trainer(task, network, lambda: None, *rest, **options)
+    def trainer(self, lesson):
+        return super().trainer(dataclasses.replace(lesson, penalty=lambda: None))
 
 
 def test_a_learner_that_leaves_out_the_penalty_is_found():

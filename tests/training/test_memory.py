@@ -28,7 +28,7 @@ def test_outputs_in_rollout_and_in_update_agree(config, columns):
     with torch.no_grad():
         for parameter in network.parameters():
             parameter.mul_(3.0)
-    policy = config.build(network, task.spec, CPU).policy(torch.Generator().manual_seed(1))
+    policy = config.policy(network, task.spec, CPU, torch.Generator().manual_seed(1))
     with Collector(task, network, policy, CPU, steps=30, num_envs=5) as collector:
         collector.begin(3)
         for number in range(4):

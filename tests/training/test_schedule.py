@@ -1,6 +1,7 @@
 """Tasks that come back: schedules of visits, and what every method does at a return."""
 
 from collections import Counter
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 from interrupting import Interrupting, without_clock
 
 from colonnade.errors import UsageError
-from colonnade.learners import A2C
+from colonnade.learners import A2C, A3C, PPO
 from colonnade.methods import METHODS, PATH_METHODS, Progressive, method_from_name
 from colonnade.networks import ColumnSpec, Conv, Dense, ModularSpec
 from colonnade.tasks import MiniPongTask
@@ -220,3 +221,18 @@ def test_a_checkpoint_of_another_schedule_is_refused():
     recorder.resume_for(100)
     with pytest.raises(UsageError, match="another schedule"):
         train_sequence(TASKS, make("ewc"), LEARNER, options=OPTIONS, recorder=recorder)
+
+
+@pytest.mark.parametrize(
+    "learner",
+    [LEARNER, A2C(rollout_steps=20, workers=2), PPO(rollout_steps=20), A3C(rollout_steps=20)],
+)
+def test_a_visits_own_budget_is_what_the_learning_rate_falls_over(learner):
+    task = MiniPongTask("pong", steps=320)
+    short = MiniPongTask("pong", steps=160)
+    visited, alone = make("finetune"), make("finetune")
+    if isinstance(learner, A3C):
+        learner = replace(learner, workers=1)
+    train_sequence([task], visited, learner, options=OPTIONS, schedule=visits(PONG, steps=160))
+    train_sequence([short], alone, learner, options=OPTIONS)
+    assert not moved(weights(visited), weights(alone))

@@ -14,7 +14,7 @@ from worlds import CountingTask
 
 from colonnade.analysis.transfer import area_under_curve, pool_bins
 from colonnade.errors import UsageError
-from colonnade.learners import A2C, A3C, PPO, Advance
+from colonnade.learners import A2C, A3C, PPO, ActorCritic, Advance
 from colonnade.methods import Finetune, PathNet, Scratch
 from colonnade.networks import ColumnSpec, Dense, ModularSpec
 from colonnade.training import Interrupted, MemoryRecorder, TrainingOptions, train_sequence
@@ -75,8 +75,8 @@ class LengthsTask:
 class Idle(A2C):
     """Learns nothing, quickly: what is measured here is not learned."""
 
-    def trainer(self, *args, **kwargs):
-        trainer = super().trainer(*args, **kwargs)
+    def trainer(self, lesson):
+        trainer = super().trainer(lesson)
         trainer._learner.update = lambda rollout, penalty: {"loss": torch.zeros(())}
         return trainer
 
@@ -125,11 +125,11 @@ class Events:
 
 
 @dataclass(frozen=True)
-class Eventful:
+class Eventful(ActorCritic):
     rollout: int = 125
 
-    def trainer(self, task, network, penalty, compute, *, num_envs, threads):
-        return Events(task, num_envs, self.rollout)
+    def trainer(self, lesson):
+        return Events(lesson.task, lesson.num_envs, self.rollout)
 
 
 def curve_rows(task, per_env, envs=8, seed=0, width=10_000, learner=None):

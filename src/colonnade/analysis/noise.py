@@ -26,6 +26,7 @@ from colonnade.analysis.perturbation import (
 from colonnade.analysis.sensitivity import ActivationFisher
 from colonnade.checks import whole
 from colonnade.errors import UsageError
+from colonnade.learners import Acting
 from colonnade.networks import ColumnView, Feature
 from colonnade.seeding import derive, generator
 from colonnade.training import EPISODE_LIMIT, evaluate
@@ -40,6 +41,7 @@ def perturbation_curves(
     network: ColumnView,
     fisher: ActivationFisher,
     *,
+    learner: Acting | None = None,
     noise: Sequence[float] = NOISE,
     episodes: int = 10,
     seed: int = 0,
@@ -58,6 +60,7 @@ def perturbation_curves(
         task: What to play.
         network: Whose newest column plays.
         fisher: Of the same policy; its variances scale the noise.
+        learner: Whose network it is; an actor-critic's by default.
         noise: Noise levels, in standard deviations of each feature (of a feature map: over states
             and pixels).
         episodes: How many to play at each level in each layer.
@@ -76,7 +79,7 @@ def perturbation_curves(
     features = [feature for level in fisher.levels for feature in level]
     for feature in features:
         check_feature(network, feature)
-    stage = _Stage(task, network, fisher, episodes, seed, shared, limit)
+    stage = _Stage(task, network, learner, fisher, episodes, seed, shared, limit)
     if floor is None:
         played = evaluate(task, None, episodes=max(10, episodes), seed=seed, limit=limit)
         floor = float(played.mean())
@@ -129,6 +132,7 @@ class _Stage:
 
     task: Task
     network: ColumnView
+    learner: Acting | None
     fisher: ActivationFisher
     episodes: int
     seed: int
@@ -149,6 +153,7 @@ class _Stage:
             return evaluate(
                 self.task,
                 self.network,
+                learner=self.learner,
                 episodes=self.episodes,
                 seed=derive(self.seed, "perturbed episodes"),
                 num_envs=min(self.episodes, _SIDE_BY_SIDE),

@@ -24,8 +24,9 @@ from colonnade.analysis.states import States
 from colonnade.errors import ColonnadeError, UsageError, unknown_name
 from colonnade.networks import ColumnView, Feature, Site
 from colonnade.networks.progressive.forward import aligned_levels
-from colonnade.ops import evaluation
-from colonnade.types import Inputs, State
+from colonnade.ops import MultiCategorical, evaluation
+from colonnade.ops.fisher.scores import FactoredDistribution
+from colonnade.types import Distribution, Inputs, Likelihood, State
 
 Floats = NDArray[np.float64]
 
@@ -109,7 +110,7 @@ class ActivationFisher:
 def activation_fisher(
     network: ColumnView,
     batches: Iterable[States | Inputs | Tensor],
-    action_sizes: Sequence[int],
+    meaning: Sequence[int] | Likelihood,
     *,
     actions: Literal["exact", "sampled"] = "exact",
     projections: bool = False,
@@ -118,14 +119,18 @@ def activation_fisher(
     """Estimate the Fisher of a policy with respect to its features, in one pass over states.
 
     The expectation over the policy's own actions is exact by default, one backward pass for each
-    choice of each action component; components are independent, so their Fishers add up. What an
-    LSTM remembers belongs to the state: its features are disturbed at the step that decides.
+    choice of each action component; components are independent, so their Fishers add up. Of a
+    network that is no policy, log pi is the log-likelihood that its output means: of a Q-network,
+    half the squared error of its values. What an LSTM remembers belongs to the state: its features
+    are disturbed at the step that decides.
 
     Args:
         network: Whose newest column is the policy; `network.view(k)` for column k's.
         batches: The policy's own states on its task, as `policy_states` yields them; plain inputs
             stand for states at the start of an episode.
-        action_sizes: Number of choices of each action component, as in `TaskSpec.action_sizes`.
+        meaning: Number of choices of each action component, as in `TaskSpec.action_sizes`, of a
+            policy whose logits come first; of other networks the likelihood that their output
+            [B, outputs] means, as learners and `colonnade.ops` have them.
         actions: "sampled" draws one action per state instead, at the cost of one backward pass.
         projections: Whether to measure the adapters' projections as well.
         generator: Of the sampled actions.
@@ -136,12 +141,7 @@ def activation_fisher(
     """
     if actions not in ("exact", "sampled"):
         raise unknown_name("way of treating actions", actions, ("exact", "sampled"))
-    sizes = list(action_sizes)
-    if not sizes or sum(sizes) > network.newest.outputs:
-        raise UsageError(
-            f"The policy should have {sum(sizes)} choices in all ({sizes}), but the newest "
-            f"column's output is {network.newest.outputs} wide."
-        )
+    likelihood = meaning if callable(meaning) else _policy(meaning, network.newest.outputs)
     sums: dict[Site, _Sums] = {}
     states = 0
     with evaluation(network):
@@ -152,10 +152,10 @@ def activation_fisher(
             with torch.enable_grad(), changed(network, {s: _note(s, seen) for s in sites}):
                 output, _ = network(inputs, state or None)
             _check_all_seen(sites, seen)
-            logits = output[:, : sum(sizes)].split(sizes, 1)
+            means = likelihood(output)
             for site, activations in seen.items():
                 sums.setdefault(site, _Sums(activations)).add_values(activations)
-            for parts, directions in _directions(logits, actions, generator):
+            for parts, directions in _directions(means, actions, generator):
                 gradients = torch.autograd.grad(
                     parts, list(seen.values()), directions, retain_graph=True, allow_unused=True
                 )
@@ -221,15 +221,38 @@ def _parts(batch: States | Inputs | Tensor) -> tuple[Inputs | Tensor, State]:
     return (batch.inputs, batch.state) if isinstance(batch, States) else (batch, {})
 
 
-def _directions(
-    logits: Sequence[Tensor], actions: str, generator: torch.Generator | None
-) -> Iterator[tuple[list[Tensor], list[Tensor]]]:
-    """Yield directions v in the logits, with the components they belong to.
+def _policy(action_sizes: Sequence[int], outputs: int) -> Likelihood:
+    sizes = tuple(action_sizes)
+    if not sizes or sum(sizes) > outputs:
+        raise UsageError(
+            f"The policy should have {sum(sizes)} choices in all ({list(sizes)}), but the newest "
+            f"column's output is {outputs} wide."
+        )
+    return lambda output: MultiCategorical(output[:, : sum(sizes)], sizes)
 
-    The sum over directions of `(J^T v)^2`, J being the Jacobian of the logits, is the expectation
-    of the squared gradient of log pi: `d log pi(a) / d logits = e_a - p`, times `sqrt(p_a)`.
+
+def _directions(
+    means: Distribution, actions: str, generator: torch.Generator | None
+) -> Iterator[tuple[list[Tensor], list[Tensor]]]:
+    """Yield directions v in what the output says, with the parts of it they belong to.
+
+    The sum over directions of `(J^T v)^2`, J being the Jacobian of those parts, is the expectation
+    of the squared gradient of log pi. Of logits, `d log pi(a) / d logits = e_a - p`, times
+    `sqrt(p_a)`; of anything else, the columns of a root of its Fisher matrix.
     """
-    for_all = []
+    if not isinstance(means, MultiCategorical):
+        if actions == "sampled":
+            scores = means.log_prob(means.sample(generator).detach())
+            yield [scores], [torch.ones_like(scores)]
+        elif isinstance(means, FactoredDistribution):
+            yield from (([means.parameters], [root]) for root in means.fisher_root())
+        else:
+            raise UsageError(
+                f"The exact Fisher of a {type(means).__name__} is not known, since it has no "
+                "'fisher_root'; use actions='sampled'."
+            )
+        return
+    logits, for_all = means.logits.split(list(means.sizes), 1), []
     for part in logits:
         p = part.detach().softmax(1)
         if actions == "exact":

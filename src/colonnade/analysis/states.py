@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from colonnade.errors import UsageError
-from colonnade.learners import Compute, actor_critic_policy, torch_threads, whole_episodes
+from colonnade.learners import Acting, Compute, torch_threads, usual_acting, whole_episodes
 from colonnade.seeding import derive, generator
 from colonnade.types import Inputs, Network, State, Task, environments_of
 
@@ -40,20 +40,22 @@ def policy_states(
     network: Network,
     count: int = 10_000,
     *,
+    learner: Acting | None = None,
     seed: int = 0,
     num_envs: int = 16,
     batch: int = 256,
 ) -> Iterator[States]:
     """Play a task with a network's own policy and yield the states it comes to.
 
-    The policy samples its actions, so that states follow the distribution `rho(s, a)` of Rusu et
-    al. 2016: they are drawn from all steps of whole episodes, each with the same chance (see
+    The policy is not greedy, so that states follow the distribution `rho(s, a)` of Rusu et al.
+    2016: they are drawn from all steps of whole episodes, each with the same chance (see
     `colonnade.learners.whole_episodes`). The network is neither trained nor changed.
 
     Args:
         task: What to play.
-        network: An actor-critic for it.
+        network: What plays it.
         count: How many states.
+        learner: Whose network it is; an actor-critic's by default.
         seed: Of the environments, of the actions and of what is drawn.
         num_envs: How many to play side by side.
         batch: How many states to yield at a time, at most.
@@ -65,9 +67,8 @@ def policy_states(
     spec = task.spec
     compute = Compute.choose(spec, str(next(iter(network.named_parameters()))[1].device))
     plain = _Uncached(network)
-    policy = actor_critic_policy(
-        plain, spec.action_sizes, compute, generator(seed, "states", device=compute.device)
-    )
+    stream = generator(seed, "states", device=compute.device)
+    policy = (learner or usual_acting(spec)).policy(plain, spec, compute, stream)
     with torch_threads(1):
         rollouts = whole_episodes(
             environments_of(task),

@@ -5,7 +5,7 @@ is what training runs: experience and learner together, learning bit by bit. Its
 learner alone, for a loop of one's own::
 
     learner = config.build(network, task.spec, compute)
-    policy = learner.policy(generator)
+    policy = config.policy(network, task.spec, compute, generator)
     with Collector(task, network, policy, compute, steps=config.rollout_steps, num_envs=16) as c:
         c.begin(seed)
         while learning:
@@ -20,14 +20,25 @@ from colonnade.errors import unknown_name
 from colonnade.learners.a2c import A2C
 from colonnade.learners.a3c import A3C, A3CTrainer
 from colonnade.learners.acting.collector import Collector
-from colonnade.learners.acting.policies import Decision, Policy, actor_critic_policy, policy_of
+from colonnade.learners.acting.policies import ActorCritic, Classifier, usual_acting
 from colonnade.learners.acting.sampling import whole_episodes
 from colonnade.learners.compute import Compute, Precision, torch_threads
 from colonnade.learners.on_policy import OnPolicyLearner, OnPolicyTrainer
 from colonnade.learners.ppo import PPO
 from colonnade.learners.processes.workers import WorkerDiedError, WorkerLostError
-from colonnade.learners.supervised import Supervised, SupervisedTrainer, predictions
-from colonnade.learners.trainer import Advance, LearnerConfig, Streams, Trainer, prefixed, under
+from colonnade.learners.supervised import Supervised, SupervisedTrainer
+from colonnade.learners.trainer import (
+    Acting,
+    Advance,
+    Decision,
+    LearnerConfig,
+    Lesson,
+    Policy,
+    Streams,
+    Trainer,
+    prefixed,
+    under,
+)
 from colonnade.records import read
 
 LEARNERS: dict[str, type[A2C] | type[PPO] | type[Supervised]] = {
@@ -55,11 +66,15 @@ __all__ = [
     "LEARNERS",
     "PPO",
     "A3CTrainer",
+    "Acting",
+    "ActorCritic",
     "Advance",
+    "Classifier",
     "Collector",
     "Compute",
     "Decision",
     "LearnerConfig",
+    "Lesson",
     "OnPolicyLearner",
     "OnPolicyTrainer",
     "Policy",
@@ -70,12 +85,10 @@ __all__ = [
     "Trainer",
     "WorkerDiedError",
     "WorkerLostError",
-    "actor_critic_policy",
     "learner_from_name",
-    "policy_of",
-    "predictions",
     "prefixed",
     "torch_threads",
     "under",
+    "usual_acting",
     "whole_episodes",
 ]

@@ -4,32 +4,24 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
 from colonnade.checks import AT_LEAST_0, AT_LEAST_1, BELOW_1, check_fields
-from colonnade.learners.acting.policies import (
-    Policy,
-    actor_critic_policy,
-    advantages_of,
-    evaluate_rollout,
-    policy_of,
-)
+from colonnade.learners.acting.policies import ActorCritic, advantages_of
 from colonnade.learners.compute import Compute
 from colonnade.learners.descent.optimisation import Optimisation, trainable
 from colonnade.learners.descent.rmsprop import RMSProp
 from colonnade.learners.hyperparameters import COMMON
 from colonnade.learners.on_policy import OnPolicyTrainer
 from colonnade.learners.processes.data_parallel import DataParallelTrainer
-from colonnade.learners.trainer import Trainer
-from colonnade.ops import MultiCategorical
-from colonnade.types import Metrics, Network, Penalty, Rollout, Task, TaskSpec
+from colonnade.learners.trainer import Lesson, Trainer
+from colonnade.types import Metrics, Network, Penalty, Rollout, TaskSpec
 
 _OWN = {"decay": BELOW_1, "mean_square_start": AT_LEAST_0, "workers": AT_LEAST_1}
 
 
 @dataclass(frozen=True)
-class A2C:
+class A2C(ActorCritic):
     """Hyperparameters of A2C; the defaults are Mnih et al. 2016 where they state a value."""
 
     learning_rate: float = 7e-4
@@ -68,32 +60,12 @@ class A2C:
         """Make a learner for one task over the network's parameters that require gradients."""
         return A2CLearner(self, network, spec, compute)
 
-    def trainer(
-        self,
-        task: Task,
-        network: Network,
-        penalty: Penalty,
-        compute: Compute,
-        *,
-        num_envs: int = 16,
-        threads: int = 1,
-    ) -> Trainer:
+    def trainer(self, lesson: Lesson) -> Trainer:
         """Make the environments of a task and a learner, and join them."""
-        learner = self.build(network, task.spec, compute)
+        learner = self.build(lesson.network, lesson.spec, lesson.compute)
         if self.workers > 1:
-            return DataParallelTrainer(
-                task,
-                network,
-                learner,
-                penalty,
-                compute,
-                workers=self.workers,
-                num_envs=num_envs,
-                rollout_steps=self.rollout_steps,
-            )
-        return OnPolicyTrainer(
-            task, network, learner, penalty, compute, self.rollout_steps, num_envs, threads
-        )
+            return DataParallelTrainer(self, lesson, learner)
+        return OnPolicyTrainer(self, lesson, learner)
 
 
 class A2CLearner:
@@ -103,7 +75,7 @@ class A2CLearner:
         """Set up RMSProp without momentum or centring, as Rusu et al. 2016 state."""
         self._config = config
         self._network = network
-        self._sizes = spec.action_sizes
+        self._spec = spec
         self._compute = compute
         self.optimisation = Optimisation(
             RMSProp(
@@ -117,10 +89,6 @@ class A2CLearner:
             clip_norm=config.clip_norm,
         )
 
-    def policy(self, generator: torch.Generator, greedy: bool = False) -> Policy:
-        """Make the policy that collects experience."""
-        return actor_critic_policy(self._network, self._sizes, self._compute, generator, greedy)
-
     def update(self, rollout: Rollout, penalty: Penalty) -> Metrics:
         """Take one gradient step on a rollout.
 
@@ -133,18 +101,14 @@ class A2CLearner:
 
     def loss(self, rollout: Rollout, penalty: Penalty) -> tuple[Tensor, Metrics]:
         """Compute the loss of a rollout; see `a2c_loss`."""
-        return a2c_loss(self._config, self._network, rollout, self._sizes, self._compute, penalty)
-
-    def likelihood(self, output: Tensor) -> MultiCategorical:
-        """Return the policy that an output [..., outputs] means."""
-        return policy_of(output, self._sizes)
+        return a2c_loss(self._config, self._network, rollout, self._spec, self._compute, penalty)
 
 
 def a2c_loss(
     config: A2C,
     network: Network,
     rollout: Rollout,
-    sizes: tuple[int, ...],
+    spec: TaskSpec,
     compute: Compute,
     penalty: Penalty,
 ) -> tuple[Tensor, Metrics]:
@@ -159,7 +123,7 @@ def a2c_loss(
     """
     advantages = advantages_of(rollout, config.gamma, config.lam)
     targets = advantages + rollout.values
-    policy, values = evaluate_rollout(network, rollout, sizes, compute)
+    policy, values = config.over(network, rollout, spec, compute)
     policy_loss = -(policy.log_prob(rollout.actions) * advantages).mean()
     value_loss = (targets - values).square().mean()
     entropy = policy.entropy().mean()

@@ -10,12 +10,11 @@ from torch import Tensor
 
 from colonnade.learners.a2c import A2C, a2c_loss
 from colonnade.learners.acting.collector import Collector
-from colonnade.learners.compute import Compute
 from colonnade.learners.descent.rmsprop import rmsprop_step
 from colonnade.learners.processes.parameters import SharedParameters, shared_copy
 from colonnade.learners.processes.trainer import WorkerTrainer, mean_metrics, when_it_ended
-from colonnade.learners.trainer import Advance
-from colonnade.types import Metrics, Network, Penalty, Task
+from colonnade.learners.trainer import Advance, Lesson
+from colonnade.types import Metrics
 
 _ADVANCE_STEPS = 4096
 """Agent steps that several workers take before they rest: many, since the first to finish waits."""
@@ -29,18 +28,9 @@ class A3C(A2C):
     """Processes that act and learn, each with an equal share of the environments and one thread;
     one is the single-threaded A2C of Rusu et al. 2017."""
 
-    def trainer(
-        self,
-        task: Task,
-        network: Network,
-        penalty: Penalty,
-        compute: Compute,
-        *,
-        num_envs: int = 16,
-        threads: int = 1,
-    ) -> A3CTrainer:
-        """Prepare workers for a task; each has one thread, whatever `threads` says."""
-        return A3CTrainer(self, task, network, penalty, compute, num_envs)
+    def trainer(self, lesson: Lesson) -> A3CTrainer:
+        """Prepare workers for a task; each has one thread, whatever the lesson says."""
+        return A3CTrainer(self, lesson)
 
 
 class A3CTrainer(WorkerTrainer):
@@ -51,34 +41,18 @@ class A3CTrainer(WorkerTrainer):
     several workers the outcome depends on timing. A single worker takes exactly A2C's steps.
     """
 
-    def __init__(
-        self,
-        config: A3C,
-        task: Task,
-        network: Network,
-        penalty: Penalty,
-        compute: Compute,
-        num_envs: int,
-    ) -> None:
+    def __init__(self, config: A3C, lesson: Lesson) -> None:
         """Move the network to shared memory; call `begin` before use.
 
         Raises:
             UsageError: The device, the system or the number of environments doesn't suit.
         """
-        super().__init__(
-            "A3C",
-            task,
-            network,
-            penalty,
-            compute,
-            workers=config.workers,
-            num_envs=num_envs,
-            rollout_steps=config.rollout_steps,
-        )
-        self._config = config
+        super().__init__(config, lesson)
+        self._config: A3C = config
         # What a single worker does hangs on no timing, and is done again to the digit.
         self.may_lose_workers = config.workers == 1
-        self._optimizer = SharedRMSProp(self._shared, config, task.spec.steps, config.workers)
+        self._budget = lesson.spec.steps
+        self._optimizer = SharedRMSProp(self._shared, config, self._budget, config.workers)
 
     def advance(self) -> Advance:
         """Let the workers learn: one rollout of a single worker, or several for `_ADVANCE_STEPS`.
@@ -89,7 +63,7 @@ class A3CTrainer(WorkerTrainer):
         """
         before = self._optimizer.taken
         rollout_steps = self._config.rollout_steps * self._envs_per_worker
-        left = self._task.spec.steps - before
+        left = self._budget - before
         wanted = min(left, _ADVANCE_STEPS) if self._config.workers > 1 else 1
         orders = iter(range(max(1, -(-wanted // rollout_steps))))
         reports = self._workers.run(lambda: next(orders, None) is not None)
@@ -123,7 +97,7 @@ class A3CTrainer(WorkerTrainer):
             self._config,
             self._network,
             rollout,
-            self._task.spec.action_sizes,
+            self._task.spec,
             self._compute,
             self._penalty,
         )

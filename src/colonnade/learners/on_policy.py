@@ -3,26 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Generator
+from functools import partial
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
 from colonnade.learners.acting.collector import Collector
-from colonnade.learners.acting.policies import Policy
 from colonnade.learners.acting.sampling import whole_episodes
-from colonnade.learners.compute import Compute
 from colonnade.learners.descent.optimisation import Optimisation
-from colonnade.learners.trainer import Advance, Streams, prefixed, under
+from colonnade.learners.trainer import Acting, Advance, Lesson, Policy, Streams, prefixed, under
 from colonnade.types import (
-    Distribution,
     Metrics,
-    Network,
     Penalty,
     Rollout,
-    Task,
     environments_of,
 )
+
+
+class OnPolicyConfig(Acting, Protocol):
+    """A learner from rollouts of its own policy."""
+
+    @property
+    def rollout_steps(self) -> int:
+        """Steps between updates."""
+        ...
 
 
 class OnPolicyLearner(Protocol):
@@ -30,16 +35,8 @@ class OnPolicyLearner(Protocol):
 
     optimisation: Optimisation
 
-    def policy(self, generator: torch.Generator, greedy: bool = False) -> Policy:
-        """Make the policy that collects experience."""
-        ...
-
     def update(self, rollout: Rollout, penalty: Penalty) -> Metrics:
         """Learn from a rollout."""
-        ...
-
-    def likelihood(self, output: Tensor) -> Distribution:
-        """Return what the network's output means."""
         ...
 
 
@@ -48,35 +45,27 @@ class OnPolicyTrainer:
 
     may_lose_workers = False
 
-    def __init__(
-        self,
-        task: Task,
-        network: Network,
-        learner: OnPolicyLearner,
-        penalty: Penalty,
-        compute: Compute,
-        rollout_steps: int,
-        num_envs: int,
-        threads: int,
-    ) -> None:
+    def __init__(self, config: OnPolicyConfig, lesson: Lesson, learner: OnPolicyLearner) -> None:
         """Make the environments; call `begin` before use."""
-        self._learner = learner
-        self._penalty = penalty
-        self._generator = torch.Generator(compute.device)
+        self._config, self._lesson, self._learner = config, lesson, learner
+        self._task = environments_of(lesson.task)
+        self._generator = torch.Generator(lesson.compute.device)
         self._streams: Streams
         self._collector = Collector(
-            environments_of(task),
-            network,
-            learner.policy(self._generator),
-            compute,
-            steps=rollout_steps,
-            num_envs=num_envs,
-            threads=threads,
+            self._task,
+            lesson.network,
+            self._policy(self._generator),
+            lesson.compute,
+            steps=config.rollout_steps,
+            num_envs=lesson.num_envs,
+            threads=lesson.threads,
             resumable=True,
         )
-        self._task, self._network, self._compute = environments_of(task), network, compute
-        self._num_envs = num_envs
-        self.likelihood = learner.likelihood
+        self.likelihood = partial(config.likelihood, spec=lesson.task.spec)
+
+    def _policy(self, generator: torch.Generator) -> Policy:
+        lesson = self._lesson
+        return self._config.policy(lesson.network, lesson.task.spec, lesson.compute, generator)
 
     def __enter__(self) -> OnPolicyTrainer:
         """Return the trainer."""
@@ -95,21 +84,22 @@ class OnPolicyTrainer:
     def advance(self) -> Advance:
         """Collect a rollout and learn from it."""
         rollout = self._collector.collect()
-        metrics = self._learner.update(rollout, self._penalty)
+        metrics = self._learner.update(rollout, self._lesson.penalty)
         episodes, self._collector.episodes = self._collector.episodes, []
         notes, self._collector.notes = self._collector.notes, []
         return Advance(rollout.steps, metrics, episodes, notes)
 
     def samples(self) -> Generator[Rollout]:
         """Yield steps of whole episodes, without learning."""
-        generator = torch.Generator(self._compute.device)
+        generator = torch.Generator(self._lesson.compute.device)
+        generator.manual_seed(self._streams("actions of samples"))
         return whole_episodes(
             self._task,
-            self._network,
-            self._learner.policy(generator.manual_seed(self._streams("actions of samples"))),
-            self._compute,
+            self._lesson.network,
+            self._policy(generator),
+            self._lesson.compute,
             seed=self._streams("environments of samples"),
-            num_envs=self._num_envs,
+            num_envs=self._lesson.num_envs,
         )
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:

@@ -12,25 +12,19 @@ from torch import Tensor, nn
 
 from colonnade.checks import ABOVE_0, AT_LEAST_1, check_fields
 from colonnade.errors import UsageError
-from colonnade.learners.acting.policies import (
-    Policy,
-    actor_critic_policy,
-    advantages_of,
-    evaluate_rollout,
-    policy_of,
-)
+from colonnade.learners.acting.policies import ActorCritic, advantages_of
 from colonnade.learners.compute import Compute
 from colonnade.learners.descent.optimisation import Optimisation, trainable
 from colonnade.learners.descent.reference import Reference, statistics_kept
 from colonnade.learners.hyperparameters import COMMON
 from colonnade.learners.on_policy import OnPolicyTrainer
+from colonnade.learners.trainer import Lesson
 from colonnade.networks import mode_matters
-from colonnade.ops import MultiCategorical
-from colonnade.types import Metrics, Network, Penalty, Rollout, Task, TaskSpec
+from colonnade.types import Metrics, Network, Penalty, Rollout, TaskSpec
 
 
 @dataclass(frozen=True)
-class PPO:
+class PPO(ActorCritic):
     """Hyperparameters of PPO; the defaults suit Atari with 16 environments."""
 
     learning_rate: float = 7e-4
@@ -68,21 +62,10 @@ class PPO:
         """Make a learner for one task over the network's parameters that require gradients."""
         return PPOLearner(self, network, spec, compute)
 
-    def trainer(
-        self,
-        task: Task,
-        network: Network,
-        penalty: Penalty,
-        compute: Compute,
-        *,
-        num_envs: int = 16,
-        threads: int = 1,
-    ) -> OnPolicyTrainer:
+    def trainer(self, lesson: Lesson) -> OnPolicyTrainer:
         """Make the environments of a task and a learner, and join them."""
-        learner = self.build(network, task.spec, compute)
-        return OnPolicyTrainer(
-            task, network, learner, penalty, compute, self.rollout_steps, num_envs, threads
-        )
+        learner = self.build(lesson.network, lesson.spec, lesson.compute)
+        return OnPolicyTrainer(self, lesson, learner)
 
 
 class PPOLearner:
@@ -92,7 +75,7 @@ class PPOLearner:
         """Set up Adam."""
         self._config = config
         self._network = network
-        self._sizes = spec.action_sizes
+        self._spec = spec
         self._compute = compute
         self.optimisation = Optimisation(
             torch.optim.Adam(
@@ -101,10 +84,6 @@ class PPOLearner:
             budget=spec.steps if config.anneal else None,
             clip_norm=config.clip_norm,
         )
-
-    def policy(self, generator: torch.Generator, greedy: bool = False) -> Policy:
-        """Make the policy that collects experience."""
-        return actor_critic_policy(self._network, self._sizes, self._compute, generator, greedy)
 
     def update(self, rollout: Rollout, penalty: Penalty) -> Metrics:
         """Take `epochs` x `minibatches` gradient steps on a rollout.
@@ -150,7 +129,7 @@ class PPOLearner:
         """Take one gradient step on a minibatch (Schulman et al. 2017, Eq. 7 and 9)."""
         config = self._config
         with nullcontext() if reference is None else reference.repeated():
-            policy, values = evaluate_rollout(self._network, part, self._sizes, self._compute)
+            policy, values = config.over(self._network, part, self._spec, self._compute)
         # On the first minibatch the network is still the one that acted: the ratio is one.
         before = part.log_probs if reference is None else reference.log_probs
         log_ratio = policy.log_prob(part.actions) - before
@@ -183,17 +162,13 @@ class PPOLearner:
 
         def evaluate(index: Tensor) -> Tensor:
             part = _part(rollout, index, axis)
-            policy, _ = evaluate_rollout(network, part, self._sizes, self._compute)
+            policy, _ = self._config.over(network, part, self._spec, self._compute)
             return policy.log_prob(part.actions)
 
         with statistics_kept(network):
             return [
                 Reference(partial(evaluate, index), self._compute.device) for index in minibatches
             ]
-
-    def likelihood(self, output: Tensor) -> MultiCategorical:
-        """Return the policy that an output [..., outputs] means."""
-        return policy_of(output, self._sizes)
 
     def _minibatches(self, rollout: Rollout, axis: int) -> tuple[Tensor, ...]:
         size = rollout.rewards.shape[axis]

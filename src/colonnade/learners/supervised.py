@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
 import torch
@@ -12,22 +13,20 @@ from torch import Tensor
 
 from colonnade.checks import ABOVE_0, AT_LEAST_0, AT_LEAST_1, BELOW_1, check_fields
 from colonnade.errors import UsageError
+from colonnade.learners.acting.policies import Classifier
 from colonnade.learners.compute import Compute
 from colonnade.learners.descent.optimisation import Optimisation, trainable
 from colonnade.learners.descent.passes import Held, Passes
-from colonnade.learners.descent.path import PathDescent
-from colonnade.learners.trainer import Advance, Streams
-from colonnade.ops import MultiCategorical
+from colonnade.learners.trainer import Advance, Lesson, Streams
 from colonnade.types import (
     DatasetTask,
+    Descending,
     Episode,
     Examples,
-    Inputs,
     Metrics,
     Network,
     Penalty,
     ReadTask,
-    Task,
     TaskSpec,
 )
 
@@ -35,7 +34,7 @@ Optimizer = Literal["sgd", "adam"]
 
 
 @dataclass(frozen=True)
-class Supervised:
+class Supervised(Classifier):
     """Hyperparameters of supervised learning, by stochastic gradient descent unless said."""
 
     learning_rate: float = 0.03
@@ -70,22 +69,10 @@ class Supervised:
         """Make a learner for one task over the network's parameters that require gradients."""
         return SupervisedLearner(self, network, spec, compute)
 
-    def trainer(
-        self,
-        task: Task,
-        network: Network,
-        penalty: Penalty,
-        compute: Compute,
-        *,
-        num_envs: int = 16,
-        threads: int = 1,
-    ) -> SupervisedTrainer:
-        """Bring a task's training examples to the device, or make ready to read them.
-
-        `num_envs` and `threads` are not used.
-        """
-        learner = self.build(network, task.spec, compute)
-        return SupervisedTrainer(task, learner, penalty, compute, self.batch_size)
+    def trainer(self, lesson: Lesson) -> SupervisedTrainer:
+        """Bring a task's training examples to the device, or make ready to read them."""
+        learner = self.build(lesson.network, lesson.spec, lesson.compute)
+        return SupervisedTrainer(self, lesson, learner)
 
 
 class SupervisedLearner:
@@ -95,6 +82,7 @@ class SupervisedLearner:
         self, config: Supervised, network: Network, spec: TaskSpec, compute: Compute
     ) -> None:
         """Set up the optimiser."""
+        self._config = config
         self._network = network
         self._spec = spec
         self._compute = compute
@@ -106,24 +94,24 @@ class SupervisedLearner:
         plain = config.optimizer == "sgd" and not (config.momentum or config.weight_decay)
         endless = not config.anneal and config.clip_norm >= Supervised.clip_norm
         self._descent = None
-        if plain and endless and len(spec.head_widths) == 1 and not compute.bfloat16:
-            self._descent = PathDescent.along(network, config.learning_rate)
+        alone = plain and endless and len(spec.head_widths) == 1 and not compute.bfloat16
+        if alone and isinstance(network, Descending):
+            self._descent = network.descent(config.learning_rate)
 
     def update(self, examples: Examples, penalty: Penalty) -> Metrics:
         """Take one gradient step on a minibatch.
 
         Returns:
             The cross-entropy in nats and the share of right answers, averaged over examples; the
-            penalty, if there is one; the gradient's norm, where there is more than plain descent
-            along a path of dense modules to do.
+            penalty, if there is one; the gradient's norm, unless the network steps by itself.
         """
         self.optimisation.advance(examples.steps)
         if self._descent is not None and penalty() is None:
-            cross_entropy, accuracy = self._descent.step(examples.inputs, examples.targets)
+            cross_entropy, accuracy = self._descent(examples.inputs, examples.targets)
             return {"cross_entropy": cross_entropy, "accuracy": accuracy}
         with self._compute.autocast():
             output = examples.outputs(self._network)
-        labels = self.likelihood(output.float())
+        labels = self._config.likelihood(output, self._spec)
         loss = -labels.log_prob(examples.actions).mean()
         metrics = {} if (held := penalty()) is None else {"penalty": held.detach()}
         norm = self.optimisation.descend(loss if held is None else loss + held)
@@ -133,10 +121,6 @@ class SupervisedLearner:
             "accuracy": right.float().mean(),
             "gradient_norm": norm,
         }
-
-    def likelihood(self, output: Tensor) -> MultiCategorical:
-        """Return the distribution over labels that an output [..., outputs] means."""
-        return labels_of(output, self._spec)
 
 
 class SupervisedTrainer:
@@ -149,37 +133,30 @@ class SupervisedTrainer:
 
     may_lose_workers = False
 
-    def __init__(
-        self,
-        task: Task,
-        learner: SupervisedLearner,
-        penalty: Penalty,
-        compute: Compute,
-        batch_size: int,
-    ) -> None:
+    def __init__(self, config: Supervised, lesson: Lesson, learner: SupervisedLearner) -> None:
         """Take up the training examples; call `begin` before use.
 
         Raises:
             UsageError: The task is no data set, is empty, or has a label outside the head.
         """
+        task, self._device = lesson.task, lesson.compute.device
         if not isinstance(task, DatasetTask):
             raise UsageError(
                 f"Task {task.spec.id!r} is no data set, as the learner 'supervised' needs; learn "
                 "it with 'ppo', 'a2c' or 'a3c'."
             )
         self._learner = learner
-        self._penalty = penalty
-        self._batch_size = batch_size
-        self._device = compute.device
+        self._penalty = lesson.penalty
+        self._batch_size = config.batch_size
         reader = task.reader("train") if isinstance(task, ReadTask) else None
         if reader is None:
             examples = task.examples("train")
             _check(examples, task.spec)
-            reader = Held(_on(compute.device, examples))
+            reader = Held(_on(self._device, examples))
         self._reader = reader
-        self._passes = Passes(reader, batch_size)
+        self._passes = Passes(reader, config.batch_size)
         self._seed_of_samples = self._steps = 0
-        self.likelihood = learner.likelihood
+        self.likelihood = partial(config.likelihood, spec=task.spec)
 
     def __enter__(self) -> SupervisedTrainer:
         """Return the trainer."""
@@ -224,24 +201,6 @@ class SupervisedTrainer:
         self._learner.optimisation.load_state(tensors, meta["optimisation"])
         self._passes.load_state(meta["passes"])
         self._seed_of_samples, self._steps = meta["samples"], meta["steps"]
-
-
-def labels_of(output: Tensor, spec: TaskSpec) -> MultiCategorical:
-    """Read a classifier's output [..., outputs] as a task's distribution over its labels.
-
-    Where tasks have heads of their own, the other heads' logits say nothing; nor do those of labels
-    that came with later tasks.
-    """
-    sizes = spec.action_sizes
-    first = sum(spec.head_widths[: spec.head])
-    return MultiCategorical(output.narrow(-1, first, sum(sizes)), sizes)
-
-
-def predictions(network: Network, inputs: Inputs, spec: TaskSpec, compute: Compute) -> Tensor:
-    """Return the most likely labels [B] of inputs, each [B, ...]."""
-    with torch.no_grad(), compute.autocast():
-        output, _ = network(inputs)
-    return labels_of(output.float(), spec).mode().squeeze(-1)
 
 
 def _on(device: torch.device, examples: Examples) -> Examples:

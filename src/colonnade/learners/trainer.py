@@ -1,18 +1,77 @@
-"""What training asks of a learner's configuration: a trainer, which learns one task bit by bit."""
+"""What is asked of a learner: how its networks act, what they mean, and to train one of them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Any, NamedTuple, Protocol
 
+import torch
 from torch import Tensor
 
 from colonnade.learners.compute import Compute
-from colonnade.types import Batch, Distribution, Episode, Metrics, Network, Penalty, Task
+from colonnade.types import (
+    Batch,
+    Distribution,
+    Episode,
+    Inputs,
+    Metrics,
+    Network,
+    Penalty,
+    State,
+    Task,
+    TaskSpec,
+)
 
 Streams = Callable[[str], int]
 """Gives the seed of each named random stream."""
+
+
+class Decision(NamedTuple):
+    """What a policy does at one step of N environments."""
+
+    actions: Tensor
+    """[N, A] int64."""
+    log_probs: Tensor
+    """[N]."""
+    values: Tensor
+    """[N]."""
+    state: State
+
+
+Policy = Callable[[Inputs, State], Decision]
+
+
+class Acting(Protocol):
+    """What is asked of a learner by all who hold its networks: evaluation, analysis, workers."""
+
+    def outputs(self, spec: TaskSpec) -> int:
+        """Say how wide a network's output must be."""
+        ...
+
+    def policy(
+        self,
+        network: Network,
+        spec: TaskSpec,
+        compute: Compute,
+        generator: torch.Generator,
+        greedy: bool = False,
+    ) -> Policy:
+        """Make the policy by which a network acts.
+
+        Args:
+            network: On the generator's device.
+            spec: The task.
+            compute: Where and in which precision.
+            generator: Of what is random about the actions.
+            greedy: Whether to take the best action, and nothing by chance.
+        """
+        ...
+
+    def likelihood(self, output: Tensor, spec: TaskSpec) -> Distribution:
+        """Return what an output [..., outputs] means: the distribution of actions or targets."""
+        ...
 
 
 class Advance(NamedTuple):
@@ -29,6 +88,34 @@ class Advance(NamedTuple):
     metrics: Metrics
     episodes: list[Episode]
     notes: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """What is to be learned, and by what.
+
+    Attributes:
+        task: What kind of task it must be is the learner's choice.
+        network: Already on its device.
+        penalty: Added, at each gradient step, to the mean loss of a step or example.
+        compute: Where and in which precision.
+        num_envs: Environments stepped side by side.
+        threads: Threads that step them, where they can use several.
+        steps: Of this visit, over which learning rates are annealed; None is the task's budget.
+    """
+
+    task: Task
+    network: Network
+    penalty: Penalty
+    compute: Compute
+    num_envs: int = 16
+    threads: int = 1
+    steps: int | None = None
+
+    @property
+    def spec(self) -> TaskSpec:
+        """The task's, with the budget of this visit."""
+        return replace(self.task.spec, steps=self.steps) if self.steps else self.task.spec
 
 
 class Trainer(Protocol):
@@ -90,28 +177,11 @@ class Trainer(Protocol):
         ...
 
 
-class LearnerConfig(Protocol):
-    """A learner's hyperparameters, and how to train with them."""
+class LearnerConfig(Acting, Protocol):
+    """A learner's hyperparameters, how its networks act, and how to train with it."""
 
-    def trainer(
-        self,
-        task: Task,
-        network: Network,
-        penalty: Penalty,
-        compute: Compute,
-        *,
-        num_envs: int = 16,
-        threads: int = 1,
-    ) -> Trainer:
-        """Prepare to train the network's parameters that require gradients on a task.
-
-        Args:
-            task: What to learn; what kind of task it must be is the learner's choice.
-            network: Already on its device.
-            penalty: Added, at each gradient step, to the mean loss of a step or example.
-            compute: Where and in which precision.
-            num_envs: Environments stepped side by side.
-            threads: Threads that step them, where they can use several.
+    def trainer(self, lesson: Lesson) -> Trainer:
+        """Prepare to train a network's parameters that require gradients on a task.
 
         Raises:
             UsageError: The learner can't learn such a task.

@@ -35,7 +35,7 @@ class ColumnMethod(ABC):
         self._expected: tuple[TaskSpec, ...] = ()
 
     @abstractmethod
-    def begin_task(self, spec: TaskSpec) -> Network:
+    def begin_task(self, spec: TaskSpec, outputs: int | None = None) -> Network:
         """Prepare for a task and return the network to train on it."""
 
     def revisit(self, spec: TaskSpec) -> Network | None:
@@ -49,13 +49,13 @@ class ColumnMethod(ABC):
             return self._column(spec, len(self.network.columns))
         return self._column or default_column(spec.input_shapes)
 
-    def add_column(self, spec: TaskSpec, column: ColumnSpec) -> Network:
+    def add_column(self, spec: TaskSpec, column: ColumnSpec, outputs: int | None) -> Network:
         """Add a column for a task, freezing all earlier ones."""
-        index = self.network.add_column(column, spec.input_shapes, spec.outputs)
+        index = self.network.add_column(column, spec.input_shapes, outputs or spec.outputs)
         self.heads = spec.head_widths
         return self.assign(spec, index)
 
-    def move_on(self, spec: TaskSpec) -> Network:
+    def move_on(self, spec: TaskSpec, outputs: int | None) -> Network:
         """Take the newest column on to a task, all of it unfrozen, or add the first column.
 
         Where a data set brings more heads, or more labels for the last one, the output layer is
@@ -65,16 +65,18 @@ class ColumnMethod(ABC):
             UsageError: The task needs another output width than the column has, or other heads.
         """
         if not self.network.columns:
-            return self.add_column(spec, self.column_for(spec))
+            return self.add_column(spec, self.column_for(spec), outputs)
         index = len(self.network.columns) - 1
         column = self.network.column(index)
-        labels_alone = not spec.value and sum(self.heads) in (0, column.outputs)
+        outputs = outputs or spec.outputs
+        labels_alone = spec.labelled and sum(self.heads) in (0, column.outputs)
         if labels_alone:
             self._widen(spec)
-        elif column.outputs != spec.outputs:
-            what = "its actions and a value" if spec.value else "one for each label"
+        elif column.outputs != outputs:
+            value = " and a value" if outputs > sum(spec.head_widths) else ""
+            what = "one for each label" if spec.labelled else f"its actions{value}"
             raise UsageError(
-                f"Task {spec.id!r} needs {spec.outputs} outputs ({what}) but the column that moves "
+                f"Task {spec.id!r} needs {outputs} outputs ({what}) but the column that moves "
                 f"on has {column.outputs}; give all tasks the same actions (Atari: "
                 "full_action_space), or use the progressive method, whose columns may differ."
             )

@@ -62,12 +62,12 @@ class HeldColumn(ColumnMethod):
             self._consolidation = Consolidation(self.network, **self._options)
         return self._consolidation
 
-    def begin_task(self, spec: TaskSpec) -> Network:
+    def begin_task(self, spec: TaskSpec, outputs: int | None = None) -> Network:
         """Take over the newest column, or add the first one.
 
         Outputs that the column gets for the task are held by no earlier task.
         """
-        network = self.move_on(spec)
+        network = self.move_on(spec, outputs)
         self.consolidation.quadratic.widen(dict(self.network.named_parameters()))
         return network
 

@@ -13,10 +13,10 @@ from colonnade.types import Network, TaskSpec
 class Finetune(ColumnMethod):
     """Go on training the newest column, all of it (baseline 3); earlier tasks are forgotten."""
 
-    def begin_task(self, spec: TaskSpec) -> Network:
+    def begin_task(self, spec: TaskSpec, outputs: int | None = None) -> Network:
         """Take over the newest column, or add the first one."""
         first = not self.network.columns
-        network = self.move_on(spec)
+        network = self.move_on(spec, outputs)
         if not first:
             self.release()
         return network
@@ -58,6 +58,6 @@ class Dropout(ColumnMethod):
         column = super().column_for(spec)
         return replace(column, dropout=self._dropout, input_dropout=self._input_dropout)
 
-    def begin_task(self, spec: TaskSpec) -> Network:
+    def begin_task(self, spec: TaskSpec, outputs: int | None = None) -> Network:
         """Take over the newest column, or add the first one."""
-        return self.move_on(spec)
+        return self.move_on(spec, outputs)

@@ -13,17 +13,17 @@ from colonnade.types import Network, TaskSpec
 class Progressive(ColumnMethod):
     """A new column for each task, with laterals from all frozen earlier ones."""
 
-    def begin_task(self, spec: TaskSpec) -> Network:
+    def begin_task(self, spec: TaskSpec, outputs: int | None = None) -> Network:
         """Freeze the columns so far and add one."""
-        return self.add_column(spec, self.column_for(spec))
+        return self.add_column(spec, self.column_for(spec), outputs)
 
 
 class Scratch(ColumnMethod):
     """A new column for each task that knows nothing of the others (baseline 1)."""
 
-    def begin_task(self, spec: TaskSpec) -> Network:
+    def begin_task(self, spec: TaskSpec, outputs: int | None = None) -> Network:
         """Add a column without laterals."""
-        return self.add_column(spec, _alone(self.column_for(spec)))
+        return self.add_column(spec, _alone(self.column_for(spec)), outputs)
 
 
 class RandomColumn(Progressive):
@@ -34,12 +34,13 @@ class RandomColumn(Progressive):
         super().__init__(column)
         self._random_columns = whole("random_columns of RandomColumn", random_columns)
 
-    def begin_task(self, spec: TaskSpec) -> Network:
+    def begin_task(self, spec: TaskSpec, outputs: int | None = None) -> Network:
         """Add the random columns, if they are not there yet, and one to train."""
         if not self.columns:
             for _ in range(self._random_columns):
-                self.network.add_column(self.column_for(spec), spec.input_shapes, spec.outputs)
-        return super().begin_task(spec)
+                column = self.column_for(spec)
+                self.network.add_column(column, spec.input_shapes, outputs or spec.outputs)
+        return super().begin_task(spec, outputs)
 
 
 def _alone(column: ColumnSpec) -> ColumnSpec:

@@ -41,7 +41,7 @@ class MultiCategorical:
         self.sizes = sizes
         self.ignore_index = ignore_index
         impossible = max(_IMPOSSIBLE, torch.finfo(logits.dtype).min)
-        logits = logits.clamp_min(impossible)
+        self.logits = logits = logits.clamp_min(impossible)
         parts: Tensor
         if len(set(sizes)) == 1:
             parts = logits.reshape(*logits.shape[:-1], len(sizes), sizes[0])

@@ -34,8 +34,8 @@ class _Pulled(Progressive):
         self.begun: dict[str, Tensor] = {}
         self._pull = pull
 
-    def begin_task(self, spec: TaskSpec) -> Network:
-        network = super().begin_task(spec)
+    def begin_task(self, spec: TaskSpec, outputs: int | None = None) -> Network:
+        network = super().begin_task(spec, outputs)
         self.begun = copied(dict(self.network.named_parameters()))
         return network
 

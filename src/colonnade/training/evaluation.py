@@ -14,13 +14,13 @@ from torch import Tensor
 from colonnade.checks import ANY, flag, whole
 from colonnade.errors import UsageError
 from colonnade.learners import (
+    Acting,
     Collector,
     Compute,
     Decision,
     Policy,
-    actor_critic_policy,
-    predictions,
     torch_threads,
+    usual_acting,
 )
 from colonnade.ops import evaluation
 from colonnade.seeding import derive, generator, kept_globals
@@ -49,6 +49,7 @@ def evaluate(
     task: Task,
     network: Network | None,
     *,
+    learner: Acting | None = None,
     episodes: int | None = None,
     seed: int = 0,
     num_envs: int = 8,
@@ -67,15 +68,17 @@ def evaluate(
 
     Args:
         task: What to play, or the data set.
-        network: An actor-critic for it, or a classifier; None plays uniformly random actions, and
-            of a data set gives the chance of guessing an example's label, 1 / labels.
+        network: What plays it, or labels it; None plays uniformly random actions, and of a data
+            set gives the chance of guessing an example's label, 1 / labels.
+        learner: Whose networks these are, and so how they act and what their output means; by
+            default an actor-critic's, or of a data set a classifier's.
         episodes: How many returns to give, by default 10; of a data set, how many examples, by
             default all.
         seed: Of the environments and of the sampled actions; of what is random about examples that
             are read anew.
         num_envs: How many to play side by side.
         device: A torch device name, or "auto".
-        greedy: Take the most likely action instead of sampling.
+        greedy: Take the best action instead of sampling.
         split: Part of a data set.
         limit: Agent steps that an episode may last; Atari's end after 27,000.
 
@@ -91,12 +94,12 @@ def evaluate(
     if episodes is not None:
         episodes = whole("episodes of evaluate", episodes)
     spec = task.spec
-    compute = Compute.choose(spec, device)
+    learner, compute = learner or usual_acting(spec), Compute.choose(spec, device)
     if network is not None:
         network.to(compute.device)
     if isinstance(task, DatasetTask):
         with evaluation(network):
-            return _right(task, network, split, compute, episodes, seed)
+            return _right(task, network, learner, split, compute, episodes, seed)
     episodes = episodes or 10
     num_envs = min(num_envs, episodes)
     stream = generator(seed, "evaluation actions", device=compute.device)
@@ -105,7 +108,7 @@ def evaluate(
         network = _NoNetwork()
         policy = _uniform_policy(spec.action_sizes, num_envs, stream)
     else:
-        policy = actor_critic_policy(network, spec.action_sizes, compute, stream, greedy)
+        policy = learner.policy(network, spec, compute, stream, greedy)
     share = -(-episodes // num_envs)
     done: Counter[int] = Counter()
     with (
@@ -144,6 +147,7 @@ def _check_limit(task: str, collector: Collector, num_envs: int, limit: int) -> 
 def _right(
     task: DatasetTask,
     network: Network | None,
+    learner: Acting,
     split: Split,
     compute: Compute,
     count: int | None,
@@ -157,7 +161,9 @@ def _right(
                 parts.append(np.full(examples.steps, 1 / spec.action_sizes[0]))
             else:
                 inputs = {name: v.to(compute.device) for name, v in examples.inputs.items()}
-                found = predictions(network, inputs, spec, compute).cpu()
+                with torch.no_grad(), compute.autocast():
+                    output, _ = network(inputs)
+                found = learner.likelihood(output, spec).mode().squeeze(-1).cpu()
                 parts.append((found == examples.targets.cpu()).numpy().astype(np.float64))
             left -= examples.steps
             if left <= 0:

@@ -49,6 +49,7 @@ class Learning:
 
     Attributes:
         task: Which.
+        steps: How many this visit may take.
         last: The newest checkpoint in memory, where a trainer may have to return to one; its
             task's beginning is the first.
     """
@@ -60,7 +61,7 @@ class Learning:
         self._index: int = around.name_of(number)["task_index"]
         self.task = around.tasks[self._index]
         self._spec = self.task.spec
-        self._steps = around.schedule[number].steps
+        self.steps = around.schedule[number].steps
         self._checkpoint = checkpoint
         self.last = checkpoint
         self._step = 0
@@ -69,7 +70,7 @@ class Learning:
         self._curve = Curve(
             around.name_of(number),
             options.curve_steps,
-            self._steps,
+            self.steps,
             1 if labelled else options.num_envs,
         )
         self._goal = Goal(options.goal_episodes, options.goal_return)
@@ -88,16 +89,16 @@ class Learning:
         """
         options, monitor = self._around.options, self._around.monitor
         self._begin(trainer)
-        while self._step < self._steps and not self._over:
+        while self._step < self.steps and not self._over:
             end = (self._step // options.segment_steps + 1) * options.segment_steps
-            while self._step < min(end, self._steps) and not self._over:
+            while self._step < min(end, self.steps) and not self._over:
                 self._advance(trainer)
-            if self._step >= self._steps or self._over:
+            if self._step >= self.steps or self._over:
                 self._append(self._curve.close(self._step), {})
             if monitor.end_segment(self._number, self._step):
                 self._append(self._curve.close(self._step), {})
                 return True
-            if self._step < self._steps and not self._over:
+            if self._step < self.steps and not self._over:
                 self._save(trainer)
         return False
 
@@ -214,7 +215,7 @@ class Learning:
             task=self._spec.id,
             task_index=self._index,
             step=self._step,
-            total_steps=self._steps,
+            total_steps=self.steps,
             steps_per_second=self._clock.rate,
             recent_return=self._curve.recent_return,
         )

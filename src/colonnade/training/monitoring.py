@@ -9,6 +9,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from torch import Tensor
 
+from colonnade.learners import Acting
 from colonnade.seeding import derive
 from colonnade.training.evaluation import EPISODE_LIMIT, evaluate
 from colonnade.training.recorder import Recorder
@@ -36,6 +37,7 @@ class Monitor:
         tasks: Sequence[Task],
         schedule: Sequence[Visit],
         method: Method,
+        learner: Acting,
         recorder: Recorder,
         *,
         seed: int,
@@ -50,6 +52,7 @@ class Monitor:
             tasks: All of them.
             schedule: In which order they are visited.
             method: Whose networks to score.
+            learner: How they act.
             recorder: Where the scores go, a row of kind "test" for each task.
             seed: Of the episodes.
             device: A torch device name, or "auto".
@@ -61,6 +64,7 @@ class Monitor:
         self._names = [name_of(tasks, schedule, number) for number in range(len(schedule))]
         self._schedule = schedule
         self._method = method
+        self._learner = learner
         self._recorder = recorder
         self._seed = seed
         self._device = device
@@ -147,6 +151,7 @@ class Monitor:
         return evaluate(
             task,
             player(name),
+            learner=self._learner,
             episodes=None if isinstance(task, DatasetTask) else max(1, self._episodes),
             seed=derive(self._seed, split, name),
             device=self._device,

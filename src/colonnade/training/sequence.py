@@ -17,6 +17,7 @@ from colonnade.errors import UsageError
 from colonnade.learners import (
     Compute,
     LearnerConfig,
+    Lesson,
     Trainer,
     WorkerDiedError,
     WorkerLostError,
@@ -76,6 +77,7 @@ def train_sequence(
         tasks,
         visits,
         method,
+        learner,
         recorder,
         seed=seed,
         device=options.device,
@@ -166,7 +168,7 @@ class _Training:
             return around.method.network_for(spec.id)
         seed_globals(derive(around.seed, "parameters", place.visit))
         if spec.id not in so_far(around.schedule, place.visit - 1):
-            return around.method.begin_task(spec)
+            return around.method.begin_task(spec, self._config.outputs(spec))
         assert isinstance(around.method, Revisiting)  # as `checked` made sure
         return around.method.revisit(spec)
 
@@ -176,14 +178,11 @@ class _Training:
         compute = Compute.choose(task.spec, options.device, options.precision)
         network.to(compute.device)
         network.train()
-        return self._config.trainer(
-            task,
-            network,
-            self._around.method.penalty,
-            compute,
-            num_envs=options.num_envs,
-            threads=self._env_threads,
+        penalty = self._around.method.penalty
+        lesson = Lesson(
+            task, network, penalty, compute, options.num_envs, self._env_threads, learning.steps
         )
+        return self._config.trainer(lesson)
 
     def _go_back(self, learning: Learning, lost: WorkerLostError) -> _Place:
         """Return to the checkpoint before a worker was lost, unless that happens for ever."""

@@ -2,8 +2,8 @@
 
 The loop that joins them, in `colonnade.training`, is in outline::
 
-    network = method.begin_task(task.spec)                 # a Network, new parameters unfrozen
-    with config.trainer(task, network, method.penalty) as trainer:  # environments and a learner
+    network = method.begin_task(task.spec, learner.outputs(task.spec))  # new parameters unfrozen
+    with learner.trainer(Lesson(task, network, method.penalty)) as trainer:
         trainer.begin(streams)                             # first episodes, seeded
         while steps < task.spec.steps:
             steps, metrics, episodes = trainer.advance()   # act or read, loss, backward, step
@@ -15,6 +15,8 @@ from colonnade.types.experience import Batch, Episode, Examples, Rollout
 from colonnade.types.method import Expecting, Method, Metrics, Penalty, Revisiting
 from colonnade.types.network import (
     OBSERVATION,
+    Descending,
+    Descent,
     Distribution,
     Inputs,
     Likelihood,
@@ -40,6 +42,8 @@ __all__ = [
     "OBSERVATION",
     "Batch",
     "DatasetTask",
+    "Descending",
+    "Descent",
     "Distribution",
     "EnvironmentTask",
     "Episode",

@@ -21,8 +21,13 @@ Penalty = Callable[[], Tensor | None]
 class Method(Protocol):
     """How a sequence of tasks is learned: which parameters exist, which move, what holds them."""
 
-    def begin_task(self, spec: TaskSpec) -> Network:
-        """Prepare for a task and return the `Network` to train on it."""
+    def begin_task(self, spec: TaskSpec, outputs: int | None = None) -> Network:
+        """Prepare for a task and return the `Network` to train on it.
+
+        Args:
+            spec: The task.
+            outputs: How wide an output its learner needs; by default `spec.outputs`.
+        """
         ...
 
     def penalty(self) -> Tensor | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -73,6 +73,20 @@ class Network(Protocol):
         ...
 
 
+Descent = Callable[[Inputs, Tensor], tuple[Tensor, Tensor]]
+"""Takes a gradient step on the mean cross-entropy of inputs, each [B, ...], and labels [B]. Returns
+that mean, in nats, and the share of right answers, both before the step."""
+
+
+@runtime_checkable
+class Descending(Protocol):
+    """A network that can take plain gradient steps faster than automatic differentiation."""
+
+    def descent(self, learning_rate: float) -> Descent | None:
+        """Return how, where it can."""
+        ...
+
+
 class Distribution(Protocol):
     """What a network's output says of actions or labels [..., A]."""
 
@@ -90,4 +104,4 @@ class Distribution(Protocol):
 
 
 Likelihood = Callable[[Tensor], Distribution]
-"""What a network's output [..., outputs] means; policies leave out the value."""
+"""What a network's output [..., outputs] means; each learner says it of its own."""

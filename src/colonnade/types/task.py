@@ -27,7 +27,7 @@ class TaskSpec:
             or in examples.
         reward_clip: Rewards are clipped to [-reward_clip, reward_clip] for learning, never for
             reporting; None leaves them as they are.
-        value: Whether a network's output ends with a value, as actor-critics need it.
+        labelled: Whether it is a data set, whose actions are labels; else it has environments.
         head: Which part of the output layer is this task's own, counted from 0.
         heads: Into how many such parts of equal width the output layer is divided, 1 where tasks
             share it; or the width of each part, of which later tasks may add more.
@@ -42,7 +42,7 @@ class TaskSpec:
     action_space: gymnasium.Space[object]
     steps: int
     reward_clip: float | None = None
-    value: bool = True
+    labelled: bool = False
     head: int = 0
     heads: int | tuple[int, ...] = 1
 
@@ -59,10 +59,10 @@ class TaskSpec:
                 f"in heads={self.heads}, but the task has {sum(self.action_sizes)} labels; make "
                 "them equal."
             )
-        if self.value and len(self.head_widths) > 1:
+        if not self.labelled and len(self.head_widths) > 1:
             raise UsageError(
-                f"Task {self.id!r} has {len(self.head_widths)} heads and a value; only data sets "
-                "have several heads."
+                f"Task {self.id!r} has {len(self.head_widths)} heads and environments; only "
+                "data sets have several heads."
             )
 
     @property
@@ -88,15 +88,18 @@ class TaskSpec:
 
     @property
     def head_widths(self) -> tuple[int, ...]:
-        """Width of each part of the output layer, the value left out."""
+        """Width of each part of the output layer, without what no action or label has."""
         if isinstance(self.heads, tuple):
             return tuple(int(width) for width in self.heads)
         return (sum(self.action_sizes),) * int(self.heads)
 
     @property
     def outputs(self) -> int:
-        """Width of a network's output: all heads' logits, then the value if there is one."""
-        return sum(self.head_widths) + self.value
+        """Width of a classifier's output, or an actor-critic's: logits, then a value.
+
+        Other learners say themselves what they need.
+        """
+        return sum(self.head_widths) + (not self.labelled)
 
 
 def _check_pixels(task: str, space: gymnasium.Space[Any]) -> None:

@@ -20,7 +20,7 @@ CPU = Compute(torch.device("cpu"))
 def collector():
     task = CountingTask(reward_clip=5.0)
     network = ClockNetwork()
-    policy = A2C().build(network, task.spec, CPU).policy(torch.Generator().manual_seed(0))
+    policy = A2C().policy(network, task.spec, CPU, torch.Generator().manual_seed(0))
     with Collector(task, network, policy, CPU, steps=8, num_envs=2) as collector:
         collector.begin(0)
         yield collector
@@ -162,7 +162,7 @@ class BlindNetwork(ClockNetwork):
 def test_images_arrive_plane_by_plane_in_channels_last_memory(planes):
     images = np.random.default_rng(0).integers(0, 256, (2, 9, planes, 5, 6), dtype=np.uint8)
     task, network = SlidesTask(images), BlindNetwork()
-    policy = A2C().build(network, task.spec, CPU).policy(torch.Generator().manual_seed(0))
+    policy = A2C().policy(network, task.spec, CPU, torch.Generator().manual_seed(0))
     with Collector(task, network, policy, CPU, steps=4, num_envs=2) as collector:
         collector.begin(0)
         for begin in (0, 4):

@@ -24,7 +24,7 @@ class Episodes(CountingTask):
 
 def rollouts(count, **options):
     task, network = Episodes(), ClockNetwork()
-    policy = A2C().build(network, task.spec, CPU).policy(torch.Generator().manual_seed(0))
+    policy = A2C().policy(network, task.spec, CPU, torch.Generator().manual_seed(0))
     with closing(whole_episodes(task, network, policy, CPU, seed=3, **options)) as found:
         return list(islice(found, count))
 
@@ -47,7 +47,7 @@ def test_sequences_go_on_from_the_state_that_they_begin_with():
 
 def test_episodes_shorter_than_a_sequence_are_drawn_from_too():
     task, network = CountingTask(), ClockNetwork()  # episodes of 3, 4, 5, 6 steps
-    policy = A2C().build(network, task.spec, CPU).policy(torch.Generator().manual_seed(0))
+    policy = A2C().policy(network, task.spec, CPU, torch.Generator().manual_seed(0))
     with closing(whole_episodes(task, network, policy, CPU, seed=1, num_envs=4)) as found:
         for rollout in islice(found, 30):
             assert rollout.rewards.shape == (16, 4)  # a sequence of each environment

@@ -8,9 +8,8 @@ import torch
 from short_sequences import COLUMN, TASKS, Held
 
 from colonnade.errors import UsageError
-from colonnade.learners import A2C, Collector, Compute, learner_from_name
+from colonnade.learners import A2C, Collector, Compute, Lesson, learner_from_name
 from colonnade.learners.acting.collector import Share
-from colonnade.learners.acting.policies import actor_critic_policy
 from colonnade.learners.processes.parameters import SharedGradients
 from colonnade.methods import Scratch
 from colonnade.networks import ColumnSpec, Conv, Custom, Dense
@@ -38,7 +37,7 @@ def test_workers_in_step_take_the_steps_of_one_process(column):
     twin_method = copy.deepcopy(method)
     twin = twin_method.network_for(TASKS[0].spec.id)
 
-    with config.trainer(TASKS[0], network, method.penalty, CPU, num_envs=6) as trainer:
+    with config.trainer(Lesson(TASKS[0], network, method.penalty, CPU, num_envs=6)) as trainer:
         trainer.begin(streams)
         advances = [trainer.advance() for _ in range(5)]
         state, meta = trainer.state()
@@ -49,7 +48,7 @@ def test_workers_in_step_take_the_steps_of_one_process(column):
         collectors = []
         for worker, name in enumerate(("", " of worker 1, start 0")):
             generator = torch.Generator().manual_seed(STREAMS[f"actions{name}"])
-            policy = actor_critic_policy(twin, TASKS[0].spec.action_sizes, CPU, generator)
+            policy = config.policy(twin, TASKS[0].spec, CPU, generator)
             collector = Collector(
                 TASKS[0], twin, policy, CPU, steps=6, num_envs=3, share=Share(3 * worker, 6)
             )
@@ -125,7 +124,7 @@ def test_wrong_use_is_refused_in_one_sentence():
         method = Held(COLUMN)
         network = method.begin_task(TASKS[0].spec)
         compute = Compute(torch.device(device))
-        return learner.trainer(TASKS[0], network, method.penalty, compute, num_envs=4)
+        return learner.trainer(Lesson(TASKS[0], network, method.penalty, compute, num_envs=4))
 
     with pytest.raises(UsageError, match="A2C shares environments out equally, but 4 can't be"):
         trainer(A2C(workers=3))

@@ -20,7 +20,7 @@ from interrupting import without_clock
 from worlds import MARK, ClockNetwork, Counting, CountingTask
 
 from colonnade.errors import ColonnadeError, UsageError
-from colonnade.learners import A2C, A3C, Compute, WorkerDiedError, torch_threads
+from colonnade.learners import A2C, A3C, Compute, Lesson, WorkerDiedError, torch_threads
 from colonnade.learners.processes.workers import Report, Work, Workers
 from colonnade.methods import Progressive, Scratch
 from colonnade.networks import LSTM, ColumnSpec, Conv, Dense
@@ -197,7 +197,7 @@ class BrokenTask(CountingTask):
 
 
 def test_environments_that_cannot_be_made_are_the_users_error():
-    with A3C().trainer(BrokenTask(), ClockNetwork(), lambda: None, CPU) as trainer:
+    with A3C().trainer(Lesson(BrokenTask(), ClockNetwork(), lambda: None, CPU)) as trainer:
         trainer.begin(lambda name: 0)
         with pytest.raises(UsageError, match="needs a ROM"):
             trainer.advance()
@@ -221,7 +221,7 @@ class DeadlyTask(CountingTask):
 
 def test_training_survives_a_crash(tmp_path, caplog):
     task = DeadlyTask(steps=400, mark=str(tmp_path / "crashed"))
-    with A3C().trainer(task, ClockNetwork(), lambda: None, CPU, num_envs=4) as trainer:
+    with A3C().trainer(Lesson(task, ClockNetwork(), lambda: None, CPU, num_envs=4)) as trainer:
         trainer.begin(lambda name: 0)
         steps = 0
         while steps < 400:
@@ -366,7 +366,7 @@ def test_a_process_that_computed_with_several_threads_can_have_workers():
             pictures = torch.ones(8, 64, 16, 16)
             return torch.nn.functional.conv2d(pictures, weight).mean() + 0 * network.logits.sum()
 
-        with A3C().trainer(CountingTask(), network, penalty, CPU) as trainer:
+        with A3C().trainer(Lesson(CountingTask(), network, penalty, CPU)) as trainer:
             trainer.begin(lambda name: 0)
             assert trainer.advance().steps == 120
 
@@ -390,7 +390,7 @@ from colonnade.learners import A3C, Compute
 from colonnade.tasks import GymTask
 task = GymTask("worlds/Slow-v0", steps=10**9, processes=True)
 cpu = Compute(torch.device("cpu"))
-trainer = A3C().trainer(task, worlds.ClockNetwork(), lambda: None, cpu, num_envs=4)
+trainer = A3C().trainer(Lesson(task, worlds.ClockNetwork(), lambda: None, cpu, num_envs=4))
 trainer.__enter__()
 trainer.begin(lambda name: 0)
 trainer.advance()

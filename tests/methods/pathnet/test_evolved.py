@@ -10,7 +10,7 @@ import torch
 from interrupting import Interrupting
 
 from colonnade.errors import UsageError
-from colonnade.learners import A2C, A3C, PPO, Compute, Supervised
+from colonnade.learners import A2C, A3C, PPO, Compute, Lesson, Supervised
 from colonnade.methods import PathDeNovo, PathFinetune, PathNet, Scratch, method_from_name
 from colonnade.methods.pathnet.evolution import GenotypeShape, path_of
 from colonnade.methods.pathnet.tournaments import (
@@ -406,7 +406,7 @@ def test_only_the_path_in_training_moves_with_a_momentum_that_all_have_gathered(
     task = labelled("first", 0)
     view = method.begin_task(task.spec)
     learner = Supervised(optimizer="adam", batch_size=16, weight_decay=0.1)
-    trainer = learner.trainer(task, view, method.penalty, Compute(torch.device("cpu")))
+    trainer = learner.trainer(Lesson(task, view, method.penalty, Compute(torch.device("cpu"))))
     trainer.begin(lambda name: 0)
     for _ in range(40):
         path, before = view.path, weights(method.network)

@@ -20,7 +20,7 @@ from torch.utils.data import (
 )
 
 from colonnade.errors import UsageError
-from colonnade.learners import Compute, Supervised
+from colonnade.learners import Compute, Lesson, Supervised
 from colonnade.methods import EWC, Finetune
 from colonnade.networks import ColumnSpec, Dense
 from colonnade.tasks import DataTask
@@ -166,7 +166,9 @@ def advance(task, count):
     method = Finetune(ColumnSpec((Dense(4),)))
     network = method.begin_task(task.spec)
     config = Supervised(batch_size=SIZE)
-    with config.trainer(task, network, lambda: None, Compute(torch.device("cpu"))) as trainer:
+    with config.trainer(
+        Lesson(task, network, lambda: None, Compute(torch.device("cpu")))
+    ) as trainer:
         trainer.begin(lambda name: len(name))
         for _ in range(count):
             trainer.advance()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from itertools import pairwise
 from typing import cast
 
@@ -10,7 +11,7 @@ from torch import Tensor, nn
 
 from colonnade.analysis.overlap import fisher_overlap
 from colonnade.errors import UsageError, unknown_name
-from colonnade.learners.supervised import labels_of
+from colonnade.learners import Acting
 from colonnade.ops import parameter_fisher
 from colonnade.training import Row
 from colonnade.types import DatasetTask, Examples, Method, Task
@@ -29,19 +30,19 @@ def check_analyses(names: Sequence[str]) -> None:
             raise unknown_name("analysis", name, ANALYSES)
 
 
-def analyse(name: str, tasks: Sequence[Task], method: Method) -> list[Row]:
+def analyse(name: str, tasks: Sequence[Task], method: Method, learner: Acting) -> list[Row]:
     """Measure what `name` stands for, as rows of metrics."""
-    return ANALYSES[name](tasks, method)
+    return ANALYSES[name](tasks, method, learner)
 
 
-def _overlaps(tasks: Sequence[Task], method: Method) -> list[Row]:
+def _overlaps(tasks: Sequence[Task], method: Method, learner: Acting) -> list[Row]:
     """Compare the Fishers of each task and the next, layer by layer, at the final parameters.
 
     The paper leaves open where they are taken; here both belong to the network that has learned
     both tasks.
     """
     rows: list[Row] = []
-    fishers = [_fisher(task, method) for task in tasks]
+    fishers = [_fisher(task, method, learner) for task in tasks]
     for (first, one), (second, other) in pairwise(zip(tasks, fishers, strict=True)):
         for depth, (layer, overlap) in enumerate(fisher_overlap(one, other).items()):
             rows.append(
@@ -58,7 +59,7 @@ def _overlaps(tasks: Sequence[Task], method: Method) -> list[Row]:
     return rows
 
 
-def _fisher(task: Task, method: Method) -> dict[str, Tensor]:
+def _fisher(task: Task, method: Method, learner: Acting) -> dict[str, Tensor]:
     if not isinstance(task, DatasetTask):
         raise UsageError(
             f"The Fisher overlap is measured on data sets, and task {task.spec.id!r} is none; "
@@ -73,7 +74,9 @@ def _fisher(task: Task, method: Method) -> dict[str, Tensor]:
             yield Examples(inputs, examples.targets[chunk])
 
     network = cast("nn.Module", method.network_for(spec.id))
-    return parameter_fisher(network, batches(), lambda output: labels_of(output, spec))
+    return parameter_fisher(network, batches(), partial(learner.likelihood, spec=spec))
 
 
-ANALYSES: dict[str, Callable[[Sequence[Task], Method], list[Row]]] = {"fisher-overlap": _overlaps}
+_Analysis = Callable[[Sequence[Task], Method, Acting], list[Row]]
+
+ANALYSES: dict[str, _Analysis] = {"fisher-overlap": _overlaps}

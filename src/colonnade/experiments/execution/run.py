@@ -36,6 +36,7 @@ from colonnade.experiments.store.folders import RunFolder
 from colonnade.experiments.store.measures import MEASURES
 from colonnade.experiments.store.parents import read_parent
 from colonnade.experiments.store.recorder import RunRecorder
+from colonnade.learners import Acting
 from colonnade.networks import custom_factories
 from colonnade.seeding import derive
 from colonnade.tasks.frames import film_strip
@@ -93,7 +94,7 @@ def train_run(
         for task in tasks:
             if recorder.should_stop():
                 raise Interrupted("Stopped before training, which the same command begins.")
-            by_chance.append(_returns(task, None, "random", spec, options))
+            by_chance.append(_returns(task, None, learner, "random", spec, options))
         train_sequence(
             tasks,
             method,
@@ -111,9 +112,9 @@ def train_run(
                 raise Interrupted("Stopped before scoring, which the same command goes on with.")
             step = learned.get(index, task.spec.steps)
             network = method.network_for(task.spec.id)
-            scores += _scores(task, network, by_chance[index], spec, options, step)
+            scores += _scores(task, network, learner, by_chance[index], spec, options, step)
         for name in spec.analyses:
-            scores += analyse(name, tasks, method)
+            scores += analyse(name, tasks, method, learner)
         for score in scores:
             recorder.append(score)
         tensors, meta = method.state()
@@ -145,6 +146,7 @@ def _steps_learned(rows: list[Row]) -> dict[int, int]:
 def _scores(
     task: Task,
     network: Network,
+    learner: Acting,
     by_chance: NDArray[np.float64],
     spec: RunSpec,
     options: TrainingOptions,
@@ -154,9 +156,9 @@ def _scores(
 
     Of data sets the validation examples are scored too, to choose by.
     """
-    policies = {"random": by_chance, "trained": _returns(task, network, "trained", spec, options)}
-    if isinstance(task, DatasetTask):
-        policies["validation"] = _returns(task, network, "validation", spec, options)
+    policies = {"random": by_chance}
+    for policy in ("trained", "validation") if isinstance(task, DatasetTask) else ("trained",):
+        policies[policy] = _returns(task, network, learner, policy, spec, options)
     return [
         {
             "kind": "evaluation",
@@ -174,6 +176,7 @@ def _scores(
 def _returns(
     task: Task,
     network: Network | None,
+    learner: Acting,
     policy: Literal["random", "trained", "validation"],
     spec: RunSpec,
     options: TrainingOptions,
@@ -191,6 +194,7 @@ def _returns(
     return evaluate(
         task,
         network,
+        learner=learner,
         episodes=None if isinstance(task, DatasetTask) else spec.evaluation_episodes,
         seed=seeds[policy],
         device=options.device,

@@ -63,9 +63,11 @@ class Rehearsal:
                 f"The tasks of a run must differ, but came as {', '.join(ids)}; to go on with a "
                 "task, let a second run start from this one as its 'parent'."
             )
-        parent = self._one_of(spec.parent)
+        parent, learner = self._one_of(spec.parent), build_learner(spec)
+        outputs = [learner.outputs(task) for task in tasks]
         layout = spec.to_json() | {
             "tasks": [str((task.observation_space, task.action_space)) for task in tasks],
+            "outputs": outputs,
             "parent": self._layouts.get(parent or "", parent),
         }
         key = json.dumps({k: v for k, v in layout.items() if k not in _DECIDES_NO_LAYOUT})
@@ -75,8 +77,8 @@ class Rehearsal:
                 method = build_method(spec)
                 if parent is not None:
                     method.load_state(*self._state(parent))
-                for task in tasks:
-                    method.begin_task(task)
+                for task, width in zip(tasks, outputs, strict=True):
+                    method.begin_task(task, width)
             self._methods[key] = method
         return self._methods[key]
 
@@ -88,7 +90,6 @@ class Rehearsal:
         Raises:
             UsageError: Something in the spec is unknown, has the wrong type or does not fit.
         """
-        build_learner(spec)
         check_analyses(spec.analyses)
         options = build_training_options(spec)
         with custom_factories("import"):

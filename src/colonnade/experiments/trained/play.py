@@ -13,7 +13,7 @@ from imageio.v2 import get_writer
 from numpy.typing import NDArray
 
 from colonnade.errors import ColonnadeError, UsageError, unknown_name
-from colonnade.experiments.plans.build import build_method, build_task
+from colonnade.experiments.plans.build import build_learner, build_method, build_task
 from colonnade.experiments.store.files import disk_errors, write_bytes
 from colonnade.experiments.store.folders import RunFolder, SuiteFolder
 from colonnade.networks import custom_factories
@@ -87,6 +87,7 @@ def play(
     returns = evaluate(
         stage,
         network,
+        learner=build_learner(spec),
         episodes=episodes,
         seed=seed,
         num_envs=1,

@@ -6,6 +6,7 @@ import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,12 @@ from colonnade.analysis.pruning import choose_features
 from colonnade.analysis.sensitivity import ActivationFisher, activation_fisher
 from colonnade.analysis.states import joined, policy_states
 from colonnade.errors import ColonnadeError, UsageError, unknown_name
-from colonnade.experiments.plans.build import build_task
+from colonnade.experiments.plans.build import build_learner, build_task
 from colonnade.experiments.store.folders import RunFolder, SuiteFolder
 from colonnade.experiments.trained.load import find_runs, is_progressive, load_network
 from colonnade.experiments.trained.options import PruneOptions
 from colonnade.experiments.trained.pruned import SUITE, Cost, Returns, write_pruned
-from colonnade.learners import Compute, actor_critic_policy
+from colonnade.learners import Acting, Compute, usual_acting
 from colonnade.networks import ProgressiveNetwork, column_totals, describe
 from colonnade.networks.progressive.pruning import prune
 from colonnade.seeding import derive, generator
@@ -57,8 +58,12 @@ def prune_run(
     for index in options.columns:
         network.column(index)
     tasks = _tasks(suite, columns, folder, options.tasks)
-    limit = folder.spec.evaluation_limit
-    before = {name: _play(tasks[name], network, columns[name], options, limit) for name in tasks}
+    limit, learner = folder.spec.evaluation_limit, build_learner(folder.spec)
+
+    def played(name: str, player: ProgressiveNetwork) -> Returns:
+        return _play(tasks[name], player, columns[name], learner, options, limit)
+
+    before = {name: played(name, network) for name in tasks}
     random = {
         name: float(
             evaluate(
@@ -78,20 +83,14 @@ def prune_run(
                 f"policy ({random[name]:.4g}), so there is no score to keep; leave it out with "
                 "--tasks."
             )
-    fishers = [_fisher(tasks[name], network, columns[name], options) for name in tasks]
+    fishers = [_fisher(tasks[name], network, columns[name], learner, options) for name in tasks]
     keep = options.keep
     tried: list[dict[str, Any]] = []
     for _ in range(_TRIES):
         chosen = choose_features(network, fishers, keep, options.columns or None)
         smaller = prune(network, chosen)
         costs = [
-            Cost(
-                name,
-                columns[name],
-                random[name],
-                before[name],
-                _play(tasks[name], smaller, columns[name], options, limit),
-            )
+            Cost(name, columns[name], random[name], before[name], played(name, smaller))
             for name in tasks
         ]
         worst = max(costs, key=lambda cost: cost.loss)
@@ -109,7 +108,9 @@ def prune_run(
             f"{tried[-1]['loss']:.1%} of {worst.task} is lost where {options.bound:.1%} may be; "
             "raise --bound, or --episodes, since few of them measure a loss badly."
         )
-    speeds = _speeds(network, smaller, tasks[worst.task], columns[worst.task], options.seed)
+    speeds = _speeds(
+        network, smaller, tasks[worst.task], columns[worst.task], learner, options.seed
+    )
     kept = {name: columns[name] for name in tasks}
     report = {
         "of": folder.id,
@@ -162,11 +163,17 @@ def _tasks(
 
 
 def _play(
-    task: Task, network: ProgressiveNetwork, column: int, options: PruneOptions, limit: int
+    task: Task,
+    network: ProgressiveNetwork,
+    column: int,
+    learner: Acting,
+    options: PruneOptions,
+    limit: int,
 ) -> Returns:
     return evaluate(
         task,
         network.view(column),
+        learner=learner,
         episodes=options.episodes,
         seed=derive(options.seed, "pruning", task.spec.id),
         num_envs=min(options.episodes, _SPEED_ENVIRONMENTS),
@@ -176,12 +183,13 @@ def _play(
 
 
 def _fisher(
-    task: Task, network: ProgressiveNetwork, column: int, options: PruneOptions
+    task: Task, network: ProgressiveNetwork, column: int, learner: Acting, options: PruneOptions
 ) -> ActivationFisher:
     view = network.view(column)
     seed = derive(options.seed, "pruning states", task.spec.id)
-    states = policy_states(task, view, options.states, seed=seed)
-    return activation_fisher(view, states, task.spec.action_sizes, projections=True)
+    states = policy_states(task, view, options.states, learner=learner, seed=seed)
+    meaning = partial(learner.likelihood, spec=task.spec)
+    return activation_fisher(view, states, meaning, projections=True)
 
 
 def _size(network: ProgressiveNetwork) -> int:
@@ -203,7 +211,12 @@ def _layers(old: ProgressiveNetwork, new: ProgressiveNetwork) -> list[dict[str, 
 
 
 def _speeds(
-    old: ProgressiveNetwork, new: ProgressiveNetwork, task: Task, column: int, seed: int
+    old: ProgressiveNetwork,
+    new: ProgressiveNetwork,
+    task: Task,
+    column: int,
+    learner: Acting,
+    seed: int,
 ) -> tuple[float, float]:
     """Decisions per second of both networks, medians of turns that alternate."""
     states = joined(
@@ -211,11 +224,12 @@ def _speeds(
             task,
             old.view(column),
             _SPEED_ENVIRONMENTS,
+            learner=learner,
             seed=seed,
             num_envs=_SPEED_ENVIRONMENTS,
         )
     )
-    sides = [decider(network, task, column, states.inputs) for network in (old, new)]
+    sides = [decider(network, task, column, states.inputs, learner) for network in (old, new)]
     rates: list[list[float]] = [[], []]
     for turn in range(16):
         for side, decide in enumerate(sides):
@@ -228,12 +242,17 @@ def _speeds(
 
 
 def decider(
-    network: ProgressiveNetwork, task: Task, column: int, inputs: Inputs
+    network: ProgressiveNetwork,
+    task: Task,
+    column: int,
+    inputs: Inputs,
+    learner: Acting | None = None,
 ) -> Callable[[], None]:
     """Make what an agent does at a step, as collection does it: perceive, decide, sample."""
     view = network.view(column)
     compute = Compute.choose(task.spec, "cpu")
-    policy = actor_critic_policy(view, task.spec.action_sizes, compute, generator(0, "speed"))
+    learner = learner or usual_acting(task.spec)
+    policy = learner.policy(view, task.spec, compute, generator(0, "speed"))
     state = view.initial_state(len(next(iter(inputs.values()))))
 
     def decide() -> None:

@@ -12,11 +12,12 @@ from colonnade.analysis.activations import Change, changed
 from colonnade.analysis.noise import perturbation_curves
 from colonnade.analysis.sensitivity import ActivationFisher, activation_fisher
 from colonnade.analysis.states import joined, policy_states
-from colonnade.experiments.plans.build import build_task
+from colonnade.experiments.plans.build import build_learner, build_task
 from colonnade.experiments.store.folders import RunFolder, SuiteFolder
 from colonnade.experiments.trained.analysis import FeaturePictures, RunAnalysis
 from colonnade.experiments.trained.load import check_progressive, column_of, load_network
 from colonnade.experiments.trained.options import AnalysisOptions
+from colonnade.learners import Acting
 from colonnade.networks import (
     LSTM,
     Column,
@@ -67,7 +68,7 @@ def analyse_run(
     name, index = column_of(columns, folder, task)
     view = network.view(index)
     check_progressive(view, folder)
-    spec = folder.spec
+    spec, learner = folder.spec, build_learner(folder.spec)
 
     def stage_of(task: str) -> EnvironmentTask:
         return environments_of(build_task(suite.plan.task(spec, task)))
@@ -76,8 +77,8 @@ def analyse_run(
     seed = derive(options.seed, "analysis", folder.id, name)
     fisher = activation_fisher(
         view,
-        policy_states(stage, view, options.states, seed=seed),
-        stage.spec.action_sizes,
+        policy_states(stage, view, options.states, learner=learner, seed=seed),
+        partial(learner.likelihood, spec=stage.spec),
     )
     curves = None
     if options.episodes:
@@ -85,6 +86,7 @@ def analyse_run(
             stage,
             view,
             fisher,
+            learner=learner,
             noise=options.noise,
             episodes=options.episodes,
             seed=seed,
@@ -109,7 +111,7 @@ def analyse_run(
         states=fisher.states,
         options=options,
         curves=curves,
-        pictures=_pictures(network, view, fisher, columns, name, stage_of, seed),
+        pictures=_pictures(network, view, learner, fisher, columns, name, stage_of, seed),
     )
 
 
@@ -127,6 +129,7 @@ def _level_names(column: Column, count: int) -> tuple[str, ...]:
 def _pictures(
     network: ProgressiveNetwork,
     view: ColumnView,
+    learner: Acting,
     fisher: ActivationFisher,
     columns: Mapping[str, int],
     task: str,
@@ -142,7 +145,7 @@ def _pictures(
     others = [name for name in columns if name != task and columns[name] < view.newest.index]
     for name in (*others, task):
         player = network.view(columns[name])
-        found = _frames(stage_of(name), player, seed)
+        found = _frames(stage_of(name), player, learner, seed)
         if found is None or (frames and found.shape[1:] != frames[0].shape[1:]):
             return None
         frames.append(found)
@@ -180,13 +183,18 @@ def _pictures(
     )
 
 
-def _frames(task: EnvironmentTask, player: ColumnView, seed: int) -> torch.Tensor | None:
+def _frames(
+    task: EnvironmentTask, player: ColumnView, learner: Acting, seed: int
+) -> torch.Tensor | None:
     """Take a few observations [F, C, H, W] from well into a column's play, if they are images."""
     shape = task.spec.input_shapes.get(OBSERVATION, ())
     if len(shape) != 3 or len(task.spec.input_shapes) > 1:
         return None
     count = _STEPS_WATCHED * _FRAMES_PER_TASK
-    played = joined(policy_states(task, player, count, seed=seed, num_envs=_FRAMES_PER_TASK))
+    states = policy_states(
+        task, player, count, learner=learner, seed=seed, num_envs=_FRAMES_PER_TASK
+    )
+    played = joined(states)
     observations = played.inputs[OBSERVATION].unflatten(0, (-1, _FRAMES_PER_TASK))
     return _most_lively(observations)
 

@@ -11,10 +11,9 @@ import torch
 from torch import Tensor
 
 from colonnade.errors import UsageError
-from colonnade.learners.acting.policies import Policy
 from colonnade.learners.acting.under_way import UnderWay
 from colonnade.learners.compute import Compute
-from colonnade.learners.trainer import under
+from colonnade.learners.trainer import Policy, under
 from colonnade.ops import evaluation
 from colonnade.seeding import derive
 from colonnade.tasks.vector import episodes_ended

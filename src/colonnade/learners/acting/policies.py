@@ -1,70 +1,91 @@
-"""What the actor-critic learners share: acting with a network, and running it over a rollout."""
+"""How networks whose output is a distribution act: actor-critics, and classifiers."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import NamedTuple
+from abc import ABC, abstractmethod
 
 import torch
 from torch import Tensor
 
 from colonnade.learners.compute import Compute
+from colonnade.learners.trainer import Acting, Decision, Policy
 from colonnade.ops import MultiCategorical, gae
-from colonnade.types import Inputs, Network, Rollout, State
+from colonnade.types import Inputs, Network, Rollout, State, TaskSpec
 
 
-class Decision(NamedTuple):
-    """What a policy does at one step of N environments."""
+class _Sampling(ABC):
+    """Acts by what the output means: samples of it, or its mode."""
 
-    actions: Tensor
-    """[N, A] int64."""
-    log_probs: Tensor
-    """[N]."""
-    values: Tensor
-    """[N]."""
-    state: State
+    def outputs(self, spec: TaskSpec) -> int:
+        """Say how wide a network's output must be."""
+        return spec.outputs
+
+    @abstractmethod
+    def likelihood(self, output: Tensor, spec: TaskSpec) -> MultiCategorical:
+        """Return what an output [..., outputs] means, in float32."""
+
+    def values(self, output: Tensor) -> Tensor:
+        """Return what an output [..., outputs] says of a state's value [...]: nothing, 0."""
+        return torch.zeros_like(output[..., 0])
+
+    def policy(
+        self,
+        network: Network,
+        spec: TaskSpec,
+        compute: Compute,
+        generator: torch.Generator,
+        greedy: bool = False,
+    ) -> Policy:
+        """Make the policy that samples, or takes the mode of, what a network's output means."""
+
+        @torch.no_grad()
+        def decide(inputs: Inputs, state: State) -> Decision:
+            with compute.autocast():
+                output, state = network(inputs, state)
+            policy = self.likelihood(output, spec)
+            actions = policy.mode() if greedy else policy.sample(generator)
+            return Decision(actions, policy.log_prob(actions), self.values(output), state)
+
+        return decide
 
 
-Policy = Callable[[Inputs, State], Decision]
+class ActorCritic(_Sampling):
+    """Logits of a policy, one after another, and one value."""
 
+    def likelihood(self, output: Tensor, spec: TaskSpec) -> MultiCategorical:
+        """Return the policy that an output [..., outputs] means."""
+        return MultiCategorical(output[..., :-1].float(), spec.action_sizes)
 
-def policy_of(output: Tensor, sizes: tuple[int, ...]) -> MultiCategorical:
-    """Read the policy off an actor-critic's output [..., outputs], whose last entry is the value.
+    def values(self, output: Tensor) -> Tensor:
+        """Return the value [...] that ends an output [..., outputs]."""
+        return output[..., -1].float()
 
-    Args:
-        output: In any precision; the policy is float32.
-        sizes: Number of choices of each action component.
-    """
-    return MultiCategorical(output[..., :-1].float(), sizes)
-
-
-def actor_critic_policy(
-    network: Network,
-    sizes: tuple[int, ...],
-    compute: Compute,
-    generator: torch.Generator,
-    greedy: bool = False,
-) -> Policy:
-    """Make the policy that samples (or takes the mode of) an actor-critic network's output."""
-
-    @torch.no_grad()
-    def decide(inputs: Inputs, state: State) -> Decision:
+    def over(
+        self, network: Network, rollout: Rollout, spec: TaskSpec, compute: Compute
+    ) -> tuple[MultiCategorical, Tensor]:
+        """Run a network over a rollout: its policy, and its values [T, N]."""
         with compute.autocast():
-            output, state = network(inputs, state)
-        policy = policy_of(output, sizes)
-        actions = policy.mode() if greedy else policy.sample(generator)
-        return Decision(actions, policy.log_prob(actions), output[..., -1].float(), state)
-
-    return decide
+            output = rollout.outputs(network)
+        return self.likelihood(output, spec), self.values(output)
 
 
-def evaluate_rollout(
-    network: Network, rollout: Rollout, sizes: tuple[int, ...], compute: Compute
-) -> tuple[MultiCategorical, Tensor]:
-    """Run the present network over a rollout: its policy, and its values [T, N]."""
-    with compute.autocast():
-        output = rollout.outputs(network)
-    return policy_of(output, sizes), output[..., -1].float()
+class Classifier(_Sampling):
+    """Logits of labels, those of all heads one after another."""
+
+    def likelihood(self, output: Tensor, spec: TaskSpec) -> MultiCategorical:
+        """Return the distribution over a task's labels that an output [..., outputs] means.
+
+        Where tasks have heads of their own, the other heads' logits say nothing; nor do those of
+        labels that came with later tasks.
+        """
+        sizes = spec.action_sizes
+        first = sum(spec.head_widths[: spec.head])
+        return MultiCategorical(output.narrow(-1, first, sum(sizes)).float(), sizes)
+
+
+def usual_acting(spec: TaskSpec) -> Acting:
+    """Take a network of no known learner for an actor-critic; for a data set, for a classifier."""
+    return Classifier() if spec.labelled else ActorCritic()
 
 
 def advantages_of(rollout: Rollout, gamma: float, lam: float) -> Tensor:

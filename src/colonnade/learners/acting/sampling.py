@@ -16,8 +16,8 @@ import torch
 from torch import Tensor
 
 from colonnade.learners.acting.collector import Collector, buffer
-from colonnade.learners.acting.policies import Policy
 from colonnade.learners.compute import Compute
+from colonnade.learners.trainer import Policy
 from colonnade.seeding import derive, kept_globals
 from colonnade.types import EnvironmentTask, Network, Rollout
 

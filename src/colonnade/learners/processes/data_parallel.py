@@ -7,12 +7,16 @@ from typing import Any, Protocol
 from torch import Tensor
 
 from colonnade.learners.acting.collector import Collector
-from colonnade.learners.compute import Compute
 from colonnade.learners.descent.optimisation import Optimisation
 from colonnade.learners.processes.parameters import SharedBuffers, SharedGradients
-from colonnade.learners.processes.trainer import WorkerTrainer, mean_metrics, when_it_ended
-from colonnade.learners.trainer import Advance
-from colonnade.types import Metrics, Network, Penalty, Rollout, Task
+from colonnade.learners.processes.trainer import (
+    WorkerConfig,
+    WorkerTrainer,
+    mean_metrics,
+    when_it_ended,
+)
+from colonnade.learners.trainer import Advance, Lesson
+from colonnade.types import Metrics, Penalty, Rollout
 
 
 class OneStepLearner(Protocol):
@@ -37,36 +41,16 @@ class DataParallelTrainer(WorkerTrainer):
 
     may_lose_workers = True
 
-    def __init__(
-        self,
-        task: Task,
-        network: Network,
-        learner: OneStepLearner,
-        penalty: Penalty,
-        compute: Compute,
-        *,
-        workers: int,
-        num_envs: int,
-        rollout_steps: int,
-    ) -> None:
+    def __init__(self, config: WorkerConfig, lesson: Lesson, learner: OneStepLearner) -> None:
         """Move the network to shared memory; call `begin` before use.
 
         Raises:
             UsageError: The device, the system or the number of environments doesn't suit.
         """
-        super().__init__(
-            "A2C",
-            task,
-            network,
-            penalty,
-            compute,
-            workers=workers,
-            num_envs=num_envs,
-            rollout_steps=rollout_steps,
-        )
+        super().__init__(config, lesson)
         self._learner = learner
-        self._gradients = SharedGradients(self._shared.parameters, workers)
-        self._moving = SharedBuffers(network)
+        self._gradients = SharedGradients(self._shared.parameters, config.workers)
+        self._moving = SharedBuffers(lesson.network)
 
     def advance(self) -> Advance:
         """Take one gradient step, on a rollout of every worker."""

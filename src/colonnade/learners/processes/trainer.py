@@ -9,7 +9,7 @@ from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from functools import partial
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 import safetensors.torch
 import torch
@@ -17,15 +17,26 @@ from torch import Tensor
 
 from colonnade.errors import UsageError
 from colonnade.learners.acting.collector import Collector, Share
-from colonnade.learners.acting.policies import actor_critic_policy, policy_of
 from colonnade.learners.acting.sampling import whole_episodes
-from colonnade.learners.compute import Compute
 from colonnade.learners.processes.parameters import SharedParameters
 from colonnade.learners.processes.workers import Report, Work, Workers
-from colonnade.learners.trainer import Advance, Streams, prefixed, under
-from colonnade.ops import MultiCategorical
+from colonnade.learners.trainer import Acting, Advance, Lesson, Policy, Streams, prefixed, under
 from colonnade.seeding import globals_state, load_globals_state, seed_globals
-from colonnade.types import Episode, Metrics, Network, Penalty, Rollout, Task, environments_of
+from colonnade.types import Episode, Metrics, Rollout, environments_of
+
+
+class WorkerConfig(Acting, Protocol):
+    """A learner whose workers collect rollouts of their own policy."""
+
+    @property
+    def workers(self) -> int:
+        """How many processes."""
+        ...
+
+    @property
+    def rollout_steps(self) -> int:
+        """Steps between updates."""
+        ...
 
 
 class WorkerTrainer(ABC):
@@ -40,23 +51,14 @@ class WorkerTrainer(ABC):
     may_lose_workers = False
     """Whether nobody takes the place of a worker that died."""
 
-    def __init__(
-        self,
-        learner: str,
-        task: Task,
-        network: Network,
-        penalty: Penalty,
-        compute: Compute,
-        *,
-        workers: int,
-        num_envs: int,
-        rollout_steps: int,
-    ) -> None:
+    def __init__(self, config: WorkerConfig, lesson: Lesson) -> None:
         """Move the network to shared memory; call `begin` before use.
 
         Raises:
             UsageError: The device, the system or the number of environments doesn't suit.
         """
+        learner, workers = type(config).__name__, config.workers
+        compute, num_envs = lesson.compute, lesson.num_envs
         if compute.device.type != "cpu":
             raise UsageError(
                 f"{learner}'s workers share the memory of the processor, but the device is "
@@ -72,14 +74,13 @@ class WorkerTrainer(ABC):
                 f"{learner} shares environments out equally, but {num_envs} can't be split among "
                 f"{workers} workers; make num_envs a multiple of that."
             )
-        self._task = environments_of(task)
-        self._network = network
-        self._penalty = penalty
-        self._compute = compute
+        self._task = environments_of(lesson.task)
+        self._config = config
+        self.likelihood = partial(config.likelihood, spec=lesson.task.spec)
+        self._network, self._penalty, self._compute = lesson.network, lesson.penalty, compute
         self._num_envs = num_envs
         self._envs_per_worker = num_envs // workers
-        self._rollout_steps = rollout_steps
-        self._shared = SharedParameters(network)
+        self._shared = SharedParameters(lesson.network)
         self._count = workers
         self._running: Workers | None = None
         self._streams: Streams
@@ -154,19 +155,17 @@ class WorkerTrainer(ABC):
     def samples(self) -> Generator[Rollout]:
         """Yield steps of whole episodes, played in this process, without learning."""
         generator = torch.Generator().manual_seed(self._streams("actions of samples"))
-        sizes = self._task.spec.action_sizes
         return whole_episodes(
             self._task,
             self._network,
-            actor_critic_policy(self._network, sizes, self._compute, generator),
+            self._policy(generator),
             self._compute,
             seed=self._streams("environments of samples"),
             num_envs=self._num_envs,
         )
 
-    def likelihood(self, output: Tensor) -> MultiCategorical:
-        """Return the policy that an output [..., outputs] means."""
-        return policy_of(output, self._task.spec.action_sizes)
+    def _policy(self, generator: torch.Generator) -> Policy:
+        return self._config.policy(self._network, self._task.spec, self._compute, generator)
 
     @contextmanager
     def _worker(self, index: int, attempt: int) -> Iterator[Work]:
@@ -176,16 +175,13 @@ class WorkerTrainer(ABC):
         suffix += f", after {self._taken()} steps" if attempt else ""
         torch.set_num_threads(1)
         generator = torch.Generator().manual_seed(self._streams(f"actions{suffix}"))
-        policy = actor_critic_policy(
-            self._network, self._task.spec.action_sizes, self._compute, generator
-        )
         seed_globals(self._streams(f"learning{suffix}"))
         with Collector(
             self._task,
             self._network,
-            policy,
+            self._policy(generator),
             self._compute,
-            steps=self._rollout_steps,
+            steps=self._config.rollout_steps,
             num_envs=self._envs_per_worker,
             share=Share(index * self._envs_per_worker, self._num_envs),
             resumable=True,

@@ -12,19 +12,19 @@ from colonnade.types import Network, TaskSpec
 class PathDeNovo(PathMethod):
     """A new path of N modules a layer for each task, all of it new (de novo)."""
 
-    def begin_task(self, spec: TaskSpec) -> Network:
+    def begin_task(self, spec: TaskSpec, outputs: int | None = None) -> Network:
         """Add a network that is one path."""
-        return self._begin_on_new_path(spec)
+        return self._begin_on_new_path(spec, outputs)
 
     def revisit(self, spec: TaskSpec) -> Network | None:
         """Go on with the task's own network, which no other task has touched."""
         return self.network_for(spec.id)
 
-    def _begin_on_new_path(self, spec: TaskSpec) -> Network:
+    def _begin_on_new_path(self, spec: TaskSpec, outputs: int | None) -> Network:
         modular = self.spec_for(spec)
         index = self._add_network(spec, replace(modular, modules=modular.active))
         path: Path = (tuple(range(modular.active)),) * len(modular.layers)
-        head = self.networks[index].add_head(spec.outputs)
+        head = self.networks[index].add_head(outputs or spec.outputs)
         self.tasks[spec.id] = TaskPath(index, head, path, ((),) * len(path))
         return self.network_for(spec.id)
 
@@ -36,14 +36,14 @@ class PathFinetune(PathDeNovo):
     takes over the path of the last task.
     """
 
-    def begin_task(self, spec: TaskSpec) -> Network:
+    def begin_task(self, spec: TaskSpec, outputs: int | None = None) -> Network:
         """Take over the last task's path, or add the first."""
         if not self.tasks:
-            return self._begin_on_new_path(spec)
+            return self._begin_on_new_path(spec, outputs)
         last = self.last_play()
         network = self.networks[last.network]
         network.unfreeze()
-        head = network.add_head(spec.outputs)
+        head = network.add_head(outputs or spec.outputs)
         self.tasks[spec.id] = replace(last, head=head)
         return self.network_for(spec.id)
 

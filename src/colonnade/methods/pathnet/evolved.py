@@ -71,7 +71,7 @@ class PathNet(PathMethod):
         self._view: PathView | PopulationView | None = None
         self._shape(network if isinstance(network, ModularSpec) else None)
 
-    def begin_task(self, spec: TaskSpec) -> Network:
+    def begin_task(self, spec: TaskSpec, outputs: int | None = None) -> Network:
         """Freeze the last task's best path, renew all else, and draw a population.
 
         Raises:
@@ -82,12 +82,12 @@ class PathNet(PathMethod):
         else:
             self._add_network(spec, self.spec_for(spec))
         network = self.network
-        always = self._frozen == "active" or (self._frozen == "auto" and spec.value)
+        always = self._frozen == "active" or (self._frozen == "auto" and not spec.labelled)
         forced = network.frozen if always else ((),) * len(network.layers)
         seed = int(torch.randint(2**62, ()))
         self._view = None
-        self._begin_tournament(network.spec, seed, spec.value)
-        head = network.add_head(spec.outputs)
+        self._begin_tournament(network.spec, seed, asynchronous=not spec.labelled)
+        head = network.add_head(outputs or spec.outputs)
         self._task = spec.id
         self.tasks[spec.id] = TaskPath(len(self.networks) - 1, head, self._leading(), forced)
         return self.network_for(spec.id)

@@ -77,7 +77,7 @@ class PathMethod(ABC):
         return self.networks[-1]
 
     @abstractmethod
-    def begin_task(self, spec: TaskSpec) -> Network:
+    def begin_task(self, spec: TaskSpec, outputs: int | None = None) -> Network:
         """Prepare for a task and return the network to train on it."""
 
     def revisit(self, spec: TaskSpec) -> Network | None:
@@ -170,7 +170,7 @@ class PathMethod(ABC):
 
 def _default_modules(spec: TaskSpec) -> ModularSpec:
     """Choose by the task: the paper's for Atari and for data, or small ones."""
-    if not spec.value:
+    if spec.labelled:
         return mnist_modules()
     # The small modules' convolutions need 8 pixels a side.
     shapes = spec.input_shapes.values()

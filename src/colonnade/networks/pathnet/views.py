@@ -8,10 +8,11 @@ import torch
 from torch import Tensor, nn
 
 from colonnade.errors import UsageError
-from colonnade.networks.pathnet.layers import Head, ModularLayer, Routes
+from colonnade.networks.pathnet.descent import PathDescent
+from colonnade.networks.pathnet.layers import DenseLayer, Head, ModularLayer, Routes
 from colonnade.networks.pathnet.spec import ModularSpec, Path
 from colonnade.networks.progressive.forward import to_compute_dtype
-from colonnade.types import Inputs, Shape, State
+from colonnade.types import Descent, Inputs, Shape, State
 
 ROUTE = "route"
 """Name of the state, and of the input that `precompute` adds: [N, L, M] bool, active modules."""
@@ -136,6 +137,23 @@ class PathView(_View):
             UsageError: The input is missing or has another shape than the network was made for.
         """
         return self._along(*self.prepared(inputs, 2)).unflatten(0, starts.shape), state
+
+    def descent(self, learning_rate: float) -> Descent | None:
+        """Return plain gradient descent along whatever path there is at the time, written out.
+
+        There is none but for rectified dense modules on the processor.
+        """
+        weight = self.head.weight
+        if (
+            self.spec.activation != "relu"
+            or weight.dtype != torch.float32
+            or weight.device.type != "cpu"
+            or not weight.requires_grad
+            or not all(isinstance(layer, DenseLayer) for layer in self.layers)
+        ):
+            return None
+        descent = PathDescent(self.head, self.spec.last == "average", learning_rate)
+        return lambda inputs, targets: descent.step(self.steps, *self.prepared(inputs, 1), targets)
 
     def _along(self, features: Tensor, scale: float | None) -> Tensor:
         for layer, modules in self.steps:

@@ -136,7 +136,7 @@ class DataTask:
             observation_space=spaces[OBSERVATION] if set(spaces) == {OBSERVATION} else Dict(spaces),
             action_space=Discrete(classes),
             steps=steps,
-            value=False,
+            labelled=True,
             head=head,
             heads=widths,
         )

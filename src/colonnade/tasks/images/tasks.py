@@ -230,7 +230,7 @@ def _spec(
         observation_space=flat_space(shape),
         action_space=Discrete(classes),
         steps=steps or round(_PASSES * share * known.train),
-        value=False,
+        labelled=True,
         head=head,
         heads=heads,
     )

@@ -8,14 +8,16 @@ of which their parameters are views, and a step is a dozen products. The numbers
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from colonnade.networks import Path, PathView
-from colonnade.networks.pathnet.layers import AffineModule, DenseLayer
-from colonnade.types import Inputs, Network
+from colonnade.networks.pathnet.layers import AffineModule, Head, ModularLayer
+
+Steps = Sequence[tuple[ModularLayer, Sequence[int]]]
+"""Each layer with its active modules."""
 
 
 class _Layer(NamedTuple):
@@ -37,42 +39,36 @@ class _Layer(NamedTuple):
 
 
 class PathDescent:
-    """Takes gradient steps on the cross-entropy, along whatever path a view has at the time."""
+    """Takes gradient steps on the cross-entropy, along one path of rectified dense modules.
 
-    def __init__(self, view: PathView, learning_rate: float) -> None:
-        """Take up a view that is suitable; see `along`."""
-        self._view, self._rate = view, learning_rate
-        self._path: Path | None = None
+    Args:
+        head: Whose labels are learned; on the processor, in float32.
+        average: Whether the head reads the mean over the last layer's modules, not their sum.
+        learning_rate: Step size.
+    """
+
+    def __init__(self, head: Head, average: bool, learning_rate: float) -> None:
+        self._head, self._average, self._rate = head, average, learning_rate
+        self._steps: Steps | None = None
         self._layers: list[_Layer] = []
 
-    @classmethod
-    def along(cls, network: Network, learning_rate: float) -> PathDescent | None:
-        """Take up a network if it is one path of rectified dense modules on the processor."""
-        if (
-            isinstance(network, PathView)
-            and network.spec.activation == "relu"
-            and network.head.weight.dtype == torch.float32
-            and network.head.weight.device.type == "cpu"
-            and network.head.weight.requires_grad
-            and all(isinstance(layer, DenseLayer) for layer in network.layers)
-        ):
-            return cls(network, learning_rate)
-        return None
-
     @torch.no_grad()
-    def step(self, inputs: Inputs, targets: Tensor) -> tuple[Tensor, Tensor]:
-        """Take one step.
+    def step(
+        self, steps: Steps, features: Tensor, scale: float | None, targets: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Take one step along a path, which is the same as before if it is the same object.
 
         Args:
-            inputs: As the network reads them, [B, ...].
+            steps: The path.
+            features: What its first layer reads, [B, ...].
+            scale: A factor on it.
             targets: [B] labels.
 
         Returns:
             The mean cross-entropy in nats and the share of right answers, before the step.
         """
-        if self._path is not self._view.path:
-            self._join()
-        features, scale = self._view.prepared(inputs, 1)
+        if self._steps is not steps:
+            self._join(steps)
         features, size = features.flatten(1), len(targets)
         if scale is not None:
             features = features * scale
@@ -82,10 +78,10 @@ class PathDescent:
             h = torch.addmm(layer.bias, features, layer.weight.t()).relu_()
             rectified.append(h)
             features = h @ layer.sums
-        last = self._layers[-1].active if self._view.spec.last == "average" else 1
+        last = self._layers[-1].active if self._average else 1
         if last != 1:
             features = features / last
-        head = self._view.head
+        head = self._head
         logits = torch.addmm(head.bias, features, head.weight.t()).log_softmax(1)
         right = (logits.argmax(1) == targets).float().mean()
         loss = -logits.gather(1, targets[:, None]).mean()
@@ -113,11 +109,10 @@ class PathDescent:
         weight.addmm_(gradient.t(), features, alpha=-self._rate)
         bias.addmv_(gradient.t(), gradient.new_ones(len(gradient)), alpha=-self._rate)
 
-    def _join(self) -> None:
+    def _join(self, steps: Steps) -> None:
         """Lay the path's modules side by side, and make their parameters views of that."""
-        self._path = self._view.path
-        self._layers = []
-        for layer, active in self._view.steps:
+        self._steps, self._layers = steps, []
+        for layer, active in steps:
             modules = [layer.bank[index] for index in active]
             affine = [module for module in modules if isinstance(module, AffineModule)]
             weight = torch.cat([module.weight.data for module in affine])

@@ -7,7 +7,6 @@ import torch
 import torch.nn.functional as F
 
 from colonnade.learners import Compute, Supervised
-from colonnade.learners.descent.path import PathDescent
 from colonnade.networks import Conv, Dense, ModularNetwork, ModularSpec
 from colonnade.tasks import DataTask
 from colonnade.training.checkpoints import read_tensors, write_tensors
@@ -45,13 +44,13 @@ def test_it_is_plain_sgd(dtype, last, frozen):
             made.freeze(frozen)
     start = copy.deepcopy(fast.state_dict())
     view = fast.view(PATHS[0])
-    descent = PathDescent.along(view, 0.1)
+    descent = view.descent(0.1)
     sgd = torch.optim.SGD([p for p in slow.parameters() if p.requires_grad], 0.1)
     for number, batch in enumerate(batches(dtype)):
         path = PATHS[number // 3]
         if view.path != path:
             view.path = path
-        loss, right = descent.step(batch.inputs, batch.targets)
+        loss, right = descent(batch.inputs, batch.targets)
         sgd.zero_grad()
         output = slow(batch.inputs, path)
         expected = F.cross_entropy(output, batch.targets)
@@ -101,9 +100,9 @@ def test_a_penalty_is_not_passed_over():
 
 def test_joined_weights_can_be_written(tmp_path):
     made = network()
-    descent = PathDescent.along(made.view(PATHS[0]), 0.1)
+    descent = made.view(PATHS[0]).descent(0.1)
     batch = next(batches(torch.float32))
-    descent.step(batch.inputs, batch.targets)
+    descent(batch.inputs, batch.targets)
     write_tensors(tmp_path / "weights.safetensors", made.state_dict(), {})
     tensors, _ = read_tensors(tmp_path / "weights.safetensors")
     for name, value in made.state_dict().items():
