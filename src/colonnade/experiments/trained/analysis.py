@@ -20,6 +20,7 @@ from colonnade.networks import Feature
 from colonnade.training import read_tensors, write_tensors
 
 FILE = "analysis.safetensors"
+_PLAIN = ("run", "label", "task", "states")
 _FORMAT = 2
 """Of analyses; those of the first saw slices of episodes instead of whole ones."""
 
@@ -101,13 +102,7 @@ class RunAnalysis:
         tensors = {f"sensitivity/{f.key}": _tensor(v) for f, v in self.sensitivity.items()}
         meta: dict[str, Any] = {
             "format": _FORMAT,
-            "run": self.run,
-            "label": self.label,
-            "task": self.task,
-            "columns": self.columns,
-            "level_names": self.level_names,
-            "levels": self.levels,
-            "states": self.states,
+            **{name: getattr(self, name) for name in (*_PLAIN, "columns", "level_names", "levels")},
             "options": asdict(self.options),
         }
         if self.curves is not None:
@@ -159,14 +154,11 @@ class RunAnalysis:
                 {(f, m): arrays[f"maps/{f.key}/{m}"] for f, m in mapped},
             )
         return cls(
-            run=meta["run"],
-            label=meta["label"],
-            task=meta["task"],
+            **{name: meta[name] for name in _PLAIN},
             columns=tuple(meta["columns"]),
             level_names=tuple(meta["level_names"]),
             levels=levels,
             sensitivity={f: arrays[f"sensitivity/{f.key}"] for f in features},
-            states=meta["states"],
             options=options,
             curves=curves,
             pictures=pictures,
