@@ -15,7 +15,7 @@ from colonnade.experiments.launch.rehearsal import Rehearsal
 from colonnade.experiments.plans.build import build_method, build_tasks
 from colonnade.experiments.plans.plan import Plan, SuiteOptions
 from colonnade.experiments.plans.spec import RunSpec
-from colonnade.experiments.results.continual import sequences
+from colonnade.experiments.results.continual import looks_back, sequences
 from colonnade.experiments.results.transfer import Results
 from colonnade.experiments.store.folders import SuiteFolder
 from colonnade.experiments.suites.ewc.permuted import (
@@ -153,6 +153,11 @@ def test_a_half_finished_suite_says_so(trained: SuiteFolder, tmp_path: Path) -> 
     page = write_report(suite).read_text()
     assert "Not complete: 1 of 2 runs" in page
     assert ContinualSection(Results(suite)).applies
+    assert looks_back(Results(suite))
+    empty = replace(suite, plan=Plan((more,)))
+    half.joinpath("metrics.jsonl").unlink()
+    assert not ContinualSection(Results(empty)).applies
+    assert not looks_back(Results(empty))
 
 
 def test_overlaps_are_those_of_the_final_network(trained: SuiteFolder) -> None:
