@@ -98,7 +98,7 @@ def test_later_changes_of_the_callers_options_do_not_reach_the_spec() -> None:
     [
         ([], "is a JSON object"),
         ({"lable": "x"}, "did you mean 'label'"),
-        ({"label": 3}, "lacks 'column', 'learner', 'method', 'tasks'"),
+        ({"label": 3}, "lacks 'method', 'tasks', 'learner', 'column'"),
         ({**example().to_json(), "label": 3}, "'label' in spec.json is a text, but 3 came"),
         ({**example().to_json(), "tasks": []}, "at least one task"),
         ({**example().to_json(), "tasks": "pong"}, "'tasks' in spec.json is a list"),

@@ -8,9 +8,8 @@ from dataclasses import replace
 from typing import Any
 
 from colonnade.errors import UsageError, unknown_name
-from colonnade.experiments.plans.build import DEFAULT_COLUMN
 from colonnade.experiments.plans.plan import Plan, Selection
-from colonnade.experiments.plans.spec import Json, RunSpec
+from colonnade.experiments.plans.spec import DEFAULT_COLUMN, Json, RunSpec
 
 _FIELDS = {"learner": "learner_options", "training": "training_options", "column": "column"}
 """The field of a spec that changes of all runs go into; the options of a method have its name."""
@@ -55,8 +54,8 @@ def with_changes(plan: Plan, given: Sequence[str]) -> Plan:
 
 
 def changed_names(given: Sequence[str]) -> set[str]:
-    """Names of what the changes change, without the kind."""
-    return {name for _, name, _ in map(_parsed, given)}
+    """Names of what the changes change, as a sweep calls them: methods' options with the method."""
+    return {name if kind in _FIELDS else f"{kind}.{name}" for kind, name, _ in map(_parsed, given)}
 
 
 def _parsed(text: str) -> tuple[str, str, Json]:

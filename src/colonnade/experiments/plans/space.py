@@ -10,11 +10,12 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import TypeAlias
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeAlias
 
 from colonnade.errors import UsageError, unknown_name
-from colonnade.records import as_data, read, write
+from colonnade.experiments.plans.spec import DEFAULT_COLUMN, Json, RunSpec
+from colonnade.records import LATER, fitting
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,15 @@ class Choice:
     def at(self, share: float) -> float:
         """Return the value at a share of the way from 0 to below 1."""
         return self.values[int(share * len(self.values))]
+
+    @classmethod
+    def from_data(cls, data: object) -> Choice:
+        """Read a grid, which is a list in JSON."""
+        return cls(fitting(tuple[float, ...], data, "values", "a grid"))
+
+    def to_data(self) -> list[float]:
+        """Write it."""
+        return list(self.values)
 
 
 @dataclass(frozen=True)
@@ -68,19 +78,6 @@ class LogUniform:
 Range: TypeAlias = Choice | LogUniform
 
 
-def _range_of(data: object) -> Range:
-    return Choice(tuple(data)) if isinstance(data, list) else read(LogUniform, data)
-
-
-_RANGES = as_data(
-    lambda data: {name: _range_of(of) for name, of in data.items()},
-    lambda ranges: {
-        name: list(of.values) if isinstance(of, Choice) else write(of)
-        for name, of in ranges.items()
-    },
-)
-
-
 @dataclass(frozen=True)
 class SearchSpace:
     """What is drawn for each job.
@@ -88,10 +85,13 @@ class SearchSpace:
     Attributes:
         learner: Ranges of the learner's options.
         column: Ranges of the column's fields.
+        methods: Ranges of methods' own options, by the method and the option. They are called
+            "ewc.lam" and so on, and are drawn for that method's runs alone.
     """
 
-    learner: Mapping[str, Range] = field(default_factory=dict, metadata=_RANGES)
-    column: Mapping[str, Range] = field(default_factory=dict, metadata=_RANGES)
+    learner: Mapping[str, Range] = field(default_factory=dict)
+    column: Mapping[str, Range] = field(default_factory=dict)
+    methods: Mapping[str, Mapping[str, Range]] = field(default_factory=dict, metadata=LATER)
 
     def __post_init__(self) -> None:
         if twice := self.learner.keys() & self.column.keys():
@@ -102,7 +102,17 @@ class SearchSpace:
     @property
     def names(self) -> tuple[str, ...]:
         """Names of all hyperparameters."""
-        return (*self.learner, *self.column)
+        return tuple(self.ranges)
+
+    @property
+    def ranges(self) -> dict[str, Range]:
+        """All ranges, by the hyperparameters' names."""
+        own = {
+            f"{method}.{name}": of
+            for method, ranges in self.methods.items()
+            for name, of in ranges.items()
+        }
+        return {**self.learner, **self.column, **own}
 
     def draw(self, seed: int, job: int) -> dict[str, float]:
         """Draw the hyperparameters of one job.
@@ -114,8 +124,35 @@ class SearchSpace:
             seed: Of the sweep.
             job: Number of the job.
         """
-        ranges = {**self.learner, **self.column}
-        return {name: ranges[name].at(_share(seed, job, name)) for name in ranges}
+        return {name: of.at(_share(seed, job, name)) for name, of in self.ranges.items()}
+
+    def put(self, values: Mapping[str, float], spec: RunSpec) -> RunSpec:
+        """Put what was drawn for a job into a run's spec.
+
+        Raises:
+            UsageError: Fields of a column are drawn, but the run's has no name.
+        """
+        changed: dict[str, Any] = {
+            "learner_options": spec.learner_options | {name: values[name] for name in self.learner},
+            "method_options": spec.method_options
+            | {name: values[f"{spec.method}.{name}"] for name in self.methods.get(spec.method, ())},
+        }
+        if self.column:
+            if spec.column == DEFAULT_COLUMN:
+                raise UsageError("A sweep over columns needs a suite that names its column.")
+            column = {"preset": spec.column} if isinstance(spec.column, str) else spec.column
+            changed["column"] = column | {name: values[name] for name in self.column}
+        return replace(spec, **changed)
+
+    def held(self, spec: RunSpec) -> dict[str, Json]:
+        """Read back what `put` put into a run's spec; None stands for what is missing."""
+        column = spec.column if isinstance(spec.column, dict) else {}
+        own = {
+            f"{spec.method}.{name}": spec.method_options.get(name)
+            for name in self.methods.get(spec.method, ())
+        }
+        learner = {name: spec.learner_options.get(name) for name in self.learner}
+        return learner | {name: column.get(name) for name in self.column} | own
 
     def with_ranges(self, given: Mapping[str, Range]) -> SearchSpace:
         """Replace the ranges of some hyperparameters.
@@ -129,7 +166,22 @@ class SearchSpace:
         return SearchSpace(
             {name: given.get(name, of) for name, of in self.learner.items()},
             {name: given.get(name, of) for name, of in self.column.items()},
+            {
+                method: {
+                    name: _of_kind(of, given.get(f"{method}.{name}", of))
+                    for name, of in ranges.items()
+                }
+                for method, ranges in self.methods.items()
+            },
         )
+
+
+def _of_kind(before: Range, now: Range) -> Range:
+    """Keep the values of a grid of whole numbers whole."""
+    whole = isinstance(before, Choice) and all(isinstance(v, int) for v in before.values)
+    if whole and isinstance(now, Choice) and all(float(v).is_integer() for v in now.values):
+        return Choice(tuple(map(int, now.values)))
+    return now
 
 
 PAPER = SearchSpace(

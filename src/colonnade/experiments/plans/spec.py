@@ -19,6 +19,9 @@ from colonnade.records import LATER, read, write
 
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 
+DEFAULT_COLUMN = "default"
+"""As `RunSpec.column`: a column that suits each task's observations."""
+
 BUNDLED = "bundled:"
 """Prefix of a `RunSpec.parent` that names a column shipped with Colonnade instead of a run."""
 
@@ -62,10 +65,6 @@ class TaskBudget:
         """Find the task's id among those of what a run has learned; the last one if none is."""
         known = list(tasks)
         return next((task for task in known if self.is_called(task)), known[-1])
-
-    def to_json(self) -> dict[str, Json]:
-        """Write the task as JSON, e.g. `{"name": "pong-soup/zoom", "steps": 1000000}`."""
-        return write(self)
 
 
 @dataclass(frozen=True)
