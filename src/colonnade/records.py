@@ -126,7 +126,7 @@ def fitting(kind: Any, value: Any, path: str, where: str) -> Any:
             return value if type(value) in _NUMBERS else origin(value)  # NumPy's as Python's
     elif origin not in _WORDS or isinstance(value, origin):
         return value
-    raise UsageError(f"{_named(path, where)} is {_WORDS[origin]}, but {value!r} came.")
+    raise UsageError(f"{_named(path, where)} must be {_WORDS[origin]}; got {shown(value)}.")
 
 
 def _one_of(kinds: tuple[Any, ...], value: Any, path: str, where: str) -> Any:
@@ -142,8 +142,8 @@ def _one_of(kinds: tuple[Any, ...], value: Any, path: str, where: str) -> Any:
         by_name = {kind.__name__.lower(): kind for kind in kinds}
         if not isinstance(value, Mapping) or not isinstance(value.get("kind"), str):
             raise UsageError(
-                f'{_named(path, where)} is an object with a "kind" ({", ".join(by_name)}), but '
-                f"{value!r} came."
+                f'{_named(path, where)} must be an object with a "kind" ({", ".join(by_name)}); '
+                f"got {shown(value)}."
             )
         rest = dict(value)
         if (name := rest.pop("kind")) not in by_name:
@@ -155,13 +155,13 @@ def _one_of(kinds: tuple[Any, ...], value: Any, path: str, where: str) -> Any:
         except UsageError:
             continue
     words = dict.fromkeys(_WORDS.get(get_origin(kind) or kind, "an object") for kind in kinds)
-    raise UsageError(f"{_named(path, where)} is {' or '.join(words)}, but {value!r} came.")
+    raise UsageError(f"{_named(path, where)} must be {' or '.join(words)}; got {shown(value)}.")
 
 
 def _record(cls: Any, data: object, path: str, where: str) -> Any:
     name = _named(path, where)
     if not isinstance(data, Mapping):
-        raise UsageError(f"{name} is a JSON object, but {data!r} came.")
+        raise UsageError(f"{name} must be a JSON object; got {shown(data)}.")
     known = {field.name: field for field in dataclasses.fields(cls)}
     for key in data:
         if key not in known:
@@ -212,4 +212,13 @@ def _default(field: dataclasses.Field[Any]) -> Any:
 
 
 def _named(path: str, where: str) -> str:
-    return f"{path!r} in {where}" if path else where
+    return f"{path} of {where}" if path else where
+
+
+def shown(value: object) -> str:
+    """Show a value in a line of bearable length, whatever it is."""
+    try:
+        text = " ".join(repr(value).split())
+    except Exception:  # a number of too many digits; an object that cannot show itself
+        text = f"a {type(value).__name__} too long to show"
+    return text if len(text) <= 80 else f"{text[:77]}..."

@@ -10,11 +10,11 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from typing import Any, TypeAlias
+from dataclasses import dataclass, field
+from typing import TypeAlias
 
 from colonnade.errors import UsageError, unknown_name
-from colonnade.experiments.plans.spec import DEFAULT_COLUMN, Json, RunSpec
+from colonnade.experiments.plans.spec import KINDS, Json, RunSpec
 from colonnade.records import LATER, fitting
 
 
@@ -107,12 +107,20 @@ class SearchSpace:
     @property
     def ranges(self) -> dict[str, Range]:
         """All ranges, by the hyperparameters' names."""
-        own = {
-            f"{method}.{name}": of
+        return {name: of for name, (_, _, of) in self._entries.items()}
+
+    @property
+    def _entries(self) -> dict[str, tuple[str, str, Range]]:
+        """For each hyperparameter the kind and the name of its option, and the range."""
+        common = {"learner": self.learner, "column": self.column}
+        entries = {
+            name: (kind, name, of) for kind, ranges in common.items() for name, of in ranges.items()
+        }
+        return entries | {
+            f"{method}.{name}": (method, name, of)
             for method, ranges in self.methods.items()
             for name, of in ranges.items()
         }
-        return {**self.learner, **self.column, **own}
 
     def draw(self, seed: int, job: int) -> dict[str, float]:
         """Draw the hyperparameters of one job.
@@ -132,27 +140,19 @@ class SearchSpace:
         Raises:
             UsageError: Fields of a column are drawn, but the run's has no name.
         """
-        changed: dict[str, Any] = {
-            "learner_options": spec.learner_options | {name: values[name] for name in self.learner},
-            "method_options": spec.method_options
-            | {name: values[f"{spec.method}.{name}"] for name in self.methods.get(spec.method, ())},
-        }
-        if self.column:
-            if spec.column == DEFAULT_COLUMN:
-                raise UsageError("A sweep over columns needs a suite that names its column.")
-            column = {"preset": spec.column} if isinstance(spec.column, str) else spec.column
-            changed["column"] = column | {name: values[name] for name in self.column}
-        return replace(spec, **changed)
+        entries = self._entries.items()
+        return spec.with_options((kind, name, values[key]) for key, (kind, name, _) in entries)
 
     def held(self, spec: RunSpec) -> dict[str, Json]:
-        """Read back what `put` put into a run's spec; None stands for what is missing."""
-        column = spec.column if isinstance(spec.column, dict) else {}
-        own = {
-            f"{spec.method}.{name}": spec.method_options.get(name)
-            for name in self.methods.get(spec.method, ())
+        """Read back what `put` put into a run's spec; None stands for what is missing.
+
+        Options of other methods are left out.
+        """
+        return {
+            key: spec.option(kind, name)
+            for key, (kind, name, _) in self._entries.items()
+            if kind in (*KINDS, spec.method)
         }
-        learner = {name: spec.learner_options.get(name) for name in self.learner}
-        return learner | {name: column.get(name) for name in self.column} | own
 
     def with_ranges(self, given: Mapping[str, Range]) -> SearchSpace:
         """Replace the ranges of some hyperparameters.
