@@ -140,7 +140,7 @@ def suite_called(name: str) -> Suite | None:
     return next((suite for suite in SUITES if suite.name == name), None)
 
 
-def _words(suite: Suite | None) -> dict[str, str]:
+def _words(suite: Suite | None) -> dict[str, Any]:
     return {name: getattr(suite, name, "") for name in ("title", "summary", "figure")}
 
 
