@@ -57,17 +57,7 @@ def build_column(column: str | dict[str, Any]) -> ColumnSpec | None:
 
 
 def build_modules(column: str | dict[str, Any]) -> ModularSpec | None:
-    """Make the modular network that a spec of a path method names or describes.
-
-    Args:
-        column: As for `build_column`, with presets such as "atari" and fields such as `modules`.
-
-    Returns:
-        The network's spec; None stands for the default.
-
-    Raises:
-        UsageError: No preset has that name, or the description is wrong.
-    """
+    """Make the modular network of a path method's run, as `build_column` makes a column."""
     return _described(ModularSpec, modular_preset, column)
 
 

@@ -163,17 +163,12 @@ class SearchSpace:
         for name in given:
             if name not in self.names:
                 raise unknown_name("hyperparameter", name, self.names)
-        return SearchSpace(
-            {name: given.get(name, of) for name, of in self.learner.items()},
-            {name: given.get(name, of) for name, of in self.column.items()},
-            {
-                method: {
-                    name: _of_kind(of, given.get(f"{method}.{name}", of))
-                    for name, of in ranges.items()
-                }
-                for method, ranges in self.methods.items()
-            },
-        )
+
+        def chosen(ranges: Mapping[str, Range], kind: str = "") -> dict[str, Range]:
+            return {name: _of_kind(of, given.get(kind + name, of)) for name, of in ranges.items()}
+
+        own = {method: chosen(ranges, f"{method}.") for method, ranges in self.methods.items()}
+        return SearchSpace(chosen(self.learner), chosen(self.column), own)
 
 
 def _of_kind(before: Range, now: Range) -> Range:
