@@ -126,7 +126,7 @@ class Basis:
             if missing := field_kinds(cls).keys() - {"steps_per_second"} - given.keys():
                 raise UsageError(f"it lacks {min(missing)!r}.")
             return read(cls, given, "it")
-        except (TypeError, UsageError) as error:
+        except (TypeError, ValueError) as error:
             raise UsageError(
                 f"{where} does not say what its numbers are measured by (its 'basis' is damaged: "
                 f"{error}); restore it."
