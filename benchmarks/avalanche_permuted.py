@@ -22,11 +22,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from colonnade.experiments.plans.space import LogUniform
 from colonnade.experiments.suites.ewc.permuted import TUNING_DRAWS, TUNING_SEED, draw
 from colonnade.tasks import PermutedTask
 from colonnade.types import Split
 
-LAMBDAS = (100.0, 100_000.0)
+LAMBDAS = LogUniform(100.0, 100_000.0)
 SEEDS = (0, 1, 2)
 
 

@@ -21,7 +21,7 @@ from types import NoneType
 from typing import Any, NamedTuple, get_args
 
 from colonnade.errors import UsageError
-from colonnade.records import field_kinds, fitting
+from colonnade.records import field_kinds, fitting, shown
 
 
 class Range(NamedTuple):
@@ -104,7 +104,7 @@ def flag(name: str, value: object) -> bool:
     """
     if isinstance(value, bool):
         return value
-    raise UsageError(f"{name} must be True or False; got {_shown(value)}.")
+    raise UsageError(f"{name} must be True or False; got {shown(value)}.")
 
 
 def check_fields(owner: Any, ranges: Mapping[str, tuple[Any, ...]]) -> None:
@@ -151,13 +151,4 @@ def _is_finite(value: Any) -> bool:
 
 def _refusal(name: str, kind: str, value: object, within: Range) -> UsageError:
     span = f" {within.words}" if within.words else ""
-    return UsageError(f"{name} must be {kind}{span}; got {_shown(value)}.")
-
-
-def _shown(value: object) -> str:
-    """Show a value in a line of bearable length, whatever it is."""
-    try:
-        text = " ".join(repr(value).split())
-    except Exception:  # a number of too many digits; an object that cannot show itself
-        text = f"a {type(value).__name__} too long to show"
-    return text if len(text) <= 80 else f"{text[:77]}..."
+    return UsageError(f"{name} must be {kind}{span}; got {shown(value)}.")

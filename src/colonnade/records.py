@@ -8,7 +8,8 @@ Whatever reads settings from a file or from options that a user wrote::
 
 A field may be a bool, int, float or str, a `Literal`, a `tuple[X, ...]` (a list in JSON), a mapping
 from texts, another dataclass, or one of several such kinds. Of several dataclasses the data's
-"kind" says which: the class's name in small letters. What does not fit is refused in one sentence:
+"kind" says which: the class's name in small letters. A class with `to_data` and `from_data` has a
+JSON form of its own. What does not fit is refused in one sentence:
 where, which field, what belongs there, what came.
 """
 
@@ -18,6 +19,7 @@ import dataclasses
 import numbers
 import types
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from colonnade.errors import UsageError, unknown_name
@@ -101,6 +103,8 @@ def fitting(kind: Any, value: Any, path: str, where: str) -> Any:
     Raises:
         UsageError: It is of another kind.
     """
+    if hasattr(kind, "from_data"):
+        return value if isinstance(value, kind) else kind.from_data(value)
     if isinstance(kind, type) and dataclasses.is_dataclass(kind):
         return value if isinstance(value, kind) else _record(kind, value, path, where)
     origin, inner = get_origin(kind) or kind, get_args(kind)
@@ -122,7 +126,7 @@ def fitting(kind: Any, value: Any, path: str, where: str) -> Any:
             return value if type(value) in _NUMBERS else origin(value)  # NumPy's as Python's
     elif origin not in _WORDS or isinstance(value, origin):
         return value
-    raise UsageError(f"{_named(path, where)} is {_WORDS[origin]}, but {value!r} came.")
+    raise UsageError(f"{_named(path, where)} must be {_WORDS[origin]}; got {shown(value)}.")
 
 
 def _one_of(kinds: tuple[Any, ...], value: Any, path: str, where: str) -> Any:
@@ -132,14 +136,14 @@ def _one_of(kinds: tuple[Any, ...], value: Any, path: str, where: str) -> Any:
     kinds = tuple(kind for kind in kinds if kind is not types.NoneType)
     if len(kinds) == 1:
         return fitting(kinds[0], value, path, where)
-    if all(map(dataclasses.is_dataclass, kinds)):
+    if all(dataclasses.is_dataclass(kind) and not hasattr(kind, "from_data") for kind in kinds):
         if isinstance(value, kinds):
             return value
         by_name = {kind.__name__.lower(): kind for kind in kinds}
         if not isinstance(value, Mapping) or not isinstance(value.get("kind"), str):
             raise UsageError(
-                f'{_named(path, where)} is an object with a "kind" ({", ".join(by_name)}), but '
-                f"{value!r} came."
+                f'{_named(path, where)} must be an object with a "kind" ({", ".join(by_name)}); '
+                f"got {shown(value)}."
             )
         rest = dict(value)
         if (name := rest.pop("kind")) not in by_name:
@@ -151,13 +155,13 @@ def _one_of(kinds: tuple[Any, ...], value: Any, path: str, where: str) -> Any:
         except UsageError:
             continue
     words = dict.fromkeys(_WORDS.get(get_origin(kind) or kind, "an object") for kind in kinds)
-    raise UsageError(f"{_named(path, where)} is {' or '.join(words)}, but {value!r} came.")
+    raise UsageError(f"{_named(path, where)} must be {' or '.join(words)}; got {shown(value)}.")
 
 
 def _record(cls: Any, data: object, path: str, where: str) -> Any:
     name = _named(path, where)
     if not isinstance(data, Mapping):
-        raise UsageError(f"{name} is a JSON object, but {data!r} came.")
+        raise UsageError(f"{name} must be a JSON object; got {shown(data)}.")
     known = {field.name: field for field in dataclasses.fields(cls)}
     for key in data:
         if key not in known:
@@ -169,22 +173,24 @@ def _record(cls: Any, data: object, path: str, where: str) -> Any:
     for key, value in data.items():
         place = f"{path}.{key}" if path else str(key)
         if reading := known[key].metadata.get("reading"):
-            values[key] = _within(_named(place, where), reading, value)
+            values[key] = _within(_named(place, where), partial(reading, value))
         else:
             values[key] = fitting(kinds[key], value, place, where)
     # A class names itself in what it refuses.
-    return cls(**values) if name == cls.__name__ else _within(name, cls, **values)
+    return cls(**values) if name == cls.__name__ else _within(name, partial(cls, **values))
 
 
-def _within(name: str, make: Callable[..., Any], *args: Any, **values: Any) -> Any:
+def _within(name: str, make: Callable[[], Any]) -> Any:
     try:
-        return make(*args, **values)
+        return make()
     except UsageError as error:
         raise type(error)(f"{name}: {error}") from error
 
 
 def _data(kind: Any, value: Any) -> Any:
     inner = tuple(part for part in get_args(kind) if part is not types.NoneType)
+    if hasattr(value, "to_data"):
+        return value.to_data()
     if dataclasses.is_dataclass(value):
         several = len(inner) > 1 and get_origin(kind) in (Union, types.UnionType)
         return ({"kind": type(value).__name__.lower()} if several else {}) | write(value)
@@ -206,4 +212,13 @@ def _default(field: dataclasses.Field[Any]) -> Any:
 
 
 def _named(path: str, where: str) -> str:
-    return f"{path!r} in {where}" if path else where
+    return f"{path} of {where}" if path else where
+
+
+def shown(value: object) -> str:
+    """Show a value in a line of bearable length, whatever it is."""
+    try:
+        text = " ".join(repr(value).split())
+    except Exception:  # a number of too many digits; an object that cannot show itself
+        text = f"a {type(value).__name__} too long to show"
+    return text if len(text) <= 80 else f"{text[:77]}..."

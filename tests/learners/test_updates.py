@@ -219,7 +219,7 @@ def test_names_and_options():
         learner_from_name("pop")
     with pytest.raises(UsageError, match="did you mean 'learning_rate'"):
         learner_from_name("ppo", learning_rat=0.1)
-    with pytest.raises(UsageError, match=r"'epochs' in PPO is a whole number, but 1\.5 came"):
+    with pytest.raises(UsageError, match=r"epochs of PPO must be a whole number; got 1\.5"):
         learner_from_name("ppo", epochs=1.5)
 
 

@@ -8,6 +8,7 @@ from colonnade.experiments.plans.build import build_task
 from colonnade.experiments.plans.spec import TaskBudget
 from colonnade.learners import A2C
 from colonnade.methods import method_from_name
+from colonnade.records import read, write
 from colonnade.tasks import (
     AtariTask,
     GymTask,
@@ -98,7 +99,7 @@ def test_an_environment_appears_twice_in_a_sequence_under_two_names():
         TaskBudget("CartPole-v1", 300, {"name": "default reward"}),
         TaskBudget("CartPole-v1", 300, {"name": "other", "sutton_barto_reward": True}),
     ]
-    tasks = [build_task(TaskBudget.from_json(budget.to_json())) for budget in budgets]
+    tasks = [build_task(read(TaskBudget, write(budget))) for budget in budgets]
     assert tasks[1] == GymTask(
         "CartPole-v1", 300, options={"sutton_barto_reward": True}, name="other"
     )
@@ -111,7 +112,7 @@ def test_an_environment_appears_twice_in_a_sequence_under_two_names():
 
 
 def test_a_budget_without_a_name_is_written_as_before():
-    assert TaskBudget("mini-pong/zoom", 5).to_json() == {"name": "mini-pong/zoom", "steps": 5}
+    assert write(TaskBudget("mini-pong/zoom", 5)) == {"name": "mini-pong/zoom", "steps": 5}
 
 
 def test_an_unknown_gymnasium_id_is_answered_with_few_names_and_the_way_to_others():

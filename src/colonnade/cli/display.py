@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 
@@ -128,11 +129,13 @@ def job_columns(folder: SuiteFolder) -> Callable[[RunSpec], dict[str, str]]:
     assert sweep is not None
 
     def columns(spec: RunSpec) -> dict[str, str]:
-        label = spec.label.rpartition(", ")[0]
         return {
             "job": str(sweep.number_of(spec.seed)),
-            "run": label,
-            **{name: f"{value:.3g}" for name, value in hyperparameters(folder, spec).items()},
+            "run": folder.plan.place(spec.id).words,
+            **{
+                name: "-" if math.isnan(value) else f"{value:.3g}"
+                for name, value in hyperparameters(folder, spec).items()
+            },
         }
 
     return columns

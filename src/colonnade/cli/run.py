@@ -41,10 +41,13 @@ class Run:
         from colonnade.cli.display import Display
         from colonnade.cli.train import train
         from colonnade.experiments.launch.suite import begin
+        from colonnade.experiments.suites import suite_from_name
 
         if self.jobs is not None and self.jobs < 1:
             raise UsageError(f"--jobs is a number of processes from 1 on, but {self.jobs} came.")
-        suite = begin(self.suite, self.out, self.options)
+        named = self.suite
+        what = Path(named) if named.endswith(".json") else suite_from_name(named)
+        suite = begin(what, self.out, self.options)
         plan = suite.plan.select(self._wanted(suite))
         if not plan.runs:
             raise UsageError(

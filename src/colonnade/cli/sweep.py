@@ -54,12 +54,18 @@ class Sweep:
         from colonnade.experiments.launch.sweep import begin_sweep
         from colonnade.experiments.plans.sweep import Sweep as SweepOf
         from colonnade.experiments.results.early_stop import MedianRule
+        from colonnade.experiments.suites import suite_from_name
 
         if self.workers is not None and self.workers < 1:
             raise UsageError(f"--workers is a number from 1 on, but {self.workers} came.")
         sweep = SweepOf(self.jobs, self.top, self.seed, self.add_jobs, self.early_stop, self.range)
         out = self.out or Path("runs") / f"sweep-{self.suite}"
-        suite = begin_sweep(self.suite, out, sweep, self.options)
+        if self.suite.endswith(".json"):
+            raise UsageError(
+                f"A sweep is of a suite, whose ranges it draws from, but {self.suite} is a file; "
+                "see `colonnade suites`."
+            )
+        suite = begin_sweep(suite_from_name(self.suite), out, sweep, self.options)
         display = Display(Console(), f"Sweep of {suite.name}", job_columns(suite))
         display.say(f"Sweep of {suite.name} in {out}.")
         judge = MedianRule(suite) if self.early_stop else None

@@ -102,7 +102,7 @@ def test_what_is_wrong_is_said_before_anything_is_begun(
 ) -> None:
     options = SuiteOptions(seeds=1, tasks=("zoom",), set=(given,))
     with pytest.raises(UsageError, match=message):
-        begin("pong-soup-mini", tmp_path / "out", options)
+        begin(MINI, tmp_path / "out", options)
     assert not (tmp_path / "out").exists()
 
 
@@ -133,11 +133,11 @@ def test_a_default_column_has_no_fields_to_change() -> None:
 def test_what_a_sweep_draws_cannot_be_set(tmp_path: Path) -> None:
     options = SuiteOptions(set=("learner.learning_rate=0.1",))
     with pytest.raises(UsageError, match="'learning_rate' is drawn for each job"):
-        begin_sweep("pong-soup-mini", tmp_path / "out", Sweep(jobs=2, top=1), options)
+        begin_sweep(MINI, tmp_path / "out", Sweep(jobs=2, top=1), options)
 
 
 def test_a_folder_with_other_settings_is_refused(tmp_path: Path) -> None:
-    begin("pong-soup-mini", tmp_path, SMALL)
+    begin(MINI, tmp_path, SMALL)
     changed = SuiteOptions(seeds=1, tasks=("zoom",), set=("learner.gamma=0.9",))
     with pytest.raises(UsageError, match=r"learner\.gamma=0\.9"):
-        begin("pong-soup-mini", tmp_path, changed)
+        begin(MINI, tmp_path, changed)

@@ -30,7 +30,7 @@ SPEC = RunSpec("a run", "progressive", (PONG,), "a2c", "tiny")
         ({"training_options": {"num_env": 4}}, "did you mean 'num_envs'"),
         (
             {"training_options": {"num_envs": "many"}},
-            "must be a whole number at least 1; got 'many'",
+            "num_envs of TrainingOptions must be a whole number; got 'many'",
         ),
         ({"training_options": {"precision": "float23"}}, "did you mean 'float32'"),
         ({"training_options": {"device": "cdua"}}, "Device 'cdua' can't be used"),

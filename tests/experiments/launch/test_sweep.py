@@ -2,6 +2,7 @@
 
 import csv
 import json
+import math
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
@@ -10,10 +11,12 @@ from pathlib import Path
 import pytest
 
 from colonnade.cli.display import job_columns
+from colonnade.cli.main import main
 from colonnade.errors import UsageError
 from colonnade.experiments.execution.schedule import Schedule
 from colonnade.experiments.launch.suite import begin
 from colonnade.experiments.launch.sweep import begin_sweep, plan_sweep
+from colonnade.experiments.plans.build import build_learner, build_method
 from colonnade.experiments.plans.plan import Plan, Selection, SuiteOptions
 from colonnade.experiments.plans.spec import RunSpec, TaskBudget
 from colonnade.experiments.plans.sweep import Sweep
@@ -23,7 +26,7 @@ from colonnade.experiments.results.transfer import Results
 from colonnade.experiments.store.folders import SuiteFolder
 from colonnade.experiments.store.measures import MEASURES
 from colonnade.experiments.store.parents import read_parent
-from colonnade.experiments.suites import suite_from_name
+from colonnade.experiments.suites import SUITES, suite_from_name
 from colonnade.experiments.suites.progressive.atari import SOURCES, TARGETS
 from colonnade.reports.suite import write_report
 
@@ -37,9 +40,8 @@ def cells(plan: Plan) -> Counter[tuple[str, str | None, str]]:
 
 
 def test_every_cell_is_trained_by_every_job_once() -> None:
-    assert MINI.design is not None
     plan = plan_sweep(MINI, Sweep(jobs=4), SuiteOptions())
-    once = MINI.design.plan(SuiteOptions(seeds=1))
+    once = MINI.once(SuiteOptions())
     assert cells(plan) == dict.fromkeys(cells(once), 4)
     assert len(plan.runs) == 4 * len(once.runs)
     for spec in plan.runs:
@@ -110,42 +112,117 @@ def test_a_plan_with_selections_is_read_as_it_was_written() -> None:
 
 @pytest.fixture
 def small(tmp_path: Path) -> SuiteFolder:
-    return begin_sweep("pong-soup-mini", tmp_path / "out", Sweep(jobs=4, top=2), SMALL)
+    return begin_sweep(MINI, tmp_path / "out", Sweep(jobs=4, top=2), SMALL)
 
 
 def test_a_folder_goes_on_with_the_same_sweep_only(small: SuiteFolder) -> None:
     out = small.path
-    again = begin_sweep("pong-soup-mini", out, Sweep(jobs=4, top=2), SMALL)
+    again = begin_sweep(MINI, out, Sweep(jobs=4, top=2), SMALL)
     assert SuiteFolder.read(out) == again == small
-    more = begin_sweep("pong-soup-mini", out, Sweep(jobs=4, top=2, added=1), SMALL)
+    more = begin_sweep(MINI, out, Sweep(jobs=4, top=2, added=1), SMALL)
     # The first command goes on with the jobs that were added since.
-    assert begin_sweep("pong-soup-mini", out, Sweep(jobs=4, top=2), SMALL) == more
-    assert begin_sweep("pong-soup-mini", out, Sweep(jobs=4, top=1), SMALL).sweep == Sweep(
+    assert begin_sweep(MINI, out, Sweep(jobs=4, top=2), SMALL) == more
+    assert begin_sweep(MINI, out, Sweep(jobs=4, top=1), SMALL).sweep == Sweep(
         jobs=4, top=1, added=1
     )
     for wrong in (Sweep(jobs=3), Sweep(jobs=4, seed=1), Sweep(jobs=4, ranges=("alpha=1",))):
         with pytest.raises(UsageError, match="belongs to a sweep of suite 'pong-soup-mini' with"):
-            begin_sweep("pong-soup-mini", out, wrong, SMALL)
+            begin_sweep(MINI, out, wrong, SMALL)
     with pytest.raises(UsageError, match="but a sweep of suite 'pong-soup' with"):
-        begin_sweep("pong-soup", out, Sweep(), SuiteOptions(tasks=("zoom",)))
+        begin_sweep(suite_from_name("pong-soup"), out, Sweep(), SuiteOptions(tasks=("zoom",)))
     with pytest.raises(UsageError, match=r"belongs to a sweep .* but suite 'pong-soup-mini'"):
-        begin("pong-soup-mini", out, SuiteOptions())
+        begin(MINI, out, SuiteOptions())
 
 
 @pytest.mark.parametrize(
-    ("name", "options", "words"),
+    ("arguments", "words"),
     [
-        ("pong-soup-min", SuiteOptions(), "did you mean 'pong-soup-mini'"),
-        ("sim-to-real", SuiteOptions(), "has nothing to sweep"),
-        ("mine.json", SuiteOptions(), "A sweep is of a suite"),
-        ("pong-soup-mini", SuiteOptions(seeds=3), "leave --seeds out, give --jobs"),
-        ("pong-soup-mini", SuiteOptions(learner="pp"), "did you mean 'ppo'"),
+        (["pong-soup-min"], "did you mean 'pong-soup-mini'"),
+        (["sim-to-real"], "has nothing to sweep"),
+        (["mine.json"], "A sweep is of a suite"),
+        (["pong-soup-mini", "--seeds", "3"], "leave --seeds out, give --jobs"),
+        (["pong-soup-mini", "--learner", "pp"], "did you mean 'ppo'"),
     ],
 )
-def test_what_cannot_be_swept(tmp_path: Path, name: str, options: SuiteOptions, words: str) -> None:
-    with pytest.raises(UsageError, match=words):
-        begin_sweep(name, tmp_path / "out", Sweep(), options)
+def test_what_cannot_be_swept(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], words: str
+) -> None:
+    assert main(["sweep", *arguments, "--out", str(tmp_path / "out")]) == 2
+    assert words in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+def test_a_runs_place_is_the_plans_whatever_its_label() -> None:
+    plan = plan_sweep(MINI, Sweep(jobs=2, top=1), SuiteOptions())
+    for entry in plan.comparisons:
+        assert plan.place(entry.run) == (entry.method, entry.source, entry.target)
+    words = {plan.place(spec.id).words for spec in plan.runs}
+    assert {"source pong", "scratch zoom", "finetune pong to zoom", "random-column zoom"} <= words
+    assert "progressive-3 pong + noisy to white" in words
+    # Runs of a place differ in seed and draw alone.
+    plain = [replace(spec, label="", seed=0, column="", learner_options={}) for spec in plan.runs]
+    places = [plan.place(spec.id) for spec in plan.runs]
+    assert len(set(places)) == len({repr((run, run.parent)) for run in plain}) == len(plain) / 2
+
+
+SMALLEST = Sweep(jobs=3, top=1, seed=2)
+
+
+@pytest.mark.parametrize("name", [suite.name for suite in SUITES if suite.plan is not None])
+def test_every_suite_can_be_swept(name: str) -> None:
+    suite = suite_from_name(name)
+    plan = plan_sweep(suite, SMALLEST, SuiteOptions())
+    once = suite.once(SuiteOptions())
+    assert len(plan.runs) == 3 * len(once.runs)
+    space = suite.space(once.runs[0].learner)
+    folder = SuiteFolder(Path(), name, {}, plan, SMALLEST)
+    for spec in plan.runs:
+        drawn, held = space.draw(2, spec.seed - 2000), hyperparameters(folder, spec)
+        own = {n: v for n, v in drawn.items() if "." not in n or n.startswith(f"{spec.method}.")}
+        assert {n: v for n, v in held.items() if not math.isnan(v)} == own
+        assert held.keys() == drawn.keys()
+        build_method(spec)
+        build_learner(spec)
+    # Every run that nothing starts from has a row in the table of jobs.
+    rows = {entry.run for entry in plan.comparisons}
+    origins = {run for spec in plan.runs for run in plan.parents(spec)}
+    assert {spec.id for spec in plan.runs} == rows | origins
+
+
+def test_methods_options_are_drawn_for_their_own_runs() -> None:
+    suite = suite_from_name("ewc-permuted")
+    sweep = replace(SMALLEST, ranges=("ewc.lam=7",))
+    ewc = {s.method_options["lam"] for s in plan_sweep(suite, sweep, SuiteOptions()).runs
+           if s.method == "ewc"}  # fmt: skip
+    assert ewc == {7.0}
+    with pytest.raises(UsageError, match=r"instead of --set give --range ewc\.lam=A,B"):
+        plan_sweep(suite, SMALLEST, SuiteOptions(set=("ewc.lam=7",)))
+    paths = suite_from_name("pathnet-pong-soup-mini")
+    sweep = replace(SMALLEST, ranges=("pathnet.rivals=2,4",))
+    for spec in plan_sweep(paths, sweep, SuiteOptions()).runs:
+        if spec.method == "pathnet":
+            assert type(spec.method_options["rivals"]) is int
+            assert spec.method_options["population"] == 16
+
+
+def test_a_sweep_of_sequences_is_ranked_by_what_all_tasks_gained(
+    fabricate: Fabricate,
+) -> None:
+    suite = suite_from_name("ewc-permuted-tuning")
+    folder = fabricate(plan_sweep(suite, SMALLEST, SuiteOptions()), name=suite.name, sweep=SMALLEST)
+    results = Results(folder)
+    rows = job_rows(results)
+    for row in rows:
+        scores = results.runs[row.run].result["scores"]
+        trained, random = (
+            [s["return_mean"] for s in scores if s["policy"] == policy]
+            for policy in ("trained", "random")
+        )
+        assert row.area == pytest.approx(sum(trained) / len(trained) - sum(random) / len(random))
+        assert math.isnan(row.hyperparameters["ewc.lam"]) == (row.method != "ewc")
+    page = write_report(folder).read_text()
+    assert "ewc.lam" in page
+    assert "nan" not in (folder.path / "jobs.csv").read_text()
 
 
 # --- choosing parents ---------------------------------------------------------------------------
@@ -339,7 +416,7 @@ def test_the_median_rule(tmp_path: Path) -> None:
         )
 
     specs = [job(number) for number in range(8)]
-    other = replace(specs[0], label="scratch zoom, job 0")
+    other = replace(specs[0], tasks=(TaskBudget("mini-pong/zoom", 1000),))
     suite = SuiteFolder(tmp_path, "test", {}, Plan((*specs, other)))
     for number, spec in enumerate(specs[:5]):
         # Means of the first two bins: 1, 2, 3, 4, 5; the last bins must not count.

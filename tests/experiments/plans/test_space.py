@@ -16,7 +16,7 @@ from colonnade.experiments.plans.space import (
     parse_ranges,
 )
 from colonnade.experiments.plans.sweep import Sweep
-from colonnade.experiments.suites import SUITES, suite_from_name
+from colonnade.experiments.suites import suite_from_name
 from colonnade.records import read, write
 
 
@@ -115,12 +115,3 @@ def test_added_jobs_leave_the_first_as_they_are() -> None:
     assert len({job.seed for job in more.draw(PAPER)}) == 8
     assert [more.number_of(job.seed) for job in more.draw(PAPER)] == list(range(8))
     assert read(Sweep, write(more)) == more
-
-
-def test_every_suite_that_compares_can_be_swept() -> None:
-    assert {suite.name for suite in SUITES if suite.design} >= {
-        "pong-soup",
-        "pong-soup-short",
-        "pong-soup-mini",
-        "atari-transfer",
-    }

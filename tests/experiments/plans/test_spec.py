@@ -96,30 +96,33 @@ def test_later_changes_of_the_callers_options_do_not_reach_the_spec() -> None:
 @pytest.mark.parametrize(
     ("value", "message"),
     [
-        ([], "is a JSON object"),
+        ([], "must be a JSON object"),
         ({"lable": "x"}, "did you mean 'label'"),
-        ({"label": 3}, "lacks 'column', 'learner', 'method', 'tasks'"),
-        ({**example().to_json(), "label": 3}, "'label' in spec.json is a text, but 3 came"),
+        ({"label": 3}, "lacks 'method', 'tasks', 'learner', 'column'"),
+        ({**example().to_json(), "label": 3}, "label of spec.json must be a text; got 3"),
         ({**example().to_json(), "tasks": []}, "at least one task"),
-        ({**example().to_json(), "tasks": "pong"}, "'tasks' in spec.json is a list"),
+        ({**example().to_json(), "tasks": "pong"}, "tasks of spec.json must be a list"),
         ({**example().to_json(), "tasks": [{"name": "pong"}]}, "lacks 'steps'"),
         (
             {**example().to_json(), "tasks": [{"name": "p", "steps": 0}]},
             "steps of TaskBudget must be a whole number at least 1; got 0",
         ),
         ({**example().to_json(), "tasks": [{"nam": "p"}]}, "did you mean 'name'"),
-        ({**example().to_json(), "seed": True}, "'seed' in spec.json is a whole number, but True"),
+        (
+            {**example().to_json(), "seed": True},
+            "seed of spec.json must be a whole number; got True",
+        ),
         (
             {**example().to_json(), "column": 3},
-            "'column' in spec.json is a text or an object, but 3",
+            "column of spec.json must be a text or an object; got 3",
         ),
         (
             {**example().to_json(), "learner_options": [1]},
-            "'learner_options' in spec.json is an object",
+            "learner_options of spec.json must be an object",
         ),
         ({**example().to_json(), "method_options": {"a": float("nan")}}, "what JSON cannot"),
         ({**example().to_json(), "evaluation_limit": 0}, "at least 1; got 0"),
-        ({**example().to_json(), "parent": 1}, "'parent' in spec.json is a text"),
+        ({**example().to_json(), "parent": 1}, "parent of spec.json must be a text"),
     ],
 )
 def test_wrong_specs_get_one_clear_sentence(value: object, message: str) -> None:

@@ -59,7 +59,7 @@ def test_a_suite_file_of_another_format_or_without_runs(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"format 99, but this version .* reads format 1"):
         SuiteFolder.read(tmp_path)
     write_json(tmp_path / "suite.json", {"format": 1})
-    with pytest.raises(UsageError, match="lacks 'runs'"):
+    with pytest.raises(UsageError, match=r"runs of .* must be a list; got None"):
         SuiteFolder.read(tmp_path)
 
 

@@ -274,9 +274,7 @@ def test_the_time_that_is_left(tmp_path: Path, monkeypatch) -> None:
     assert said is not None
     assert said.startswith("40 runs, about 20 s on this machine (4 cores, 4 at once)")
     known = suite_of(tmp_path / "known", "pong-soup-mini", runs=1, done=0)
-    monkeypatch.setattr(
-        cost, "suite_from_name", lambda name: type("Suite", (), {"steps_per_second": 50.0})
-    )
+    known = replace(known, basis=replace(known.basis, steps_per_second=50))
     # Two cores make 50 steps a second together, so one run makes 25: 40 seconds.
     said = cost.estimate(known, [known.plan.runs[0].id], 1)
     assert said is not None

@@ -131,7 +131,7 @@ def test_wrong_use_is_said_in_one_sentence(tmp_path: Path, capsys) -> None:
         ({"bound": 1}, "bound of PruneOptions must be a number from 0 to below 1; got 1"),
         ({"seed": 0.5}, "seed of PruneOptions must be a whole number; got 0.5"),
         ({"tasks": "pong"}, "tasks of PruneOptions must be a list; got 'pong'"),
-        ({"tasks": (3,)}, r"tasks of PruneOptions must be names; got \[3\]"),
+        ({"tasks": (3,)}, r"tasks\[0\] of PruneOptions must be a text; got 3"),
         ({"columns": 1}, "columns of PruneOptions must be a list; got 1"),
         ({"columns": (0.5,)}, "A column to prune must be a whole number at least 0; got 0.5"),
     ],

@@ -28,6 +28,7 @@ from colonnade.experiments.trained.options import AnalysisOptions, PruneOptions
 from colonnade.experiments.trained.play import play
 from colonnade.experiments.trained.prune import prune_run
 from colonnade.experiments.trained.sensitivity import known_analysis
+from colonnade.records import write
 from colonnade.reports.suite import write_report
 
 Fabricate = Callable[..., SuiteFolder]
@@ -51,7 +52,7 @@ def test_a_task_is_called_by_its_users_name_or_by_its_own() -> None:
     assert pong.id_among(["mini-pong/pong", "other"]) == "mini-pong/pong"
     assert other.id_among(["mini-pong/pong", "something", "other"]) == "other"
     assert pong.id_among(["a", "b"]) == "b"
-    assert set(other.to_json()) == {"name", "steps", "options"}
+    assert set(write(other)) == {"name", "steps", "options"}
 
 
 def test_the_plan_finds_tasks_by_the_names_of_their_users() -> None:

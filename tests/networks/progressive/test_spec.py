@@ -98,7 +98,7 @@ MISTAKES = {
     "a stage's field": (make({"stages": [{"kind": "dense", "unit": 3}]}), "mean 'units'"),
     "a missing field": (make({"stages": [{"kind": "dense"}]}), "lacks 'units'; add it"),
     "no kind": (make({"stages": [{"units": 3}]}), 'with a "kind"'),
-    "stages of text": (make({"stages": "dense"}), "is a list, but 'dense' came"),
+    "stages of text": (make({"stages": "dense"}), "must be a list; got 'dense'"),
     "a foreign spec": (lambda: ProgressiveNetwork.from_spec({"cols": []}), "'columns' as list"),
     "an unknown preset": (lambda: column_preset("atary"), "mean 'atari'"),
     "too large a kernel": (

@@ -5,15 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 from colonnade.errors import UsageError, unknown_name
-from colonnade.experiments.plans.build import DEFAULT_COLUMN
 from colonnade.experiments.plans.plan import Plan, Selection
-from colonnade.experiments.plans.spec import Json, RunSpec
-
-_FIELDS = {"learner": "learner_options", "training": "training_options", "column": "column"}
-"""The field of a spec that changes of all runs go into; the options of a method have its name."""
+from colonnade.experiments.plans.spec import KINDS, Json
 
 
 def with_changes(plan: Plan, given: Sequence[str]) -> Plan:
@@ -28,7 +23,7 @@ def with_changes(plan: Plan, given: Sequence[str]) -> Plan:
         UsageError: One can't be read, or it makes two runs the same.
     """
     changes = [_parsed(text) for text in given]
-    kinds = {*_FIELDS, *(spec.method for spec in plan.runs)}
+    kinds = {*KINDS, *(spec.method for spec in plan.runs)}
     for kind, _, _ in changes:
         if kind not in kinds:
             raise unknown_name("kind of option in --set", kind, kinds)
@@ -40,9 +35,7 @@ def with_changes(plan: Plan, given: Sequence[str]) -> Plan:
             names[choice.name] = renamed.name
             selections.append(renamed)
         parent = spec.parent if spec.parent is None else names.get(spec.parent, spec.parent)
-        changed = replace(spec, parent=parent)
-        for kind, name, value in changes:
-            changed = _changed(changed, kind, name, value)
+        changed = replace(spec, parent=parent).with_options(changes)
         if changed.id in names.values():
             raise UsageError(
                 f"--set {' '.join(given)} makes run {spec.label!r} the same as another; what tells "
@@ -55,8 +48,8 @@ def with_changes(plan: Plan, given: Sequence[str]) -> Plan:
 
 
 def changed_names(given: Sequence[str]) -> set[str]:
-    """Names of what the changes change, without the kind."""
-    return {name for _, name, _ in map(_parsed, given)}
+    """Names of what the changes change, as a sweep calls them: methods' options with the method."""
+    return {name if kind in KINDS else f"{kind}.{name}" for kind, name, _ in map(_parsed, given)}
 
 
 def _parsed(text: str) -> tuple[str, str, Json]:
@@ -70,18 +63,3 @@ def _parsed(text: str) -> tuple[str, str, Json]:
         return kind, name, json.loads(value)
     except ValueError:
         return kind, name, value
-
-
-def _changed(spec: RunSpec, kind: str, name: str, value: Json) -> RunSpec:
-    if kind not in _FIELDS and kind != spec.method:
-        return spec
-    field = _FIELDS.get(kind, "method_options")
-    before = getattr(spec, field)
-    if before == DEFAULT_COLUMN:
-        raise UsageError(
-            f"--set column.{name} needs a suite that names its column; run {spec.label!r} takes "
-            "the one that suits its task."
-        )
-    options = {"preset": before} if isinstance(before, str) else before
-    changed: dict[str, Any] = {field: {**options, name: value}}
-    return replace(spec, **changed)

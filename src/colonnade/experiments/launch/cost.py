@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from colonnade.errors import UsageError
 from colonnade.experiments.execution.hardware import available_cores
 from colonnade.experiments.store.folders import SuiteFolder
-from colonnade.experiments.suites import suite_from_name
 from colonnade.experiments.words import duration
 
 _REFERENCE_CORES = 2
@@ -36,8 +34,9 @@ def estimate(suite: SuiteFolder, runs: Iterable[str], workers: int | None) -> st
     left = [spec for spec in specs if not suite.run(spec.id).done]
     cores = available_cores()
     together = min(workers or cores, cores, max(1, len(left)))
-    rate = _measured(suite) or _expected(suite.name)
-    if not left or rate is None:
+    # One run's, where two cores train two.
+    rate = _measured(suite) or suite.basis.steps_per_second / _REFERENCE_CORES
+    if not left or not rate:
         return None
     seconds = sum(spec.steps for spec in left) / (rate * together)
     many = f"{len(left)} runs" if len(left) > 1 else "1 run"
@@ -48,14 +47,6 @@ def estimate(suite: SuiteFolder, runs: Iterable[str], workers: int | None) -> st
         shorter = _SHORTER * budget
         text += f"; --budget {shorter:g} for about {duration(_SHORTER * seconds)}"
     return text + "."
-
-
-def _expected(name: str) -> float | None:
-    """Agent steps per second of one run, where two cores train two."""
-    try:
-        return suite_from_name(name).steps_per_second / _REFERENCE_CORES
-    except UsageError:
-        return None
 
 
 def _measured(suite: SuiteFolder) -> float | None:

@@ -9,15 +9,16 @@ from colonnade.errors import UsageError
 from colonnade.experiments.launch.changes import with_changes
 from colonnade.experiments.plans.plan import Plan, SuiteOptions
 from colonnade.experiments.plans.spec import RunSpec
+from colonnade.experiments.store.basis import Basis
 from colonnade.experiments.store.folders import SuiteFolder
-from colonnade.experiments.suites import suite_from_name
+from colonnade.experiments.suites import Suite
 
 
-def begin(name: str, out: Path, options: SuiteOptions) -> SuiteFolder:
+def begin(what: Suite | Path, out: Path, options: SuiteOptions) -> SuiteFolder:
     """Plan a suite or a user's own specs, check every name in them and begin the output folder.
 
     Args:
-        name: Of a suite, or of a JSON file with a spec or a list of specs.
+        what: A suite, or a JSON file with a spec or a list of specs.
         out: The output folder.
         options: What to change about the suite.
 
@@ -26,17 +27,17 @@ def begin(name: str, out: Path, options: SuiteOptions) -> SuiteFolder:
     """
     from colonnade.experiments.launch.rehearsal import Rehearsal
 
-    if name.endswith(".json"):
-        suite = _from_file(Path(name), out, options)
+    if isinstance(what, Path):
+        suite = _from_file(what, out, options)
     else:
-        found = suite_from_name(name)
-        if found.plan is None:
+        if what.plan is None:
             raise UsageError(
-                f"Suite {name!r} can only be described as yet; see `colonnade describe {name}`."
+                f"Suite {what.name!r} can only be described as yet; see `colonnade describe "
+                f"{what.name}`."
             )
-        plan = found.plan(options).narrowed(options.tasks, options.methods)
+        plan = what.plan(options).narrowed(options.tasks, options.methods)
         plan = with_changes(plan, options.set)
-        suite = SuiteFolder(out, name, options.given, plan)
+        suite = SuiteFolder(out, what.name, options.given, plan, basis=Basis.now(what, plan, None))
     suite.check()  # before any work
     rehearsal = Rehearsal()
     for spec in suite.plan.runs:
@@ -44,7 +45,7 @@ def begin(name: str, out: Path, options: SuiteOptions) -> SuiteFolder:
             rehearsal.check(spec)
         except UsageError as error:
             # The runs of a suite are alike; in a file of specs the reader must find the wrong one.
-            named = f"Run {spec.label!r} of {Path(name).name}: " if name.endswith(".json") else ""
+            named = f"Run {spec.label!r} of {what.name}: " if isinstance(what, Path) else ""
             raise UsageError(f"{named}{error}") from error
     return suite.begin()
 

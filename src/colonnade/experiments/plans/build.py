@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from colonnade.errors import UsageError
-from colonnade.experiments.plans.spec import RunSpec, TaskBudget
+from colonnade.experiments.plans.spec import DEFAULT_COLUMN, RunSpec, TaskBudget
 from colonnade.learners import LearnerConfig, learner_from_name
 from colonnade.methods import PATH_METHODS, ColumnMethod, PathMethod, method_from_name
 from colonnade.networks import ColumnSpec, ModularSpec, column_preset, modular_preset
@@ -16,9 +16,6 @@ from colonnade.training import TrainingOptions
 from colonnade.types import Task
 
 _Spec = TypeVar("_Spec", ColumnSpec, ModularSpec)
-
-DEFAULT_COLUMN = "default"
-"""As `RunSpec.column`: a column that suits each task's observations."""
 
 
 def build_task(budget: TaskBudget) -> Task:
@@ -60,17 +57,7 @@ def build_column(column: str | dict[str, Any]) -> ColumnSpec | None:
 
 
 def build_modules(column: str | dict[str, Any]) -> ModularSpec | None:
-    """Make the modular network that a spec of a path method names or describes.
-
-    Args:
-        column: As for `build_column`, with presets such as "atari" and fields such as `modules`.
-
-    Returns:
-        The network's spec; None stands for the default.
-
-    Raises:
-        UsageError: No preset has that name, or the description is wrong.
-    """
+    """Make the modular network of a path method's run, as `build_column` makes a column."""
     return _described(ModularSpec, modular_preset, column)
 
 

@@ -7,14 +7,15 @@ import json
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from typing import Any, NamedTuple
 
 from tyro.conf import UseAppendAction
 
 from colonnade.errors import UsageError, unknown_name
 from colonnade.experiments.plans.spec import BEST, BUNDLED, RunSpec, TaskBudget
-from colonnade.records import as_data, field_kinds, read, write
+from colonnade.records import fitting, read, write
 
 SCRATCH = "scratch"
 """Key of baseline 1, which every transfer score is measured against."""
@@ -61,6 +62,26 @@ class SuiteOptions:
         return max(1, round(steps * self.budget))
 
 
+class Place(NamedTuple):
+    """What all seeds or jobs of a run have in common: a row of a table on a target.
+
+    Attributes:
+        method: The row, as in `Comparison`; "source" of runs that only prepare others.
+        source: What was learned before, in words; None where nothing was.
+        target: Name of the task that is learned last.
+    """
+
+    method: str
+    source: str | None
+    target: str
+
+    @property
+    def words(self) -> str:
+        """The place in words, as in "finetune pong to zoom"."""
+        origin = f"{self.source} to " if self.source else ""
+        return f"{self.method} {origin}{self.target.rpartition('/')[2]}"
+
+
 @dataclass(frozen=True)
 class Comparison:
     """The place of a run in the report.
@@ -79,6 +100,11 @@ class Comparison:
     target: str
     seed: int
 
+    @property
+    def place(self) -> Place:
+        """The place without the seed."""
+        return Place(self.method, self.source, self.target)
+
 
 @dataclass(frozen=True)
 class Selection:
@@ -95,6 +121,15 @@ class Selection:
         """As in `RunSpec.parent`; it follows from the runs, so that a spec says where it starts."""
         return BEST + hashlib.sha256(",".join(self.runs).encode()).hexdigest()[:12]
 
+    @classmethod
+    def from_data(cls, data: object) -> Selection:
+        """Read a selection, which is a list of ids in JSON."""
+        return cls(fitting(tuple[str, ...], data, "runs", "a selection"))
+
+    def to_data(self) -> list[str]:
+        """Write it."""
+        return list(self.runs)
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -108,13 +143,7 @@ class Plan:
 
     runs: tuple[RunSpec, ...]
     comparisons: tuple[Comparison, ...] = ()
-    selections: tuple[Selection, ...] = field(
-        default=(),
-        metadata=as_data(
-            lambda lists: tuple(read(Selection, {"runs": runs}) for runs in lists),
-            lambda selections: [list(selection.runs) for selection in selections],
-        ),
-    )
+    selections: tuple[Selection, ...] = ()
 
     def __post_init__(self) -> None:
         seen: set[str] = set()
@@ -133,6 +162,25 @@ class Plan:
     def steps(self) -> int:
         """Agent steps of all runs together."""
         return sum(spec.steps for spec in self.runs)
+
+    @cached_property
+    def _places(self) -> dict[str, Place]:
+        """The places of all runs by their ids: the first comparison says it, if there is one."""
+        compared = {entry.run: entry.place for entry in reversed(self.comparisons)}
+        origins = {parent for spec in self.runs for parent in self.parents(spec)}
+        learned: dict[str, list[str]] = {}
+        places = {}
+        for spec in self.runs:
+            before = [name for parent in self.parents(spec)[:1] for name in learned[parent]]
+            learned[spec.id] = before + [task.name.partition("/")[2] for task in spec.tasks]
+            source = " + ".join(learned[spec.id][:-1]) or None
+            method = "source" if spec.id in origins else spec.method
+            places[spec.id] = compared.get(spec.id, Place(method, source, spec.target))
+        return places
+
+    def place(self, run: str) -> Place:
+        """Say what a run, given its id, has in common with its repetitions."""
+        return self._places[run]
 
     def task(self, spec: RunSpec, name: str) -> TaskBudget:
         """Return the task of a run that has an id, with the options that it has there.
@@ -228,8 +276,8 @@ class Plan:
         Raises:
             UsageError: It is not a plan.
         """
-        own = {name: value[name] for name in field_kinds(cls) if name in value}
-        return read(cls, own, where)
+        own = {name: value.get(name) for name in ("runs", "comparisons")}
+        return read(cls, own | {"selections": value.get("selections", [])}, where)
 
 
 def _among(kind: str, given: Sequence[str], known: set[str]) -> set[str]:

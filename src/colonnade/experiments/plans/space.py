@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from colonnade.errors import UsageError, unknown_name
-from colonnade.records import as_data, read, write
+from colonnade.experiments.plans.spec import KINDS, Json, RunSpec
+from colonnade.records import LATER, fitting
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,15 @@ class Choice:
     def at(self, share: float) -> float:
         """Return the value at a share of the way from 0 to below 1."""
         return self.values[int(share * len(self.values))]
+
+    @classmethod
+    def from_data(cls, data: object) -> Choice:
+        """Read a grid, which is a list in JSON."""
+        return cls(fitting(tuple[float, ...], data, "values", "a grid"))
+
+    def to_data(self) -> list[float]:
+        """Write it."""
+        return list(self.values)
 
 
 @dataclass(frozen=True)
@@ -68,19 +78,6 @@ class LogUniform:
 Range: TypeAlias = Choice | LogUniform
 
 
-def _range_of(data: object) -> Range:
-    return Choice(tuple(data)) if isinstance(data, list) else read(LogUniform, data)
-
-
-_RANGES = as_data(
-    lambda data: {name: _range_of(of) for name, of in data.items()},
-    lambda ranges: {
-        name: list(of.values) if isinstance(of, Choice) else write(of)
-        for name, of in ranges.items()
-    },
-)
-
-
 @dataclass(frozen=True)
 class SearchSpace:
     """What is drawn for each job.
@@ -88,10 +85,13 @@ class SearchSpace:
     Attributes:
         learner: Ranges of the learner's options.
         column: Ranges of the column's fields.
+        methods: Ranges of methods' own options, by the method and the option. They are called
+            "ewc.lam" and so on, and are drawn for that method's runs alone.
     """
 
-    learner: Mapping[str, Range] = field(default_factory=dict, metadata=_RANGES)
-    column: Mapping[str, Range] = field(default_factory=dict, metadata=_RANGES)
+    learner: Mapping[str, Range] = field(default_factory=dict)
+    column: Mapping[str, Range] = field(default_factory=dict)
+    methods: Mapping[str, Mapping[str, Range]] = field(default_factory=dict, metadata=LATER)
 
     def __post_init__(self) -> None:
         if twice := self.learner.keys() & self.column.keys():
@@ -102,7 +102,25 @@ class SearchSpace:
     @property
     def names(self) -> tuple[str, ...]:
         """Names of all hyperparameters."""
-        return (*self.learner, *self.column)
+        return tuple(self.ranges)
+
+    @property
+    def ranges(self) -> dict[str, Range]:
+        """All ranges, by the hyperparameters' names."""
+        return {name: of for name, (_, _, of) in self._entries.items()}
+
+    @property
+    def _entries(self) -> dict[str, tuple[str, str, Range]]:
+        """For each hyperparameter the kind and the name of its option, and the range."""
+        common = {"learner": self.learner, "column": self.column}
+        entries = {
+            name: (kind, name, of) for kind, ranges in common.items() for name, of in ranges.items()
+        }
+        return entries | {
+            f"{method}.{name}": (method, name, of)
+            for method, ranges in self.methods.items()
+            for name, of in ranges.items()
+        }
 
     def draw(self, seed: int, job: int) -> dict[str, float]:
         """Draw the hyperparameters of one job.
@@ -114,8 +132,27 @@ class SearchSpace:
             seed: Of the sweep.
             job: Number of the job.
         """
-        ranges = {**self.learner, **self.column}
-        return {name: ranges[name].at(_share(seed, job, name)) for name in ranges}
+        return {name: of.at(_share(seed, job, name)) for name, of in self.ranges.items()}
+
+    def put(self, values: Mapping[str, float], spec: RunSpec) -> RunSpec:
+        """Put what was drawn for a job into a run's spec.
+
+        Raises:
+            UsageError: Fields of a column are drawn, but the run's has no name.
+        """
+        entries = self._entries.items()
+        return spec.with_options((kind, name, values[key]) for key, (kind, name, _) in entries)
+
+    def held(self, spec: RunSpec) -> dict[str, Json]:
+        """Read back what `put` put into a run's spec; None stands for what is missing.
+
+        Options of other methods are left out.
+        """
+        return {
+            key: spec.option(kind, name)
+            for key, (kind, name, _) in self._entries.items()
+            if kind in (*KINDS, spec.method)
+        }
 
     def with_ranges(self, given: Mapping[str, Range]) -> SearchSpace:
         """Replace the ranges of some hyperparameters.
@@ -126,10 +163,20 @@ class SearchSpace:
         for name in given:
             if name not in self.names:
                 raise unknown_name("hyperparameter", name, self.names)
-        return SearchSpace(
-            {name: given.get(name, of) for name, of in self.learner.items()},
-            {name: given.get(name, of) for name, of in self.column.items()},
-        )
+
+        def chosen(ranges: Mapping[str, Range], kind: str = "") -> dict[str, Range]:
+            return {name: _of_kind(of, given.get(kind + name, of)) for name, of in ranges.items()}
+
+        own = {method: chosen(ranges, f"{method}.") for method, ranges in self.methods.items()}
+        return SearchSpace(chosen(self.learner), chosen(self.column), own)
+
+
+def _of_kind(before: Range, now: Range) -> Range:
+    """Keep the values of a grid of whole numbers whole."""
+    whole = isinstance(before, Choice) and all(isinstance(v, int) for v in before.values)
+    if whole and isinstance(now, Choice) and all(float(v).is_integer() for v in now.values):
+        return Choice(tuple(map(int, now.values)))
+    return now
 
 
 PAPER = SearchSpace(

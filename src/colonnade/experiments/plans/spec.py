@@ -10,7 +10,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
 from colonnade.checks import AT_LEAST_1, check_fields
@@ -18,6 +18,12 @@ from colonnade.errors import UsageError
 from colonnade.records import LATER, read, write
 
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
+
+DEFAULT_COLUMN = "default"
+"""As `RunSpec.column`: a column that suits each task's observations."""
+
+KINDS = {"learner": "learner_options", "training": "training_options", "column": "column"}
+"""The field of a spec for each kind of option; options of a method have its name for their kind."""
 
 BUNDLED = "bundled:"
 """Prefix of a `RunSpec.parent` that names a column shipped with Colonnade instead of a run."""
@@ -62,10 +68,6 @@ class TaskBudget:
         """Find the task's id among those of what a run has learned; the last one if none is."""
         known = list(tasks)
         return next((task for task in known if self.is_called(task)), known[-1])
-
-    def to_json(self) -> dict[str, Json]:
-        """Write the task as JSON, e.g. `{"name": "pong-soup/zoom", "steps": 1000000}`."""
-        return write(self)
 
 
 @dataclass(frozen=True)
@@ -131,6 +133,37 @@ class RunSpec:
         Networks and scores may know it by another id; see `TaskBudget.id_among`.
         """
         return self.tasks[-1].name
+
+    def with_options(self, changes: Iterable[tuple[str, str, Json]]) -> RunSpec:
+        """Change some options.
+
+        Args:
+            changes: For each the kind, the name and the value; the kind is one of `KINDS`, or a
+                method, whose runs alone change.
+
+        Raises:
+            UsageError: A field of the column changes, but the spec names none.
+        """
+        changed: dict[str, Any] = {}
+        for kind, name, value in changes:
+            if kind not in (*KINDS, self.method):
+                continue
+            field = KINDS.get(kind, "method_options")
+            options = changed.get(field, getattr(self, field))
+            if options == DEFAULT_COLUMN:
+                raise UsageError(
+                    f"To change column.{name} takes a suite that names its column; run "
+                    f"{self.label!r} takes the one that suits its task."
+                )
+            before = {"preset": options} if isinstance(options, str) else options
+            changed[field] = {**before, name: value}
+        return replace(self, **changed)
+
+    def option(self, kind: str, name: str) -> Json:
+        """Return what `with_options` changes; None where it says nothing."""
+        options = getattr(self, KINDS.get(kind, "method_options"))
+        known = isinstance(options, dict) and kind in (*KINDS, self.method)
+        return options.get(name) if known else None
 
     def to_json(self) -> dict[str, Json]:
         """Write the spec as a JSON object that `from_json` reads back."""

@@ -8,10 +8,12 @@ methods are compared at the same draws.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from colonnade.errors import UsageError
+from colonnade.experiments.plans.plan import Place, Plan, PlanBuilder
 from colonnade.experiments.plans.space import SearchSpace
 
 _SEEDS_APART = 1000
@@ -97,3 +99,42 @@ class Sweep:
             Job(number, self.seed_of(number), space.draw(self.seed, number))
             for number in range(self.total)
         )
+
+
+def swept(once: Plan, space: SearchSpace, jobs: Sequence[Job], first: int) -> Plan:
+    """Repeat every run of a plan for every job.
+
+    What starts from a run starts from the best of that run's first jobs, as Rusu et al. 2017 choose
+    their first column, whichever job it belongs to itself.
+
+    Args:
+        once: What a single job trains, with the suite's own hyperparameters.
+        space: What the jobs were drawn from.
+        jobs: All draws.
+        first: Of so many jobs the best is what others start from.
+    """
+    builder = PlanBuilder()
+    origins = {parent for spec in once.runs for parent in once.parents(spec)}
+    depths: dict[str, int] = {}
+    for spec in once.runs:
+        depths[spec.id] = 1 + max((depths[run] for run in once.parents(spec)), default=-1)
+    places: dict[str, list[Place]] = {}
+    for entry in once.comparisons:
+        places.setdefault(entry.run, []).append(entry.place)
+    best: dict[str, str] = {}
+    # Sources come first: others fill the time in which the last of them are trained.
+    for spec in sorted(once.runs, key=lambda spec: (depths[spec.id], spec.id not in origins)):
+        # What is compared with nothing has a row of its own in the table of jobs.
+        own = places.get(spec.id, [] if spec.id in origins else [once.place(spec.id)])
+        ids = []
+        for job in jobs:
+            label = spec.label.replace(f"seed {spec.seed}", f"job {job.number}")
+            parent = best.get(spec.parent or "", spec.parent)
+            run = replace(spec, label=label, seed=job.seed, parent=parent)
+            drawn = builder.add(space.put(job.values, run))
+            for place in own:
+                builder.add(drawn, place.method, place.source)
+            ids.append(drawn)
+        if spec.id in origins:
+            best[spec.id] = builder.best_of(ids[:first])
+    return builder.build()

@@ -7,6 +7,7 @@ import time
 import numpy as np
 
 from colonnade.analysis.transfer import carry_forward
+from colonnade.experiments.plans.plan import Place
 from colonnade.experiments.plans.spec import RunSpec
 from colonnade.experiments.results.runs import Floats, RunResult, read_run
 from colonnade.experiments.store.folders import SuiteFolder
@@ -34,9 +35,9 @@ class MedianRule:
         self._share = share
         self._due = 0.0
         self._curves: dict[str, Floats] = {}
-        self._cells: dict[str, list[RunSpec]] = {}
+        self._cells: dict[Place, list[RunSpec]] = {}
         for spec in suite.plan.runs:
-            self._cells.setdefault(_cell(spec), []).append(spec)
+            self._cells.setdefault(suite.plan.place(spec.id), []).append(spec)
 
     def __call__(self, running: list[RunSpec]) -> dict[str, str]:
         """Say which of the runs are hopeless, and why; looks only every few seconds."""
@@ -53,7 +54,7 @@ class MedianRule:
             return None
         means = [
             float(np.nanmean(curve[:bins]))
-            for curve in map(self._curve, self._cells[_cell(spec)])
+            for curve in map(self._curve, self._cells[self._suite.plan.place(spec.id)])
             if curve is not None
         ]
         if len(means) < self._complete:
@@ -78,8 +79,3 @@ class MedianRule:
             first = curve[~np.isnan(curve)]
             self._curves[spec.id] = carry_forward(curve, first[0] if first.size else np.nan)
         return self._curves.get(spec.id)
-
-
-def _cell(spec: RunSpec) -> str:
-    """What all jobs of a cell have in common: everything but the number of the job."""
-    return spec.label.rpartition(", ")[0]

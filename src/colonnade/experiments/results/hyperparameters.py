@@ -116,12 +116,13 @@ def scatter_panels(results: Results, rows: Sequence[JobRow]) -> list[ScatterPane
                 for row in rows
                 if row.method == method
                 and not math.isnan(height := row.transfer if relative else row.area)
+                and not math.isnan(row.hyperparameters[name])
             ]
             if points:
                 values, heights = np.array(points).T
                 scatters.append(Scatter(method, values, heights, *_medians(values, heights)))
-        drawn = tuple(sorted({row.hyperparameters[name] for row in rows}))
-        panels.append(ScatterPanel(name, relative, drawn, tuple(scatters)))
+        drawn = sorted({v for row in rows if not math.isnan(v := row.hyperparameters[name])})
+        panels.append(ScatterPanel(name, relative, tuple(drawn), tuple(scatters)))
     return panels
 
 

@@ -112,20 +112,21 @@ def job_rows(results: Results) -> list[JobRow]:
 def hyperparameters(folder: SuiteFolder, spec: RunSpec) -> dict[str, float]:
     """Read the drawn hyperparameters of a run back from its spec: those that the folder names.
 
+    An option of another method is NaN.
+
     Raises:
         ColonnadeError: The spec lacks one of them.
     """
     space = folder.basis.space
     assert space is not None
-    column = spec.column if isinstance(spec.column, dict) else {}
-    held = {name: spec.learner_options.get(name) for name in space.learner}
-    held |= {name: column.get(name) for name in space.column}
+    held = space.held(spec)
     if missing := [name for name, value in held.items() if not isinstance(value, int | float)]:
         raise ColonnadeError(
             f"Run {spec.id} has no number for {missing[0]!r}, which {folder.path / 'suite.json'} "
             "says was drawn for every run; restore the file."
         )
-    return {name: float(str(value)) for name, value in held.items()}
+    drawn = {name: float(str(value)) for name, value in held.items()}
+    return {name: drawn.get(name, math.nan) for name in space.names}
 
 
 def write_csv(rows: list[JobRow], path: Path) -> None:

@@ -60,6 +60,20 @@ class RunResult:
         return sum(trained) or self.spec.steps
 
     @property
+    def looks_back(self) -> bool:
+        """Whether it is scored on its earlier tasks too, so that what it forgets counts."""
+        return len(self.spec.tasks) > 1 and bool(self.training.get("test_episodes"))
+
+    @property
+    def gain(self) -> float:
+        """Final score above the random policy's, averaged over all tasks; NaN unless complete."""
+        means = []
+        for policy in ("trained", "random"):
+            rows = [r for r in self.result.get("scores", ()) if r["policy"] == policy]
+            means.append(np.mean([r["return_mean"] for r in rows]) if rows else math.nan)
+        return float(means[0] - means[1])
+
+    @property
     def final_score(self) -> float:
         """Mean return of the trained policy; of its last bin where the run was stopped early."""
         if row := self.score("trained"):

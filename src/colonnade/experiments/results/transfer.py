@@ -13,7 +13,7 @@ from colonnade.analysis import top_k, transfer
 from colonnade.analysis.aggregates import interquartile_mean, probability_of_improvement
 from colonnade.analysis.intervals import NO_INTERVAL, Interval, enough_runs, ratio_interval
 from colonnade.experiments.methods import in_order, method_of
-from colonnade.experiments.plans.plan import SCRATCH, Comparison
+from colonnade.experiments.plans.plan import SCRATCH, Comparison, Place
 from colonnade.experiments.results.runs import Floats, RunResult, read_run
 from colonnade.experiments.store.folders import SuiteFolder
 
@@ -55,11 +55,10 @@ class Results:
         }
 
     @cached_property
-    def _places(self) -> Mapping[tuple[str, str | None, str], list[RunResult]]:
-        places: dict[tuple[str, str | None, str], list[RunResult]] = {}
+    def _places(self) -> Mapping[Place, list[RunResult]]:
+        places: dict[Place, list[RunResult]] = {}
         for entry in self.comparisons:
-            place = (entry.method, entry.source, entry.target)
-            places.setdefault(place, []).append(self.runs[entry.run])
+            places.setdefault(entry.place, []).append(self.runs[entry.run])
         return places
 
     @property
@@ -95,7 +94,7 @@ class Results:
 
     def runs_of(self, method: str, source: str | None, target: str) -> list[RunResult]:
         """Return the runs of all seeds at one place."""
-        return self._places.get((method, source, target), [])
+        return self._places.get(Place(method, source, target), [])
 
     def counting(self, method: str, source: str | None, target: str) -> list[RunResult]:
         """Return the runs at one place that count: all, or the best few of a sweep's."""
@@ -108,8 +107,11 @@ class Results:
     def area(self, run: RunResult) -> float:
         """Measure the area of a run that is over; NaN for any other.
 
-        A run that was stopped early is taken to go on as it was.
+        A run that was stopped early is taken to go on as it was. Of one that is scored on all its
+        tasks, the measure is what it gained on them.
         """
+        if run.looks_back:
+            return run.gain
         key = run.spec.tasks[-1].key
         if not (run.done or run.stopped) or key not in self.random_scores:
             return math.nan
@@ -154,7 +156,7 @@ class Results:
     @cached_property
     def cells(self) -> Sequence[Cell]:
         """The transfer matrix, without its gaps."""
-        places = dict.fromkeys((e.method, e.source, e.target) for e in self.comparisons)
+        places = dict.fromkeys(entry.place for entry in self.comparisons)
         cells = [self._cell(*place) for place in places]
         if self.top is None or not cells:
             return cells

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from colonnade.errors import UsageError
 from colonnade.experiments.methods import ATARI, PAIRS, PERMUTED, PONG_SOUP, in_order, method_of
@@ -17,7 +17,10 @@ from colonnade.experiments.plans.plan import Plan
 from colonnade.experiments.plans.space import Choice, SearchSpace, parse_ranges
 from colonnade.experiments.plans.sweep import Sweep
 from colonnade.experiments.store.measures import FIRST_TRAINING, MEASURES
-from colonnade.records import as_data, field_kinds, read, write
+from colonnade.records import LATER, as_data, field_kinds, read, write
+
+if TYPE_CHECKING:
+    from colonnade.experiments.suites import Suite
 
 _FIRST_PAPERS = {
     "pong-soup": PONG_SOUP,
@@ -47,6 +50,7 @@ class Basis:
         figure: The paper and figure it follows.
         paper: The paper's experiment that it repeats, whose numbers stand beside; empty if none.
         space: What a sweep draws; None where there is no sweep.
+        steps_per_second: As in `Suite`; 0 where it is not known.
     """
 
     measures: int
@@ -59,32 +63,30 @@ class Basis:
     figure: str = ""
     paper: str = ""
     space: SearchSpace | None = None
+    steps_per_second: int = field(default=0, metadata=LATER)
 
     @classmethod
-    def now(cls, name: str, plan: Plan, sweep: Sweep | None) -> Basis:
+    def now(cls, suite: Suite | None, plan: Plan, sweep: Sweep | None) -> Basis:
         """Take what holds for a folder that is begun now.
 
         Args:
-            name: Of the suite, or of a file of specs.
+            suite: What is run; None for a user's own specs.
             plan: What is run.
             sweep: What is drawn; None if nothing.
         """
-        from colonnade.experiments.suites import SUITES
         from colonnade.training import TrainingOptions
 
-        found = next((suite for suite in SUITES if suite.name == name), None)
         space = None
-        if found is not None and sweep is not None and plan.runs:
-            space = found.space(plan.runs[0].learner).with_ranges(parse_ranges(sweep.ranges))
+        if suite is not None and sweep is not None and plan.runs:
+            space = suite.space(plan.runs[0].learner).with_ranges(parse_ranges(sweep.ranges))
         return cls(
             measures=MEASURES,
             training=asdict(TrainingOptions()),
             methods=_methods(plan),
-            title=found.title if found else "",
-            summary=found.summary if found else "",
-            figure=found.figure if found else "",
-            paper=found.paper if found else "",
+            paper=suite.paper if suite else "",
             space=space,
+            **_words(suite),
+            steps_per_second=suite.steps_per_second if suite else 0,
         )
 
     @classmethod
@@ -93,9 +95,6 @@ class Basis:
 
         Title and summary are words of today's suite of that name; every number is of that time.
         """
-        from colonnade.experiments.suites import SUITES
-
-        found = next((suite for suite in SUITES if suite.name == name), None)
         space = None
         if sweep is not None and plan.runs:
             learner = plan.runs[0].learner
@@ -104,9 +103,7 @@ class Basis:
             measures=1,
             training=FIRST_TRAINING,
             methods=_methods(plan),
-            title=found.title if found else "",
-            summary=found.summary if found else "",
-            figure=found.figure if found else "",
+            **_words(suite_called(name)),
             paper=_FIRST_PAPERS.get(name, ""),
             space=space,
         )
@@ -126,14 +123,25 @@ class Basis:
         """
         try:
             given = {"measures": measures, **value}  # type: ignore[dict-item]
-            if missing := field_kinds(cls).keys() - given.keys():
+            if missing := field_kinds(cls).keys() - {"steps_per_second"} - given.keys():
                 raise UsageError(f"it lacks {min(missing)!r}.")
             return read(cls, given, "it")
-        except (TypeError, UsageError) as error:
+        except (TypeError, ValueError) as error:
             raise UsageError(
                 f"{where} does not say what its numbers are measured by (its 'basis' is damaged: "
                 f"{error}); restore it."
             ) from None
+
+
+def suite_called(name: str) -> Suite | None:
+    """Find the suite of a folder that does not say what its suite said; None for a file's."""
+    from colonnade.experiments.suites import SUITES
+
+    return next((suite for suite in SUITES if suite.name == name), None)
+
+
+def _words(suite: Suite | None) -> dict[str, Any]:
+    return {name: getattr(suite, name, "") for name in ("title", "summary", "figure")}
 
 
 def _methods(plan: Plan) -> dict[str, str]:

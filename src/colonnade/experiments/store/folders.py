@@ -32,7 +32,7 @@ from colonnade.errors import ColonnadeError, UsageError
 from colonnade.experiments.plans.plan import Plan, Selection
 from colonnade.experiments.plans.spec import RunSpec
 from colonnade.experiments.plans.sweep import Sweep
-from colonnade.experiments.store.basis import Basis
+from colonnade.experiments.store.basis import Basis, suite_called
 from colonnade.experiments.store.files import disk_errors, read_json, write_json
 from colonnade.experiments.store.lock import FolderLock
 from colonnade.experiments.store.measures import MEASURES, version_of
@@ -228,7 +228,7 @@ class SuiteFolder:
     def __post_init__(self) -> None:
         """Take what holds now where nothing was given."""
         if not self.basis.measures:
-            basis = Basis.now(self.name, self.plan, self.sweep)
+            basis = Basis.now(suite_called(self.name), self.plan, self.sweep)
             object.__setattr__(self, "basis", basis)
 
     def run(self, run_id: str) -> RunFolder:

@@ -34,7 +34,7 @@ def groups_of(analyses: Sequence[RunAnalysis], suite: SuiteFolder) -> dict[str, 
         if spec is None:
             key = each.run
         elif suite.sweep:
-            key = each.label.rpartition(", ")[0]
+            key = suite.plan.place(spec.id).words
         else:
             key = suite.plan.configuration(spec)
         groups.setdefault(f"{key} {each.task}", []).append(each)

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import get_args
 
 from tyro.conf import UseAppendAction
 
 from colonnade.analysis.choices import NOISE, Normalisation, noise_levels
 from colonnade.checks import ANY, AT_LEAST_0, AT_LEAST_1, BELOW_1, check_fields, whole
-from colonnade.errors import UsageError, unknown_name
 
 
 @dataclass(frozen=True)
@@ -32,8 +30,6 @@ class AnalysisOptions:
         """Refuse what makes no sense; noise levels are put in order."""
         check_fields(self, {"states": AT_LEAST_1, "episodes": AT_LEAST_0, "seed": ANY})
         object.__setattr__(self, "noise", noise_levels(self.noise))
-        if self.normalisation not in get_args(Normalisation):
-            raise unknown_name("normalisation", str(self.normalisation), get_args(Normalisation))
 
 
 @dataclass(frozen=True)
@@ -68,13 +64,5 @@ class PruneOptions:
                 "seed": ANY,
             },
         )
-        for name in ("tasks", "columns"):
-            if not isinstance(getattr(self, name), tuple | list):
-                raise UsageError(
-                    f"{name} of PruneOptions must be a list; got {getattr(self, name)!r}."
-                )
-        if not all(isinstance(task, str) for task in self.tasks):
-            raise UsageError(f"tasks of PruneOptions must be names; got {list(self.tasks)}.")
-        columns = tuple(whole("A column to prune", each, AT_LEAST_0) for each in self.columns)
-        object.__setattr__(self, "tasks", tuple(self.tasks))
-        object.__setattr__(self, "columns", columns)
+        for each in self.columns:
+            whole("A column to prune", each, AT_LEAST_0)

@@ -20,6 +20,7 @@ from colonnade.networks import (
     mnist_modules,
     vector_modules,
 )
+from colonnade.records import read, write
 from colonnade.types import Batch, Episode, Likelihood, Network, TaskSpec
 
 ModularChoice = ModularSpec | Callable[[TaskSpec], ModularSpec] | None
@@ -42,16 +43,6 @@ class TaskPath:
     head: int
     path: Path
     forced: Path
-
-    def to_json(self) -> dict[str, Any]:
-        """Return JSON data."""
-        return {**vars(self)}
-
-    @classmethod
-    def from_json(cls, data: dict[str, Any]) -> TaskPath:
-        """Read what `to_json` gave."""
-        path, forced = (tuple(map(tuple, data[name])) for name in ("path", "forced"))
-        return cls(data["network"], data["head"], path, forced)
 
 
 class PathMethod(ABC):
@@ -122,7 +113,7 @@ class PathMethod(ABC):
         meta = {
             "network": {"modular": [network.spec_dict() for network in self.networks]},
             "tasks": {task: play.head for task, play in self.tasks.items()},
-            "paths": {task: play.to_json() for task, play in self.tasks.items()},
+            "paths": {task: write(play) for task, play in self.tasks.items()},
             "order": list(self.tasks),  # which files do not keep
         }
         return tensors, meta
@@ -150,7 +141,7 @@ class PathMethod(ABC):
             lead = f"{index}."
             weights = {n.removeprefix(lead): t for n, t in tensors.items() if n.startswith(lead)}
             load_weights(network, weights)
-        plays = {task: TaskPath.from_json(data) for task, data in meta["paths"].items()}
+        plays = {task: read(TaskPath, data) for task, data in meta["paths"].items()}
         in_turn = sorted(plays, key=lambda task: (plays[task].network, plays[task].head))
         self.tasks = {task: plays[task] for task in meta.get("order", in_turn)}
         for play in self.tasks.values():  # the last one of each network is the one that learns

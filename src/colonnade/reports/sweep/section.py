@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
@@ -91,8 +92,7 @@ class SweepSection(Section):
     def _sources(self) -> list[tuple[str, str]]:
         found = []
         for selection in self._suite.plan.selections:
-            first = self.results.runs[selection.runs[0]].spec
-            name = first.label.rpartition(", ")[0]
+            name = self._suite.plan.place(selection.runs[0]).words
             chosen = self._suite.chosen(selection.name)
             if chosen is None:
                 found.append((name, "not chosen yet"))
@@ -109,7 +109,9 @@ class SweepSection(Section):
             if row.counts:
                 origin = f" from {source_title(row.source)}" if row.source else ""
                 place = f"{self.results.title(row.method)}{origin} to {titles[row.target]}"
-                values = ", ".join(f"{value:g}" for value in row.hyperparameters.values())
+                values = ", ".join(
+                    f"{v:g}" for v in row.hyperparameters.values() if not math.isnan(v)
+                )
                 found.setdefault(place, []).append(f"{row.job} ({values})")
         return [(place, "; ".join(jobs)) for place, jobs in found.items()]
 
@@ -121,8 +123,7 @@ class SweepSection(Section):
 def _ranges(suite: SuiteFolder) -> list[tuple[str, str]]:
     space = suite.basis.space
     assert space is not None
-    ranges = {**space.learner, **space.column}
-    return [(name, _words(ranges[name])) for name in ranges]
+    return [(name, _words(drawn)) for name, drawn in space.ranges.items()]
 
 
 def _words(drawn: Range) -> str:

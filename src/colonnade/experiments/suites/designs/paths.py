@@ -6,10 +6,27 @@ a whole population.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from colonnade.experiments.plans.plan import SCRATCH, Plan, PlanBuilder, SuiteOptions
+from colonnade.experiments.plans.space import PAPER, PAPER_FOR_PPO, Choice, Range, SearchSpace
 from colonnade.experiments.plans.spec import Json, RunSpec, TaskBudget
+
+EVOLUTION: Mapping[str, Mapping[str, Range]] = {
+    "pathnet": {
+        "rivals": Choice((3, 5, 10)),
+        "spread": Choice((1, 2, 4)),
+        "duplication": Choice((0.0, 0.05, 0.2)),
+    }
+}
+"""How paths evolve: what a sweep draws of PathNet's own options."""
+
+SPACES = {
+    **{name: SearchSpace(PAPER.learner, methods=EVOLUTION) for name in ("a2c", "a3c")},
+    "ppo": SearchSpace(PAPER_FOR_PPO.learner, methods=EVOLUTION),
+}
+"""The grids of Rusu et al. 2016 for the learner, and how paths evolve."""
 
 
 @dataclass(frozen=True)

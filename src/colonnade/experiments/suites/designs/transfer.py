@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from itertools import combinations, permutations
 from typing import Literal
 
-from colonnade.errors import UsageError
 from colonnade.experiments.plans.plan import SCRATCH, Plan, PlanBuilder, SuiteOptions
-from colonnade.experiments.plans.space import SearchSpace
 from colonnade.experiments.plans.spec import BUNDLED, Json, RunSpec, TaskBudget
-from colonnade.experiments.plans.sweep import Job
 
 _FROM_SOURCE = ("output-only", "finetune", "progressive")
 """Methods that start from a source column."""
@@ -97,35 +94,6 @@ class TransferDesign:
                     parents[arm.learned] = spec.id
         return builder.build()
 
-    def sweep(
-        self, options: SuiteOptions, space: SearchSpace, jobs: Sequence[Job], first: int
-    ) -> Plan:
-        """Make every arm's runs for every job.
-
-        What starts from a source starts from the best of that source's first jobs, as Rusu et al.
-        2017 choose their first column, whichever job it belongs to itself.
-
-        Args:
-            options: What to change about the suite.
-            space: What the jobs were drawn from.
-            jobs: All draws.
-            first: Of so many jobs the best become source columns.
-        """
-        builder = PlanBuilder()
-        trunk = self._trunk()
-        parents: dict[tuple[str, ...], str] = {}
-        # Sources come first: others fill the time in which the last of them are trained.
-        arms = sorted(self.arms(), key=lambda arm: (len(arm.sources), arm not in trunk))
-        for arm in arms:
-            parent = self._parent(arm, parents)
-            specs = []
-            for job in jobs:
-                spec = self._spec(arm, options, job.seed, parent)
-                specs.append(builder.add(_drawn(spec, space, job), arm.row, _words(arm)))
-            if arm in trunk:
-                parents[arm.learned] = builder.best_of(specs[:first])
-        return builder.build()
-
     def arms(self) -> tuple[Arm, ...]:
         """Everything that is trained, each after what it starts from."""
         arms: list[Arm] = []
@@ -208,17 +176,3 @@ class TransferDesign:
 
 def _words(arm: Arm) -> str | None:
     return " + ".join(arm.sources) or None
-
-
-def _drawn(spec: RunSpec, space: SearchSpace, job: Job) -> RunSpec:
-    """Put a job's hyperparameters into a spec."""
-    column: dict[str, Json] = (
-        {"preset": spec.column} if isinstance(spec.column, str) else dict(spec.column)
-    )
-    if space.column and column.get("preset") == "default":
-        raise UsageError("A sweep over columns needs a suite that names its column.")
-    column |= {name: job.values[name] for name in space.column}
-    options = spec.learner_options | {name: job.values[name] for name in space.learner}
-    label = spec.label.replace(f"seed {spec.seed}", f"job {job.number}")
-    drawn = column if space.column else spec.column
-    return replace(spec, label=label, column=drawn, learner_options=options)

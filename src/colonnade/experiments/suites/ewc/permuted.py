@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from colonnade.experiments.plans.plan import Plan, SuiteOptions
+from colonnade.experiments.plans.space import LogUniform, Range, SearchSpace
 from colonnade.experiments.plans.spec import Json, RunSpec, TaskBudget
 from colonnade.experiments.suites.suite import Suite
 
@@ -53,7 +54,8 @@ class PermutedDesign:
 
     def plan(self, options: SuiteOptions) -> Plan:
         """Make the runs of all panels."""
-        return Plan((*self._panels(options), *self._overlaps(options)))
+        panels = self._sequences(options, ((3, self.curves), (10, self.averages)))
+        return Plan((*panels, *self._overlaps(options)))
 
     def overlap_plan(self, options: SuiteOptions) -> Plan:
         """Make the runs of Fig. 2C alone."""
@@ -71,14 +73,18 @@ class PermutedDesign:
         ]
         return Plan(tuple(runs))
 
+    def averages_plan(self, options: SuiteOptions) -> Plan:
+        """Make the runs of Fig. 2B alone."""
+        return Plan(tuple(self._sequences(options, ((10, self.averages),))))
+
     def search_plan(self, options: SuiteOptions) -> Plan:
         """Make the search of Fig. 2B: 50 random configurations, early stopping, wider networks."""
         runs = []
         for number in range(SEARCH_DRAWS):
             stream = random.Random(number)
             width = stream.choice(SEARCH_WIDTHS)
-            rate = _between(SEARCH_RATES, stream.random())
-            strength = _between(TUNED["ewc"] or (1.0, 1.0), stream.random())
+            rate = _rounded(SEARCH_RATES, stream.random())
+            strength = _rounded(SPACE.methods["ewc"]["lam"], stream.random())
             for method, given in (("ewc", {"lam": strength}), ("dropout", {})):
                 setting = Setting(rate, SEARCH_EPOCHS, dict(given))
                 design = replace(self, hidden=(width, width))
@@ -86,9 +92,11 @@ class PermutedDesign:
                 runs.append(design._run(method, 10, setting, options, number, note, patience=5))
         return Plan(tuple(runs))
 
-    def _panels(self, options: SuiteOptions) -> Iterator[RunSpec]:
+    def _sequences(
+        self, options: SuiteOptions, panels: Iterable[tuple[int, dict[str, Setting]]]
+    ) -> Iterator[RunSpec]:
         for seed in range(options.seeds or self.seeds):
-            for count, settings in ((3, self.curves), (10, self.averages)):
+            for count, settings in panels:
                 for method, setting in settings.items():
                     yield self._run(method, count, setting, options, seed, f"seed {seed}")
 
@@ -163,16 +171,16 @@ def _column(units: tuple[int, ...]) -> dict[str, Json]:
 MOST_CURVES = 3
 """Sequences of up to so many tasks are scored after every epoch, for the curves of Fig. 2A."""
 
-TUNED: dict[str, tuple[float, float] | None] = {
-    "ewc": (3.0, 300.0),
-    "l2": (1e-4, 0.1),
-    "dropout": None,
-    "finetune": None,
-}
-"""Range of lambda of each method that is tuned, drawn evenly in its logarithm."""
+SPACE = SearchSpace(
+    learner={"learning_rate": LogUniform(0.003, 0.1)},
+    methods={"ewc": {"lam": LogUniform(3.0, 300.0)}, "l2": {"lam": LogUniform(1e-4, 0.1)}},
+)
+"""What is drawn, by the suites themselves and by sweeps of them."""
 
-TUNING_RATES = (0.003, 0.1)
-"""Range of the learning rate, drawn evenly in its logarithm."""
+SPACES = {"supervised": SPACE}
+
+TUNED = ("ewc", "l2", "dropout", "finetune")
+"""Methods that are tuned."""
 
 TUNING_DRAWS = (
     (0.5, 0.5),
@@ -193,27 +201,26 @@ TUNING_SEED = 1000
 
 SEARCH_DRAWS = 50
 SEARCH_EPOCHS = 100
-SEARCH_RATES = (1e-3, 1e-1)
+SEARCH_RATES = LogUniform(1e-3, 1e-1)
 """The paper's is 1e-5 to 1e-3 on MNIST, whose epochs are 40 times as long."""
 SEARCH_WIDTHS = (400, 800, 1200, 1600, 2000)
 
 
-def draw(number: int, span: tuple[float, float]) -> tuple[float, float]:
+def draw(number: int, span: Range) -> tuple[float, float]:
     """Return learning rate and lambda `number`."""
     rate, strength = TUNING_DRAWS[number]
-    return _between(TUNING_RATES, rate), _between(span, strength)
+    return _rounded(SPACE.learner["learning_rate"], rate), _rounded(span, strength)
 
 
 def _drawn(method: str, number: int) -> Setting:
     """Return configuration `number` of a method."""
-    span = TUNED[method]
-    rate, strength = draw(number, span or (1.0, 1.0))
-    return Setting(rate, TUNING_EPOCHS, {} if span is None else {"lam": strength})
+    own = SPACE.methods.get(method, {})
+    rate, strength = draw(number, own.get("lam", LogUniform(1.0, 2.0)))
+    return Setting(rate, TUNING_EPOCHS, {"lam": strength} if own else {})
 
 
-def _between(span: tuple[float, float], share: float) -> float:
-    low, high = span
-    return float(f"{low * (high / low) ** share:.3g}")
+def _rounded(span: Range, share: float) -> float:
+    return float(f"{span.at(share):.3g}")
 
 
 DIGITS = PermutedDesign(
@@ -243,6 +250,7 @@ EWC_PERMUTED = Suite(
     figure="after Kirkpatrick et al. 2017, Fig. 2",
     steps_per_second=20_000,
     plan=DIGITS.plan,
+    spaces=SPACES,
 )
 
 EWC_PERMUTED_TUNING = Suite(
@@ -252,6 +260,8 @@ EWC_PERMUTED_TUNING = Suite(
     figure="after Kirkpatrick et al. 2017, Fig. 2B",
     steps_per_second=20_000,
     plan=DIGITS.tuning_plan,
+    job=DIGITS.averages_plan,
+    spaces=SPACES,
 )
 
 EWC_PERMUTED_SEARCH = Suite(
@@ -261,6 +271,8 @@ EWC_PERMUTED_SEARCH = Suite(
     figure="after Kirkpatrick et al. 2017, Fig. 2B",
     steps_per_second=10_000,
     plan=DIGITS.search_plan,
+    job=DIGITS.averages_plan,
+    spaces=SPACES,
 )
 
 EWC_OVERLAP = Suite(
@@ -270,6 +282,7 @@ EWC_OVERLAP = Suite(
     figure="after Kirkpatrick et al. 2017, Fig. 2C",
     steps_per_second=30_000,
     plan=DIGITS.overlap_plan,
+    spaces=SPACES,
 )
 
 MNIST = PermutedDesign(
@@ -288,6 +301,7 @@ EWC_PERMUTED_MNIST = Suite(
     figure="after Kirkpatrick et al. 2017, Fig. 2",
     steps_per_second=20_000,
     plan=MNIST.plan,
+    spaces=SPACES,
     paper="permuted MNIST",
 )
 
@@ -298,5 +312,6 @@ EWC_OVERLAP_MNIST = Suite(
     figure="after Kirkpatrick et al. 2017, Fig. 2C",
     steps_per_second=30_000,
     plan=MNIST.overlap_plan,
+    spaces=SPACES,
     paper="permuted MNIST",
 )

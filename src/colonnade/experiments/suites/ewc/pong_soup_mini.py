@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from colonnade.experiments.plans.plan import Plan, SuiteOptions
+from colonnade.experiments.plans.space import LogUniform, SearchSpace
 from colonnade.experiments.plans.spec import Json, RunSpec, TaskBudget
-from colonnade.experiments.suites.progressive.pong_soup_mini import MINI
+from colonnade.experiments.suites.progressive.pong_soup_mini import MINI, SPACES
 from colonnade.experiments.suites.suite import Suite
 
 METHODS: dict[str, dict[str, Json]] = {
@@ -59,4 +60,8 @@ EWC_PONG_SOUP_MINI = Suite(
     figure="after Kirkpatrick et al. 2017, Fig. 3, on one pair of small tasks",
     steps_per_second=7_000,
     plan=plan,
+    spaces={
+        name: SearchSpace(space.learner, methods={"ewc": {"lam": LogUniform(10.0, 300.0)}})
+        for name, space in SPACES.items()
+    },
 )

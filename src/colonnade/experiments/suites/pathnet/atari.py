@@ -4,7 +4,7 @@ Which games the paper pairs could not be recovered; the three sources and twelve
 of Rusu et al. 2016, which share most of them.
 """
 
-from colonnade.experiments.suites.designs.paths import PathDesign
+from colonnade.experiments.suites.designs.paths import SPACES, PathDesign
 from colonnade.experiments.suites.progressive.pong_soup import EMULATOR_LEARNERS
 from colonnade.experiments.suites.suite import Suite
 
@@ -37,4 +37,5 @@ PATHNET_ATARI = Suite(
     figure="Fernando et al. 2017, Atari transfer",
     steps_per_second=3_000,
     plan=ATARI.plan,
+    spaces=SPACES,
 )

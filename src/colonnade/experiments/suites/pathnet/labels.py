@@ -11,7 +11,9 @@ from itertools import combinations
 import numpy as np
 
 from colonnade.experiments.plans.plan import SCRATCH, Plan, PlanBuilder, SuiteOptions
+from colonnade.experiments.plans.space import LogUniform, SearchSpace
 from colonnade.experiments.plans.spec import Json, RunSpec, TaskBudget
+from colonnade.experiments.suites.designs.paths import EVOLUTION
 from colonnade.experiments.suites.suite import Suite
 
 BATCH = 16
@@ -137,6 +139,16 @@ CIFAR_SVHN = LabelDesign(
 )
 """The paper's sizes and generations; its rate could not be recovered."""
 
+SPACES = {
+    "supervised": SearchSpace(
+        {"learning_rate": LogUniform(1e-4, 1e-2)},
+        methods={
+            "pathnet": {name: EVOLUTION["pathnet"][name] for name in ("spread", "duplication")}
+        },
+    )
+}
+"""A binary tournament has one rival."""
+
 PATHNET_MNIST = Suite(
     name="pathnet-mnist",
     title="PathNet on pairs of digits",
@@ -144,6 +156,7 @@ PATHNET_MNIST = Suite(
     figure="Fernando et al. 2017, binary MNIST, on the digits that scikit-learn brings",
     steps_per_second=20_000,
     plan=DIGITS.plan,
+    spaces=SPACES,
 )
 
 PATHNET_MNIST_FULL = Suite(
@@ -153,6 +166,7 @@ PATHNET_MNIST_FULL = Suite(
     figure="Fernando et al. 2017, binary MNIST",
     steps_per_second=20_000,
     plan=MNIST.plan,
+    spaces=SPACES,
     paper="binary MNIST",
 )
 
@@ -163,4 +177,5 @@ PATHNET_CIFAR_SVHN = Suite(
     figure="Fernando et al. 2017, CIFAR and cropped SVHN",
     steps_per_second=20_000,
     plan=CIFAR_SVHN.plan,
+    spaces=SPACES,
 )

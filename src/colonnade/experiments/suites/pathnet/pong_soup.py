@@ -1,6 +1,6 @@
 """PathNet on Pong Soup, in the emulator and on MiniPong; the paper itself has no Pong Soup."""
 
-from colonnade.experiments.suites.designs.paths import PathDesign
+from colonnade.experiments.suites.designs.paths import SPACES, PathDesign
 from colonnade.experiments.suites.progressive.pong_soup import EMULATOR_LEARNERS
 from colonnade.experiments.suites.suite import Suite
 
@@ -43,6 +43,7 @@ PATHNET_PONG_SOUP = Suite(
     figure="Fernando et al. 2017, in the manner of its Atari figure",
     steps_per_second=3_000,
     plan=FULL.plan,
+    spaces=SPACES,
 )
 
 PATHNET_PONG_SOUP_MINI = Suite(
@@ -52,4 +53,5 @@ PATHNET_PONG_SOUP_MINI = Suite(
     figure="Fernando et al. 2017, in the manner of its Atari figure",
     steps_per_second=7_000,
     plan=MINI.plan,
+    spaces=SPACES,
 )

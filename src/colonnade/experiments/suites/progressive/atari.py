@@ -53,6 +53,5 @@ ATARI_TRANSFER = Suite(
     figure="Rusu et al. 2016, Fig. 6 and Table 1",
     steps_per_second=1_900,
     plan=DESIGN.plan,
-    design=DESIGN,
     paper="Atari",
 )

@@ -56,7 +56,6 @@ PONG_SOUP = Suite(
     figure="Rusu et al. 2016, Fig. 4 and Table 1",
     steps_per_second=5_000,
     plan=FULL.plan,
-    design=FULL,
     paper="Pong Soup",
 )
 
@@ -67,6 +66,5 @@ PONG_SOUP_SHORT = Suite(
     figure="Rusu et al. 2016, part of Fig. 4",
     steps_per_second=4_500,
     plan=SHORT.plan,
-    design=SHORT,
     paper="Pong Soup",
 )

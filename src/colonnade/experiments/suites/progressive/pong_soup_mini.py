@@ -43,6 +43,5 @@ PONG_SOUP_MINI = Suite(
     figure="after Rusu et al. 2016, Fig. 4",
     steps_per_second=10_000,
     plan=MINI.plan,
-    design=MINI,
     spaces=SPACES,
 )
