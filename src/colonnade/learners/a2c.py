@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from torch import Tensor
+from torch.nn.utils import clip_grad_norm_
 
 from colonnade.checks import AT_LEAST_0, AT_LEAST_1, BELOW_1, check_fields
 from colonnade.learners.acting.policies import ActorCritic, advantages_of
@@ -73,7 +74,7 @@ class A2CLearner:
 
     def __init__(self, config: A2C, network: Network, spec: TaskSpec, compute: Compute) -> None:
         """Set up RMSProp without momentum or centring, as Rusu et al. 2016 state."""
-        self._config = config
+        self.config = config
         self._network = network
         self._spec = spec
         self._compute = compute
@@ -86,7 +87,6 @@ class A2CLearner:
                 start=config.mean_square_start,
             ),
             budget=spec.steps if config.anneal else None,
-            clip_norm=config.clip_norm,
         )
 
     def update(self, rollout: Rollout, penalty: Penalty) -> Metrics:
@@ -95,13 +95,18 @@ class A2CLearner:
         Returns:
             The parts of the loss, averaged over steps, and the gradient's norm.
         """
-        self.optimisation.advance(rollout.steps)
+        descent = self.optimisation
+        descent.anneal(rollout.steps)
         loss, metrics = self.loss(rollout, penalty)
-        return metrics | {"gradient_norm": self.optimisation.descend(loss)}
+        descent.optimizer.zero_grad()
+        loss.backward()
+        norm = clip_grad_norm_(descent.parameters, self.config.clip_norm)
+        descent.optimizer.step()
+        return metrics | {"gradient_norm": norm}
 
     def loss(self, rollout: Rollout, penalty: Penalty) -> tuple[Tensor, Metrics]:
         """Compute the loss of a rollout; see `a2c_loss`."""
-        return a2c_loss(self._config, self._network, rollout, self._spec, self._compute, penalty)
+        return a2c_loss(self.config, self._network, rollout, self._spec, self._compute, penalty)
 
 
 def a2c_loss(

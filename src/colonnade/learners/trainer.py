@@ -170,6 +170,15 @@ class Trainer(Protocol):
         ...
 
 
+class RolloutConfig(Acting, Protocol):
+    """A learner from rollouts of its own policy."""
+
+    @property
+    def rollout_steps(self) -> int:
+        """Steps between updates."""
+        ...
+
+
 class LearnerConfig(Acting, Protocol):
     """A learner's hyperparameters, how its networks act, and how to train with it."""
 

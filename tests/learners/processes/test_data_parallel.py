@@ -55,9 +55,13 @@ def test_workers_in_step_take_the_steps_of_one_process(column):
             stack.enter_context(collector).begin(STREAMS[f"environments{name}"])
             collectors.append(collector)
         for _ in advances:
-            learner.optimisation.advance(36)
+            descent = learner.optimisation
+            descent.anneal(36)
             parts = [learner.loss(c.collect(), twin_method.penalty) for c in collectors]
-            norm = learner.optimisation.descend((parts[0][0] + parts[1][0]) / 2)
+            descent.optimizer.zero_grad()
+            ((parts[0][0] + parts[1][0]) / 2).backward()
+            norm = torch.nn.utils.clip_grad_norm_(descent.parameters, config.clip_norm)
+            descent.optimizer.step()
             steps.append((norm, [metrics["entropy"] for _, metrics in parts]))
         episodes = [e for c in collectors for e in c.episodes]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Protocol
 
 from torch import Tensor
+from torch.nn.utils import clip_grad_norm_
 
 from colonnade.learners.acting.collector import Collector
 from colonnade.learners.descent.optimisation import Optimisation
@@ -60,9 +61,11 @@ class DataParallelTrainer(WorkerTrainer):
         steps = sum(report.steps for report in reports)
         self._gradients.take()
         self._moving.publish()
-        self._learner.optimisation.advance(steps)
+        descent = self._learner.optimisation
+        descent.anneal(steps)
         metrics = mean_metrics([report.metrics for report in reports])
-        metrics["gradient_norm"] = self._learner.optimisation.step()
+        metrics["gradient_norm"] = clip_grad_norm_(descent.parameters, self._config.clip_norm)
+        descent.optimizer.step()
         episodes = sorted((e for report in reports for e in report.episodes), key=when_it_ended)
         return Advance(steps, metrics, episodes, [n for report in reports for n in report.notes])
 
@@ -78,6 +81,7 @@ class DataParallelTrainer(WorkerTrainer):
         rollout = collector.collect()
         with self._moving.apart(worker):
             loss, metrics = self._learner.loss(rollout, self._penalty)
-            self._learner.optimisation.differentiate(loss)
+            self._learner.optimisation.optimizer.zero_grad()
+            loss.backward()
         self._gradients.give(worker)
         return rollout.steps, metrics

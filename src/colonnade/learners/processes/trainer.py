@@ -20,12 +20,20 @@ from colonnade.learners.acting.collector import Collector, Share
 from colonnade.learners.acting.sampling import whole_episodes
 from colonnade.learners.processes.parameters import SharedParameters
 from colonnade.learners.processes.workers import Report, Work, Workers
-from colonnade.learners.trainer import Acting, Advance, Lesson, Policy, Streams, prefixed, under
+from colonnade.learners.trainer import (
+    Advance,
+    Lesson,
+    Policy,
+    RolloutConfig,
+    Streams,
+    prefixed,
+    under,
+)
 from colonnade.seeding import globals_state, load_globals_state, seed_globals
 from colonnade.types import Episode, Metrics, Rollout, environments_of
 
 
-class WorkerConfig(Acting, Protocol):
+class WorkerConfig(RolloutConfig, Protocol):
     """A learner whose workers collect rollouts of their own policy."""
 
     @property
@@ -34,8 +42,8 @@ class WorkerConfig(Acting, Protocol):
         ...
 
     @property
-    def rollout_steps(self) -> int:
-        """Steps between updates."""
+    def clip_norm(self) -> float:
+        """Largest norm of a gradient."""
         ...
 
 
