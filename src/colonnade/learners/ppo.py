@@ -111,7 +111,7 @@ class PPOLearner:
             own = every.index_select(axis, index)
             targets, advantages = own + part.values, _normalised(own, every)
             with nullcontext() if reference is None else reference.repeated():
-                policy, values = config.over(self._network, part, self._spec, self._compute)
+                policy, values = config.unroll(self._network, part, self._spec, self._compute)
             # On the first minibatch the network is still the one that acted: the ratio is one.
             before = part.log_probs if reference is None else reference.log_probs
             log_ratio = policy.log_prob(part.actions) - before
@@ -148,7 +148,7 @@ class PPOLearner:
 
         def evaluate(index: Tensor) -> Tensor:
             part = _part(rollout, index, axis)
-            policy, _ = self._config.over(network, part, self._spec, self._compute)
+            policy, _ = self._config.unroll(network, part, self._spec, self._compute)
             return policy.log_prob(part.actions)
 
         with statistics_kept(network):

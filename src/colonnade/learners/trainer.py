@@ -111,8 +111,23 @@ class Lesson:
     threads: int = 1
 
 
-class Trainer(Protocol):
+class Stateful(Protocol):
+    """What training that was cut off goes on with."""
+
+    def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """Return all that a checkpoint must keep of it: tensors by name, JSON data."""
+        ...
+
+    def load_state(self, tensors: dict[str, Tensor], meta: dict[str, Any]) -> None:
+        """Go on from a state that `state` gave."""
+        ...
+
+
+class Trainer(Stateful, Protocol):
     """Learns one task: where experience comes from, and what learns from it; a context.
+
+    Its state is the optimiser, the random streams, and the experience under way, so that where
+    checkpoints are taken changes nothing; it is loaded after `begin`.
 
     Attributes:
         may_lose_workers: Whether `advance` and `state` may raise `WorkerLostError`, after which
@@ -155,18 +170,6 @@ class Trainer(Protocol):
 
     def likelihood(self, output: Tensor) -> Distribution:
         """Return what the network's output [..., outputs] means."""
-        ...
-
-    def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
-        """Return all that a checkpoint must keep beside the network: tensors by name, JSON data.
-
-        That is the optimiser, the random streams, and the experience under way, so that where
-        checkpoints are taken changes nothing.
-        """
-        ...
-
-    def load_state(self, tensors: dict[str, Tensor], meta: dict[str, Any]) -> None:
-        """Go on, after `begin`, from a state that `state` gave."""
         ...
 
 

@@ -43,7 +43,7 @@ def test_workers_in_step_take_the_steps_of_one_process(column):
         state, meta = trainer.state()
 
     learner = config.build(twin, TASKS[0].spec, CPU)
-    steps, episodes = [], []
+    steps, episodes, held = [], [], twin_method.penalty
     with ExitStack() as stack:
         collectors = []
         for worker, name in enumerate(("", " of worker 1, start 0")):
@@ -57,7 +57,7 @@ def test_workers_in_step_take_the_steps_of_one_process(column):
         for _ in advances:
             descent = learner.optimisation
             descent.anneal(36)
-            parts = [learner.loss(c.collect(), twin_method.penalty) for c in collectors]
+            parts = [config.loss(twin, c.collect(), TASKS[0].spec, CPU, held) for c in collectors]
             descent.optimizer.zero_grad()
             ((parts[0][0] + parts[1][0]) / 2).backward()
             norm = torch.nn.utils.clip_grad_norm_(descent.parameters, config.clip_norm)
