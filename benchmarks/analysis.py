@@ -29,6 +29,7 @@ import torch  # noqa: E402
 from colonnade.analysis.sensitivity import activation_fisher  # noqa: E402
 from colonnade.analysis.states import States, policy_states  # noqa: E402
 from colonnade.experiments.trained.prune import decider  # noqa: E402
+from colonnade.learners import A2C  # noqa: E402
 from colonnade.networks import Feature, ProgressiveNetwork, atari_column  # noqa: E402
 from colonnade.networks.progressive.pruning import Kept, prunable_sites, prune, site_width  # noqa: E402
 from colonnade.tasks import AtariTask  # noqa: E402
@@ -89,8 +90,8 @@ def main() -> None:
     whole = network_of(2)
     inputs = {name: value[:16] for name, value in states[0].inputs.items()}
     deciders = {
-        "whole": decider(whole, TASK, 1, inputs),
-        "pruned": decider(narrowed(whole, ARGS.narrow), TASK, 1, inputs),
+        "whole": decider(whole, TASK, 1, inputs, A2C()),
+        "pruned": decider(narrowed(whole, ARGS.narrow), TASK, 1, inputs, A2C()),
     }
 
     def decide(name: str) -> int:

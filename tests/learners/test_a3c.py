@@ -65,26 +65,37 @@ def test_a_run_goes_on_exactly_where_it_was_stopped(learner):
     assert without_clock(stopped.history) == without_clock(reference.history)
 
 
-def optimizer_of(network, **options):
+def descend(optimizer, shared, loss, worker, steps):
+    """As a worker does."""
+    rate = optimizer.anneal(worker, steps)
+    for parameter in shared.parameters:
+        parameter.grad = None
+    loss.backward()
+    optimizer.step(rate)
+
+
+def optimizer_of(network, budget, workers):
     shared = SharedParameters(network)
     shared.pull()  # as a worker does
-    return SharedRMSProp(shared, A3C(), **options)
+    return SharedRMSProp(shared, A3C(workers=workers), budget), shared
 
 
 @pytest.mark.parametrize("workers", [1, 3])
 def test_the_gradient_is_applied_once_each_time(workers):
     network = torch.nn.Linear(2, 1, bias=False)
     torch.nn.init.zeros_(network.weight)
-    config = A3C(learning_rate=0.1, decay=0.5, epsilon=0.25, clip_norm=1e9, anneal=False)
+    config = A3C(
+        learning_rate=0.1, decay=0.5, epsilon=0.25, clip_norm=1e9, anneal=False, workers=workers
+    )
     shared = SharedParameters(network)
-    optimizer = SharedRMSProp(shared, config, budget=1, workers=workers)
+    optimizer = SharedRMSProp(shared, config, budget=1)
     gradient = torch.tensor([[3.0, -4.0]])
     expected, mean_square = torch.zeros(1, 2), torch.zeros(1, 2)
     for number in range(4):
         shared.pull()
         # Its gradient is the same at every update, so that a sum of several would show.
         loss = (network.weight * gradient).sum()
-        assert optimizer.descend(loss, number % workers, steps=7) == 5
+        descend(optimizer, shared, loss, number % workers, 7)
         mean_square = 0.5 * mean_square + 0.5 * gradient**2
         expected = expected - 0.1 * gradient / (mean_square + 0.25).sqrt()
         assert torch.allclose(shared.values[0], expected)
@@ -95,12 +106,12 @@ def test_the_learning_rate_falls_to_zero_by_the_steps_of_all_workers():
     network = torch.nn.Linear(1, 1, bias=False)
     config = A3C(learning_rate=0.1, decay=0.0, epsilon=0.0)
     shared = SharedParameters(network)
-    optimizer = SharedRMSProp(shared, config, budget=40, workers=2)
+    optimizer = SharedRMSProp(shared, config, budget=40)
     start = shared.values[0].item()
     moved = []
     for number in range(5):
         shared.pull()
-        optimizer.descend(network.weight.sum(), number % 2, steps=10)
+        descend(optimizer, shared, network.weight.sum(), number % 2, 10)
         moved.append(start - shared.values[0].item())
         start = shared.values[0].item()
     # With decay 0 each step is as long as the rate: 4, 3, 2, 1 and 0 quarters of it.
@@ -109,11 +120,11 @@ def test_the_learning_rate_falls_to_zero_by_the_steps_of_all_workers():
 
 def test_parameters_that_a_loss_leaves_out_stay_as_they_are():
     network = torch.nn.ModuleList([torch.nn.Linear(2, 2), torch.nn.Linear(2, 2)])
-    optimizer = optimizer_of(network, budget=1, workers=1)
-    optimizer.descend(network[0].weight.sum() + network[0].bias.sum(), 0, 1)
+    optimizer, shared = optimizer_of(network, budget=1, workers=1)
+    descend(optimizer, shared, network[0].weight.sum() + network[0].bias.sum(), 0, 1)
     tensors, _ = optimizer.state()
     assert tensors["0.weight|square_avg"].all()
-    optimizer.descend(network[1].weight.sum(), 0, 1)
+    descend(optimizer, shared, network[1].weight.sum(), 0, 1)
     again, _ = optimizer.state()
     assert torch.equal(again["0.weight|square_avg"], tensors["0.weight|square_avg"])
     assert not again["1.bias|square_avg"].any()
@@ -122,11 +133,11 @@ def test_parameters_that_a_loss_leaves_out_stay_as_they_are():
 def test_state_restores_statistics_and_the_count_of_steps():
     network = torch.nn.Linear(2, 2)
     twin = copy.deepcopy(network)
-    optimizer = optimizer_of(network, budget=100, workers=3)
+    optimizer, shared = optimizer_of(network, budget=100, workers=3)
     for worker in range(3):
-        optimizer.descend(network.weight.square().sum() + network.bias.sum(), worker, 10)
+        descend(optimizer, shared, network.weight.square().sum() + network.bias.sum(), worker, 10)
     tensors, meta = optimizer.state()
-    other = optimizer_of(twin, budget=100, workers=2)
+    other, _ = optimizer_of(twin, budget=100, workers=2)
     other.load_state({k: v.clone() for k, v in tensors.items()}, dict(meta))
     assert other.taken == 30
     assert same(other.state()[0], tensors)

@@ -18,15 +18,14 @@ from typing import Any
 
 from colonnade.errors import unknown_name
 from colonnade.learners.a2c import A2C
-from colonnade.learners.a3c import A3C, A3CTrainer
+from colonnade.learners.a3c import A3C
 from colonnade.learners.acting.collector import Collector
 from colonnade.learners.acting.policies import ActorCritic, Classifier, usual_acting
 from colonnade.learners.acting.sampling import whole_episodes
 from colonnade.learners.compute import Compute, Precision, torch_threads
-from colonnade.learners.on_policy import OnPolicyLearner, OnPolicyTrainer
 from colonnade.learners.ppo import PPO
 from colonnade.learners.processes.workers import WorkerDiedError, WorkerLostError
-from colonnade.learners.supervised import Supervised, SupervisedTrainer
+from colonnade.learners.supervised import Supervised
 from colonnade.learners.trainer import (
     Acting,
     Advance,
@@ -65,7 +64,6 @@ __all__ = [
     "A3C",
     "LEARNERS",
     "PPO",
-    "A3CTrainer",
     "Acting",
     "ActorCritic",
     "Advance",
@@ -75,13 +73,10 @@ __all__ = [
     "Decision",
     "LearnerConfig",
     "Lesson",
-    "OnPolicyLearner",
-    "OnPolicyTrainer",
     "Policy",
     "Precision",
     "Streams",
     "Supervised",
-    "SupervisedTrainer",
     "Trainer",
     "WorkerDiedError",
     "WorkerLostError",

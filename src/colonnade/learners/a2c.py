@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from torch import Tensor
+from torch.nn.utils import clip_grad_norm_
 
 from colonnade.checks import AT_LEAST_0, AT_LEAST_1, BELOW_1, check_fields
 from colonnade.learners.acting.policies import ActorCritic, advantages_of
@@ -64,8 +65,44 @@ class A2C(ActorCritic):
         """Make the environments of a task and a learner, and join them."""
         learner = self.build(lesson.network, lesson.spec, lesson.compute)
         if self.workers > 1:
-            return DataParallelTrainer(self, lesson, learner)
+            return DataParallelTrainer(self, lesson, learner.optimisation)
         return OnPolicyTrainer(self, lesson, learner)
+
+    def loss(
+        self,
+        network: Network,
+        rollout: Rollout,
+        spec: TaskSpec,
+        compute: Compute,
+        penalty: Penalty,
+    ) -> tuple[Tensor, Metrics]:
+        """Compute the loss of an advantage actor-critic on a rollout.
+
+        It is summed over time and averaged over environments: the mean over N workers of what each
+        A3C worker accumulates in t_max steps (Mnih et al. 2016, Alg. S3). The penalty is summed
+        over time too, so that its weight against the mean loss of a step is the same with every
+        learner.
+
+        Returns:
+            The loss with the penalty, and its parts, averaged over steps.
+        """
+        advantages = advantages_of(rollout, self.gamma, self.lam)
+        targets = advantages + rollout.values
+        policy, values = self.unroll(network, rollout, spec, compute)
+        policy_loss = -(policy.log_prob(rollout.actions) * advantages).mean()
+        value_loss = (targets - values).square().mean()
+        entropy = policy.entropy().mean()
+        objective = policy_loss + self.value_cost * value_loss - self.entropy_cost * entropy
+        metrics = {}
+        if (held := penalty()) is not None:
+            metrics["penalty"] = held.detach()
+            objective = objective + held
+        metrics |= {
+            "policy_loss": policy_loss.detach(),
+            "value_loss": value_loss.detach(),
+            "entropy": entropy.detach(),
+        }
+        return objective * len(rollout.rewards), metrics
 
 
 class A2CLearner:
@@ -86,7 +123,6 @@ class A2CLearner:
                 start=config.mean_square_start,
             ),
             budget=spec.steps if config.anneal else None,
-            clip_norm=config.clip_norm,
         )
 
     def update(self, rollout: Rollout, penalty: Penalty) -> Metrics:
@@ -95,46 +131,11 @@ class A2CLearner:
         Returns:
             The parts of the loss, averaged over steps, and the gradient's norm.
         """
-        self.optimisation.advance(rollout.steps)
-        loss, metrics = self.loss(rollout, penalty)
-        return metrics | {"gradient_norm": self.optimisation.descend(loss)}
-
-    def loss(self, rollout: Rollout, penalty: Penalty) -> tuple[Tensor, Metrics]:
-        """Compute the loss of a rollout; see `a2c_loss`."""
-        return a2c_loss(self._config, self._network, rollout, self._spec, self._compute, penalty)
-
-
-def a2c_loss(
-    config: A2C,
-    network: Network,
-    rollout: Rollout,
-    spec: TaskSpec,
-    compute: Compute,
-    penalty: Penalty,
-) -> tuple[Tensor, Metrics]:
-    """Compute the loss of an advantage actor-critic on a rollout.
-
-    It is summed over time and averaged over environments: the mean over N workers of what each
-    A3C worker accumulates in t_max steps (Mnih et al. 2016, Alg. S3). The penalty is summed over
-    time too, so that its weight against the mean loss of a step is the same with every learner.
-
-    Returns:
-        The loss with the penalty, and its parts, averaged over steps.
-    """
-    advantages = advantages_of(rollout, config.gamma, config.lam)
-    targets = advantages + rollout.values
-    policy, values = config.over(network, rollout, spec, compute)
-    policy_loss = -(policy.log_prob(rollout.actions) * advantages).mean()
-    value_loss = (targets - values).square().mean()
-    entropy = policy.entropy().mean()
-    objective = policy_loss + config.value_cost * value_loss - config.entropy_cost * entropy
-    metrics = {}
-    if (held := penalty()) is not None:
-        metrics["penalty"] = held.detach()
-        objective = objective + held
-    metrics |= {
-        "policy_loss": policy_loss.detach(),
-        "value_loss": value_loss.detach(),
-        "entropy": entropy.detach(),
-    }
-    return objective * len(rollout.rewards), metrics
+        config, descent = self._config, self.optimisation
+        descent.anneal(rollout.steps)
+        loss, metrics = config.loss(self._network, rollout, self._spec, self._compute, penalty)
+        descent.optimizer.zero_grad()
+        loss.backward()
+        norm = clip_grad_norm_(descent.parameters, config.clip_norm)
+        descent.optimizer.step()
+        return metrics | {"gradient_norm": norm}

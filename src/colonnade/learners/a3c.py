@@ -7,8 +7,9 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn.utils import clip_grad_norm_
 
-from colonnade.learners.a2c import A2C, a2c_loss
+from colonnade.learners.a2c import A2C
 from colonnade.learners.acting.collector import Collector
 from colonnade.learners.descent.rmsprop import rmsprop_step
 from colonnade.learners.processes.parameters import SharedParameters, shared_copy
@@ -41,6 +42,8 @@ class A3CTrainer(WorkerTrainer):
     several workers the outcome depends on timing. A single worker takes exactly A2C's steps.
     """
 
+    optimisation: SharedRMSProp
+
     def __init__(self, config: A3C, lesson: Lesson) -> None:
         """Move the network to shared memory; call `begin` before use.
 
@@ -48,11 +51,10 @@ class A3CTrainer(WorkerTrainer):
             UsageError: The device, the system or the number of environments doesn't suit.
         """
         super().__init__(config, lesson)
-        self._config: A3C = config
         # What a single worker does hangs on no timing, and is done again to the digit.
         self.may_lose_workers = config.workers == 1
         self._budget = lesson.spec.steps
-        self._optimizer = SharedRMSProp(self._shared, config, self._budget, config.workers)
+        self.optimisation = SharedRMSProp(self._shared, config, self._budget)
 
     def advance(self) -> Advance:
         """Let the workers learn: one rollout of a single worker, or several for `_ADVANCE_STEPS`.
@@ -61,7 +63,7 @@ class A3CTrainer(WorkerTrainer):
         calls, as evolution does, follows the steps on any machine. The task's budget is passed by
         less than a rollout of each worker.
         """
-        before = self._optimizer.taken
+        before = self.optimisation.taken
         rollout_steps = self._config.rollout_steps * self._envs_per_worker
         left = self._budget - before
         wanted = min(left, _ADVANCE_STEPS) if self._config.workers > 1 else 1
@@ -71,39 +73,35 @@ class A3CTrainer(WorkerTrainer):
         notes = [note for report in reports for note in report.notes]
         return Advance(
             # What a worker that died had learned is in the weights and counts.
-            self._optimizer.taken - before,
+            self.optimisation.taken - before,
             mean_metrics([report.metrics for report in reports]),
             episodes,
             notes + self._notes(),
         )
 
-    def optimiser_state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
-        """Return the optimiser's statistics and its count of steps."""
-        return self._optimizer.state()
-
-    def load_optimiser_state(self, tensors: dict[str, Tensor], meta: dict[str, Any]) -> None:
-        """Return to a state that `optimiser_state` gave."""
-        self._optimizer.load_state(tensors, meta)
-
     def _taken(self) -> int:
-        return self._optimizer.taken
+        return self.optimisation.taken
 
     def _learn(self, collector: Collector, worker: int) -> tuple[int, Metrics]:
         """Take one asynchronous step, in a worker's process (Mnih et al. 2016, Alg. S3)."""
-        self._shared.pull()
-        own, before = collector.taken, self._optimizer.taken
+        config, shared, statistics = self._config, self._shared, self.optimisation
+        shared.pull()
+        own, before = collector.taken, statistics.taken
         rollout = collector.collect()
-        loss, metrics = a2c_loss(
-            self._config,
-            self._network,
-            rollout,
-            self._task.spec,
-            self._compute,
-            self._penalty,
+        loss, metrics = config.loss(
+            self._network, rollout, self._task.spec, self._compute, self._penalty
         )
-        metrics["gradient_norm"] = self._optimizer.descend(loss, worker, rollout.steps)
+        rate = statistics.anneal(worker, rollout.steps)
+        # Gradients live in this process alone and begin anew each time. Handing them to shared
+        # parameters once and relying on that tie, as some code does, sums them up from the second
+        # update on: zero_grad drops the tie, and what it leaves behind is added to.
+        for parameter in shared.parameters:
+            parameter.grad = None
+        loss.backward()
+        metrics["gradient_norm"] = clip_grad_norm_(shared.parameters, config.clip_norm)
+        statistics.step(rate)
         # While this worker took its steps the others took theirs.
-        pace = (self._optimizer.taken - before) / len(rollout.rewards)
+        pace = (statistics.taken - before) / len(rollout.rewards)
         collector.episodes = [
             e._replace(step=before + round(pace * (e.step // self._num_envs - own)))
             for e in collector.episodes
@@ -118,14 +116,13 @@ class SharedRMSProp:
     then one is lost, in some elements, to another of the same moment.
     """
 
-    def __init__(self, shared: SharedParameters, config: A2C, budget: int, workers: int) -> None:
+    def __init__(self, shared: SharedParameters, config: A3C, budget: int) -> None:
         """Begin without statistics.
 
         Args:
             shared: The parameters that change.
-            config: Learning rate, whether it is annealed, clipping, and what RMSProp needs.
+            config: Learning rate, whether it is annealed, and what RMSProp needs.
             budget: Agent steps over which the learning rate falls to zero, if it does.
-            workers: How many processes will count their steps.
         """
         self._shared = shared
         self._config = config
@@ -133,47 +130,29 @@ class SharedRMSProp:
         start = config.mean_square_start
         self._mean_squares = [shared_copy(torch.full_like(v, start)) for v in shared.values]
         # A place for each worker, so that counting needs no lock that a dying worker might hold.
-        self._taken = shared_copy(torch.zeros(workers, dtype=torch.int64))
+        self._taken = shared_copy(torch.zeros(config.workers, dtype=torch.int64))
 
     @property
     def taken(self) -> int:
         """Agent steps learned from, by all workers together."""
         return int(self._taken.sum())
 
-    def descend(self, loss: Tensor, worker: int, steps: int) -> Tensor:
-        """Apply the gradient of a loss, taken at this process's parameters, to the shared ones.
-
-        RMSProp without momentum or centring, its mean square shared (Mnih et al. 2016, section
-        "Optimization").
-
-        Args:
-            loss: Of this process's parameters.
-            worker: Whose steps to count.
-            steps: How many agent steps the loss is about.
-
-        Returns:
-            The gradient's norm before clipping.
-        """
-        config, parameters = self._config, self._shared.parameters
-        left = max(0.0, 1.0 - self.taken / self._budget) if config.anneal else 1.0
+    def anneal(self, worker: int, steps: int) -> float:
+        """Count a worker's agent steps to come, and return the learning rate for them."""
+        left = max(0.0, 1.0 - self.taken / self._budget) if self._config.anneal else 1.0
         self._taken[worker] += steps
-        # Gradients live in this process alone and begin anew each time. Handing them to shared
-        # parameters once and relying on that tie, as some code does, sums them up from the second
-        # update on: zero_grad drops the tie, and what it leaves behind is added to.
-        for parameter in parameters:
-            parameter.grad = None
-        loss.backward()
-        norm = torch.nn.utils.clip_grad_norm_(parameters, config.clip_norm)
-        with torch.no_grad():
-            rmsprop_step(
-                self._shared.values,
-                [parameter.grad for parameter in parameters],
-                self._mean_squares,
-                lr=config.learning_rate * left,
-                decay=config.decay,
-                epsilon=config.epsilon,
-            )
-        return norm
+        return self._config.learning_rate * left
+
+    def step(self, rate: float) -> None:
+        """Move the shared parameters along this process's gradients (section "Optimization")."""
+        rmsprop_step(
+            self._shared.values,
+            [parameter.grad for parameter in self._shared.parameters],
+            self._mean_squares,
+            lr=rate,
+            decay=self._config.decay,
+            epsilon=self._config.epsilon,
+        )
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Return the mean squares as "parameter|square_avg", and the count of steps."""

@@ -12,22 +12,21 @@ from torch import Tensor
 from colonnade.learners.acting.collector import Collector
 from colonnade.learners.acting.sampling import whole_episodes
 from colonnade.learners.descent.optimisation import Optimisation
-from colonnade.learners.trainer import Acting, Advance, Lesson, Policy, Streams, prefixed, under
+from colonnade.learners.trainer import (
+    Advance,
+    Lesson,
+    Policy,
+    RolloutConfig,
+    Streams,
+    prefixed,
+    under,
+)
 from colonnade.types import (
     Metrics,
     Penalty,
     Rollout,
     environments_of,
 )
-
-
-class OnPolicyConfig(Acting, Protocol):
-    """A learner from rollouts of its own policy."""
-
-    @property
-    def rollout_steps(self) -> int:
-        """Steps between updates."""
-        ...
 
 
 class OnPolicyLearner(Protocol):
@@ -45,7 +44,7 @@ class OnPolicyTrainer:
 
     may_lose_workers = False
 
-    def __init__(self, config: OnPolicyConfig, lesson: Lesson, learner: OnPolicyLearner) -> None:
+    def __init__(self, config: RolloutConfig, lesson: Lesson, learner: OnPolicyLearner) -> None:
         """Make the environments; call `begin` before use."""
         self._config, self._lesson, self._learner = config, lesson, learner
         self._task = environments_of(lesson.task)

@@ -9,6 +9,7 @@ from functools import partial
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils import clip_grad_norm_
 
 from colonnade.checks import ABOVE_0, AT_LEAST_1, check_fields
 from colonnade.errors import UsageError
@@ -82,11 +83,10 @@ class PPOLearner:
                 trainable(network), lr=config.learning_rate, eps=config.epsilon, fused=True
             ),
             budget=spec.steps if config.anneal else None,
-            clip_norm=config.clip_norm,
         )
 
     def update(self, rollout: Rollout, penalty: Penalty) -> Metrics:
-        """Take `epochs` x `minibatches` gradient steps on a rollout.
+        """Take `epochs` x `minibatches` gradient steps (Schulman et al. 2017, Eq. 7 and 9).
 
         Minibatches are drawn over time where steps are independent, and over environments, whose
         steps then stay in order, where the network is recurrent.
@@ -97,10 +97,9 @@ class PPOLearner:
         Returns:
             The parts of the loss and the gradient's norm, averaged over minibatches.
         """
-        config = self._config
-        self.optimisation.advance(rollout.steps)
-        advantages = advantages_of(rollout, config.gamma, config.lam)
-        targets = advantages + rollout.values
+        config, descent = self._config, self.optimisation
+        descent.anneal(rollout.steps)
+        every = advantages_of(rollout, config.gamma, config.lam)
         axis = 1 if rollout.recurrent else 0
         minibatches = [
             index for _ in range(config.epochs) for index in self._minibatches(rollout, axis)
@@ -108,46 +107,33 @@ class PPOLearner:
         references = self._references(rollout, minibatches, axis)
         total: Metrics = {}
         for index, reference in zip(minibatches, references, strict=True):
-            metrics = self._step(
-                _part(rollout, index, axis),
-                _normalised(advantages.index_select(axis, index), advantages),
-                targets.index_select(axis, index),
-                penalty,
-                reference,
-            )
+            part = _part(rollout, index, axis)
+            own = every.index_select(axis, index)
+            targets, advantages = own + part.values, _normalised(own, every)
+            with nullcontext() if reference is None else reference.repeated():
+                policy, values = config.unroll(self._network, part, self._spec, self._compute)
+            # On the first minibatch the network is still the one that acted: the ratio is one.
+            before = part.log_probs if reference is None else reference.log_probs
+            log_ratio = policy.log_prob(part.actions) - before
+            ratio = log_ratio.exp()
+            clipped = ratio.clamp(1 - config.clip, 1 + config.clip)
+            policy_loss = -torch.min(ratio * advantages, clipped * advantages).mean()
+            value_loss = (targets - values).square().mean()
+            entropy = policy.entropy().mean()
+            loss = policy_loss + config.value_cost * value_loss - config.entropy_cost * entropy
+            metrics = {} if (held := penalty()) is None else {"penalty": held.detach()}
+            descent.optimizer.zero_grad()
+            (loss if held is None else loss + held).backward()
+            metrics |= {
+                "policy_loss": policy_loss.detach(),
+                "value_loss": value_loss.detach(),
+                "entropy": entropy.detach(),
+                "gradient_norm": clip_grad_norm_(descent.parameters, config.clip_norm),
+                "kl": (ratio - 1 - log_ratio).mean().detach(),
+            }
+            descent.optimizer.step()
             total = {name: total.get(name, 0) + value for name, value in metrics.items()}
         return {name: value / len(minibatches) for name, value in total.items()}
-
-    def _step(
-        self,
-        part: Rollout,
-        advantages: Tensor,
-        targets: Tensor,
-        penalty: Penalty,
-        reference: Reference | None,
-    ) -> Metrics:
-        """Take one gradient step on a minibatch (Schulman et al. 2017, Eq. 7 and 9)."""
-        config = self._config
-        with nullcontext() if reference is None else reference.repeated():
-            policy, values = config.over(self._network, part, self._spec, self._compute)
-        # On the first minibatch the network is still the one that acted: the ratio is one.
-        before = part.log_probs if reference is None else reference.log_probs
-        log_ratio = policy.log_prob(part.actions) - before
-        ratio = log_ratio.exp()
-        clipped = ratio.clamp(1 - config.clip, 1 + config.clip)
-        policy_loss = -torch.min(ratio * advantages, clipped * advantages).mean()
-        value_loss = (targets - values).square().mean()
-        entropy = policy.entropy().mean()
-        loss = policy_loss + config.value_cost * value_loss - config.entropy_cost * entropy
-        metrics = {} if (held := penalty()) is None else {"penalty": held.detach()}
-        norm = self.optimisation.descend(loss if held is None else loss + held)
-        return metrics | {
-            "policy_loss": policy_loss.detach(),
-            "value_loss": value_loss.detach(),
-            "entropy": entropy.detach(),
-            "gradient_norm": norm,
-            "kl": (ratio - 1 - log_ratio).mean().detach(),
-        }
 
     def _references(
         self, rollout: Rollout, minibatches: Sequence[Tensor], axis: int
@@ -162,7 +148,7 @@ class PPOLearner:
 
         def evaluate(index: Tensor) -> Tensor:
             part = _part(rollout, index, axis)
-            policy, _ = self._config.over(network, part, self._spec, self._compute)
+            policy, _ = self._config.unroll(network, part, self._spec, self._compute)
             return policy.log_prob(part.actions)
 
         with statistics_kept(network):

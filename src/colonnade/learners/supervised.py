@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor
+from torch.nn.utils import clip_grad_norm_
 
 from colonnade.checks import ABOVE_0, AT_LEAST_0, AT_LEAST_1, BELOW_1, check_fields
 from colonnade.errors import UsageError
@@ -89,7 +90,6 @@ class SupervisedLearner:
         self.optimisation = Optimisation(
             _optimizer(config, network),
             budget=spec.steps if config.anneal else None,
-            clip_norm=config.clip_norm,
         )
         plain = config.optimizer == "sgd" and not (config.momentum or config.weight_decay)
         endless = not config.anneal and config.clip_norm >= Supervised.clip_norm
@@ -105,7 +105,8 @@ class SupervisedLearner:
             The cross-entropy in nats and the share of right answers, averaged over examples; the
             penalty, if there is one; the gradient's norm, unless the network steps by itself.
         """
-        self.optimisation.advance(examples.steps)
+        descent = self.optimisation
+        descent.anneal(examples.steps)
         if self._descent is not None and penalty() is None:
             cross_entropy, accuracy = self._descent(examples.inputs, examples.targets)
             return {"cross_entropy": cross_entropy, "accuracy": accuracy}
@@ -114,7 +115,10 @@ class SupervisedLearner:
         labels = self._config.likelihood(output, self._spec)
         loss = -labels.log_prob(examples.actions).mean()
         metrics = {} if (held := penalty()) is None else {"penalty": held.detach()}
-        norm = self.optimisation.descend(loss if held is None else loss + held)
+        descent.optimizer.zero_grad()
+        (loss if held is None else loss + held).backward()
+        norm = clip_grad_norm_(descent.parameters, self._config.clip_norm)
+        descent.optimizer.step()
         right = labels.mode().squeeze(-1) == examples.targets
         return metrics | {
             "cross_entropy": loss.detach(),

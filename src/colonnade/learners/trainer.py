@@ -118,8 +118,23 @@ class Lesson:
         return replace(self.task.spec, steps=self.steps) if self.steps else self.task.spec
 
 
-class Trainer(Protocol):
+class Stateful(Protocol):
+    """What training that was cut off goes on with."""
+
+    def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """Return all that a checkpoint must keep of it: tensors by name, JSON data."""
+        ...
+
+    def load_state(self, tensors: dict[str, Tensor], meta: dict[str, Any]) -> None:
+        """Go on from a state that `state` gave."""
+        ...
+
+
+class Trainer(Stateful, Protocol):
     """Learns one task: where experience comes from, and what learns from it; a context.
+
+    Its state is the optimiser, the random streams, and the experience under way, so that where
+    checkpoints are taken changes nothing; it is loaded after `begin`.
 
     Attributes:
         may_lose_workers: Whether `advance` and `state` may raise `WorkerLostError`, after which
@@ -164,16 +179,13 @@ class Trainer(Protocol):
         """Return what the network's output [..., outputs] means."""
         ...
 
-    def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
-        """Return all that a checkpoint must keep beside the network: tensors by name, JSON data.
 
-        That is the optimiser, the random streams, and the experience under way, so that where
-        checkpoints are taken changes nothing.
-        """
-        ...
+class RolloutConfig(Acting, Protocol):
+    """A learner from rollouts of its own policy."""
 
-    def load_state(self, tensors: dict[str, Tensor], meta: dict[str, Any]) -> None:
-        """Go on, after `begin`, from a state that `state` gave."""
+    @property
+    def rollout_steps(self) -> int:
+        """Steps between updates."""
         ...
 
 

@@ -95,10 +95,7 @@ class TaskSpec:
 
     @property
     def outputs(self) -> int:
-        """Width of a classifier's output, or an actor-critic's: logits, then a value.
-
-        Other learners say themselves what they need.
-        """
+        """Width of a classifier's output, or an actor-critic's: logits, then a value."""
         return sum(self.head_widths) + (not self.labelled)
 
 

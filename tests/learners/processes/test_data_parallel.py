@@ -43,7 +43,7 @@ def test_workers_in_step_take_the_steps_of_one_process(column):
         state, meta = trainer.state()
 
     learner = config.build(twin, TASKS[0].spec, CPU)
-    steps, episodes = [], []
+    steps, episodes, held = [], [], twin_method.penalty
     with ExitStack() as stack:
         collectors = []
         for worker, name in enumerate(("", " of worker 1, start 0")):
@@ -55,9 +55,13 @@ def test_workers_in_step_take_the_steps_of_one_process(column):
             stack.enter_context(collector).begin(STREAMS[f"environments{name}"])
             collectors.append(collector)
         for _ in advances:
-            learner.optimisation.advance(36)
-            parts = [learner.loss(c.collect(), twin_method.penalty) for c in collectors]
-            norm = learner.optimisation.descend((parts[0][0] + parts[1][0]) / 2)
+            descent = learner.optimisation
+            descent.anneal(36)
+            parts = [config.loss(twin, c.collect(), TASKS[0].spec, CPU, held) for c in collectors]
+            descent.optimizer.zero_grad()
+            ((parts[0][0] + parts[1][0]) / 2).backward()
+            norm = torch.nn.utils.clip_grad_norm_(descent.parameters, config.clip_norm)
+            descent.optimizer.step()
             steps.append((norm, [metrics["entropy"] for _, metrics in parts]))
         episodes = [e for c in collectors for e in c.episodes]
 

@@ -19,7 +19,7 @@ from colonnade.experiments.store.folders import RunFolder, SuiteFolder
 from colonnade.experiments.trained.load import find_runs, is_progressive, load_network
 from colonnade.experiments.trained.options import PruneOptions
 from colonnade.experiments.trained.pruned import SUITE, Cost, Returns, write_pruned
-from colonnade.learners import Acting, Compute, usual_acting
+from colonnade.learners import Acting, Compute
 from colonnade.networks import ProgressiveNetwork, column_totals, describe
 from colonnade.networks.progressive.pruning import prune
 from colonnade.seeding import derive, generator
@@ -61,7 +61,16 @@ def prune_run(
     limit, learner = folder.spec.evaluation_limit, build_learner(folder.spec)
 
     def played(name: str, player: ProgressiveNetwork) -> Returns:
-        return _play(tasks[name], player, columns[name], learner, options, limit)
+        return evaluate(
+            tasks[name],
+            player.view(columns[name]),
+            learner=learner,
+            episodes=options.episodes,
+            seed=derive(options.seed, "pruning", tasks[name].spec.id),
+            num_envs=min(options.episodes, _SPEED_ENVIRONMENTS),
+            device="cpu",
+            limit=limit,
+        )
 
     before = {name: played(name, network) for name in tasks}
     random = {
@@ -162,26 +171,6 @@ def _tasks(
     return {name: build_task(suite.plan.task(spec, name)) for name in wanted}
 
 
-def _play(
-    task: Task,
-    network: ProgressiveNetwork,
-    column: int,
-    learner: Acting,
-    options: PruneOptions,
-    limit: int,
-) -> Returns:
-    return evaluate(
-        task,
-        network.view(column),
-        learner=learner,
-        episodes=options.episodes,
-        seed=derive(options.seed, "pruning", task.spec.id),
-        num_envs=min(options.episodes, _SPEED_ENVIRONMENTS),
-        device="cpu",
-        limit=limit,
-    )
-
-
 def _fisher(
     task: Task, network: ProgressiveNetwork, column: int, learner: Acting, options: PruneOptions
 ) -> ActivationFisher:
@@ -246,12 +235,11 @@ def decider(
     task: Task,
     column: int,
     inputs: Inputs,
-    learner: Acting | None = None,
+    learner: Acting,
 ) -> Callable[[], None]:
     """Make what an agent does at a step, as collection does it: perceive, decide, sample."""
     view = network.view(column)
     compute = Compute.choose(task.spec, "cpu")
-    learner = learner or usual_acting(task.spec)
     policy = learner.policy(view, task.spec, compute, generator(0, "speed"))
     state = view.initial_state(len(next(iter(inputs.values()))))
 

@@ -60,7 +60,7 @@ class ActorCritic(_Sampling):
         """Return the value [...] that ends an output [..., outputs]."""
         return output[..., -1].float()
 
-    def over(
+    def unroll(
         self, network: Network, rollout: Rollout, spec: TaskSpec, compute: Compute
     ) -> tuple[MultiCategorical, Tensor]:
         """Run a network over a rollout: its policy, and its values [T, N]."""

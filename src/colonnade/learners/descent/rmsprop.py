@@ -63,6 +63,7 @@ class RMSProp(torch.optim.Optimizer):
         return loss
 
 
+@torch.no_grad()
 def rmsprop_step(
     values: Sequence[Tensor],
     gradients: Sequence[Tensor | None],

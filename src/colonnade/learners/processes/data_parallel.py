@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
-
-from torch import Tensor
+from torch.nn.utils import clip_grad_norm_
 
 from colonnade.learners.acting.collector import Collector
 from colonnade.learners.descent.optimisation import Optimisation
@@ -16,17 +14,7 @@ from colonnade.learners.processes.trainer import (
     when_it_ended,
 )
 from colonnade.learners.trainer import Advance, Lesson
-from colonnade.types import Metrics, Penalty, Rollout
-
-
-class OneStepLearner(Protocol):
-    """Takes one gradient step a rollout, on a loss that is a mean over environments."""
-
-    optimisation: Optimisation
-
-    def loss(self, rollout: Rollout, penalty: Penalty) -> tuple[Tensor, Metrics]:
-        """Compute the loss of a rollout, and its parts."""
-        ...
+from colonnade.types import Metrics
 
 
 class DataParallelTrainer(WorkerTrainer):
@@ -39,16 +27,17 @@ class DataParallelTrainer(WorkerTrainer):
     last checkpoint then, and goes through the same numbers again.
     """
 
+    optimisation: Optimisation
     may_lose_workers = True
 
-    def __init__(self, config: WorkerConfig, lesson: Lesson, learner: OneStepLearner) -> None:
+    def __init__(self, config: WorkerConfig, lesson: Lesson, optimisation: Optimisation) -> None:
         """Move the network to shared memory; call `begin` before use.
 
         Raises:
             UsageError: The device, the system or the number of environments doesn't suit.
         """
         super().__init__(config, lesson)
-        self._learner = learner
+        self.optimisation = optimisation
         self._gradients = SharedGradients(self._shared.parameters, config.workers)
         self._moving = SharedBuffers(lesson.network)
 
@@ -60,24 +49,21 @@ class DataParallelTrainer(WorkerTrainer):
         steps = sum(report.steps for report in reports)
         self._gradients.take()
         self._moving.publish()
-        self._learner.optimisation.advance(steps)
+        descent = self.optimisation
+        descent.anneal(steps)
         metrics = mean_metrics([report.metrics for report in reports])
-        metrics["gradient_norm"] = self._learner.optimisation.step()
+        metrics["gradient_norm"] = clip_grad_norm_(descent.parameters, self._config.clip_norm)
+        descent.optimizer.step()
         episodes = sorted((e for report in reports for e in report.episodes), key=when_it_ended)
         return Advance(steps, metrics, episodes, [n for report in reports for n in report.notes])
-
-    def optimiser_state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
-        """Return the optimiser's state."""
-        return self._learner.optimisation.state()
-
-    def load_optimiser_state(self, tensors: dict[str, Tensor], meta: dict[str, Any]) -> None:
-        """Return to a state that `optimiser_state` gave."""
-        self._learner.optimisation.load_state(tensors, meta)
 
     def _learn(self, collector: Collector, worker: int) -> tuple[int, Metrics]:
         rollout = collector.collect()
         with self._moving.apart(worker):
-            loss, metrics = self._learner.loss(rollout, self._penalty)
-            self._learner.optimisation.differentiate(loss)
+            loss, metrics = self._config.loss(
+                self._network, rollout, self._task.spec, self._compute, self._penalty
+            )
+            self.optimisation.optimizer.zero_grad()
+            loss.backward()
         self._gradients.give(worker)
         return rollout.steps, metrics

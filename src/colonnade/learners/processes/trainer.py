@@ -18,15 +18,25 @@ from torch import Tensor
 from colonnade.errors import UsageError
 from colonnade.learners.acting.collector import Collector, Share
 from colonnade.learners.acting.sampling import whole_episodes
+from colonnade.learners.compute import Compute
 from colonnade.learners.processes.parameters import SharedParameters
 from colonnade.learners.processes.workers import Report, Work, Workers
-from colonnade.learners.trainer import Acting, Advance, Lesson, Policy, Streams, prefixed, under
+from colonnade.learners.trainer import (
+    Advance,
+    Lesson,
+    Policy,
+    RolloutConfig,
+    Stateful,
+    Streams,
+    prefixed,
+    under,
+)
 from colonnade.seeding import globals_state, load_globals_state, seed_globals
-from colonnade.types import Episode, Metrics, Rollout, environments_of
+from colonnade.types import Episode, Metrics, Network, Penalty, Rollout, TaskSpec, environments_of
 
 
-class WorkerConfig(Acting, Protocol):
-    """A learner whose workers collect rollouts of their own policy."""
+class WorkerConfig(RolloutConfig, Protocol):
+    """A learner whose workers collect rollouts; its loss is a mean over environments."""
 
     @property
     def workers(self) -> int:
@@ -34,8 +44,19 @@ class WorkerConfig(Acting, Protocol):
         ...
 
     @property
-    def rollout_steps(self) -> int:
-        """Steps between updates."""
+    def clip_norm(self) -> float:
+        """Largest norm of a gradient."""
+        ...
+
+    def loss(
+        self,
+        network: Network,
+        rollout: Rollout,
+        spec: TaskSpec,
+        compute: Compute,
+        penalty: Penalty,
+    ) -> tuple[Tensor, Metrics]:
+        """Compute the loss of a rollout, and its parts."""
         ...
 
 
@@ -48,6 +69,7 @@ class WorkerTrainer(ABC):
     parameters and buffers of the network, which are shared memory.
     """
 
+    optimisation: Stateful
     may_lose_workers = False
     """Whether nobody takes the place of a worker that died."""
 
@@ -120,17 +142,9 @@ class WorkerTrainer(ABC):
     def advance(self) -> Advance:
         """Let the workers play, and learn from it."""
 
-    @abstractmethod
-    def optimiser_state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
-        """Return the optimiser's state."""
-
-    @abstractmethod
-    def load_optimiser_state(self, tensors: dict[str, Tensor], meta: dict[str, Any]) -> None:
-        """Return to a state that `optimiser_state` gave."""
-
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Return the optimiser's state, and where each worker stands."""
-        tensors, meta = self.optimiser_state()
+        tensors, meta = self.optimisation.state()
         states = self._workers.states()
         workers = {
             str(index): torch.frombuffer(bytearray(state), dtype=torch.uint8)
@@ -140,7 +154,7 @@ class WorkerTrainer(ABC):
 
     def load_state(self, tensors: dict[str, Tensor], meta: dict[str, Any]) -> None:
         """Go on from a state that `state` gave; workers do with the first `advance`."""
-        self.load_optimiser_state(under("optimisation/", tensors), meta)
+        self.optimisation.load_state(under("optimisation/", tensors), meta)
         states = under("workers/", tensors)
         self._restored = [states[str(i)].numpy().tobytes() for i in range(len(states))]
 
