@@ -44,7 +44,8 @@ from colonnade.networks.progressive.presets import (
     sim_to_real_recurrent_wide,
     tiny_column,
 )
-from colonnade.networks.progressive.spec import LSTM, ColumnSpec, Conv, Custom, Dense, Join
+from colonnade.networks.progressive.spec import ColumnSpec
+from colonnade.networks.stage import LSTM, Conv, Custom, Dense, Join
 
 __all__ = [
     "COLUMN_PRESETS",

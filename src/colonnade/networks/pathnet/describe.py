@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from rich.table import Table
 
 from colonnade.networks.pathnet.network import ModularNetwork
-from colonnade.networks.progressive.describe import words
+from colonnade.networks.stage import words
 from colonnade.types import Shape
 
 

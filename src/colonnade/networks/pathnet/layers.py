@@ -27,8 +27,7 @@ from colonnade.networks.factories import (
 )
 from colonnade.networks.initialisation import Initialiser
 from colonnade.networks.pathnet.spec import ModularSpec
-from colonnade.networks.progressive.laterals import ACTIVATIONS
-from colonnade.networks.progressive.spec import Conv, Custom, Dense
+from colonnade.networks.stage import ACTIVATIONS, Conv, Custom, Dense
 from colonnade.types import Shape
 
 _PER_ELEMENT = 80.0

@@ -12,7 +12,7 @@ from typing import Any, Literal, cast
 
 from colonnade.checks import AT_LEAST_0, AT_LEAST_1, check_fields
 from colonnade.errors import UsageError, unknown_name
-from colonnade.networks.progressive.spec import (
+from colonnade.networks.stage import (
     Activation,
     Conv,
     Custom,

@@ -11,7 +11,7 @@ from colonnade.errors import UsageError
 from colonnade.networks.pathnet.descent import PathDescent
 from colonnade.networks.pathnet.layers import DenseLayer, Head, ModularLayer, Routes
 from colonnade.networks.pathnet.spec import ModularSpec, Path
-from colonnade.networks.progressive.forward import to_compute_dtype
+from colonnade.networks.precision import to_compute_dtype
 from colonnade.types import Descent, Inputs, Shape, State
 
 ROUTE = "route"

@@ -14,14 +14,7 @@ from colonnade.errors import UsageError, unknown_name
 from colonnade.networks.factories import FactoryError, check_new
 from colonnade.networks.progressive.laterals import LinearLaterals
 from colonnade.networks.progressive.recurrent import LSTMStage
-from colonnade.networks.progressive.spec import (
-    LSTM,
-    ColumnSpec,
-    Conv,
-    Dense,
-    Join,
-    StageSpec,
-)
+from colonnade.networks.progressive.spec import ColumnSpec
 from colonnade.networks.progressive.stages import (
     ConvStage,
     CustomStage,
@@ -29,6 +22,7 @@ from colonnade.networks.progressive.stages import (
     JoinStage,
     OutputStage,
 )
+from colonnade.networks.stage import LSTM, Conv, Dense, Join, StageSpec
 from colonnade.types import OBSERVATION, Shape
 
 HiddenStage = ConvStage | DenseStage | CustomStage | JoinStage | LSTMStage

@@ -9,12 +9,11 @@ from dataclasses import dataclass
 from rich.table import Table
 from torch import nn
 
-from colonnade.networks.factories import MissingFactory
 from colonnade.networks.progressive.column import Column, Feature
 from colonnade.networks.progressive.laterals import AdapterLaterals, Laterals
 from colonnade.networks.progressive.network import ColumnView
-from colonnade.networks.progressive.spec import LSTM, Conv, Custom, Dense, Join, StageSpec
 from colonnade.networks.progressive.stages import Stage
+from colonnade.networks.stage import words
 from colonnade.types import Shape
 
 
@@ -121,19 +120,3 @@ def _lateral_words(lateral: Laterals | None, reads: Sequence[Feature]) -> str:
 
 def _count(module: nn.Module) -> int:
     return sum(math.prod(parameter.shape) for parameter in module.parameters())
-
-
-def words(stage: StageSpec) -> str:
-    """Say what a stage is, as in "conv 12 8x8 s4"."""
-    match stage:
-        case Conv():
-            return f"conv {stage.maps} {stage.kernel}x{stage.kernel} s{stage.stride}"
-        case Dense():
-            return f"dense {stage.units}"
-        case LSTM():
-            return f"lstm {stage.units}"
-        case Join():
-            return f"join {stage.input} {stage.units}"
-        case Custom():
-            missing = isinstance(stage.factory, MissingFactory)
-            return "custom (not imported, so not counted)" if missing else "custom"

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from colonnade.errors import UsageError
+from colonnade.networks.precision import to_compute_dtype
 from colonnade.networks.progressive.column import Column, Feature
 from colonnade.networks.progressive.recurrent import LSTMStage
 from colonnade.networks.progressive.stages import ConvStage, JoinStage, Stage
@@ -152,17 +153,6 @@ def _drop(features: Tensor, probability: float, stage: Stage) -> Tensor:
     if not (probability and stage.training and torch.is_grad_enabled()):
         return features
     return torch.nn.functional.dropout(features, probability)
-
-
-def to_compute_dtype(value: Tensor, dtype: torch.dtype) -> Tensor:
-    """Bring a raw input [B, ...] to floating point, keeping its memory layout and its values.
-
-    uint8 becomes the autocast dtype, or `dtype` where autocast is off; both hold 0 to 255 exactly.
-    Other inputs become `dtype`, unless they come in the autocast dtype already.
-    """
-    device = value.device.type
-    autocast = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else dtype
-    return value.to(autocast if value.dtype in (torch.uint8, autocast) else dtype)
 
 
 def state_keys(feature: Feature) -> tuple[str, str]:

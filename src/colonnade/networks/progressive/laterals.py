@@ -15,15 +15,9 @@ from torch import Tensor, nn
 
 from colonnade.errors import UsageError
 from colonnade.networks.initialisation import Initialiser
-from colonnade.networks.progressive.spec import ColumnSpec, LateralKind
+from colonnade.networks.progressive.spec import ColumnSpec
+from colonnade.networks.stage import ACTIVATIONS, LateralKind
 from colonnade.types import Shape
-
-ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
-    "relu": torch.relu,
-    "tanh": torch.tanh,
-    "elu": F.elu,
-    "silu": F.silu,
-}
 
 TransferFactory = Callable[[Shape], nn.Module]
 """Makes U, in the form of the stage's own operation and without a bias, for an input shape."""

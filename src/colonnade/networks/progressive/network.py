@@ -29,7 +29,8 @@ from colonnade.networks.progressive.forward import (
     state_keys,
 )
 from colonnade.networks.progressive.recurrent import LSTMStage
-from colonnade.networks.progressive.spec import ColumnSpec, lacks_factories, with_factories_of
+from colonnade.networks.progressive.spec import ColumnSpec
+from colonnade.networks.stage import lacks_factories, with_factories_of
 from colonnade.types import Inputs, Shape, State
 
 

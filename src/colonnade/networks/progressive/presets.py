@@ -9,7 +9,8 @@ from typing import Literal
 
 from colonnade.errors import unknown_name
 from colonnade.networks.progressive.network import ProgressiveNetwork
-from colonnade.networks.progressive.spec import LSTM, ColumnSpec, Conv, Dense, Join
+from colonnade.networks.progressive.spec import ColumnSpec
+from colonnade.networks.stage import LSTM, Conv, Dense, Join
 from colonnade.types import OBSERVATION, Shape
 
 SIM_TO_REAL_INPUT = (3, 64, 64)

@@ -20,15 +20,7 @@ from colonnade.networks.progressive.column import Column, Feature, Projection, S
 from colonnade.networks.progressive.laterals import AdapterLaterals, Laterals, LinearLaterals
 from colonnade.networks.progressive.network import ColumnView, ProgressiveNetwork
 from colonnade.networks.progressive.recurrent import LSTMStage
-from colonnade.networks.progressive.spec import (
-    LSTM,
-    ColumnSpec,
-    Conv,
-    Custom,
-    Dense,
-    Join,
-    StageSpec,
-)
+from colonnade.networks.progressive.spec import ColumnSpec
 from colonnade.networks.progressive.stages import (
     ConvStage,
     CustomStage,
@@ -36,6 +28,7 @@ from colonnade.networks.progressive.stages import (
     JoinStage,
     OutputStage,
 )
+from colonnade.networks.stage import LSTM, Conv, Custom, Dense, Join, StageSpec
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from colonnade.networks.initialisation import Initialiser
-from colonnade.networks.progressive.spec import LSTM, ColumnSpec
+from colonnade.networks.progressive.spec import ColumnSpec
 from colonnade.networks.progressive.stages import Stage, linear_laterals_into
+from colonnade.networks.stage import LSTM
 from colonnade.types import Shape
 
 

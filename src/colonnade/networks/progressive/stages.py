@@ -13,8 +13,16 @@ from torch import Tensor, nn
 from colonnade.errors import UsageError
 from colonnade.networks.factories import check_new, checked_output, make_module, try_out
 from colonnade.networks.initialisation import Initialiser
-from colonnade.networks.progressive.laterals import ACTIVATIONS, Laterals, build_laterals
-from colonnade.networks.progressive.spec import ColumnSpec, Conv, Custom, Dense, Join, LateralKind
+from colonnade.networks.progressive.laterals import Laterals, build_laterals
+from colonnade.networks.progressive.spec import ColumnSpec
+from colonnade.networks.stage import (
+    ACTIVATIONS,
+    Conv,
+    Custom,
+    Dense,
+    Join,
+    LateralKind,
+)
 from colonnade.types import Shape
 
 
