@@ -81,7 +81,7 @@ NETWORKS = {
 def collected(network, config):
     """A rollout as the collector makes it, and the learner that it is for."""
     learner = config.build(network, TASK.spec, CPU)
-    policy = learner.policy(torch.Generator().manual_seed(0))
+    policy = config.policy(network, TASK.spec, CPU, torch.Generator().manual_seed(0))
     with Collector(TASK, network, policy, CPU, steps=12, num_envs=6) as collector:
         collector.begin(1)
         for _ in range(3):

@@ -386,7 +386,7 @@ SCRIPT = """
 import os, sys, time, torch
 sys.path.insert(0, {tests!r})
 import worlds
-from colonnade.learners import A3C, Compute
+from colonnade.learners import A3C, Compute, Lesson
 from colonnade.tasks import GymTask
 task = GymTask("worlds/Slow-v0", steps=10**9, processes=True)
 cpu = Compute(torch.device("cpu"))
