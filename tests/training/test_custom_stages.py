@@ -300,7 +300,9 @@ MISTAKES = {
         r"weights are not those of the network that was built \(.*module",
     ),
     "a path in data": (
-        lambda: ColumnSpec.from_dict({"stages": [{"kind": "custom", "factory": 3}]}),
+        lambda: ColumnSpec.from_dict(
+            {"stages": [{"kind": "custom", "factory": 3, "out_shape": [5]}]}
+        ),
         "'my_package.nets:make_stage', but came as 3",
     ),
 }  # fmt: skip
