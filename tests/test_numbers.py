@@ -223,12 +223,21 @@ OTHERS = {
         lambda: LabelsTask("pair", "digits", (1, 2.5)),
         "a label of task 'pair' must be a whole number; got 2.5",
     ),
-    "a budget": (lambda: TaskBudget("p", 2.5), "'steps' is a whole number, but 2.5 came"),
-    "no budget": (lambda: TaskBudget("p", 0), "'steps' is at least 1, but 0 came"),
-    "a true budget": (lambda: TaskBudget("p", True), "'steps' is a whole number, but True came"),
+    "a budget": (
+        lambda: TaskBudget("p", 2.5),
+        "steps of TaskBudget must be a whole number at least 1; got 2.5",
+    ),
+    "no budget": (
+        lambda: TaskBudget("p", 0),
+        "steps of TaskBudget must be a whole number at least 1; got 0",
+    ),
+    "a true budget": (
+        lambda: TaskBudget("p", True),
+        "steps of TaskBudget must be a whole number at least 1; got True",
+    ),
     "a seed": (
         lambda: RunSpec("a", "b", (TaskBudget("p", 1),), "c", "d", seed=1.5),
-        "'seed' is a whole number, but 1.5 came",
+        "seed of RunSpec must be a whole number; got 1.5",
     ),
     "a side": (lambda: Custom(Dense, (4, 0)), "side in out_shape of Custom must be a whole number"),
     "a hidden layer": (lambda: mlp_column((64, 2.5)), "units of Dense must be a whole number"),

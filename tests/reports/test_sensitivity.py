@@ -131,7 +131,10 @@ def test_what_can_not_be_analysed_is_said_in_one_sentence(tmp_path: Path, capsys
         ({"states": 2.5}, "states of AnalysisOptions must be a whole number at least 1; got 2.5"),
         ({"episodes": -1}, "episodes of AnalysisOptions must be a whole number at least 0; got -1"),
         ({"seed": "0"}, "seed of AnalysisOptions must be a whole number; got '0'"),
-        ({"normalisation": "maps"}, "Unknown normalisation 'maps'; did you mean 'map'"),
+        (
+            {"normalisation": "maps"},
+            "Unknown value for normalisation of AnalysisOptions: 'maps'; did you mean 'map'",
+        ),
         ({"noise": (1.0, float("nan"))}, "A noise level must be a number above 0; got nan"),
         ({"noise": (1.0, float("inf"))}, "A noise level must be a number above 0; got inf"),
         ({"noise": (1.0, 1.0)}, "one or more different numbers"),

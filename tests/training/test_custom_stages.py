@@ -230,8 +230,8 @@ MISTAKES = {
     "no path": (lambda: Custom("users_nets", (5,)), "import path as 'my_package.nets:make_stage'"),
     "code for a path": (lambda: Custom("os;x:make", (5,)), "but came as 'os;x:make'"),
     "no factory": (lambda: Custom(None, (5,)), "factory of Custom must be a function; got None"),
-    "a number for a shape": (lambda: Custom(noisy, 5), r"shape such as \(64,\); got 5"),
-    "half a unit": (lambda: Custom(noisy, (2.5,)), "out_shape of Custom must be a whole number"),
+    "a number for a shape": (lambda: Custom(noisy, 5), "out_shape of Custom must be a list; got 5"),
+    "half a unit": (lambda: Custom(noisy, (2.5,)), r"out_shape\[0\] of Custom must be a whole"),
     "a factory that fails": (
         build(Dense(4), Custom(raising, (5,))),
         r"Column 0, stage 1 \(Custom\): its factory fails for features of shape \(4,\): KeyError",
@@ -300,7 +300,9 @@ MISTAKES = {
         r"weights are not those of the network that was built \(.*module",
     ),
     "a path in data": (
-        lambda: ColumnSpec.from_dict({"stages": [{"kind": "custom", "factory": 3}]}),
+        lambda: ColumnSpec.from_dict(
+            {"stages": [{"kind": "custom", "factory": 3, "out_shape": [5]}]}
+        ),
         "'my_package.nets:make_stage', but came as 3",
     ),
 }  # fmt: skip

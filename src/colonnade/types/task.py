@@ -48,9 +48,9 @@ class TaskSpec:
 
     def __post_init__(self) -> None:
         """Refuse numbers that make no sense, and a head that is not there."""
+        check_heads(self.id, self.head, self.heads)
         check_fields(self, {"steps": AT_LEAST_1, "reward_clip": ABOVE_0})
         _check_pixels(self.id, self.observation_space)
-        check_heads(self.id, self.head, self.heads)
         if self.heads == 1:
             return
         if self.head_widths[self.head] != sum(self.action_sizes):

@@ -133,7 +133,7 @@ def test_wrong_use_is_said_in_one_sentence(tmp_path: Path, capsys) -> None:
         ({"tasks": "pong"}, "tasks of PruneOptions must be a list; got 'pong'"),
         ({"tasks": (3,)}, r"tasks\[0\] of PruneOptions must be a text; got 3"),
         ({"columns": 1}, "columns of PruneOptions must be a list; got 1"),
-        ({"columns": (0.5,)}, "A column to prune must be a whole number at least 0; got 0.5"),
+        ({"columns": (0.5,)}, r"columns\[0\] of PruneOptions must be a whole number; got 0.5"),
     ],
 )
 def test_options_are_refused_when_they_are_given(options: dict[str, Any], words: str) -> None:
