@@ -22,7 +22,7 @@ from colonnade.analysis.capacity import used_share
 from colonnade.analysis.intervals import REDRAWN
 from colonnade.analysis.noise import player_pool
 from colonnade.errors import ColonnadeError
-from colonnade.experiments.execution.hardware import available_cores
+from colonnade.experiments.execution.resources import available_cores
 from colonnade.experiments.results.cautions import caution_of
 from colonnade.experiments.results.transfer import Results
 from colonnade.experiments.store.files import disk_errors, write_bytes, write_text
