@@ -174,9 +174,8 @@ class _Execution:
             self._write_session()
 
     def _share(self, spec: RunSpec) -> Resources | None:
-        if spec.id not in self._needs:
-            self._needs[spec.id] = needs(spec)
-        return self._machine.share(self._needs[spec.id])
+        need = self._needs.get(spec.id) or self._needs.setdefault(spec.id, needs(spec))
+        return self._machine.share(need)
 
     def _start(self, spec: RunSpec) -> None:
         folder = self._suite.run(spec.id)

@@ -140,21 +140,13 @@ class ForkedWorkers:
 
 
 def ending(folder: RunFolder, status: int | str, **used: Any) -> Ended:
-    """Say what a run came to whose process has ended.
-
-    Args:
-        folder: The run's.
-        status: Exit status of its process, minus the signal's number where one ended it; a sentence
-            where it never began.
-        used: Processor time and memory, as in `Ended`.
-    """
+    """Say what the run of a folder came to from `status`, as the server tells it."""
     run, said = folder.id, folder.status()
     if folder.done:
         return Ended(run, "finished", **used)
-    if isinstance(status, str):
-        return Ended(run, "failed", status, **used)
-    if status < 0:
-        return Ended(run, "failed", _killed(-status, used.get("memory", 0)), **used)
+    if isinstance(status, str) or status < 0:
+        reason = status if isinstance(status, str) else _killed(-status, used.get("memory", 0))
+        return Ended(run, "failed", reason, **used)
     reason = said.get("error") or last_line(folder.log_path)
     reason = reason or f"its process ended with status {status}"
     if status == STOPPED:

@@ -63,14 +63,11 @@ class Machine:
         """
         cores = self._whole.cores - sum(share.cores for share in self.shares.values())
         memory = self._whole.memory - sum(share.memory for share in self.shares.values())
-        need = replace(
-            need,
-            cores=min(need.cores, self._whole.cores),
-            memory=min(need.memory, self._whole.memory),
-        )
-        if len(self.shares) == self.runs or need.cores > cores or need.memory > memory:
+        least = min(need.cores, self._whole.cores)
+        need = replace(need, memory=min(need.memory, self._whole.memory))
+        if len(self.shares) == self.runs or least > cores or need.memory > memory:
             return None
-        return replace(need, cores=max(need.cores, min(self._whole.cores // self.runs, cores)))
+        return replace(need, cores=max(least, min(self._whole.cores // self.runs, cores)))
 
 
 def available_cores() -> int:
@@ -82,6 +79,5 @@ def available_cores() -> int:
 
 def this_machine() -> Resources:
     """Return what there is for runs: the cores that this process may use, and all memory."""
-    return Resources(
-        available_cores(), memory=os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    )
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return Resources(available_cores(), memory=memory)

@@ -12,8 +12,7 @@ and go the dictionaries
 
     {}                             once, when everything is imported
     {"run": RUN_ID, "status": N, "cpu_seconds": S, "memory": BYTES}
-                                   a run's process ended; N as in `Popen.returncode`, or a sentence
-                                   where it could not be forked
+                                   its process ended; N as in `Popen.returncode`, or a sentence
 
 When the other end is gone, since its process died, the server exits; its workers notice the death
 of their parent and stop.
@@ -87,13 +86,10 @@ def _report(line: Connection[Any, Any], runs: dict[int, str]) -> None:
         process, status, usage = os.wait4(-1, os.WNOHANG)
         if not process:
             return
-        used = {
-            "cpu_seconds": usage.ru_utime + usage.ru_stime,
-            # Linux counts KiB, macOS bytes.
-            "memory": usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024),
-        }
-        status = os.waitstatus_to_exitcode(status)
-        line.send({"run": runs.pop(process), "status": status, **used})
+        # Linux counts KiB, macOS bytes.
+        memory = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+        report = {"run": runs.pop(process), "status": os.waitstatus_to_exitcode(status)}
+        line.send(report | {"cpu_seconds": usage.ru_utime + usage.ru_stime, "memory": memory})
 
 
 def _fork(suite: SuiteFolder, run: str, env_threads: int) -> int:
@@ -105,13 +101,9 @@ def _fork(suite: SuiteFolder, run: str, env_threads: int) -> int:
     try:
         os.setsid()
         # In place of the line, whose end tells the server's death, and of the server's own log.
-        nothing = os.open(os.devnull, os.O_RDONLY)
-        log = suite.run(run).log_path
-        written = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-        for source, target in ((nothing, 0), (written, 1), (written, 2)):
-            os.dup2(source, target)
-        os.close(nothing)
-        os.close(written)
+        with open(os.devnull) as nothing, suite.run(run).log_path.open("ab") as log:  # noqa: PTH123
+            for file, number in ((nothing, 0), (log, 1), (log, 2)):
+                os.dup2(file.fileno(), number)
         status = train(suite, run, env_threads, server)
     except BaseException:
         traceback.print_exc()
@@ -126,13 +118,7 @@ def train(suite: SuiteFolder, run: str, env_threads: int, parent: int) -> int:
     """Train one run in this process, which does nothing else, and return the exit status.
 
     Messages go to standard error, which is the run's log.txt; how far it is and what went wrong go
-    to status.json. SIGTERM asks to stop, as does the death of the parent.
-
-    Args:
-        suite: The output folder.
-        run: Id of one of its runs.
-        env_threads: For the emulators.
-        parent: Id of the process whose death asks this one to stop.
+    to status.json. SIGTERM asks to stop, as does the death of the process `parent`.
     """
     asked: list[int] = []
     for number in (signal.SIGINT, signal.SIGTERM):

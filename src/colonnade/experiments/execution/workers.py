@@ -41,20 +41,15 @@ class Workers(Protocol):
 
     def start(self, run: str, share: Resources) -> None:
         """Begin to train a run with a share of the machine."""
-        ...
 
     def stop(self, run: str) -> None:
         """Ask a run, if it still trains, to keep a checkpoint and end."""
-        ...
 
     def kill(self, run: str) -> None:
         """End a run at once, if it still trains."""
-        ...
 
     def ended(self, seconds: float) -> list[Ended]:
         """Return what ended since the last call; wait for something to end that long at most."""
-        ...
 
     def close(self) -> None:
         """Let go of everything; runs that still train are asked to stop."""
-        ...
