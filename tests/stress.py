@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from colonnade.experiments.execution.local import ForkedWorkers
+from colonnade.experiments.execution.resources import Resources
 from colonnade.experiments.plans.plan import Plan
 from colonnade.experiments.plans.spec import RunSpec, TaskBudget
 from colonnade.experiments.store.folders import RunFolder, SuiteFolder
@@ -110,20 +111,20 @@ class Stress:
     def __init__(self, path: Path) -> None:
         self.suite = SuiteFolder(path, "stress", {}, Plan(SPECS))
         self.suite.begin()
-        self.workers = ForkedWorkers(path, env_threads=1)
+        self.workers = ForkedWorkers(path)
 
     def begin(self, spec: RunSpec) -> RunFolder:
         folder = self.suite.run(spec.id)
         folder.path.mkdir(parents=True, exist_ok=True)
-        self.workers.start(spec.id, folder.log_path)
+        self.workers.start(spec.id, Resources())
         return folder
 
-    def wait(self, until: Callable[[], bool] = lambda: False) -> int | None:
-        """Return the exit status of the worker, or None where it died with its server."""
+    def wait(self, until: Callable[[], bool] = lambda: False) -> bool:
+        """Say whether the worker ended before a moment, other than with its server."""
         while not until():
             for end in self.workers.ended(0.0005):
-                return end.status
-        return None
+                return end.outcome != "lost"
+        return False
 
     def train(self, spec: RunSpec) -> RunFolder:
         folder = self.begin(spec)
@@ -135,7 +136,7 @@ class Stress:
     def kill(self, spec: RunSpec, moment: Callable[[], bool], server: bool) -> bool:
         """Kill a run at a moment; False where it was complete before."""
         folder = self.begin(spec)
-        if self.wait(moment) is not None:
+        if self.wait(moment):
             return False
         if server:
             process = self.workers._server
@@ -145,7 +146,7 @@ class Stress:
             if pid := folder.status().get("pid"):
                 os.kill(pid, signal.SIGKILL)
         else:
-            self.workers.signal(spec.id, signal.SIGKILL)
+            self.workers.kill(spec.id)
         self.wait()
         return not folder.done
 

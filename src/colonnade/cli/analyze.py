@@ -72,7 +72,7 @@ def analyze(
     from rich.console import Console
 
     from colonnade.analysis.noise import player_pool
-    from colonnade.experiments.execution.hardware import available_cores
+    from colonnade.experiments.execution.resources import available_cores
     from colonnade.experiments.results.transfer import Results
     from colonnade.experiments.trained.load import find_runs, is_progressive
     from colonnade.experiments.trained.sensitivity import analyse_run, known_analysis

@@ -13,11 +13,13 @@ from rich.console import Console
 from colonnade.cli.display import Display, summary
 from colonnade.errors import ColonnadeError
 from colonnade.experiments.execution.execute import Failure, StoppedError, execute
-from colonnade.experiments.execution.local import Ended
+from colonnade.experiments.execution.local import ending
 from colonnade.experiments.execution.progress import RunView
+from colonnade.experiments.execution.resources import Resources
+from colonnade.experiments.execution.workers import Ended
 from colonnade.experiments.plans.plan import Plan
 from colonnade.experiments.plans.spec import RunSpec, TaskBudget
-from colonnade.experiments.store.folders import SuiteFolder
+from colonnade.experiments.store.folders import RunFolder, SuiteFolder
 from colonnade.experiments.store.lock import FolderLock
 from colonnade.experiments.words import duration
 
@@ -61,12 +63,12 @@ def spec(label: str, parent: RunSpec | None = None) -> RunSpec:
 class FakeWorkers:
     """Workers that are plain processes."""
 
-    def __init__(self, suite: Path, env_threads: int) -> None:
+    def __init__(self, suite: Path) -> None:
         self.suite = suite
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
 
-    def start(self, run: str, log: Path) -> None:
-        with log.open("ab") as file:
+    def start(self, run: str, share: Resources) -> None:
+        with (self.suite / "runs" / run / "log.txt").open("ab") as file:
             self.processes[run] = subprocess.Popen(
                 [sys.executable, "-c", FAKE, str(self.suite), run],
                 stdout=file,
@@ -77,10 +79,16 @@ class FakeWorkers:
     def ended(self, seconds: float) -> list[Ended]:
         time.sleep(min(seconds, 0.02))
         over = [run for run, process in self.processes.items() if process.poll() is not None]
-        return [Ended(run, self.processes.pop(run).returncode) for run in over]
+        return [
+            ending(RunFolder(self.suite / "runs" / run), self.processes.pop(run).returncode)
+            for run in over
+        ]
 
-    def signal(self, run: str, number: int) -> None:
-        self.processes[run].send_signal(number)
+    def stop(self, run: str) -> None:
+        self.processes[run].terminate()
+
+    def kill(self, run: str) -> None:
+        self.processes[run].kill()
 
     def close(self) -> None:
         assert not self.processes, "all have ended"
@@ -183,18 +191,18 @@ def test_a_run_whose_server_dies_all_the_time_fails_in_the_end(tmp_path: Path) -
     class Orphans(FakeWorkers):
         starts = 0
 
-        def start(self, run: str, log: Path) -> None:
+        def start(self, run: str, share: Resources) -> None:
             Orphans.starts += 1
 
         def ended(self, seconds: float) -> list[Ended]:
-            return [Ended(spec("a").id, None)]
+            return [Ended(spec("a").id, "lost", "its machine was switched off")]
 
     suite = SuiteFolder(tmp_path, "test", {}, Plan((spec("a"),)))
     suite.begin()
     display = Display(Console(quiet=True), "test")
     failures = execute(suite, suite.plan, display=display, make_workers=Orphans)
     assert [failure.reason for failure in failures] == [
-        "the process that all runs are forked from was ended again and again"
+        "its machine was switched off again and again"
     ]
     assert Orphans.starts == 4
 

@@ -1,10 +1,13 @@
 """Forked workers: what they train, and what is said when one of them is ended."""
 
+import errno
 import json
+import multiprocessing
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,12 +17,14 @@ from rich.console import Console
 
 from colonnade.cli.display import Display
 from colonnade.errors import ColonnadeError
+from colonnade.experiments.execution import server
 from colonnade.experiments.execution.execute import execute
-from colonnade.experiments.execution.local import Ended, ForkedWorkers, last_line
+from colonnade.experiments.execution.local import ForkedWorkers, last_line
+from colonnade.experiments.execution.resources import Resources
 from colonnade.experiments.execution.run import train_run
+from colonnade.experiments.execution.workers import Ended
 from colonnade.experiments.plans.plan import Plan
 from colonnade.experiments.plans.spec import RunSpec, TaskBudget
-from colonnade.experiments.store.files import read_json
 from colonnade.experiments.store.folders import RunFolder, SuiteFolder
 
 SHORT = 400
@@ -73,7 +78,7 @@ def workers(tmp_path: Path) -> Iterator[Callable[[SuiteFolder], ForkedWorkers]]:
     made: list[ForkedWorkers] = []
 
     def make(suite: SuiteFolder) -> ForkedWorkers:
-        made.append(ForkedWorkers(suite.path, env_threads=1))
+        made.append(ForkedWorkers(suite.path))
         return made[-1]
 
     yield make
@@ -95,10 +100,10 @@ def test_a_fork_trains_what_a_process_of_its_own_trains(tmp_path: Path, workers:
     suite, alone = begin(tmp_path / "forked", spec, other), begin(tmp_path / "alone", spec)
     forked = workers(suite)
     for each in (spec, other):
-        forked.start(each.id, suite.run(each.id).log_path)
+        forked.start(each.id, Resources())
     train_run(alone.path, spec)
     ended = all_ended(forked, 2)
-    assert {end.status for end in ended.values()} == {0}
+    assert {end.outcome for end in ended.values()} == {"finished"}
     assert 0.1 < ended[spec.id].cpu_seconds < 60
     assert 1e7 < ended[spec.id].memory < 1e10
 
@@ -117,9 +122,9 @@ def test_workers_keep_memory_unless_the_user_says_otherwise(
     spec = tiny("long", ENDLESS)
     suite = begin(tmp_path, spec)
     forked = workers(suite)
-    forked.start(spec.id, suite.run(spec.id).log_path)
+    forked.start(spec.id, Resources())
     said = Path(f"/proc/{pid(suite.run(spec.id))}/environ").read_text().split("\0")
-    forked.signal(spec.id, signal.SIGKILL)
+    forked.kill(spec.id)
     all_ended(forked, 1)
     assert "MALLOC_MMAP_THRESHOLD_=1073741824" in said
     assert "MALLOC_TRIM_THRESHOLD_=1000" in said
@@ -183,10 +188,46 @@ def test_memory_that_runs_out_is_said(tmp_path: Path, workers: Make) -> None:
     spec = RunSpec(**{**vars(spec), "column": column})
     suite = begin(tmp_path, spec)
     forked = workers(suite)
-    forked.start(spec.id, suite.run(spec.id).log_path)
-    assert all_ended(forked, 1)[spec.id].status == 1
-    error = read_json(suite.run(spec.id).path / "status.json")["error"]
-    assert error.startswith("Memory ran out: train fewer runs at once")
+    forked.start(spec.id, Resources())
+    end = all_ended(forked, 1)[spec.id]
+    assert (end.outcome, end.lasting) == ("failed", True)
+    assert end.reason.startswith("Memory ran out: train fewer runs at once")
+
+
+def test_one_that_is_asked_to_stop_says_so(tmp_path: Path, workers: Make) -> None:
+    spec = tiny("long", ENDLESS)
+    suite = begin(tmp_path, spec)
+    forked = workers(suite)
+    forked.start(spec.id, Resources())
+    pid(suite.run(spec.id))
+    forked.stop(spec.id)
+    end = all_ended(forked, 1)[spec.id]
+    assert (end.outcome, end.lasting) == ("stopped", False)
+    assert "the last checkpoint is kept" in end.reason
+
+
+def test_a_process_that_cannot_be_forked_fails_its_run_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_memory() -> int:
+        raise OSError(errno.ENOMEM, "Cannot allocate memory")
+
+    suite = begin(tmp_path, tiny("one"))
+    monkeypatch.setattr("os.fork", no_memory)
+    ours, theirs = multiprocessing.Pipe()
+    thread = threading.Thread(target=server.serve, args=(theirs, suite))
+    thread.start()
+    assert ours.recv() == {}
+    ours.send(("start", suite.runs[0].id, 1))
+    assert ours.recv() == {
+        "run": suite.runs[0].id,
+        "status": "no process could be started for it (Cannot allocate memory); "
+        "fewer at once need less",
+    }
+    assert thread.is_alive(), "others can still be started"
+    ours.close()
+    thread.join(5)
+    assert not thread.is_alive()
 
 
 def test_a_server_that_cannot_start_is_one_sentence(
@@ -196,6 +237,6 @@ def test_a_server_that_cannot_start_is_one_sentence(
     monkeypatch.setenv("PYTHONPATH", os.devnull)
     monkeypatch.setattr(sys, "executable", "/bin/false")
     forked = workers(suite)
-    forked.start(suite.runs[0].id, suite.runs[0].log_path)
+    forked.start(suite.runs[0].id, Resources())
     with pytest.raises(ColonnadeError, match="No worker could be started: its process was ended"):
         all_ended(forked, 1)

@@ -46,8 +46,12 @@ SPEC = RunSpec(
 def worker_command(suite: Path, run: str, env_threads: int) -> list[str]:
     return [
         sys.executable,
-        "-m",
-        "colonnade.experiments.execution.worker",
+        "-c",
+        "import os, sys; from pathlib import Path;"
+        "from colonnade.experiments.execution.server import train;"
+        "from colonnade.experiments.store.folders import SuiteFolder;"
+        "suite = SuiteFolder.read(Path(sys.argv[1]));"
+        "sys.exit(train(suite, sys.argv[2], int(sys.argv[3]), os.getppid()))",
         str(suite),
         run,
         str(env_threads),

@@ -1,4 +1,4 @@
-"""Running a plan over local processes, parents before children."""
+"""Running a plan: workers at work on a schedule, until all is done or somebody says stop."""
 
 from __future__ import annotations
 
@@ -7,16 +7,17 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from itertools import islice
+from dataclasses import replace
 from pathlib import Path
 from time import monotonic
 from types import FrameType
 
 from colonnade.errors import ColonnadeError
-from colonnade.experiments.execution.hardware import available_cores
-from colonnade.experiments.execution.local import Ended, ForkedWorkers, Workers, last_line
+from colonnade.experiments.execution.local import ForkedWorkers
 from colonnade.experiments.execution.progress import Display
+from colonnade.experiments.execution.resources import Machine, Resources, needs, this_machine
 from colonnade.experiments.execution.schedule import Failure, Schedule
+from colonnade.experiments.execution.workers import Ended, Workers
 from colonnade.experiments.plans.plan import Plan
 from colonnade.experiments.plans.spec import RunSpec
 from colonnade.experiments.store.files import disk_errors
@@ -47,22 +48,22 @@ def execute(
     display: Display,
     retry: bool = True,
     judge: Judge | None = None,
-    make_workers: Callable[[Path, int], Workers] = ForkedWorkers,
+    make_workers: Callable[[Path], Workers] = ForkedWorkers,
 ) -> list[Failure]:
     """Train all runs of a plan that are not complete yet.
 
-    A run starts when the run it starts from is complete. One that fails stops none but those that
-    start from it.
+    A run starts when the run it starts from is complete and what it needs is free. One that fails
+    stops none but those that start from it.
 
     Args:
         suite: The output folder, already begun.
         plan: The suite's plan or a part of it.
-        jobs: How many runs train at once; by default as many as there are cores.
+        jobs: How many runs train at once; by default as many as there are cores for. More runs than
+            cores, where asked for, share them.
         display: Shows the progress.
         retry: Whether runs that failed before are begun again.
         judge: Asked again and again which runs to stop as hopeless; None stops none.
-        make_workers: Makes what trains the runs from the output folder and the threads of each
-            run's emulators, as many as leave no core idle; no number depends on them.
+        make_workers: Makes what trains the runs from the output folder.
 
     Returns:
         The runs that failed.
@@ -71,11 +72,13 @@ def execute(
         StoppedError: Ctrl-C or SIGTERM came; all runs have been stopped, checkpoints are kept.
         ColonnadeError: Another process is at work in the folder.
     """
-    cores = available_cores()
+    whole = this_machine()
+    cores = max(whole.cores, jobs or 0)
     count = min(jobs or cores, max(1, len(plan.runs)))
     with FolderLock(suite.path), _signals() as received:
-        workers = make_workers(suite.path, max(1, cores // count))
-        work = _Execution(suite, Schedule(suite, plan, retry=retry), count, workers, judge)
+        workers, schedule = make_workers(suite.path), Schedule(suite, plan, retry=retry)
+        machine = Machine(replace(whole, cores=cores), count)
+        work = _Execution(suite, schedule, workers, machine, judge)
         with display:
             try:
                 while work.advance():
@@ -117,15 +120,16 @@ class _Execution:
         self,
         suite: SuiteFolder,
         schedule: Schedule,
-        jobs: int,
         workers: Workers,
+        machine: Machine,
         judge: Judge | None,
     ) -> None:
         self.schedule = schedule
         self._suite = suite
-        self._jobs = jobs
         self._workers = workers
+        self._machine = machine
         self._judge = judge
+        self._needs: dict[str, Resources] = {}
         self._condemned: dict[str, str] = {}
         self._started, self._clock = time.time(), monotonic()
         self._ended: list[Ended] = []
@@ -133,11 +137,11 @@ class _Execution:
     def advance(self) -> bool:
         """Start what can start; False when nothing is left."""
         schedule = self.schedule
-        for spec in islice(schedule.startable(), self._jobs - len(schedule.running)):
+        for spec in schedule.startable(lambda spec: self._share(spec) is not None):
             self._start(spec)
         hopeless = self._judge(list(schedule.running.values())) if self._judge else {}
         for run in hopeless.keys() - self._condemned.keys():
-            self._workers.signal(run, signal.SIGTERM)
+            self._workers.stop(run)
         self._condemned |= hopeless
         return not schedule.over
 
@@ -151,17 +155,17 @@ class _Execution:
             self._end(end)
 
     def stop(self, hurry: Callable[[], bool]) -> None:
-        """Ask all running processes to stop, and end those that don't."""
+        """Ask all runs to stop, and end those that don't."""
         left = set(self.schedule.running)
         try:
-            for number, seconds in (
-                (signal.SIGTERM, _GRACE_SECONDS),
-                (signal.SIGKILL, _KILL_SECONDS),
+            for end_one, seconds, give_up in (
+                (self._workers.stop, _GRACE_SECONDS, hurry),
+                (self._workers.kill, _KILL_SECONDS, lambda: False),
             ):
                 for run in left:
-                    self._workers.signal(run, number)
+                    end_one(run)
                 limit = monotonic() + seconds
-                while left and monotonic() < limit and not (number == signal.SIGTERM and hurry()):
+                while left and monotonic() < limit and not give_up():
                     ended = self._workers.ended(0.05)
                     self._ended += ended
                     left -= {end.run for end in ended}
@@ -169,56 +173,42 @@ class _Execution:
             self._workers.close()
             self._write_session()
 
+    def _share(self, spec: RunSpec) -> Resources | None:
+        need = self._needs.get(spec.id) or self._needs.setdefault(spec.id, needs(spec))
+        return self._machine.share(need)
+
     def _start(self, spec: RunSpec) -> None:
         folder = self._suite.run(spec.id)
         with disk_errors(folder.path):
             folder.path.mkdir(parents=True, exist_ok=True)
             for name in ("status.json", "failed.json"):
                 (folder.path / name).unlink(missing_ok=True)
-        self._workers.start(spec.id, folder.log_path)
+        share = self._share(spec)
+        assert share is not None, "it fitted when the schedule let it start"
+        self._machine.shares[spec.id] = share
+        self._workers.start(spec.id, share)
 
     def _end(self, end: Ended) -> None:
         self._ended.append(end)
-        folder = self._suite.run(end.run)
-        status = folder.status()
-        if folder.done:
+        del self._machine.shares[end.run]
+        if end.outcome == "finished":
             self.schedule.complete(end.run)
         elif end.run in self._condemned:
             self.schedule.stop(end.run, self._condemned[end.run])
-        elif end.status is None:
-            # What trained was not at fault; it goes on from its last checkpoint.
-            if not self.schedule.again(end.run):
-                reason = "the process that all runs are forked from was ended again and again"
-                self.schedule.fail(end.run, reason, final=False)
-        elif end.status < 0:
-            self.schedule.fail(end.run, _killed(-end.status, end.memory), final=False)
-        else:
-            reason = status.get("error") or last_line(folder.log_path)
-            self.schedule.fail(
-                end.run,
-                reason or f"its process ended with status {end.status}",
-                final=bool(status.get("error")) and status.get("kind") != "DiskFullError",
-            )
+        elif end.outcome != "lost":
+            self.schedule.fail(end.run, end.reason, final=end.lasting)
+        elif not self.schedule.again(end.run):  # else it goes on from its last checkpoint
+            self.schedule.fail(end.run, f"{end.reason} again and again", final=False)
 
     def _write_session(self) -> None:
         """Note how busy the runs kept the processors, for the report."""
         session = {
             "started": round(self._started, 1),
             "seconds": round(monotonic() - self._clock, 1),
-            "workers": self._jobs,
+            "workers": self._machine.runs,
             "runs": len(self._ended),
             "cpu_seconds": round(sum(end.cpu_seconds for end in self._ended), 1),
         }
         path = self._suite.path / "sessions.jsonl"
         with disk_errors(path), path.open("a") as file:
             file.write(json.dumps(session) + "\n")
-
-
-def _killed(number: int, memory: int) -> str:
-    reason = f"its process was ended by signal {number} ({signal.Signals(number).name})"
-    if number == signal.SIGKILL and memory:
-        reason += (
-            f", as the system does when memory runs out; it held {memory / 2**30:.1f} GiB at most, "
-            "and fewer runs at once need less"
-        )
-    return reason

@@ -1,23 +1,28 @@
-"""Processes that train runs, as the executor sees them."""
+"""Runs trained by processes of this machine."""
 
 from __future__ import annotations
 
-import json
 import os
 import re
-import select
+import signal
+import socket
 import subprocess
 import sys
 import time
 from contextlib import suppress
-from dataclasses import dataclass
+from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Protocol
+from typing import Any
 
 from colonnade.errors import ColonnadeError
+from colonnade.experiments.execution.resources import Resources
+from colonnade.experiments.execution.workers import Ended
 from colonnade.experiments.store.files import disk_errors
+from colonnade.experiments.store.folders import RunFolder
 
-_READ_SIZE = 1 << 16
+STOPPED = 143
+"""Exit status of a worker that was asked to stop: 128 + SIGTERM."""
+
 _EXIT_SECONDS = 5.0
 
 _KEEP_MEMORY = {
@@ -28,102 +33,62 @@ _KEEP_MEMORY = {
 and to get those anew takes as long as to convolve them. Other systems ignore it."""
 
 
-@dataclass(frozen=True)
-class Ended:
-    """A run's process that is no more.
-
-    Attributes:
-        run: Id of the run.
-        status: Exit status; minus the signal's number where one ended it; None where the process
-            that could have told has died.
-        cpu_seconds: Processor time it used.
-        memory: The most memory it held, in bytes.
-    """
-
-    run: str
-    status: int | None
-    cpu_seconds: float = 0.0
-    memory: int = 0
-
-
-class Workers(Protocol):
-    """What the executor asks of whoever runs its processes."""
-
-    def start(self, run: str, log: Path) -> None:
-        """Begin to train a run; its process appends its messages to `log`."""
-        ...
-
-    def ended(self, seconds: float) -> list[Ended]:
-        """Return the processes that ended since the last call; wait for one that long at most."""
-        ...
-
-    def signal(self, run: str, number: int) -> None:
-        """Send a signal to a run's process, if there still is one."""
-        ...
-
-    def close(self) -> None:
-        """Let go of everything; processes that still run are asked to stop."""
-        ...
-
-
 class ForkedWorkers:
-    """Workers forked from a `worker_server`, so that torch is imported once for all of them.
+    """Workers forked from a `server`, so that torch is imported once for all of them.
 
     Args:
         suite: The output folder.
-        env_threads: For the emulators of each worker.
     """
 
-    def __init__(self, suite: Path, env_threads: int) -> None:
+    def __init__(self, suite: Path) -> None:
         self._suite = suite
-        self._env_threads = env_threads
+        self._log = suite / "workers.txt"
         self._server: subprocess.Popen[bytes] | None = None
+        self._line: Connection[Any, Any]
         self._running: set[str] = set()
         self._ready = False
-        self._rest = b""
 
-    @property
-    def _log(self) -> Path:
-        return self._suite / "workers.txt"
-
-    def start(self, run: str, log: Path) -> None:
+    def start(self, run: str, share: Resources) -> None:
         """Begin to train a run, starting the server if there is none."""
         if self._server is None:
-            self._server = self._start_server()
+            self._start_server()
         self._running.add(run)
-        self._tell(self._server, {"start": run, "log": str(log)})
+        self._tell("start", run, share.cores)
+
+    def stop(self, run: str) -> None:
+        """Ask a run's process to stop after its next update."""
+        self._tell("signal", run, signal.SIGTERM)
+
+    def kill(self, run: str) -> None:
+        """End a run's process at once."""
+        self._tell("signal", run, signal.SIGKILL)
 
     def ended(self, seconds: float) -> list[Ended]:
-        """Return the processes that ended; all of them where the server has died."""
+        """Return the run whose process ended; all of them where the server has died.
+
+        Raises:
+            ColonnadeError: The server can't be started.
+        """
         if self._server is None:
             time.sleep(seconds)
             return []
-        output = self._server.stdout
-        assert output is not None
-        if not select.select([output], [], [], seconds)[0]:
-            return []
-        received = os.read(output.fileno(), _READ_SIZE)
-        if not received:
+        try:
+            message = self._line.recv() if self._line.poll(seconds) else None
+        except (EOFError, OSError):
             return self._lost()
-        *lines, self._rest = (self._rest + received).split(b"\n")
-        messages = [json.loads(line) for line in lines]
-        self._ready = self._ready or any("ready" in message for message in messages)
-        ended = [Ended(**message) for message in messages if "run" in message]
-        self._running -= {end.run for end in ended}
-        return ended
-
-    def signal(self, run: str, number: int) -> None:
-        """Send a signal through the server, which knows whether the process is still the run's."""
-        if self._server is not None:
-            self._tell(self._server, {"signal": number, "run": run})
+        if message is None:
+            return []
+        self._ready = True
+        if "run" not in message:
+            return []
+        self._running.discard(message["run"])
+        return [ending(RunFolder(self._suite / "runs" / message.pop("run")), **message)]
 
     def close(self) -> None:
         """End the server; workers without it stop by themselves."""
         if self._server is None:
             return
-        for pipe in (self._server.stdin, self._server.stdout):
-            assert pipe is not None
-            pipe.close()
+        self._line.close()
         try:
             self._server.wait(_EXIT_SECONDS)
         except subprocess.TimeoutExpired:
@@ -131,36 +96,30 @@ class ForkedWorkers:
             self._server.wait()
         self._server = None
 
-    def _start_server(self) -> subprocess.Popen[bytes]:
+    def _start_server(self) -> None:
         # OpenMP and OpenBLAS read these when torch and numpy are imported; OpenMP's threads would
         # otherwise spin while they wait, and slow the emulators down. How many a run's network has
         # is in its spec, since sums depend on it.
-        environment = (
-            _KEEP_MEMORY
-            | os.environ
-            | {
-                "OMP_NUM_THREADS": "1",
-                "OMP_WAIT_POLICY": "passive",
-            }
-        )
-        module = "colonnade.experiments.execution.server"
-        with disk_errors(self._log), self._log.open("wb") as log:
+        threads = {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "passive"}
+        command = [sys.executable, "-m", "colonnade.experiments.execution.server", str(self._suite)]
+        ours, theirs = socket.socketpair()
+        with theirs, disk_errors(self._log), self._log.open("wb") as log:
             # A session of its own: a Ctrl-C at the terminal reaches the executor alone.
-            return subprocess.Popen(
-                [sys.executable, "-m", module, str(self._suite), str(self._env_threads)],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
+            self._server = subprocess.Popen(
+                command,
+                stdin=theirs.fileno(),
+                stdout=log,
                 stderr=log,
-                env=environment,
-                bufsize=0,
+                env=_KEEP_MEMORY | os.environ | threads,
                 start_new_session=True,
             )
+        self._line = Connection(ours.detach())
 
-    def _tell(self, server: subprocess.Popen[bytes], order: dict[str, object]) -> None:
-        assert server.stdin is not None
-        # Where the server has died, `ended` sees the end of its output and says what is lost.
-        with suppress(BrokenPipeError):
-            server.stdin.write(json.dumps(order).encode() + b"\n")
+    def _tell(self, *order: object) -> None:
+        # Where the server has died, `ended` meets the end of the line and says what is lost.
+        if self._server is not None:
+            with suppress(OSError):
+                self._line.send(order)
 
     def _lost(self) -> list[Ended]:
         """Take note of the server's death: its workers stop, and what they came to is not known."""
@@ -173,10 +132,37 @@ class ForkedWorkers:
                 f"No worker could be started: {last_line(self._log) or 'its process was ended'} "
                 f"({self._log})."
             )
-        self._ready, self._rest = False, b""
-        lost = [Ended(run, None) for run in sorted(self._running)]
+        reason = "the process that all runs are forked from was ended"
+        lost = [Ended(run, "lost", reason) for run in sorted(self._running)]
         self._running.clear()
+        self._ready = False
         return lost
+
+
+def ending(folder: RunFolder, status: int | str, **used: Any) -> Ended:
+    """Say what the run of a folder came to from `status`, as the server tells it."""
+    run, said = folder.id, folder.status()
+    if folder.done:
+        return Ended(run, "finished", **used)
+    if isinstance(status, str) or status < 0:
+        reason = status if isinstance(status, str) else _killed(-status, used.get("memory", 0))
+        return Ended(run, "failed", reason, **used)
+    reason = said.get("error") or last_line(folder.log_path)
+    reason = reason or f"its process ended with status {status}"
+    if status == STOPPED:
+        return Ended(run, "stopped", reason, **used)
+    lasting = bool(said.get("error")) and said.get("kind") != "DiskFullError"
+    return Ended(run, "failed", reason, lasting, **used)
+
+
+def _killed(number: int, memory: int) -> str:
+    reason = f"its process was ended by signal {number} ({signal.Signals(number).name})"
+    if number == signal.SIGKILL and memory:
+        reason += (
+            f", as the system does when memory runs out; it held {memory / 2**30:.1f} GiB at most, "
+            "and fewer runs at once need less"
+        )
+    return reason
 
 
 def last_lines(log: Path, count: int) -> list[str]:

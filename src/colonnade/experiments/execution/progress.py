@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from types import TracebackType
-from typing import Any, Literal, Protocol, Self
+from typing import Any, Literal, Protocol
 
 from colonnade.experiments.plans.spec import RunSpec
 
@@ -46,26 +46,11 @@ class RunView:
         return "-" if score is None else f"{score:.2f}"
 
 
-class Display(Protocol):
-    """What shows the progress of all runs; a context."""
-
-    def __enter__(self) -> Self:
-        """Begin to show."""
-        ...
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        at: TracebackType | None,
-    ) -> None:
-        """Leave the last state to be read."""
-        ...
+class Display(AbstractContextManager[Any, None], Protocol):
+    """What shows the progress of all runs, and leaves the last state to be read; a context."""
 
     def show(self, views: list[RunView]) -> None:
         """Show where the runs stand."""
-        ...
 
     def say(self, text: str) -> None:
         """Say something beside."""
-        ...

@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 
 from colonnade.experiments.execution.analyses import analyse
-from colonnade.experiments.execution.hardware import available_cores, cpu_model
+from colonnade.experiments.execution.resources import available_cores
 from colonnade.experiments.plans.build import (
     build_learner,
     build_method,
@@ -211,7 +211,16 @@ def _versions() -> dict[str, str]:
 def _hardware(threads: int) -> dict[str, Any]:
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
     cores = available_cores()
-    return {"cpu": cpu_model(), "cores": cores, "threads": threads, "gpu": gpu}
+    return {"cpu": _processor(), "cores": cores, "threads": threads, "gpu": gpu}
+
+
+def _processor() -> str:
+    """Name the processor, as far as the system tells."""
+    listing = Path("/proc/cpuinfo")
+    for line in listing.read_text().splitlines() if listing.exists() else ():
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
 
 
 def _timing(rows: list[Row], started: float) -> dict[str, float]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from colonnade.experiments.store.files import write_json
 from colonnade.experiments.store.folders import SuiteFolder
 
 _LIVES = 3
-"""How often a run is begun again because the processes' common parent was killed."""
+"""How often a run is begun again that was lost by no fault of its own."""
 
 
 @dataclass(frozen=True)
@@ -73,21 +73,17 @@ class Schedule:
         """Whether nothing is left to do."""
         return not (self.running or self._waiting)
 
-    @property
-    def steps_left(self) -> int:
-        """Agent steps of all runs that have not begun."""
-        return sum(spec.steps for spec in self._waiting)
-
-    def startable(self) -> Iterator[RunSpec]:
+    def startable(self, fits: Callable[[RunSpec], bool]) -> Iterator[RunSpec]:
         """Give up what can never start, and return what can start now, each run when asked for it.
 
-        A run that is returned counts as running from then on.
+        A run that is returned counts as running from then on. One that does not fit lets those
+        after it go first.
         """
         for spec in list(self._waiting):
             if reason := self._hopeless(spec):
                 self._waiting.remove(spec)
                 self._fail(Failure(spec.id, reason, None))
-            elif self._ready(spec):
+            elif fits(spec) and self._ready(spec):
                 self._waiting.remove(spec)
                 self.running[spec.id] = spec
                 yield spec

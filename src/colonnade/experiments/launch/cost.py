@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from colonnade.experiments.execution.hardware import available_cores
+from colonnade.experiments.execution.resources import available_cores
 from colonnade.experiments.store.folders import SuiteFolder
 from colonnade.experiments.words import duration
 

@@ -1,4 +1,4 @@
-"""How scores hang on hyperparameters: the numbers; `sweep_charts` draws them."""
+"""How scores hang on hyperparameters: the numbers; the report draws them."""
 
 from __future__ import annotations
 

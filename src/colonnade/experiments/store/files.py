@@ -63,11 +63,7 @@ def disk_errors(path: Path) -> Iterator[None]:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a file whole or not at all: to a temporary name, then renamed.
-
-    Raises:
-        ColonnadeError: Writing failed.
-    """
+    """Write a text as `write_bytes` does."""
     write_bytes(path, text.encode())
 
 
@@ -82,11 +78,7 @@ def write_bytes(path: Path, content: bytes) -> None:
 
 
 def write_json(path: Path, value: object) -> None:
-    """Write a value as JSON, whole or not at all.
-
-    Raises:
-        ColonnadeError: Writing failed.
-    """
+    """Write a value as JSON, as `write_bytes` does."""
     write_text(path, json.dumps(value, indent=2) + "\n")
 
 

@@ -55,11 +55,7 @@ class FolderLock:
                     f"{self._folder} is being written by process {holder}; wait for it or stop it, "
                     "or choose another --out."
                 ) from None
-        try:
-            write_text(self._holder, f"{_this_process()}\n")
-        except ColonnadeError:
-            self._lock.release()
-            raise
+        write_text(self._holder, f"{_this_process()}\n")
         return self
 
     def __exit__(self, *_: object) -> None:

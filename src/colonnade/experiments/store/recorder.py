@@ -10,7 +10,6 @@ from contextlib import suppress
 from dataclasses import asdict
 from itertools import accumulate
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from colonnade.errors import ColonnadeError
@@ -98,12 +97,7 @@ class RunRecorder:
             raise
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         """Write the last status and free the folder."""
         try:
             # What went wrong first is what counts: closing must not hide it.

@@ -1,0 +1,55 @@
+"""What a schedule asks of those who train its runs, wherever they are.
+
+`local` has processes of this machine. Other executors fit as well, since nothing here is a signal's
+number, an exit code or a path: one on Ray would submit a task with the run's share as `num_cpus`,
+`num_gpus` and `memory`, get what ended from `ray.wait`, end a run by `ray.cancel`, and call those
+lost whose node died. The output folder must be on a file system that all machines share.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from colonnade.experiments.execution.resources import Resources
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A run that is no longer being trained.
+
+    Attributes:
+        run: Its id.
+        outcome: "finished" when it is complete, "stopped" when it did what `stop` asks for, "lost"
+            when whoever trained it is gone by no fault of the run, "failed" otherwise.
+        reason: Why it is not complete, in one sentence.
+        lasting: Whether it would fail again in the same way.
+        cpu_seconds: Processor time it used.
+        memory: The most memory it held, in bytes; 0 where nobody knows.
+    """
+
+    run: str
+    outcome: Literal["finished", "stopped", "failed", "lost"]
+    reason: str = ""
+    lasting: bool = False
+    cpu_seconds: float = 0.0
+    memory: int = 0
+
+
+class Workers(Protocol):
+    """Trains runs of a suite, each somewhere of its own."""
+
+    def start(self, run: str, share: Resources) -> None:
+        """Begin to train a run with a share of the machine."""
+
+    def stop(self, run: str) -> None:
+        """Ask a run, if it still trains, to keep a checkpoint and end."""
+
+    def kill(self, run: str) -> None:
+        """End a run at once, if it still trains."""
+
+    def ended(self, seconds: float) -> list[Ended]:
+        """Return what ended since the last call; wait for something to end that long at most."""
+
+    def close(self) -> None:
+        """Let go of everything; runs that still train are asked to stop."""
