@@ -32,7 +32,11 @@ _JOBS = "experiments/results/test_hyperparameters.py"
 _CURVES = "experiments/store/test_measures.py reports/test_numbers.py"
 _CONTINUAL = "experiments/results/test_continual.py reports/test_continual.py"
 _SWEEP = "experiments/results/test_hyperparameters.py experiments/launch/test_sweep.py"
-_PATHS = "experiments/suites/test_pathnet.py"
+_PATHS = (
+    "experiments/suites/test_pathnet.py::test_generations_and_speedups_by_hand "
+    "experiments/suites/test_pathnet.py::test_generations_are_drawn_where_they_were_counted "
+    "experiments/suites/test_pathnet.py"
+)
 _ANALYZE = "experiments/trained/test_analysis_numbers.py"
 
 MUTANTS: list[Mutant] = [
@@ -277,7 +281,7 @@ MUTANTS: list[Mutant] = [
         ("transfer_matrix", "assigned", "text", "one"),
         ("transfer_matrix", "argument", "imshow", 0, "transpose"),
         ("transfer_matrix", "argument", "text", 0, "double"),
-        ("transfer_matrix", "word", "low", "high"),
+        ("transfer_matrix", "word", "low", "high", "#1"),
     ),
     *_of(
         "experiments.results.continual",

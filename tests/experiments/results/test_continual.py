@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from markupsafe import Markup
+from matplotlib.axes import Axes
+from matplotlib.colors import to_hex
 from reading import lines_of, table_of, texts_of
 
 from colonnade.experiments.methods import METHODS
@@ -18,6 +20,7 @@ from colonnade.experiments.results.transfer import Results
 from colonnade.experiments.store.folders import SuiteFolder
 from colonnade.reports.continual import charts as continual_charts
 from colonnade.reports.continual.section import ContinualSection
+from colonnade.reports.style import INK
 from colonnade.reports.suite import write_report
 
 Matrix = Sequence[Sequence[float]]
@@ -28,7 +31,7 @@ WORDS = {"score": "score", "steps": "agent steps"}
 
 EWC = [[0.9, 0.0, 0.0], [0.7, 0.8, 0.0], [0.8, 0.5, 0.6]]
 SGD = [[0.9, 0.0, 0.0], [0.4, 0.7, 0.0], [0.1, 0.3, 0.95]]
-BEFORE, CHANCE = [0.11, 0.24, 0.37], [0.1, 0.2, 0.3]
+BEFORE, CHANCE = [0.11, 0.24, 0.37, 0.4, 0.5], [0.1, 0.2, 0.3, 0.4, 0.5]
 """Score [trained so far, tested]; just before a task is learned; of the random policy."""
 
 
@@ -147,9 +150,14 @@ def test_the_table_shows_the_measures(write: Write) -> None:
     assert "my-method" in table
 
 
-def three() -> list[tuple[RunSpec, Matrix]]:
+def three(
+    method: str = "ewc", matrix: Matrix = EWC, **changes: object
+) -> list[tuple[RunSpec, Matrix]]:
     """Three seeds, whose mean is 0.2 below the first one's, and whose median 0.1."""
-    return [(spec_of("ewc", seed=k), worse(EWC, by)) for k, by in enumerate((0.0, 0.1, 0.5))]
+    return [
+        (spec_of(method, seed=k, **changes), worse(matrix, by))
+        for k, by in enumerate((0.0, 0.1, 0.5))
+    ]
 
 
 def test_matrices_are_drawn_the_right_way_round(write: Write) -> None:
@@ -192,6 +200,30 @@ def test_curves_and_averages_are_drawn_where_they_were_measured(write: Write) ->
     np.testing.assert_allclose(averages, [0.9 - 0.2, 0.75 - 0.2, 1.9 / 3 - 0.2])
 
 
+def band_of(axes: Axes, colour: str) -> dict[float, tuple[float, float]]:
+    """The lower and the upper end of the one band of a colour, by its places."""
+    (band,) = (c for c in axes.collections if to_hex(c.get_facecolor()[0]) == to_hex(colour))  # type: ignore[index]
+    ends: dict[float, list[float]] = {}
+    for x, y in np.asarray(band.get_paths()[0].vertices):
+        ends.setdefault(float(x), []).append(float(y))
+    return {x: (min(found), max(found)) for x, found in ends.items()}
+
+
+def test_bands_reach_from_the_worst_seed_to_the_best(write: Write) -> None:
+    (sequence,) = sequences(Results(write(three())))
+    colour = METHODS["ewc"].colour
+    (axes,) = continual_charts.average_curves(sequence, WORDS).axes
+    assert band_of(axes, colour) == {
+        number: pytest.approx((best - 0.5, best))
+        for number, best in ((1, 0.9), (2, (0.7 + 0.8) / 2), (3, (0.8 + 0.5 + 0.6) / 3))
+    }
+    for tested, axes in enumerate(continual_charts.score_curves(sequence, WORDS).axes):
+        band = band_of(axes, colour)
+        for trained in range(tested, 3):
+            best = EWC[trained][tested]
+            assert band[(trained + 1) * BUDGET] == pytest.approx((best - 0.5, best))
+
+
 def test_budgets_that_differ_have_no_common_ends(write: Write) -> None:
     longer = tuple(replace(task, steps=2 * BUDGET) for task in spec_of("l2").tasks)
     suite = write([(spec_of("ewc"), EWC), (spec_of("l2", tasks=longer), SGD)])
@@ -201,9 +233,18 @@ def test_budgets_that_differ_have_no_common_ends(write: Write) -> None:
 
 
 def test_single_tasks_stand_beside(write: Write) -> None:
-    suite = write([(spec_of("ewc"), EWC), (spec_of("scratch"), SGD)])
+    suite = write([(spec_of("ewc"), EWC), *three("scratch", SGD)])
     (sequence,) = sequences(Results(suite))
-    assert single_scores(sequence) == {"ppo": pytest.approx((0.9 + 0.7 + 0.95) / 3)}
+    mean = (0.9 + 0.7 + 0.95) / 3 - 0.2
+    assert single_scores(sequence) == {"ppo": pytest.approx(mean)}
+    (axes,) = continual_charts.average_curves(sequence, WORDS).axes
+    ((_, heights),) = lines_of(axes, INK)
+    np.testing.assert_allclose(heights, mean)
+    (label,) = axes.texts
+    assert (label.get_text(), label.xy) == ("single task", (3, pytest.approx(mean)))  # type: ignore[attr-defined]
+    drawings = {f"continual-average-{sequence.slug}": Markup("x")}
+    page = " ".join(ContinualSection(Results(suite)).html(drawings).split())
+    assert f"Dashed: networks that learned one task each, {mean:.3f}." in page
 
 
 def test_single_tasks_of_several_learners_are_not_pooled(write: Write) -> None:
@@ -348,6 +389,37 @@ def test_claims_of_the_paper_stand_beside_its_own_tasks_only(write: Write) -> No
         assert ("The paper's claims" in page) == beside
 
 
+FIVE = [
+    [0.9, 0.0, 0.0, 0.0, 0.0],
+    [0.9, 0.8, 0.0, 0.0, 0.0],
+    [0.8, 0.8, 0.9, 0.0, 0.0],
+    [0.8, 0.7, 0.8, 0.9, 0.0],
+    [0.8, 0.6, 0.7, 0.9, 0.7],
+]
+
+
+def test_claims_are_set_beside_what_was_measured(write: Write) -> None:
+    def labelled(method: str, names: str, matrix: Matrix) -> list[tuple[RunSpec, Matrix]]:
+        return three(method, matrix, names=names, learner="supervised")
+
+    suite = write(
+        [
+            *labelled("ewc", "abc", EWC),
+            *labelled("finetune", "abc", [[0.9, 0.0, 0.0], [0.7, 0.8, 0.0], [0.55, 0.6, 0.95]]),
+            *labelled("ewc", "abcde", FIVE),
+            *labelled("finetune", "abcde", worse(FIVE, 0.08)),
+            *labelled("scratch", "abcde", worse(FIVE, -0.05)),
+        ]
+    )
+    known = replace(suite, basis=replace(suite.basis, paper="permuted MNIST"))
+    table = table_of(ContinualSection(Results(known)).html({}), "Here")
+    # Means over seeds, 0.2 below the matrices: the last row's ends, and the last row's average.
+    assert table["A"]["Here"].endswith(": EWC 60% and 40%; SGD 35% and 75%.")
+    assert table["B"]["Here"] == (
+        "Average accuracy after 5 tasks: EWC 54.0%, SGD 46.0% (single tasks: 69.0%)."
+    )
+
+
 def test_overlaps_of_other_configurations_are_not_pooled(write: Write) -> None:
     specs = [
         spec_of(
@@ -376,3 +448,7 @@ def test_overlaps_of_other_configurations_are_not_pooled(write: Write) -> None:
         "lambda 1": pytest.approx([0.1, 0.2]),
         "lambda 2": pytest.approx([0.3, 0.4]),
     }
+    bottom, top = axes.get_ylim()
+    for line in axes.lines:
+        assert list(np.asarray(line.get_xdata())) == [1, 2]
+        assert all(bottom <= overlap <= top for overlap in np.asarray(line.get_ydata()))

@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +18,7 @@ from colonnade.experiments.launch.sweep import plan_sweep
 from colonnade.experiments.methods import METHODS
 from colonnade.experiments.plans.plan import SuiteOptions
 from colonnade.experiments.plans.space import Choice, LogUniform, SearchSpace
+from colonnade.experiments.plans.spec import RunSpec
 from colonnade.experiments.plans.sweep import Sweep
 from colonnade.experiments.results.hyperparameters import scatter_panels, sorted_panels
 from colonnade.experiments.results.jobs import hyperparameters, job_rows
@@ -62,6 +64,16 @@ def final(suite: SuiteFolder, run: str) -> float:
     return float(row["return_mean"])
 
 
+def spec_of(suite: SuiteFolder, run: str) -> RunSpec:
+    (spec,) = (spec for spec in suite.plan.runs if spec.id == run)
+    return spec
+
+
+def job(suite: SuiteFolder, run: str) -> str:
+    """The number at the end of a run's label."""
+    return spec_of(suite, run).label.rpartition(", job ")[2]
+
+
 def best_mean(suite: SuiteFolder, runs: list[str]) -> float:
     return float(np.mean(sorted(area(suite, run) for run in runs)[-2:]))
 
@@ -81,6 +93,9 @@ def test_the_table_of_jobs(swept: SuiteFolder) -> None:
         runs = runs_of(swept, entry.method, entry.source)
         better = sum(area(swept, other) > area(swept, entry.run) for other in runs)
         assert row.counts == (better < 2)
+        assert str(row.job) == job(swept, entry.run)
+        # A fabricated run takes 500 seconds, and ends a little before its budget.
+        assert (row.seconds, row.steps) == (500.0, spec_of(swept, entry.run).steps - 8)
 
 
 def test_scores_are_drawn_from_the_best_job_to_the_worst(swept: SuiteFolder) -> None:
@@ -126,6 +141,19 @@ def test_areas_stand_over_what_was_drawn_and_lines_join_medians(swept: SuiteFold
             np.testing.assert_allclose(scatter.medians, medians)
             uneven += any(np.mean(v) != np.median(v) for v in found.values() if len(v) > 2)
     assert uneven, "else means could stand for medians"
+
+
+def test_where_baseline_1_is_no_measure_areas_stand_as_they_are(swept: SuiteFolder) -> None:
+    results = Results(swept)
+    rows = [replace(row, transfer=math.nan) for row in job_rows(results)]
+    for panel in scatter_panels(results, rows):
+        assert not panel.relative
+        assert {scatter.method for scatter in panel.scatters} == {"scratch", "finetune"}
+        for scatter in panel.scatters:
+            sources = [None] if scatter.method == "scratch" else ["pong", "noisy"]
+            runs = [run for s in sources for run in runs_of(swept, scatter.method, s)]
+            areas = sorted(area(swept, run) for run in runs)
+            np.testing.assert_allclose(np.sort(scatter.heights), areas)
 
 
 def test_a_continuous_range_is_divided_into_fifths(swept: SuiteFolder) -> None:
@@ -179,6 +207,36 @@ def test_the_page_says_what_a_cells_interval_is_worth(
     monkeypatch.setitem(COVERAGE, TOP_K, {5: (0.95, 0.61)})  # type: ignore[arg-type]
     page = " ".join(write_report(swept).read_text().split())
     assert "over jobs (covers 61% where runs are lognormal). Colours" in page
+
+
+def test_the_page_names_the_best_jobs_and_what_they_drew(fabricate: Fabricate) -> None:
+    # Of another seed, so that the number of a job is not the seed of its runs.
+    sweep = replace(SWEEP, seed=2, top=3)
+    suite = fabricate(plan_sweep(MINI, sweep, SMALL), name=MINI.name, sweep=sweep)
+    sources = suite.plan.selections[0].runs
+    best = max(sources, key=lambda run: final(suite, run))
+    assert job(suite, best) != "0"
+    assert suite.choose(suite.plan.selections[0]) == best
+    page = " ".join(write_report(suite).read_text().split())
+    shown = dict(re.findall(r"<dt>(.*?)</dt><dd>(.*?)</dd>", page))
+    assert shown["source pong"] == f"job {job(suite, best)}, final score {final(suite, best):.2f}"
+    assert shown["source noisy"] == "not chosen yet"
+    for title, method, source in (
+        ("Baseline 1 (scratch) to Zoom", "scratch", None),
+        ("Baseline 3 (full finetune) from Pong to Zoom", "finetune", "pong"),
+        ("Baseline 3 (full finetune) from Noisy to Zoom", "finetune", "noisy"),
+    ):
+        runs = runs_of(suite, method, source)
+        jobs = []
+        for run in sorted(runs, key=lambda run: area(suite, run), reverse=True)[:3]:
+            spec = spec_of(suite, run)
+            assert isinstance(spec.column, dict)
+            drawn = [
+                spec.learner_options[n] for n in ("learning_rate", "entropy_cost", "clip_norm")
+            ]
+            values = ", ".join(f"{value:g}" for value in (*drawn, spec.column["alpha"]))
+            jobs.append(f"{job(suite, run)} ({values})")
+        assert shown[title] == "; ".join(jobs)
 
 
 def test_the_middle_mean_divides_all_jobs_by_all_jobs(swept: SuiteFolder) -> None:

@@ -12,12 +12,15 @@ from matplotlib.colors import to_hex
 from reading import table_of
 
 from colonnade.analysis.intervals import COVERAGE, FIELLER, STUDENT, mean_interval, ratio_interval
+from colonnade.experiments.launch.sweep import plan_sweep
 from colonnade.experiments.methods import METHODS
 from colonnade.experiments.plans.plan import SuiteOptions
+from colonnade.experiments.plans.sweep import Sweep
 from colonnade.experiments.results.curves import source_panels
 from colonnade.experiments.results.table import TableRow, transfer_table
 from colonnade.experiments.results.transfer import Cell, Results
 from colonnade.experiments.store.folders import SuiteFolder
+from colonnade.experiments.suites import suite_from_name
 from colonnade.experiments.suites.progressive.pong_soup import SHORT
 from colonnade.reports.suite import write_report
 from colonnade.reports.transfer import charts
@@ -141,6 +144,21 @@ def test_bands_are_students_at_each_bin(fabricate: Fabricate) -> None:
     for line in lines:
         assert (line.low[1:] < line.mean[1:]).all()
         assert (line.mean[1:] < line.high[1:]).all()
+
+
+def test_bands_of_a_sweep_reach_over_its_best_jobs(fabricate: Fabricate) -> None:
+    mini, sweep = suite_from_name("pong-soup-mini"), Sweep(jobs=5, top=3)
+    options = SuiteOptions(budget=0.2, tasks=("zoom",), methods=("finetune",))
+    suite = fabricate(plan_sweep(mini, sweep, options), name=mini.name, sweep=sweep)
+    (panel,) = source_panels(Results(suite), "pong")
+    for line, start in zip(panel.lines, ("scratch zoom", "finetune pong to zoom"), strict=True):
+        jobs = curves(suite, start)
+        assert len(jobs) == 5
+        best = jobs[np.argsort(jobs.mean(axis=1))[-3:]]
+        assert line.runs == 3
+        np.testing.assert_allclose(line.low, best.min(axis=0))
+        np.testing.assert_allclose(line.mean, best.mean(axis=0))
+        np.testing.assert_allclose(line.high, best.max(axis=0))
 
 
 def test_the_rest_of_the_page(fabricate: Fabricate) -> None:

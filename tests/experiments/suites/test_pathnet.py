@@ -8,13 +8,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 from markupsafe import Markup
+from reading import table_of
 
 from colonnade.analysis.intervals import mean_interval
 from colonnade.cli.networks import print_networks
 from colonnade.errors import UsageError
 from colonnade.experiments.execution.run import train_run
 from colonnade.experiments.plans.build import build_method
-from colonnade.experiments.plans.plan import SuiteOptions
+from colonnade.experiments.plans.plan import PlanBuilder, SuiteOptions
+from colonnade.experiments.plans.spec import RunSpec, TaskBudget
 from colonnade.experiments.results.generations import (
     GenerationRow,
     generation_rows,
@@ -23,13 +25,14 @@ from colonnade.experiments.results.generations import (
 from colonnade.experiments.results.paths import Paths, chance_overlap
 from colonnade.experiments.results.transfer import Results
 from colonnade.experiments.store.folders import SuiteFolder
+from colonnade.experiments.store.measures import MEASURES
 from colonnade.experiments.suites.pathnet.atari import PATHNET_ATARI
 from colonnade.experiments.suites.pathnet.labels import DIGITS, random_pairs
 from colonnade.experiments.suites.pathnet.pong_soup import MINI, PATHNET_PONG_SOUP_MINI
 from colonnade.methods.pathnet.evolution import GenotypeShape, draw_genotype, overlap, path_of
 from colonnade.networks import ModularSpec, atari_modules
 from colonnade.reports.pathnet.charts import draw_generations
-from colonnade.reports.pathnet.section import PATHS, PathSection
+from colonnade.reports.pathnet.section import AGAINST, PATHS, PathSection
 from colonnade.reports.suite import write_report
 
 TINY = replace(
@@ -160,6 +163,108 @@ def test_generations_are_counted_up_to_the_goal(tmp_path: Path) -> None:
     known = replace(suite, basis=replace(suite.basis, paper="binary MNIST"))
     section = PathSection(Results(known)).html({PATHS: Markup()})
     assert ">195<" in section
+
+
+CHAIN = ("gym/Task_a-v1", "gym/Task_b-v1", "gym/Task_c-v1")
+BEST = ([[0, 1], [2, 3]], [[1, 2], [2, 3]], [[2, 3], [2, 3]])
+FROZEN = ([[], []], [[0, 1], [2, 3]], [[0, 1, 2], [2, 3]])
+OVERLAPS: tuple[list[float], ...] = ([], [(1 / 3 + 1) / 2], [(0 + 1) / 2, (1 / 3 + 1) / 2])
+"""Best paths of three tasks, what was frozen before each, and overlaps with the paths before."""
+
+CONTROLS, OWN = (500, 1000, 3000), (500, 1500, 4000)
+"""Minibatches that runs took for the last task; those after the last task's first visit."""
+
+
+def goals(path: Path) -> SuiteFolder:
+    """Three seeds of the de novo path and of PathNet through three tasks, to a goal."""
+    builder = PlanBuilder()
+    written = []
+    for method, row, tasks, counts in (
+        ("path-de-novo", "scratch", CHAIN[-1:], CONTROLS),
+        ("pathnet", "pathnet", CHAIN, OWN),
+    ):
+        for seed, minibatches in enumerate(counts):
+            spec = RunSpec(
+                label=f"{method}, seed {seed}", method=method, seed=seed,
+                tasks=tuple(TaskBudget(name, 1000) for name in tasks),
+                learner="supervised", column="mnist",
+                training_options={"goal_episodes": 50, "goal_return": 0.9},
+            )  # fmt: skip
+            builder.add(spec, row, None if method == "path-de-novo" else "others")
+            written.append((spec, minibatches))
+    suite = SuiteFolder(path, "mine.json", {}, builder.build()).begin()
+    for spec, minibatches in written:
+        folder, last = suite.run(spec.id).path, len(spec.tasks) - 1
+        folder.mkdir(parents=True)
+        # A task that was visited before, and others, have rows of their own.
+        rows = [
+            {"kind": "goal", "task_index": index, "episodes": episodes, "reached": reached}
+            for index, episodes, reached in (
+                *((task, 50, True) for task in range(last)),
+                (last, 150, True),
+                (last, minibatches, minibatches < 2000),
+            )
+        ]
+        (folder / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+        histories = {
+            task: {
+                "snapshots": [{"genotypes": [best], "evaluations": 0}], "scores": [],
+                "best": best, "forced": [[], []], "frozen": frozen, "overlap": overlaps,
+            }
+            for task, best, frozen, overlaps in zip(CHAIN, BEST, FROZEN, OVERLAPS, strict=True)
+        }  # fmt: skip
+        modular = {"layers": [{}, {}], "modules": 4, "active": 2}
+        network = {
+            "network": {"modular": [{"modular": modular}]},
+            "tasks": {},
+            "pathnet": {"histories": histories if spec.method == "pathnet" else {}},
+        }
+        (folder / "network.json").write_text(json.dumps(network))
+        rest: dict[str, object] = {"scores": [], "versions": {}, "hardware": {}, "timing": {}}
+        result = {"measures": MEASURES, "notes": [], **rest}
+        (folder / "result.json").write_text(json.dumps(result))
+        (folder / "DONE").touch()
+    return suite
+
+
+def test_generations_and_speedups_by_hand(tmp_path: Path) -> None:
+    report = PathSection(Results(goals(tmp_path / "out")))
+    section = report.html({PATHS: Markup()})
+    # One evaluation of 50 minibatches a generation: 10, 20 and 60; two of PathNet: 5, 15 and 40.
+    table = table_of(section, "Gradient steps")
+    shown = {
+        title: [row[name] for name in ("Generations", "Gradient steps", "Reached")]
+        for title, row in table.items()
+    }
+    assert shown == {
+        "De novo path": ["30", "1,500", "2 of 3"],
+        "PathNet": ["20", "2,000", "2 of 3"],
+    }
+    speedups = [30 / 5, 30 / 15, 30 / 40]
+    reuse = table_of(section, "Speedup")
+    for seed, speedup in enumerate(speedups):
+        row = reuse[f"pathnet, seed {seed}"]
+        assert (row["Layer 1"], row["Layer 2"]) == ("1 of 2", "2 of 2")
+        assert row["Overlap"] == "0.67", "with the task just before, not with the first"
+        assert row["Speedup"] == f"{speedup:.2f}"
+    (axes,) = report.figures()[AGAINST].axes
+    points = np.concatenate([np.asarray(dots.get_offsets()) for dots in axes.collections])
+    np.testing.assert_allclose(points, [(2 / 3, speedup) for speedup in speedups])
+
+
+def test_generations_are_drawn_where_they_were_counted(tmp_path: Path) -> None:
+    (axes,) = draw_generations(generation_rows(Results(goals(tmp_path / "out")))).axes
+    titles = [label.get_text() for label in axes.get_yticklabels()]
+    for title, counted in (("De novo path", [10, 20, 60]), ("PathNet", [5, 15, 40])):
+        place = titles.index(title)
+        level = [
+            [x for x, y in np.asarray(dots.get_offsets()) if abs(y - place) < 0.5]
+            for dots in axes.collections
+        ]
+        runs, mean = (found for found in level if found)
+        assert (runs, mean) == (counted, [pytest.approx(np.mean(counted))])
+        (bar,) = (line for line in axes.lines if set(np.asarray(line.get_ydata())) == {place})
+        assert list(np.asarray(bar.get_xdata())) == pytest.approx([*mean_interval(counted)])
 
 
 def test_pairs_of_tasks_differ_and_stay_the_same() -> None:

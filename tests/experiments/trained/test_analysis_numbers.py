@@ -12,7 +12,7 @@ from finished import run_spec
 from matplotlib.figure import Figure
 
 from colonnade.analysis.intervals import REDRAWN, interval_of
-from colonnade.analysis.perturbation import PerturbationCurves
+from colonnade.analysis.perturbation import Estimate, PerturbationCurves
 from colonnade.experiments.launch import cost
 from colonnade.experiments.plans.plan import Plan
 from colonnade.experiments.plans.sweep import Sweep
@@ -124,6 +124,23 @@ def test_aps_is_drawn_over_afs_and_ranks_are_compared():
     assert pooled == pytest.approx(2 / 5**0.5)
     assert single == [pooled]
     assert agreement([analysis([0.5, 0.5])]) is None
+
+
+def test_the_ranks_compared_are_those_of_the_shares_and_not_of_their_intervals():
+    # AFS 0.7, 0.3, 0.1, 0.9, ranks 3 2 1 4; APS has the ranks 2 3 1 4, its lower ends 1 2 3 4.
+    features = [feature for level in LEVELS for feature in level]
+    afs, aps = (0.7, 0.3, 0.1, 0.9), (0.4, 0.6, 0.3, 0.7)
+    lows, highs = (0.1, 0.2, 0.25, 0.5), (0.9, 0.65, 0.8, 0.75)
+    shares = dict(zip(features, map(Estimate, aps, lows, highs), strict=True))
+    found = agreement([analysis([0.3, 0.9], curves=SimpleNamespace(aps=lambda: shares))])
+    assert found is not None
+    figure, pooled, single = found
+    # 1 - 6 (1 + 1) / (4 (16 - 1)).
+    assert (pooled, single) == (pytest.approx(0.8), [pytest.approx(0.8)])
+    assert points(figure) == [(pytest.approx(x), y) for x, y in zip(afs, aps, strict=True)]
+    bars = [bar[2][0].get_segments()[0] for bar in figure.axes[0].containers]
+    expected = [[(x, low), (x, high)] for x, low, high in zip(afs, lows, highs, strict=True)]
+    np.testing.assert_allclose(bars, expected)
 
 
 def test_error_bars_are_standard_errors():
