@@ -136,7 +136,7 @@ def _one_of(kinds: tuple[Any, ...], value: Any, path: str, where: str) -> Any:
     kinds = tuple(kind for kind in kinds if kind is not types.NoneType)
     if len(kinds) == 1:
         return fitting(kinds[0], value, path, where)
-    if all(dataclasses.is_dataclass(kind) and not hasattr(kind, "from_data") for kind in kinds):
+    if _told_apart(kinds):
         if isinstance(value, kinds):
             return value
         by_name = {kind.__name__.lower(): kind for kind in kinds}
@@ -156,6 +156,13 @@ def _one_of(kinds: tuple[Any, ...], value: Any, path: str, where: str) -> Any:
             continue
     words = dict.fromkeys(_WORDS.get(get_origin(kind) or kind, "an object") for kind in kinds)
     raise UsageError(f"{_named(path, where)} must be {' or '.join(words)}; got {shown(value)}.")
+
+
+def _told_apart(kinds: tuple[Any, ...]) -> bool:
+    """Whether JSON data say by a "kind" which of several classes they are of."""
+    return len(kinds) > 1 and all(
+        dataclasses.is_dataclass(kind) and not hasattr(kind, "from_data") for kind in kinds
+    )
 
 
 def _record(cls: Any, data: object, path: str, where: str) -> Any:
@@ -192,7 +199,7 @@ def _data(kind: Any, value: Any) -> Any:
     if hasattr(value, "to_data"):
         return value.to_data()
     if dataclasses.is_dataclass(value):
-        several = len(inner) > 1 and get_origin(kind) in (Union, types.UnionType)
+        several = get_origin(kind) in (Union, types.UnionType) and _told_apart(inner)
         return ({"kind": type(value).__name__.lower()} if several else {}) | write(value)
     if isinstance(value, tuple | list):
         return [_data(inner[0] if inner else None, each) for each in value]
