@@ -1,0 +1,1 @@
+"""How learners act in environments, and what they remember of it."""
