@@ -178,7 +178,7 @@ def test_ten_games_are_told_apart():
     tasks = [AtariTask(game) for game in TEN]
     random = np.random.default_rng(0)
     order = turns(10, 3, random)
-    lengths = 16 * random.integers(60, 90, len(order))
+    lengths = 16 * random.integers(30, 45, len(order))
     recogniser = ForgetMeNot().build([task.spec for task in tasks])
     said = recognise(tasks, recogniser, order, lengths)
     table = confusion(said.contexts, said.tasks)[0]

@@ -140,4 +140,4 @@ def normalised_sum(
         raise UsageError("A sum of normalised scores needs the score of one task at least.")
     own = references or {}
     parts = [normalised(value, own.get(t) or reference_of(t)) for t, value in scores.items()]
-    return np.sum(np.stack(np.broadcast_arrays(*parts)), axis=0)
+    return np.asarray(np.stack(np.broadcast_arrays(*parts)).sum(0), np.float64)

@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from colonnade.checks import ABOVE_0, AT_LEAST_1, check_fields
+from colonnade.checks import AT_LEAST_1, check_fields
 from colonnade.errors import UsageError, unknown_name
 from colonnade.recognition.pixel_models import PixelModels
 from colonnade.recognition.pixels import Pixels
@@ -63,7 +63,7 @@ class ForgetMeNot:
                 "every": AT_LEAST_1,
                 "window": AT_LEAST_1,
                 "size": AT_LEAST_1,
-                "concentration": ABOVE_0,
+                "concentration": (1e-8,),
                 "max_contexts": AT_LEAST_1,
             },
         )

@@ -69,7 +69,8 @@ class Pixels:
             plane = (planes.sum(0, dtype=np.uint16) // COLOURS).astype(np.uint8)
         else:
             plane = planes[-1]
-        return self._level[self._shrunk(plane)].reshape(-1)
+        levels: NDArray[np.uint8] = self._level[self._shrunk(plane)].reshape(-1)
+        return levels
 
     def _shrunk(self, plane: NDArray[np.uint8]) -> NDArray[Any]:
         """Return the sums over the pixels that each small one covers; what is left over is cut."""
@@ -79,7 +80,7 @@ class Pixels:
         cut = plane[: self._rows * f, : self._columns * f]
         kind = np.uint16 if f <= 16 else np.uint32
         down = np.add.reduce(cut.reshape(self._rows, f, -1), 1, dtype=kind)
-        total = down[:, ::f].copy()
+        total: NDArray[Any] = down[:, ::f].copy()
         for column in range(1, f):
             total += down[:, column::f]
         return total

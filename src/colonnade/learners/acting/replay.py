@@ -203,7 +203,7 @@ class Replay:
             for first, count in [(self._oldest[env], self._newest[env] - self._oldest[env] + 1)]
         ]
         every = np.concatenate(rows).astype(np.int64)
-        return every[self._follow(every, n, 1.0)[0]]
+        return np.asarray(every[self._follow(every, n, 1.0)[0]])
 
     def sample(
         self, batch: int, generator: torch.Generator, *, n: int = 1, gamma: float = 0.99
@@ -358,8 +358,11 @@ class Replay:
         """Refuse inputs that are not what it was made for."""
         for name, (shape, dtype) in self._inputs.items():
             value = inputs.get(name)
-            right = value is not None and tuple(value.shape) == (self._envs, *shape)
-            if right and (value.dtype == dtype or not is_stack(shape, dtype)):
+            if (
+                value is not None
+                and tuple(value.shape) == (self._envs, *shape)
+                and (value.dtype == dtype or not is_stack(shape, dtype))
+            ):
                 continue
             came = "nothing" if value is None else f"{list(value.shape)} of {value.dtype}"
             raise UsageError(
