@@ -1,1 +1,1 @@
-"""Acting: policies, and the experience that they collect."""
+"""Acting: policies, the experience that they collect, and what is remembered of it."""

@@ -1,0 +1,62 @@
+"""Whether memory will do, asked before it is taken."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from colonnade.errors import UsageError
+
+_GB = 1e9
+
+
+def free_memory() -> int | None:
+    """Return the bytes of memory that a process may still take, or None where nobody says.
+
+    Linux says what is available, and a container what it may have at most; elsewhere it is all
+    that the machine has.
+    """
+    limits = [_available(), _of_container()]
+    known = [limit for limit in limits if limit is not None]
+    return min(known) if known else None
+
+
+def check_memory(needed: int, what: str, advice: str) -> None:
+    """Refuse what will not fit.
+
+    Args:
+        needed: Bytes.
+        what: Needs them, as the sentence begins: "The replay of 'pong'".
+        advice: What to do, as the sentence ends.
+
+    Raises:
+        UsageError: There is less.
+    """
+    free = free_memory()
+    if free is not None and needed > free:
+        raise UsageError(
+            f"{what} needs {needed / _GB:,.2f} GB of memory, but {free / _GB:,.2f} GB are free; "
+            f"{advice}."
+        )
+
+
+def _available() -> int | None:
+    try:
+        for line in Path("/proc/meminfo").read_text().splitlines():
+            if line.startswith("MemAvailable:"):
+                return int(line.split()[1]) * 1024
+    except OSError:
+        pass
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (ValueError, OSError, AttributeError):
+        return None
+
+
+def _of_container() -> int | None:
+    group = Path("/sys/fs/cgroup")
+    try:
+        limit, used = (group / "memory.max").read_text(), (group / "memory.current").read_text()
+    except OSError:
+        return None
+    return None if limit.strip() == "max" else max(0, int(limit) - int(used))
