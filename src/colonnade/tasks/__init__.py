@@ -12,6 +12,7 @@ from colonnade.tasks.image_tasks import (
     split_task,
     split_tasks,
 )
+from colonnade.tasks.mazes import LEVELS, DoomLabyrinthTask, Item, LabyrinthTask, Level
 from colonnade.tasks.mini_pong import MiniPongTask
 from colonnade.tasks.names import task_from_name, task_names
 from colonnade.tasks.pong_soup import PongSoupTask
@@ -21,12 +22,17 @@ from colonnade.tasks.variants import VARIANTS, Look
 
 __all__ = [
     "IMAGE_SETS",
+    "LEVELS",
     "VARIANTS",
     "AtariTask",
     "DataTask",
+    "DoomLabyrinthTask",
     "GymTask",
     "ImageTask",
+    "Item",
     "LabelsTask",
+    "LabyrinthTask",
+    "Level",
     "Look",
     "MiniPongTask",
     "PermutedTask",
