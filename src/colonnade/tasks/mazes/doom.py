@@ -11,18 +11,25 @@ from numpy.typing import NDArray
 
 from colonnade.tasks.episode_seeds import EpisodeSeeds, reset_mask
 from colonnade.tasks.mazes.doom_engines import Engines
-from colonnade.tasks.mazes.doom_maps import BITS, TICS, UNITS, eaten_items, level_wad, text_map
-from colonnade.tasks.mazes.labyrinth import MAX_STEPS, check_maze_task, layout_seed, level_of
-from colonnade.tasks.mazes.levels import Layout, Level, layout
+from colonnade.tasks.mazes.doom_maps import (
+    BITS,
+    THRUST,
+    TICS,
+    UNITS,
+    eaten_items,
+    level_wad,
+    text_map,
+)
+from colonnade.tasks.mazes.labyrinth import MAX_STEPS, check_maze_task, first_layout, level_of
+from colonnade.tasks.mazes.levels import Level, layout
 from colonnade.tasks.mazes.maze_env import Mask, MazeVectorEnv, Views, action_space, view_space
 from colonnade.tasks.mazes.view_tables import FOCAL
 from colonnade.tasks.mazes.walking import MOST_NOD, NOD, TURN
-from colonnade.tasks.random_streams import RandomStreams
 from colonnade.tasks.task_ids import task_id
 from colonnade.tasks.vector import AnyVectorEnv
 from colonnade.types import TaskSpec
 
-_MOVES = np.vstack((np.zeros((4, 4)), np.eye(4)))  # forward, back, left and right by action
+_MOVES = np.array([[0.0, 0.0]] * 4 + [[1.0, 0.0], [-1.0, 0.0], [0.0, -1.0], [0.0, 1.0]])
 _TURNS = np.array([0.0, 0.0, TURN, -TURN, 0.0, 0.0, 0.0, 0.0])
 _NODS = np.array([NOD, -NOD, 0, 0, 0, 0, 0, 0])
 
@@ -30,8 +37,8 @@ _NODS = np.array([NOD, -NOD, 0, 0, 0, 0, 0, 0])
 class DoomLabyrinthVectorEnv(MazeVectorEnv):
     """Copies of a level, each in an engine of its own; `MazeVectorEnv` has the rules.
 
-    Where the ray caster's player stops at once, the engine's glides to a stand: a move leads as far
-    in the end, and takes a second over it.
+    A move pushes the engine's player for three tics and brakes it in the fourth, so that it stands
+    after each action, as the ray caster's does.
 
     What copy i does follows from the seed of its episode, `episode_seeds[i]`, and from its actions
     since then. A seed s lays its first episode out as the ray caster's `reset(seed=s)` does.
@@ -99,16 +106,11 @@ class DoomLabyrinthVectorEnv(MazeVectorEnv):
         """Begin the episodes that the seeds say."""
         self.items_left[chosen] = True
         self._age[chosen] = 0
-        begins = [self._layout(int(seed)) for seed in self._seeds.values[chosen]]
+        begins = [first_layout(self.level, int(seed)) for seed in self._seeds.values[chosen]]
         texts = [text_map(self.level, begin) for begin in begins]
         self._heading[chosen] = [round(begin.heading) for begin in begins]
         self._tilt[chosen] = 0
         self._take(chosen, *self._engines.begin(chosen, texts))
-
-    def _layout(self, seed: int) -> Layout:
-        stream = RandomStreams(1)
-        stream.seed(seed)
-        return layout(self.level, layout_seed(float(stream.uniform(np.ones(1, np.bool_))[0])))
 
     def _begin(self, chosen: Mask) -> None:
         self._seeds.follow(chosen)
@@ -122,7 +124,7 @@ class DoomLabyrinthVectorEnv(MazeVectorEnv):
         nod = np.rad2deg(np.arctan(self._tilt / FOCAL)) + self._variables[:, 3]
         looks = np.column_stack((nod, turn)) / TICS
         every = np.ones(self.num_envs, np.bool_)
-        self._take(every, *self._engines.step(np.hstack((looks, _MOVES[actions]))))
+        self._take(every, *self._engines.step(np.hstack((looks, _MOVES[actions] * THRUST))))
         eaten = eaten_items(self._variables[:, 4:], len(self.level.items))
         return np.asarray(eaten & self.items_left)
 

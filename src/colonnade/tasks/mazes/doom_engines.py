@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from colonnade.errors import ColonnadeError, UsageError
 from colonnade.tasks.mazes import doom_worker
-from colonnade.tasks.mazes.doom_maps import TICS
+from colonnade.tasks.mazes.doom_maps import PUSH, TICS
 from colonnade.tasks.mazes.view_tables import SIZE
 
 _PATIENCE = 20.0  # seconds in which an engine run by hand says what is wrong with a map
@@ -80,6 +80,7 @@ class Engines:
                 "counters": counters,
                 "size": SIZE,
                 "tics": TICS,
+                "push": PUSH,
             }
             worker.ask("open", setup)
         try:
@@ -112,18 +113,18 @@ class Engines:
                 asked.append(worker)
         return _joined([worker.answer() for worker in asked])
 
-    def step(self, buttons: NDArray[np.float64]) -> Seen:
-        """Press buttons, [N, 6], for the length of an action.
+    def step(self, pushes: NDArray[np.float64]) -> Seen:
+        """Do an action in every game.
 
         Args:
-            buttons: Degrees a tic of looking up and of turning right, then forward, back, left and
-                right as 0 or 1.
+            pushes: [N, 4], degrees a tic of looking up and of turning right, and units a tic that
+                are added to the speed forward and to the right.
 
         Returns:
             What all games are and show.
         """
         for worker, part in zip(self._workers, self._parts, strict=True):
-            worker.ask("step", buttons[part])
+            worker.ask("step", pushes[part])
         return _joined([worker.answer() for worker in self._workers])
 
     def close(self) -> None:

@@ -32,14 +32,23 @@ TALL = 1.2
 TICS = 4
 """Tics of the engine, of which there are 35 a second, that an action lasts."""
 
+FRICTION = 0.90625
+"""The share of its speed that a player keeps from tic to tic."""
+
+THRUST = STEP * UNITS / (3 + 2 * FRICTION + FRICTION**2)
+"""Units a tic that a move adds to the speed in all tics but its last, to lead `STEP` metres far.
+The player moves, and then loses some of its speed."""
+
+PUSH = THRUST / 17
+"""Units a tic that one unit of a movement button adds to the speed. The engine takes whole units of
+up to 50; so many are a move's thrust, and braking it takes 42."""
+
 BITS = 30
 """Items that one kind of ammunition counts."""
 
 MOST_ITEMS = 9 * BITS
 
 _FIRST_ACTOR = 20_000
-_WALK = 25 / 32  # the engine's push of a walking player, in units a tic, at ForwardMove 1
-_FRICTION = 0.90625  # the share of its speed that a player keeps from tic to tic
 _THING = "thing{{x={x:10.3f};y={y:10.3f};angle={angle:3d};type={type};{flags}}}\n"
 _LIGHT = 184  # of the maze; the engine lets it fade with distance
 _EMPTY = 16_384  # empty lines after a map's text
@@ -121,7 +130,6 @@ def text_map(level: Level, begin: Layout) -> bytes:
 def _actors(level: Level) -> str:
     """Write the player, the items and what counts them in DECORATE."""
     ammunition = math.ceil(len(level.items) / BITS)
-    force = STEP * UNITS / TICS * (1 - _FRICTION) / _WALK
     parts = [
         f"actor Eaten{n} : Ammo {{ Inventory.MaxAmount {2**BITS} }}\n"
         f"actor Counter{n} : Weapon {{ Weapon.AmmoType1 Eaten{n} Weapon.AmmoGive1 0\n"
@@ -130,13 +138,14 @@ def _actors(level: Level) -> str:
         "Select: TNT1 A 1 A_Raise\nLoop\nFire: TNT1 A 1\nGoto Ready } }\n"
         for n in range(1, ammunition + 1)
     ]
+    push = round(PUSH * 32, 6)  # at 1, a button's unit is a thirty-second of a unit a tic
     slots = "".join(f'Player.WeaponSlot {n}, "Counter{n}"\n' for n in range(1, ammunition + 1))
     begin = "".join(f'Player.StartItem "Counter{n}"\n' for n in range(1, ammunition + 1))
     parts.append(
         f"actor MazePlayer : PlayerPawn {{ Speed 1 Health 100 Radius {BODY * UNITS:.2f} Height 56\n"
         f'Mass 100 Player.DisplayName "Player" Player.ViewHeight {EYE * UNITS / TALL:.2f}\n'
-        f"Player.ForwardMove {force:.5f}, {force:.5f} Player.SideMove {force * 25 / 24:.5f}, "
-        f"{force * 25 / 24:.5f}\n{slots}{begin}-PICKUP +PICKUP +NOSKIN\n"
+        f"Player.ForwardMove {push}, {push} Player.SideMove {push}, {push}\n"
+        f"{slots}{begin}+NOSKIN\n"
         "States { Spawn: TNT1 A -1\nLoop\nSee: TNT1 A 4\nLoop } }\n"
     )
     radius, scale = (REACH - BODY) * UNITS, ITEM_WIDTH * UNITS / SPRITE

@@ -7,6 +7,7 @@ begins. The names of the memory that both share are taken away as soon as both h
 """
 
 import ctypes
+import math
 import os
 import pickle
 import shutil
@@ -58,7 +59,10 @@ class Games:
         self._offset = setup["offset"]
         self._size = setup["size"]
         self._files = [folder / f"{i}.wad" for i in range(setup["games"])]
-        self._nothing = [0.0] * 6
+        self._nothing = [0.0] * 4
+        self._push = setup["push"]
+        self._speed = (vizdoom.GameVariable.VELOCITY_X, vizdoom.GameVariable.VELOCITY_Y)
+        self._angle = vizdoom.GameVariable.ANGLE
         engine = Path(vizdoom.__file__).parent / "vizdoom"
         shim = folder / "engine"
         call = ("exec", sys.executable, "-IS", __file__, "engine", folder, os.getpid(), engine)
@@ -109,10 +113,8 @@ class Games:
             [
                 button.LOOK_UP_DOWN_DELTA,
                 button.TURN_LEFT_RIGHT_DELTA,
-                button.MOVE_FORWARD,
-                button.MOVE_BACKWARD,
-                button.MOVE_LEFT,
-                button.MOVE_RIGHT,
+                button.MOVE_FORWARD_BACKWARD_DELTA,
+                button.MOVE_LEFT_RIGHT_DELTA,
             ]
         )
         game.set_available_game_variables(
@@ -139,10 +141,28 @@ class Games:
             self.games[i].make_action(self._nothing, _IDLE_TICS)
         return self._seen(chosen)
 
-    def step(self, buttons: Any) -> tuple[Any, Any]:
-        """Press buttons [games, 6] for an action's length in every game."""
-        for game, pressed in zip(self.games, buttons.tolist(), strict=True):
-            game.make_action(pressed, self._tics)
+    def step(self, pushes: Any) -> tuple[Any, Any]:
+        """Do an action in every game.
+
+        Args:
+            pushes: [games, 4], degrees a tic of looking up and of turning right, units a tic that
+                are added to the speed forward and to the right.
+        """
+        for game, (nod, turn, forward, right) in zip(self.games, pushes.tolist(), strict=True):
+            if not forward and not right:
+                game.make_action([nod, turn, 0.0, 0.0], self._tics)
+                continue
+            pushed = [nod, turn, round(forward / self._push), round(right / self._push)]
+            game.set_action(pushed)
+            game.advance_action(self._tics - 1, True)
+            # The last tic takes away what speed there is, so that the player stands.
+            x, y = (game.get_game_variable(variable) for variable in self._speed)
+            angle = math.radians(game.get_game_variable(self._angle))
+            ahead = x * math.cos(angle) + y * math.sin(angle)
+            aside = x * math.sin(angle) - y * math.cos(angle)
+            pushed[2:] = round(-ahead / self._push), round(-aside / self._push)
+            game.set_action(pushed)
+            game.advance_action(1, True)
         return self._seen(list(range(len(self.games))))
 
     def _seen(self, chosen: list[int]) -> tuple[Any, Any]:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from colonnade.checks import AT_LEAST_1, check_fields
 from colonnade.errors import UsageError
-from colonnade.tasks.mazes.levels import REACH, Level, layout, level_from_name
+from colonnade.tasks.mazes.levels import REACH, Layout, Level, layout, level_from_name
 from colonnade.tasks.mazes.maze_env import (
     Mask,
     MazeVectorEnv,
@@ -129,6 +129,13 @@ class LabyrinthVectorEnv(MazeVectorEnv):
 def layout_seed(share: float) -> int:
     """Make the seed of an episode's layout of a number in [0, 1) from the copy's stream."""
     return int(share * 2**53)
+
+
+def first_layout(level: Level, seed: int) -> Layout:
+    """Return how the first episode after `reset(seed=[seed])` begins, in both bodies."""
+    stream = RandomStreams(1)
+    stream.seed(seed)
+    return layout(level, layout_seed(float(stream.uniform(np.ones(1, np.bool_))[0])))
 
 
 @dataclass(frozen=True)

@@ -182,7 +182,7 @@ class Layout:
 
     Attributes:
         places: [I, 2] float64, the middle of each item in metres.
-        heading: Of the player, in degrees from 0 to below 360.
+        heading: Of the player, in degrees from 0 to below 360; drawn ones are whole.
     """
 
     places: NDArray[np.float64]
@@ -205,7 +205,7 @@ def layout(level: Level, seed: int) -> Layout:
         return Layout(places, heading)
     random = np.random.default_rng(seed)
     if level.any_heading:
-        heading = float(360.0 * random.random())
+        heading = float(random.integers(360))  # whole, as maps of the engine have it
     if level.scattered:
         places = _scatter(level, random)
     return Layout(places, heading)
