@@ -5,12 +5,12 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from colonnade.errors import UsageError
 from colonnade.tasks.mazes import LEVELS, Decor, Item, Level, draw_plan, level_from_json
-from colonnade.tasks.mazes.levels import level_from_name, layout
+from colonnade.tasks.mazes.levels import layout, level_from_name
 from colonnade.tasks.mazes.polygons import band, crossing, inside, signed_area, star, wall_distance
 
 SQUARE = ((0.0, 0.0), (4.0, 0.0), (4.0, 4.0), (0.0, 4.0))
@@ -89,6 +89,7 @@ def winding(corners, point):
     return round(total / (2 * math.pi))
 
 
+@settings(max_examples=25)
 @given(
     name=st.sampled_from(sorted(LEVELS)),
     share=st.tuples(st.floats(0.001, 0.999), st.floats(0.001, 0.999)),

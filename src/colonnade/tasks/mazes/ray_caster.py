@@ -55,7 +55,7 @@ class RayCaster:
         self._corners = np.vstack((corners, corners[:1])).astype(np.float32)
         sides = np.diff(self._corners, axis=0)
         self._lengths = np.hypot(*sides.T).astype(np.float32)
-        darker = (np.abs(sides[:, 0]) >= np.abs(sides[:, 1])).astype(np.int64)
+        darker = (np.abs(sides[:, 0]) > np.abs(sides[:, 1]) + 1e-3).astype(np.int64)
         self._tones = darker * LEVELS
         self._along = np.concatenate(([0], np.cumsum(self._lengths)[:-1])).astype(np.float32)
         columns = wall_columns(level.decor, colour)
@@ -134,7 +134,7 @@ class RayCaster:
         ]
         metres = share / nearness + self._along[wall]
         # From left to right, as ViZDoom has it, whereas the outline runs from right to left.
-        texel = (metres * (-TEXTURE / CORRIDOR)).astype(np.int64) % TEXTURE
+        texel = TEXTURE - 1 - (metres * (TEXTURE / CORRIDOR)).astype(np.int64) % TEXTURE
         column = ((self._tones[wall] + wall_level(nearness)) * TEXTURE + texel) * ROWS
         column += TILT - tilt[:, None]
         return self._windows[column], nearness
