@@ -19,32 +19,34 @@ from pathlib import Path
 from typing import Any
 
 SHARED = Path("/dev/shm")
-INSTANCES = "instances"
-"""File in which engines note the ids by which their shared memory is named."""
+AT_ONCE = 4
+"""Engines of a process that start at the same time; a start is mostly waiting."""
 
 _DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG
 _IDLE_TICS = 10  # the engine ignores movement for the first seven of an episode
 _LEFT, _SIDE = 20, 120  # the square that is cut out of the middle of 160 x 120
 
 
-def become_engine(folder: str, parent: str, engine: str, *arguments: str) -> None:
-    """Turn this process into an engine that ends with its parent."""
+def become_engine(parent: str, engine: str, *arguments: str) -> None:
+    """Turn this process into an engine that ends with its parent.
+
+    By what its shared memory is named is noted beside its map.
+    """
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_DIE_WITH_PARENT, signal.SIGKILL)
     if os.getppid() != int(parent):
         return
     instance = arguments[arguments.index("+viz_instance_id") + 1]
-    with (Path(folder) / INSTANCES).open("a") as file:
-        file.write(f"{instance}\n")
+    wad = Path(arguments[arguments.index("-file") + 1])
+    wad.with_suffix(".instance").write_text(instance)
     os.execv(engine, [engine, *arguments])
 
 
-def forget_names(folder: Path) -> None:
-    """Take the names of all shared memory that engines of this folder noted away."""
-    noted = folder / INSTANCES
-    for instance in noted.read_text().split() if noted.exists() else ():
+def forget_names(folder: Path, game: str = "*") -> None:
+    """Take away the names of the shared memory of a folder's engines, or of one game's."""
+    for noted in folder.glob(f"{game}.instance"):
         for kind in ("SM", "MQCtr", "MQDoom"):
-            (SHARED / f"ViZDoom{kind}{instance}").unlink(missing_ok=True)
+            (SHARED / f"ViZDoom{kind}{noted.read_text()}").unlink(missing_ok=True)
 
 
 class Games:
@@ -65,7 +67,7 @@ class Games:
         self._angle = vizdoom.GameVariable.ANGLE
         engine = Path(vizdoom.__file__).parent / "vizdoom"
         shim = folder / "engine"
-        call = ("exec", sys.executable, "-IS", __file__, "engine", folder, os.getpid(), engine)
+        call = ("exec", sys.executable, "-IS", __file__, "engine", os.getpid(), engine)
         words = " ".join(["exec", *(_quoted(str(part)) for part in call[1:])])
         shim.write_text(f'#!/bin/sh\n{words} "$@"\n')
         shim.chmod(shim.stat().st_mode | stat.S_IXUSR)
@@ -75,13 +77,18 @@ class Games:
             self._configure(vizdoom, shim, file, setup["colour"], setup["counters"])
             for file in self._files
         ]
-        with ThreadPoolExecutor(2) as pool:
-            list(pool.map(lambda game: game.init(), self.games))
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            list(pool.map(self._start, self.games, self._files))
         # Rows and columns of the screen on either side of each row and column of a view.
         place = (np.arange(self._size) + 0.5) * _SIDE / self._size - 0.5
         self._first = np.floor(place).astype(np.int64)
         self._next = np.minimum(self._first + 1, _SIDE - 1)
         self._share = np.rint((place - self._first) * 256).astype(np.uint16)
+
+    @staticmethod
+    def _start(game: Any, wad: Path) -> None:
+        game.init()
+        forget_names(wad.parent, wad.stem)  # both sides have it open
 
     def _configure(self, vizdoom: Any, shim: Path, wad: Path, colour: bool, counters: int) -> Any:
         game = vizdoom.DoomGame()
@@ -205,8 +212,6 @@ def serve(connection: Any, folder: Path) -> None:
                     answer = ("done", *getattr(games, name)(*arguments))
             except Exception as error:
                 answer = ("failed", f"{type(error).__name__}: {error}")
-            finally:
-                forget_names(folder)
             connection.send_bytes(pickle.dumps(answer, protocol=5))
     except (EOFError, OSError):
         return
