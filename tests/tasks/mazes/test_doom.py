@@ -180,6 +180,12 @@ def test_a_map_that_the_engine_refuses_is_told_in_its_words(monkeypatch):
     assert leaves_nothing(before)
 
 
+def test_the_engine_has_nothing_to_say_of_a_map_that_is_right():
+    level = LEVELS["maze-y"]
+    content, _ = doom_maps.level_wad(level, first_layout(level, 0))
+    assert doom_engines.engine_complaint(content) is None
+
+
 def test_without_vizdoom_the_sentence_names_the_extra(monkeypatch):
     monkeypatch.setattr(doom_engines.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(UsageError, match=r'pip install "colonnade\[vizdoom\]"'):

@@ -27,6 +27,7 @@ from colonnade.tasks.mazes.doom_maps import PUSH, TICS
 from colonnade.tasks.mazes.view_tables import SIZE
 
 _PATIENCE = 20.0  # seconds in which an engine run by hand says what is wrong with a map
+_REFUSALS = ("script error", "execution could not continue")
 _STALE = 60.0  # seconds after which a name that nobody has open is a dead run's
 
 Seen = tuple[NDArray[np.float64], NDArray[np.uint8]]
@@ -235,9 +236,10 @@ def engine_complaint(wad: bytes) -> str | None:
         except subprocess.TimeoutExpired:
             return None  # it plays
     lines = [line.strip() for line in said.stdout.splitlines() if line.strip()]
-    told = [i for i, line in enumerate(lines) if "error" in line.lower()]
+    # Run like this it may also crash on a map that is right, for want of a screen.
+    told = [i for i, line in enumerate(lines) if line.lower().startswith(_REFUSALS)]
     if not told:
-        return lines[-1] if said.returncode and lines else None
+        return None
     return " ".join(lines[told[0] : told[0] + 2])
 
 
