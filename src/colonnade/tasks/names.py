@@ -14,7 +14,7 @@ from colonnade.tasks.data_names import DATA_FAMILIES, data_task_from_name, data_
 from colonnade.tasks.gym_task import GymTask, check_id
 from colonnade.tasks.mazes.doom import DoomLabyrinthTask
 from colonnade.tasks.mazes.labyrinth import LabyrinthTask
-from colonnade.tasks.mazes.levels import LEVELS, level_from_name
+from colonnade.tasks.mazes.paper_levels import LEVELS, level_from_name
 from colonnade.tasks.mini_pong import MiniPongTask
 from colonnade.tasks.pong_soup import PongSoupTask
 from colonnade.tasks.t_maze import TMazeTask, corridor_length

@@ -18,9 +18,10 @@ import gymnasium
 
 from colonnade.tasks.mazes.doom import DoomLabyrinthVectorEnv
 from colonnade.tasks.mazes.labyrinth import MAX_STEPS, LabyrinthVectorEnv
-from colonnade.tasks.mazes.levels import LEVELS, Level
+from colonnade.tasks.mazes.levels import Level
 from colonnade.tasks.mazes.maze_env import MazeVectorEnv
 from colonnade.tasks.mazes.maze_env import draw_view as draw_maze
+from colonnade.tasks.mazes.paper_levels import LEVELS
 from colonnade.tasks.mini_pong import MiniPongTask
 from colonnade.tasks.pong_soup import PongSoupTask
 from colonnade.tasks.t_maze import TMazeVectorEnv, draw_view

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from colonnade.errors import UsageError
 from colonnade.tasks.mazes import LEVELS, Decor, Item, Level, draw_plan, level_from_json
-from colonnade.tasks.mazes.levels import layout, level_from_name
+from colonnade.tasks.mazes.levels import layout
+from colonnade.tasks.mazes.paper_levels import level_from_name
 from colonnade.tasks.mazes.polygons import band, crossing, inside, signed_area, star, wall_distance
 
 SQUARE = ((0.0, 0.0), (4.0, 0.0), (4.0, 4.0), (0.0, 4.0))

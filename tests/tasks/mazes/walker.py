@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from colonnade.tasks.mazes.labyrinth import first_layout
-from colonnade.tasks.mazes.levels import LEVELS
+from colonnade.tasks.mazes.paper_levels import LEVELS
 from colonnade.tasks.mazes.walking import ACTIONS, TURN
 
 UP, DOWN, LEFT, RIGHT, FORWARD = (

@@ -3,7 +3,8 @@
 from colonnade.tasks.mazes.decor import Decor
 from colonnade.tasks.mazes.doom import DoomLabyrinthTask, DoomLabyrinthVectorEnv
 from colonnade.tasks.mazes.labyrinth import LabyrinthTask, LabyrinthVectorEnv
-from colonnade.tasks.mazes.levels import LEVELS, Item, Level, level_from_json, level_from_name
+from colonnade.tasks.mazes.levels import Item, Level, level_from_json
+from colonnade.tasks.mazes.paper_levels import LEVELS, level_from_name
 from colonnade.tasks.mazes.plan_drawing import draw_plan
 
 __all__ = [

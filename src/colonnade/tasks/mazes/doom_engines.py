@@ -27,6 +27,7 @@ from colonnade.tasks.mazes.doom_maps import PUSH, TICS
 from colonnade.tasks.mazes.view_tables import SIZE
 
 _PATIENCE = 20.0  # seconds in which an engine run by hand says what is wrong with a map
+_LAST_WORDS = 10.0  # seconds in which a process that holds engines ends them
 _REFUSALS = ("script error", "execution could not continue")
 _STALE = 60.0  # seconds after which a name that nobody has open is a dead run's
 
@@ -187,7 +188,11 @@ class _Worker:
         return tuple(values)
 
     def _lost(self) -> ColonnadeError:
-        status = self.process.wait()
+        try:
+            status = self.process.wait(_LAST_WORDS)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            status = self.process.wait()
         how = f"signal {signal.Signals(-status).name}" if status < 0 else f"status {status}"
         return ColonnadeError(
             f"A process that holds ViZDoom's engines ended with {how}; the same command goes on "
@@ -199,7 +204,7 @@ class _Worker:
         if os.getpid() != self._owner:
             return
         try:
-            self.process.wait(10.0)
+            self.process.wait(_LAST_WORDS)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
@@ -248,12 +253,7 @@ def remove_stale_names() -> None:
 
     Only whole process groups killed at once while an engine starts leave any.
     """
-    now = time.time()
-    names = [
-        path
-        for path in (doom_worker.SHARED.glob("ViZDoom*") if doom_worker.SHARED.exists() else ())
-        if path.stat().st_uid == os.getuid() and now - path.stat().st_mtime > _STALE
-    ]
+    names = [path for path in doom_worker.SHARED.glob("ViZDoom*") if _is_stale(path)]
     if not names:
         return
     in_use = set()
@@ -266,3 +266,11 @@ def remove_stale_names() -> None:
     for path in names:
         if path not in in_use:
             path.unlink(missing_ok=True)
+
+
+def _is_stale(path: Path) -> bool:
+    try:
+        found = path.stat()
+    except OSError:  # gone already
+        return False
+    return found.st_uid == os.getuid() and time.time() - found.st_mtime > _STALE

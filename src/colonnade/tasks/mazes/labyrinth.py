@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from colonnade.checks import AT_LEAST_1, check_fields
 from colonnade.errors import UsageError
-from colonnade.tasks.mazes.levels import REACH, Layout, Level, layout, level_from_name
+from colonnade.tasks.mazes.levels import REACH, Layout, Level, layout
 from colonnade.tasks.mazes.maze_env import (
     Mask,
     MazeVectorEnv,
@@ -18,6 +18,7 @@ from colonnade.tasks.mazes.maze_env import (
     action_space,
     view_space,
 )
+from colonnade.tasks.mazes.paper_levels import level_from_name
 from colonnade.tasks.mazes.ray_caster import RayCaster
 from colonnade.tasks.mazes.walking import Walkers
 from colonnade.tasks.random_streams import RandomStreams
