@@ -16,7 +16,14 @@ import pytest
 from walker import walk
 
 from colonnade.errors import ColonnadeError, UsageError
-from colonnade.tasks.mazes import LEVELS, LabyrinthVectorEnv, doom_engines, doom_maps
+from colonnade.tasks.mazes import (
+    LEVELS,
+    Item,
+    LabyrinthVectorEnv,
+    Level,
+    doom_engines,
+    doom_maps,
+)
 from colonnade.tasks.mazes.doom import DoomLabyrinthVectorEnv
 from colonnade.tasks.mazes.doom_palette import light_maps, palette
 from colonnade.tasks.mazes.labyrinth import first_layout
@@ -125,6 +132,25 @@ def test_episodes_follow_from_seeds_and_actions_and_leave_nothing(tmp_path, monk
     assert list(tmp_path.iterdir()) == []
     assert leaves_nothing(before)
     assert set(children(os.getpid())) == own
+
+
+def test_each_episode_of_a_small_level_has_its_own_layout():
+    small = Level(
+        "small",
+        ((0.0, 0.0), (6.0, 0.0), (6.0, 6.0), (0.0, 6.0)),
+        (3.0, 3.0, 0.0),
+        (Item("apple", 1.0, 1.0),),
+        scattered=True,
+        any_heading=True,
+    )
+    env = DoomLabyrinthVectorEnv(small)
+    try:
+        for seed in (1, 2, 3):
+            env.reset(seed=seed)
+            expected = first_layout(small, seed).heading
+            assert (env.poses[0, 2] - expected + 180) % 360 - 180 == pytest.approx(0, abs=0.1)
+    finally:
+        env.close()
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
