@@ -8,24 +8,31 @@ import numpy as np
 import pytest
 from gymnasium.utils.env_checker import check_env
 
-from colonnade.tasks import VARIANTS, register_envs
+from colonnade.tasks import LEVELS, VARIANTS, register_envs
 from colonnade.tasks.mazes.t_maze import draw_view
-from colonnade.tasks.registration import gymnasium_id
+from colonnade.tasks.registration import gymnasium_id, maze_id
 
 NAMES = ("Pong", "Noisy", "Black", "White", "Zoom", "HFlip", "VFlip", "VHFlip")
 IDS = [f"colonnade/{family}-{name}-v0" for family in ("PongSoup", "MiniPong") for name in NAMES]
 IDS.append("colonnade/TMaze-v0")
+MAZES = ("Track1", "Track2", "Track3", "Track4", "Avoid1", "Avoid2", "MazeM", "MazeY")
+LABYRINTH = [f"colonnade/Labyrinth-{name}-v0" for name in MAZES]
+DOOM = [f"colonnade/DoomLabyrinth-{name}-v0" for name in MAZES]
+CHECKED = [*IDS, *LABYRINTH[2::4], DOOM[4]]
 
 
 def test_ids_are_the_documented_ones():
     register_envs()
     assert [gymnasium_id("PongSoup", variant) for variant in VARIANTS] == IDS[:8]
-    assert sorted(i for i in gymnasium.registry if i.startswith("colonnade/")) == sorted(IDS)
+    assert [maze_id("Labyrinth", level) for level in LEVELS] == LABYRINTH
+    assert sorted(i for i in gymnasium.registry if i.startswith("colonnade/")) == sorted(
+        IDS + LABYRINTH + DOOM
+    )
 
 
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("mode", [None, "rgb_array"])
-@pytest.mark.parametrize("env_id", IDS)
+@pytest.mark.parametrize("env_id", CHECKED)
 def test_single_environments_pass_gymnasiums_checker_and_draw(env_id, mode):
     env = gymnasium.make(env_id, render_mode=mode)
     if mode is None or "PongSoup" not in env_id or "Zoom" in env_id:
@@ -111,3 +118,13 @@ def test_a_reset_in_the_middle_of_an_episode_begins_another():
     again, _ = env.reset()
     assert (again[0] == again[1]).all()
     assert (again != first).any()
+
+
+def test_mazes_take_options_and_render_in_colour():
+    env = gymnasium.make(LABYRINTH[0], render_mode="rgb_array", stack=2, max_steps=3)
+    observation, _ = env.reset(seed=0)
+    assert observation.shape == (6, 84, 84)
+    np.testing.assert_array_equal(env.render(), observation[3:].transpose(1, 2, 0))
+    assert [env.step(4)[3] for _ in range(3)] == [False, False, True]
+    many = gymnasium.make_vec(LABYRINTH[7], num_envs=3, colour=False)
+    assert many.reset(seed=0)[0].shape == (3, 1, 84, 84)

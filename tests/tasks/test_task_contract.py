@@ -6,7 +6,15 @@ import pytest
 from gymnasium.vector import AutoresetMode
 
 from colonnade.seeding import derive
-from colonnade.tasks import AtariTask, GymTask, MiniPongTask, PongSoupTask, TMazeTask
+from colonnade.tasks import (
+    AtariTask,
+    DoomLabyrinthTask,
+    GymTask,
+    LabyrinthTask,
+    MiniPongTask,
+    PongSoupTask,
+    TMazeTask,
+)
 
 N = 3
 EMULATOR = AtariTask("pong", max_frames=160)
@@ -17,6 +25,8 @@ TASKS = [
     MiniPongTask("pong"),
     MiniPongTask("zoom"),
     TMazeTask(3),
+    LabyrinthTask("avoid-1", colour=False, stack=2, max_steps=25),
+    DoomLabyrinthTask("avoid-2", max_steps=25),
     GymTask("CartPole-v1"),
     GymTask("colonnade/MiniPong-Noisy-v0"),
     GymTask("toy/Dict-v0"),

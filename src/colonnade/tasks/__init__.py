@@ -12,6 +12,7 @@ from colonnade.tasks.images.tasks import (
     split_task,
     split_tasks,
 )
+from colonnade.tasks.mazes import LEVELS, DoomLabyrinthTask, Item, LabyrinthTask, Level
 from colonnade.tasks.mazes.t_maze import TMazeTask
 from colonnade.tasks.names import task_from_name, task_names
 from colonnade.tasks.pong.mini import MiniPongTask
@@ -21,12 +22,17 @@ from colonnade.tasks.registration import register_envs
 
 __all__ = [
     "IMAGE_SETS",
+    "LEVELS",
     "VARIANTS",
     "AtariTask",
     "DataTask",
+    "DoomLabyrinthTask",
     "GymTask",
     "ImageTask",
+    "Item",
     "LabelsTask",
+    "LabyrinthTask",
+    "Level",
     "Look",
     "MiniPongTask",
     "PermutedTask",

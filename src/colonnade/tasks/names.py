@@ -12,6 +12,9 @@ from colonnade.errors import UsageError, unknown_name
 from colonnade.tasks.atari import AtariTask, game_name, games
 from colonnade.tasks.gym.task import GymTask, check_id
 from colonnade.tasks.images.names import DATA_FAMILIES, data_task_from_name, data_task_names
+from colonnade.tasks.mazes.doom import DoomLabyrinthTask
+from colonnade.tasks.mazes.labyrinth import LabyrinthTask
+from colonnade.tasks.mazes.paper_levels import LEVELS, level_from_name
 from colonnade.tasks.mazes.t_maze import TMazeTask, corridor_length
 from colonnade.tasks.pong.mini import MiniPongTask
 from colonnade.tasks.pong.soup import PongSoupTask
@@ -20,7 +23,9 @@ from colonnade.types import Task
 
 _TASKS: dict[str, tuple[type[Any], Callable[[str], object]]] = {
     "atari": (AtariTask, game_name),
+    "doom-labyrinth": (DoomLabyrinthTask, level_from_name),
     "gym": (GymTask, check_id),
+    "labyrinth": (LabyrinthTask, level_from_name),
     "mini-pong": (MiniPongTask, check_variant),
     "pong-soup": (PongSoupTask, check_variant),
     "t-maze": (TMazeTask, corridor_length),
@@ -34,6 +39,8 @@ def task_names() -> tuple[str, ...]:
         "t-maze/10",
         *(f"mini-pong/{variant}" for variant in VARIANTS),
         *(f"pong-soup/{variant}" for variant in VARIANTS),
+        *(f"labyrinth/{level}" for level in LEVELS),
+        *(f"doom-labyrinth/{level}" for level in LEVELS),
         *(f"atari/{game}" for game in games()),
         *data_task_names(),
     )
@@ -47,9 +54,10 @@ def task_from_name(name: str, /, *, steps: int | None = None, **options: Any) ->
 
     Args:
         name: "atari/seaquest", "pong-soup/h-flip", "mini-pong/zoom", "t-maze/10",
-            "gym/CartPole-v1", or a bare Gymnasium id; of data sets "digits/all",
-            "digits/pair-3-5", "permuted-digits/3", "permuted-mnist/8x8-1", "split-cifar-10/0" and
-            the like.
+            "labyrinth/maze-y", "labyrinth/PATH.json" for a level of your own,
+            "doom-labyrinth/maze-y", "gym/CartPole-v1", or a bare Gymnasium id; of data sets
+            "digits/all", "digits/pair-3-5", "permuted-digits/3", "permuted-mnist/8x8-1",
+            "split-cifar-10/0" and the like.
         steps: Budget in agent steps or examples; None for the family's default.
         **options: Fields of the task's class, such as `name`, by which the same environment appears
             twice in a sequence. For Gymnasium ids anything else goes to the

@@ -10,10 +10,18 @@ say; Gymnasium's own reset in the next one.
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from typing import Any
 
 import gymnasium
 
+from colonnade.tasks.mazes.doom import DoomLabyrinthVectorEnv
+from colonnade.tasks.mazes.labyrinth import MAX_STEPS, LabyrinthVectorEnv
+from colonnade.tasks.mazes.levels import Level
+from colonnade.tasks.mazes.maze_env import MazeVectorEnv
+from colonnade.tasks.mazes.maze_env import draw_view as draw_maze
+from colonnade.tasks.mazes.paper_levels import LEVELS
 from colonnade.tasks.mazes.t_maze import TMazeVectorEnv, draw_view
 from colonnade.tasks.pong.mini import MiniPongTask
 from colonnade.tasks.pong.soup import PongSoupTask
@@ -23,6 +31,10 @@ from colonnade.types import EnvironmentTask
 
 T_MAZE = "colonnade/TMaze-v0"
 
+_MAZES: dict[str, Callable[..., MazeVectorEnv]] = {
+    "Labyrinth": LabyrinthVectorEnv,
+    "DoomLabyrinth": DoomLabyrinthVectorEnv,
+}
 _FAMILIES = {"PongSoup": PongSoupTask, "MiniPong": MiniPongTask}
 
 
@@ -38,8 +50,18 @@ def gymnasium_id(family: str, variant: str) -> str:
     return f"colonnade/{family}-{name}-v0"
 
 
+def maze_id(family: str, level: str) -> str:
+    """Return the Gymnasium id of a maze, as in "colonnade/Labyrinth-Track1-v0".
+
+    Args:
+        family: "Labyrinth" or "DoomLabyrinth".
+        level: One of `LEVELS`.
+    """
+    return f"colonnade/{family}-{''.join(part.capitalize() for part in level.split('-'))}-v0"
+
+
 def register_envs() -> None:
-    """Register every variant of Pong Soup and MiniPong, and the T-maze, with Gymnasium, once.
+    """Register all variants of Pong Soup and MiniPong, the mazes and the T-maze, once.
 
     Importing `colonnade.tasks` calls it. Gymnasium (from 1.0 on) looks for no plugins by itself;
     `gymnasium.make("colonnade.tasks:colonnade/PongSoup-HFlip-v0")` does the import on the way.
@@ -53,6 +75,15 @@ def register_envs() -> None:
                     entry_point=f"{__name__}:make_single",
                     vector_entry_point=f"{__name__}:make_vector",
                     kwargs={"family": family, "variant": variant},
+                )
+    for family in _MAZES:
+        for level in LEVELS:
+            if (env_id := maze_id(family, level)) not in gymnasium.registry:
+                gymnasium.register(
+                    env_id,
+                    entry_point=f"{__name__}:make_maze",
+                    vector_entry_point=f"{__name__}:make_mazes",
+                    kwargs={"family": family, "level": level},
                 )
     if T_MAZE not in gymnasium.registry:
         gymnasium.register(
@@ -100,3 +131,40 @@ def make_t_maze(length: int = 10, render_mode: str | None = None) -> SingleEnv:
         render_mode: "rgb_array" or None; see `colonnade.tasks.mazes.t_maze.draw_view`.
     """
     return SingleEnv(TMazeVectorEnv(1, length), render_mode, draw_view)
+
+
+def make_mazes(
+    num_envs: int = 1, family: str = "Labyrinth", level: str | Level = "track-1", **options: Any
+) -> MazeVectorEnv:
+    """Make `num_envs` copies of a maze.
+
+    Args:
+        num_envs: The number of copies.
+        family: "Labyrinth" or "DoomLabyrinth".
+        level: The name of one, of a JSON file, or a level of your own.
+        **options: `colour`, `stack` and `max_steps`, as `colonnade.tasks.LabyrinthTask` has them,
+            and of DoomLabyrinth `threads`.
+    """
+    return _MAZES[family](level, num_envs, **options)
+
+
+def make_maze(
+    family: str = "Labyrinth",
+    level: str | Level = "track-1",
+    render_mode: str | None = None,
+    colour: bool = True,
+    stack: int = 1,
+    max_steps: int = MAX_STEPS,
+) -> SingleEnv:
+    """Make one maze; it shows the same views as the vector one.
+
+    Args:
+        family: "Labyrinth" or "DoomLabyrinth".
+        level: As in `make_mazes`.
+        render_mode: "rgb_array" or None.
+        colour: Whether views have three channels or a grey one.
+        stack: How many views an observation holds.
+        max_steps: Steps after which an episode is truncated.
+    """
+    mazes = make_mazes(1, family, level, colour=colour, stack=stack, max_steps=max_steps)
+    return SingleEnv(mazes, render_mode, functools.partial(draw_maze, colour=colour))
