@@ -34,7 +34,7 @@ from colonnade.tasks.mazes import (  # noqa: E402
     DoomLabyrinthVectorEnv,
     LabyrinthVectorEnv,
 )
-from colonnade.tasks.mazes.doom_maps import TICS, level_wad  # noqa: E402
+from colonnade.tasks.mazes.doom.maps import TICS, level_wad  # noqa: E402
 from colonnade.tasks.mazes.levels import Level, layout  # noqa: E402
 from colonnade.tasks.mazes.maze_env import MazeVectorEnv  # noqa: E402
 

@@ -12,7 +12,7 @@ from colonnade.errors import UsageError, unknown_name
 from colonnade.tasks.atari import AtariTask, game_name, games
 from colonnade.tasks.gym.task import GymTask, check_id
 from colonnade.tasks.images.names import DATA_FAMILIES, data_task_from_name, data_task_names
-from colonnade.tasks.mazes.doom import DoomLabyrinthTask
+from colonnade.tasks.mazes.doom.labyrinth import DoomLabyrinthTask
 from colonnade.tasks.mazes.labyrinth import LabyrinthTask
 from colonnade.tasks.mazes.paper_levels import LEVELS, level_from_name
 from colonnade.tasks.mazes.t_maze import TMazeTask, corridor_length

@@ -16,7 +16,7 @@ from typing import Any
 
 import gymnasium
 
-from colonnade.tasks.mazes.doom import DoomLabyrinthVectorEnv
+from colonnade.tasks.mazes.doom.labyrinth import DoomLabyrinthVectorEnv
 from colonnade.tasks.mazes.labyrinth import MAX_STEPS, LabyrinthVectorEnv
 from colonnade.tasks.mazes.levels import Level
 from colonnade.tasks.mazes.maze_env import MazeVectorEnv

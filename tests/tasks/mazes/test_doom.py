@@ -21,11 +21,10 @@ from colonnade.tasks.mazes import (
     Item,
     LabyrinthVectorEnv,
     Level,
-    doom_engines,
-    doom_maps,
 )
-from colonnade.tasks.mazes.doom import DoomLabyrinthVectorEnv
-from colonnade.tasks.mazes.doom_palette import light_maps, palette
+from colonnade.tasks.mazes.doom import engines, maps
+from colonnade.tasks.mazes.doom.labyrinth import DoomLabyrinthVectorEnv
+from colonnade.tasks.mazes.doom.palette import light_maps, palette
 from colonnade.tasks.mazes.labyrinth import first_layout
 
 pytest.importorskip("vizdoom")
@@ -159,7 +158,7 @@ def test_engines_end_with_who_is_killed(victim, tmp_path):
     before = doom_names()
     program = (
         "import time, numpy as np\n"
-        "from colonnade.tasks.mazes.doom import DoomLabyrinthVectorEnv\n"
+        "from colonnade.tasks.mazes.doom.labyrinth import DoomLabyrinthVectorEnv\n"
         "env = DoomLabyrinthVectorEnv('track-1', 2)\n"
         "env.reset(seed=0)\n"
         "print('ready', flush=True)\n"
@@ -197,9 +196,9 @@ def test_a_killed_engine_is_one_sentence():
 
 def test_a_map_that_the_engine_refuses_is_told_in_its_words(monkeypatch):
     before = doom_names()
-    actors = doom_maps._actors
+    actors = maps._actors
     monkeypatch.setattr(
-        doom_maps, "_actors", lambda level: actors(level).replace("A_WeaponReady", "A_Nonsense")
+        maps, "_actors", lambda level: actors(level).replace("A_WeaponReady", "A_Nonsense")
     )
     with pytest.raises(UsageError, match=r"engine refuses the map .*line 4: .*a_nonsense"):
         DoomLabyrinthVectorEnv("track-1", 1)
@@ -208,12 +207,12 @@ def test_a_map_that_the_engine_refuses_is_told_in_its_words(monkeypatch):
 
 def test_the_engine_has_nothing_to_say_of_a_map_that_is_right():
     level = LEVELS["maze-y"]
-    content, _ = doom_maps.level_wad(level, first_layout(level, 0))
-    assert doom_engines.engine_complaint(content) is None
+    content, _ = maps.level_wad(level, first_layout(level, 0))
+    assert engines.engine_complaint(content) is None
 
 
 def test_without_vizdoom_the_sentence_names_the_extra(monkeypatch):
-    monkeypatch.setattr(doom_engines.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(engines.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(UsageError, match=r'pip install "colonnade\[vizdoom\]"'):
         DoomLabyrinthVectorEnv("track-1", 1)
 
@@ -224,7 +223,7 @@ def test_names_of_dead_runs_are_removed_and_those_in_use_are_not():
         path.write_bytes(b"")
     os.utime(dead, (0, 0))
     try:
-        doom_engines.remove_stale_names()
+        engines.remove_stale_names()
         assert not dead.exists()
         assert young.exists()
     finally:
@@ -244,7 +243,7 @@ def lumps_of(content):
 
 def test_a_level_as_a_file():
     level = LEVELS["maze-y"]
-    content, offset = doom_maps.level_wad(level, first_layout(level, 0))
+    content, offset = maps.level_wad(level, first_layout(level, 0))
     lumps = dict(lumps_of(content))
     text = lumps["TEXTMAP"]
     assert content[offset : offset + len(text)] == text
@@ -263,12 +262,12 @@ def test_a_level_as_a_file():
 
 def test_every_layout_has_a_text_as_long():
     level = LEVELS["avoid-1"]
-    assert len({len(doom_maps.text_map(level, first_layout(level, s))) for s in range(30)}) == 1
+    assert len({len(maps.text_map(level, first_layout(level, s))) for s in range(30)}) == 1
 
 
 def test_what_was_eaten_is_read_off_the_amounts():
     amounts = np.array([[2.0**0 + 2.0**29, 2.0**3], [0.0, 0.0]])
-    eaten = doom_maps.eaten_items(amounts, 35)
+    eaten = maps.eaten_items(amounts, 35)
     assert np.flatnonzero(eaten[0]).tolist() == [0, 29, 33]
     assert not eaten[1].any()
 

@@ -1,7 +1,7 @@
 """Mazes: Labyrinth's eight 3-D levels, in a ray caster of our own and as maps for ViZDoom."""
 
 from colonnade.tasks.mazes.decor import Decor
-from colonnade.tasks.mazes.doom import DoomLabyrinthTask, DoomLabyrinthVectorEnv
+from colonnade.tasks.mazes.doom.labyrinth import DoomLabyrinthTask, DoomLabyrinthVectorEnv
 from colonnade.tasks.mazes.labyrinth import LabyrinthTask, LabyrinthVectorEnv
 from colonnade.tasks.mazes.levels import Item, Level, level_from_json
 from colonnade.tasks.mazes.paper_levels import LEVELS, level_from_name

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from colonnade.errors import UsageError
 from colonnade.tasks.mazes.decor import TEXTURE, Picture, wall_texture
-from colonnade.tasks.mazes.doom_palette import light_maps, palette
+from colonnade.tasks.mazes.doom.palette import light_maps, palette
 from colonnade.tasks.mazes.items import KINDS, SPRITE, sprite
 from colonnade.tasks.mazes.levels import BODY, CORRIDOR, REACH, Layout, Level
 from colonnade.tasks.mazes.view_tables import EYE, ITEM_HEIGHT, ITEM_WIDTH

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from colonnade.tasks.episode_seeds import EpisodeSeeds, reset_mask
-from colonnade.tasks.mazes.doom_engines import Engines
-from colonnade.tasks.mazes.doom_maps import (
+from colonnade.tasks.mazes.doom.engines import Engines
+from colonnade.tasks.mazes.doom.maps import (
     BITS,
     THRUST,
     TICS,

@@ -1,4 +1,4 @@
-"""The process that holds ViZDoom's engines, `python doom_worker.py FD FOLDER` of `doom_engines`.
+"""The process that holds ViZDoom's engines, `python worker.py FD FOLDER` of `engines`.
 
 It imports nothing of Colonnade, so that it starts in a moment. It ends its engines and empties its
 folder when its parent ends, however that comes about: the connection closes, or the parent's id

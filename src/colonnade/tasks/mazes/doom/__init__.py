@@ -1,0 +1,1 @@
+"""The mazes in ViZDoom: maps, engines, and the processes that hold them."""
