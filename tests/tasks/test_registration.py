@@ -15,17 +15,22 @@ from colonnade.tasks.t_maze import draw_view
 NAMES = ("Pong", "Noisy", "Black", "White", "Zoom", "HFlip", "VFlip", "VHFlip")
 IDS = [f"colonnade/{family}-{name}-v0" for family in ("PongSoup", "MiniPong") for name in NAMES]
 IDS.append("colonnade/TMaze-v0")
+DOMAINS = ("Reach", "Conveyor", "ColourSubtle", "ColourSignificant", "PerspectiveSubtle")
+DOMAINS += ("PerspectiveSignificant", "RobotMild", "Robot", "RobotConveyor")
+ARM_IDS = [f"colonnade/Jaco{name}-v0" for name in DOMAINS]
 
 
 def test_ids_are_the_documented_ones():
     register_envs()
     assert [gymnasium_id("PongSoup", variant) for variant in VARIANTS] == IDS[:8]
-    assert sorted(i for i in gymnasium.registry if i.startswith("colonnade/")) == sorted(IDS)
+    assert sorted(i for i in gymnasium.registry if i.startswith("colonnade/")) == sorted(
+        [*IDS, *ARM_IDS]
+    )
 
 
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("mode", [None, "rgb_array"])
-@pytest.mark.parametrize("env_id", IDS)
+@pytest.mark.parametrize("env_id", [*IDS, *ARM_IDS])
 def test_single_environments_pass_gymnasiums_checker_and_draw(env_id, mode):
     env = gymnasium.make(env_id, render_mode=mode)
     if mode is None or "PongSoup" not in env_id or "Zoom" in env_id:
@@ -39,7 +44,7 @@ def test_single_environments_pass_gymnasiums_checker_and_draw(env_id, mode):
 
 
 @pytest.mark.filterwarnings("error", "ignore:The minimal resolution for an image is 36x36")
-@pytest.mark.parametrize("env_id", ["colonnade/PongSoup-Noisy-v0", *IDS[8:]])
+@pytest.mark.parametrize("env_id", ["colonnade/PongSoup-Noisy-v0", *IDS[8:], *ARM_IDS[:1]])
 def test_single_environments_pass_stable_baselines_checker(env_id):
     checker = pytest.importorskip("stable_baselines3.common.env_checker")
     env = gymnasium.make(env_id, render_mode="rgb_array")

@@ -1,5 +1,6 @@
 """What is learned: tasks, each a spec and the vector environments or the examples to learn from."""
 
+from colonnade.tasks.arm import JacoTask
 from colonnade.tasks.atari import AtariTask
 from colonnade.tasks.data_task import DataTask
 from colonnade.tasks.gym_task import GymTask
@@ -26,6 +27,7 @@ __all__ = [
     "DataTask",
     "GymTask",
     "ImageTask",
+    "JacoTask",
     "LabelsTask",
     "Look",
     "MiniPongTask",

@@ -9,6 +9,8 @@ from typing import Any
 import gymnasium
 
 from colonnade.errors import UsageError, unknown_name
+from colonnade.tasks.arm.domains import DOMAINS, domain
+from colonnade.tasks.arm.task import JacoTask
 from colonnade.tasks.atari import AtariTask, game_name, games
 from colonnade.tasks.data_names import DATA_FAMILIES, data_task_from_name, data_task_names
 from colonnade.tasks.gym_task import GymTask, check_id
@@ -21,6 +23,7 @@ from colonnade.types import Task
 _TASKS: dict[str, tuple[type[Any], Callable[[str], object]]] = {
     "atari": (AtariTask, game_name),
     "gym": (GymTask, check_id),
+    "jaco": (JacoTask, domain),
     "mini-pong": (MiniPongTask, check_variant),
     "pong-soup": (PongSoupTask, check_variant),
     "t-maze": (TMazeTask, corridor_length),
@@ -34,6 +37,7 @@ def task_names() -> tuple[str, ...]:
         "t-maze/10",
         *(f"mini-pong/{variant}" for variant in VARIANTS),
         *(f"pong-soup/{variant}" for variant in VARIANTS),
+        *(f"jaco/{name}" for name in DOMAINS),
         *(f"atari/{game}" for game in games()),
         *data_task_names(),
     )
@@ -47,7 +51,7 @@ def task_from_name(name: str, /, *, steps: int | None = None, **options: Any) ->
 
     Args:
         name: "atari/seaquest", "pong-soup/h-flip", "mini-pong/zoom", "t-maze/10",
-            "gym/CartPole-v1", or a bare Gymnasium id; of data sets "digits/all",
+            "jaco/reach", "gym/CartPole-v1", or a bare Gymnasium id; of data sets "digits/all",
             "digits/pair-3-5", "permuted-digits/3", "permuted-mnist/8x8-1", "split-cifar-10/0" and
             the like.
         steps: Budget in agent steps or examples; None for the family's default.

@@ -14,6 +14,7 @@ from typing import Any
 
 import gymnasium
 
+from colonnade.tasks.arm import DOMAINS, JacoTask
 from colonnade.tasks.mini_pong import MiniPongTask
 from colonnade.tasks.pong_soup import PongSoupTask
 from colonnade.tasks.t_maze import TMazeVectorEnv, draw_view
@@ -38,8 +39,17 @@ def gymnasium_id(family: str, variant: str) -> str:
     return f"colonnade/{family}-{name}-v0"
 
 
+def jaco_id(domain: str) -> str:
+    """Return the Gymnasium id of one of the arm's domains, as in "colonnade/JacoReach-v0".
+
+    Args:
+        domain: One of `colonnade.tasks.arm.DOMAINS`.
+    """
+    return f"colonnade/Jaco{''.join(part.capitalize() for part in domain.split('-'))}-v0"
+
+
 def register_envs() -> None:
-    """Register every variant of Pong Soup and MiniPong, and the T-maze, with Gymnasium, once.
+    """Register Pong Soup's and MiniPong's variants, the T-maze and the arm with Gymnasium, once.
 
     Importing `colonnade.tasks` calls it. Gymnasium (from 1.0 on) looks for no plugins by itself;
     `gymnasium.make("colonnade.tasks:colonnade/PongSoup-HFlip-v0")` does the import on the way.
@@ -54,6 +64,14 @@ def register_envs() -> None:
                     vector_entry_point=f"{__name__}:make_vector",
                     kwargs={"family": family, "variant": variant},
                 )
+    for domain in DOMAINS:
+        if jaco_id(domain) not in gymnasium.registry:
+            gymnasium.register(
+                jaco_id(domain),
+                entry_point=f"{__name__}:make_jaco",
+                vector_entry_point=f"{__name__}:make_jaco_vector",
+                kwargs={"domain": domain},
+            )
     if T_MAZE not in gymnasium.registry:
         gymnasium.register(
             T_MAZE,
@@ -100,3 +118,29 @@ def make_t_maze(length: int = 10, render_mode: str | None = None) -> SingleEnv:
         render_mode: "rgb_array" or None; see `colonnade.tasks.t_maze.draw_view`.
     """
     return SingleEnv(TMazeVectorEnv(1, length), render_mode, draw_view)
+
+
+def make_jaco_vector(
+    num_envs: int = 1, domain: str = "reach", threads: int = 1, **options: Any
+) -> AnyVectorEnv:
+    """Make `num_envs` arms.
+
+    Args:
+        num_envs: The number of arms.
+        domain: One of `colonnade.tasks.arm.DOMAINS`.
+        threads: Threads that step and draw.
+        **options: Fields of `JacoTask`, such as `view`.
+    """
+    options.pop("render_mode", None)  # they can always be drawn
+    return JacoTask(domain, **options).make_vec(num_envs, threads)
+
+
+def make_jaco(domain: str = "reach", render_mode: str | None = None, **options: Any) -> SingleEnv:
+    """Make one arm.
+
+    Args:
+        domain: One of `colonnade.tasks.arm.DOMAINS`.
+        render_mode: "rgb_array" or None; pictures have 320 x 320 pixels.
+        **options: As in `make_jaco_vector`.
+    """
+    return SingleEnv(make_jaco_vector(1, domain, **options), render_mode, None)

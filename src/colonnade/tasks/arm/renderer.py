@@ -1,0 +1,68 @@
+"""MuJoCo's own renderer, where the machine has a graphics library: the ray caster's truth."""
+
+from __future__ import annotations
+
+import os
+import weakref
+from typing import Any
+
+import numpy as np
+
+from colonnade.errors import UsageError
+from colonnade.tasks.arm import extra
+from colonnade.tasks.arm.ray_caster import Frames
+from colonnade.tasks.arm.scene import CAMERA, Scene
+
+
+def choose_platform() -> str:
+    """Say by which library MuJoCo shall draw, before it is imported; a user's choice stays.
+
+    Without a display MuJoCo would try GLFW, which needs one. It reads MUJOCO_GL but once.
+    """
+    if "DISPLAY" not in os.environ and "MUJOCO_GL" not in os.environ:
+        os.environ["MUJOCO_GL"] = "egl"
+    # Mesa's threads make a process that is forked after a picture hang, and pictures slower.
+    os.environ.setdefault("LP_NUM_THREADS", "0")
+    return os.environ.get("MUJOCO_GL", "glfw")
+
+
+class Renderer:
+    """Draws one scene at a time with MuJoCo's classic renderer.
+
+    Args:
+        scene: What there is to see.
+        height: Of the pictures, pixels.
+        width: Of the pictures, pixels.
+
+    Raises:
+        UsageError: MuJoCo finds no graphics library here.
+    """
+
+    def __init__(self, scene: Scene, height: int = 64, width: int = 64) -> None:
+        platform = choose_platform()
+        mujoco = extra.mujoco()
+        try:
+            renderer = mujoco.Renderer(scene.model, height, width)
+        except Exception as error:
+            # Which exceptions there are depends on the library that is missing.
+            reason = " ".join(str(error).split()) or type(error).__name__
+            raise UsageError(
+                f"MuJoCo can't draw here with MUJOCO_GL={platform} ({reason}); install Debian's "
+                "libegl1 and libgl1-mesa-dri (for MUJOCO_GL=egl) or libosmesa6 (for "
+                "MUJOCO_GL=osmesa) and set MUJOCO_GL before Python starts, or use "
+                'renderer="rays", which needs none.'
+            ) from None
+        self._renderer = renderer
+        # One that is still open when Python ends prints a traceback.
+        self.close = weakref.finalize(self, renderer.close)
+        for flag in (mujoco.mjtRndFlag.mjRND_SHADOW, mujoco.mjtRndFlag.mjRND_REFLECTION):
+            renderer.scene.flags[flag] = 0
+
+    def draw(self, data: Any) -> Frames:
+        """Draw an `mujoco.MjData` whose places of geoms are known.
+
+        Returns:
+            A fresh array uint8 [3, H, W].
+        """
+        self._renderer.update_scene(data, CAMERA)
+        return np.ascontiguousarray(self._renderer.render().transpose(2, 0, 1))
