@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import weakref
+from ctypes.util import find_library
 from typing import Any
 
 import numpy as np
@@ -14,15 +15,27 @@ from colonnade.tasks.arm.ray_caster import Frames
 from colonnade.tasks.arm.scene import CAMERA, Scene
 
 
+_PACKAGES = (
+    "install Debian's libegl1 and libgl1-mesa-dri (for MUJOCO_GL=egl) or libosmesa6 (for "
+    'MUJOCO_GL=osmesa), or use renderer="rays", which needs neither'
+)
+
+
 def choose_platform() -> str:
     """Say by which library MuJoCo shall draw, before it is imported; a user's choice stays.
 
     Without a display MuJoCo would try GLFW, which needs one. It reads MUJOCO_GL but once.
+
+    Raises:
+        UsageError: There is neither a display nor a library that does without.
     """
-    if "DISPLAY" not in os.environ and "MUJOCO_GL" not in os.environ:
-        os.environ["MUJOCO_GL"] = "egl"
     # Mesa's threads make a process that is forked after a picture hang, and pictures slower.
     os.environ.setdefault("LP_NUM_THREADS", "0")
+    if "DISPLAY" not in os.environ and "MUJOCO_GL" not in os.environ:
+        found = [name for name in ("EGL", "OSMesa") if find_library(name)]
+        if not found:
+            raise UsageError(f"MuJoCo finds no library to draw with here; {_PACKAGES}.")
+        os.environ["MUJOCO_GL"] = found[0].lower()
     return os.environ.get("MUJOCO_GL", "glfw")
 
 
@@ -47,10 +60,8 @@ class Renderer:
             # Which exceptions there are depends on the library that is missing.
             reason = " ".join(str(error).split()) or type(error).__name__
             raise UsageError(
-                f"MuJoCo can't draw here with MUJOCO_GL={platform} ({reason}); install Debian's "
-                "libegl1 and libgl1-mesa-dri (for MUJOCO_GL=egl) or libosmesa6 (for "
-                "MUJOCO_GL=osmesa) and set MUJOCO_GL before Python starts, or use "
-                'renderer="rays", which needs none.'
+                f"MuJoCo can't draw here with MUJOCO_GL={platform} ({reason}); where MuJoCo was "
+                f"imported first, set MUJOCO_GL before that, else {_PACKAGES}."
             ) from None
         self._renderer = renderer
         # One that is still open when Python ends prints a traceback.

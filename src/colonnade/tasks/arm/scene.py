@@ -85,6 +85,8 @@ def compile_scene(
     arm = _read(mujoco, mjcf) if mjcf else mujoco.MjSpec.from_string(jaco_mjcf(look, dynamics))
     for joint in arm.joints:
         joint.limited = mujoco.mjtLimited.mjLIMITED_FALSE
+    for actuator in arm.actuators:  # gains and noise go beyond
+        actuator.ctrllimited = mujoco.mjtLimited.mjLIMITED_FALSE
     where = str(mjcf or "the Jaco arm")
     if arm.site(PALM) is None or not len(arm.actuators):
         raise UsageError(
