@@ -14,7 +14,6 @@ from colonnade.tasks.arm import extra
 from colonnade.tasks.arm.ray_caster import Frames
 from colonnade.tasks.arm.scene import CAMERA, Scene
 
-
 _PACKAGES = (
     "install Debian's libegl1 and libgl1-mesa-dri (for MUJOCO_GL=egl) or libosmesa6 (for "
     'MUJOCO_GL=osmesa), or use renderer="rays", which needs neither'
