@@ -9,9 +9,9 @@ Figures:
 - `arm_vs_dm_control`: those pictures over those of dm_control's Jaco reaching scene at its cheapest
   setting (64 x 64, no shadows, no reflections, no multisampling), processor seconds, in turns.
 
-dm_control needs another MuJoCo than the arm and a graphics library. With `--peer DIR` an environment
-of its own is made there once, by pip, and used; without, or where that fails, its figure is left
-out and a note says why.
+dm_control needs another MuJoCo than the arm and a graphics library. With `--peer DIR` an
+environment of its own is made there once, by pip, and used; without, or where that fails, its
+figure is left out and a note says why.
 """
 
 import argparse
@@ -25,7 +25,12 @@ import venv
 from collections.abc import Callable
 from pathlib import Path
 
-from _alternate import report, rest_threads
+HERE = sys.path.pop(0)
+import numba  # noqa: E402, F401 - which looks for a package `coverage`: not for the script here
+
+sys.path.insert(0, HERE)
+
+from _alternate import report, rest_threads  # noqa: E402
 
 rest_threads()
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -41,22 +46,15 @@ PEER_PROGRAM = """
 import json, os, sys, time
 os.environ.setdefault("MUJOCO_GL", "egl")
 os.environ.setdefault("LP_NUM_THREADS", "0")
-import numpy as np
 from dm_control import manipulation
+from dm_control.mujoco import engine
 env = manipulation.load("reach_site_vision", seed=0)
 env.reset()
 physics = env.physics
 physics.model.vis.quality.offsamples = 0
-physics.model.vis.quality.shadowsize = 0
-physics.contexts.gl.make_current if False else None
-from dm_control.mujoco import engine
-physics = env.physics
-physics.model.vis.quality.offsamples = 0
-physics._make_rendering_contexts()
+physics.model.vis.quality.shadowsize = 1
 camera = engine.Camera(physics, height=64, width=64, camera_id=0)
-scene = camera.scene
-for flag in range(len(scene.flags)):
-    scene.flags[flag] = 0
+camera.scene.flags[:] = 0
 camera.render()
 for line in sys.stdin:
     seconds = float(line)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import os
+import sys
 import weakref
 from ctypes.util import find_library
 from typing import Any
@@ -21,9 +23,10 @@ _PACKAGES = (
 
 
 def choose_platform() -> str:
-    """Say by which library MuJoCo shall draw, before it is imported; a user's choice stays.
+    """Say by which library MuJoCo shall draw; a user's choice stays.
 
-    Without a display MuJoCo would try GLFW, which needs one. It reads MUJOCO_GL but once.
+    Without a display MuJoCo would try GLFW, which needs one. It reads MUJOCO_GL where it is
+    imported, so that where it has been, the part of it that does is imported anew.
 
     Raises:
         UsageError: There is neither a display nor a library that does without.
@@ -35,6 +38,8 @@ def choose_platform() -> str:
         if not found:
             raise UsageError(f"MuJoCo finds no library to draw with here; {_PACKAGES}.")
         os.environ["MUJOCO_GL"] = found[0].lower()
+        if reader := sys.modules.get("mujoco.rendering.classic.gl_context"):
+            importlib.reload(reader)
     return os.environ.get("MUJOCO_GL", "glfw")
 
 
@@ -59,8 +64,7 @@ class Renderer:
             # Which exceptions there are depends on the library that is missing.
             reason = " ".join(str(error).split()) or type(error).__name__
             raise UsageError(
-                f"MuJoCo can't draw here with MUJOCO_GL={platform} ({reason}); where MuJoCo was "
-                f"imported first, set MUJOCO_GL before that, else {_PACKAGES}."
+                f"MuJoCo can't draw here with MUJOCO_GL={platform} ({reason}); {_PACKAGES}."
             ) from None
         self._renderer = renderer
         # One that is still open when Python ends prints a traceback.
