@@ -6,8 +6,9 @@ Figures:
   second is one of processor time, so that other work on the machine counts for little.
 - `arm_state_per_second`: the same without pixels.
 - `arm_frames_per_second`: pictures alone, by the ray caster.
-- `arm_vs_dm_control`: those pictures over those of dm_control's Jaco reaching scene at its cheapest
-  setting (64 x 64, no shadows, no reflections, no multisampling), processor seconds, in turns.
+- `arm_vs_dm_control`: whole environment steps with pixels over nothing but pictures of dm_control's
+  Jaco reaching scene at its cheapest setting (64 x 64; no lights but the camera's, no shadows, no
+  reflections, no multisampling), in turns.
 
 dm_control needs another MuJoCo than the arm and a graphics library. With `--peer DIR` an
 environment of its own is made there once, by pip, and used; without, or where that fails, its
@@ -48,11 +49,15 @@ os.environ.setdefault("MUJOCO_GL", "egl")
 os.environ.setdefault("LP_NUM_THREADS", "0")
 from dm_control import manipulation
 from dm_control.mujoco import engine
-env = manipulation.load("reach_site_vision", seed=0)
+env = manipulation.load("reach_site_features", seed=0)
 env.reset()
 physics = env.physics
-physics.model.vis.quality.offsamples = 0
-physics.model.vis.quality.shadowsize = 1
+model, quality = physics.model, physics.model.vis.quality
+quality.offsamples = quality.shadowsize = 0
+quality.numslices = quality.numstacks = 4
+quality.numquads = 1
+model.light_castshadow[:] = model.light_active[:] = 0
+model.mat_reflectance[:] = 0
 camera = engine.Camera(physics, height=64, width=64, camera_id=0)
 camera.scene.flags[:] = 0
 camera.render()
@@ -168,7 +173,7 @@ def main() -> None:
             rates[name].append(rate(work, seconds))
         if peer is not None:
             peers.append(peer.rate(seconds))
-            ratios.append(rates["frames"][-1] / peers[-1])
+            ratios.append(rates["pixels"][-1] / peers[-1])
         latest = ", ".join(f"{name} {values[-1]:,.0f}" for name, values in rates.items())
         also = f", dm_control {peers[-1]:,.0f}" if peers else ""
         print(f"round {number + 1} of {rounds}, a processor second: {latest}{also}", flush=True)

@@ -83,13 +83,12 @@ class RayCaster:
 
         def part(begin: int, end: int) -> None:
             some = slice(begin, end)
+            pictures[some], self._depths[some] = self._behind, self._depth
             self._kernel(
                 positions[some],
                 frames[some],
                 *self._boxes,
                 *self._view,
-                self._behind,
-                self._depth,
                 pictures[some],
                 self._depths[some],
                 seeds[some],
@@ -119,8 +118,6 @@ class RayCaster:
             halves,
             colours,
             *self._view,
-            self._behind,
-            self._depth,
             picture,
             depth,
             np.zeros(1, np.uint64),

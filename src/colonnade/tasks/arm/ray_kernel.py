@@ -59,6 +59,8 @@ def _cast_box(
     scale: Any,
     picture: Any,
     depth: Any,
+    enters: Any,
+    leaves: Any,
 ) -> None:
     """Draw one box where it is nearer than what is there; depth is along the camera's axis."""
     height, width = depth.shape
@@ -96,22 +98,27 @@ def _cast_box(
     for row in range(int(max(0.0, math.ceil(top))), int(min(height - 1.0, bottom)) + 1):
         y = 1 - (row + 0.5) * 2 / height
         ax, ay, az = y * ux - bx, y * uy - by, y * uz - bz
+        # Between which depths each ray is between each pair of faces (the slab method): a loop of
+        # its own, without branches, which the compiler turns into vector instructions.
         for column in range(first_column, end_column):
             x = (column + 0.5) * 2 / width - 1
             ix, iy, iz = 1 / (ax + x * rx), 1 / (ay + x * ry), 1 / (az + x * rz)
-            # Between which depths the ray is between each pair of faces (the slab method).
             mx, my, mz = -ox * ix, -oy * iy, -oz * iz
             sx, sy, sz = hx * abs(ix), hy * abs(iy), hz * abs(iz)
-            leave = min(mx + sx, my + sy, mz + sz)
-            enter = max(mx - sx, my - sy, mz - sz)
-            if enter < leave and 0 < enter < depth[row, column]:
+            enters[0, column], enters[1, column], enters[2, column] = mx - sx, my - sy, mz - sz
+            enters[3, column] = max(mx - sx, max(my - sy, mz - sz))
+            leaves[column] = min(mx + sx, min(my + sy, mz + sz))
+        for column in range(first_column, end_column):
+            enter = enters[3, column]
+            if enter < leaves[column] and 0 < enter < depth[row, column]:
                 depth[row, column] = enter
-                if enter == mx - sx:
-                    face = 0 if ix > 0 else 1
-                elif enter == my - sy:
-                    face = 2 if iy > 0 else 3
+                x = (column + 0.5) * 2 / width - 1
+                if enter == enters[0, column]:
+                    face = 0 if ax + x * rx > 0 else 1
+                elif enter == enters[1, column]:
+                    face = 2 if ay + x * ry > 0 else 3
                 else:
-                    face = 4 if iz > 0 else 5
+                    face = 4 if az + x * rz > 0 else 5
                 picture[0, row, column] = levels[face, 0]
                 picture[1, row, column] = levels[face, 1]
                 picture[2, row, column] = levels[face, 2]
@@ -132,17 +139,15 @@ def _cast(
     camera: Any,
     scale: Any,
     light: Any,
-    behind: Any,
-    depth_behind: Any,
     pictures: Any,
     depths: Any,
     seeds: Any,
     noise: float,
 ) -> None:
     levels, centre = np.empty((6, 3), np.uint8), np.empty(3)
+    width = depths.shape[2]
+    enters, leaves = np.empty((4, width)), np.empty(width)
     for scene in range(len(positions)):
-        pictures[scene] = behind
-        depths[scene] = depth_behind
         for box in range(len(halves)):
             frame, half = frames[scene, box], halves[box]
             for axis in range(3):
@@ -153,7 +158,17 @@ def _cast(
                 )
             _face_levels(frame, colours[box], light, levels)
             _cast_box(
-                centre, frame, half, levels, eye, camera, scale, pictures[scene], depths[scene]
+                centre,
+                frame,
+                half,
+                levels,
+                eye,
+                camera,
+                scale,
+                pictures[scene],
+                depths[scene],
+                enters,
+                leaves,
             )
         if noise > 0:
             _add_noise(pictures[scene], seeds[scene], noise)
@@ -172,10 +187,8 @@ Args:
     camera: [3, 3] its right, up and back in rows.
     scale: [2] half the picture's width and height at depth 1.
     light: [5] its direction, of length 1; ambient; diffuse.
-    behind: [3, H, W] uint8, the picture to begin with.
-    depth_behind: [H, W] its depth.
-    pictures: [N, 3, H, W] uint8, written to.
-    depths: [N, H, W], written to.
+    pictures: [N, 3, H, W] uint8, drawn over.
+    depths: [N, H, W] how far away what they show is.
     seeds: [N] uint64, of the noise.
     noise: Its deviation in grey levels; 0 for none.
 """
