@@ -1,5 +1,7 @@
 """Pictures against MuJoCo's renderer, and against its rays, one a pixel."""
 
+import dataclasses
+
 import mujoco
 import numpy as np
 import pytest
@@ -119,6 +121,18 @@ def test_threads_change_nothing():
     one, three = (RayCaster(scene, Look(), threads=threads) for threads in (1, 3))
     np.testing.assert_array_equal(cast(one, scene, datas), cast(three, scene, datas))
     three.close()
+
+
+def test_boxes_are_drawn_about_their_centres():
+    scene = compile_scene(Look(), Dynamics(), 0.1)
+    data = places(scene, 1)[0]
+    offsets = np.random.default_rng(0).uniform(-0.1, 0.1, scene.centres.shape)
+    moved = dataclasses.replace(scene, centres=scene.centres + offsets)
+    positions, frames = data.geom_xpos[scene.drawn], data.geom_xmat[scene.drawn]
+    moves = np.einsum("gij,gj->gi", frames.reshape(-1, 3, 3), offsets)
+    plain = RayCaster(scene, Look()).draw(positions[None], frames[None])
+    other = RayCaster(moved, Look()).draw((positions - moves)[None], frames[None])
+    assert (plain != other).mean() < 0.001, "but for rounding"
 
 
 def test_a_box_around_the_camera_hides_nothing_wrongly():

