@@ -19,6 +19,9 @@ MAZES = ("Track1", "Track2", "Track3", "Track4", "Avoid1", "Avoid2", "MazeM", "M
 LABYRINTH = [f"colonnade/Labyrinth-{name}-v0" for name in MAZES]
 DOOM = [f"colonnade/DoomLabyrinth-{name}-v0" for name in MAZES]
 CHECKED = [*IDS, *LABYRINTH[2::4], DOOM[4]]
+DOMAINS = ("Reach", "Conveyor", "ColourSubtle", "ColourSignificant", "PerspectiveSubtle")
+DOMAINS += ("PerspectiveSignificant", "RobotMild", "Robot", "RobotConveyor")
+ARM_IDS = [f"colonnade/Jaco{name}-v0" for name in DOMAINS]
 
 
 def test_ids_are_the_documented_ones():
@@ -26,13 +29,13 @@ def test_ids_are_the_documented_ones():
     assert [gymnasium_id("PongSoup", variant) for variant in VARIANTS] == IDS[:8]
     assert [maze_id("Labyrinth", level) for level in LEVELS] == LABYRINTH
     assert sorted(i for i in gymnasium.registry if i.startswith("colonnade/")) == sorted(
-        IDS + LABYRINTH + DOOM
+        IDS + LABYRINTH + DOOM + ARM_IDS
     )
 
 
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("mode", [None, "rgb_array"])
-@pytest.mark.parametrize("env_id", CHECKED)
+@pytest.mark.parametrize("env_id", [*CHECKED, *ARM_IDS])
 def test_single_environments_pass_gymnasiums_checker_and_draw(env_id, mode):
     env = gymnasium.make(env_id, render_mode=mode)
     if mode is None or "PongSoup" not in env_id or "Zoom" in env_id:
@@ -46,7 +49,7 @@ def test_single_environments_pass_gymnasiums_checker_and_draw(env_id, mode):
 
 
 @pytest.mark.filterwarnings("error", "ignore:The minimal resolution for an image is 36x36")
-@pytest.mark.parametrize("env_id", ["colonnade/PongSoup-Noisy-v0", *IDS[8:]])
+@pytest.mark.parametrize("env_id", ["colonnade/PongSoup-Noisy-v0", *IDS[8:], *ARM_IDS[:1]])
 def test_single_environments_pass_stable_baselines_checker(env_id):
     checker = pytest.importorskip("stable_baselines3.common.env_checker")
     env = gymnasium.make(env_id, render_mode="rgb_array")

@@ -1,5 +1,6 @@
 """What is learned: tasks, each a spec and the vector environments or the examples to learn from."""
 
+from colonnade.tasks.arm import JacoTask
 from colonnade.tasks.atari import AtariTask
 from colonnade.tasks.data.task import DataTask
 from colonnade.tasks.gym.task import GymTask
@@ -30,6 +31,7 @@ __all__ = [
     "GymTask",
     "ImageTask",
     "Item",
+    "JacoTask",
     "LabelsTask",
     "LabyrinthTask",
     "Level",

@@ -9,6 +9,8 @@ from typing import Any
 import gymnasium
 
 from colonnade.errors import UsageError, unknown_name
+from colonnade.tasks.arm.domains import DOMAINS, domain
+from colonnade.tasks.arm.task import JacoTask
 from colonnade.tasks.atari import AtariTask, game_name, games
 from colonnade.tasks.gym.task import GymTask, check_id
 from colonnade.tasks.images.names import DATA_FAMILIES, data_task_from_name, data_task_names
@@ -26,6 +28,7 @@ _TASKS: dict[str, tuple[type[Any], Callable[[str], object]]] = {
     "doom-labyrinth": (DoomLabyrinthTask, level_from_name),
     "gym": (GymTask, check_id),
     "labyrinth": (LabyrinthTask, level_from_name),
+    "jaco": (JacoTask, domain),
     "mini-pong": (MiniPongTask, check_variant),
     "pong-soup": (PongSoupTask, check_variant),
     "t-maze": (TMazeTask, corridor_length),
@@ -41,6 +44,7 @@ def task_names() -> tuple[str, ...]:
         *(f"pong-soup/{variant}" for variant in VARIANTS),
         *(f"labyrinth/{level}" for level in LEVELS),
         *(f"doom-labyrinth/{level}" for level in LEVELS),
+        *(f"jaco/{name}" for name in DOMAINS),
         *(f"atari/{game}" for game in games()),
         *data_task_names(),
     )
@@ -55,8 +59,8 @@ def task_from_name(name: str, /, *, steps: int | None = None, **options: Any) ->
     Args:
         name: "atari/seaquest", "pong-soup/h-flip", "mini-pong/zoom", "t-maze/10",
             "labyrinth/maze-y", "labyrinth/PATH.json" for a level of your own,
-            "doom-labyrinth/maze-y", "gym/CartPole-v1", or a bare Gymnasium id; of data sets
-            "digits/all", "digits/pair-3-5", "permuted-digits/3", "permuted-mnist/8x8-1",
+            "doom-labyrinth/maze-y", "jaco/reach", "gym/CartPole-v1", or a bare Gymnasium id; of
+            data sets "digits/all", "digits/pair-3-5", "permuted-digits/3", "permuted-mnist/8x8-1",
             "split-cifar-10/0" and the like.
         steps: Budget in agent steps or examples; None for the family's default.
         **options: Fields of the task's class, such as `name`, by which the same environment appears

@@ -16,6 +16,7 @@ from typing import Any
 
 import gymnasium
 
+from colonnade.tasks.arm import DOMAINS, JacoTask
 from colonnade.tasks.mazes.doom.labyrinth import DoomLabyrinthVectorEnv
 from colonnade.tasks.mazes.labyrinth import MAX_STEPS, LabyrinthVectorEnv
 from colonnade.tasks.mazes.levels import Level
@@ -57,11 +58,24 @@ def maze_id(family: str, level: str) -> str:
         family: "Labyrinth" or "DoomLabyrinth".
         level: One of `LEVELS`.
     """
-    return f"colonnade/{family}-{''.join(part.capitalize() for part in level.split('-'))}-v0"
+    return f"colonnade/{family}-{_joined(level)}-v0"
+
+
+def jaco_id(domain: str) -> str:
+    """Return the Gymnasium id of one of the arm's domains, as in "colonnade/JacoReach-v0".
+
+    Args:
+        domain: One of `colonnade.tasks.arm.DOMAINS`.
+    """
+    return f"colonnade/Jaco{_joined(domain)}-v0"
+
+
+def _joined(name: str) -> str:
+    return "".join(part.capitalize() for part in name.split("-"))
 
 
 def register_envs() -> None:
-    """Register all variants of Pong Soup and MiniPong, the mazes and the T-maze, once.
+    """Register Pong Soup's and MiniPong's variants, mazes and the arm with Gymnasium, once.
 
     Importing `colonnade.tasks` calls it. Gymnasium (from 1.0 on) looks for no plugins by itself;
     `gymnasium.make("colonnade.tasks:colonnade/PongSoup-HFlip-v0")` does the import on the way.
@@ -85,6 +99,14 @@ def register_envs() -> None:
                     vector_entry_point=f"{__name__}:make_mazes",
                     kwargs={"family": family, "level": level},
                 )
+    for domain in DOMAINS:
+        if jaco_id(domain) not in gymnasium.registry:
+            gymnasium.register(
+                jaco_id(domain),
+                entry_point=f"{__name__}:make_jaco",
+                vector_entry_point=f"{__name__}:make_jaco_vector",
+                kwargs={"domain": domain},
+            )
     if T_MAZE not in gymnasium.registry:
         gymnasium.register(
             T_MAZE,
@@ -168,3 +190,29 @@ def make_maze(
     """
     mazes = make_mazes(1, family, level, colour=colour, stack=stack, max_steps=max_steps)
     return SingleEnv(mazes, render_mode, functools.partial(draw_maze, colour=colour))
+
+
+def make_jaco_vector(
+    num_envs: int = 1, domain: str = "reach", threads: int = 1, **options: Any
+) -> AnyVectorEnv:
+    """Make `num_envs` arms.
+
+    Args:
+        num_envs: The number of arms.
+        domain: One of `colonnade.tasks.arm.DOMAINS`.
+        threads: Threads that step and draw.
+        **options: Fields of `JacoTask`, such as `view`.
+    """
+    options.pop("render_mode", None)  # they can always be drawn
+    return JacoTask(domain, **options).make_vec(num_envs, threads)
+
+
+def make_jaco(domain: str = "reach", render_mode: str | None = None, **options: Any) -> SingleEnv:
+    """Make one arm.
+
+    Args:
+        domain: One of `colonnade.tasks.arm.DOMAINS`.
+        render_mode: "rgb_array" or None; pictures have 320 x 320 pixels.
+        **options: As in `make_jaco_vector`.
+    """
+    return SingleEnv(make_jaco_vector(1, domain, **options), render_mode, None)

@@ -79,7 +79,7 @@ def newest_frame(observation: NDArray[Any]) -> NDArray[np.uint8]:
     return np.repeat(observation[-1][..., None], 3, axis=-1)
 
 
-class SingleEnv(gymnasium.Env[NDArray[np.uint8], np.int64]):
+class SingleEnv(gymnasium.Env[Any, Any]):
     """One environment, played by a vector environment of one.
 
     It shows the same frames as that vector environment: a `reset()` without a seed after an
@@ -89,14 +89,15 @@ class SingleEnv(gymnasium.Env[NDArray[np.uint8], np.int64]):
     Args:
         vector: A vector environment of size 1 that resets in the same step.
         render_mode: None for no pictures, or "rgb_array".
-        draw: Makes a picture [H, W, 3] of an observation.
+        draw: Makes a picture [H, W, 3] of an observation; None where the vector environment
+            renders itself, as it is.
     """
 
     def __init__(
         self,
         vector: AnyVectorEnv,
         render_mode: str | None = None,
-        draw: Callable[[NDArray[Any]], NDArray[np.uint8]] = newest_frame,
+        draw: Callable[[NDArray[Any]], NDArray[np.uint8]] | None = newest_frame,
     ) -> None:
         if vector.num_envs != 1 or vector.metadata["autoreset_mode"] != AutoresetMode.SAME_STEP:
             raise ValueError("SingleEnv plays a vector environment of size 1 with SAME_STEP resets")
@@ -107,33 +108,33 @@ class SingleEnv(gymnasium.Env[NDArray[np.uint8], np.int64]):
         self.action_space = vector.single_action_space
         self._vector = vector
         self._draw = draw
-        self._shown: NDArray[np.uint8] | None = None
-        self._begun: tuple[NDArray[np.uint8], dict[str, Any]] | None = None
+        self._shown: Any = None
+        self._begun: tuple[Any, dict[str, Any]] | None = None
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[NDArray[np.uint8], dict[str, Any]]:
+    ) -> tuple[Any, dict[str, Any]]:
         """Begin an episode; see `gymnasium.Env.reset`."""
         super().reset(seed=seed)
         if seed is None and self._begun is not None:
             observation, info = self._begun
         else:
             observations, infos = self._vector.reset(seed=seed)
-            observation, info = observations[0], _first(infos)
+            observation, info = first_of(observations), _first(infos)
         self._begun = None
         self._shown = observation
         return observation, info
 
-    def step(self, action: np.int64) -> tuple[NDArray[np.uint8], float, bool, bool, dict[str, Any]]:
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         """Take one action; see `gymnasium.Env.step`."""
         actions = np.array([action], np.int64)
         observations, rewards, terminated, truncated, infos = self._vector.step(actions)
-        observation = observations[0]
+        observation = first_of(observations)
         ended = bool(episodes_ended(terminated, truncated, infos)[0])
         stops = bool(terminated[0]) or bool(truncated[0])
         self._begun = (observation, _first(infos)) if stops else None
         if ended:
-            observation = infos["final_obs"][0]
+            observation = first_of(infos["final_obs"])
         self._shown = observation
         return (
             observation,
@@ -147,11 +148,20 @@ class SingleEnv(gymnasium.Env[NDArray[np.uint8], np.int64]):
         """Return a picture [H, W, 3] of what is seen, or None without a render mode."""
         if self.render_mode is None or self._shown is None:
             return None
+        if self._draw is None:
+            return self._vector.render()[0]  # type: ignore[index]
         return self._draw(self._shown)
 
     def close(self) -> None:
         """Free the vector environment."""
         self._vector.close()
+
+
+def first_of(observations: Any) -> Any:
+    """Take the first environment's part of a batch of observations."""
+    if isinstance(observations, dict):
+        return {name: values[0] for name, values in observations.items()}
+    return observations[0]
 
 
 def _first(infos: dict[str, Any]) -> dict[str, Any]:

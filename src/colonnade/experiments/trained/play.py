@@ -138,6 +138,8 @@ class _Camera(VectorWrapper):
         super().__init__(env)
         self._frames = frames
         self._left = episodes
+        # Some draw larger than they show, or what they do not show at all.
+        self._renders = env.render_mode == "rgb_array"
 
     def reset(self, **options: Any) -> tuple[Any, dict[str, Any]]:
         observations, info = self.env.reset(**options)
@@ -147,12 +149,17 @@ class _Camera(VectorWrapper):
     def step(self, actions: Any) -> Any:
         observations, rewards, terminated, truncated, info = self.env.step(actions)
         over = bool(episodes_ended(terminated, truncated, info)[0])
+        if self._renders:  # what ended is gone, and can't be rendered any more
+            self._left -= over
         self._shoot(first_of(info["final_obs"] if over else observations))
-        self._left -= over
+        self._left -= over and not self._renders
         return observations, rewards, terminated, truncated, info
 
     def _shoot(self, observation: Any) -> None:
-        frame = frame_of(observation) if self._left > 0 else None
+        if self._left <= 0:
+            return
+        rendered: Any = self.env.render() if self._renders else None
+        frame = frame_of(observation) if rendered is None else rendered[0]
         if frame is not None:
             self._frames.append(frame)
 

@@ -22,6 +22,7 @@ from colonnade.checks import ABOVE_0, AT_LEAST_1, check_fields
 from colonnade.errors import UsageError, unknown_name
 from colonnade.tasks.episode_seeds import EpisodeSeeds, reset_mask
 from colonnade.tasks.gym.probing import AnyEnv, Draws, probe, probe_vector, repeats
+from colonnade.tasks.gym.real_time import RealTimeVectorEnv, is_real_time
 from colonnade.tasks.gym.seeded_env import (
     SeededEnv,
     make_seeded,
@@ -40,7 +41,9 @@ class GymTask:
 
     Observations are a Box, or a Dict of Boxes (a nested one must be flattened first), which
     `colonnade.tasks.observations` brings into a network's layout. Environments whose id is
-    registered with a vector environment of its own that resets in the same step use it.
+    registered with a vector environment of its own that resets in the same step use it. One that
+    runs in real time, such as a robot, is looked at without being played; see
+    `colonnade.tasks.gym.real_time`.
 
     Attributes:
         id: As in "CartPole-v1", or "module:Name-v0" to import the module that registers it.
@@ -91,8 +94,19 @@ class GymTask:
         )
 
     def make_vec(self, num_envs: int, threads: int = 1) -> AnyVectorEnv:
-        """Make `num_envs` copies; `processes` says how they run, whatever `threads` says."""
+        """Make `num_envs` copies; `processes` says how they run, whatever `threads` says.
+
+        Raises:
+            UsageError: Several of an environment that runs in real time, of which there is one.
+        """
         options = dict(self.options)
+        if _known(self.id, self._options_key).real_time:
+            if num_envs != 1:
+                raise UsageError(
+                    f"{self.id} runs in real time and there is one of it, but {num_envs} are "
+                    "asked for; set num_envs=1, of a learner with one worker."
+                )
+            return RealTimeVectorEnv(gymnasium.make(self.id, **options))
         own_vector = gymnasium.registry[self.id.rpartition(":")[2]].vector_entry_point
         if own_vector is not None and not self.processes:
             make_own = functools.partial(gymnasium.make_vec, self.id, **options)
@@ -136,6 +150,7 @@ class _Known:
     observation_space: Space[Any]
     action_space: Space[Any]
     draws: Draws
+    real_time: bool = False
 
 
 _KNOWN: dict[tuple[str, str], _Known] = {}
@@ -170,6 +185,9 @@ def _look(made_of: EnvSpec, env_id: str, options: str) -> _Known:
     try:
         observations = presented_space(env_id, env.observation_space)
         _check_actions(env_id, env.action_space)
+        if is_real_time(env):  # nobody moves a robot to find out what it is
+            nothing = Draws(frozenset(), ignores_seed=False, spaces=False)
+            return _Known(made_of, observations, env.action_space, nothing, real_time=True)
         draws = probe(env)
     finally:
         env.close()

@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from colonnade.errors import ColonnadeError, UsageError
-from colonnade.tasks.mazes.doom import worker
+from colonnade.tasks.mazes.doom import worker as process
 from colonnade.tasks.mazes.doom.maps import PUSH, TICS
 from colonnade.tasks.mazes.view_tables import SIZE
 
@@ -153,7 +153,7 @@ class _Worker:
         ours, theirs = socket.socketpair()
         with theirs:
             self.process = subprocess.Popen(
-                [sys.executable, "-P", worker.__file__, str(theirs.fileno()), self.folder],
+                [sys.executable, "-P", process.__file__, str(theirs.fileno()), self.folder],
                 pass_fds=(theirs.fileno(),),
                 cwd=self.folder,
                 stdin=subprocess.DEVNULL,
@@ -208,7 +208,7 @@ class _Worker:
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
-        worker.forget_names(self.folder)
+        process.forget_names(self.folder)
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
@@ -253,7 +253,7 @@ def remove_stale_names() -> None:
 
     Only whole process groups killed at once while an engine starts leave any.
     """
-    names = [path for path in worker.SHARED.glob("ViZDoom*") if _is_stale(path)]
+    names = [path for path in process.SHARED.glob("ViZDoom*") if _is_stale(path)]
     if not names:
         return
     in_use = set()
