@@ -5,11 +5,11 @@ from pathlib import Path
 
 import imageio.v3 as imageio
 import pytest
-from colonnade.experiments.plan import Plan
-from colonnade.experiments.run import train_run
-from colonnade.experiments.spec import RunSpec, TaskBudget
 
-from colonnade.experiments.store import SuiteFolder
+from colonnade.experiments.execution.run import train_run
+from colonnade.experiments.plans.plan import Plan
+from colonnade.experiments.plans.spec import RunSpec, TaskBudget
+from colonnade.experiments.store.folders import SuiteFolder
 from colonnade.experiments.trained.play import play
 from colonnade.training import Interrupted
 
