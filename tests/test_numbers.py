@@ -133,7 +133,6 @@ NUMBERS = {
         {
             "steps": COUNT,
             "reward_clip": ABOVE_0_OR_NONE,
-            "value": FLAG,
         },
     ),
     "Conv": (
