@@ -133,6 +133,7 @@ NUMBERS = {
         {
             "steps": COUNT,
             "reward_clip": ABOVE_0_OR_NONE,
+            "labelled": FLAG,
         },
     ),
     "Conv": (
