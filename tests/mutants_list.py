@@ -430,7 +430,7 @@ MUTANTS: list[Mutant] = [
         "experiments.launch.cost",
         "experiments/trained/test_analysis_numbers.py",
         ("estimate", "over for times"),
-        ("_expected", "times for over"),
+        ("estimate", "times for over"),
         ("_measured", "times for over"),
     ),
 ]
