@@ -18,8 +18,8 @@ from colonnade.experiments.plans.plan import Plan
 from colonnade.experiments.plans.sweep import Sweep
 from colonnade.experiments.store.folders import SuiteFolder
 from colonnade.experiments.trained.analysis import RunAnalysis
+from colonnade.experiments.trained.analysis_options import AnalysisOptions
 from colonnade.experiments.trained.comparison import new_vision, used_shares
-from colonnade.experiments.trained.options import AnalysisOptions
 from colonnade.experiments.trained.pruned import Cost, notes
 from colonnade.networks import Feature
 from colonnade.reports.sensitivity.charts import (
