@@ -22,7 +22,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from colonnade.experiments.plans.space import LogUniform
+from colonnade.experiments.plans.search_space import LogUniform
 from colonnade.experiments.suites.ewc.permuted import TUNING_DRAWS, TUNING_SEED, draw
 from colonnade.tasks import PermutedTask
 from colonnade.types import Split

@@ -11,7 +11,8 @@ from colonnade.experiments.methods import FALLBACK_COLOURS
 from colonnade.experiments.results.transfer import Results
 from colonnade.experiments.store.folders import SuiteFolder
 from colonnade.reports.style import FAINT, drawing, to_png
-from colonnade.reports.transfer.charts import learning_curves, transfer_matrix
+from colonnade.reports.transfer.curves import learning_curves
+from colonnade.reports.transfer.matrix import transfer_matrix
 
 HERE = Path(__file__).parent
 IMAGES = HERE.parent / "docs" / "images"

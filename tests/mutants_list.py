@@ -268,7 +268,7 @@ MUTANTS: list[Mutant] = [
         ("_random", "zero"),
     ),
     *_of(
-        "reports.transfer.charts",
+        "reports.transfer.curves",
         _DRAWN,
         ("_draw_panel", "argument", "plot", 0, "double"),
         ("_draw_panel", "argument", "plot", 1, "zero"),
@@ -276,7 +276,7 @@ MUTANTS: list[Mutant] = [
         ("_draw_panel", "argument", "axhline", 0, "zero"),
     ),
     *_of(
-        "reports.transfer.charts",
+        "reports.transfer.matrix",
         f"{_MATRIX} {_INTERVALS} {_JOBS}",
         ("transfer_matrix", "assigned", "text", "one"),
         ("transfer_matrix", "argument", "imshow", 0, "transpose"),
@@ -430,7 +430,7 @@ MUTANTS: list[Mutant] = [
         "experiments.launch.cost",
         "experiments/trained/test_analysis_numbers.py",
         ("estimate", "over for times"),
-        ("_expected", "times for over"),
+        ("estimate", "times for over"),
         ("_measured", "times for over"),
     ),
 ]

@@ -23,7 +23,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from colonnade.experiments.execution.local import ForkedWorkers
+from colonnade.experiments.execution.processes import ForkedWorkers
 from colonnade.experiments.execution.resources import Resources
 from colonnade.experiments.plans.plan import Plan
 from colonnade.experiments.plans.spec import RunSpec, TaskBudget

@@ -107,8 +107,8 @@ def test_every_trainable_parameter_learns(method, learner, column):
     start: dict[str, torch.Tensor] = {}
     begin = made.begin_task
 
-    def spying_begin(spec):
-        view = begin(spec)
+    def spying_begin(spec, outputs):
+        view = begin(spec, outputs)
         start.clear()
         start.update({k: p.detach().clone() for k, p in made.network.named_parameters()})
         return view

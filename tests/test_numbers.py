@@ -133,7 +133,7 @@ NUMBERS = {
         {
             "steps": COUNT,
             "reward_clip": ABOVE_0_OR_NONE,
-            "value": FLAG,
+            "labelled": FLAG,
         },
     ),
     "Conv": (

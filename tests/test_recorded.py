@@ -12,7 +12,7 @@ import pytest
 
 from colonnade.errors import UsageError
 from colonnade.experiments.results.continual import measured, sequences
-from colonnade.experiments.results.table import transfer_table
+from colonnade.experiments.results.matrix_and_table import transfer_table
 from colonnade.experiments.results.transfer import Results
 from colonnade.experiments.store.folders import SuiteFolder
 from colonnade.reports.suite import write_report

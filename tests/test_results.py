@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from colonnade.experiments.results.continual import measured, sequences
-from colonnade.experiments.results.table import transfer_table
+from colonnade.experiments.results.matrix_and_table import transfer_table
 from colonnade.experiments.results.transfer import Results
 from colonnade.experiments.store.folders import SuiteFolder
 

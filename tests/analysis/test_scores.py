@@ -18,7 +18,7 @@ def episode(total: float, step: int, length: int = 7, environment: int = 0) -> E
 
 
 def test_episodes_count_in_the_bin_of_their_own_step():
-    curve = Curve("task", 0, width=100, budget=400, envs=1)
+    curve = Curve({"task": "task", "task_index": 0}, width=100, budget=400, envs=1)
     # The step at a bin's end belongs to it, the next one to the next.
     rows = curve.add([episode(1, 30), episode(2, 100, length=5), episode(9, 101)], step=220)
     rows += curve.add([episode(4, 200), episode(100, 390)], step=300)
@@ -32,7 +32,7 @@ def test_episodes_count_in_the_bin_of_their_own_step():
 
 
 def test_a_bin_is_the_mean_of_its_episodes_not_their_median():
-    curve = Curve("task", 0, width=100, budget=200, envs=1)
+    curve = Curve({"task": "task", "task_index": 0}, width=100, budget=200, envs=1)
     (row,) = curve.add([episode(r, 50) for r in (0, 0, 6)], step=100)
     assert row["return_mean"] == 2
     assert row["return_std"] == pytest.approx(8**0.5)

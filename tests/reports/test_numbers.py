@@ -16,7 +16,7 @@ from colonnade.experiments.plans.plan import Comparison, Plan, SuiteOptions
 from colonnade.experiments.plans.spec import RunSpec, TaskBudget
 from colonnade.experiments.results.curves import plain_panels, source_panels
 from colonnade.experiments.results.facts import facts
-from colonnade.experiments.results.table import matrix_of, transfer_table
+from colonnade.experiments.results.matrix_and_table import matrix_of, transfer_table
 from colonnade.experiments.results.transfer import Results
 from colonnade.experiments.store.folders import SuiteFolder
 from colonnade.experiments.suites import suite_from_name
@@ -28,7 +28,8 @@ from colonnade.experiments.words import duration
 from colonnade.reports.network import largest_network, network_drawing
 from colonnade.reports.style import INK
 from colonnade.reports.suite import write_report
-from colonnade.reports.transfer import charts
+from colonnade.reports.transfer.curves import learning_curves, plain_curves
+from colonnade.reports.transfer.matrix import transfer_matrix
 
 Fabricate = Callable[..., SuiteFolder]
 
@@ -69,7 +70,7 @@ def score(suite: SuiteFolder, start: str, target: str) -> float:
 
 
 def test_curves_are_drawn_where_they_were_measured(short: SuiteFolder) -> None:
-    figure = charts.learning_curves(Results(short), "pong")
+    figure = learning_curves(Results(short), "pong")
     assert figure is not None
     shown = {axes.get_title(loc="left") or axes.get_title(): axes for axes in figure.axes}
     assert set(shown) == set(TARGETS.values())
@@ -100,7 +101,7 @@ def test_bands_hold_the_mean_and_bins_that_came_early_are_marked(short: SuiteFol
     assert line.banded
     assert (line.low[1:] < line.mean[1:]).all()
     assert (line.mean[1:] < line.high[1:]).all()
-    figure = charts.learning_curves(results, "pong")
+    figure = learning_curves(results, "pong")
     assert figure is not None
     (axes,) = (a for a in figure.axes if "Zoom" in (a.get_title(loc="left"), a.get_title()))
     (marks,) = (mark for mark in axes.lines if mark.get_marker() == "|")
@@ -108,7 +109,7 @@ def test_bands_hold_the_mean_and_bins_that_came_early_are_marked(short: SuiteFol
 
 
 def test_the_matrix_shows_every_score_at_its_place(short: SuiteFolder) -> None:
-    figure = charts.transfer_matrix(Results(short))
+    figure = transfer_matrix(Results(short))
     (axes,) = figure.axes
     columns, rows = ticks_of(axes)
     assert columns == list(TARGETS.values())
@@ -264,7 +265,7 @@ def test_a_design_of_five_columns(fabricate: Fabricate) -> None:
     assert results.methods == [
         "scratch", "finetune", *(f"progressive-{columns}" for columns in (2, 3, 4, 5)),
     ]  # fmt: skip
-    matrix, curves = charts.transfer_matrix(results), charts.learning_curves
+    matrix, curves = transfer_matrix(results), learning_curves
     assert ticks_of(matrix.axes[0])[1][-1].startswith("Progressive, 5 columns from")
     assert curves(results, "pong + noisy + white + zoom") is not None
     rows = matrix_of(results).rows
@@ -375,7 +376,7 @@ def test_pictures_of_a_users_own_names(fabricate: Fabricate, options: SuiteOptio
     twins = (replace(first, tasks=tasks), replace(first, tasks=tasks, learner="a2c"))
     assert twins[0].label == twins[1].label
     suite = fabricate(Plan(twins), name="mine.json")
-    figure = charts.plain_curves(Results(suite))
+    figure = plain_curves(Results(suite))
     (axes,) = figure.axes
     assert (axes.get_title(loc="left") or axes.get_title()) == r"gym/a\$b\$c_D-v1"
     labels = [text.get_text() for text in axes.get_legend().get_texts()]  # type: ignore[union-attr]

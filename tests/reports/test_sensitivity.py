@@ -15,7 +15,7 @@ from colonnade.cli.main import main
 from colonnade.errors import UsageError
 from colonnade.experiments.trained import sensitivity as module
 from colonnade.experiments.trained.analysis import FILE, RunAnalysis
-from colonnade.experiments.trained.options import AnalysisOptions
+from colonnade.experiments.trained.analysis_options import AnalysisOptions
 from colonnade.experiments.trained.sensitivity import analyse_run, known_analysis
 from colonnade.networks import Feature
 from colonnade.training import read_tensors, write_tensors

@@ -114,7 +114,7 @@ def test_scores_are_those_of_the_networks_that_are_kept():
 
     class Watching(MemoryRecorder):
         def save_checkpoint(self, tensors, meta):
-            if meta["finished"] and meta["task"] == 0:
+            if meta["finished"] and meta["visit"] == 0:
                 scored.append(accuracy(tasks[0], method.network))
 
     rows = [row for row in learn(tasks, method, options, Watching()) if row["kind"] == "test"]

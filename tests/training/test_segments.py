@@ -218,7 +218,7 @@ def test_winning_slowly_and_losing_fast_is_worth_nothing():
 @pytest.mark.parametrize("handed", [64, 1024, 10_000, 50_000])
 def test_a_linear_curve_has_the_same_area_however_many_steps_are_handed_over(handed):
     budget, width = 200_000, 2_500
-    curve = Curve("line", 0, width, budget, envs=1)
+    curve = Curve({"task": "line", "task_index": 0}, width, budget, envs=1)
     rows = []
     for start in range(0, budget, handed):
         end = min(budget, start + handed)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 from tyro.conf import Positional, arg
 
 from colonnade.errors import ColonnadeError
-from colonnade.experiments.trained.options import AnalysisOptions
+from colonnade.experiments.trained.analysis_options import AnalysisOptions
 
 if TYPE_CHECKING:
     from rich.console import Console

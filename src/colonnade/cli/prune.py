@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from tyro.conf import Positional, arg
 
-from colonnade.experiments.trained.options import PruneOptions
+from colonnade.experiments.trained.prune_options import PruneOptions
 
 if TYPE_CHECKING:
     from rich.table import Table

@@ -7,7 +7,7 @@ from typing import Any
 
 from colonnade.cli.display import Display
 from colonnade.errors import ColonnadeError
-from colonnade.experiments.execution.local import last_lines
+from colonnade.experiments.execution.processes import last_lines
 from colonnade.experiments.execution.schedule import Failure
 from colonnade.experiments.plans.plan import Plan
 from colonnade.experiments.store.folders import SuiteFolder

@@ -8,7 +8,7 @@ from typing import NamedTuple, Protocol
 
 from torch import Tensor
 
-from colonnade.layout import take
+from colonnade.memory_layout import take
 from colonnade.types.network import Inputs, Network, State
 
 

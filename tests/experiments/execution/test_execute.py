@@ -13,7 +13,7 @@ from rich.console import Console
 from colonnade.cli.display import Display, summary
 from colonnade.errors import ColonnadeError
 from colonnade.experiments.execution.execute import Failure, StoppedError, execute
-from colonnade.experiments.execution.local import ending
+from colonnade.experiments.execution.processes import ending
 from colonnade.experiments.execution.progress import RunView
 from colonnade.experiments.execution.resources import Resources
 from colonnade.experiments.execution.workers import Ended

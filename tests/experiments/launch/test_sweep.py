@@ -266,13 +266,13 @@ def test_the_best_run_is_chosen_once_and_for_all(
 ) -> None:
     suite, (first, second, third, child) = family
     schedule = Schedule(suite, suite.plan, retry=True)
-    assert list(schedule.startable()) == [first, second, third]
+    assert list(schedule.startable(lambda spec: True)) == [first, second, third]
     for spec, score in ((first, 1.0), (second, 3.0)):
         finish(suite, spec, score)
         schedule.complete(spec.id)
-        assert list(schedule.startable()) == []
+        assert list(schedule.startable(lambda spec: True)) == []
     schedule.fail(third.id, "it diverged", final=True)
-    assert list(schedule.startable()) == [child]
+    assert list(schedule.startable(lambda spec: True)) == [child]
     assert child.parent is not None
     assert suite.chosen(child.parent) == second.id
     # A better one that comes too late changes nothing: jobs of a cell share their source.
@@ -287,12 +287,12 @@ def test_without_any_source_nothing_can_start(
 ) -> None:
     suite, (*jobs, child) = family
     schedule = Schedule(suite, suite.plan, retry=True)
-    for spec in schedule.startable():
+    for spec in schedule.startable(lambda spec: True):
         if spec in jobs[:2]:
             schedule.fail(spec.id, "it diverged", final=True)
         else:
             schedule.stop(spec.id, "hopeless")
-    assert list(schedule.startable()) == []
+    assert list(schedule.startable(lambda spec: True)) == []
     assert schedule.over
     assert schedule.failures[-1].run == child.id
     assert schedule.failures[-1].reason == ("it starts from the best of 3 runs, and none succeeded")
@@ -303,15 +303,15 @@ def test_failed_runs_are_begun_again_on_demand(
 ) -> None:
     suite, (first, second, third, _) = family
     schedule = Schedule(suite, suite.plan, retry=False)
-    list(schedule.startable())
+    list(schedule.startable(lambda spec: True))
     schedule.fail(first.id, "it diverged", final=True)
     schedule.fail(second.id, "its process was ended", final=False)
     schedule.stop(third.id, "hopeless")
     left = Schedule(suite, suite.plan, retry=False)
     assert [failure.reason for failure in left.failures] == ["it diverged"]
-    assert list(left.startable()) == [second]
+    assert list(left.startable(lambda spec: True)) == [second]
     again = Schedule(suite, suite.plan, retry=True)
-    assert list(again.startable()) == [first, second]
+    assert list(again.startable(lambda spec: True)) == [first, second]
     assert again.failures == []
     assert [view.state for view in again.views()] == ["running", "running", "stopped", "waiting"]
 

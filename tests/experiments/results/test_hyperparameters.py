@@ -17,12 +17,12 @@ from colonnade.experiments import suites
 from colonnade.experiments.launch.sweep import plan_sweep
 from colonnade.experiments.methods import METHODS
 from colonnade.experiments.plans.plan import SuiteOptions
-from colonnade.experiments.plans.space import Choice, LogUniform, SearchSpace
+from colonnade.experiments.plans.search_space import Choice, LogUniform, SearchSpace
 from colonnade.experiments.plans.spec import RunSpec
 from colonnade.experiments.plans.sweep import Sweep
 from colonnade.experiments.results.hyperparameters import scatter_panels, sorted_panels
 from colonnade.experiments.results.jobs import hyperparameters, job_rows
-from colonnade.experiments.results.table import matrix_of
+from colonnade.experiments.results.matrix_and_table import matrix_of
 from colonnade.experiments.results.transfer import Results
 from colonnade.experiments.store.basis import Basis
 from colonnade.experiments.store.folders import SuiteFolder
@@ -31,7 +31,7 @@ from colonnade.records import read, write
 from colonnade.reports.suite import write_report
 from colonnade.reports.sweep import charts as sweep_charts
 from colonnade.reports.sweep.section import SweepSection
-from colonnade.reports.transfer import charts
+from colonnade.reports.transfer.matrix import transfer_matrix
 
 Fabricate = Callable[..., SuiteFolder]
 
@@ -191,7 +191,7 @@ def test_the_matrix_of_a_sweep_has_intervals_the_right_way_round(swept: SuiteFol
         low, high = cell.interval
         assert low <= cell.score <= high
         assert low < high or cell.method == "scratch"
-    (axes,) = charts.transfer_matrix(results).axes
+    (axes,) = transfer_matrix(results).axes
     shown = texts_of(axes)
     for row, cell in enumerate(cell for cell in known if cell.method == "finetune"):
         assert shown[0, row + 0.24] == "{:.2f} to {:.2f}".format(*cell.interval)

@@ -17,13 +17,14 @@ from colonnade.experiments.methods import METHODS
 from colonnade.experiments.plans.plan import SuiteOptions
 from colonnade.experiments.plans.sweep import Sweep
 from colonnade.experiments.results.curves import source_panels
-from colonnade.experiments.results.table import TableRow, transfer_table
+from colonnade.experiments.results.matrix_and_table import TableRow, transfer_table
 from colonnade.experiments.results.transfer import Cell, Results
 from colonnade.experiments.store.folders import SuiteFolder
 from colonnade.experiments.suites import suite_from_name
 from colonnade.experiments.suites.progressive.pong_soup import SHORT
 from colonnade.reports.suite import write_report
-from colonnade.reports.transfer import charts
+from colonnade.reports.transfer.curves import learning_curves
+from colonnade.reports.transfer.matrix import transfer_matrix
 from colonnade.reports.transfer.section import _table_row
 
 Fabricate = Callable[..., SuiteFolder]
@@ -129,7 +130,7 @@ def _half_width(spread: float, runs: int) -> float:
 def test_bands_are_students_at_each_bin(fabricate: Fabricate) -> None:
     suite = made(fabricate, 3)
     expected = curves(suite, "finetune pong to zoom")
-    figure = charts.learning_curves(Results(suite), "pong")
+    figure = learning_curves(Results(suite), "pong")
     assert figure is not None
     (axes,) = (a for a in figure.axes if "Zoom" in (a.get_title(loc="left"), a.get_title()))
     colour = to_hex(METHODS["finetune"].colour)
@@ -169,7 +170,7 @@ def test_the_rest_of_the_page(fabricate: Fabricate) -> None:
     table = table_of(write_report(suite).read_text(), "Steps/s")
     for spec in suite.plan.runs:
         assert table[spec.label]["Steps/s"] == f"{spec.steps / 500:,.0f}"
-    (axes,) = charts.transfer_matrix(results).axes
+    (axes,) = transfer_matrix(results).axes
     shades = np.array(axes.images[0].get_array())
     for column, target in enumerate(TARGETS):
         score = (

@@ -18,8 +18,8 @@ from colonnade.experiments.plans.plan import Plan
 from colonnade.experiments.plans.sweep import Sweep
 from colonnade.experiments.store.folders import SuiteFolder
 from colonnade.experiments.trained.analysis import RunAnalysis
+from colonnade.experiments.trained.analysis_options import AnalysisOptions
 from colonnade.experiments.trained.comparison import new_vision, used_shares
-from colonnade.experiments.trained.options import AnalysisOptions
 from colonnade.experiments.trained.pruned import Cost, notes
 from colonnade.networks import Feature
 from colonnade.reports.sensitivity.charts import (
@@ -32,7 +32,7 @@ from colonnade.reports.sensitivity.charts import (
 from colonnade.reports.sensitivity.page import (
     _agreement_words,
     _sentence,
-    write_page,
+    write_analysis,
 )
 
 LEVELS = ((Feature(0, 0), Feature(1, 0)), (Feature(0, 1), Feature(1, 1)))
@@ -178,7 +178,7 @@ def test_the_page_says_what_it_averages_and_what_its_bars_are_worth(tmp_path: Pa
         replace(analysis([0.1, 0.5], run=each.id, curves=curves), label=each.label)
         for each in (spec, other)
     ]
-    page = " ".join(write_page(tmp_path, found, suite, None).read_text().split())
+    page = " ".join(write_analysis(tmp_path, found, suite, None).read_text().split())
     caution = interval_of(0, 1, REDRAWN, 4).caution.replace("runs", "returns")
     assert caution
     assert f"over redrawn episodes (with 4 episodes it {caution})." in page

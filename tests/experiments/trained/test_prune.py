@@ -13,10 +13,11 @@ from colonnade.cli.main import main
 from colonnade.errors import UsageError
 from colonnade.experiments.store.folders import RunFolder, SuiteFolder
 from colonnade.experiments.trained import prune as module
+from colonnade.experiments.trained.analysis_options import AnalysisOptions
 from colonnade.experiments.trained.load import load_network
-from colonnade.experiments.trained.options import AnalysisOptions, PruneOptions
 from colonnade.experiments.trained.play import play
 from colonnade.experiments.trained.prune import prune_run
+from colonnade.experiments.trained.prune_options import PruneOptions
 from colonnade.experiments.trained.sensitivity import analyse_run
 from colonnade.reports.suite import write_report
 

@@ -23,10 +23,11 @@ from colonnade.experiments.suites.pathnet.pong_soup import MINI
 from colonnade.experiments.suites.progressive.pong_soup import SHORT
 from colonnade.experiments.titles import option_titles, task_title
 from colonnade.experiments.trained.analysis import RunAnalysis
+from colonnade.experiments.trained.analysis_options import AnalysisOptions
 from colonnade.experiments.trained.comparison import new_vision
-from colonnade.experiments.trained.options import AnalysisOptions, PruneOptions
 from colonnade.experiments.trained.play import play
 from colonnade.experiments.trained.prune import prune_run
+from colonnade.experiments.trained.prune_options import PruneOptions
 from colonnade.experiments.trained.sensitivity import known_analysis
 from colonnade.records import write
 from colonnade.reports.suite import write_report

@@ -126,7 +126,7 @@ class Steered(gymnasium.vector.VectorWrapper):
 
 def collected(change):
     network, task = ClockNetwork(), CountingTask()
-    policy = A2C().build(network, task.spec, CPU).policy(torch.Generator().manual_seed(0))
+    policy = A2C().policy(network, task.spec, CPU, torch.Generator().manual_seed(0))
     steered = CountingTask()
     object.__setattr__(steered, "make_vec", lambda n, threads=1: Steered(task.make_vec(n), change))
     with Collector(steered, network, policy, CPU, steps=8, num_envs=2) as collector:

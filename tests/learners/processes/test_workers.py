@@ -236,7 +236,7 @@ def test_workers_that_never_had_an_order_have_a_place_to_go_on_from(dies):
     """Orders may be fewer than workers, and who takes a dead one's place has none at rest."""
     task = CountingTask(steps=40)
     learner = A3C(workers=2, rollout_steps=5 if dies else 40)
-    with learner.trainer(task, ClockNetwork(), lambda: None, CPU, num_envs=2) as trainer:
+    with learner.trainer(Lesson(task, ClockNetwork(), lambda: None, CPU, num_envs=2)) as trainer:
         trainer.begin(lambda name: 0)
         assert trainer.advance().steps == 40
         if dies:
@@ -245,7 +245,7 @@ def test_workers_that_never_had_an_order_have_a_place_to_go_on_from(dies):
             killed.join()
         tensors, meta = trainer.state()
     assert {"workers/0", "workers/1"} <= set(tensors)
-    with learner.trainer(task, ClockNetwork(), lambda: None, CPU, num_envs=2) as trainer:
+    with learner.trainer(Lesson(task, ClockNetwork(), lambda: None, CPU, num_envs=2)) as trainer:
         trainer.begin(lambda name: 0)
         trainer.load_state(tensors, meta)
         assert trainer.advance().steps > 0

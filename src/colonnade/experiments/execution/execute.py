@@ -13,7 +13,7 @@ from time import monotonic
 from types import FrameType
 
 from colonnade.errors import ColonnadeError
-from colonnade.experiments.execution.local import ForkedWorkers
+from colonnade.experiments.execution.processes import ForkedWorkers
 from colonnade.experiments.execution.progress import Display
 from colonnade.experiments.execution.resources import Machine, Resources, needs, this_machine
 from colonnade.experiments.execution.schedule import Failure, Schedule

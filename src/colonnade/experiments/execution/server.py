@@ -39,7 +39,7 @@ from pathlib import Path
 from typing import Any
 
 from colonnade.errors import ColonnadeError
-from colonnade.experiments.execution.local import STOPPED
+from colonnade.experiments.execution.processes import STOPPED
 from colonnade.experiments.execution.run import train_run
 from colonnade.experiments.store.folders import SuiteFolder
 from colonnade.training import Interrupted

@@ -8,7 +8,7 @@ from pathlib import Path
 from colonnade.errors import UsageError
 from colonnade.experiments.launch.changes import changed_names, with_changes
 from colonnade.experiments.plans.plan import Place, Plan, SuiteOptions
-from colonnade.experiments.plans.space import parse_ranges
+from colonnade.experiments.plans.search_space import parse_ranges
 from colonnade.experiments.plans.sweep import Sweep, swept
 from colonnade.experiments.store.basis import Basis
 from colonnade.experiments.store.folders import SuiteFolder

@@ -14,7 +14,7 @@ from typing import Any
 
 from colonnade.errors import UsageError
 from colonnade.experiments.plans.plan import Place, Plan, PlanBuilder
-from colonnade.experiments.plans.space import SearchSpace
+from colonnade.experiments.plans.search_space import SearchSpace
 
 _SEEDS_APART = 1000
 """How far apart the seeds of the jobs of two sweeps begin."""

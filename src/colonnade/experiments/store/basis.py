@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from colonnade.errors import UsageError
 from colonnade.experiments.methods import ATARI, PAIRS, PERMUTED, PONG_SOUP, in_order, method_of
 from colonnade.experiments.plans.plan import Plan
-from colonnade.experiments.plans.space import Choice, SearchSpace, parse_ranges
+from colonnade.experiments.plans.search_space import Choice, SearchSpace, parse_ranges
 from colonnade.experiments.plans.sweep import Sweep
 from colonnade.experiments.store.measures import FIRST_TRAINING, MEASURES
 from colonnade.records import LATER, as_data, field_kinds, read, write

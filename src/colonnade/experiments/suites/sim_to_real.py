@@ -1,6 +1,6 @@
 """Sim-to-real: Rusu et al. 2017 (arXiv 1610.04286), Table 1. Its networks, to be described."""
 
-from colonnade.experiments.plans.space import SIM_TO_REAL as SIM_TO_REAL_SPACE
+from colonnade.experiments.plans.search_space import SIM_TO_REAL as SIM_TO_REAL_SPACE
 from colonnade.experiments.suites.suite import Suite
 
 SIM_TO_REAL = Suite(

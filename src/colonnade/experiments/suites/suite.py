@@ -8,7 +8,7 @@ from typing import Literal
 
 from colonnade.errors import UsageError
 from colonnade.experiments.plans.plan import Plan, SuiteOptions
-from colonnade.experiments.plans.space import PAPER, PAPER_FOR_PPO, SearchSpace
+from colonnade.experiments.plans.search_space import PAPER, PAPER_FOR_PPO, SearchSpace
 
 
 @dataclass(frozen=True)

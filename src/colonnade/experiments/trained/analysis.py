@@ -15,7 +15,7 @@ from torch import Tensor
 from colonnade.analysis.perturbation import Floats, PerturbationCurves
 from colonnade.errors import UsageError
 from colonnade.experiments.store.files import disk_errors
-from colonnade.experiments.trained.options import AnalysisOptions
+from colonnade.experiments.trained.analysis_options import AnalysisOptions
 from colonnade.networks import Feature
 from colonnade.training import read_tensors, write_tensors
 

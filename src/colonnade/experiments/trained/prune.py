@@ -17,7 +17,7 @@ from colonnade.errors import ColonnadeError, UsageError, unknown_name
 from colonnade.experiments.plans.build import build_learner, build_task
 from colonnade.experiments.store.folders import RunFolder, SuiteFolder
 from colonnade.experiments.trained.load import find_runs, is_progressive, load_network
-from colonnade.experiments.trained.options import PruneOptions
+from colonnade.experiments.trained.prune_options import PruneOptions
 from colonnade.experiments.trained.pruned import SUITE, Cost, Returns, write_pruned
 from colonnade.learners import Acting, Compute
 from colonnade.networks import ProgressiveNetwork, column_totals, describe

@@ -15,8 +15,8 @@ from colonnade.analysis.states import joined, policy_states
 from colonnade.experiments.plans.build import build_learner, build_task
 from colonnade.experiments.store.folders import RunFolder, SuiteFolder
 from colonnade.experiments.trained.analysis import FeaturePictures, RunAnalysis
+from colonnade.experiments.trained.analysis_options import AnalysisOptions
 from colonnade.experiments.trained.load import check_progressive, column_of, load_network
-from colonnade.experiments.trained.options import AnalysisOptions
 from colonnade.learners import Acting
 from colonnade.networks import (
     LSTM,

@@ -6,7 +6,7 @@ from collections.abc import Generator
 
 import torch
 
-from colonnade.layout import take
+from colonnade.memory_layout import take
 from colonnade.seeding import derive, generator
 from colonnade.types import Examples, Reader
 

@@ -176,7 +176,8 @@ class PathNet(PathMethod):
         """Return to a state that `state` of any path method gave."""
         super().load_state(tensors, meta)
         own = meta.get("pathnet", {"histories": {}, "task": None})
-        self.histories, self._task = dict(own["histories"]), own["task"]
+        self._task = own["task"]
+        self.histories = {t: own["histories"][t] for t in self.tasks if t in own["histories"]}
         self._tournament = self._view = None
         if self._task is not None:
             self._begin_tournament(self.network.spec, 0, not own["serial"])

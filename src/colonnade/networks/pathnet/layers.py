@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from colonnade.errors import UsageError
-from colonnade.layout import take
+from colonnade.memory_layout import take
 from colonnade.networks.factories import (
     FactoryError,
     check_new,

@@ -20,7 +20,7 @@ from colonnade.experiments.results.jobs import JobRow
 from colonnade.experiments.results.runs import Floats
 from colonnade.experiments.results.transfer import Results
 from colonnade.reports.style import FAINT, INK, plain
-from colonnade.reports.transfer.charts import method_legend, panels_of
+from colonnade.reports.transfer.curves import method_legend, panels_of
 
 _CLIP = 4.0
 """Relative areas above this are drawn at this; the table has them as they are."""

@@ -10,7 +10,7 @@ from typing import Any
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
-from colonnade.experiments.plans.space import Choice, Range
+from colonnade.experiments.plans.search_space import Choice, Range
 from colonnade.experiments.results.jobs import (
     JobRow,
     ParquetUnavailableError,

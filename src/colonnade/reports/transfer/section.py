@@ -15,11 +15,12 @@ from colonnade.experiments.plans.plan import SCRATCH
 from colonnade.experiments.results.cautions import caution_of
 from colonnade.experiments.results.continual import looks_back
 from colonnade.experiments.results.curves import source_panels
-from colonnade.experiments.results.table import TableRow, matrix_of, transfer_table
+from colonnade.experiments.results.matrix_and_table import TableRow, matrix_of, transfer_table
 from colonnade.experiments.results.transfer import Results
 from colonnade.experiments.titles import distinct, slugs, source_title
 from colonnade.reports.page import Section, render
-from colonnade.reports.transfer.charts import learning_curves, plain_curves, transfer_matrix
+from colonnade.reports.transfer.curves import learning_curves, plain_curves
+from colonnade.reports.transfer.matrix import transfer_matrix
 
 _MOST_TARGETS = 16
 """With more, pictures of each target would say nothing any more."""

@@ -10,7 +10,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from colonnade.experiments.plans.plan import SCRATCH, Plan, PlanBuilder, SuiteOptions
-from colonnade.experiments.plans.space import PAPER, PAPER_FOR_PPO, Choice, Range, SearchSpace
+from colonnade.experiments.plans.search_space import (
+    PAPER,
+    PAPER_FOR_PPO,
+    Choice,
+    Range,
+    SearchSpace,
+)
 from colonnade.experiments.plans.spec import Json, RunSpec, TaskBudget
 
 EVOLUTION: Mapping[str, Mapping[str, Range]] = {

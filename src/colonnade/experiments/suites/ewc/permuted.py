@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from colonnade.experiments.plans.plan import Plan, SuiteOptions
-from colonnade.experiments.plans.space import LogUniform, Range, SearchSpace
+from colonnade.experiments.plans.search_space import LogUniform, Range, SearchSpace
 from colonnade.experiments.plans.spec import Json, RunSpec, TaskBudget
 from colonnade.experiments.suites.suite import Suite
 

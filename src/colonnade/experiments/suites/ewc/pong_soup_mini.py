@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from colonnade.experiments.plans.plan import Plan, SuiteOptions
-from colonnade.experiments.plans.space import LogUniform, SearchSpace
+from colonnade.experiments.plans.search_space import LogUniform, SearchSpace
 from colonnade.experiments.plans.spec import Json, RunSpec, TaskBudget
 from colonnade.experiments.suites.progressive.pong_soup_mini import MINI, SPACES
 from colonnade.experiments.suites.suite import Suite

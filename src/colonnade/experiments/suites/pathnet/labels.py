@@ -11,7 +11,7 @@ from itertools import combinations
 import numpy as np
 
 from colonnade.experiments.plans.plan import SCRATCH, Plan, PlanBuilder, SuiteOptions
-from colonnade.experiments.plans.space import LogUniform, SearchSpace
+from colonnade.experiments.plans.search_space import LogUniform, SearchSpace
 from colonnade.experiments.plans.spec import Json, RunSpec, TaskBudget
 from colonnade.experiments.suites.designs.paths import EVOLUTION
 from colonnade.experiments.suites.suite import Suite

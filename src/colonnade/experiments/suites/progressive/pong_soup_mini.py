@@ -1,6 +1,6 @@
 """Pong Soup's design on MiniPong: the whole of it in minutes."""
 
-from colonnade.experiments.plans.space import PAPER, PAPER_FOR_PPO, Choice, SearchSpace
+from colonnade.experiments.plans.search_space import PAPER, PAPER_FOR_PPO, Choice, SearchSpace
 from colonnade.experiments.suites.designs.transfer import TransferDesign
 from colonnade.experiments.suites.progressive.pong_soup import ALL_METHODS
 from colonnade.experiments.suites.suite import Suite

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from colonnade.errors import UsageError
-from colonnade.experiments.plans.space import (
+from colonnade.experiments.plans.search_space import (
     PAPER,
     SIM_TO_REAL,
     Choice,

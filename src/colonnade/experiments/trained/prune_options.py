@@ -1,4 +1,4 @@
-"""How a finished network is analysed and pruned; light, for the command line to read."""
+"""How a finished network is pruned; light, for the command line to read."""
 
 from __future__ import annotations
 
@@ -6,30 +6,7 @@ from dataclasses import dataclass
 
 from tyro.conf import UseAppendAction
 
-from colonnade.analysis.choices import NOISE, Normalisation, noise_levels
 from colonnade.checks import ANY, AT_LEAST_0, AT_LEAST_1, BELOW_1, check_fields, whole
-
-
-@dataclass(frozen=True)
-class AnalysisOptions:
-    """How networks are analysed."""
-
-    states: int = 5_000
-    """How many states of the policy's own play the Fisher is averaged over."""
-    episodes: int = 10
-    """How many episodes to play at each noise level in each layer; 0 leaves noise (APS) out."""
-    noise: tuple[float, ...] = NOISE
-    """Noise levels, in standard deviations of each feature."""
-    normalisation: Normalisation = "map"
-    """How pixels of a map are taken together: "map" sums squared gradients, "map-shift" squares the
-    summed gradient, "pixel" weighs each pixel by its own variance."""
-    seed: int = 0
-    """Of states, episodes and noise."""
-
-    def __post_init__(self) -> None:
-        """Refuse what makes no sense; noise levels are put in order."""
-        check_fields(self, {"states": AT_LEAST_1, "episodes": AT_LEAST_0, "seed": ANY})
-        object.__setattr__(self, "noise", noise_levels(self.noise))
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from colonnade.cli.display import Display
 from colonnade.errors import ColonnadeError
 from colonnade.experiments.execution import server
 from colonnade.experiments.execution.execute import execute
-from colonnade.experiments.execution.local import ForkedWorkers, last_line
+from colonnade.experiments.execution.processes import ForkedWorkers, last_line
 from colonnade.experiments.execution.resources import Resources
 from colonnade.experiments.execution.run import train_run
 from colonnade.experiments.execution.workers import Ended
@@ -134,7 +134,7 @@ def test_a_killed_worker_is_named_and_the_others_go_on(tmp_path: Path) -> None:
     victim, other = tiny("victim", ENDLESS), tiny("other")
     suite = begin(tmp_path, victim, other)
     script = (
-        "import os, signal, sys, time; sys.path.insert(0, sys.argv[2]); import test_local as t;"
+        "import os, signal, sys, time; sys.path.insert(0, sys.argv[2]); import test_processes as t;"
         "from pathlib import Path; suite = t.SuiteFolder.read(Path(sys.argv[1]));"
         "os.kill(t.pid(suite.runs[0]), signal.SIGKILL)"
     )
