@@ -222,7 +222,7 @@ MUTANTS: list[Mutant] = [
         ("Results._by_job", "assigned", "areas[self.suite.sweep.number_of(run.spec.seed)]", "zero"),
     ),
     *_of(
-        "experiments.results.table",
+        "experiments.results.matrix_and_table",
         f"{_TABLE} reports/test_suite.py",
         ("_row", "word", "mean", "median"),
         ("_row", "word", "median", "mean"),
@@ -234,7 +234,7 @@ MUTANTS: list[Mutant] = [
         ("matrix_of", "argument", "TransferMatrix", "scores", "double"),
     ),
     *_of(
-        "experiments.results.table",
+        "experiments.results.matrix_and_table",
         f"{_JOBS} {_NUMBERS}",
         ("matrix_of", "assigned", "(low[at], high[at])", "reverse"),
     ),

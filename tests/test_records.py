@@ -107,3 +107,28 @@ def test_without_a_name_messages_take_the_classs() -> None:
         read(Ball, {"radius": "x"})
     with pytest.raises(UsageError, match=r"^A ball has"):
         read(Ball, {"radius": 0})
+
+
+@dataclass(frozen=True)
+class Inner:
+    depth: int = 1
+    width: int = 2
+
+
+@dataclass(frozen=True)
+class Placed:
+    at: tuple[float, float] = (0.0, 0.0)
+    plain: Inner | dict[str, Any] | None = None
+
+
+def test_tuples_of_a_fixed_length_are_lists_of_that_length():
+    assert read(Placed, {"at": [1, 2.5]}) == Placed((1, 2.5))
+    with pytest.raises(UsageError, match=r"at of Placed must be a list of 2; got \[1\]"):
+        read(Placed, {"at": [1]})
+    with pytest.raises(UsageError, match=r"at\[1\] of Placed must be a number; got 'x'"):
+        read(Placed, {"at": [1, "x"]})
+
+
+def test_a_dict_stays_one_where_a_dict_belongs_too():
+    assert read(Placed, {"plain": {"depth": 3}}).plain == {"depth": 3}
+    assert Placed(plain=Inner(3)).plain == Inner(3)

@@ -6,7 +6,8 @@ Whatever reads settings from a file or from options that a user wrote::
     spec = read(RunSpec, json.loads(text), "spec.json")
     assert read(RunSpec, write(spec)) == spec
 
-A field may be a bool, int, float or str, a `Literal`, a `tuple[X, ...]` (a list in JSON), a mapping
+A field may be a bool, int, float or str, a `Literal`, a `tuple[X, ...]` or a `tuple[X, Y]` (a list
+in JSON), a mapping
 from texts, another dataclass, or one of several such kinds. Of several dataclasses the data's
 "kind" says which: the class's name in small letters. A class with `to_data` and `from_data` has a
 JSON form of its own. What does not fit is refused in one sentence:
@@ -118,6 +119,13 @@ def fitting(kind: Any, value: Any, path: str, where: str) -> Any:
         if isinstance(value, tuple | list):
             named = enumerate(value)
             return tuple(fitting(inner[0], v, f"{path}[{n}]", where) for n, v in named)
+    elif origin is tuple and inner:
+        if isinstance(value, tuple | list) and len(value) == len(inner):
+            parts = enumerate(zip(inner, value, strict=True))
+            return tuple(fitting(kind, v, f"{path}[{n}]", where) for n, (kind, v) in parts)
+        raise UsageError(
+            f"{_named(path, where)} must be a list of {len(inner)}; got {shown(value)}."
+        )
     elif origin in (dict, Mapping):
         if isinstance(value, Mapping) and all(isinstance(key, str) for key in value):
             return {key: fitting(inner[1], v, f"{path}.{key}", where) for key, v in value.items()}
@@ -149,13 +157,19 @@ def _one_of(kinds: tuple[Any, ...], value: Any, path: str, where: str) -> Any:
         if (name := rest.pop("kind")) not in by_name:
             raise unknown_name(f"kind of {_named(path, where)}:", name, by_name)
         return _record(by_name[name], rest, path, where)
-    for kind in kinds:
+    # A kind that the value is of already comes before those that it could be made into.
+    for kind in sorted(kinds, key=lambda kind: not _is_of(value, kind)):
         try:
             return fitting(kind, value, path, where)
         except UsageError:
             continue
     words = dict.fromkeys(_WORDS.get(get_origin(kind) or kind, "an object") for kind in kinds)
     raise UsageError(f"{_named(path, where)} must be {' or '.join(words)}; got {shown(value)}.")
+
+
+def _is_of(value: object, kind: Any) -> bool:
+    origin = get_origin(kind) or kind
+    return isinstance(origin, type) and isinstance(value, origin)
 
 
 def _told_apart(kinds: tuple[Any, ...]) -> bool:
