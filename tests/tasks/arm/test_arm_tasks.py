@@ -21,7 +21,7 @@ def test_tasks_by_name():
         task = task_from_name(f"jaco/{name}", steps=1000, view="both")
         assert task == JacoTask(name, steps=1000, view="both")
         assert task.spec.id == f"jaco/{name}"
-        assert task.spec.outputs == 28
+        assert task.spec.outputs == 27
         assert task.spec.input_shapes == {"observation": (3, 64, 64), "proprioception": (18,)}
     changed = task_from_name("jaco/robot", look={"noise": 1.0}, rules={"max_steps": 5}, name="my")
     assert changed.spec.id == "my"
@@ -45,10 +45,16 @@ def test_domains_look_different_but_for_the_conveyor():
     ("make", "said"),
     [
         (lambda: task_from_name("jaco/roboter"), "Unknown domain of the arm 'roboter'; did you "),
-        (lambda: JacoTask(view="pixel"), "Unknown view of the arm 'pixel'; did you mean 'pixels'?"),
-        (lambda: JacoTask(renderer="gl"), "Unknown renderer of the arm 'gl'; choose one of: "),
+        (
+            lambda: JacoTask(view="pixel"),
+            "Unknown value for view of JacoTask: 'pixel'; did you mean 'pixels'?",
+        ),
+        (
+            lambda: JacoTask(renderer="gl"),
+            "Unknown value for renderer of JacoTask: 'gl'; choose one of: ",
+        ),
         (lambda: JacoTask(look={"nose": 1}), "Unknown field of Look 'nose'; did you mean 'noise'?"),
-        (lambda: JacoTask(look=3), "look of JacoTask must be a Look or a dict; got 3."),
+        (lambda: JacoTask(look=3), "look of JacoTask must be an object; got 3."),
         (lambda: JacoTask(mjcf="none.xml"), "mjcf of JacoTask must be a file .* got 'none.xml'."),
         (lambda: JacoTask(steps=0), "steps of JacoTask must be a whole number at least 1; got 0."),
         (lambda: Look(target=(1, 0, 2)), "number in target of Look must be a number from 0 to 1; "),
@@ -60,7 +66,7 @@ def test_domains_look_different_but_for_the_conveyor():
         (lambda: Dynamics(lag=0), "lag of Dynamics must be a number above 0; got 0."),
         (lambda: Dynamics(latency=1.5), "latency of Dynamics must be a whole number at least 0"),
         (lambda: Dynamics(gains=(1, -1)), "Each number in gains of Dynamics must be a number abo"),
-        (lambda: Rules(area=0.3), "area of Rules must be two numbers; got 0.3."),
+        (lambda: Rules(area=0.3), "area of Rules must be a list of 2; got 0.3."),
         (lambda: Rules(reversal=2), "reversal of Rules must be a number from 0 to 1; got 2."),
     ],
 )
@@ -72,7 +78,7 @@ def test_what_makes_no_sense_is_refused_in_a_sentence(make, said):
 
 def test_without_mujoco_or_numba_the_extra_is_named(monkeypatch):
     task = JacoTask()
-    assert task.spec.outputs == 28, "nothing is needed to describe it"
+    assert task.spec.outputs == 27, "nothing is needed to describe it"
     for missing in ("numba", "mujoco"):
         monkeypatch.setitem(sys.modules, missing, None)
         with pytest.raises(UsageError, match=r"importing .* failed .*pip install colonnade\[arm\]"):

@@ -11,7 +11,7 @@ import torch
 from interrupting import Interrupting
 
 from colonnade.errors import ColonnadeError, UsageError
-from colonnade.learners import A2C, Compute
+from colonnade.learners import A2C, Compute, Lesson
 from colonnade.methods import Finetune
 from colonnade.networks import mlp_column
 from colonnade.tasks import GymTask
@@ -174,7 +174,7 @@ def test_what_is_restored_of_the_learner_is_what_was_saved(mjcf):
         one = task(mjcf)
         network = Finetune(mlp_column((32,))).begin_task(one.spec)
         compute = Compute.choose(one.spec, "cpu")
-        return network, A2C_ALONE.trainer(one, network, lambda: None, compute, num_envs=1)
+        return network, A2C_ALONE.trainer(Lesson(one, network, lambda: None, compute, 1))
 
     network, first = trainer()
     with first:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from colonnade.checks import ABOVE_0, ANY, AT_LEAST_0, AT_LEAST_1, SHARE, check_fields, real
-from colonnade.errors import UsageError
 
 
 @dataclass(frozen=True)
@@ -56,7 +55,5 @@ class Rules:
         )
         for name, within in (("area", AT_LEAST_0), ("area_centre", ANY)):
             value = getattr(self, name)
-            if isinstance(value, str) or not hasattr(value, "__len__") or len(value) != 2:
-                raise UsageError(f"{name} of Rules must be two numbers; got {value!r}.")
             pair = (float(real(f"Each number in {name} of Rules", x, within)) for x in value)
             object.__setattr__(self, name, tuple(pair))
