@@ -26,12 +26,7 @@ import venv
 from collections.abc import Callable
 from pathlib import Path
 
-HERE = sys.path.pop(0)
-import numba  # noqa: E402, F401 - which looks for a package `coverage`: not for the script here
-
-sys.path.insert(0, HERE)
-
-from _alternate import report, rest_threads  # noqa: E402
+from _alternate import report, rest_threads
 
 rest_threads()
 os.environ.setdefault("OMP_NUM_THREADS", "1")

@@ -44,7 +44,7 @@ COVERAGE: Mapping[str, Mapping[int, tuple[float, float]]] = {
 """Simulated coverage of 95 % intervals by the number of runs: of normal and of lognormal runs.
 
 Where it depends on more than that, as with the number of pairs and targets, it is the least of all.
-`benchmarks/coverage.py` measures it; docs/statistics.md has the whole tables."""
+`benchmarks/interval_coverage.py` measures it; docs/statistics.md has the whole tables."""
 
 _POOR = 0.9
 """Coverage below this is said beside the number."""
