@@ -4,6 +4,7 @@ from colonnade.tasks.arm import JacoTask
 from colonnade.tasks.atari import AtariTask
 from colonnade.tasks.data.task import DataTask
 from colonnade.tasks.gym.task import GymTask
+from colonnade.tasks.gymnasium_ids import register_envs
 from colonnade.tasks.images.sets import IMAGE_SETS
 from colonnade.tasks.images.tasks import (
     ImageTask,
@@ -19,7 +20,6 @@ from colonnade.tasks.names import task_from_name, task_names
 from colonnade.tasks.pong.mini import MiniPongTask
 from colonnade.tasks.pong.soup import PongSoupTask
 from colonnade.tasks.pong.variants import VARIANTS, Look
-from colonnade.tasks.registration import register_envs
 
 __all__ = [
     "IMAGE_SETS",

@@ -12,7 +12,7 @@ from colonnade.tasks import task_from_name, task_names
 from colonnade.tasks.arm import DOMAINS, Dynamics, JacoTask, Look, Rules, extra
 from colonnade.tasks.arm.renderer import Renderer
 from colonnade.tasks.arm.scene import compile_scene
-from colonnade.tasks.registration import jaco_id
+from colonnade.tasks.gymnasium_ids import jaco_id
 
 
 def test_tasks_by_name():

@@ -9,8 +9,8 @@ import pytest
 from gymnasium.utils.env_checker import check_env
 
 from colonnade.tasks import LEVELS, VARIANTS, register_envs
+from colonnade.tasks.gymnasium_ids import gymnasium_id, maze_id
 from colonnade.tasks.mazes.t_maze import draw_view
-from colonnade.tasks.registration import gymnasium_id, maze_id
 
 NAMES = ("Pong", "Noisy", "Black", "White", "Zoom", "HFlip", "VFlip", "VHFlip")
 IDS = [f"colonnade/{family}-{name}-v0" for family in ("PongSoup", "MiniPong") for name in NAMES]
