@@ -51,6 +51,8 @@ def small(learner, workers=2):
     options = {"rollout_steps": 20}
     if learner == "supervised":
         return learner_from_name(learner, batch_size=40)
+    if learner == "dqn":
+        return learner_from_name(learner, warm_up=40, replay=200, batch_size=16, target_every=50)
     if learner == "a3c":
         options |= {"workers": workers}
     if learner == "ppo":

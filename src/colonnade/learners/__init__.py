@@ -1,8 +1,8 @@
-"""How one task is learned: A2C, A3C and PPO over collected experience; supervised over examples.
+"""How one task is learned: from fresh experience, from remembered, or from examples.
 
-A learner's configuration (`A2C`, `A3C`, `PPO`, `Supervised`) is a frozen dataclass. Its `trainer`
-is what training runs: experience and learner together, learning bit by bit. Its `build` makes the
-learner alone, for a loop of one's own::
+A learner's configuration (`A2C`, `A3C`, `PPO`; `DQN`; `Supervised`) is a frozen dataclass. Its
+`trainer` is what training runs: experience and learner together, learning bit by bit. Its `build`
+makes the learner alone, for a loop of one's own::
 
     learner = config.build(network, task.spec, compute)
     policy = config.policy(network, task.spec, compute, generator)
@@ -23,6 +23,7 @@ from colonnade.learners.acting.collector import Collector
 from colonnade.learners.acting.policies import ActorCritic, Classifier, usual_acting
 from colonnade.learners.acting.sampling import whole_episodes
 from colonnade.learners.compute import Compute, Precision, torch_threads
+from colonnade.learners.dqn import DQN
 from colonnade.learners.ppo import PPO
 from colonnade.learners.processes.workers import WorkerDiedError, WorkerLostError
 from colonnade.learners.supervised import Supervised
@@ -40,15 +41,16 @@ from colonnade.learners.trainer import (
 )
 from colonnade.records import read
 
-LEARNERS: dict[str, type[A2C] | type[PPO] | type[Supervised]] = {
+LEARNERS: dict[str, type[A2C] | type[PPO] | type[DQN] | type[Supervised]] = {
     "a2c": A2C,
     "a3c": A3C,
     "ppo": PPO,
+    "dqn": DQN,
     "supervised": Supervised,
 }
 
 
-def learner_from_name(name: str, **options: Any) -> A2C | PPO | Supervised:
+def learner_from_name(name: str, **options: Any) -> A2C | PPO | DQN | Supervised:
     """Make a learner's configuration by name, with some hyperparameters changed.
 
     Raises:
@@ -62,6 +64,7 @@ def learner_from_name(name: str, **options: Any) -> A2C | PPO | Supervised:
 __all__ = [
     "A2C",
     "A3C",
+    "DQN",
     "LEARNERS",
     "PPO",
     "Acting",

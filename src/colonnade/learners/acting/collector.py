@@ -236,7 +236,7 @@ class Collector:
             host.rewards[t], host.terminated[t], host.truncated[t] = rewards, terminated, truncated
             host.starts[t + 1] = ended
             if truncated.any():
-                final = _complete(info["final_obs"], observations)
+                final = completed(info["final_obs"], observations)
                 self._check(final, host.rewards[t], truncated)
                 final_values[t] = self._values_of(final)
             self.taken += 1
@@ -372,7 +372,7 @@ def _same(observations: dict[str, Any], inputs: Inputs) -> bool:
     )
 
 
-def _complete(final: Any, observations: Any) -> Any:
+def completed(final: Any, observations: Any) -> Any:
     """Make a full batch of Gymnasium's final observations, which may be one object per episode."""
     if isinstance(final, dict) or final.dtype != object:
         return final

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from colonnade.types import Inputs, Network
@@ -35,6 +36,18 @@ class Transitions:
     def steps(self) -> int:
         """Number of transitions, B."""
         return len(self.returns)
+
+    def to(self, device: torch.device) -> Transitions:
+        """Return the same on a device."""
+        if device.type == "cpu":
+            return self
+        return Transitions(
+            inputs={name: value.to(device) for name, value in self.inputs.items()},
+            actions=self.actions.to(device),
+            returns=self.returns.to(device),
+            discounts=self.discounts.to(device),
+            next_inputs={name: value.to(device) for name, value in self.next_inputs.items()},
+        )
 
     def outputs(self, network: Network) -> Tensor:
         """Run a network over the observations s_t: [B, outputs]."""

@@ -1,0 +1,154 @@
+"""Collecting experience into a replay: a step of all environments at a time, as it comes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import gymnasium
+import numpy as np
+import torch
+from torch import Tensor
+
+from colonnade.learners.acting.collector import Collector, completed
+from colonnade.learners.acting.replay import Replay
+from colonnade.learners.compute import Compute
+from colonnade.learners.trainer import Policy, under
+from colonnade.ops import evaluation
+from colonnade.tasks.vector import episodes_ended
+from colonnade.types import EnvironmentTask, Inputs, Network, Shape, State, TaskSpec
+
+CARRIED = "carried: "
+"""Before the names under which a replay keeps what the network remembered before a step."""
+
+
+def remembered_inputs(
+    network: Network, spec: TaskSpec, num_envs: int, compute: Compute
+) -> dict[str, tuple[Shape, torch.dtype]]:
+    """Say what a replay keeps of an observation: shape and type of each part, without the axis N.
+
+    That is what `Network.precompute` makes of it, so that frozen columns are computed once, and
+    what the network remembers before the step (`CARRIED`).
+    """
+    space = spec.observation_space
+    parts = space.spaces if isinstance(space, gymnasium.spaces.Dict) else None
+    dtypes = {
+        name: (space if parts is None else parts[name]).dtype or np.dtype(np.float32)
+        for name in spec.input_shapes
+    }
+    nothing = {
+        name: torch.from_numpy(np.zeros((num_envs, *shape), dtypes[name]))
+        for name, shape in spec.input_shapes.items()
+    }
+    device = compute.device
+    raw = {name: _narrowed(value).to(device) for name, value in nothing.items()}
+    with torch.no_grad(), evaluation(network), compute.autocast():
+        state = {k: v.to(device) for k, v in network.initial_state(num_envs).items()}
+        kept = _kept(*network.precompute(raw, state))
+    return {name: (tuple(value.shape[1:]), value.dtype) for name, value in kept.items()}
+
+
+def seen_and_carried(kept: Mapping[str, Tensor]) -> tuple[Inputs, State]:
+    """Take apart what a replay kept: a network's inputs, and its state before the step."""
+    inputs = {name: value for name, value in kept.items() if not name.startswith(CARRIED)}
+    return inputs, under(CARRIED, dict(kept))
+
+
+class RememberingCollector(Collector):
+    """Steps N environments with a policy and writes every step to a replay; a context.
+
+    Of an episode that ends the final observation is written too, with what frozen parts compute
+    from it and what the network remembers then.
+    """
+
+    def __init__(
+        self,
+        task: EnvironmentTask,
+        network: Network,
+        policy: Policy,
+        compute: Compute,
+        replay: Replay,
+        *,
+        num_envs: int,
+        threads: int = 1,
+    ) -> None:
+        """Make the environments; call `begin` before use.
+
+        Args:
+            task: What to play.
+            network: Whose frozen parts to compute and whose state to carry.
+            policy: What decides.
+            compute: Where and in which precision.
+            replay: Made for `remembered_inputs`.
+            num_envs: N.
+            threads: Threads that step the environments, where they can use several.
+        """
+        super().__init__(
+            task,
+            network,
+            policy,
+            compute,
+            steps=1,
+            num_envs=num_envs,
+            threads=threads,
+            resumable=True,
+        )
+        self._replay = replay
+
+    @torch.no_grad()
+    def remember(self, steps: int) -> None:
+        """Take so many steps in every environment."""
+        if self._to_begin is not None:
+            self._begin(self._to_begin)
+        with evaluation(self._network):
+            for _ in range(steps):
+                self._remember()
+        self._under_way.forget(self._lengths)
+
+    def _begin(self, seed: int) -> None:
+        super()._begin(seed)
+        self._replay.begin(self._now(self._steps))
+
+    def _remember(self) -> None:
+        now, spare = self._steps, self._steps + 1
+        decision = self._policy(self._inputs(now), self._state)
+        self._state = decision.state
+        actions = decision.actions.cpu()
+        sent = self._sent(actions.numpy())
+        observations, rewards, terminated, truncated, info = self._envs.step(sent)
+        self._check(observations, rewards)
+        self._under_way.note(actions.numpy())
+        ended = episodes_ended(terminated, truncated, info)
+        final = None
+        if ended.any():
+            last = completed(info["final_obs"], observations)
+            self._check(last, rewards, truncated)
+            final = self._now(spare, self._perceive(last, spare))
+        self.taken += 1
+        self._count(rewards, ended)
+        self._host.starts[now] = ended
+        self._observe(observations, now)
+        clip = self._spec.reward_clip
+        earned = torch.from_numpy(np.asarray(rewards, np.float32))
+        self._replay.add(
+            actions,
+            earned if clip is None else earned.clamp(-clip, clip),
+            torch.from_numpy(np.array(terminated)),
+            torch.from_numpy(np.array(truncated)),
+            self._now(now),
+            ended=torch.from_numpy(np.array(ended)),
+            final=final,
+        )
+
+    def _now(self, place: int, state: State | None = None) -> Inputs:
+        """Return, on the host, what is kept of the observation at a place."""
+        kept = _kept(self._inputs(place), self._state if state is None else state)
+        return {name: value.cpu() for name, value in kept.items()}
+
+
+def _kept(inputs: Inputs, state: State) -> dict[str, Tensor]:
+    return {**inputs, **{CARRIED + name: value for name, value in state.items()}}
+
+
+def _narrowed(value: Tensor) -> Tensor:
+    """Bring float64 to float32, as collectors do."""
+    return value.float() if value.dtype == torch.float64 else value

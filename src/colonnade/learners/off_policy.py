@@ -1,0 +1,249 @@
+"""Training on remembered experience: act, remember, and learn from what is drawn of it."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from functools import partial
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from colonnade.errors import UsageError
+from colonnade.learners.acting.action_values import epsilon_greedy
+from colonnade.learners.acting.remembering import RememberingCollector, remembered_inputs
+from colonnade.learners.acting.replay import Replay
+from colonnade.learners.acting.sampling import whole_episodes
+from colonnade.learners.acting.timing import crossings
+from colonnade.learners.acting.transitions import Transitions
+from colonnade.learners.descent.optimisation import Optimisation
+from colonnade.learners.trainer import Acting, Advance, Lesson, Streams, prefixed, under
+from colonnade.types import Batch, Metrics, Penalty, environments_of
+
+_ADVANCE = 64
+"""Steps between two looks at what training came to."""
+
+_SAMPLES = 256
+"""Remembered steps that are yielded at a time, for estimates."""
+
+
+class ReplayConfig(Acting, Protocol):
+    """A learner from remembered transitions of an epsilon-greedy policy."""
+
+    @property
+    def batch_size(self) -> int:
+        """Transitions of a minibatch."""
+        ...
+
+    @property
+    def update_every(self) -> int:
+        """Agent steps between updates."""
+        ...
+
+    @property
+    def target_every(self) -> int:
+        """Agent steps between copies of the network to the target network."""
+        ...
+
+    @property
+    def replay(self) -> int:
+        """Steps that are remembered."""
+        ...
+
+    @property
+    def warm_up(self) -> int:
+        """Steps before learning starts."""
+        ...
+
+    @property
+    def n(self) -> int:
+        """Steps of a transition."""
+        ...
+
+    @property
+    def gamma(self) -> float:
+        """Discount of a step."""
+        ...
+
+    def exploration(self, steps: int) -> float:
+        """Return the chance of a random action after so many steps of the task."""
+        ...
+
+
+class OffPolicyLearner(Protocol):
+    """Learns from transitions, beside a target network."""
+
+    optimisation: Optimisation
+    target: dict[str, Tensor]
+
+    def update(self, batch: Transitions, penalty: Penalty) -> Metrics:
+        """Learn from a minibatch."""
+        ...
+
+    def refresh(self) -> None:
+        """Make the target network equal to the network."""
+        ...
+
+    def load_target(self, values: dict[str, Tensor]) -> None:
+        """Take up the values of a target network that was saved."""
+        ...
+
+
+class OffPolicyTrainer:
+    """A learner, the environments that it acts in, and what it remembers of them.
+
+    Attributes:
+        replay: What it remembers; `replay.seen` is the task's clock, for exploration, warm-up,
+            updates and target networks.
+    """
+
+    may_lose_workers = False
+
+    def __init__(self, config: ReplayConfig, lesson: Lesson, learner: OffPolicyLearner) -> None:
+        """Make the environments and the replay; call `begin` before use.
+
+        Raises:
+            UsageError: The task ends before learning starts, the replay is too small for so many
+                environments, or memory will not do for it.
+        """
+        self._config, self._lesson, self._learner = config, lesson, learner
+        self._task, spec = environments_of(lesson.task), lesson.spec
+        if config.warm_up >= spec.steps:
+            raise UsageError(
+                f"Learning starts after {config.warm_up:,} steps (warm_up), but task {spec.id!r} "
+                f"has only {spec.steps:,}; give it more steps, or let learning start sooner."
+            )
+        if config.replay // lesson.num_envs <= config.n:
+            raise UsageError(
+                f"A replay of {config.replay:,} steps of {lesson.num_envs} environments holds no "
+                f"transition of {config.n} steps; let it hold more (replay)."
+            )
+        self.replay = Replay(
+            config.replay,
+            lesson.num_envs,
+            remembered_inputs(lesson.network, spec, lesson.num_envs, lesson.compute),
+            name=f"task {spec.id!r}",
+        )
+        # Not before it holds a batch, and a transition of each environment.
+        self._start = max(config.warm_up, config.batch_size, config.n * lesson.num_envs)
+        self._steps = max(1, config.update_every // lesson.num_envs)
+        self._actions = torch.Generator(lesson.compute.device)
+        self._draws = torch.Generator()
+        self._streams: Streams
+        self._collector = RememberingCollector(
+            self._task,
+            lesson.network,
+            epsilon_greedy(
+                lesson.network,
+                spec,
+                lesson.compute,
+                self._actions,
+                lambda: config.exploration(self.replay.seen),
+            ),
+            lesson.compute,
+            self.replay,
+            num_envs=lesson.num_envs,
+            threads=lesson.threads,
+        )
+        self.likelihood = partial(config.likelihood, spec=spec)
+
+    def __enter__(self) -> OffPolicyTrainer:
+        """Return the trainer."""
+        return self
+
+    def __exit__(self, *exception: Any) -> None:
+        """Close the environments."""
+        self._collector.__exit__(*exception)
+
+    def begin(self, streams: Streams) -> None:
+        """Begin episodes with seeded random streams."""
+        self._streams = streams
+        self._actions.manual_seed(streams("actions"))
+        self._draws.manual_seed(streams("replay"))
+        self._collector.begin(streams("environments"))
+
+    def advance(self) -> Advance:
+        """Act and learn for some steps, in turns: from one update to the next, one step at least.
+
+        Updates and copies of the target network are due at the multiples of their periods, of
+        which a step of many environments may pass several. The metrics are means over updates.
+        """
+        begun, learned = self.replay.seen, list[Metrics]()
+        while self.replay.seen < begun + _ADVANCE:
+            before = self.replay.seen
+            self._collector.remember(self._steps)
+            learned += self._learn(before, self.replay.seen)
+        metrics: Metrics = {
+            name: torch.stack([one[name] for one in learned]).mean()
+            for name in (learned[0] if learned else ())
+        }
+        metrics["exploration"] = torch.tensor(self._config.exploration(self.replay.seen))
+        episodes, self._collector.episodes = self._collector.episodes, []
+        notes, self._collector.notes = self._collector.notes, []
+        return Advance(self.replay.seen - begun, metrics, episodes, notes)
+
+    def _learn(self, before: int, after: int) -> list[Metrics]:
+        """Take the updates that are due between two times, and copy the target network if it is."""
+        config, learner = self._config, self._learner
+        due = 0
+        if after > self._start:
+            due = crossings(max(before, self._start), after, config.update_every)
+        metrics = [learner.update(self._draw(), self._lesson.penalty) for _ in range(due)]
+        if crossings(before, after, config.target_every):
+            learner.refresh()
+        return metrics
+
+    def _draw(self) -> Transitions:
+        config = self._config
+        batch = self.replay.sample(config.batch_size, self._draws, n=config.n, gamma=config.gamma)
+        return batch.to(self._lesson.compute.device)
+
+    def samples(self) -> Generator[Batch]:
+        """Yield what is remembered, drawn anew each time (Kirkpatrick et al. 2017, supplement).
+
+        A recurrent network's steps hang on those before them: for it, whole episodes are played.
+        """
+        lesson = self._lesson
+        if lesson.network.initial_state(lesson.num_envs):
+            stream = torch.Generator(lesson.compute.device)
+            stream.manual_seed(self._streams("actions of samples"))
+            network, spec = lesson.network, lesson.task.spec
+            yield from whole_episodes(
+                self._task,
+                network,
+                self._config.policy(network, spec, lesson.compute, stream),
+                lesson.compute,
+                seed=self._streams("environments of samples"),
+                num_envs=lesson.num_envs,
+            )
+            return
+        draws = torch.Generator()
+        draws.manual_seed(self._streams("samples of the replay"))
+        while True:
+            yield self.replay.sample(
+                min(_SAMPLES, len(self.replay)), draws, n=1, gamma=self._config.gamma
+            ).to(lesson.compute.device)
+
+    def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """Return the optimiser's state, the target network, the replay, streams and episodes."""
+        tensors, meta = self._learner.optimisation.state()
+        experience, place = self._collector.state()
+        remembered, ring = self.replay.state()
+        return (
+            prefixed("optimisation/", tensors)
+            | prefixed("target/", self._learner.target)
+            | prefixed("experience/", experience)
+            | prefixed("replay/", remembered)
+            | {"actions": self._actions.get_state(), "draws": self._draws.get_state()},
+            {"optimisation": meta, "experience": place, "replay": ring},
+        )
+
+    def load_state(self, tensors: dict[str, Tensor], meta: dict[str, Any]) -> None:
+        """Go on from a state that `state` gave."""
+        self._learner.optimisation.load_state(under("optimisation/", tensors), meta["optimisation"])
+        self._learner.load_target(under("target/", tensors))
+        self.replay.load_state(under("replay/", tensors), meta["replay"])
+        # After the replay: environments that can't come back begin anew there.
+        self._collector.load_state(under("experience/", tensors), meta["experience"])
+        self._actions.set_state(tensors["actions"])
+        self._draws.set_state(tensors["draws"])
