@@ -1,12 +1,13 @@
 """DQN against the equations worked by hand, and a slow obvious version of its update."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 
 import gymnasium
 import numpy as np
 import pytest
 import torch
+from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from signs import LENGTH, SignsTask
 
 from colonnade.errors import UsageError
@@ -290,6 +291,75 @@ def test_a_recurrent_network_learns_from_what_it_remembered_then():
 )
 def test_it_keeps_the_contract_of_learners(config, column):
     check_learner(config, column=column)
+
+
+class Ticking(gymnasium.Env):
+    """Shows the number of the step, and is cut off after three; each step is worth 3."""
+
+    observation_space = gymnasium.spaces.Box(0, 9, (1,), np.float32)
+    action_space = gymnasium.spaces.Discrete(2)
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self._t = 0
+        return np.zeros(1, np.float32), {}
+
+    def step(self, action):
+        self._t += 1
+        return np.full(1, self._t, np.float32), 3.0, False, self._t == 3, {}
+
+
+@dataclass(frozen=True)
+class TickingTask:
+    spec = TaskSpec("ticking", Ticking.observation_space, Ticking.action_space, 900, 1.0)
+
+    def make_vec(self, num_envs, threads=1):
+        return SyncVectorEnv([Ticking] * num_envs, autoreset_mode=AutoresetMode.SAME_STEP)
+
+
+def test_what_is_remembered_of_episodes_that_are_cut_off():
+    with trainer(SMALL, TickingTask()) as one:
+        one.begin(lambda name: len(name))
+        one.advance()
+        batch = one.replay.at(one.replay.places())
+    seen, then = (part["observation"][:, 0] for part in (batch.inputs, batch.next_inputs))
+    assert set(seen.tolist()) == {0, 1, 2}
+    assert torch.equal(then, seen + 1)  # the last of an episode leads to its end, not to a start
+    assert set(batch.returns.tolist()) == {1.0}  # clipped
+    assert set(batch.discounts.tolist()) == {float(np.float32(0.99))}
+
+
+@pytest.mark.parametrize("stages", [(Dense(8),), (Dense(4), LSTM(3))], ids=["dense", "lstm"])
+def test_it_goes_on_exactly_from_the_middle_of_a_task(stages):
+    """Before that, the replay has wrapped round and the target network is not the network."""
+    config = replace(SMALL, n=2, explore_steps=5000, target_every=1000)
+    task = MiniPongTask("pong")
+
+    def learned(one, advances):
+        for _ in range(advances):
+            one.advance()
+        return {name: p.detach().clone() for name, p in one._lesson.network.named_parameters()}
+
+    with trainer(config, task, 4, stages=stages) as whole:
+        whole.begin(lambda name: len(name))
+        middle = learned(whole, 7)
+        assert len(whole.replay) <= config.replay < whole.replay.seen < 1000
+        tensors, meta = whole.state()
+        tensors = {name: value.clone() for name, value in tensors.items()}
+        end, (after, _) = learned(whole, 6), whole.state()
+    assert any(not torch.equal(middle[name], end[name]) for name in end)
+    with trainer(config, task, 4, stages=stages) as again:
+        again.begin(lambda name: len(name))
+        with torch.no_grad():
+            for name, p in again._lesson.network.named_parameters():
+                p.copy_(middle[name])
+        again.load_state(tensors, meta)
+        found, (again_after, _) = learned(again, 6), again.state()
+    for name, value in end.items():
+        assert torch.equal(found[name], value), name
+    assert after.keys() == again_after.keys()
+    for name, value in after.items():
+        assert torch.equal(again_after[name], value), name
 
 
 def test_its_fisher_is_that_of_all_values_and_comes_from_the_replay():
