@@ -12,7 +12,7 @@ The loop that joins them, in `colonnade.training`, is in outline::
 """
 
 from colonnade.types.experience import Batch, Episode, Examples, Rollout
-from colonnade.types.method import Expecting, Method, Metrics, Penalty, Revisiting
+from colonnade.types.method import Counting, Expecting, Method, Metrics, Penalty, Revisiting
 from colonnade.types.network import (
     OBSERVATION,
     Descending,
@@ -41,6 +41,7 @@ from colonnade.types.task import (
 __all__ = [
     "OBSERVATION",
     "Batch",
+    "Counting",
     "DatasetTask",
     "Descending",
     "Descent",

@@ -18,17 +18,22 @@ from torch import Tensor
 from colonnade.errors import ColonnadeError, UsageError
 from colonnade.experiments.execution.analyses import check_analyses
 from colonnade.experiments.plans.build import (
+    build_labels,
     build_learner,
     build_method,
     build_tasks,
     build_training_options,
+    build_visits,
 )
 from colonnade.experiments.plans.plan import Plan
 from colonnade.experiments.plans.spec import RunSpec
 from colonnade.experiments.store.parents import read_parent
-from colonnade.learners import Compute
+from colonnade.learners import Compute, Lesson, Remembering
 from colonnade.methods import ColumnMethod, PathMethod
 from colonnade.networks import custom_factories
+from colonnade.recognition import TrueLabels
+from colonnade.training.labels import Labels
+from colonnade.training.schedule import checked
 
 _DECIDES_NO_LAYOUT = ("label", "seed", "learner", "learner_options", "training_options")
 
@@ -93,11 +98,29 @@ class Rehearsal:
         check_analyses(spec.analyses)
         options = build_training_options(spec)
         with custom_factories("import"):
-            self.method(spec)
-        task = build_tasks(spec)[-1].spec
+            method = self.method(spec)
+        tasks = build_tasks(spec)
+        visits = checked(build_visits(spec), tasks, method)
+        Labels(build_labels(spec), tasks, spec.seed)
+        last = tasks[-1]
         # Taking a GPU that nobody named would keep its memory from the runs.
         device = "cpu" if options.device == "auto" else options.device
-        Compute.choose(task, device, options.precision)
+        compute = Compute.choose(last.spec, device, options.precision)
+        learner = build_learner(spec)
+        if isinstance(learner, Remembering) and compute.device.type == "cpu":
+            network = method.network_for(last.spec.id)
+            steps = sum(visit.steps for visit in visits if visit.task == last.spec.id)
+            told = isinstance(build_labels(spec), TrueLabels)
+            lesson = Lesson(
+                last,
+                network,
+                method.penalty,
+                compute,
+                options.num_envs,
+                all_steps=steps,
+                told=told,
+            )
+            learner.memory(lesson)
 
     def _one_of(self, parent: str | None) -> str | None:
         """Take the first run of a selection for its best: their networks are alike."""

@@ -13,7 +13,7 @@ from torch import Tensor
 from colonnade.errors import UsageError
 from colonnade.learners.acting.under_way import UnderWay
 from colonnade.learners.compute import Compute
-from colonnade.learners.trainer import Policy, under
+from colonnade.learners.trainer import Policy, Watch, under
 from colonnade.ops import evaluation
 from colonnade.seeding import derive
 from colonnade.tasks.vector import episodes_ended
@@ -80,6 +80,7 @@ class Collector:
         threads: int = 1,
         share: Share | None = None,
         resumable: bool = False,
+        watch: Watch | None = None,
     ) -> None:
         """Make the environments; call `begin` before use.
 
@@ -93,6 +94,7 @@ class Collector:
             threads: Threads that step the environments, where they can use several.
             share: Which of more environments these are, where others step the rest.
             resumable: Whether `state` will be asked for.
+            watch: Called with what the first environment shows after each step.
         """
         self.episodes: list[Episode] = []
         self.notes: list[str] = []
@@ -116,6 +118,7 @@ class Collector:
         self._flat = isinstance(self._spec.action_space, gymnasium.spaces.Discrete)
         self._under_way = UnderWay(self._envs, self._sent, max(sizes))
         self._resumable = resumable
+        self._watch = watch
         self._to_begin: int | None = None
         self._seed = 0
 
@@ -240,10 +243,20 @@ class Collector:
                 self._check(final, host.rewards[t], truncated)
                 final_values[t] = self._values_of(final)
             self.taken += 1
+            self._show(observations)
             self._count(host.rewards[t], ended)
             self._observe(observations, t + 1)
         self._under_way.forget(self._lengths)
         return final_values
+
+    def _show(self, observations: Any) -> None:
+        """Let who watches see what the first environment shows."""
+        if self._watch is None:
+            return
+        if isinstance(observations, dict):
+            self._watch({name: value[0] for name, value in observations.items()})
+        else:
+            self._watch(observations[0])
 
     def _sent(self, actions: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         """Turn actions [N, A] into what the environments take."""

@@ -12,7 +12,7 @@ from torch import Tensor
 from colonnade.learners.acting.collector import Collector, completed
 from colonnade.learners.acting.replay import Replay
 from colonnade.learners.compute import Compute
-from colonnade.learners.trainer import Policy, under
+from colonnade.learners.trainer import Policy, Watch, under
 from colonnade.ops import evaluation
 from colonnade.tasks.vector import episodes_ended
 from colonnade.types import EnvironmentTask, Inputs, Network, Shape, State, TaskSpec
@@ -70,6 +70,7 @@ class RememberingCollector(Collector):
         *,
         num_envs: int,
         threads: int = 1,
+        watch: Watch | None = None,
     ) -> None:
         """Make the environments; call `begin` before use.
 
@@ -81,6 +82,7 @@ class RememberingCollector(Collector):
             replay: Made for `remembered_inputs`.
             num_envs: N.
             threads: Threads that step the environments, where they can use several.
+            watch: Called with what the first environment shows after each step.
         """
         super().__init__(
             task,
@@ -91,6 +93,7 @@ class RememberingCollector(Collector):
             num_envs=num_envs,
             threads=threads,
             resumable=True,
+            watch=watch,
         )
         self._replay = replay
 
@@ -124,6 +127,7 @@ class RememberingCollector(Collector):
             self._check(last, rewards, truncated)
             final = self._now(spare, self._perceive(last, spare))
         self.taken += 1
+        self._show(observations)
         self._count(rewards, ended)
         self._host.starts[now] = ended
         self._observe(observations, now)
