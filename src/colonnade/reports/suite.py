@@ -10,6 +10,7 @@ from colonnade.reports.continual.section import ContinualSection
 from colonnade.reports.page import Section, drawn, write_page
 from colonnade.reports.pathnet.section import PathSection
 from colonnade.reports.run import RunSection, state_of
+from colonnade.reports.stream.section import StreamSection
 from colonnade.reports.style import drawing
 from colonnade.reports.sweep.section import SweepSection
 from colonnade.reports.transfer.section import CurvesSection, MatrixSection, TableSection
@@ -17,6 +18,7 @@ from colonnade.reports.transfer.section import CurvesSection, MatrixSection, Tab
 SECTIONS: tuple[type[Section], ...] = (
     TableSection,
     ContinualSection,
+    StreamSection,
     MatrixSection,
     CurvesSection,
     SweepSection,

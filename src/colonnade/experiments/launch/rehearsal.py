@@ -35,7 +35,9 @@ from colonnade.recognition import TrueLabels
 from colonnade.training.labels import Labels
 from colonnade.training.schedule import checked
 
-_DECIDES_NO_LAYOUT = ("label", "seed", "learner", "learner_options", "training_options")
+_DECIDES_NO_LAYOUT = (
+    "label", "seed", "learner", "learner_options", "training_options", "visits", "labels",
+)  # fmt: skip
 
 
 class Rehearsal:

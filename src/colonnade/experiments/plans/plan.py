@@ -35,6 +35,7 @@ class SuiteOptions:
         set: Change an option of every run: KIND.NAME=VALUE, where the kind is learner, training or
             column, e.g. "learner.learning_rate=1e-3"; or of one method's runs, e.g. "ewc.lam=100".
             May be repeated.
+        games: How many tasks a stream has, where a suite draws them from a pool.
     """
 
     seeds: int | None = None
@@ -44,6 +45,7 @@ class SuiteOptions:
     tasks: tuple[str, ...] = ()
     methods: tuple[str, ...] = ()
     set: UseAppendAction[tuple[str, ...]] = ()
+    games: int | None = None
 
     def __post_init__(self) -> None:
         if self.seeds is not None and self.seeds < 1:

@@ -10,6 +10,7 @@ from colonnade.experiments.suites.ewc.permuted import (
     EWC_PERMUTED_TUNING,
 )
 from colonnade.experiments.suites.ewc.pong_soup_mini import EWC_PONG_SOUP_MINI
+from colonnade.experiments.suites.ewc.stream import EWC_ATARI, EWC_STREAM, EWC_STREAM_MINI
 from colonnade.experiments.suites.pathnet.atari import PATHNET_ATARI
 from colonnade.experiments.suites.pathnet.labels import (
     PATHNET_CIFAR_SVHN,
@@ -33,6 +34,7 @@ SUITES: tuple[Suite, ...] = (
     EWC_PERMUTED,
     EWC_PONG_SOUP_MINI,
     PONG_SOUP_MINI,
+    EWC_STREAM_MINI,
     PATHNET_MNIST,
     PATHNET_PONG_SOUP_MINI,
     EWC_PERMUTED_TUNING,
@@ -40,12 +42,14 @@ SUITES: tuple[Suite, ...] = (
     EWC_OVERLAP_MNIST,
     EWC_PERMUTED_MNIST,
     PONG_SOUP_SHORT,
+    EWC_STREAM,
     PONG_SOUP,
     PATHNET_CIFAR_SVHN,
     PATHNET_MNIST_FULL,
     PATHNET_PONG_SOUP,
     ATARI_TRANSFER,
     PATHNET_ATARI,
+    EWC_ATARI,
     SIM_TO_REAL,
 )
 """All suites, the quickest first."""
