@@ -101,7 +101,7 @@ def test_true_labels_are_what_happens_without_any():
         method = make("finetune")
         recorder, player = learn(method, labels=labels)
         ends.append((weights(method), without_clock(recorder.history)))
-        assert player(TASKS[1]).row == 0
+        assert player(TASKS[1]) == BLACK
     (one, first), (other, second) = ends
     assert first == second
     assert not {"switch", "contexts"} & {row["kind"] for row in first}
@@ -118,10 +118,8 @@ def test_every_method_learns_contexts_in_the_place_of_tasks(name, learner):
     assert method.network_for("context-0") is not None
     with pytest.raises(UsageError):
         method.network_for(PONG)
-    x = torch.randint(0, 255, (2, 2, 16, 16), dtype=torch.uint8)
     for task, context in zip(TASKS, ("context-0", "context-1"), strict=True):
-        one, other = player(task), method.network_for(context)
-        assert torch.equal(one({"observation": x})[0], other({"observation": x})[0])
+        assert player(task) == context
     steps = [row["step"] for row in rows(recorder, "curve")]
     assert steps[:-1] == [80, 160, 240, 320, 80, 160, 240, 320, 80, 160, 240]
 

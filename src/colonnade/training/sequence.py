@@ -53,7 +53,7 @@ def train_sequence(
     schedule: Sequence[Visit] | None = None,
     evaluation_limit: int = EPISODE_LIMIT,
     labels: RecogniserConfig | None = None,
-) -> Callable[[Task], Network]:
+) -> Callable[[Task], str]:
     """Learn tasks one after another, or go on where the recorder's checkpoint left off.
 
     Args:
@@ -74,8 +74,8 @@ def train_sequence(
             nothing of when tasks change is told.
 
     Returns:
-        What says which network plays a task now: where contexts are recognised, that of the
-        context which the task's pictures are taken for.
+        What says under which id a method plays a task (`network_for`): its own; where contexts are
+        recognised, the one that the task's pictures are taken for.
 
     Raises:
         UsageError: The tasks or the schedule can't be learned.
@@ -113,7 +113,7 @@ def train_sequence(
         place = training.restore()
         while place.visit < len(visits):
             place = training.learn(place)
-    return lambda task: method.network_for(contexts.player_of(task))
+    return contexts.player_of
 
 
 def _check_untold(method: Method, options: TrainingOptions) -> None:

@@ -9,7 +9,8 @@ from colonnade.errors import UsageError
 from colonnade.experiments.launch.rehearsal import Rehearsal
 from colonnade.experiments.plans.build import build_labels, build_visits
 from colonnade.experiments.plans.spec import RunSpec, TaskBudget, TaskVisit
-from colonnade.experiments.store.folders import RunFolder
+from colonnade.experiments.store.folders import RunFolder, SuiteFolder
+from colonnade.experiments.trained.play import play
 from colonnade.recognition import ForgetMeNot, TrueLabels
 from colonnade.training import Visit
 
@@ -94,4 +95,8 @@ def test_a_run_from_a_file_follows_its_visits_and_is_scored_by_its_contexts(tmp_
     assert len(tested) == 8  # both tasks in each visit
     scores = [row for row in folder.result()["scores"] if row["policy"] == "trained"]
     assert [row["task"] for row in scores] == ["mini-pong/pong", "mini-pong/black~"]
+    contexts = folder.result()["contexts"]
+    assert set(contexts) == {"mini-pong/pong", "mini-pong/black~"}
+    played = play(SuiteFolder.read(tmp_path / "out"), None, None, 1, None, 0)
+    assert (played.task, len(played.returns)) == ("mini-pong/black~", 1)
     assert {row["step"] for row in scores} == {512}  # two visits of 240, in advances of 64

@@ -98,7 +98,7 @@ def train_run(
             if recorder.should_stop():
                 raise Interrupted("Stopped before training, which the same command begins.")
             by_chance.append(_returns(task, None, learner, "random", spec, options))
-        player = train_sequence(
+        played_as = train_sequence(
             tasks,
             method,
             learner,
@@ -116,7 +116,7 @@ def train_run(
             if recorder.should_stop():
                 raise Interrupted("Stopped before scoring, which the same command goes on with.")
             step = learned.get(index, task.spec.steps)
-            network = player(task)
+            network = method.network_for(played_as(task))
             scores += _scores(task, network, learner, by_chance[index], spec, options, step)
         for name in spec.analyses:
             scores += analyse(name, tasks, method, learner)
@@ -137,6 +137,8 @@ def train_run(
             "timing": _timing(folder.metrics(), started),
             "notes": recorder.notes,
         }
+        if spec.labels:
+            result["contexts"] = {task.spec.id: played_as(task) for task in tasks}
         write_json(folder.path / "result.json", result)
         write_text(folder.path / "DONE", "")
         # In this order: a run that dies between the two is complete, not without checkpoints.

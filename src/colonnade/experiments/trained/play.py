@@ -79,11 +79,14 @@ def play(
     with custom_factories("import"):
         method = build_method(spec)
         method.load_state(*folder.weights())
-    name, known = task or folder.last_task, folder.network()["tasks"]
+    # Where contexts were recognised, networks go by those.
+    contexts: dict[str, str] = folder.result().get("contexts", {})
+    known = {**folder.network()["tasks"], **contexts}
+    name = task or (list(contexts)[-1] if contexts else folder.last_task)
     if name not in known:
         raise unknown_name(f"task of run {spec.id}:", name, known)
     stage = _FilmedTask(environments_of(build_task(suite.plan.task(spec, name))), episodes)
-    network = method.network_for(stage.spec.id)
+    network = method.network_for(contexts.get(stage.spec.id, stage.spec.id))
     returns = evaluate(
         stage,
         network,

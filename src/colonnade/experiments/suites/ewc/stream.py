@@ -31,8 +31,11 @@ _DQN: dict[str, Json] = {
     "warm_up": 1_000,
     "target_every": 1_000,
     "explore_end": 0.05,
-    "explore_steps": 10_000,
+    "explore_steps": 5_000,
+    "n": 3,
 }
+"""Chosen on other seeds. With n = 1, as the paper has it, plain MiniPong came to between -0.8 and
+-0.2 in 12,000 steps, with 3 to 1.9 (one seed each)."""
 
 _EWC: dict[str, Json] = {"lam": 10.0, "samples": 800, "own": "released"}
 
