@@ -9,7 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from colonnade.learners.acting.collector import Collector, completed
+from colonnade.learners.acting.collector import Collector
+from colonnade.learners.acting.observed import completed
 from colonnade.learners.acting.replay import Replay
 from colonnade.learners.compute import Compute
 from colonnade.learners.trainer import Policy, under
