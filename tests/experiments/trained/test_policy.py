@@ -121,6 +121,7 @@ def test_wrong_use_is_one_sentence(tmp_path: Path) -> None:
         policy(np.zeros(3))
     with pytest.raises(UsageError, match="the observation has only 'pixels'"):
         policy({"pixels": np.zeros(4)})
+    policy = colonnade.TrainedPolicy(recurrent().view(0), SPEC, PPO())
     policy(np.zeros((2, 4)))
     with pytest.raises(UsageError, match=r"acted in 2 environments.* of 3; call reset\(\)"):
         policy(np.zeros((3, 4)))

@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 import gymnasium
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from colonnade.errors import ColonnadeError, UsageError, unknown_name
@@ -97,8 +96,9 @@ class TrainedPolicy:
         space = spec.observation_space
         parts = space.spaces if isinstance(space, gymnasium.spaces.Dict) else {OBSERVATION: space}
         self._dtypes = {name: part.dtype or np.dtype(np.float32) for name, part in parts.items()}
+        self._form = spec.actions
         self._flat = isinstance(spec.action_space, gymnasium.spaces.Discrete)
-        self._state: State | None = None
+        self._state: State = {}
         self._envs = 0
         self._kept = kept
 
@@ -108,18 +108,19 @@ class TrainedPolicy:
 
         Args:
             observation: As an environment of the task gives it, a dict where there are several
-                inputs; or a batch of N, as a vector environment gives it. N stays the same until
-                `reset`.
+                inputs; or a batch of N, as a vector environment gives it. Where the network is
+                recurrent, N stays the same until `reset`.
 
         Returns:
-            An int where actions are Discrete, else int64 [A]; of a batch int64 [N] or [N, A].
+            An action that the environment takes: an int where actions are Discrete, else an array;
+            of a batch an array [N, ...].
 
         Raises:
             UsageError: It has another shape than the task's observations.
         """
         raw, single = self._batch(observation)
         count = len(next(iter(raw.values())))
-        if self._state is None:
+        if not self._state:  # nothing is remembered, at an episode's start or by any network
             self._state, self._envs = self._initial(count), count
         if count != self._envs:
             raise UsageError(
@@ -131,8 +132,7 @@ class TrainedPolicy:
                 inputs, state = self.network.precompute(raw, self._state)
             decision = self._decide(inputs, state)
         self._state = decision.state
-        actions: NDArray[np.int64] = decision.actions.cpu().numpy()
-        actions = actions[:, 0] if self._flat else actions
+        actions = self._form.sent(decision.actions.cpu().numpy())
         if not single:
             return actions
         return int(actions[0]) if self._flat else actions[0]
@@ -143,8 +143,8 @@ class TrainedPolicy:
         Args:
             ended: [N] bool, the environments of a batch in which one begins; None for all.
         """
-        if ended is None or self._state is None:
-            self._state = None
+        if ended is None or not self._state:
+            self._state = {}
             return
         mask = torch.as_tensor(np.asarray(ended, np.bool_), device=self._compute.device)
         if mask.shape != (self._envs,):

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-import gymnasium
 import numpy as np
 import torch
 from torch import Tensor
@@ -105,15 +104,14 @@ class Collector:
         self._share = share or Share(0, num_envs)
         self._buffers: Inputs = {}  # T + 2 places: one after the rollout, one for final values
         self._host = _Arrays.empty(steps, num_envs)
-        sizes = self._spec.action_sizes
-        self._actions = torch.empty((steps, num_envs, len(sizes)), dtype=torch.int64, device=device)
+        self._form = form = self._spec.actions
+        self._actions = torch.empty((steps, num_envs, form.width), dtype=form.dtype, device=device)
         self._log_probs = torch.empty((steps, num_envs), device=device)
         self._values = torch.empty((steps, num_envs), device=device)
         self._returns = np.zeros(num_envs)
         self._lengths = np.zeros(num_envs, np.int64)
         self.taken = 0
-        self._flat = isinstance(self._spec.action_space, gymnasium.spaces.Discrete)
-        self._under_way = UnderWay(self._envs, self._sent, max(sizes))
+        self._under_way = UnderWay(self._envs, form)
         self._resumable = resumable
         self._to_begin: int | None = None
         self._seed = 0
@@ -226,7 +224,7 @@ class Collector:
             self._values[t] = decision.values
             actions = decision.actions.cpu().numpy()
             observations, rewards, terminated, truncated, info = self._envs.step(
-                self._sent(actions)
+                self._form.sent(actions)
             )
             self._check(observations, rewards)
             if self._resumable:
@@ -243,10 +241,6 @@ class Collector:
             self._observe(observations, t + 1)
         self._under_way.forget(self._lengths)
         return final_values
-
-    def _sent(self, actions: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-        """Turn actions [N, A] into what the environments take."""
-        return actions[:, 0] if self._flat else actions
 
     def _check(
         self,

@@ -114,7 +114,7 @@ class RememberingCollector(Collector):
         decision = self._policy(self._inputs(now), self._state)
         self._state = decision.state
         actions = decision.actions.cpu()
-        sent = self._sent(actions.numpy())
+        sent = self._form.sent(actions.numpy())
         observations, rewards, terminated, truncated, info = self._envs.step(sent)
         self._check(observations, rewards)
         self._under_way.note(actions.numpy())
