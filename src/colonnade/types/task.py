@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal, Protocol, TypeGuard, runtime_checkable
 
 import gymnasium
@@ -74,7 +75,7 @@ class TaskSpec:
             return {name: tuple(sub.shape or ()) for name, sub in space.items()}
         return {OBSERVATION: tuple(space.shape or ())}
 
-    @property
+    @cached_property
     def actions(self) -> Actions:
         """What actions are to a policy, and to the environments."""
         return Actions(self.id, self.action_space)
