@@ -15,6 +15,7 @@ from colonnade.types.experience import Batch, Episode, Examples, Rollout
 from colonnade.types.method import Expecting, Method, Metrics, Penalty, Revisiting
 from colonnade.types.network import (
     OBSERVATION,
+    PROPRIOCEPTION,
     Descending,
     Descent,
     Distribution,
@@ -40,6 +41,7 @@ from colonnade.types.task import (
 
 __all__ = [
     "OBSERVATION",
+    "PROPRIOCEPTION",
     "Batch",
     "DatasetTask",
     "Descending",
