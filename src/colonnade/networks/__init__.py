@@ -41,11 +41,8 @@ from colonnade.networks.progressive.presets import (
     labyrinth_recurrent_column,
     mlp_column,
     pong_soup_column,
-    sim_to_real_ff_narrow,
-    sim_to_real_ff_wide,
+    sim_to_real_column,
     sim_to_real_network,
-    sim_to_real_recurrent_narrow,
-    sim_to_real_recurrent_wide,
     tiny_column,
 )
 from colonnade.networks.progressive.spec import ColumnSpec
@@ -97,11 +94,8 @@ __all__ = [
     "mode_matters",
     "modular_preset",
     "pong_soup_column",
-    "sim_to_real_ff_narrow",
-    "sim_to_real_ff_wide",
+    "sim_to_real_column",
     "sim_to_real_network",
-    "sim_to_real_recurrent_narrow",
-    "sim_to_real_recurrent_wide",
     "tiny_column",
     "vector_modules",
 ]

@@ -16,6 +16,7 @@ from colonnade.types.experience import Batch, Episode, Examples, Rollout
 from colonnade.types.method import Expecting, Method, Metrics, Penalty, Revisiting
 from colonnade.types.network import (
     OBSERVATION,
+    PROPRIOCEPTION,
     Descending,
     Descent,
     Distribution,
@@ -41,6 +42,7 @@ from colonnade.types.task import (
 
 __all__ = [
     "OBSERVATION",
+    "PROPRIOCEPTION",
     "Actions",
     "Batch",
     "DatasetTask",
