@@ -1,6 +1,6 @@
 """Progressive and modular networks as plain `torch.nn.Module`s."""
 
-from colonnade.networks.factories import custom_factories, load_weights
+from colonnade.networks.factories import custom_factories, factories_named, load_weights
 from colonnade.networks.modes import mode_matters
 from colonnade.networks.pathnet.describe import (
     ModularRow,
@@ -80,6 +80,7 @@ __all__ = [
     "default_column",
     "describe",
     "describe_modular",
+    "factories_named",
     "format_description",
     "format_modular",
     "grid_column",

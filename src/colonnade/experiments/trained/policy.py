@@ -16,18 +16,14 @@ from colonnade.errors import ColonnadeError, UsageError, unknown_name
 from colonnade.experiments.plans.build import build_learner, build_method, build_task
 from colonnade.experiments.plans.bundled import bundled_columns, bundled_folder
 from colonnade.experiments.plans.spec import BUNDLED, RunSpec, TaskBudget
-from colonnade.experiments.store.files import read_json
-from colonnade.experiments.trained.load import find_runs
+from colonnade.experiments.store.reading import read_json
+from colonnade.experiments.trained.load import find_runs, trusting
 from colonnade.learners import Acting, Compute
-from colonnade.networks import custom_factories
 from colonnade.ops import evaluation
 from colonnade.records import read, write
 from colonnade.seeding import generator
 from colonnade.training import read_tensors, write_tensors
 from colonnade.types import OBSERVATION, Inputs, Network, State, TaskSpec
-
-_OWN_MODULE = ":"
-"""In a task's name: what stands before it is a module that must be imported."""
 
 
 class Kept(NamedTuple):
@@ -237,18 +233,14 @@ def load(
     if name not in kept.tasks:
         raise unknown_name(f"task of {source}:", name, kept.tasks)
     budget = kept.tasks[name]
-    if _OWN_MODULE in budget.name and not trust:
-        raise UsageError(
-            f"Task {budget.name!r} of {source} names a module, which is code that would run; call "
-            "load(..., trust=True) if you know it."
-        )
-    with custom_factories("import" if trust else "refuse"):
+    with trusting(Path(source), trust=trust):
         method = build_method(kept.spec)
         method.load_state(kept.tensors, kept.meta)
+        spec, learner = build_task(budget).spec, build_learner(kept.spec)
     return TrainedPolicy(
         method.network_for(name),
-        build_task(budget).spec,
-        build_learner(kept.spec),
+        spec,
+        learner,
         greedy=greedy,
         seed=seed,
         device=device,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import importlib
 import json
 import warnings
 from collections.abc import Mapping
@@ -20,8 +19,9 @@ from gymnasium.wrappers import TransformAction
 from numpy.typing import NDArray
 
 from colonnade.checks import ABOVE_0, AT_LEAST_1, Range, check_fields
-from colonnade.errors import UsageError, unknown_name
+from colonnade.errors import UsageError
 from colonnade.tasks.episode_seeds import EpisodeSeeds, reset_mask
+from colonnade.tasks.gym.ids import check_id
 from colonnade.tasks.gym.probing import AnyEnv, Draws, probe, probe_vector, repeats
 from colonnade.tasks.gym.real_time import RealTimeVectorEnv, is_real_time
 from colonnade.tasks.gym.seeded_env import (
@@ -127,25 +127,6 @@ class GymTask:
         makers = [functools.partial(_make, made, known.draws, place) for place in range(num_envs)]
         vector_class = AsyncVectorEnv if self.processes else SyncVectorEnv
         return _Batched(vector_class(makers, autoreset_mode=AutoresetMode.SAME_STEP))
-
-
-def check_id(env_id: str) -> None:
-    """Raise a `UsageError` with the nearest id unless Gymnasium knows `env_id`."""
-    module, colon, name = env_id.rpartition(":")
-    if colon:
-        try:
-            importlib.import_module(module)
-        except ModuleNotFoundError as error:
-            raise UsageError(
-                f"Gymnasium id {env_id!r} needs the module {module!r}, and importing it failed: "
-                f"{error}."
-            ) from None
-    if name not in gymnasium.registry:
-        unknown = unknown_name("Gymnasium id", name, gymnasium.registry)
-        raise UsageError(
-            f"{unknown} An id of another package is written with the module that registers it, as "
-            f"in 'module:{name}'."
-        )
 
 
 class _Made(NamedTuple):
