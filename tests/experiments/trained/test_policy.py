@@ -142,15 +142,18 @@ def test_wrong_use_is_one_sentence(tmp_path: Path) -> None:
         colonnade.load(suite.runs[0].path)
 
 
-def test_modules_that_a_folder_names_are_imported_when_it_is_trusted(tmp_path: Path) -> None:
-    (tmp_path / "strange.py").write_text("raise AssertionError('imported')")
+def test_modules_that_a_folder_names_are_imported_when_it_is_trusted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "strange.py").write_text("raise AssertionError('was imported')")
     spec = RunSpec("odd", "scratch", (TaskBudget("gym/strange:Pole-v0", 100),), "ppo", "default")
     network = ProgressiveNetwork()
     network.add_column(ColumnSpec((Dense(4),)), {"observation": (4,)}, 3, generator(0))
     suite = write_suite(tmp_path / "out", [(spec, network, {"gym/strange:Pole-v0": 0})])
     with pytest.raises(UsageError, match=r"names the module 'strange', which would be run"):
         colonnade.load(suite.path)
-    with pytest.raises(UsageError, match="'strange' fails|AssertionError"):
+    with pytest.raises(UsageError, match="was imported"):
         colonnade.load(suite.path, trust=True)
 
 
