@@ -291,7 +291,7 @@ MUTANTS: list[Mutant] = [
         ("StreamRun.total", "comparison turned"),
         ("StreamRun.own_curve", "word", "return_mean", "return_std"),
         ("Stream.final", "first for last"),
-        ("Stream.ceiling", "comparison turned", "#1"),
+        ("Stream.ceiling", "plus for minus"),
         ("recognised", "comparison turned"),
         ("_delays", "minus for plus"),
     ),

@@ -17,7 +17,7 @@ from torch import Tensor
 from colonnade.errors import UsageError
 from colonnade.learners import Watch
 from colonnade.recognition import RecogniserConfig, TrueLabels
-from colonnade.seeding import derive, kept_globals
+from colonnade.seeding import derive, generator, kept_globals
 from colonnade.types import DatasetTask, EnvironmentTask, Task, environments_of
 
 FIRST = "context-0"
@@ -164,11 +164,11 @@ def check_alike(tasks: Sequence[Task], where: str) -> None:
                 f"{where}, tasks need environments, but task {spec.id!r} is a data set; leave it "
                 "out, or use true labels."
             )
-        if (spec.action_sizes, spec.input_shapes) != (first.action_sizes, first.input_shapes):
+        if (spec.action_space, spec.input_shapes) != (first.action_space, first.input_shapes):
             raise UsageError(
                 f"{where}, they need the same actions and observations, but {first.id!r} has "
-                f"{first.action_sizes} and {first.input_shapes}, and {spec.id!r} "
-                f"{spec.action_sizes} and {spec.input_shapes}; bring them to one form (Atari: "
+                f"{first.action_space} and {first.input_shapes}, and {spec.id!r} "
+                f"{spec.action_space} and {spec.input_shapes}; bring them to one form (Atari: "
                 "full_action_space)."
             )
 
@@ -177,15 +177,13 @@ def _probe(task: Task, seed: int) -> list[Any]:
     """Play at random in an environment of its own, and return some of what it shows."""
     one: EnvironmentTask = environments_of(task)
     stream = derive(seed, "probe", task.spec.id)
-    draw = np.random.default_rng(stream)
-    sizes = task.spec.action_sizes
-    flat = not hasattr(task.spec.action_space, "nvec")
+    draw, actions = generator(stream), task.spec.actions
     shown = []
     with kept_globals(derive(stream, "globals")), closing(one.make_vec(1)) as envs:
         envs.reset(seed=stream)
         for step in range(1, _PROBE + 1):
-            actions = np.array([[draw.integers(size) for size in sizes]])
-            observations = envs.step(actions[:, 0] if flat else actions)[0]
+            chosen = actions.random(1, draw).numpy()
+            observations = envs.step(actions.sent(chosen))[0]
             if step % _PROBE_EVERY == 0:
                 shown.append(first_of(observations))
     return shown

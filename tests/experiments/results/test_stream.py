@@ -93,7 +93,7 @@ def folder(path, runs):
             "hardware": {"cpu": "A processor", "cores": 2, "threads": 1, "gpu": None},
             "timing": {"training_seconds": 5.0, "started": 10.0, "finished": 16.0}, "notes": [],
         }  # fmt: skip
-        network = {"network": {"columns": [COLUMN]}, "tasks": {}}
+        network = {"network": {"columns": [COLUMN]}, "tasks": {A: 0, B: 0}}
         (place / "network.json").write_text(json.dumps(network))
         (place / "result.json").write_text(json.dumps(result))
         (place / "DONE").touch()

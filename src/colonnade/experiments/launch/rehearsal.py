@@ -31,6 +31,7 @@ from colonnade.experiments.store.parents import read_parent
 from colonnade.learners import Compute, Lesson, Remembering
 from colonnade.methods import ColumnMethod, PathMethod
 from colonnade.networks import custom_factories
+from colonnade.networks.initialisation import undrawn
 from colonnade.recognition import TrueLabels
 from colonnade.training.labels import Labels
 from colonnade.training.schedule import checked
@@ -80,7 +81,7 @@ class Rehearsal:
         key = json.dumps({k: v for k, v in layout.items() if k not in _DECIDES_NO_LAYOUT})
         self._layouts[spec.id] = key
         if key not in self._methods:
-            with _building(spec):
+            with _building(spec), undrawn():
                 method = build_method(spec)
                 if parent is not None:
                     method.load_state(*self._state(parent))

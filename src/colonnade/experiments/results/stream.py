@@ -176,7 +176,8 @@ def streams(results: Results) -> list[Stream]:
     runs = [run for run in results.runs.values() if run.spec.visits and run.foreign is None]
     families: dict[tuple[str, int], list[StreamRun]] = {}
     for run in runs:
-        rows = [row for row in run.folder.metrics() if "visit" in row]
+        known = range(len(run.spec.visits))
+        rows = [row for row in run.folder.metrics() if row.get("visit") in known]
         made = StreamRun(run, rows, _ids(run, rows))
         family = run.spec.tasks[0].name.partition("/")[0]
         families.setdefault((family, len(made.tasks)), []).append(made)
