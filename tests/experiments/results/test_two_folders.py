@@ -78,6 +78,19 @@ def test_few_runs_say_nothing_and_gaps_are_named(tmp_path: Path) -> None:
     assert found.missing == (f"progressive pong to zoom: no complete run in {two.path}",)
 
 
+def test_runs_that_prepare_others_have_places_of_their_own(tmp_path: Path) -> None:
+    suite = folder(tmp_path / "a", {"scratch": [1, 2, 3], "progressive": [5, 6]})
+    first, *rest = suite.plan.comparisons
+    part = replace(suite, plan=replace(suite.plan, comparisons=tuple(rest)))
+    rows = lay_side_by_side(part, part).rows
+    assert [(row.place.method, row.before.tolist()) for row in rows] == [
+        ("scratch", [2, 3]),
+        ("progressive", [5, 6]),
+        ("source", [1]),
+    ]
+    assert first.run not in {entry.run for entry in rest}
+
+
 def test_what_differs_at_one_place_stands_there(tmp_path: Path) -> None:
     one = folder(tmp_path / "a", {"scratch": [1, 2, 3], "progressive": [5, 6, 7]})
     two = folder(tmp_path / "b", {"scratch": [1, 2, 3], "progressive": [5, 6, 7]})

@@ -119,7 +119,8 @@ def _places(results: Results) -> dict[Place, list[RunResult]]:
     for name, run in results.runs.items():
         if name not in placed and not math.isnan(_score(run)):
             *earlier, last = (task.name for task in run.spec.tasks)
-            place = Place(run.spec.method, " + ".join(earlier) or None, last)
+            method = "source" if placed else run.spec.method  # which only prepares others
+            place = Place(method, " + ".join(earlier) or None, last)
             found.setdefault(place, []).append(run)
     return {place: runs for place, runs in found.items() if runs}
 
