@@ -1,6 +1,6 @@
 """Progressive and modular networks as plain `torch.nn.Module`s."""
 
-from colonnade.networks.factories import custom_factories, load_weights
+from colonnade.networks.factories import custom_factories, factories_named, load_weights
 from colonnade.networks.modes import mode_matters
 from colonnade.networks.pathnet.describe import (
     ModularRow,
@@ -42,11 +42,8 @@ from colonnade.networks.progressive.presets import (
     labyrinth_recurrent_column,
     mlp_column,
     pong_soup_column,
-    sim_to_real_ff_narrow,
-    sim_to_real_ff_wide,
+    sim_to_real_column,
     sim_to_real_network,
-    sim_to_real_recurrent_narrow,
-    sim_to_real_recurrent_wide,
     tiny_column,
 )
 from colonnade.networks.progressive.spec import ColumnSpec
@@ -84,6 +81,7 @@ __all__ = [
     "default_column",
     "describe",
     "describe_modular",
+    "factories_named",
     "format_description",
     "format_modular",
     "grid_column",
@@ -99,11 +97,8 @@ __all__ = [
     "mode_matters",
     "modular_preset",
     "pong_soup_column",
-    "sim_to_real_ff_narrow",
-    "sim_to_real_ff_wide",
+    "sim_to_real_column",
     "sim_to_real_network",
-    "sim_to_real_recurrent_narrow",
-    "sim_to_real_recurrent_wide",
     "tiny_column",
     "vector_modules",
 ]
