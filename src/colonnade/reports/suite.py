@@ -7,6 +7,7 @@ from pathlib import Path
 from colonnade.experiments.results.transfer import Results
 from colonnade.experiments.store.folders import SuiteFolder
 from colonnade.reports.continual.section import ContinualSection
+from colonnade.reports.mazes.section import MazeSection
 from colonnade.reports.page import Section, drawn, write_page
 from colonnade.reports.pathnet.section import PathSection
 from colonnade.reports.run import RunSection, state_of
@@ -23,6 +24,7 @@ SECTIONS: tuple[type[Section], ...] = (
     CurvesSection,
     SweepSection,
     PathSection,
+    MazeSection,
     RunSection,
 )
 """In the order of the page."""

@@ -17,12 +17,19 @@ from colonnade.experiments.suites.pathnet.labels import (
     PATHNET_MNIST,
     PATHNET_MNIST_FULL,
 )
+from colonnade.experiments.suites.pathnet.labyrinth import PATHNET_LABYRINTH
 from colonnade.experiments.suites.pathnet.pong_soup import (
     PATHNET_PONG_SOUP,
     PATHNET_PONG_SOUP_MINI,
 )
 from colonnade.experiments.suites.progressive.atari import ATARI_TRANSFER
 from colonnade.experiments.suites.progressive.demo import DEMO_SUITE
+from colonnade.experiments.suites.progressive.labyrinth import (
+    DOOM_LABYRINTH,
+    LABYRINTH,
+    LABYRINTH_MINI,
+    LABYRINTH_SHORT,
+)
 from colonnade.experiments.suites.progressive.pong_soup import PONG_SOUP, PONG_SOUP_SHORT
 from colonnade.experiments.suites.progressive.pong_soup_mini import PONG_SOUP_MINI
 from colonnade.experiments.suites.sim_to_real import SIM_TO_REAL
@@ -37,12 +44,17 @@ SUITES: tuple[Suite, ...] = (
     EWC_STREAM_MINI,
     PATHNET_MNIST,
     PATHNET_PONG_SOUP_MINI,
+    LABYRINTH_MINI,
     EWC_PERMUTED_TUNING,
     EWC_PERMUTED_SEARCH,
     EWC_OVERLAP_MNIST,
     EWC_PERMUTED_MNIST,
+    DOOM_LABYRINTH,
     PONG_SOUP_SHORT,
     EWC_STREAM,
+    PATHNET_LABYRINTH,
+    LABYRINTH_SHORT,
+    LABYRINTH,
     PONG_SOUP,
     PATHNET_CIFAR_SVHN,
     PATHNET_MNIST_FULL,

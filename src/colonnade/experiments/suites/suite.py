@@ -36,7 +36,7 @@ class Suite:
     plan: Callable[[SuiteOptions], Plan] | None
     job: Callable[[SuiteOptions], Plan] | None = None
     spaces: Mapping[str, SearchSpace] = field(default_factory=dict)
-    paper: Literal["", "Pong Soup", "Atari", "binary MNIST", "permuted MNIST"] = ""
+    paper: Literal["", "Pong Soup", "Atari", "Labyrinth", "binary MNIST", "permuted MNIST"] = ""
 
     def once(self, options: SuiteOptions) -> Plan:
         """Make what each job of a sweep trains.
