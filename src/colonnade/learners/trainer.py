@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, replace
 from types import TracebackType
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -198,6 +198,27 @@ class LearnerConfig(Acting, Protocol):
         Raises:
             UsageError: The learner can't learn such a task.
         """
+        ...
+
+
+@runtime_checkable
+class Demanding(Protocol):
+    """A learner that not every budget and not every machine will do for."""
+
+    def check(self, spec: TaskSpec, num_envs: int) -> None:
+        """Refuse a task before anything is trained.
+
+        Args:
+            spec: Its steps are those of all visits together.
+            num_envs: Environments stepped side by side.
+
+        Raises:
+            UsageError: The task does not suit; the message says why and what to do.
+        """
+        ...
+
+    def memory_bytes(self, spec: TaskSpec, num_envs: int) -> int:
+        """Return the bytes that are kept of a task's experience."""
         ...
 
 

@@ -9,7 +9,8 @@ from remembered import EverythingKept, Experience
 
 from colonnade.errors import UsageError
 from colonnade.learners.acting import memory
-from colonnade.learners.acting.replay import Replay, replay_bytes
+from colonnade.learners.acting.replay import Replay
+from colonnade.learners.acting.room import replay_bytes
 from colonnade.learners.acting.timing import crossings
 
 INPUTS = {"observation": ((4, 2, 2), torch.uint8), "kept": ((16,), torch.float32)}
@@ -247,7 +248,7 @@ def test_memory_that_will_not_do_is_refused_before_it_is_taken(monkeypatch):
         Replay(1_000_000, 1, SCREEN, name="task 'pong'")
     assert str(refusal.value) == (
         "The replay of task 'pong' with 1,000,000 steps needs 7.22 GB of memory, but 1.00 GB are "
-        "free; give it fewer steps."
+        "free; give it fewer steps (replay)."
     )
     Replay(100_000, 1, SCREEN)
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ from colonnade.experiments.plans.build import (
 from colonnade.experiments.plans.plan import Plan
 from colonnade.experiments.plans.spec import RunSpec
 from colonnade.experiments.store.parents import read_parent
-from colonnade.learners import Compute
+from colonnade.learners import Compute, Demanding
 from colonnade.methods import ColumnMethod, PathMethod
 from colonnade.networks import custom_factories
 
@@ -94,10 +95,14 @@ class Rehearsal:
         options = build_training_options(spec)
         with custom_factories("import"):
             self.method(spec)
-        task = build_tasks(spec)[-1].spec
+        learner, tasks = build_learner(spec), [task.spec for task in build_tasks(spec)]
+        if isinstance(learner, Demanding):
+            for task in tasks:
+                steps = sum(other.steps for other in tasks if other.id == task.id)
+                learner.check(replace(task, steps=steps), options.num_envs)
         # Taking a GPU that nobody named would keep its memory from the runs.
         device = "cpu" if options.device == "auto" else options.device
-        Compute.choose(task, device, options.precision)
+        Compute.choose(tasks[-1], device, options.precision)
 
     def _one_of(self, parent: str | None) -> str | None:
         """Take the first run of a selection for its best: their networks are alike."""

@@ -16,7 +16,7 @@ from colonnade.learners.compute import Compute
 from colonnade.learners.trainer import Policy, under
 from colonnade.ops import evaluation
 from colonnade.seeding import derive
-from colonnade.tasks.vector import episodes_ended
+from colonnade.tasks.vector import completed, episodes_ended
 from colonnade.types import OBSERVATION, EnvironmentTask, Episode, Inputs, Network, Rollout, State
 
 _LARGEST = float(np.finfo(np.float32).max)
@@ -299,13 +299,16 @@ class Collector:
             name: self._write(name, torch.as_tensor(value), t)
             for name, value in _named(observations).items()
         }
-        with self._compute.autocast():
-            inputs, state = self._network.precompute(raw, self._state)
+        inputs, state = self._precompute(raw)
         for name, value in inputs.items():
             if name not in raw:
                 self._write(name, value, t)
         self._needed = tuple(inputs)
         return state
+
+    def _precompute(self, raw: Inputs) -> tuple[Inputs, State]:
+        with self._compute.autocast():
+            return self._network.precompute(raw, self._state)
 
     def _write(self, name: str, value: Tensor, t: int) -> Tensor:
         if name not in self._buffers:
@@ -370,23 +373,6 @@ def _same(observations: dict[str, Any], inputs: Inputs) -> bool:
         for name, value in observations.items()
         if name in inputs
     )
-
-
-def completed(final: Any, observations: Any) -> Any:
-    """Make a full batch of Gymnasium's final observations, which may be one object per episode."""
-    if isinstance(final, dict) or final.dtype != object:
-        return final
-    ended = [env for env, one in enumerate(final) if one is not None]
-
-    def fill(batch: np.ndarray[Any, Any], name: str | None) -> np.ndarray[Any, Any]:
-        whole = np.array(batch)
-        for env in ended:
-            whole[env] = final[env] if name is None else final[env][name]
-        return whole
-
-    if isinstance(observations, dict):
-        return {name: fill(batch, name) for name, batch in observations.items()}
-    return fill(observations, None)
 
 
 def _expand(mask: Tensor, like: Tensor) -> Tensor:

@@ -27,23 +27,13 @@ from colonnade.errors import UsageError
 from colonnade.learners.acting.frames import Stacks
 from colonnade.learners.acting.memory import check_memory
 from colonnade.learners.acting.records import Records
+from colonnade.learners.acting.room import FEWER, is_stack, places_of, replay_bytes
 from colonnade.learners.acting.transitions import Transitions
 from colonnade.learners.trainer import under
 from colonnade.types import Inputs, Shape
 
-SPARE = 0.02
-"""Of the room for steps: kept besides for the frames that begin and end episodes."""
-
-_FLAGS = 7
-"""Bytes of an entry's reward and three flags."""
-
 _FEW = 1024
 """Of so few entries the transitions are listed; of more, draws of other entries are repeated."""
-
-
-def is_stack(shape: Shape, dtype: torch.dtype) -> bool:
-    """Whether an input is a stack of grey frames: uint8 [C, H, W], where C = 3 is a colour."""
-    return dtype == torch.uint8 and len(shape) == 3 and shape[0] != 3
 
 
 class Replay:
@@ -64,6 +54,7 @@ class Replay:
         *,
         actions: int = 1,
         name: str = "the task",
+        advice: str = FEWER,
     ) -> None:
         """Make room, in memory that is taken as it fills.
 
@@ -75,6 +66,7 @@ class Replay:
                 columns computed (`Network.precompute`) if that is to be kept too.
             actions: Components of an action, A.
             name: Of the task, for messages.
+            advice: What to do where memory will not do.
 
         Raises:
             UsageError: A number makes no sense, or memory will not do.
@@ -88,11 +80,11 @@ class Replay:
             )
         self._inputs, self._envs, self._actions = dict(inputs), num_envs, actions
         self._share = -(-capacity // num_envs)
-        self._places = places = _places(self._share, inputs)
+        self._places = places = places_of(self._share, inputs)
         check_memory(
             replay_bytes(capacity, num_envs, inputs, actions=actions),
             f"The replay of {name} with {capacity:,} steps",
-            "give it fewer steps",
+            advice,
         )
         self._stores = {
             key: Stacks(num_envs, places, shape, dtype)
@@ -368,29 +360,6 @@ class Replay:
             raise UsageError(
                 f"The replay keeps {name!r} as {[self._envs, *shape]} of {dtype}, but got {came}."
             )
-
-
-def replay_bytes(
-    capacity: int,
-    num_envs: int,
-    inputs: Mapping[str, tuple[Shape, torch.dtype]],
-    *,
-    actions: int = 1,
-) -> int:
-    """Return the bytes of memory that a replay takes when it is full; see `Replay`."""
-    share = -(-capacity // num_envs)
-    places = _places(share, inputs)
-    total = num_envs * places * _FLAGS + Records.size(num_envs, places, (actions,), torch.int32)
-    for shape, dtype in inputs.values():
-        kind = Stacks if is_stack(shape, dtype) else Records
-        total += kind.size(num_envs, places, shape, dtype)
-    return total
-
-
-def _places(share: int, inputs: Mapping[str, tuple[Shape, torch.dtype]]) -> int:
-    """Entries of a ring: its steps, the spare ones, an episode's beginning and end."""
-    deepest = max((s[0] for s, dtype in inputs.values() if is_stack(s, dtype)), default=1)
-    return share + int(SPARE * share) + deepest + 2
 
 
 def _slots(span: range, places: int) -> NDArray[np.int64]:
