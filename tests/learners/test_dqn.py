@@ -8,15 +8,17 @@ import torch
 from q_learning import CPU, SMALL, TASK, network, trainer
 from signs import LENGTH, SignsTask
 
+from colonnade.errors import UsageError
 from colonnade.experiments.plans.build import build_learner
 from colonnade.experiments.plans.spec import RunSpec, TaskBudget
 from colonnade.learners import A2C, DQN
 from colonnade.learners.acting.replay import Replay
 from colonnade.learners.acting.transitions import Transitions
+from colonnade.learners.descent.optimisation import clip_gradient
 from colonnade.methods import EWC, Finetune
 from colonnade.networks import LSTM, ColumnSpec, Conv, Dense
 from colonnade.ops import parameter_fisher
-from colonnade.tasks import AtariTask
+from colonnade.tasks import AtariTask, MiniPongTask
 from colonnade.testing import check_learner
 from colonnade.training import TrainingOptions, evaluate, train_sequence
 
@@ -179,6 +181,32 @@ def test_actions_and_their_probabilities(epsilon):
     assert greedy({"observation": torch.eye(3)}, {}).actions[:, 0].tolist() == [1, 0, 1]
 
 
+def test_the_gradient_is_clipped_as_pytorch_does_it():
+    for largest in (0.5, 50.0):
+        mine, theirs = ([torch.nn.Parameter(torch.zeros(n)) for n in (3, 4)] for _ in range(2))
+        for one, other in zip(mine, theirs, strict=True):
+            one.grad = torch.randn_like(one)
+            other.grad = one.grad.clone()
+        mine.append(torch.nn.Parameter(torch.zeros(2)))  # of which the loss knows nothing
+        norm = clip_gradient(mine, largest)
+        assert torch.equal(norm, torch.nn.utils.clip_grad_norm_(theirs, largest))
+        for one, other in zip(mine, theirs, strict=False):
+            assert torch.equal(one.grad, other.grad)
+
+
+def test_the_network_is_itself_again_after_the_target_even_where_that_fails():
+    made = network()
+    learner = SMALL.build(made, TASK.spec, CPU)
+    before = dict(made.named_parameters())
+    batch = transitions()
+    learner.targets(batch)
+    del batch.next_inputs["observation"]
+    with pytest.raises((UsageError, StopIteration)):
+        learner.targets(batch)
+    after = dict(made.named_parameters())
+    assert all(after[name] is p for name, p in before.items())
+
+
 def test_a_new_visit_begins_with_the_network_as_it_is_for_its_target():  # trap 11
     made = network()
     SMALL.build(made, TASK.spec, CPU).update(transitions(), lambda: None)
@@ -250,3 +278,23 @@ def test_a_spec_names_it_and_says_what_it_keeps():
     assert build_learner(replace(spec, learner="a2c", learner_options={})) == A2C()
     frames = AtariTask("pong").spec
     assert 7056 < DQN().memory_bytes(frames, 8) / DQN().replay < 7300
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_it_learns_mini_pong():
+    """Following the ball scores 1.4, and random play -0.6."""
+    config = DQN(
+        learning_rate=1e-3,
+        gamma=0.97,
+        batch_size=64,
+        update_every=8,
+        replay=20_000,
+        warm_up=1000,
+        explore_steps=10_000,
+        target_every=1000,
+    )
+    task, method = MiniPongTask("pong", steps=30_000), Finetune()
+    train_sequence([task], method, config, seed=0, options=TrainingOptions(num_envs=8))
+    played = evaluate(task, method.network_for(task.spec.id), learner=config, episodes=32, seed=1)
+    assert played.mean() > 1

@@ -1,4 +1,4 @@
-"""The command line: `colonnade suites | run | sweep | report | play | describe | analyze | prune`.
+"""The command line, `colonnade suites | run | sweep | report | play | describe | analyze | ...`.
 
 Exit status 0 for success, 1 for a failure, 2 for wrong use, 130 and 143 for Ctrl-C and SIGTERM.
 Heavy packages are imported by the commands that need them, so that help and mistakes come at once.
@@ -26,6 +26,7 @@ from colonnade.cli.report import Report
 from colonnade.cli.run import Run
 from colonnade.cli.suites import Suites
 from colonnade.cli.sweep import Sweep
+from colonnade.cli.weight_noise import WeightNoise
 from colonnade.errors import ColonnadeError
 
 DESCRIPTION = """Continual and transfer learning for deep reinforcement learning.
@@ -42,6 +43,7 @@ Command = (
     | Annotated[Describe, subcommand("describe")]
     | Annotated[Analyze, subcommand("analyze")]
     | Annotated[Prune, subcommand("prune")]
+    | Annotated[WeightNoise, subcommand("weight-noise")]
 )
 
 

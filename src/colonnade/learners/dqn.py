@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.func import functional_call
-from torch.nn.utils import clip_grad_norm_
 
 from colonnade.checks import ABOVE_0, AT_LEAST_0, AT_LEAST_1, BELOW_1, SHARE, check_fields
 from colonnade.errors import UsageError
@@ -20,7 +19,7 @@ from colonnade.learners.acting.remembering import observed, seen_and_carried
 from colonnade.learners.acting.room import FEWER, replay_bytes
 from colonnade.learners.acting.transitions import Transitions
 from colonnade.learners.compute import Compute
-from colonnade.learners.descent.optimisation import Optimisation, trainable
+from colonnade.learners.descent.optimisation import Optimisation, clip_gradient, trainable
 from colonnade.learners.descent.rmsprop import RMSProp
 from colonnade.learners.off_policy import OffPolicyTrainer, check_share, check_start
 from colonnade.learners.trainer import Lesson, Policy
@@ -200,6 +199,7 @@ class DQNLearner:
             budget=None,
         )
         self.target = {name: value.clone() for name, value in self._moving().items()}
+        self._tables = [(*_place(network, name), name) for name in self.target]
 
     def update(self, batch: Transitions, penalty: Penalty) -> Metrics:
         """Take one gradient step on a minibatch (Mnih et al. 2015, Alg. 1).
@@ -219,7 +219,7 @@ class DQNLearner:
         descent.optimizer.zero_grad()
         whole = loss if held is None else loss + held
         (whole * batch.steps if config.reduction == "sum" else whole).backward()
-        norm = clip_grad_norm_(descent.parameters, config.clip_norm)
+        norm = clip_gradient(descent.parameters, config.clip_norm)
         descent.optimizer.step()
         return ({} if held is None else {"penalty": held.detach()}) | {
             "loss": loss.detach(),
@@ -240,7 +240,8 @@ class DQNLearner:
         with evaluation(self._network), self._compute.autocast():
             if not self._config.keep_features:  # once for both networks, which share what is frozen
                 following = self._network.precompute(*following)
-            later = functional_call(self._network, self.target, following)[0].float()
+            with self._target_in_place():
+                later = self._network(*following)[0].float()
             chooser = self._network(*following)[0] if self._config.double else later
         best = later.gather(1, chooser.argmax(1, keepdim=True))[:, 0]
         # Not the product alone: what is seen of an episode's end may be no number.
@@ -258,6 +259,22 @@ class DQNLearner:
         for name, value in self.target.items():
             value.copy_(values[name])
 
+    @contextmanager
+    def _target_in_place(self) -> Iterator[None]:
+        """Let the network compute with the target network's values, without gradients.
+
+        `torch.func.functional_call` does the same, and half of a small network's forward pass goes
+        into its searching for the parameters.
+        """
+        own = [table[key] for table, key, _ in self._tables]
+        try:
+            for table, key, name in self._tables:
+                table[key] = self.target[name]
+            yield
+        finally:
+            for (table, key, _), value in zip(self._tables, own, strict=True):
+                table[key] = value
+
     def _moving(self) -> dict[str, Tensor]:
         """Return what learning may move, by name: parameters that learn, and statistics."""
         fixed = {name for name, _ in self._network.named_parameters()} - self._learning
@@ -266,3 +283,10 @@ class DQNLearner:
             for name, value in self._network.state_dict().items()
             if name not in fixed and isinstance(value, Tensor)
         }
+
+
+def _place(network: nn.Module, name: str) -> tuple[dict[str, Any], str]:
+    """Return the table of its module in which a parameter or a statistic is found, and the key."""
+    home, _, key = name.rpartition(".")
+    module = network.get_submodule(home)
+    return (module._parameters if key in module._parameters else module._buffers), key
