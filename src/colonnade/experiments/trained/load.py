@@ -41,11 +41,11 @@ def find_runs(path: Path) -> tuple[SuiteFolder, list[RunFolder], bool]:
     )
 
 
-def load_network(folder: RunFolder) -> tuple[ProgressiveNetwork, dict[str, int]]:
-    """Load the network of a complete run, and which column plays which task.
+def load_method(folder: RunFolder) -> ColumnMethod:
+    """Load the method of a complete run, with the networks of all its tasks.
 
     Raises:
-        ColonnadeError: The run is not complete, or has no progressive network.
+        ColonnadeError: The run is not complete, or its networks have no columns.
     """
     if not folder.done:
         raise ColonnadeError(
@@ -61,8 +61,17 @@ def load_network(folder: RunFolder) -> tuple[ProgressiveNetwork, dict[str, int]]
         )
     with custom_factories("import"):
         method.load_state(*folder.weights())
-    network = method.network
-    return network, dict(method.columns)
+    return method
+
+
+def load_network(folder: RunFolder) -> tuple[ProgressiveNetwork, dict[str, int]]:
+    """Load the network of a complete run, and which column plays which task.
+
+    Raises:
+        ColonnadeError: The run is not complete, or has no progressive network.
+    """
+    method = load_method(folder)
+    return method.network, dict(method.columns)
 
 
 def is_progressive(folder: RunFolder) -> bool:

@@ -26,7 +26,7 @@ from colonnade.errors import UsageError
 from colonnade.experiments.plans.build import build_learner, build_task
 from colonnade.experiments.store.files import disk_errors, read_json, write_json
 from colonnade.experiments.store.folders import RunFolder, SuiteFolder
-from colonnade.experiments.trained.load import column_of, load_network
+from colonnade.experiments.trained.load import column_of, load_method
 from colonnade.experiments.trained.weight_noise_options import WeightNoiseOptions
 from colonnade.learners import Acting, Compute, whole_episodes
 from colonnade.networks import ColumnView
@@ -136,9 +136,10 @@ def disturb_run(
         UsageError: No column plays the task.
         ColonnadeError: The run is not complete, or plays no better than the random policy.
     """
-    network, columns = load_network(folder)
-    name, index = column_of(columns, folder, task)
-    view, learner = network.view(index), build_learner(folder.spec)
+    method, learner = load_method(folder), build_learner(folder.spec)
+    name, _ = column_of(method.columns, folder, task)
+    view = method.network_for(name)
+    assert isinstance(view, ColumnView)
     view.unfreeze()  # all that the column has of its own is disturbed
     stage = environments_of(build_task(suite.plan.task(folder.spec, name)))
     seed = derive(options.seed, "weight noise", folder.id, name)
