@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from tyro.conf import Positional, arg
 
-from colonnade.errors import ColonnadeError
+from colonnade.errors import ColonnadeError, UsageError
 from colonnade.experiments.trained.weight_noise_options import WeightNoiseOptions
 
 if TYPE_CHECKING:
@@ -30,6 +30,9 @@ class WeightNoise:
     """Play this task; by default each run's last one."""
     jobs: int | None = None
     """How many processes play at once; by default one for each core."""
+    trust: bool = False
+    """Import the code that the folder names, such as an environment's module or a stage's factory;
+    see docs/trust.md."""
     options: Annotated[WeightNoiseOptions, arg(name="")] = field(default_factory=WeightNoiseOptions)
     """How weights are disturbed."""
 
@@ -38,7 +41,9 @@ class WeightNoise:
         from rich.console import Console
 
         console = Console()
-        page = weight_noise(self.run, self.task, self.options, jobs=self.jobs, console=console)
+        page = weight_noise(
+            self.run, self.task, self.options, jobs=self.jobs, console=console, trust=self.trust
+        )
         console.print(f"Weight noise: {page}", highlight=False, soft_wrap=True)
 
 
@@ -49,6 +54,7 @@ def weight_noise(
     *,
     jobs: int | None = None,
     console: Console | None = None,
+    trust: bool = False,
 ) -> Path:
     """Disturb the networks of an output folder, or of one run, and write a page.
 
@@ -60,6 +66,7 @@ def weight_noise(
         options: How.
         jobs: How many processes play; one for each core if not given.
         console: Where to say how far it is.
+        trust: Whether code that the folder names is imported.
 
     Returns:
         Path of the page: in the run's folder, or in the output folder.
@@ -68,6 +75,8 @@ def weight_noise(
         UsageError: The path or the task is wrong.
         ColonnadeError: A run is not complete, or plays no better than the random policy.
     """
+    if jobs is not None and jobs < 1:
+        raise UsageError(f"--jobs is a number of processes from 1 on, but {jobs} came.")
     from rich.console import Console
 
     from colonnade.analysis.noise import player_pool
@@ -89,7 +98,7 @@ def weight_noise(
             if found is None:
                 head = f"{number} of {len(runs)}: {folder.spec.label if folder.done else folder.id}"
                 with say.status(head):
-                    found = disturb_run(suite, folder, task, options, pool)
+                    found = disturb_run(suite, folder, task, options, pool, trust=trust)
                 found.save(folder.path)
                 say.print(f"{head}: done", highlight=False, soft_wrap=True)
             measured.append(found)

@@ -15,8 +15,8 @@ from colonnade.checks import ABOVE_0, AT_LEAST_0, AT_LEAST_1, BELOW_1, SHARE, ch
 from colonnade.errors import UsageError
 from colonnade.learners.acting.action_values import ActionValues, choices, epsilon_greedy
 from colonnade.learners.acting.memory import check_memory
-from colonnade.learners.acting.remembering import observed, seen_and_carried
-from colonnade.learners.acting.room import FEWER, replay_bytes
+from colonnade.learners.acting.remembering import observed_inputs, seen_and_carried
+from colonnade.learners.acting.replay_size import FEWER, replay_bytes
 from colonnade.learners.acting.transitions import Transitions
 from colonnade.learners.compute import Compute
 from colonnade.learners.descent.optimisation import Optimisation, clip_gradient, trainable
@@ -106,7 +106,7 @@ class DQN:
 
     def memory_bytes(self, spec: TaskSpec, num_envs: int) -> int:
         """Return the bytes of a full replay of a task, without what frozen columns compute."""
-        return replay_bytes(self.replay, num_envs, observed(spec))
+        return replay_bytes(self.replay, num_envs, observed_inputs(spec))
 
     def check(self, spec: TaskSpec, num_envs: int) -> None:
         """Refuse a task before anything is trained.

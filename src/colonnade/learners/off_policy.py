@@ -13,11 +13,11 @@ from colonnade.errors import UsageError
 from colonnade.learners.acting.action_values import epsilon_greedy
 from colonnade.learners.acting.remembering import (
     RememberingCollector,
-    observed,
+    observed_inputs,
     remembered_inputs,
 )
 from colonnade.learners.acting.replay import Replay
-from colonnade.learners.acting.room import FEWER, FEWER_OR_ANEW
+from colonnade.learners.acting.replay_size import FEWER, FEWER_OR_ANEW
 from colonnade.learners.acting.sampling import whole_episodes
 from colonnade.learners.acting.timing import crossings
 from colonnade.learners.acting.transitions import Transitions
@@ -167,7 +167,7 @@ class OffPolicyTrainer:
             lesson.num_envs,
             inputs,
             name=f"task {spec.id!r}",
-            advice=FEWER if inputs.keys() <= observed(spec).keys() else FEWER_OR_ANEW,
+            advice=FEWER if inputs.keys() <= observed_inputs(spec).keys() else FEWER_OR_ANEW,
         )
         # Not before it holds a batch, and a transition of each environment.
         self._start = max(config.warm_up, config.batch_size, config.n * lesson.num_envs)

@@ -61,23 +61,6 @@ class TransformedVectorEnv(VectorWrapper[Any, Any, Any, Any, NDArray[Any]]):
         return self._transform(observations), rewards, terminated, truncated, info
 
 
-def completed(final: Any, observations: Any) -> Any:
-    """Make a full batch of Gymnasium's final observations, which may be one object per episode."""
-    if isinstance(final, dict) or final.dtype != object:
-        return final
-    ended = [env for env, one in enumerate(final) if one is not None]
-
-    def fill(batch: NDArray[Any], name: str | None) -> NDArray[Any]:
-        whole = np.array(batch)
-        for env in ended:
-            whole[env] = final[env] if name is None else final[env][name]
-        return whole
-
-    if isinstance(observations, dict):
-        return {name: fill(batch, name) for name, batch in observations.items()}
-    return fill(observations, None)
-
-
 def episodes_ended(
     terminated: NDArray[Any], truncated: NDArray[Any], info: dict[str, Any]
 ) -> NDArray[np.bool_]:
@@ -166,7 +149,7 @@ class SingleEnv(gymnasium.Env[Any, Any]):
         if self.render_mode is None or self._shown is None:
             return None
         if self._draw is None:
-            return self._vector.render()[0]  # type: ignore[index]
+            return next(iter(self._vector.render() or ()), None)
         return self._draw(self._shown)
 
     def close(self) -> None:

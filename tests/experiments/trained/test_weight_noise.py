@@ -64,6 +64,11 @@ def test_what_is_measured_hangs_on_the_seed_alone(tmp_path):
     read = WeightNoise.load(tmp_path)
     assert replace(read, clean=0, returns=0) == replace(first, clean=0, returns=0)
     np.testing.assert_array_equal(read.returns["uniform"], first.returns["uniform"])
+    (tmp_path / "weight_noise.json").write_text('{"format": 1, "options": {}}')
+    with pytest.raises(ColonnadeError, match="is damaged"):
+        WeightNoise.load(tmp_path)
+    (tmp_path / "weight_noise.json").write_text('{"format": 0}')
+    assert WeightNoise.load(tmp_path) is None
 
 
 def agent(uniform, inverse, floor=0.0, clean=10.0):

@@ -22,11 +22,12 @@ from colonnade.analysis.weight_noise import (
     null_share,
     root_mean_square,
 )
-from colonnade.errors import UsageError
+from colonnade.errors import ColonnadeError, UsageError
 from colonnade.experiments.plans.build import build_learner, build_task
-from colonnade.experiments.store.files import disk_errors, read_json, write_json
+from colonnade.experiments.store.files import disk_errors, write_json
 from colonnade.experiments.store.folders import RunFolder, SuiteFolder
-from colonnade.experiments.trained.load import column_of, load_method
+from colonnade.experiments.store.reading import read_json
+from colonnade.experiments.trained.load import column_method, column_of, trusting
 from colonnade.experiments.trained.weight_noise_options import WeightNoiseOptions
 from colonnade.learners import Acting, Compute, whole_episodes
 from colonnade.networks import ColumnView
@@ -88,20 +89,32 @@ class WeightNoise:
 
     @classmethod
     def load(cls, folder: Path) -> WeightNoise | None:
-        """Read what `save` wrote; None where there is nothing, or something of another version."""
+        """Read what `save` wrote; None where there is nothing, or something of another version.
+
+        Raises:
+            ColonnadeError: The file is damaged.
+        """
         if not (folder / FILE).exists():
             return None
         content = read_json(folder / FILE)
-        if content.pop("format", None) != _FORMAT:
+        if content.get("format") != _FORMAT:
             return None
-        given = content["options"]
         try:
-            options = WeightNoiseOptions(**given | {"sizes": tuple(given["sizes"])})
-        except UsageError:  # not what is accepted now, so that nobody can ask for it
+            given = content["options"]
+            returns = {shape: np.array(content["returns"][shape]) for shape in content["returns"]}
+            plain = ("run", "label", "task", "weight", "null_share", "floor")
+            return cls(
+                **{name: content[name] for name in plain},
+                options=WeightNoiseOptions(**given | {"sizes": tuple(given["sizes"])}),
+                clean=np.array(content["clean"]),
+                returns=returns,
+            )
+        except UsageError:  # options that are not accepted now, so that nobody can ask for them
             return None
-        returns = {shape: np.array(values) for shape, values in content["returns"].items()}
-        known = {"options": options, "clean": np.array(content["clean"]), "returns": returns}
-        return cls(**content | known)
+        except (KeyError, TypeError, ValueError) as error:
+            raise ColonnadeError(
+                f"{folder / FILE} is damaged ({error!r}); remove it, and it is measured anew."
+            ) from error
 
 
 def known_weight_noise(
@@ -122,6 +135,8 @@ def disturb_run(
     task: str | None,
     options: WeightNoiseOptions,
     pool: Executor | None,
+    *,
+    trust: bool = False,
 ) -> WeightNoise:
     """Disturb the network of a run while it plays a task, by default its last.
 
@@ -131,12 +146,24 @@ def disturb_run(
         task: Which of its tasks.
         options: How.
         pool: Processes that play at once; see `colonnade.analysis.noise.player_pool`.
+        trust: Whether code that the folder names, such as an environment's module, is imported.
 
     Raises:
         UsageError: No column plays the task.
         ColonnadeError: The run is not complete, or plays no better than the random policy.
     """
-    method, learner = load_method(folder), build_learner(folder.spec)
+    with trusting(suite.path, trust=trust):
+        return _disturbed(suite, folder, task, options, pool)
+
+
+def _disturbed(
+    suite: SuiteFolder,
+    folder: RunFolder,
+    task: str | None,
+    options: WeightNoiseOptions,
+    pool: Executor | None,
+) -> WeightNoise:
+    method, learner = column_method(folder), build_learner(folder.spec)
     name, _ = column_of(method.columns, folder, task)
     view = method.network_for(name)
     assert isinstance(view, ColumnView)

@@ -10,18 +10,19 @@ import torch
 from torch import Tensor
 
 from colonnade.learners.acting.collector import Collector
+from colonnade.learners.acting.observed import completed
 from colonnade.learners.acting.replay import Replay
 from colonnade.learners.compute import Compute
 from colonnade.learners.trainer import Policy, under
 from colonnade.ops import evaluation
-from colonnade.tasks.vector import completed, episodes_ended
+from colonnade.tasks.vector import episodes_ended
 from colonnade.types import EnvironmentTask, Inputs, Network, Shape, State, TaskSpec
 
 CARRIED = "carried: "
 """Before the names under which a replay keeps what the network remembered before a step."""
 
 
-def observed(spec: TaskSpec) -> dict[str, tuple[Shape, torch.dtype]]:
+def observed_inputs(spec: TaskSpec) -> dict[str, tuple[Shape, torch.dtype]]:
     """Return the shape and the type of each part of a task's observations, as collectors have it.
 
     float64 is narrowed to float32.
@@ -59,7 +60,7 @@ def remembered_inputs(
     device = compute.device
     raw = {
         name: torch.zeros((num_envs, *shape), dtype=dtype, device=device)
-        for name, (shape, dtype) in observed(spec).items()
+        for name, (shape, dtype) in observed_inputs(spec).items()
     }
     with torch.no_grad(), evaluation(network), compute.autocast():
         state = {k: v.to(device) for k, v in network.initial_state(num_envs).items()}
@@ -136,7 +137,7 @@ class RememberingCollector(Collector):
         decision = self._policy(self._inputs(now), self._state)
         self._state = decision.state
         actions = decision.actions.cpu()
-        sent = self._sent(actions.numpy())
+        sent = self._form.sent(actions.numpy())
         observations, rewards, terminated, truncated, info = self._envs.step(sent)
         self._check(observations, rewards)
         self._under_way.note(actions.numpy())

@@ -24,10 +24,10 @@ from torch import Tensor
 
 from colonnade.checks import AT_LEAST_1, SHARE, real, whole
 from colonnade.errors import UsageError
-from colonnade.learners.acting.frames import Stacks
+from colonnade.learners.acting.frames import Stacks, Store
 from colonnade.learners.acting.memory import check_memory
 from colonnade.learners.acting.records import Records
-from colonnade.learners.acting.room import FEWER, is_stack, places_of, replay_bytes
+from colonnade.learners.acting.replay_size import FEWER, is_stack, replay_bytes, ring_places
 from colonnade.learners.acting.transitions import Transitions
 from colonnade.learners.trainer import under
 from colonnade.types import Inputs, Shape
@@ -80,13 +80,13 @@ class Replay:
             )
         self._inputs, self._envs, self._actions = dict(inputs), num_envs, actions
         self._share = -(-capacity // num_envs)
-        self._places = places = places_of(self._share, inputs)
+        self._places = places = ring_places(self._share, inputs)
         check_memory(
             replay_bytes(capacity, num_envs, inputs, actions=actions),
             f"The replay of {name} with {capacity:,} steps",
             advice,
         )
-        self._stores = {
+        self._stores: dict[str, Store] = {
             key: Stacks(num_envs, places, shape, dtype)
             if is_stack(shape, dtype)
             else Records(num_envs, places, shape, dtype)

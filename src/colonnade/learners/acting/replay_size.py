@@ -1,4 +1,4 @@
-"""How much room a replay takes: known before it is made, so that it can be refused."""
+"""How many entries a replay's rings have, and how much memory that is."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def replay_bytes(
 ) -> int:
     """Return the bytes of memory that a replay takes when it is full; see `replay.Replay`."""
     share = -(-capacity // num_envs)
-    places = places_of(share, inputs)
+    places = ring_places(share, inputs)
     total = num_envs * places * _FLAGS + Records.size(num_envs, places, (actions,), torch.int32)
     for shape, dtype in inputs.values():
         kind = Stacks if is_stack(shape, dtype) else Records
@@ -47,7 +47,7 @@ def replay_bytes(
     return total
 
 
-def places_of(share: int, inputs: Mapping[str, tuple[Shape, torch.dtype]]) -> int:
+def ring_places(share: int, inputs: Mapping[str, tuple[Shape, torch.dtype]]) -> int:
     """Entries of a ring: its steps, the spare ones, an episode's beginning and end."""
     deepest = max((s[0] for s, dtype in inputs.values() if is_stack(s, dtype)), default=1)
     return share + int(SPARE * share) + deepest + 2
