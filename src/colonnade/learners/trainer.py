@@ -242,6 +242,27 @@ class Remembering(Protocol):
         ...
 
 
+@runtime_checkable
+class Demanding(Protocol):
+    """A learner that not every budget and not every machine will do for."""
+
+    def check(self, spec: TaskSpec, num_envs: int) -> None:
+        """Refuse a task before anything is trained.
+
+        Args:
+            spec: Its steps are those of all visits together.
+            num_envs: Environments stepped side by side.
+
+        Raises:
+            UsageError: The task does not suit; the message says why and what to do.
+        """
+        ...
+
+    def memory_bytes(self, spec: TaskSpec, num_envs: int) -> int:
+        """Return the bytes that are kept of a task's experience."""
+        ...
+
+
 def prefixed(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     """Put a prefix before the names of tensors."""
     return {prefix + name: value for name, value in tensors.items()}

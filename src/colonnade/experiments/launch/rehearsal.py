@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -28,11 +29,10 @@ from colonnade.experiments.plans.build import (
 from colonnade.experiments.plans.plan import Plan
 from colonnade.experiments.plans.spec import RunSpec
 from colonnade.experiments.store.parents import read_parent
-from colonnade.learners import Compute, Lesson, Remembering
+from colonnade.learners import Compute, Demanding
 from colonnade.methods import ColumnMethod, PathMethod
 from colonnade.networks import custom_factories
 from colonnade.networks.initialisation import undrawn
-from colonnade.recognition import TrueLabels
 from colonnade.training.labels import Labels
 from colonnade.training.schedule import checked
 
@@ -102,28 +102,16 @@ class Rehearsal:
         options = build_training_options(spec)
         with custom_factories("import"):
             method = self.method(spec)
-        tasks = build_tasks(spec)
+        tasks, learner = build_tasks(spec), build_learner(spec)
         visits = checked(build_visits(spec), tasks, method)
         Labels(build_labels(spec), tasks, spec.seed)
-        last = tasks[-1]
+        if isinstance(learner, Demanding):
+            for task in tasks:
+                steps = sum(visit.steps for visit in visits if visit.task == task.spec.id)
+                learner.check(replace(task.spec, steps=steps), options.num_envs)
         # Taking a GPU that nobody named would keep its memory from the runs.
         device = "cpu" if options.device == "auto" else options.device
-        compute = Compute.choose(last.spec, device, options.precision)
-        learner = build_learner(spec)
-        if isinstance(learner, Remembering) and compute.device.type == "cpu":
-            network = method.network_for(last.spec.id)
-            steps = sum(visit.steps for visit in visits if visit.task == last.spec.id)
-            told = isinstance(build_labels(spec), TrueLabels)
-            lesson = Lesson(
-                last,
-                network,
-                method.penalty,
-                compute,
-                options.num_envs,
-                all_steps=steps,
-                told=told,
-            )
-            learner.memory(lesson)
+        Compute.choose(tasks[-1].spec, device, options.precision)
 
     def _one_of(self, parent: str | None) -> str | None:
         """Take the first run of a selection for its best: their networks are alike."""

@@ -298,13 +298,16 @@ class Collector:
             name: self._write(name, torch.as_tensor(value), t)
             for name, value in by_name(observations).items()
         }
-        with self._compute.autocast():
-            inputs, state = self._network.precompute(raw, self._state)
+        inputs, state = self._precompute(raw)
         for name, value in inputs.items():
             if name not in raw:
                 self._write(name, value, t)
         self._needed = tuple(inputs)
         return state
+
+    def _precompute(self, raw: Inputs) -> tuple[Inputs, State]:
+        with self._compute.autocast():
+            return self._network.precompute(raw, self._state)
 
     def _write(self, name: str, value: Tensor, t: int) -> Tensor:
         if name not in self._buffers:

@@ -27,7 +27,7 @@ from colonnade.errors import UsageError
 from colonnade.learners.acting.frames import Stacks, Store
 from colonnade.learners.acting.memory import check_memory
 from colonnade.learners.acting.records import Records
-from colonnade.learners.acting.replay_size import is_stack, replay_bytes, ring_places
+from colonnade.learners.acting.replay_size import FEWER, is_stack, replay_bytes, ring_places
 from colonnade.learners.acting.transitions import Transitions
 from colonnade.learners.trainer import under
 from colonnade.types import Inputs, Shape
@@ -54,6 +54,7 @@ class Replay:
         *,
         actions: int = 1,
         name: str = "the task",
+        advice: str = FEWER,
     ) -> None:
         """Make room, in memory that is taken as it fills.
 
@@ -65,6 +66,7 @@ class Replay:
                 columns computed (`Network.precompute`) if that is to be kept too.
             actions: Components of an action, A.
             name: Of the task, for messages.
+            advice: What to do where memory will not do.
 
         Raises:
             UsageError: A number makes no sense, or memory will not do.
@@ -82,7 +84,7 @@ class Replay:
         check_memory(
             replay_bytes(capacity, num_envs, inputs, actions=actions),
             f"The replay of {name} with {capacity:,} steps",
-            "give it fewer steps",
+            advice,
         )
         self._stores: dict[str, Store] = {
             key: Stacks(num_envs, places, shape, dtype)
