@@ -28,6 +28,7 @@ def suite_of(path: Path, name: str, runs: int, done: int, **changes: Any) -> Sui
             "timing": {"training_seconds": 2.0, "started": 0.0, "finished": 3.0},
             "notes": [],
         }
+        (folder / "spec.json").write_text(json.dumps(spec.to_json()))
         (folder / "result.json").write_text(json.dumps(result))
         (folder / "DONE").touch()
     return suite
