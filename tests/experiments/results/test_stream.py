@@ -202,6 +202,9 @@ def test_a_plan_has_four_curves_a_seed_with_one_schedule_and_its_budget():
     assert (told.labels, found.labels) == ({}, {"kind": "forget-me-not"})
     assert told.method_options["start"] == 50
     assert plan.steps == 2 * 4 * 400
+    seeds = DESIGN.plan(SuiteOptions(seeds=6))
+    assert len({run.visits for run in seeds.runs}) == 3  # two orders, and each task alone
+    assert len({seeds.configuration(run) for run in seeds.runs}) == 4
     double = DESIGN.plan(SuiteOptions(seeds=1, budget=2.0)).runs[1]
     assert double.visits[0].steps == 200
     assert double.method_options["start"] == 100
@@ -224,3 +227,21 @@ def test_sets_are_drawn_from_the_pool_and_seeds_share_them():
     runs = ATARI.plan(SuiteOptions(seeds=1, games=3, budget=0.02)).runs
     assert runs[1].visits[0].steps == 25_000
     assert runs[1].learner_options == {}
+
+
+def test_the_fishers_of_two_games_are_compared_over_the_weights_that_they_share(monkeypatch):
+    from colonnade.experiments.execution import analyses
+    from colonnade.experiments.plans.build import build_learner, build_method, build_tasks
+
+    made = DESIGN.plan(SuiteOptions()).runs[1]
+    assert made.analyses == ("fisher-overlap",)
+    tasks, method, learner = build_tasks(made), build_method(made), build_learner(made)
+    for task in tasks:
+        method.begin_task(task.spec, 3)
+    monkeypatch.setattr(analyses, "_STATES", 60)
+    rows = analyses.analyse("fisher-overlap", tasks, method, learner)
+    layers = [row["layer"] for row in rows]
+    assert layers == [*(f"columns.0.stages.{n}" for n in range(3)), "columns.0.output"]
+    assert all(0.3 < row["overlap"] < 1 - 1e-6 for row in rows)
+    same = analyses.analyse("fisher-overlap", [tasks[0], tasks[0]], method, learner)
+    assert all(row["overlap"] == pytest.approx(1) for row in same)

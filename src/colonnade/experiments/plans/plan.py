@@ -218,6 +218,9 @@ class Plan:
         """
         values = spec.to_json()
         del values["seed"], values["label"]
+        if spec.visits:  # in an order of the seed's
+            stays = sorted((visit.task, visit.steps) for visit in spec.visits)
+            values["visits"] = [[task, steps] for task, steps in stays]
         by_id = {other.id: other for other in self.runs}
         if origins := self.parents(spec):
             names = {self.configuration(by_id[run]) for run in origins}

@@ -3,7 +3,7 @@
 One Q-network of fixed size, with gains and biases of each task, learns games one after another in a
 schedule that returns to them (Kirkpatrick et al. 2017, Fig. 3A and 3B): without a penalty, with EWC
 where the tasks are told, with EWC where Forget-Me-Not finds them, and a network for each task as
-the ceiling.
+the ceiling. Of EWC's network where the tasks are told, the overlap of Fishers is measured.
 """
 
 from __future__ import annotations
@@ -148,6 +148,7 @@ class StreamDesign:
             evaluation_episodes=self.evaluation_episodes,
             visits=alone if method == SCRATCH else self.visits(tasks, steps, seed),
             labels=labels,
+            analyses=("fisher-overlap",) if method == "ewc" and not labels else (),
         )
 
     def _learner_options(self, learner: str, options: SuiteOptions) -> dict[str, Json]:
