@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -20,7 +19,7 @@ from colonnade.experiments.execution.schedule import Failure, Schedule
 from colonnade.experiments.execution.workers import Ended, Workers
 from colonnade.experiments.plans.plan import Plan
 from colonnade.experiments.plans.spec import RunSpec
-from colonnade.experiments.store.files import disk_errors
+from colonnade.experiments.store.files import append_json, begin_folder, disk_errors
 from colonnade.experiments.store.folders import SuiteFolder
 from colonnade.experiments.store.lock import FolderLock
 
@@ -179,8 +178,8 @@ class _Execution:
 
     def _start(self, spec: RunSpec) -> None:
         folder = self._suite.run(spec.id)
+        begin_folder(folder.path)
         with disk_errors(folder.path):
-            folder.path.mkdir(parents=True, exist_ok=True)
             for name in ("status.json", "failed.json"):
                 (folder.path / name).unlink(missing_ok=True)
         share = self._share(spec)
@@ -209,6 +208,4 @@ class _Execution:
             "runs": len(self._ended),
             "cpu_seconds": round(sum(end.cpu_seconds for end in self._ended), 1),
         }
-        path = self._suite.path / "sessions.jsonl"
-        with disk_errors(path), path.open("a") as file:
-            file.write(json.dumps(session) + "\n")
+        append_json(self._suite.path / "sessions.jsonl", session)

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from colonnade.atomic import write_atomically
+from colonnade.atomic import append_line, make_folder, write_atomically
 from colonnade.errors import ColonnadeError
 
 
@@ -75,6 +75,26 @@ def write_bytes(path: Path, content: bytes) -> None:
     """
     with disk_errors(path):
         write_atomically(path, content)
+
+
+def append_json(path: Path, value: object) -> None:
+    """Add a value as a line to a file of such lines.
+
+    Raises:
+        ColonnadeError: Writing failed.
+    """
+    with disk_errors(path):
+        append_line(path, json.dumps(value).encode() + b"\n")
+
+
+def begin_folder(path: Path) -> None:
+    """Make a folder and those above it, or find them there.
+
+    Raises:
+        ColonnadeError: Writing failed.
+    """
+    with disk_errors(path):
+        make_folder(path)
 
 
 def write_json(path: Path, value: object) -> None:

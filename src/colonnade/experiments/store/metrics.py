@@ -10,10 +10,10 @@ from __future__ import annotations
 import json
 import logging
 import math
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from colonnade.atomic import LinesFile
 from colonnade.errors import ColonnadeError
 from colonnade.experiments.store.files import disk_errors
 
@@ -51,17 +51,20 @@ class MetricsFile:
     def __init__(self, path: Path) -> None:
         self._path = path
         with disk_errors(path):
-            # Unbuffered: a row is either with the system or was never accepted.
-            self._file = path.open("a+b", buffering=0)
-        self._file.seek(0)
-        content = self._file.readall()
-        self.content, torn = _parse(path, content)
+            self._file = LinesFile(path)
+            content = self._file.read()
+        try:
+            self.content, torn = _parse(path, content)
+        except ColonnadeError:
+            self._file.close()
+            raise
         self.cut = torn > 0
         self._ends = [0]
         for line in content[: len(content) - torn].splitlines(keepends=True):
             self._ends.append(self._ends[-1] + len(line))
         if self.cut:
-            self._file.truncate(self._ends[-1])
+            with disk_errors(path):
+                self._file.cut(self._ends[-1])
 
     @property
     def rows(self) -> int:
@@ -72,15 +75,13 @@ class MetricsFile:
         """Add a row; numbers that are not finite are written as null.
 
         Raises:
-            ColonnadeError: Writing failed; a part of the line may be left, as a torn line.
+            ColonnadeError: Writing failed.
         """
         finite = {key: _finite(value) for key, value in row.items()}
         line = json.dumps(finite, separators=(",", ":"), allow_nan=False).encode() + b"\n"
         with disk_errors(self._path):
-            written = self._file.write(line)
-            if written < len(line):
-                written += self._file.write(line[written:])
-        self._ends.append(self._ends[-1] + written)
+            self._file.append(line)
+        self._ends.append(self._ends[-1] + len(line))
 
     def rewind(self, rows: int) -> None:
         """Drop all rows after the first `rows`.
@@ -94,7 +95,7 @@ class MetricsFile:
                 f"{rows}; restore the file, or delete the run's folder to train it again."
             )
         with disk_errors(self._path):
-            self._file.truncate(self._ends[rows])
+            self._file.cut(self._ends[rows])
         del self._ends[rows + 1 :]
 
     def sync(self) -> None:
@@ -104,7 +105,7 @@ class MetricsFile:
             ColonnadeError: Writing failed.
         """
         with disk_errors(self._path):
-            os.fsync(self._file.fileno())
+            self._file.sync()
 
     def close(self) -> None:
         """Close the file."""

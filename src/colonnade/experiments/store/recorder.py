@@ -12,9 +12,10 @@ from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from colonnade.atomic import remove_unfinished
 from colonnade.errors import ColonnadeError
 from colonnade.experiments.plans.spec import RunSpec
-from colonnade.experiments.store.files import disk_errors, write_json
+from colonnade.experiments.store.files import begin_folder, disk_errors, write_json, write_text
 from colonnade.experiments.store.folders import RunFolder
 from colonnade.experiments.store.lock import FolderLock
 from colonnade.experiments.store.metrics import MetricsFile
@@ -75,18 +76,17 @@ class RunRecorder:
             ColonnadeError: It is locked, damaged, another run's, or can't be written.
         """
         path = self.folder.path
-        with disk_errors(path):
-            path.mkdir(parents=True, exist_ok=True)
+        begin_folder(path)
         self._lock.__enter__()
         try:
             # Under the lock nobody else writes here: these were left by a process that was killed.
-            for unfinished in path.glob(".*.tmp"):
-                unfinished.unlink()
+            with disk_errors(path):
+                remove_unfinished(path)
             if not (path / "spec.json").exists() and not self.folder.metrics_path.exists():
                 write_json(path / "spec.json", self._spec.to_json())
             if self.folder.spec != self._spec:
                 raise ColonnadeError(f"{path} holds another run; choose another --out.")
-            if self._notes_path.exists():  # of earlier sessions; a torn last line is told too
+            if self._notes_path.exists():  # of earlier sessions
                 self.notes += self._notes_path.read_text(errors="replace").splitlines()
             self._metrics = MetricsFile(self.folder.metrics_path)
             if self._metrics.cut:
@@ -181,8 +181,7 @@ class RunRecorder:
         if line in self.notes:  # by a session that was cut off before its next checkpoint
             return
         self.notes.append(line)
-        with disk_errors(self._notes_path), self._notes_path.open("a") as file:
-            file.write(line + "\n")
+        write_text(self._notes_path, "".join(f"{each}\n" for each in self.notes))
 
     def write_status(self, error: BaseException | None = None) -> None:
         """Write status.json, which a process that waits for this one reads."""

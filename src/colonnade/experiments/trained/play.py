@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from colonnade.errors import ColonnadeError, UsageError, unknown_name
 from colonnade.experiments.plans.build import build_learner, build_method, build_task
-from colonnade.experiments.store.files import disk_errors, write_bytes
+from colonnade.experiments.store.files import begin_folder, write_bytes
 from colonnade.experiments.store.folders import RunFolder, SuiteFolder
 from colonnade.networks import custom_factories
 from colonnade.tasks.frames import Image, first_of, frame_of
@@ -181,6 +181,5 @@ def _write_film(path: Path, frames: list[Image]) -> None:
             for frame in frames:
                 writer.append_data(frame.repeat(factor, axis=0).repeat(factor, axis=1))
         content = draft.read_bytes()
-    with disk_errors(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
+    begin_folder(path.parent)
     write_bytes(path, content)

@@ -15,7 +15,13 @@ from colonnade.errors import UsageError
 from colonnade.experiments.plans.plan import Plan
 from colonnade.experiments.plans.spec import RunSpec
 from colonnade.experiments.results.cautions import caution_of
-from colonnade.experiments.store.files import disk_errors, write_json, write_text
+from colonnade.experiments.store.files import (
+    begin_folder,
+    disk_errors,
+    write_bytes,
+    write_json,
+    write_text,
+)
 from colonnade.experiments.store.folders import RunFolder, SuiteFolder
 from colonnade.experiments.store.measures import MEASURES
 from colonnade.experiments.store.metrics import MetricsFile
@@ -104,8 +110,8 @@ def write_pruned(
     spec = replace(source, label=words, parent=None)
     suite = _begin(out, spec)
     folder = suite.run(spec.id)
+    begin_folder(folder.path)
     with disk_errors(folder.path):
-        folder.path.mkdir(parents=True, exist_ok=True)
         (folder.path / "DONE").unlink(missing_ok=True)
         folder.metrics_path.unlink(missing_ok=True)
     write_json(folder.path / "spec.json", spec.to_json())
@@ -144,8 +150,7 @@ def write_pruned(
     changed = {"spec": spec.to_json(), "measures": MEASURES, "scores": scores, "notes": told}
     write_json(folder.path / "result.json", {**result, **changed, "pruning": dict(report)})
     if original.frames_path.exists():
-        with disk_errors(folder.frames_path):
-            folder.frames_path.write_bytes(original.frames_path.read_bytes())
+        write_bytes(folder.frames_path, original.frames_path.read_bytes())
     write_text(folder.path / "DONE", "")
     return folder
 
