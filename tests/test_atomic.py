@@ -18,7 +18,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
     sync, rename = os.fsync, os.replace
 
     def note_sync(file: int) -> None:
-        seen.append(("fsync", Path(os.readlink(f"/proc/self/fd/{file}")).name))
+        seen.append(("fsync", Path(f"/proc/self/fd/{file}").readlink().name))
         sync(file)
 
     def note_rename(old: Path, new: Path) -> None:
@@ -80,7 +80,7 @@ def test_wherever_the_disk_is_full_the_old_file_stays(
         write_atomically(path, b"new")
     monkeypatch.undo()
     assert path.read_bytes() == b"old"
-    assert os.listdir(tmp_path) == ["a"]
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_a_line_that_finds_no_room_is_taken_back(

@@ -20,6 +20,7 @@ from colonnade.training.options import TrainingOptions
 from colonnade.training.recorder import DivergedError, Interrupted, Progress, Recorder, Row
 from colonnade.training.schedule import Visit, name_of
 from colonnade.types import DatasetTask, Method, Metrics, Task
+from colonnade.watching import beat
 
 Checkpoint = tuple[dict[str, Tensor], dict[str, Any]]
 
@@ -153,6 +154,7 @@ class Learning:
                 f"Stopped at step {self._step:,} of task {self._spec.id!r}; the last checkpoint is "
                 "kept, and the same command goes on from it."
             )
+        beat()
         advance = trainer.advance()
         self._step += advance.steps
         for note in advance.notes:

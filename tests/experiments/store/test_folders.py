@@ -216,9 +216,9 @@ def test_a_command_goes_on_where_one_was_killed_as_it_began(
     folder(tmp_path).begin()
     assert not list(tmp_path.glob(".*.tmp"))
     assert SuiteFolder.read(tmp_path).name == "pong-soup-mini"
+    (tmp_path / "suite.json").unlink()
+    (tmp_path / "thesis.tex").touch()
     with pytest.raises(UsageError, match=r"no suite\.json"):
-        (tmp_path / "suite.json").unlink()
-        (tmp_path / "thesis.tex").touch()
         folder(tmp_path).begin()
 
 

@@ -35,7 +35,13 @@ from colonnade.experiments.plans.plan import Plan, Selection
 from colonnade.experiments.plans.spec import RunSpec
 from colonnade.experiments.plans.sweep import Sweep
 from colonnade.experiments.store.basis import Basis, suite_called
-from colonnade.experiments.store.files import begin_folder, disk_errors, read_json, write_json
+from colonnade.experiments.store.files import (
+    begin_folder,
+    disk_errors,
+    read_json,
+    write_json,
+    write_text,
+)
 from colonnade.experiments.store.lock import LOCK_FILES, FolderLock
 from colonnade.experiments.store.measures import MEASURES, version_of
 from colonnade.experiments.store.metrics import read_metrics
@@ -166,6 +172,17 @@ class RunFolder:
             ColonnadeError: The run is not complete, or a file is damaged.
         """
         return self.spec.tasks[-1].id_among(self.network()["tasks"])
+
+    def add_note(self, note: str) -> None:
+        """Leave a note for a run that nobody trains just now, which it takes up when it goes on.
+
+        Raises:
+            ColonnadeError: Writing failed.
+        """
+        path = self.path / "notes.txt"
+        known = path.read_text(errors="replace").splitlines() if path.exists() else []
+        if note not in known:
+            write_text(path, "".join(f"{each}\n" for each in [*known, note]))
 
     def status(self) -> dict[str, Any]:
         """Read how far the run is; empty where it never began."""

@@ -18,6 +18,7 @@ from colonnade.ops import evaluation
 from colonnade.seeding import derive
 from colonnade.tasks.vector import episodes_ended
 from colonnade.types import OBSERVATION, EnvironmentTask, Episode, Inputs, Network, Rollout, State
+from colonnade.watching import beat
 
 _LARGEST = float(np.finfo(np.float32).max)
 """What is larger is infinity to a network."""
@@ -220,6 +221,7 @@ class Collector:
             values[0].copy_(values[steps])
         final_values = torch.zeros_like(self._values)
         for t in range(count):
+            beat()
             decision = self._policy(self._inputs(t), self._state)
             self._state = decision.state
             self._actions[t] = decision.actions

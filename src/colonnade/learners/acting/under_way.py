@@ -19,6 +19,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from colonnade.watching import beat
+
 Actions = NDArray[Any]
 
 
@@ -125,4 +127,5 @@ class UnderWay:
         return observations
 
     def _step(self, actions: Actions) -> Any:
+        beat()
         return self._envs.step(self._send(actions.astype(np.int64)))[0]
