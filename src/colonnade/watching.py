@@ -27,6 +27,9 @@ HANG_SECONDS = 600.0
 Signs = Any
 """Numbers whose first is counted up: a list, memory, an array of ctypes."""
 
+START_SECONDS = 120.0
+"""How long a process may take that imports torch, on a machine that has much to do."""
+
 _LOOK_SECONDS = 1.0
 _STRIDE_SECONDS = 5.0
 """The longest time that one look counts for, so that who was stopped itself accuses nobody."""
@@ -82,13 +85,24 @@ class Watch:
 
     Args:
         signs: Reads how many came.
+        start: Seconds that are allowed at least before the first one.
+
+    Attributes:
+        silent: What `look` returned last.
     """
 
-    def __init__(self, signs: Callable[[], int]) -> None:
+    def __init__(self, signs: Callable[[], int], start: float = 0.0) -> None:
         self._read = signs
+        self._start = start
+        self._first = signs()
         self._seen = -1
         self._looked = time.monotonic()
         self.silent = 0.0
+
+    def hangs(self, busy: bool = True) -> bool:
+        """Look, and say whether it has been silent for too long."""
+        started = self._read() != self._first
+        return self.look(busy) > (_limit if started else max(_limit, self._start))
 
     def look(self, busy: bool = True) -> float:
         """Return for how many seconds no sign came, of those in which somebody looked.
@@ -119,7 +133,7 @@ def await_answer(ready: Callable[[float], bool], who: Callable[[], str]) -> None
     watch.look()
     while not ready(min(_LOOK_SECONDS, _limit / 4)):
         beat()
-        if watch.look() > _limit:
+        if watch.hangs():
             raise HungError(f"{who()} {silence(watch.silent)}.")
 
 

@@ -19,7 +19,16 @@ from typing import Any
 import torch
 
 from colonnade.errors import ColonnadeError, HungError, UsageError
-from colonnade.watching import Watch, end_with, give_signs, limit, set_limit, silence
+from colonnade.watching import (
+    START_SECONDS,
+    Watch,
+    beat,
+    end_with,
+    give_signs,
+    limit,
+    set_limit,
+    silence,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -154,7 +163,7 @@ class Players(Executor):
         process.daemon = True
         process.start()
         theirs.close()
-        player = _Player(process, ours, Watch(lambda: signs[0]))
+        player = _Player(process, ours, Watch(lambda: signs[0], START_SECONDS))
         self._players.append(player)
         return player
 
@@ -173,7 +182,7 @@ class Players(Executor):
                     work.future.set_exception(value)
         except (EOFError, OSError):
             problem = "died"
-        if player.watch.look(busy=player.work is not None) > limit():
+        if player.watch.hangs(busy=player.work is not None):
             problem = silence(player.watch.silent)
         if not problem:
             return
@@ -214,6 +223,7 @@ def _play(line: Connection[Any, Any], signs: Any, parent: int, seconds: float) -
             function, given, named = pickle.loads(line.recv_bytes())
         except (EOFError, OSError):
             return
+        beat()  # all that it needs is imported
         try:
             answer = True, function(*given, **named)
         except Exception as error:

@@ -20,7 +20,7 @@ from colonnade.experiments.execution.resources import Resources
 from colonnade.experiments.execution.workers import Ended
 from colonnade.experiments.store.files import disk_errors
 from colonnade.experiments.store.folders import RunFolder
-from colonnade.watching import Watch, limit, silence
+from colonnade.watching import START_SECONDS, Watch, limit, silence
 
 STOPPED = 143
 """Exit status of a worker that was asked to stop: 128 + SIGTERM."""
@@ -50,7 +50,7 @@ class ForkedWorkers:
         self._running: set[str] = set()
         self._silent: dict[str, float] = {}
         self._heard = 0
-        self._watch = Watch(lambda: self._heard)
+        self._watch = self._new_watch()
         self._ready = False
 
     def start(self, run: str, share: Resources) -> None:
@@ -82,7 +82,7 @@ class ForkedWorkers:
         except (EOFError, OSError):
             return self._lost()
         if message is None:
-            if self._watch.look(busy=bool(self._running)) > limit():
+            if self._watch.hangs(busy=bool(self._running)):
                 self._server.kill()
                 return self._lost(silence(self._watch.silent))
             return []
@@ -131,6 +131,9 @@ class ForkedWorkers:
             )
         self._line = Connection(ours.detach())
 
+    def _new_watch(self) -> Watch:
+        return Watch(lambda: self._heard, START_SECONDS)
+
     def _tell(self, *order: object) -> None:
         # Where the server has died, `ended` meets the end of the line and says what is lost.
         if self._server is not None:
@@ -152,7 +155,7 @@ class ForkedWorkers:
         lost = [Ended(run, "lost", reason) for run in sorted(self._running)]
         self._running.clear()
         self._silent = {}
-        self._watch = Watch(lambda: self._heard)
+        self._watch = self._new_watch()
         self._ready = False
         return lost
 

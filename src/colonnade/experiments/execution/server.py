@@ -51,7 +51,7 @@ from colonnade.experiments.store.folders import SuiteFolder
 from colonnade.training import Interrupted
 from colonnade.watching import Pulses, Watch, end_with
 
-_PRELOADED = ("torch._dynamo", "torch.utils.tensorboard.writer")
+PRELOADED = ("torch._dynamo", "torch.utils.tensorboard.writer")
 """What is imported late: optimisers need the first, a run's first metrics the second."""
 
 _LOOK_SECONDS = 0.02
@@ -192,7 +192,7 @@ def main(out: str) -> None:
     # Signals to a whole process group, such as Ctrl-C's, are the executor's to act on.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     suite = SuiteFolder.read(Path(out))
-    for name in _PRELOADED:
+    for name in PRELOADED:
         importlib.import_module(name)
     # Objects that live for good are never looked at again, so that forks keep sharing their memory.
     gc.collect()

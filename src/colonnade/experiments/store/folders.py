@@ -8,6 +8,7 @@
     OUT/runs/<run id>/spec.json      the run's spec
                       metrics.jsonl  learning curve, one JSON object a line
                       checkpoint-*.safetensors   the newest two
+                      part-*.safetensors         what has not changed between them
                       frames.png     what the agent sees
                       weights.safetensors, network.json   what was learned
                       result.json    configuration, versions, hardware, timing, scores

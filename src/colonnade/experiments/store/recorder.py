@@ -9,17 +9,17 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from itertools import accumulate
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from colonnade.atomic import remove_unfinished
 from colonnade.errors import ColonnadeError
 from colonnade.experiments.plans.spec import RunSpec
+from colonnade.experiments.store.checkpoints import CheckpointFiles
 from colonnade.experiments.store.files import begin_folder, disk_errors, write_json, write_text
 from colonnade.experiments.store.folders import RunFolder
 from colonnade.experiments.store.lock import FolderLock
 from colonnade.experiments.store.metrics import MetricsFile
-from colonnade.training import Progress, Row, read_tensors, write_tensors
+from colonnade.training import Progress, Row
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_KEPT_CHECKPOINTS = 2
 _STATUS_SECONDS = 0.5
 
 _TOLD_APART = ("task", "tested", "other", "policy", "layer")
@@ -63,6 +62,7 @@ class RunRecorder:
         self._offsets = [0, *accumulate(task.steps for task in spec.tasks)]
         self._lock = FolderLock(folder.path, patience)
         self._notes_path = folder.path / "notes.txt"
+        self._checkpoints = CheckpointFiles(folder.path, self.note)
         self._metrics: MetricsFile
         self._events: SummaryWriter | None = None
         self._reach = 0
@@ -137,32 +137,21 @@ class RunRecorder:
     def save_checkpoint(self, tensors: dict[str, Tensor], meta: dict[str, Any]) -> None:
         """Keep a checkpoint, and of the older ones the newest."""
         self._metrics.sync()
-        older = self._checkpoints()
-        number = int(older[-1].stem.rpartition("-")[2]) + 1 if older else 1
-        path = self.folder.path / f"checkpoint-{number:06d}.safetensors"
-        with disk_errors(path):
-            write_tensors(path, tensors, meta)
-            for old in [*older, path][:-_KEPT_CHECKPOINTS]:
-                old.unlink()
+        self._checkpoints.save(tensors, meta)
 
     def load_checkpoint(self) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
         """Return the newest whole checkpoint; damaged ones are set aside, and a note says so.
 
         Where there is none the run starts from the beginning, without any rows.
         """
-        for path in reversed(self._checkpoints()):
-            try:
-                return read_tensors(path)
-            except ColonnadeError as error:
-                self.note(f"A damaged checkpoint is passed over: {error}")
-                path.rename(path.with_suffix(".damaged"))
-        self.rewind(0)
-        return None
+        found = self._checkpoints.load()
+        if found is None:
+            self.rewind(0)
+        return found
 
     def clear_checkpoints(self) -> None:
         """Remove the checkpoints of a run that is complete, damaged ones too."""
-        for path in self.folder.path.glob("checkpoint-*"):
-            path.unlink()
+        self._checkpoints.clear()
 
     def progress(self, progress: Progress) -> None:
         """Show how far the run is."""
@@ -198,9 +187,6 @@ class RunRecorder:
             "kind": type(error).__name__ if error else None,
         }
         write_json(self.folder.path / "status.json", status)
-
-    def _checkpoints(self) -> list[Path]:
-        return sorted(self.folder.path.glob("checkpoint-*.safetensors"))
 
     def _reach_of(self, rows: Sequence[Row]) -> int:
         """The furthest that rows lie on the axis of all steps of the sequence."""

@@ -17,7 +17,7 @@ from typing import Any, Literal, NamedTuple
 
 from colonnade.errors import ColonnadeError, HungError, UsageError
 from colonnade.types import Episode
-from colonnade.watching import Pulses, Watch, beat, end_with, limit, silence, stays
+from colonnade.watching import Pulses, Watch, beat, end_with, silence, stays
 
 logger = logging.getLogger(__name__)
 
@@ -119,7 +119,7 @@ class _Worker:
 
     def hangs(self, busy: bool) -> bool:
         """Whether it gives no sign of life, though it has something to do."""
-        if self.watch.look(busy) <= limit():
+        if not self.watch.hangs(busy):
             return False
         self.said = silence(self.watch.silent)
         return True
