@@ -54,17 +54,22 @@ class Kind:
 
     name: str
     arguments: Callable[[Path], list[str]]
-    ready: Callable[[Path], bool] | None
+    ready: Callable[[Path, str], bool] | None
     seconds: float = 4.0
 
 
-def trains(scratch: Path) -> bool:
+def trains(scratch: Path, _: str = "") -> bool:
     """Whether some run takes steps."""
     for status in scratch.glob("out/runs/*/status.json"):
         with suppress(OSError, ValueError):
             if (json.loads(status.read_text()).get("progress") or {}).get("run_step"):
                 return True
     return False
+
+
+def has_players(_: Path, mark: str) -> bool:
+    """Whether two processes that play, and what tracks their memory, have begun."""
+    return len(marked(mark)) > 2
 
 
 def run(*specs: RunSpec) -> Callable[[Path], list[str]]:
@@ -88,25 +93,30 @@ def analyse(scratch: Path) -> list[str]:
     from harness.analysed import trained
 
     trained(scratch / "out")
-    options = ["--jobs", "2", "--episodes", "2000"]
+    options = ["--jobs", "2", "--episodes", "20000"]
     return ["analyze", str(scratch / "out"), *options]
 
 
 def kinds() -> list[Kind]:
     """All that can be run here."""
-    processes = {"options": {"processes": True}}
+    pong, pole = "mini-pong/pong", "gym/CartPole-v1"
+    two = run(endless("w", pong, "a2c", learner_options={"workers": 2}))
+    replay = {"learner_options": {"replay": 600, "warm_up": 100}}
+    mixed = run(endless("p", pong, "ppo"), endless("d", "mini-pong/zoom", "dqn", **replay))
+    large = run(endless("l", pole, "a2c", training_options={"num_envs": 10**6}))
+    processes = run(endless("e", pole, "a2c", budget={"options": {"processes": True}}))
     found = [
-        Kind("a2c with two workers", run(endless("w", "mini-pong/pong", "a2c", learner_options={"workers": 2})), trains),
-        Kind("analyze", analyse, None, 25.0),
-        Kind("a3c with two workers", run(endless("w", "mini-pong/pong", "a3c")), trains),
-        Kind("ppo and dqn at once", run(endless("p", "mini-pong/pong", "ppo"), endless("d", "mini-pong/zoom", "dqn", learner_options={"replay": 600, "warm_up": 100})), trains),
+        Kind("a2c with two workers", two, trains),
+        Kind("analyze", analyse, has_players, 8.0),
+        Kind("a3c with two workers", run(endless("w", pong, "a3c")), trains),
+        Kind("ppo and dqn at once", mixed, trains),
         Kind("sweep", sweep, trains),
-        Kind("very large start", run(endless("l", "gym/CartPole-v1", "a2c", training_options={"num_envs": 10**6})), None, 15.0),
-        Kind("environments in processes", run(endless("e", "gym/CartPole-v1", "a2c", budget=processes)), trains),
-        Kind("the first seconds", run(endless("w", "mini-pong/pong", "ppo")), None, 8.0),
+        Kind("very large start", large, None, 15.0),
+        Kind("environments in processes", processes, trains),
+        Kind("the first seconds", run(endless("w", pong, "ppo")), None, 8.0),
         Kind("the arm", run(endless("j", "jaco-arm", "a2c")), trains),
         Kind("the mazes", run(endless("m", "labyrinth/seek-avoid-arena", "ppo")), trains),
-    ]  # fmt: skip
+    ]
     if importlib.util.find_spec("vizdoom"):
         doom = run(endless("v", "doom-labyrinth/seek-avoid-arena", "a2c"))
         found.append(Kind("ViZDoom's engines", doom, trains))
@@ -128,16 +138,19 @@ def marked(mark: str) -> dict[int, str]:
 
 
 @contextmanager
-def begun(arguments: list[str]) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
+def begun(
+    arguments: list[str], temporary: Path, said: Path | None = None
+) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
     """Start a command whose descendants can be told, and end all of them afterwards."""
     mark = uuid.uuid4().hex
-    process = subprocess.Popen(
-        [sys.executable, "-m", "colonnade", *arguments],
-        env=os.environ | {MARK: mark},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
+    with (said or Path(os.devnull)).open("wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "colonnade", *arguments],
+            env=os.environ | {MARK: mark, "TMPDIR": str(temporary)},
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        )
     try:
         yield process, mark
     finally:
@@ -147,14 +160,19 @@ def begun(arguments: list[str]) -> Iterator[tuple[subprocess.Popen[bytes], str]]
         process.wait()
 
 
-def left_over() -> set[str]:
-    """Names of shared memory and of temporary folders that somebody may have left."""
-    temporary = Path(tempfile.gettempdir())
-    places = (Path("/dev/shm").iterdir(), temporary.glob("colonnade-*"), temporary.glob("pymp-*"))
-    return {str(path) for place in places for path in place}
+def left_over(temporary: Path) -> list[str]:
+    """Names of memory and of temporary files that engines and processes left; given some time."""
+    limit = time.monotonic() + WITHIN_SECONDS
+    while True:
+        found = [*temporary.iterdir(), *Path("/dev/shm").glob("ViZDoom*")]
+        if not found or time.monotonic() > limit:
+            return [path.name for path in found]
+        time.sleep(0.1)
 
 
-def trial(kind: Kind, stream: random.Random, stop: str) -> tuple[int, float, dict[int, str]]:
+def trial(
+    kind: Kind, stream: random.Random, stop: str
+) -> tuple[int, float, dict[int, str], list[str]]:
     """Kill a command at a random moment.
 
     Args:
@@ -163,12 +181,15 @@ def trial(kind: Kind, stream: random.Random, stop: str) -> tuple[int, float, dic
         stop: Which of its processes are stopped before: "none", "one" or "all".
 
     Returns:
-        How many processes there were, seconds until they were gone, and those that were not.
+        How many processes there were, seconds until they were gone, those that were not, and the
+        files that were left.
     """
-    with tempfile.TemporaryDirectory() as scratch:
-        with begun(kind.arguments(Path(scratch))) as (process, mark):
+    with tempfile.TemporaryDirectory() as place:
+        scratch, temporary = Path(place), Path(place) / "temporary"
+        temporary.mkdir()
+        with begun(kind.arguments(scratch), temporary) as (process, mark):
             limit = time.monotonic() + _START_SECONDS
-            while kind.ready is not None and not kind.ready(Path(scratch)):
+            while kind.ready is not None and not kind.ready(scratch, mark):
                 if process.poll() is not None or time.monotonic() > limit:
                     raise RuntimeError(f"{kind.name} did not begin to train")
                 time.sleep(0.05)
@@ -185,7 +206,7 @@ def trial(kind: Kind, stream: random.Random, stop: str) -> tuple[int, float, dic
             died = time.monotonic()
             while (left := marked(mark)) and time.monotonic() - died < WITHIN_SECONDS:
                 time.sleep(0.05)
-            return len(others), time.monotonic() - died, left
+            return len(others), time.monotonic() - died, left, left_over(temporary)
 
 
 def orphans(count: int, seed: int, only: str = "") -> int:
@@ -196,19 +217,18 @@ def orphans(count: int, seed: int, only: str = "") -> int:
     """
     stream = random.Random(seed)
     chosen = [kind for kind in kinds() if only in kind.name]
-    before, well, longest = left_over(), 0, 0.0
+    well, longest = 0, 0.0
     for number in range(count):
         kind, stop = chosen[number % len(chosen)], ("none", "one", "all")[number % 3]
-        processes, seconds, left = trial(kind, stream, stop)
+        processes, seconds, left, files = trial(kind, stream, stop)
         well += not left
         longest = max(longest, seconds)
         verdict = f"ALIVE: {left}" if left else f"all gone after {seconds:.1f} s"
+        verdict += f", leaving {files}" if files else ""
         print(
             f"{number + 1:>4}  {kind.name}, {processes} processes, {stop} stopped: {verdict}",
             flush=True,
         )
-    time.sleep(5.0)  # what engines leave is taken away by the process beside them
-    new = left_over() - before
-    print(f"longest {longest:.1f} s; shared memory and temporary folders left: {sorted(new)}")
+    print(f"the longest: {longest:.1f} s")
     print(f"{well} of {count}", flush=True)
     return count - well
