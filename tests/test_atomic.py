@@ -100,10 +100,10 @@ def test_a_line_that_finds_no_room_is_taken_back(
     assert path.read_bytes() == b"one\n"
 
 
-def test_a_torn_line_is_cut_before_the_next(tmp_path: Path) -> None:
+def test_a_torn_line_stays_apart_from_the_next(tmp_path: Path) -> None:
     (tmp_path / "lines").write_bytes(b"one\ntw")
     append_line(tmp_path / "lines", b"three\n")
-    assert (tmp_path / "lines").read_bytes() == b"one\nthree\n"
+    assert (tmp_path / "lines").read_bytes() == b"one\ntw\nthree\n"
 
 
 def test_what_the_dead_left_is_removed_and_what_the_living_write_is_not(tmp_path: Path) -> None:

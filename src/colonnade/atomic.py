@@ -116,11 +116,11 @@ class LinesFile:
         """Close it."""
         self.close()
 
-    def read(self) -> bytes:
-        """Return what the file holds."""
+    def read(self, size: int = -1) -> bytes:
+        """Return what the file holds, or its first bytes."""
         with os.fdopen(os.dup(self._file), "rb") as reader:
             reader.seek(0)
-            return reader.read()
+            return reader.read(size)
 
     def append(self, line: bytes) -> None:
         """Add a line; where that fails, what came to the disk of it is taken back.
@@ -152,16 +152,14 @@ class LinesFile:
 
 
 def append_line(path: Path, line: bytes) -> None:
-    """Add a line to a file of lines; what a dead process left of a line is cut off before.
+    """Add a line to a file of lines, apart from what a dead process left of one.
 
     Raises:
         OSError: It failed; what was there is as it was.
     """
     with LinesFile(path) as file:
-        whole, end, torn = file.read().rpartition(b"\n")
-        if torn:
-            file.cut(len(whole) + len(end))
-        file.append(line)
+        torn = file.read().rpartition(b"\n")[2]
+        file.append(b"\n" + line if torn else line)
         file.sync()
 
 

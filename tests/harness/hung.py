@@ -17,7 +17,7 @@ from typing import Any
 from colonnade.experiments.store.folders import RunFolder
 from harness.orphans import analyse, begun, endless, has_players, marked, run, sweep, trains
 
-LIMIT_SECONDS = 10.0
+LIMIT_SECONDS = 20.0
 _SLACK_SECONDS = 10.0
 """Between the limit and the note: one look, ending the process, and the next beginning."""
 _START_SECONDS = 240.0

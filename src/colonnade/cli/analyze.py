@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 from tyro.conf import Positional, arg
 
 from colonnade.checks import AT_LEAST_0, real
-from colonnade.errors import ColonnadeError
+from colonnade.errors import ColonnadeError, UsageError
 from colonnade.experiments.trained.analysis_options import AnalysisOptions
 from colonnade.watching import HANG_SECONDS, set_limit
 
@@ -36,6 +36,9 @@ class Analyze:
     hang_seconds: float = HANG_SECONDS
     """Seconds without a sign of life after which a process is taken to hang: it is named, ended and
     begun again. Longer than an environment's longest step; 0 is never."""
+    trust: bool = False
+    """Import the code that the folder names, such as an environment's module or a stage's factory;
+    see docs/trust.md."""
     options: Annotated[AnalysisOptions, arg(name="")] = field(default_factory=AnalysisOptions)
     """How to analyse."""
 
@@ -45,7 +48,14 @@ class Analyze:
 
         set_limit(real("--hang-seconds", self.hang_seconds, AT_LEAST_0))
         console = Console()
-        page = analyze(self.run, self.task, self.options, jobs=self.jobs, console=console)
+        page = analyze(
+            self.run,
+            self.task,
+            self.options,
+            jobs=self.jobs,
+            console=console,
+            trust=self.trust,
+        )
         console.print(f"Analysis: {page}", highlight=False, soft_wrap=True)
 
 
@@ -56,6 +66,7 @@ def analyze(
     *,
     jobs: int | None = None,
     console: Console | None = None,
+    trust: bool = False,
 ) -> Path:
     """Analyse the progressive networks of an output folder, or of one run, and write a page.
 
@@ -67,6 +78,7 @@ def analyze(
         options: How.
         jobs: How many processes play; one for each core if not given.
         console: Where to say how far it is.
+        trust: Whether code that the folder names is imported.
 
     Returns:
         Path of the page: in the run's folder, or in the output folder.
@@ -75,6 +87,8 @@ def analyze(
         UsageError: The path or the task is wrong.
         ColonnadeError: A run is not complete or has no progressive network.
     """
+    if jobs is not None and jobs < 1:
+        raise UsageError(f"--jobs is a number of processes from 1 on, but {jobs} came.")
     from rich.console import Console
 
     from colonnade.analysis.players import player_pool
@@ -101,7 +115,7 @@ def analyze(
                 head = f"{number} of {len(runs)}: {folder.spec.label if folder.done else folder.id}"
                 with say.status(head) as status:
                     watch = partial(_show, status, head)
-                    found = analyse_run(suite, folder, task, options, pool, watch)
+                    found = analyse_run(suite, folder, task, options, pool, watch, trust=trust)
                 found.save(folder.path)
                 say.print(f"{head}: done", highlight=False, soft_wrap=True)
             analyses.append(found)

@@ -19,9 +19,11 @@ from colonnade.experiments.execution.schedule import Failure, Schedule
 from colonnade.experiments.execution.workers import Ended, Workers
 from colonnade.experiments.plans.plan import Plan
 from colonnade.experiments.plans.spec import RunSpec
-from colonnade.experiments.store.files import append_json, begin_folder, disk_errors
+from colonnade.experiments.store.files import begin_folder, disk_errors
 from colonnade.experiments.store.folders import SuiteFolder
 from colonnade.experiments.store.lock import FolderLock
+from colonnade.experiments.store.metrics import append_line
+from colonnade.experiments.store.reading import check_folder
 from colonnade.watching import limit, silence
 
 _SHOW_SECONDS = 0.5
@@ -189,6 +191,7 @@ class _Execution:
 
     def _start(self, spec: RunSpec) -> None:
         folder = self._suite.run(spec.id)
+        check_folder(folder.path)
         begin_folder(folder.path)
         with disk_errors(folder.path):
             for name in ("status.json", "failed.json"):
@@ -221,4 +224,4 @@ class _Execution:
             "runs": len(self._ended),
             "cpu_seconds": round(sum(end.cpu_seconds for end in self._ended), 1),
         }
-        append_json(self._suite.path / "sessions.jsonl", session)
+        append_line(self._suite.path / "sessions.jsonl", session)

@@ -125,10 +125,13 @@ def _kill_group(process: int) -> None:
 def _report(line: Connection[Any, Any], runs: dict[int, _Run]) -> None:
     """Say which workers ended."""
     for process in list(runs):
-        if os.waitid(os.P_PID, process, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
+        if hasattr(os, "waitid") and os.waitid(
+            os.P_PID, process, os.WEXITED | os.WNOHANG | os.WNOWAIT
+        ):
+            _kill_group(process)
+        done, status, usage = os.wait4(process, os.WNOHANG)
+        if not done:
             continue
-        _kill_group(process)
-        _, status, usage = os.wait4(process, 0)
         # Linux counts KiB, macOS bytes.
         memory = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
         report = {"run": runs.pop(process).id, "status": os.waitstatus_to_exitcode(status)}

@@ -36,9 +36,13 @@ class CheckpointFiles:
     Args:
         folder: The run's folder.
         note: Tells the user of damage.
+
+    Attributes:
+        newest: Name of the file that was loaded; empty if none was.
     """
 
     def __init__(self, folder: Path, note: Callable[[str], None]) -> None:
+        self.newest = ""
         self._folder = folder
         self._note = note
         self._last: dict[str, str] = {}  # digests of large tensors in the newest checkpoint
@@ -68,11 +72,18 @@ class CheckpointFiles:
                 old.unlink()
             self._remove_parts([*older, path][-_KEPT:])
 
-    def load(self) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
-        """Return the newest whole checkpoint; damaged ones are set aside, and a note says so."""
+    def load(
+        self, check: Callable[[Path, dict[str, Any]], None] = lambda path, meta: None
+    ) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
+        """Return the newest whole checkpoint; damaged ones are set aside, and a note says so.
+
+        Args:
+            check: Raises `ColonnadeError` where one of such JSON data does not belong here.
+        """
         for path in reversed(self._paths()):
             try:
                 tensors, meta = read_tensors(path)
+                check(path, meta)
                 places: _Places = meta.pop("parts", {})
                 moving = _digests(tensors)
                 tensors |= self._read_parts(places)
@@ -80,6 +91,7 @@ class CheckpointFiles:
                 self._note(f"A damaged checkpoint is passed over: {error}")
                 path.rename(path.with_suffix(".damaged"))
                 continue
+            self.newest = path.name
             self._last = moving | {name: digest for name, (_, digest) in places.items()}
             self._parts = {digest: part for part, digest in places.values()}
             self._named = {path.name: {part for part, _ in places.values()}}

@@ -9,16 +9,24 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from itertools import accumulate
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from colonnade.atomic import remove_unfinished
 from colonnade.errors import ColonnadeError
 from colonnade.experiments.plans.spec import RunSpec
 from colonnade.experiments.store.checkpoints import CheckpointFiles
-from colonnade.experiments.store.files import begin_folder, disk_errors, write_json, write_text
+from colonnade.experiments.store.files import (
+    begin_folder,
+    disk_errors,
+    write_json,
+    write_plain_json,
+)
 from colonnade.experiments.store.folders import RunFolder
 from colonnade.experiments.store.lock import FolderLock
 from colonnade.experiments.store.metrics import MetricsFile
+from colonnade.experiments.store.notes import NOTES, read_notes, write_notes
+from colonnade.experiments.store.reading import check_folder, is_there
 from colonnade.training import Progress, Row
 
 if TYPE_CHECKING:
@@ -28,6 +36,9 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _STATUS_SECONDS = 0.5
+
+_OWN = "recorder"
+"""Key of what the recorder adds to a checkpoint: whose it is, and the metrics it belongs to."""
 
 _TOLD_APART = ("task", "tested", "other", "policy", "layer")
 """Fields of a row that say what its numbers are of."""
@@ -61,7 +72,7 @@ class RunRecorder:
         self._stop = stop
         self._offsets = [0, *accumulate(task.steps for task in spec.tasks)]
         self._lock = FolderLock(folder.path, patience)
-        self._notes_path = folder.path / "notes.txt"
+        self._notes_path = folder.path / NOTES
         self._checkpoints = CheckpointFiles(folder.path, self.note)
         self._metrics: MetricsFile
         self._events: SummaryWriter | None = None
@@ -82,12 +93,12 @@ class RunRecorder:
             # Under the lock nobody else writes here: these were left by a process that was killed.
             with disk_errors(path):
                 remove_unfinished(path)
-            if not (path / "spec.json").exists() and not self.folder.metrics_path.exists():
-                write_json(path / "spec.json", self._spec.to_json())
+            check_folder(path)
+            if not is_there(path / "spec.json") and not is_there(self.folder.metrics_path):
+                write_plain_json(path / "spec.json", self._spec.to_json())
             if self.folder.spec != self._spec:
                 raise ColonnadeError(f"{path} holds another run; choose another --out.")
-            if self._notes_path.exists():  # of earlier sessions
-                self.notes += self._notes_path.read_text(errors="replace").splitlines()
+            self.notes += read_notes(self._notes_path)  # of earlier sessions
             self._metrics = MetricsFile(self.folder.metrics_path)
             if self._metrics.cut:
                 self.note(f"The last line of {self.folder.metrics_path} was torn and is cut.")
@@ -137,17 +148,36 @@ class RunRecorder:
     def save_checkpoint(self, tensors: dict[str, Tensor], meta: dict[str, Any]) -> None:
         """Keep a checkpoint, and of the older ones the newest."""
         self._metrics.sync()
-        self._checkpoints.save(tensors, meta)
+        own = {"run": self._spec.id, "metrics": self._metrics.checksum}
+        self._checkpoints.save(tensors, {**meta, _OWN: own})
 
     def load_checkpoint(self) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
         """Return the newest whole checkpoint; damaged ones are set aside, and a note says so.
 
         Where there is none the run starts from the beginning, without any rows.
         """
-        found = self._checkpoints.load()
+        found = self._checkpoints.load(self._check_owner)
         if found is None:
             self.rewind(0)
-        return found
+            return None
+        tensors, meta = found
+        own = meta.pop(_OWN, {})  # of older versions none
+        if own and self._metrics.checksum_at(meta["rows"]) != own["metrics"]:
+            raise ColonnadeError(
+                f"{self.folder.metrics_path} is not as it was when {self._checkpoints.newest} was "
+                "written; restore the file, or delete the run's folder to train it again."
+            )
+        return tensors, meta
+
+    def _check_owner(self, path: Path, meta: dict[str, Any]) -> None:
+        """Refuse a checkpoint of another run."""
+        run = meta.get(_OWN, {}).get("run", self._spec.id)
+        if run != self._spec.id:
+            raise ColonnadeError(f"{path} is of run {run}.")
+
+    def sync(self) -> None:
+        """Wait until every row is on the disk."""
+        self._metrics.sync()
 
     def clear_checkpoints(self) -> None:
         """Remove the checkpoints of a run that is complete, damaged ones too."""
@@ -170,7 +200,7 @@ class RunRecorder:
         if line in self.notes:  # by a session that was cut off before its next checkpoint
             return
         self.notes.append(line)
-        write_text(self._notes_path, "".join(f"{each}\n" for each in self.notes))
+        write_notes(self._notes_path, self.notes)
 
     def write_status(self, error: BaseException | None = None) -> None:
         """Write status.json, which a process that waits for this one reads."""
