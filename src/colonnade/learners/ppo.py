@@ -23,6 +23,7 @@ from colonnade.learners.on_policy import OnPolicyTrainer, recent_steps
 from colonnade.learners.trainer import Lesson
 from colonnade.networks import mode_matters
 from colonnade.types import Metrics, Network, Penalty, Rollout, TaskSpec
+from colonnade.watching import beat
 
 
 @dataclass(frozen=True)
@@ -112,6 +113,7 @@ class PPOLearner:
         references = self._references(rollout, minibatches, axis)
         total: Metrics = {}
         for index, reference in zip(minibatches, references, strict=True):
+            beat()
             part = _part(rollout, index, axis)
             own = every.index_select(axis, index)
             targets, advantages = own + part.values, _normalised(own, every)

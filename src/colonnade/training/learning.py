@@ -22,6 +22,7 @@ from colonnade.training.options import TrainingOptions
 from colonnade.training.recorder import DivergedError, Interrupted, Progress, Recorder, Row
 from colonnade.training.schedule import Visit, name_of
 from colonnade.types import Counting, DatasetTask, Episode, Method, Metrics, Task
+from colonnade.watching import beat
 
 Checkpoint = tuple[dict[str, Tensor], dict[str, Any]]
 
@@ -218,6 +219,7 @@ class Learning:
                 f"Stopped at step {self._step:,} of task {self._spec.id!r}; the last checkpoint is "
                 "kept, and the same command goes on from it."
             )
+        beat()
         advance = trainer.advance()
         self._step += advance.steps
         for note in advance.notes:

@@ -19,6 +19,7 @@ from colonnade.ops import evaluation
 from colonnade.seeding import derive
 from colonnade.tasks.vector import episodes_ended
 from colonnade.types import EnvironmentTask, Episode, Inputs, Network, Rollout, State
+from colonnade.watching import beat
 
 _FEW_PLANES = 4
 """Up to so many are woven into channels-last memory one by one, in half the time of one copy."""
@@ -220,6 +221,7 @@ class Collector:
             values[0].copy_(values[steps])
         final_values = torch.zeros_like(self._values)
         for t in range(count):
+            beat()
             decision = self._policy(self._inputs(t), self._state)
             self._state = decision.state
             self._actions[t] = decision.actions

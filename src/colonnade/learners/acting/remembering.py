@@ -17,6 +17,7 @@ from colonnade.learners.trainer import Policy, Watch, under
 from colonnade.ops import evaluation
 from colonnade.tasks.vector import episodes_ended
 from colonnade.types import EnvironmentTask, Inputs, Network, Shape, State, TaskSpec
+from colonnade.watching import beat
 
 CARRIED = "carried: "
 """Before the names under which a replay keeps what the network remembered before a step."""
@@ -141,6 +142,7 @@ class RememberingCollector(Collector):
         self._state = decision.state
         actions = decision.actions.cpu()
         sent = self._form.sent(actions.numpy())
+        beat()
         observations, rewards, terminated, truncated, info = self._envs.step(sent)
         self._check(observations, rewards)
         self._under_way.note(actions.numpy())
