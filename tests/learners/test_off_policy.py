@@ -215,7 +215,7 @@ def test_what_will_not_do_is_refused_before_anything_is_trained(monkeypatch):
     Rehearsal().check(run())
     assert "has only 100; give it more" in said(run(warm_up=100))
     assert "holds no transition of 70" in said(run(n=70))
-    assert "has continuous actions" in said(replace(run(task="Pendulum-v1"), column="mlp"))
+    assert "DQN needs Discrete actions" in said(replace(run(task="Pendulum-v1"), column="mlp"))
     monkeypatch.setattr(memory, "free_memory", lambda: 10**7)
     message = said(run(replay=50_000))
     assert message.startswith("The replay of task 'mini-pong/pong' with 50,000 steps needs 0.01 GB")
