@@ -22,7 +22,6 @@ from colonnade.networks import (
     describe_modular,
     format_description,
     format_modular,
-    sim_to_real_network,
 )
 
 AnyNetwork = ProgressiveNetwork | ModularNetwork
@@ -57,12 +56,10 @@ def _networks(what: str) -> Iterator[tuple[str, AnyNetwork]]:
         yield from _of_plan(SuiteFolder.read(folder).plan)
         return
     suite = suite_from_name(what)
-    if suite.plan is not None:
+    if suite.networks is not None:
+        yield from suite.networks()
+    else:
         yield from _of_plan(suite.plan(SuiteOptions()))
-        return
-    yield "Feed-forward, narrow on wide", sim_to_real_network("ff")
-    yield "Recurrent, narrow on wide", sim_to_real_network("recurrent")
-    yield "Recurrent, pixels, then both, then proprioception", sim_to_real_network("recurrent", 3)
 
 
 def _of_plan(plan: Plan) -> Iterator[tuple[str, AnyNetwork]]:
@@ -70,7 +67,7 @@ def _of_plan(plan: Plan) -> Iterator[tuple[str, AnyNetwork]]:
     examples = {entry.method: entry.run for entry in plan.comparisons}
     if not examples:
         examples = {spec.label: spec.id for spec in plan.runs}
-    rehearsal = Rehearsal()
+    rehearsal = Rehearsal(plan)
     with custom_factories("stand-in"):  # to look at a folder imports nothing that it names
         networks = {spec.id: rehearsal.method(spec).network for spec in plan.runs}
     seen: dict[str, tuple[list[str], AnyNetwork]] = {}

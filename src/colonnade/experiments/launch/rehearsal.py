@@ -16,7 +16,7 @@ from typing import Any
 from torch import Tensor
 
 from colonnade.errors import ColonnadeError, UsageError
-from colonnade.experiments.execution.analyses import check_analyses
+from colonnade.experiments.execution.analyses import check_analysable, check_analyses
 from colonnade.experiments.plans.build import (
     build_learner,
     build_method,
@@ -91,10 +91,11 @@ class Rehearsal:
             UsageError: Something in the spec is unknown, has the wrong type or does not fit.
         """
         check_analyses(spec.analyses)
-        options = build_training_options(spec)
+        options, tasks = build_training_options(spec), build_tasks(spec)
         with custom_factories("import"):
-            self.method(spec)
-        task = build_tasks(spec)[-1].spec
+            method = self.method(spec)
+        check_analysable(spec.analyses, tasks, method)
+        task = tasks[-1].spec
         # Taking a GPU that nobody named would keep its memory from the runs.
         device = "cpu" if options.device == "auto" else options.device
         Compute.choose(task, device, options.precision)

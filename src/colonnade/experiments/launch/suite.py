@@ -30,16 +30,11 @@ def begin(what: Suite | Path, out: Path, options: SuiteOptions) -> SuiteFolder:
     if isinstance(what, Path):
         suite = _from_file(what, out, options)
     else:
-        if what.plan is None:
-            raise UsageError(
-                f"Suite {what.name!r} can only be described as yet; see `colonnade describe "
-                f"{what.name}`."
-            )
         plan = what.plan(options).narrowed(options.tasks, options.methods)
         plan = with_changes(plan, options.set)
         suite = SuiteFolder(out, what.name, options.given, plan, basis=Basis.now(what, plan, None))
     suite.check()  # before any work
-    rehearsal = Rehearsal()
+    rehearsal = Rehearsal(suite.plan)
     for spec in suite.plan.runs:
         try:
             rehearsal.check(spec)

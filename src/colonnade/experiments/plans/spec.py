@@ -29,7 +29,8 @@ BUNDLED = "bundled:"
 """Prefix of a `RunSpec.parent` that names a column shipped with Colonnade instead of a run."""
 
 BEST = "best:"
-"""Prefix of a `RunSpec.parent` that names a `plan.Selection`, of whose runs the best is taken."""
+"""Prefix of a `RunSpec.parent` or `learner_from` that names a `plan.Selection`, of whose runs the
+best is taken."""
 
 
 @dataclass(frozen=True)
@@ -90,6 +91,8 @@ class RunSpec:
         analyses: Names of what is measured of the networks in the end; see `analyses.ANALYSES`.
         evaluation_limit: Agent steps that an episode may last where a policy is scored; a longer
             one ends the run with an error, for the random policy before anything is trained.
+        learner_from: "best:NAME", a selection of the plan whose best run's hyperparameters are
+            taken instead of `learner_options`: those that did best where trying costs little.
     """
 
     label: str
@@ -105,6 +108,7 @@ class RunSpec:
     parent: str | None = None
     analyses: tuple[str, ...] = field(default=(), metadata=LATER)
     evaluation_limit: int = field(default=100_000, metadata=LATER)
+    learner_from: str | None = field(default=None, metadata=LATER)
 
     def __post_init__(self) -> None:
         counts = dict.fromkeys(("evaluation_episodes", "evaluation_limit"), AT_LEAST_1)

@@ -1,14 +1,15 @@
-"""What a run starts from: another run, the best of several, or a bundled column."""
+"""What a run takes from others: weights, or the hyperparameters of the best of several."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from colonnade.errors import ColonnadeError, unknown_name
 from colonnade.experiments.plans.bundled import bundled_columns, bundled_folder
-from colonnade.experiments.plans.spec import BEST, BUNDLED
+from colonnade.experiments.plans.spec import BEST, BUNDLED, RunSpec
 from colonnade.experiments.store.files import read_json
 from colonnade.experiments.store.folders import RunFolder
 from colonnade.experiments.store.measures import MEASURES
@@ -39,10 +40,7 @@ def read_parent(suite: Path, parent: str) -> tuple[dict[str, Tensor], dict[str, 
         with resources.as_file(bundled_folder() / f"{name}.safetensors") as path:
             return read_tensors(path)
     if parent.startswith(BEST):
-        path = suite / "choices.json"
-        if parent not in (choices := read_json(path)):
-            raise ColonnadeError(f"{path} doesn't say which run {parent!r} is; restore it.")
-        parent = str(choices[parent]["run"])
+        parent = _best(suite, parent)
     folder = RunFolder(suite / "runs" / parent)
     if not folder.done:
         raise ColonnadeError(f"Run {parent}, which this one starts from, isn't complete.")
@@ -52,3 +50,27 @@ def read_parent(suite: Path, parent: str) -> tuple[dict[str, Tensor], dict[str, 
             f"which measured learning in another way; move {folder.path} away to train it again."
         )
     return folder.weights()
+
+
+def with_learner(suite: Path, spec: RunSpec) -> RunSpec:
+    """Give a run the hyperparameters of the best of those that it is to learn like.
+
+    Args:
+        suite: The output folder.
+        spec: The run; it stays as it is where it names its own.
+
+    Raises:
+        ColonnadeError: It isn't known which run was best.
+    """
+    if spec.learner_from is None:
+        return spec
+    best = RunFolder(suite / "runs" / _best(suite, spec.learner_from)).spec
+    return replace(spec, learner=best.learner, learner_options=best.learner_options)
+
+
+def _best(suite: Path, name: str) -> str:
+    """Return the run that a selection came to."""
+    path = suite / "choices.json"
+    if name not in (choices := read_json(path)):
+        raise ColonnadeError(f"{path} doesn't say which run {name!r} is; restore it.")
+    return str(choices[name]["run"])

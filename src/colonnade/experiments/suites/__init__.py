@@ -24,7 +24,11 @@ from colonnade.experiments.suites.progressive.atari import ATARI_TRANSFER
 from colonnade.experiments.suites.progressive.demo import DEMO_SUITE
 from colonnade.experiments.suites.progressive.pong_soup import PONG_SOUP, PONG_SOUP_SHORT
 from colonnade.experiments.suites.progressive.pong_soup_mini import PONG_SOUP_MINI
-from colonnade.experiments.suites.sim_to_real import SIM_TO_REAL
+from colonnade.experiments.suites.sim_to_real.columns import SIM_TO_REAL_COLUMNS
+from colonnade.experiments.suites.sim_to_real.conveyor import SIM_TO_REAL_CONVEYOR
+from colonnade.experiments.suites.sim_to_real.gaps import SIM_TO_REAL_GAPS
+from colonnade.experiments.suites.sim_to_real.mini import SIM_TO_REAL_MINI
+from colonnade.experiments.suites.sim_to_real.robot import SIM_TO_REAL
 from colonnade.experiments.suites.suite import Suite
 
 SUITES: tuple[Suite, ...] = (
@@ -33,12 +37,15 @@ SUITES: tuple[Suite, ...] = (
     EWC_PERMUTED,
     EWC_PONG_SOUP_MINI,
     PONG_SOUP_MINI,
+    SIM_TO_REAL_MINI,
     PATHNET_MNIST,
     PATHNET_PONG_SOUP_MINI,
     EWC_PERMUTED_TUNING,
     EWC_PERMUTED_SEARCH,
     EWC_OVERLAP_MNIST,
     EWC_PERMUTED_MNIST,
+    SIM_TO_REAL_GAPS,
+    SIM_TO_REAL_CONVEYOR,
     PONG_SOUP_SHORT,
     PONG_SOUP,
     PATHNET_CIFAR_SVHN,
@@ -46,6 +53,7 @@ SUITES: tuple[Suite, ...] = (
     PATHNET_PONG_SOUP,
     ATARI_TRANSFER,
     PATHNET_ATARI,
+    SIM_TO_REAL_COLUMNS,
     SIM_TO_REAL,
 )
 """All suites, the quickest first."""
