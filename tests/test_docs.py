@@ -3,9 +3,11 @@
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
+from warm import run_script
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -20,17 +22,30 @@ BLOCKS = [
 def test_code_of_the_docs_runs(block, tmp_path):
     shorter = re.sub(r"\bsteps=[\d_]+", "steps=600", block)
     script = tmp_path / "block.py"
-    script.write_text(shorter)
-    done = subprocess.run(
-        [sys.executable, script], cwd=tmp_path, capture_output=True, text=True, check=False
-    )
+    script.write_text(re.sub(r"\bepisodes=\d+", "episodes=2", shorter))
+    done = run_script(script)
     assert done.returncode == 0, done.stderr
+
+
+def test_a_block_that_fails_is_seen(tmp_path):
+    script = tmp_path / "block.py"
+    script.write_text("print('before')\nassert 2 + 2 == 5, 'sums'\n")
+    done = run_script(script)
+    assert (done.returncode, done.stdout) == (1, "before\n")
+    assert "AssertionError: sums" in done.stderr
 
 
 def test_links_of_the_docs_lead_somewhere():
     for page in [*PAGES, ROOT / "CONTRIBUTING.md"]:
         for target in re.findall(r"\]\((?!http)([^)#]+)", page.read_text()):
             assert (page.parent / target).exists(), f"{page.name} links to {target}"
+
+
+def test_what_is_cited_is_what_is_installed():
+    cited = (ROOT / "CITATION.cff").read_text()
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert re.search(r"^version: (.+)$", cited, re.MULTILINE)[1] == project["version"]
+    assert f"name: {project['authors'][0]['name']}" in cited
 
 
 def test_the_tests_that_the_page_of_the_tests_names_are_there():

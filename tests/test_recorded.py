@@ -15,6 +15,7 @@ from colonnade.experiments.results.continual import measured, sequences
 from colonnade.experiments.results.matrix_and_table import transfer_table
 from colonnade.experiments.results.transfer import Results
 from colonnade.experiments.store.folders import SuiteFolder
+from colonnade.experiments.store.reading import read_json
 from colonnade.reports.suite import write_report
 
 RECORDED = Path(__file__).parents[1] / "results"
@@ -196,7 +197,7 @@ def test_an_old_folder_is_drawn_and_not_gone_on_with(tmp_path: Path) -> None:
     assert "version 1 of the measures" in page
     # The same command completes nothing, for nothing is left; it changes nothing either.
     assert suite.begin() == suite
-    assert json.loads((tmp_path / "suite.json").read_text()) == json.loads(content)
+    assert read_json(tmp_path / "suite.json") == json.loads(content)
 
     half = SuiteFolder.read(RECORDED / "pong-orthogonal")
     with pytest.raises(UsageError, match="20 of the 26 runs are not complete: it can be read, but"):

@@ -16,6 +16,9 @@ class UsageError(ColonnadeError, ValueError):
     exit_status = 2
 
 
+_LONGEST = 80
+"""Letters of a name that are shown, and compared with others."""
+
 _LISTED = 120
 """So many names are listed whole where none is near; of more, the nearest."""
 
@@ -32,6 +35,7 @@ def unknown_name(kind: str, name: str, choices: Iterable[str]) -> UsageError:
         The error, for the caller to raise.
     """
     known = sorted(choices)
+    name = name if len(name) <= _LONGEST else f"{name[: _LONGEST - 3]}..."
     near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
     if near:
         hint = f"did you mean {near[0]!r}?"

@@ -119,7 +119,7 @@ def test_an_unknown_gymnasium_id_is_answered_with_few_names_and_the_way_to_other
     with pytest.raises(UsageError) as error:
         GymTask("MiniGrid-Empty-5x5-v0")
     assert len(str(error.value)) < 400
-    assert "module:" in str(error.value)
+    assert "minigrid:MiniGrid-Empty-5x5-v0" in str(error.value)
     with pytest.raises(UsageError) as error:
         task_from_name("highway-v0x")
     assert len(str(error.value)) < 500

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from tyro.conf import Positional, arg
 
-from colonnade.errors import ColonnadeError
+from colonnade.errors import ColonnadeError, UsageError
 from colonnade.experiments.trained.analysis_options import AnalysisOptions
 
 if TYPE_CHECKING:
@@ -31,6 +31,9 @@ class Analyze:
     """Analyse the column that plays this task; by default each run's last one."""
     jobs: int | None = None
     """How many processes play at once; by default one for each core."""
+    trust: bool = False
+    """Import the code that the folder names, such as an environment's module or a stage's factory;
+    see docs/trust.md."""
     options: Annotated[AnalysisOptions, arg(name="")] = field(default_factory=AnalysisOptions)
     """How to analyse."""
 
@@ -39,7 +42,14 @@ class Analyze:
         from rich.console import Console
 
         console = Console()
-        page = analyze(self.run, self.task, self.options, jobs=self.jobs, console=console)
+        page = analyze(
+            self.run,
+            self.task,
+            self.options,
+            jobs=self.jobs,
+            console=console,
+            trust=self.trust,
+        )
         console.print(f"Analysis: {page}", highlight=False, soft_wrap=True)
 
 
@@ -50,6 +60,7 @@ def analyze(
     *,
     jobs: int | None = None,
     console: Console | None = None,
+    trust: bool = False,
 ) -> Path:
     """Analyse the progressive networks of an output folder, or of one run, and write a page.
 
@@ -61,6 +72,7 @@ def analyze(
         options: How.
         jobs: How many processes play; one for each core if not given.
         console: Where to say how far it is.
+        trust: Whether code that the folder names is imported.
 
     Returns:
         Path of the page: in the run's folder, or in the output folder.
@@ -69,6 +81,8 @@ def analyze(
         UsageError: The path or the task is wrong.
         ColonnadeError: A run is not complete or has no progressive network.
     """
+    if jobs is not None and jobs < 1:
+        raise UsageError(f"--jobs is a number of processes from 1 on, but {jobs} came.")
     from rich.console import Console
 
     from colonnade.analysis.noise import player_pool
@@ -95,7 +109,7 @@ def analyze(
                 head = f"{number} of {len(runs)}: {folder.spec.label if folder.done else folder.id}"
                 with say.status(head) as status:
                     watch = partial(_show, status, head)
-                    found = analyse_run(suite, folder, task, options, pool, watch)
+                    found = analyse_run(suite, folder, task, options, pool, watch, trust=trust)
                 found.save(folder.path)
                 say.print(f"{head}: done", highlight=False, soft_wrap=True)
             analyses.append(found)

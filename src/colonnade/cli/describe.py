@@ -13,9 +13,12 @@ class Describe:
 
     what: Positional[str]
     """Name of a suite, or a folder that `colonnade run --out` made."""
+    trust: bool = False
+    """Import the code that the folder names, where an environment must be made to know its shapes;
+    see docs/trust.md."""
 
     def __call__(self) -> None:
         """Print the networks."""
         from colonnade.cli.networks import print_networks
 
-        print_networks(self.what)
+        print_networks(self.what, trust=self.trust)

@@ -1,4 +1,4 @@
-"""The command line: `colonnade suites | run | sweep | report | play | describe | analyze | prune`.
+"""The command line: `colonnade suites | run | sweep | report | play | compare`, and more.
 
 Exit status 0 for success, 1 for a failure, 2 for wrong use, 130 and 143 for Ctrl-C and SIGTERM.
 Heavy packages are imported by the commands that need them, so that help and mistakes come at once.
@@ -19,6 +19,7 @@ import tyro
 from tyro.conf import subcommand
 
 from colonnade.cli.analyze import Analyze
+from colonnade.cli.compare import Compare
 from colonnade.cli.describe import Describe
 from colonnade.cli.play import Play
 from colonnade.cli.prune import Prune
@@ -38,6 +39,7 @@ Command = (
     | Annotated[Run, subcommand("run")]
     | Annotated[Sweep, subcommand("sweep")]
     | Annotated[Report, subcommand("report")]
+    | Annotated[Compare, subcommand("compare")]
     | Annotated[Play, subcommand("play")]
     | Annotated[Describe, subcommand("describe")]
     | Annotated[Analyze, subcommand("analyze")]

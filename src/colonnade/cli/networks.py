@@ -12,7 +12,9 @@ from colonnade.experiments.launch.rehearsal import Rehearsal
 from colonnade.experiments.methods import method_of
 from colonnade.experiments.plans.plan import Plan, SuiteOptions
 from colonnade.experiments.store.folders import SuiteFolder
+from colonnade.experiments.store.reading import is_there
 from colonnade.experiments.suites import SUITES, suite_from_name
+from colonnade.experiments.trained.load import network_of, trusting
 from colonnade.networks import (
     ModularNetwork,
     ProgressiveNetwork,
@@ -23,22 +25,25 @@ from colonnade.networks import (
     format_description,
     format_modular,
 )
+from colonnade.trust import UntrustedError
 
 AnyNetwork = ProgressiveNetwork | ModularNetwork
 
 
-def print_networks(what: str) -> None:
+def print_networks(what: str, *, trust: bool = False) -> None:
     """Print the networks of a suite or an output folder, layer by layer.
 
     Args:
         what: Name of a suite, or an output folder.
+        trust: Whether code that the folder names may be imported, where an environment must be
+            made to know its shapes.
 
     Raises:
-        UsageError: It is neither.
+        UsageError: It is neither, or names code that is needed and is not trusted.
     """
     # A pipe has no width: there, lines stay whole.
     console = Console(width=None if sys.stdout.isatty() else 160)
-    for title, network in _networks(what):
+    for title, network in _networks(what, trust=trust):
         if isinstance(network, ModularNetwork):
             console.print(format_modular(describe_modular(network), title))
             console.print()
@@ -49,27 +54,43 @@ def print_networks(what: str) -> None:
         console.print(f"all columns: {total:,} parameters\n", highlight=False)
 
 
-def _networks(what: str) -> Iterator[tuple[str, AnyNetwork]]:
+def _networks(what: str, *, trust: bool) -> Iterator[tuple[str, AnyNetwork]]:
     folder = Path(what)
     named = any(suite.name == what for suite in SUITES)
-    if (folder / "suite.json").exists() or (folder.is_dir() and not named):
-        yield from _of_plan(SuiteFolder.read(folder).plan)
+    if is_there(folder / "suite.json") or (folder.is_dir() and not named):
+        read = SuiteFolder.read(folder)
+        with trusting(folder, trust=trust), custom_factories("stand-in"):
+            networks = _of_folder(read)
+        yield from _grouped(read.plan, networks)
         return
     suite = suite_from_name(what)
     if suite.networks is not None:
         yield from suite.networks()
-    else:
-        yield from _of_plan(suite.plan(SuiteOptions()))
+        return
+    plan = suite.plan(SuiteOptions())
+    rehearsal = Rehearsal(plan)
+    yield from _grouped(plan, {spec.id: rehearsal.method(spec).network for spec in plan.runs})
 
 
-def _of_plan(plan: Plan) -> Iterator[tuple[str, AnyNetwork]]:
+def _of_folder(suite: SuiteFolder) -> dict[str, AnyNetwork]:
+    """Build the networks of all runs; of complete ones from their files where code would be run."""
+    rehearsal, networks = Rehearsal(suite.plan), dict[str, AnyNetwork]()
+    for spec in suite.plan.runs:
+        try:
+            networks[spec.id] = rehearsal.method(spec).network
+        except UntrustedError:
+            folder = suite.run(spec.id)
+            if not folder.done:
+                raise
+            networks[spec.id] = network_of(folder)
+    return networks
+
+
+def _grouped(plan: Plan, networks: dict[str, AnyNetwork]) -> Iterator[tuple[str, AnyNetwork]]:
     """One network for each method of the plan; methods that share a network are shown once."""
     examples = {entry.method: entry.run for entry in plan.comparisons}
     if not examples:
         examples = {spec.label: spec.id for spec in plan.runs}
-    rehearsal = Rehearsal(plan)
-    with custom_factories("stand-in"):  # to look at a folder imports nothing that it names
-        networks = {spec.id: rehearsal.method(spec).network for spec in plan.runs}
     seen: dict[str, tuple[list[str], AnyNetwork]] = {}
     for key, run in examples.items():
         network = networks[run]

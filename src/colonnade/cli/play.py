@@ -25,6 +25,9 @@ class Play:
     """Where to write a film of what the agent sees; the name ends in .mp4 or .gif."""
     seed: int = 0
     """Of the environment and of the actions."""
+    trust: bool = False
+    """Import the code that the folder names, such as an environment's module or a stage's factory;
+    see docs/trust.md."""
 
     def __call__(self) -> None:
         """Play, film, and print the returns."""
@@ -32,7 +35,9 @@ class Play:
         from colonnade.experiments.trained.play import play
 
         suite = SuiteFolder.read(self.dir)
-        played = play(suite, self.run, self.task, self.episodes, self.film, self.seed)
+        played = play(
+            suite, self.run, self.task, self.episodes, self.film, self.seed, trust=self.trust
+        )
         print(f"{played.run} plays {played.task}")
         for number, score in enumerate(played.returns, start=1):
             print(f"episode {number}: return {score:g}")

@@ -28,6 +28,9 @@ class Prune:
     """One run's folder, DIR/runs/ID; or an output folder DIR that holds one progressive run."""
     out: Path | None = None
     """Output folder of the new run; "pruned" inside the run's own output folder if not given."""
+    trust: bool = False
+    """Import the code that the folder names, such as an environment's module or a stage's factory;
+    see docs/trust.md."""
     options: Annotated[PruneOptions, arg(name="")] = field(default_factory=PruneOptions)
     """How to prune."""
 
@@ -43,7 +46,7 @@ class Prune:
         def say(line: str) -> None:
             console.print(line, highlight=False, soft_wrap=True)
 
-        pruned = prune_run(self.run, self.options, self.out, say)
+        pruned = prune_run(self.run, self.options, self.out, say, trust=self.trust)
         console.print(_table(pruned))
         for line in notes(pruned.result()["pruning"]):
             console.print(line, highlight=False)

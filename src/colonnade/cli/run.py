@@ -47,14 +47,19 @@ class Run:
             raise UsageError(f"--jobs is a number of processes from 1 on, but {self.jobs} came.")
         named = self.suite
         what = Path(named) if named.endswith(".json") else suite_from_name(named)
-        suite = begin(what, self.out, self.options)
+        console = Console()
+
+        def say(line: str) -> None:
+            console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+        suite = begin(what, self.out, self.options, say)
         plan = suite.plan.select(self._wanted(suite))
         if not plan.runs:
             raise UsageError(
                 f"No run matches --only {' '.join(self.only)}; ids look like "
                 f"{suite.plan.runs[0].id!r}."
             )
-        train(suite, plan, self.jobs, Display(Console(), suite.name))
+        train(suite, plan, self.jobs, Display(console, suite.name))
 
     def _wanted(self, suite: SuiteFolder) -> Callable[[str], bool]:
         labels = {spec.id: spec.label for spec in suite.plan.runs}

@@ -1,6 +1,6 @@
 """Progressive and modular networks as plain `torch.nn.Module`s."""
 
-from colonnade.networks.factories import custom_factories, load_weights
+from colonnade.networks.factories import custom_factories, factories_named, load_weights
 from colonnade.networks.modes import mode_matters
 from colonnade.networks.pathnet.describe import (
     ModularRow,
@@ -15,6 +15,8 @@ from colonnade.networks.pathnet.spec import (
     Path,
     atari_modules,
     cifar_svhn_modules,
+    labyrinth_modules,
+    labyrinth_recurrent_modules,
     mini_modules,
     mnist_modules,
     modular_preset,
@@ -35,6 +37,8 @@ from colonnade.networks.progressive.presets import (
     column_preset,
     default_column,
     grid_column,
+    labyrinth_column,
+    labyrinth_recurrent_column,
     mlp_column,
     pong_soup_column,
     sim_to_real_column,
@@ -76,9 +80,14 @@ __all__ = [
     "default_column",
     "describe",
     "describe_modular",
+    "factories_named",
     "format_description",
     "format_modular",
     "grid_column",
+    "labyrinth_column",
+    "labyrinth_modules",
+    "labyrinth_recurrent_column",
+    "labyrinth_recurrent_modules",
     "load_weights",
     "mini_modules",
     "mlp_column",

@@ -14,7 +14,6 @@ from
 
 from __future__ import annotations
 
-import importlib
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -26,6 +25,7 @@ import torch
 from torch import Tensor, nn
 
 from colonnade.errors import UsageError, unknown_name
+from colonnade.trust import UntrustedError, import_named
 from colonnade.types import Shape
 
 Factory = Callable[[Shape], nn.Module]
@@ -34,6 +34,7 @@ Factory = Callable[[Shape], nn.Module]
 Following = Literal["refuse", "import", "stand-in"]
 
 _following: ContextVar[Following] = ContextVar("following", default="refuse")
+_allowed: ContextVar[frozenset[str] | None] = ContextVar("allowed", default=None)
 
 
 class FactoryError(UsageError):
@@ -41,19 +42,22 @@ class FactoryError(UsageError):
 
 
 @contextmanager
-def custom_factories(how: Following) -> Iterator[None]:
+def custom_factories(how: Following, only: Iterable[str] | None = None) -> Iterator[None]:
     """Say within the block what becomes of factories that data, such as a spec's JSON, names.
 
     Args:
         how: "import" them, where the user's own specification names them; let a "stand-in" that
             computes nothing take their place, where networks are only looked at; or "refuse" to
             build such a stage, as is done outside of all blocks.
+        only: Import paths that may be imported, where weights of somebody else may name others; all
+            if None.
     """
-    token = _following.set(how)
+    token, allowed = _following.set(how), _allowed.set(None if only is None else frozenset(only))
     try:
         yield
     finally:
         _following.reset(token)
+        _allowed.reset(allowed)
 
 
 @dataclass(frozen=True)
@@ -128,8 +132,19 @@ def factory_from_data(path: object) -> Factory:
     """
     if path is None:
         return MissingFactory(None)
-    checked = _checked(path)
-    return imported(checked) if _following.get() == "import" else MissingFactory(checked)
+    checked, allowed = _checked(path), _allowed.get()
+    followed = _following.get() == "import" and (allowed is None or checked in allowed)
+    return imported(checked) if followed else MissingFactory(checked)
+
+
+def factories_named(data: object) -> set[str]:
+    """Find the import paths of factories in JSON data, such as a spec's column."""
+    if isinstance(data, Mapping):
+        own = {data["factory"]} if isinstance(data.get("factory"), str) else set()
+        return own.union(*map(factories_named, data.values()))
+    if isinstance(data, list | tuple):
+        return set().union(*map(factories_named, data))
+    return set()
 
 
 def imported(path: str) -> Factory:
@@ -140,7 +155,9 @@ def imported(path: str) -> Factory:
     """
     module, _, name = _checked(path).partition(":")
     try:
-        found: object = importlib.import_module(module)
+        found: object = import_named(module)
+    except UntrustedError:
+        raise
     except Exception as error:
         raise FactoryError(
             f"The factory {path!r} can't be imported ({described(error)}); install its package or "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import logging
 import math
 from collections.abc import Mapping
 
@@ -10,15 +11,19 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from colonnade.analysis.transfer import ENOUGH_EPISODES
+from colonnade.errors import ColonnadeError
 from colonnade.experiments.results.continual import looks_back
 from colonnade.experiments.results.facts import facts
 from colonnade.experiments.results.runs import RunResult
 from colonnade.experiments.results.transfer import Results
+from colonnade.experiments.store.reading import is_there
 from colonnade.experiments.titles import distinct, option_titles, source_title
 from colonnade.experiments.words import duration
 from colonnade.reports.network import largest_network, network_drawing
 from colonnade.reports.page import Section, render
 from colonnade.training import Row
+
+logger = logging.getLogger(__name__)
 
 
 class RunSection(Section):
@@ -111,8 +116,13 @@ def _frames(results: Results) -> list[tuple[str, Markup]]:
     pictures: dict[tuple[str, str], Markup] = {}
     for run in results.runs.values():
         key = run.spec.tasks[-1].key
-        if key not in pictures and run.foreign is None and run.folder.frames_path.exists():
-            data = base64.b64encode(run.folder.frames_path.read_bytes()).decode()
-            pictures[key] = Markup(f"data:image/png;base64,{data}")
+        if key in pictures or run.foreign is not None or not is_there(run.folder.frames_path):
+            continue
+        try:
+            data = base64.b64encode(run.folder.frames()).decode()
+        except ColonnadeError as error:  # a report without a picture is better than none
+            logger.warning("A picture is left out: %s", error)
+            continue
+        pictures[key] = Markup(f"data:image/png;base64,{data}")
     titles = option_titles(pictures)
     return [(titles[task], picture) for task, picture in pictures.items()]

@@ -12,7 +12,8 @@ from colonnade.errors import UsageError, unknown_name
 from colonnade.tasks.arm.domains import DOMAINS, domain
 from colonnade.tasks.arm.task import JacoTask
 from colonnade.tasks.atari import AtariTask, game_name, games
-from colonnade.tasks.gym.task import GymTask, check_id
+from colonnade.tasks.gym.ids import check_id, unknown_id
+from colonnade.tasks.gym.task import GymTask
 from colonnade.tasks.images.names import DATA_FAMILIES, data_task_from_name, data_task_names
 from colonnade.tasks.mazes.doom.labyrinth import DoomLabyrinthTask
 from colonnade.tasks.mazes.labyrinth import LabyrinthTask
@@ -76,7 +77,7 @@ def task_from_name(name: str, /, *, steps: int | None = None, **options: Any) ->
         return data_task_from_name(family, rest, **options, **_given(steps))
     if family not in _TASKS:
         if name not in gymnasium.registry and ":" not in name:
-            raise unknown_name("task", name, [*task_names(), *gymnasium.registry])
+            raise unknown_id("task", name, [*task_names(), *gymnasium.registry])
         family, rest = "gym", name
     task_class, check = _TASKS[family]
     check(rest)

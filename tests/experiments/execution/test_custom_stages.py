@@ -18,6 +18,7 @@ from colonnade.experiments.store.folders import SuiteFolder
 from colonnade.experiments.trained.play import play
 from colonnade.reports.network import DrawnNetwork, network_drawing
 from colonnade.training import Interrupted
+from colonnade.trust import UntrustedError
 
 MODULE = "nets_of_a_user"
 STAGE = {"kind": "custom", "factory": f"{MODULE}:make", "out_shape": [6]}
@@ -67,7 +68,9 @@ def test_a_run_is_trained_resumed_played_and_continued(tmp_path: Path) -> None:
     assert list(suite.run(SPEC.id).path.glob("checkpoint-*"))
     train_run(suite.path, SPEC)
     train_run(suite.path, child)  # whose own column is another
-    played = play(suite, SPEC.id, None, episodes=1, film=None, seed=0)
+    with pytest.raises(UntrustedError, match=f"names the module '{MODULE}'.* add --trust"):
+        play(suite, SPEC.id, None, episodes=1, film=None, seed=0)
+    played = play(suite, SPEC.id, None, episodes=1, film=None, seed=0, trust=True)
     assert len(played.returns) == 1
     network = suite.run(SPEC.id).network()["network"]
     assert network["columns"][1]["spec"]["stages"][0] == {**STAGE, "laterals": None}

@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from colonnade.errors import ColonnadeError
-from colonnade.experiments.store.files import DiskFullError, read_json, write_json
+from colonnade.experiments.store.files import DiskFullError, write_json
+from colonnade.experiments.store.reading import read_json
 
 
 def full_disk(*_: Any) -> None:

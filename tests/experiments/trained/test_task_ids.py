@@ -18,7 +18,10 @@ from colonnade.experiments.plans.plan import Plan, SuiteOptions
 from colonnade.experiments.plans.spec import RunSpec, TaskBudget
 from colonnade.experiments.results.paths import Paths
 from colonnade.experiments.results.transfer import Results
+from colonnade.experiments.store.files import write_json
 from colonnade.experiments.store.folders import SuiteFolder
+from colonnade.experiments.store.metrics import MetricsFile
+from colonnade.experiments.store.reading import read_json
 from colonnade.experiments.suites.pathnet.pong_soup import MINI
 from colonnade.experiments.suites.progressive.pong_soup import SHORT
 from colonnade.experiments.titles import option_titles, task_title
@@ -205,9 +208,16 @@ def test_the_last_history_of_paths_is_the_last_tasks(
     folder = suite.run(renamed.id).path
     shutil.copytree(paths.run(spec.id).path, folder)
     (folder / "spec.json").write_text(json.dumps(renamed.to_json()))
-    text = (folder / "network.json").read_text()
+    result = read_json(folder / "result.json") | {"spec": renamed.to_json()}
+    del result["files"]
+    write_json(folder / "result.json", result)
+    (folder / "metrics.jsonl").unlink()
+    metrics = MetricsFile(folder / "metrics.jsonl")
+    for row in paths.run(spec.id).metrics():
+        metrics.append(row)
+    text = json.dumps(read_json(folder / "network.json"))
     own = "other" if options else "gym/CartPole-v1"
-    (folder / "network.json").write_text(text.replace("mini-pong/noisy", own))
+    write_json(folder / "network.json", json.loads(text.replace("mini-pong/noisy", own)))
     (expected,) = Paths(Results(paths)).reuse()
     (found,) = Paths(Results(suite)).reuse()
     assert (found.shared, found.overlap) == (expected.shared, expected.overlap)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -23,6 +22,8 @@ from colonnade.experiments.plans.spec import RunSpec
 from colonnade.experiments.store.files import disk_errors
 from colonnade.experiments.store.folders import SuiteFolder
 from colonnade.experiments.store.lock import FolderLock
+from colonnade.experiments.store.metrics import append_line
+from colonnade.experiments.store.reading import check_folder
 
 _SHOW_SECONDS = 0.5
 _GRACE_SECONDS = 60.0
@@ -179,6 +180,7 @@ class _Execution:
 
     def _start(self, spec: RunSpec) -> None:
         folder = self._suite.run(spec.id)
+        check_folder(folder.path)
         with disk_errors(folder.path):
             folder.path.mkdir(parents=True, exist_ok=True)
             for name in ("status.json", "failed.json"):
@@ -209,6 +211,4 @@ class _Execution:
             "runs": len(self._ended),
             "cpu_seconds": round(sum(end.cpu_seconds for end in self._ended), 1),
         }
-        path = self._suite.path / "sessions.jsonl"
-        with disk_errors(path), path.open("a") as file:
-            file.write(json.dumps(session) + "\n")
+        append_line(self._suite.path / "sessions.jsonl", session)

@@ -101,7 +101,9 @@ class ForkedWorkers:
         # otherwise spin while they wait, and slow the emulators down. How many a run's network has
         # is in its spec, since sums depend on it.
         threads = {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "passive"}
-        command = [sys.executable, "-m", "colonnade.experiments.execution.server", str(self._suite)]
+        # -P: what lies in the current folder takes the place of no package.
+        server = "colonnade.experiments.execution.server"
+        command = [sys.executable, "-P", "-m", server, str(self._suite)]
         ours, theirs = socket.socketpair()
         with theirs, disk_errors(self._log), self._log.open("wb") as log:
             # A session of its own: a Ctrl-C at the terminal reaches the executor alone.

@@ -34,10 +34,15 @@ from colonnade.experiments.store.files import (
 )
 from colonnade.experiments.store.folders import RunFolder
 from colonnade.experiments.store.measures import MEASURES
-from colonnade.experiments.store.parents import read_parent, with_learner
+from colonnade.experiments.store.parents import (
+    foreign_states,
+    lineage,
+    read_parent,
+    with_learner,
+)
 from colonnade.experiments.store.recorder import RunRecorder
 from colonnade.learners import Acting
-from colonnade.networks import custom_factories
+from colonnade.networks import custom_factories, factories_named
 from colonnade.seeding import derive
 from colonnade.tasks.frames import film_strip
 from colonnade.training import (
@@ -49,6 +54,9 @@ from colonnade.training import (
     write_tensors,
 )
 from colonnade.types import DatasetTask, Network, Task
+
+_SLOWEST = 0.05
+"""Steps per second that a row writes as 0.1; slower ones it writes as 0."""
 
 
 def train_run(
@@ -73,10 +81,12 @@ def train_run(
         Interrupted: `stop` said so; the last checkpoint is kept.
     """
     folder = RunFolder(suite / "runs" / spec.id)
+    # What the specs name; not what weights and checkpoints do, which others may have written.
+    named = factories_named([each.column for each in lineage(suite, spec)])
     with (
         RunRecorder(folder, spec, stop, patience) as recorder,
         memory_errors(),
-        custom_factories("import"),
+        custom_factories("import", only=named),
     ):
         if folder.done:
             recorder.clear_checkpoints()
@@ -88,7 +98,8 @@ def train_run(
         recorder.write_status()
         _save_frames(tasks[-1], folder.frames_path, spec.seed)
         if spec.parent is not None:
-            method.load_state(*read_parent(suite, spec.parent))
+            with foreign_states(suite / "runs" / spec.parent):
+                method.load_state(*read_parent(suite, spec.parent))
         started = time.time()
         # First, so that an environment without an end costs no training.
         by_chance = []
@@ -122,6 +133,7 @@ def train_run(
         with disk_errors(folder.path):
             write_tensors(folder.path / "weights.safetensors", tensors, meta)
         write_json(folder.path / "network.json", meta)
+        recorder.sync()
         result = {
             "spec": spec.to_json(),
             "measures": MEASURES,
@@ -132,6 +144,7 @@ def train_run(
             "hardware": _hardware(options.threads),
             "timing": _timing(folder.metrics(), started),
             "notes": recorder.notes,
+            "files": folder.checksums(),
         }
         write_json(folder.path / "result.json", result)
         write_text(folder.path / "DONE", "")
@@ -231,7 +244,8 @@ def _timing(rows: list[Row], started: float) -> dict[str, float]:
         if row["kind"] != "curve":
             continue
         task, step = row["task_index"], row["step"]
-        seconds += (step - (last[1] if task == last[0] else 0)) / row["steps_per_second"]
+        steps = step - (last[1] if task == last[0] else 0)
+        seconds += steps / max(row["steps_per_second"], _SLOWEST)  # rounded, it may be 0
         last = (task, step)
     return {"training_seconds": round(seconds, 1), "started": started, "finished": time.time()}
 

@@ -2,25 +2,33 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Callable
 from pathlib import Path
 
-from colonnade.errors import UsageError
+from colonnade.errors import ColonnadeError, UsageError
 from colonnade.experiments.launch.changes import with_changes
+from colonnade.experiments.plans.build import named_code
 from colonnade.experiments.plans.plan import Plan, SuiteOptions
 from colonnade.experiments.plans.spec import RunSpec
 from colonnade.experiments.store.basis import Basis
 from colonnade.experiments.store.folders import SuiteFolder
+from colonnade.experiments.store.reading import parse_json, read_content
 from colonnade.experiments.suites import Suite
 
 
-def begin(what: Suite | Path, out: Path, options: SuiteOptions) -> SuiteFolder:
+def begin(
+    what: Suite | Path,
+    out: Path,
+    options: SuiteOptions,
+    say: Callable[[str], None] = lambda line: None,
+) -> SuiteFolder:
     """Plan a suite or a user's own specs, check every name in them and begin the output folder.
 
     Args:
         what: A suite, or a JSON file with a spec or a list of specs.
         out: The output folder.
         options: What to change about the suite.
+        say: Is told what code is imported because a spec names it.
 
     Raises:
         UsageError: A name is unknown, a spec is wrong, or the folder holds something else.
@@ -34,14 +42,16 @@ def begin(what: Suite | Path, out: Path, options: SuiteOptions) -> SuiteFolder:
         plan = with_changes(plan, options.set)
         suite = SuiteFolder(out, what.name, options.given, plan, basis=Basis.now(what, plan, None))
     suite.check()  # before any work
+    if named := named_code(suite.plan.runs):
+        say(f"Imports {', '.join(named)}, which {what.name} names.")
     rehearsal = Rehearsal(suite.plan)
     for spec in suite.plan.runs:
         try:
             rehearsal.check(spec)
         except UsageError as error:
             # The runs of a suite are alike; in a file of specs the reader must find the wrong one.
-            named = f"Run {spec.label!r} of {what.name}: " if isinstance(what, Path) else ""
-            raise UsageError(f"{named}{error}") from error
+            where = f"Run {spec.label!r} of {what.name}: " if isinstance(what, Path) else ""
+            raise UsageError(f"{where}{error}") from error
     return suite.begin()
 
 
@@ -52,9 +62,9 @@ def _from_file(path: Path, out: Path, options: SuiteOptions) -> SuiteFolder:
             "a spec file states them itself, so edit it."
         )
     try:
-        content = json.loads(path.read_text())
-    except OSError as error:
-        raise UsageError(f"The spec {path} can't be read: {error.strerror}.") from error
+        content = parse_json(read_content(path))
+    except ColonnadeError as error:
+        raise UsageError(f"The spec can't be read: {error}") from error
     except ValueError as error:
         raise UsageError(f"The spec {path} is no JSON: {error}.") from error
     listed = content if isinstance(content, list) else [content]

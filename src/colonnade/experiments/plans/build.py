@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
 from colonnade.errors import UsageError
 from colonnade.experiments.plans.spec import DEFAULT_COLUMN, RunSpec, TaskBudget
 from colonnade.learners import LearnerConfig, learner_from_name
 from colonnade.methods import PATH_METHODS, ColumnMethod, PathMethod, method_from_name
-from colonnade.networks import ColumnSpec, ModularSpec, column_preset, modular_preset
+from colonnade.networks import (
+    ColumnSpec,
+    ModularSpec,
+    column_preset,
+    factories_named,
+    modular_preset,
+)
 from colonnade.records import read, write
 from colonnade.tasks import task_from_name
 from colonnade.training import TrainingOptions
@@ -28,6 +34,18 @@ def build_task(budget: TaskBudget) -> Task:
     if "steps" in options:
         raise UsageError(f"Task {budget.name!r} has its steps beside its options, not among them.")
     return task_from_name(budget.name, steps=budget.steps, **options)
+
+
+def named_code(specs: Iterable[RunSpec]) -> list[str]:
+    """List what is imported because specs name it: modules of tasks, and columns' factories."""
+    found: dict[str, None] = {}
+    for spec in specs:
+        for task in spec.tasks:
+            module, colon, _ = task.name.removeprefix("gym/").rpartition(":")
+            if colon:
+                found[module] = None
+        found |= dict.fromkeys(sorted(factories_named(spec.column)))
+    return list(found)
 
 
 def build_tasks(spec: RunSpec) -> list[Task]:

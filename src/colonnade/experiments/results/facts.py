@@ -51,6 +51,10 @@ def facts(results: Results) -> list[tuple[str, str]]:
                 ),
             ),
         ]
+        unverified = sum(not run.folder.verified for run in runs if run.done)
+        if unverified:
+            many = f"{unverified} of {len(done)} complete runs"
+            stated.append(("Unverified", f"the files of {many}, which hold no checksums"))
     if sessions := results.suite.sessions():
         used = sum(session["cpu_seconds"] for session in sessions)
         there = sum(session["seconds"] * session["workers"] for session in sessions)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import errno
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from colonnade.atomic import write_atomically
 from colonnade.errors import ColonnadeError
+from colonnade.experiments.store.reading import CHECKSUM, checksum_of
 
 
 class DiskFullError(ColonnadeError):
@@ -63,8 +64,8 @@ def disk_errors(path: Path) -> Iterator[None]:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text as `write_bytes` does."""
-    write_bytes(path, text.encode())
+    """Write a text as `write_bytes` does; half a pair of surrogates as its escape."""
+    write_bytes(path, text.encode(errors="backslashreplace"))
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -77,23 +78,13 @@ def write_bytes(path: Path, content: bytes) -> None:
         write_atomically(path, content)
 
 
-def write_json(path: Path, value: object) -> None:
-    """Write a value as JSON, as `write_bytes` does."""
+def write_json(path: Path, value: Mapping[str, Any]) -> None:
+    """Write a JSON object as `write_bytes` does, with its checksum for `reading` to check."""
+    # What is not JSON's own, such as a tuple, must have the form that it is read back in.
+    plain = json.loads(json.dumps(value))
+    write_text(path, json.dumps({**plain, CHECKSUM: checksum_of(plain)}, indent=2) + "\n")
+
+
+def write_plain_json(path: Path, value: Mapping[str, Any]) -> None:
+    """Write a JSON object as `write_json` does, without one: what else says whether it is whole."""
     write_text(path, json.dumps(value, indent=2) + "\n")
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """Read a JSON object.
-
-    Raises:
-        ColonnadeError: The file is missing, or does not hold a JSON object.
-    """
-    try:
-        value = json.loads(path.read_text())
-    except FileNotFoundError:
-        raise ColonnadeError(f"{path} is missing.") from None
-    except (OSError, ValueError) as error:
-        raise ColonnadeError(f"{path} cannot be read as JSON: {error}.") from error
-    if not isinstance(value, dict):
-        raise ColonnadeError(f"{path} holds {type(value).__name__}, where a JSON object belongs.")
-    return value

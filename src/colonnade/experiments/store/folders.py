@@ -33,11 +33,32 @@ from colonnade.experiments.plans.plan import Plan, Selection
 from colonnade.experiments.plans.spec import RunSpec
 from colonnade.experiments.plans.sweep import Sweep
 from colonnade.experiments.store.basis import Basis, suite_called
-from colonnade.experiments.store.files import disk_errors, read_json, write_json
+from colonnade.experiments.store.contents import (
+    CHOICE,
+    SESSION,
+    fitting_status,
+    misfit,
+    misfit_of_network,
+    misfit_of_result,
+)
+from colonnade.experiments.store.files import disk_errors, write_json
 from colonnade.experiments.store.lock import FolderLock
 from colonnade.experiments.store.measures import MEASURES, version_of
-from colonnade.experiments.store.metrics import read_metrics
-from colonnade.records import read, write
+from colonnade.experiments.store.metrics import read_lines, read_metrics
+from colonnade.experiments.store.pictures import is_png
+from colonnade.experiments.store.reading import (
+    check_folder,
+    check_kind,
+    digest,
+    digest_of,
+    in_words,
+    is_there,
+    read_checked,
+    read_content,
+    read_json,
+)
+from colonnade.experiments.store.rows import misfits
+from colonnade.records import read, shown, write
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -45,6 +66,9 @@ if TYPE_CHECKING:
     from colonnade.training import Row
 
 logger = logging.getLogger(__name__)
+
+_LISTED = ("metrics.jsonl", "network.json", "weights.safetensors", "frames.png")
+"""Files whose checksums are in a complete run's result.json."""
 
 FORMAT = 1
 """Version of the folder's layout, in suite.json."""
@@ -67,8 +91,16 @@ class RunFolder:
 
     @property
     def done(self) -> bool:
-        """Whether the run is complete."""
-        return (self.path / "DONE").exists()
+        """Whether the run is complete.
+
+        Raises:
+            ColonnadeError: Something else than a file has the mark's place.
+        """
+        path = self.path / "DONE"
+        if not is_there(path):
+            return False
+        check_kind(path)
+        return True
 
     @property
     def spec(self) -> RunSpec:
@@ -78,7 +110,7 @@ class RunFolder:
             ColonnadeError: It is missing or damaged, or is another run's.
         """
         path = self.path / "spec.json"
-        if not path.exists():
+        if not is_there(path):
             raise ColonnadeError(
                 f"{path} is missing, so it can't be known what {self.path} holds; restore it, or "
                 "delete the folder to train the run again."
@@ -110,17 +142,58 @@ class RunFolder:
         """Read all metrics rows.
 
         Raises:
-            ColonnadeError: A line is damaged.
+            ColonnadeError: A line is damaged, or they are not those that the run was completed
+                with.
         """
-        return read_metrics(self.metrics_path)
+        if self.done:
+            self._verify("metrics.jsonl", self.result())
+        rows = read_metrics(self.metrics_path)
+        if rows and (wrong := misfits(rows, len(self.spec.tasks))):
+            raise ColonnadeError(f"{self.metrics_path} {wrong}; {self._advice}.")
+        return rows
 
     def result(self) -> dict[str, Any]:
         """Read what the run came to.
 
         Raises:
-            ColonnadeError: The run is not complete, or the file is damaged.
+            ColonnadeError: The run is not complete, or the file is damaged or another run's.
         """
-        return self._read("result.json", "scores", "timing", "versions", "hardware", "notes")
+        return self._result()[0]
+
+    @property
+    def verified(self) -> bool:
+        """Whether checksums say that a complete run's files are as they were written.
+
+        Those of a run from before there were checksums are read as they are.
+
+        Raises:
+            ColonnadeError: A file of the run is damaged.
+        """
+        return self._result()[1]
+
+    def frames(self) -> bytes:
+        """Read the picture of what the agent sees, a PNG file.
+
+        Raises:
+            ColonnadeError: It is damaged.
+        """
+        content = read_content(self.frames_path)
+        if self.done:
+            self._verify(self.frames_path.name, self.result(), content)
+        if not is_png(content):
+            raise ColonnadeError(
+                f"{self.frames_path} is damaged: it is no whole PNG file; delete it, which costs "
+                "nothing but a picture."
+            )
+        return content
+
+    def checksums(self) -> dict[str, str]:
+        """Return the checksums of the files that a complete run has beside its result."""
+        found = {}
+        for name in _LISTED:
+            if is_there(self.path / name):
+                found[name] = digest_of(self.path / name)
+        return found
 
     @property
     def measures(self) -> int | None:
@@ -151,7 +224,13 @@ class RunFolder:
         Raises:
             ColonnadeError: The run is not complete, or the file is damaged.
         """
-        return self._read("network.json", "network", "tasks")
+        path = self.path / "network.json"
+        value, _ = read_checked(path)
+        if self.done:
+            self._verify(path.name, self.result())
+        if wrong := misfit_of_network(value):
+            raise ColonnadeError(f"{path} {wrong}; {self._advice}.")
+        return value
 
     @property
     def last_task(self) -> str:
@@ -163,9 +242,11 @@ class RunFolder:
         return self.spec.tasks[-1].id_among(self.network()["tasks"])
 
     def status(self) -> dict[str, Any]:
-        """Read how far the run is; empty where it never began."""
-        path = self.path / "status.json"
-        return read_json(path) if path.exists() else {}
+        """Read how far the run is; empty where it never began, or the file makes no sense."""
+        try:
+            return fitting_status(read_json(self.path / "status.json"))
+        except ColonnadeError:
+            return {}
 
     @property
     def failure(self) -> str | None:
@@ -185,24 +266,50 @@ class RunFolder:
         """
         from colonnade.training import read_tensors
 
+        path = self.path / "weights.safetensors"
         try:
-            return read_tensors(self.path / "weights.safetensors")
+            tensors, meta = read_tensors(path)
         except ColonnadeError as error:
             raise ColonnadeError(f"{error} Delete {self.path} to train the run again.") from error
+        if self.done:
+            self._verify(path.name, self.result())
+        return tensors, meta
 
     def _reason(self, name: str) -> str | None:
         path = self.path / name
-        return str(read_json(path).get("reason", "unknown")) if path.exists() else None
+        if not is_there(path):
+            return None
+        try:
+            return str(read_json(path).get("reason", "unknown"))
+        except ColonnadeError as error:  # that it was given up is what counts
+            return f"unknown, since {in_words(error)}"
 
-    def _read(self, name: str, *keys: str) -> dict[str, Any]:
-        value = read_json(self.path / name)
-        for key in keys:
-            if key not in value:
-                raise ColonnadeError(
-                    f"{self.path / name} lacks {key!r}; restore it, or delete {self.path} to "
-                    "train the run again."
-                )
-        return value
+    @property
+    def _advice(self) -> str:
+        return f"restore it, or delete {self.path} to train the run again"
+
+    def _result(self) -> tuple[dict[str, Any], bool]:
+        """Read result.json, and say whether it is verified."""
+        path = self.path / "result.json"
+        value, checked = read_checked(path)
+        if wrong := misfit_of_result(value):
+            raise ColonnadeError(f"{path} {wrong}; {self._advice}.")
+        spec = self.spec
+        if "spec" in value and RunSpec.from_json(value["spec"], str(path)) != spec:
+            raise ColonnadeError(
+                f"{path} is the result of another run than {self.id}; {self._advice}."
+            )
+        return value, checked and "files" in value
+
+    def _verify(self, name: str, result: dict[str, Any], content: bytes | None = None) -> None:
+        """Refuse a file that is not the one that the run was completed with."""
+        said = result.get("files", {}).get(name)
+        path = self.path / name
+        if said is not None and said != (digest(content) if content else digest_of(path)):
+            raise ColonnadeError(
+                f"{path} is not the file that the run was completed with: it does not fit its "
+                f"checksum in result.json; {self._advice}."
+            )
 
 
 @dataclass(frozen=True)
@@ -251,12 +358,21 @@ class SuiteFolder:
     def chosen(self, parent: str) -> str | None:
         """Return the run that a selection came to, if it has."""
         path = self.path / "choices.json"
-        chosen = read_json(path).get(parent, {}) if path.exists() else {}
-        return chosen.get("run")
+        chosen = read_json(path).get(parent) if is_there(path) else None
+        if chosen is None:
+            return None
+        among = self.plan.selection(parent)
+        if misfit(chosen, CHOICE) or (among is not None and chosen["run"] not in among.runs):
+            raise ColonnadeError(
+                f"{path} says that {shown(chosen)} was chosen as {parent!r}, which is none of the "
+                "runs to choose among; restore it."
+            )
+        return str(chosen["run"])
 
     def sessions(self) -> list[dict[str, Any]]:
         """Read when the suite was worked on, and how busy the processors were."""
-        return read_metrics(self.path / "sessions.jsonl")
+        lines = read_lines(self.path / "sessions.jsonl")
+        return [line for line in lines if not misfit(line, SESSION)]
 
     def choose(self, selection: Selection) -> str | None:
         """Choose the best run of a selection, once and for all; None if none is complete.
@@ -274,7 +390,7 @@ class SuiteFolder:
             return None
         best = max(scores, key=lambda run: scores[run])
         path = self.path / "choices.json"
-        known = read_json(path) if path.exists() else {}
+        known = read_json(path) if is_there(path) else {}
         entry = {"run": best, "score": scores[best], "of": len(scores)}
         write_json(path, known | {selection.name: entry})
         return best
@@ -289,7 +405,7 @@ class SuiteFolder:
             UsageError: The folder holds another suite, or runs that are measured otherwise.
             ColonnadeError: A file of a run is damaged.
         """
-        if not (self.path / "suite.json").exists():
+        if not is_there(self.path / "suite.json"):
             if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
                 raise UsageError(
                     f"{self.path} exists but holds no suite.json, so it isn't Colonnade's; choose "
@@ -342,6 +458,7 @@ class SuiteFolder:
             ColonnadeError: Writing failed, or a file of a run is damaged.
         """
         begun = self.check()
+        check_folder(self.path)
         with disk_errors(self.path):
             (self.path / "runs").mkdir(parents=True, exist_ok=True)
         content: dict[str, Any] = {"format": FORMAT}
@@ -364,7 +481,7 @@ class SuiteFolder:
             UsageError: There is no suite in it, or one of another version of Colonnade.
         """
         file = path / "suite.json"
-        if not file.exists():
+        if not is_there(file):
             raise UsageError(
                 f"{path} holds no suite.json; give a folder that `colonnade run --out` made."
             )

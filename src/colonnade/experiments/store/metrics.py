@@ -3,10 +3,15 @@
 The file is the one record of a run's learning curve. A process that dies while it writes leaves at
 most a torn last line; everything before is whole, and a resumed run goes back to the row count that
 its checkpoint remembers, so no row is lost and none is there twice.
+
+Each line ends in a check: eight digits of the SHA-256 of the file up to there, begun with the run's
+id. So a digit that was changed, a line that went, and another run's file are noticed, also half-way
+through a run. Lines from before there were checks have none; those after them cover them.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import math
@@ -16,6 +21,14 @@ from typing import TYPE_CHECKING
 
 from colonnade.errors import ColonnadeError
 from colonnade.experiments.store.files import disk_errors
+from colonnade.experiments.store.reading import (
+    check_kind,
+    checksum_of,
+    is_there,
+    parse_json,
+    read_content,
+)
+from colonnade.experiments.store.rows import misfit
 
 if TYPE_CHECKING:
     from colonnade.training import Row
@@ -23,19 +36,69 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
+CHECK = "check"
+"""Key of a line's check, the last in it."""
+
+_DIGITS = 8
+_ADVICE = "restore the file, or delete the run's folder to train it again"
+
+
 def read_metrics(path: Path) -> list[Row]:
     """Read all whole rows; a torn last line is left out, with a warning.
 
     Args:
-        path: The metrics file; a missing one has no rows.
+        path: The metrics file, in its run's folder; a missing one has no rows.
 
     Raises:
-        ColonnadeError: A line before the last is damaged.
+        ColonnadeError: A line before the last is damaged, or does not belong there.
     """
-    rows, torn = _parse(path, path.read_bytes() if path.exists() else b"")
+    rows, torn, _ = _parse(path, read_content(path) if is_there(path) else b"")
     if torn:
         logger.warning("%s ends in a torn line, which is left out.", path)
     return rows
+
+
+def read_lines(path: Path) -> list[Row]:
+    """Read lines that each stand for themselves; damaged ones are passed over, with a warning.
+
+    Args:
+        path: The file; a missing one has no lines.
+
+    Raises:
+        ColonnadeError: It can't be read at all.
+    """
+    rows, damaged = [], []
+    content = read_content(path) if is_there(path) else b""
+    for number, line in enumerate(content.split(b"\n"), start=1):
+        if not line:
+            continue
+        try:
+            row = parse_json(line)
+        except ValueError:
+            row = None
+        if isinstance(row, dict) and row.pop(CHECK, None) in (None, checksum_of(row)[:_DIGITS]):
+            rows.append(row)
+        else:
+            damaged.append(number)
+    if damaged:
+        lines = f"{len(damaged)} lines" if len(damaged) > 1 else f"Line {damaged[0]}"
+        logger.warning("%s of %s can't be read and is passed over.", lines, path)
+    return rows
+
+
+def append_line(path: Path, row: Row) -> None:
+    """Add a line that `read_lines` checks, on a line of its own whatever was torn before it.
+
+    Raises:
+        ColonnadeError: Writing failed.
+    """
+    check_kind(path)
+    line = json.dumps({**row, CHECK: checksum_of(row)[:_DIGITS]}, allow_nan=False).encode() + b"\n"
+    with disk_errors(path), path.open("a+b") as file:
+        if file.tell():
+            file.seek(-1, os.SEEK_END)
+            line = line if file.read(1) == b"\n" else b"\n" + line
+        file.write(line)
 
 
 class MetricsFile:
@@ -50,12 +113,13 @@ class MetricsFile:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        check_kind(path)
         with disk_errors(path):
             # Unbuffered: a row is either with the system or was never accepted.
             self._file = path.open("a+b", buffering=0)
         self._file.seek(0)
         content = self._file.readall()
-        self.content, torn = _parse(path, content)
+        self.content, torn, self._sum = _parse(path, content)
         self.cut = torn > 0
         self._ends = [0]
         for line in content[: len(content) - torn].splitlines(keepends=True):
@@ -74,13 +138,17 @@ class MetricsFile:
         Raises:
             ColonnadeError: Writing failed; a part of the line may be left, as a torn line.
         """
-        finite = {key: _finite(value) for key, value in row.items()}
-        line = json.dumps(finite, separators=(",", ":"), allow_nan=False).encode() + b"\n"
+        finite = {key: _finite(value) for key, value in row.items() if key != CHECK}
+        head = json.dumps(finite, separators=(",", ":"), allow_nan=False).encode()[:-1]
+        self._sum.update(head)
+        comma = b"," if finite else b""
+        line = head + comma + f'"{CHECK}":"{self._sum.hexdigest()[:_DIGITS]}"}}\n'.encode()
         with disk_errors(self._path):
             written = self._file.write(line)
             if written < len(line):
                 written += self._file.write(line[written:])
         self._ends.append(self._ends[-1] + written)
+        self._sum.update(line[len(head) :])
 
     def rewind(self, rows: int) -> None:
         """Drop all rows after the first `rows`.
@@ -96,6 +164,20 @@ class MetricsFile:
         with disk_errors(self._path):
             self._file.truncate(self._ends[rows])
         del self._ends[rows + 1 :]
+        self._file.seek(0)
+        self._sum = _begun(self._path, self._file.readall())
+
+    @property
+    def checksum(self) -> str:
+        """Of everything written so far, and of whose it is."""
+        return self._sum.hexdigest()
+
+    def checksum_at(self, rows: int) -> str:
+        """What `checksum` was after the first `rows` rows; empty where there are fewer."""
+        if rows > self.rows:
+            return ""
+        self._file.seek(0)
+        return _begun(self._path, self._file.read(self._ends[rows])).hexdigest()
 
     def sync(self) -> None:
         """Wait until every row is on the disk.
@@ -111,22 +193,38 @@ class MetricsFile:
         self._file.close()
 
 
-def _parse(path: Path, content: bytes) -> tuple[list[Row], int]:
-    """Split content into whole rows and the length of a torn last line."""
+def _parse(path: Path, content: bytes) -> tuple[list[Row], int, hashlib._Hash]:
+    """Split content into whole rows and the length of a torn last line, and sum the rows up."""
     whole, _, torn = content.rpartition(b"\n")
     rows: list[Row] = []
+    so_far, checked = _begun(path), False
     for number, line in enumerate(whole.split(b"\n") if whole else (), start=1):
+        head, mark, _ = line.rpartition(f'"{CHECK}":"'.encode())
+        checked = checked or bool(mark)
+        head = head.removesuffix(b",") if mark else line
+        so_far.update(head)
+        said = so_far.hexdigest()[:_DIGITS]
+        so_far.update(line[len(head) :] + b"\n")
         try:
-            row = json.loads(line)
+            row = parse_json(line)
         except ValueError:
             row = None
         if not isinstance(row, dict):
+            raise ColonnadeError(f"Line {number} of {path} is damaged; {_ADVICE}.")
+        if checked and row.pop(CHECK, None) != said:
             raise ColonnadeError(
-                f"Line {number} of {path} is damaged; restore the file, or delete the run's "
-                "folder to train it again."
+                f"Line {number} of {path} is not as it was written, or belongs to another run or "
+                f"place: its check does not fit; {_ADVICE}."
             )
+        if wrong := misfit(row):
+            raise ColonnadeError(f"Line {number} of {path} {wrong}; {_ADVICE}.")
         rows.append(row)
-    return rows, len(torn)
+    return rows, len(torn), so_far
+
+
+def _begun(path: Path, content: bytes = b"") -> hashlib._Hash:
+    """Begin a sum with the name of the folder, which is the run's id."""
+    return hashlib.sha256(path.absolute().parent.name.encode() + b"\n" + content)
 
 
 def _finite(value: object) -> object:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -14,10 +15,11 @@ from typing import TYPE_CHECKING, Any
 
 from colonnade.errors import ColonnadeError
 from colonnade.experiments.plans.spec import RunSpec
-from colonnade.experiments.store.files import disk_errors, write_json
+from colonnade.experiments.store.files import disk_errors, write_json, write_plain_json
 from colonnade.experiments.store.folders import RunFolder
 from colonnade.experiments.store.lock import FolderLock
 from colonnade.experiments.store.metrics import MetricsFile
+from colonnade.experiments.store.reading import check_folder, digest, is_there, read_content
 from colonnade.training import Progress, Row, read_tensors, write_tensors
 
 if TYPE_CHECKING:
@@ -28,6 +30,12 @@ logger = logging.getLogger(__name__)
 
 _KEPT_CHECKPOINTS = 2
 _STATUS_SECONDS = 0.5
+
+_OWN = "recorder"
+"""Key of what the recorder adds to a checkpoint: whose it is, and the metrics it belongs to."""
+
+_CHECKED = re.compile(r"(.*) \[([0-9a-f]{8})\]")
+"""A line of notes.txt: the note, and the digits that it is checked by."""
 
 _TOLD_APART = ("task", "tested", "other", "policy", "layer")
 """Fields of a row that say what its numbers are of."""
@@ -82,12 +90,13 @@ class RunRecorder:
             # Under the lock nobody else writes here: these were left by a process that was killed.
             for unfinished in path.glob(".*.tmp"):
                 unfinished.unlink()
-            if not (path / "spec.json").exists() and not self.folder.metrics_path.exists():
-                write_json(path / "spec.json", self._spec.to_json())
+            check_folder(path)
+            if not is_there(path / "spec.json") and not is_there(self.folder.metrics_path):
+                write_plain_json(path / "spec.json", self._spec.to_json())
             if self.folder.spec != self._spec:
                 raise ColonnadeError(f"{path} holds another run; choose another --out.")
-            if self._notes_path.exists():  # of earlier sessions; a torn last line is told too
-                self.notes += self._notes_path.read_text(errors="replace").splitlines()
+            if is_there(self._notes_path):  # of earlier sessions; a torn last line is told too
+                self.notes += _notes_of(self._notes_path)
             self._metrics = MetricsFile(self.folder.metrics_path)
             if self._metrics.cut:
                 self.note(f"The last line of {self.folder.metrics_path} was torn and is cut.")
@@ -137,6 +146,7 @@ class RunRecorder:
     def save_checkpoint(self, tensors: dict[str, Tensor], meta: dict[str, Any]) -> None:
         """Keep a checkpoint, and of the older ones the newest."""
         self._metrics.sync()
+        meta = {**meta, _OWN: {"run": self._spec.id, "metrics": self._metrics.checksum}}
         older = self._checkpoints()
         number = int(older[-1].stem.rpartition("-")[2]) + 1 if older else 1
         path = self.folder.path / f"checkpoint-{number:06d}.safetensors"
@@ -152,12 +162,26 @@ class RunRecorder:
         """
         for path in reversed(self._checkpoints()):
             try:
-                return read_tensors(path)
+                tensors, meta = read_tensors(path)
+                own = meta.pop(_OWN, {})  # of older versions none
+                if own.get("run", self._spec.id) != self._spec.id:
+                    raise ColonnadeError(f"{path} is of run {own['run']}.")
             except ColonnadeError as error:
                 self.note(f"A damaged checkpoint is passed over: {error}")
                 path.rename(path.with_suffix(".damaged"))
+                continue
+            if own and self._metrics.checksum_at(meta["rows"]) != own["metrics"]:
+                raise ColonnadeError(
+                    f"{self.folder.metrics_path} is not as it was when {path.name} was written; "
+                    "restore the file, or delete the run's folder to train it again."
+                )
+            return tensors, meta
         self.rewind(0)
         return None
+
+    def sync(self) -> None:
+        """Wait until every row is on the disk."""
+        self._metrics.sync()
 
     def clear_checkpoints(self) -> None:
         """Remove the checkpoints of a run that is complete, damaged ones too."""
@@ -181,8 +205,9 @@ class RunRecorder:
         if line in self.notes:  # by a session that was cut off before its next checkpoint
             return
         self.notes.append(line)
-        with disk_errors(self._notes_path), self._notes_path.open("a") as file:
-            file.write(line + "\n")
+        checked = f"{line} [{_check(line)}]\n".encode(errors="backslashreplace")
+        with disk_errors(self._notes_path), self._notes_path.open("ab") as file:
+            file.write(checked)
 
     def write_status(self, error: BaseException | None = None) -> None:
         """Write status.json, which a process that waits for this one reads."""
@@ -224,6 +249,22 @@ class RunRecorder:
 def _tag(row: Row, name: str) -> str:
     """Name a number of a row, so that what differs has another tag: tasks, policies, layers."""
     return "/".join([row["kind"], *(str(row[key]) for key in _TOLD_APART if key in row), name])
+
+
+def _notes_of(path: Path) -> list[str]:
+    """Read the notes of earlier sessions; one that is not as it was written is told of as such."""
+    notes = []
+    for line in read_content(path).decode(errors="replace").splitlines():
+        checked = _CHECKED.fullmatch(line)
+        if checked and checked[2] != _check(checked[1]):
+            notes.append(f"A note of an earlier session is damaged: {checked[1]}")
+        else:
+            notes.append(checked[1] if checked else line)
+    return notes
+
+
+def _check(line: str) -> str:
+    return digest(line.encode(errors="backslashreplace"))[:8]
 
 
 def _sentence(error: BaseException) -> str:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from colonnade.errors import ColonnadeError, UsageError, unknown_name
 from colonnade.experiments.plans.build import build_method
 from colonnade.experiments.store.folders import RunFolder, SuiteFolder
-from colonnade.methods import ColumnMethod
-from colonnade.networks import ColumnView, ProgressiveNetwork, custom_factories
+from colonnade.experiments.store.parents import foreign_states
+from colonnade.experiments.store.reading import is_there
+from colonnade.methods import ColumnMethod, PathMethod
+from colonnade.networks import ColumnView, ModularNetwork, ProgressiveNetwork, custom_factories
+from colonnade.trust import only_if_trusted
 
 
 def find_runs(path: Path) -> tuple[SuiteFolder, list[RunFolder], bool]:
@@ -24,11 +28,11 @@ def find_runs(path: Path) -> tuple[SuiteFolder, list[RunFolder], bool]:
     Raises:
         UsageError: It is neither.
     """
-    if (path / "suite.json").exists():
+    if is_there(path / "suite.json"):
         suite = SuiteFolder.read(path)
         return suite, list(suite.runs), False
     outer = path.resolve().parent.parent
-    if path.resolve().parent.name == "runs" and (outer / "suite.json").exists():
+    if path.resolve().parent.name == "runs" and is_there(outer / "suite.json"):
         suite = SuiteFolder.read(outer)
         name = path.resolve().name
         names = [spec.id for spec in suite.plan.runs]
@@ -41,8 +45,63 @@ def find_runs(path: Path) -> tuple[SuiteFolder, list[RunFolder], bool]:
     )
 
 
-def load_network(folder: RunFolder) -> tuple[ProgressiveNetwork, dict[str, int]]:
+@contextmanager
+def trusting(folder: Path, *, trust: bool) -> Iterator[None]:
+    """Follow within the block what a folder names, such as an environment's module, if trusted.
+
+    Raises:
+        UntrustedError: It names code that is needed, and is not trusted.
+    """
+    with only_if_trusted(folder, trust=trust), custom_factories("import"):
+        yield
+
+
+def load_method(folder: RunFolder) -> ColumnMethod | PathMethod:
+    """Build the method of a complete run in its final state.
+
+    Code that the run names is imported where `trusting` says so.
+
+    Raises:
+        ColonnadeError: The weights are missing, damaged or no method's.
+    """
+    method = build_method(folder.spec)
+    tensors, meta = folder.weights()
+    with foreign_states(folder.path / "weights.safetensors"):
+        method.load_state(tensors, meta)
+    return method
+
+
+def load_network(
+    folder: RunFolder, *, trust: bool = False
+) -> tuple[ProgressiveNetwork, dict[str, int]]:
     """Load the network of a complete run, and which column plays which task.
+
+    Args:
+        folder: The run's.
+        trust: Whether code that it names, such as a `Custom` stage's factory, is imported.
+
+    Raises:
+        ColonnadeError: The run is not complete, or has no progressive network.
+    """
+    with trusting(folder.path, trust=trust):
+        return columns_of(folder)
+
+
+def network_of(folder: RunFolder) -> ProgressiveNetwork | ModularNetwork:
+    """Build the network that a complete run's network.json describes, without its weights.
+
+    Raises:
+        ColonnadeError: The file is missing or damaged.
+    """
+    layout = folder.network()["network"]
+    with foreign_states(folder.path / "network.json"):
+        if "columns" in layout:
+            return ProgressiveNetwork.from_spec(layout)
+        return ModularNetwork.from_spec(layout["modular"][-1])
+
+
+def columns_of(folder: RunFolder) -> tuple[ProgressiveNetwork, dict[str, int]]:
+    """Load as `load_network`, code that the run names where `trusting` says so.
 
     Raises:
         ColonnadeError: The run is not complete, or has no progressive network.
@@ -51,16 +110,12 @@ def load_network(folder: RunFolder) -> tuple[ProgressiveNetwork, dict[str, int]]
         raise ColonnadeError(
             f"Run {folder.id} isn't complete; `colonnade run` with the same --out completes it."
         )
-    spec = folder.spec
-    with custom_factories("import"):
-        method = build_method(spec)
+    method = load_method(folder)
     if not isinstance(method, ColumnMethod):
         raise ColonnadeError(
-            f"Run {folder.id} has no progressive network: its method is {spec.method!r}; give a "
-            "run of the method 'progressive'."
+            f"Run {folder.id} has no progressive network: its method is {folder.spec.method!r}; "
+            "give a run of the method 'progressive'."
         )
-    with custom_factories("import"):
-        method.load_state(*folder.weights())
     network = method.network
     return network, dict(method.columns)
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, TemporaryFile
 from typing import Any
 
 import numpy as np
@@ -13,10 +15,10 @@ from imageio.v2 import get_writer
 from numpy.typing import NDArray
 
 from colonnade.errors import ColonnadeError, UsageError, unknown_name
-from colonnade.experiments.plans.build import build_learner, build_method, build_task
+from colonnade.experiments.plans.build import build_learner, build_task
 from colonnade.experiments.store.files import disk_errors, write_bytes
 from colonnade.experiments.store.folders import RunFolder, SuiteFolder
-from colonnade.networks import custom_factories
+from colonnade.experiments.trained.load import load_method, trusting
 from colonnade.tasks.frames import Image, first_of, frame_of
 from colonnade.tasks.vector import episodes_ended
 from colonnade.training import evaluate
@@ -53,6 +55,8 @@ def play(
     episodes: int,
     film: Path | None,
     seed: int,
+    *,
+    trust: bool = False,
 ) -> Played:
     """Play some episodes with the network of a complete run.
 
@@ -63,6 +67,7 @@ def play(
         episodes: How many to play.
         film: Where to write a film; None makes none.
         seed: Of the environment and of the actions.
+        trust: Whether code that the folder names, such as an environment's module, is imported.
 
     Raises:
         UsageError: The run, the task or the kind of film is unknown.
@@ -74,15 +79,16 @@ def play(
         raise UsageError(
             f"A film's name ends in {' or '.join(FILM_KINDS)}, but {str(film)!r} came."
         )
+    if film is not None:
+        _check_place(film)
     folder = _find(suite, run)
     spec = folder.spec
-    with custom_factories("import"):
-        method = build_method(spec)
-        method.load_state(*folder.weights())
     name, known = task or folder.last_task, folder.network()["tasks"]
     if name not in known:
         raise unknown_name(f"task of run {spec.id}:", name, known)
-    stage = _FilmedTask(environments_of(build_task(suite.plan.task(spec, name))), episodes)
+    with trusting(suite.path, trust=trust):
+        stage = _FilmedTask(environments_of(build_task(suite.plan.task(spec, name))), episodes)
+        method = load_method(folder)
     network = method.network_for(stage.spec.id)
     returns = evaluate(
         stage,
@@ -164,6 +170,20 @@ class _Camera(VectorWrapper):
             self._frames.append(frame)
 
 
+def _check_place(film: Path) -> None:
+    """Refuse, before anything is played, a place where no file can be written.
+
+    Raises:
+        ColonnadeError: There can't.
+    """
+    with disk_errors(film):
+        film.parent.mkdir(parents=True, exist_ok=True)
+        if film.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        with TemporaryFile(dir=film.parent):
+            pass
+
+
 def _write_film(path: Path, frames: list[Image]) -> None:
     if not frames:
         raise UsageError("This task shows no images, so it can't be filmed; leave --film away.")
@@ -181,6 +201,4 @@ def _write_film(path: Path, frames: list[Image]) -> None:
             for frame in frames:
                 writer.append_data(frame.repeat(factor, axis=0).repeat(factor, axis=1))
         content = draft.read_bytes()
-    with disk_errors(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
     write_bytes(path, content)

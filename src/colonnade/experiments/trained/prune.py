@@ -16,9 +16,9 @@ from colonnade.analysis.states import joined, policy_states
 from colonnade.errors import ColonnadeError, UsageError, unknown_name
 from colonnade.experiments.plans.build import build_learner, build_task
 from colonnade.experiments.store.folders import RunFolder, SuiteFolder
-from colonnade.experiments.trained.load import find_runs, is_progressive, load_network
+from colonnade.experiments.trained.load import columns_of, find_runs, is_progressive, trusting
 from colonnade.experiments.trained.prune_options import PruneOptions
-from colonnade.experiments.trained.pruned import SUITE, Cost, Returns, write_pruned
+from colonnade.experiments.trained.pruned import SUITE, Cost, Returns, check_out, write_pruned
 from colonnade.learners import Acting, Compute
 from colonnade.networks import ProgressiveNetwork, column_totals, describe
 from colonnade.networks.progressive.pruning import prune
@@ -35,6 +35,8 @@ def prune_run(
     options: PruneOptions,
     out: Path | None = None,
     say: Callable[[str], None] = lambda line: None,
+    *,
+    trust: bool = False,
 ) -> RunFolder:
     """Prune the network of a complete run until the bound holds, and write it as a new run.
 
@@ -45,6 +47,7 @@ def prune_run(
         options: What is asked.
         out: Output folder of the new run; "pruned" inside the run's own output folder if None.
         say: Is told what each try came to.
+        trust: Whether code that the folder names, such as an environment's module, is imported.
 
     Returns:
         The new run.
@@ -54,7 +57,20 @@ def prune_run(
         ColonnadeError: The run has nothing to prune, or the bound can't be held.
     """
     suite, folder = _one_run(path)
-    network, columns = load_network(folder)
+    out = out or suite.path / SUITE
+    check_out(out)
+    with trusting(suite.path, trust=trust):
+        return _pruned(suite, folder, options, out, say)
+
+
+def _pruned(
+    suite: SuiteFolder,
+    folder: RunFolder,
+    options: PruneOptions,
+    out: Path,
+    say: Callable[[str], None],
+) -> RunFolder:
+    network, columns = columns_of(folder)
     for index in options.columns:
         network.column(index)
     tasks = _tasks(suite, columns, folder, options.tasks)
@@ -142,7 +158,7 @@ def prune_run(
         ],
         "layers": _layers(network, smaller),
     }
-    return write_pruned(folder, out or suite.path / SUITE, smaller, kept, report, costs)
+    return write_pruned(folder, out, smaller, kept, report, costs)
 
 
 def _one_run(path: Path) -> tuple[SuiteFolder, RunFolder]:

@@ -15,10 +15,17 @@ from colonnade.errors import UsageError
 from colonnade.experiments.plans.plan import Plan
 from colonnade.experiments.plans.spec import RunSpec
 from colonnade.experiments.results.cautions import caution_of
-from colonnade.experiments.store.files import disk_errors, write_json, write_text
+from colonnade.experiments.store.files import (
+    disk_errors,
+    write_bytes,
+    write_json,
+    write_plain_json,
+    write_text,
+)
 from colonnade.experiments.store.folders import RunFolder, SuiteFolder
 from colonnade.experiments.store.measures import MEASURES
 from colonnade.experiments.store.metrics import MetricsFile
+from colonnade.experiments.store.reading import is_there
 from colonnade.networks import ProgressiveNetwork
 from colonnade.training import write_tensors
 
@@ -108,7 +115,7 @@ def write_pruned(
         folder.path.mkdir(parents=True, exist_ok=True)
         (folder.path / "DONE").unlink(missing_ok=True)
         folder.metrics_path.unlink(missing_ok=True)
-    write_json(folder.path / "spec.json", spec.to_json())
+    write_plain_json(folder.path / "spec.json", spec.to_json())
     scores = [
         {
             "kind": "evaluation",
@@ -141,25 +148,43 @@ def write_pruned(
             f"The run that was pruned is of version {version} of the measures, and what stands "
             f"here of version {MEASURES}."
         )
-    changed = {"spec": spec.to_json(), "measures": MEASURES, "scores": scores, "notes": told}
-    write_json(folder.path / "result.json", {**result, **changed, "pruning": dict(report)})
-    if original.frames_path.exists():
-        with disk_errors(folder.frames_path):
-            folder.frames_path.write_bytes(original.frames_path.read_bytes())
+    if is_there(original.frames_path):
+        write_bytes(folder.frames_path, original.frames())
+    changed = {
+        "spec": spec.to_json(),
+        "measures": MEASURES,
+        "scores": scores,
+        "notes": told,
+        "files": folder.checksums(),
+        "pruning": dict(report),
+    }
+    write_json(folder.path / "result.json", {**result, **changed})
     write_text(folder.path / "DONE", "")
     return folder
 
 
-def _begin(out: Path, spec: RunSpec) -> SuiteFolder:
-    """Begin the output folder, or add the run to those in it."""
-    runs: tuple[RunSpec, ...] = ()
-    if (out / "suite.json").exists():
+def check_out(out: Path) -> None:
+    """Refuse, before anything is played, an output folder that is none or holds something else.
+
+    Raises:
+        UsageError: It is.
+    """
+    if is_there(out / "suite.json"):
         there = SuiteFolder.read(out)
         if there.name != SUITE:
             raise UsageError(
                 f"{out} belongs to suite {there.name!r}; choose another --out for pruned runs."
             )
-        runs = tuple(run for run in there.plan.runs if run.id != spec.id)
+    else:
+        SuiteFolder(out, SUITE, {}, Plan(())).check()
+
+
+def _begin(out: Path, spec: RunSpec) -> SuiteFolder:
+    """Begin the output folder, or add the run to those in it."""
+    check_out(out)
+    runs: tuple[RunSpec, ...] = ()
+    if is_there(out / "suite.json"):
+        runs = tuple(run for run in SuiteFolder.read(out).plan.runs if run.id != spec.id)
     suite = SuiteFolder(out, SUITE, {}, Plan((*runs, spec)))
     return suite.begin()
 

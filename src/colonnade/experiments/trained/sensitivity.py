@@ -16,7 +16,12 @@ from colonnade.experiments.plans.build import build_learner, build_task
 from colonnade.experiments.store.folders import RunFolder, SuiteFolder
 from colonnade.experiments.trained.analysis import FeaturePictures, RunAnalysis
 from colonnade.experiments.trained.analysis_options import AnalysisOptions
-from colonnade.experiments.trained.load import check_progressive, column_of, load_network
+from colonnade.experiments.trained.load import (
+    check_progressive,
+    column_of,
+    columns_of,
+    trusting,
+)
 from colonnade.learners import Acting
 from colonnade.networks import (
     LSTM,
@@ -57,14 +62,37 @@ def analyse_run(
     options: AnalysisOptions,
     pool: Executor | None,
     progress: Callable[[int, int], None] = lambda done, total: None,
+    *,
+    trust: bool = False,
 ) -> RunAnalysis:
     """Analyse the column of a run that plays a task, by default its last.
+
+    Args:
+        suite: The output folder.
+        folder: The run's.
+        task: Which task's column.
+        options: How.
+        pool: What plays; None plays here.
+        progress: Is told how many plays of how many are done.
+        trust: Whether code that the folder names, such as an environment's module, is imported.
 
     Raises:
         UsageError: No column plays the task.
         ColonnadeError: The run is not complete, or has nothing to analyse.
     """
-    network, columns = load_network(folder)
+    with trusting(suite.path, trust=trust):
+        return _analysed(suite, folder, task, options, pool, progress)
+
+
+def _analysed(
+    suite: SuiteFolder,
+    folder: RunFolder,
+    task: str | None,
+    options: AnalysisOptions,
+    pool: Executor | None,
+    progress: Callable[[int, int], None],
+) -> RunAnalysis:
+    network, columns = columns_of(folder)
     name, index = column_of(columns, folder, task)
     view = network.view(index)
     check_progressive(view, folder)

@@ -43,6 +43,23 @@ def pong_soup_column() -> ColumnSpec:
     return ColumnSpec((Conv(8, 8, 4), Conv(16, 4, 2), Dense(256)), init="zero-sum")
 
 
+def labyrinth_column() -> ColumnSpec:
+    """A column for Labyrinth's views of 84 x 84, in colour, grey or stacked: the Atari column.
+
+    Rusu et al. 2016 do not say what theirs was. `labyrinth_recurrent_column` has a memory.
+    """
+    return atari_column()
+
+
+def labyrinth_recurrent_column() -> ColumnSpec:
+    """The column for Labyrinth with an LSTM on top, as agents had there (Mnih et al. 2016).
+
+    Its 128 cells are chosen here.
+    """
+    column = atari_column()
+    return replace(column, stages=(*column.stages, LSTM(128)))
+
+
 def mlp_column(hidden: Sequence[int] = (64, 64)) -> ColumnSpec:
     """A column of tanh layers for vector observations, `hidden` units each."""
     return ColumnSpec(tuple(Dense(units) for units in hidden), activation="tanh")
@@ -139,6 +156,8 @@ _SIM_TO_REAL: dict[str, Callable[[], ColumnSpec]] = {
 COLUMN_PRESETS: dict[str, Callable[[], ColumnSpec]] = {
     "atari": atari_column,
     "pong-soup": pong_soup_column,
+    "labyrinth": labyrinth_column,
+    "labyrinth-lstm": labyrinth_recurrent_column,
     "mlp": mlp_column,
     "tiny": tiny_column,
     "grid": grid_column,

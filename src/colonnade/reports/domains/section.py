@@ -46,7 +46,7 @@ class DomainsSection(Section):
     def html(self, drawings: Mapping[str, Markup]) -> Markup:
         """Write the section."""
         shown = [
-            (s.task, Markup(f"data:image/png;base64,{s.picture}"), _with_error(s.mean, s.error))
+            (s.task, f"data:image/png;base64,{s.picture}", _with_error(s.mean, s.error))
             for s in self._scores
         ]
         return render("domains/domains.html.jinja", domains=shown)
