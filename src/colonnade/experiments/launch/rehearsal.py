@@ -17,7 +17,7 @@ from typing import Any
 from torch import Tensor
 
 from colonnade.errors import ColonnadeError, UsageError
-from colonnade.experiments.execution.analyses import check_analyses
+from colonnade.experiments.execution.analyses import check_analysable, check_analyses
 from colonnade.experiments.plans.build import (
     build_labels,
     build_learner,
@@ -99,16 +99,17 @@ class Rehearsal:
             UsageError: Something in the spec is unknown, has the wrong type or does not fit.
         """
         check_analyses(spec.analyses)
-        options = build_training_options(spec)
+        options, tasks = build_training_options(spec), build_tasks(spec)
         with custom_factories("import"):
             method = self.method(spec)
-        tasks, learner = build_tasks(spec), build_learner(spec)
+        learner = build_learner(spec)
         visits = checked(build_visits(spec), tasks, method)
         Labels(build_labels(spec), tasks, spec.seed)
         if isinstance(learner, Demanding):
             for task in tasks:
                 steps = sum(visit.steps for visit in visits if visit.task == task.spec.id)
                 learner.check(replace(task.spec, steps=steps), options.num_envs)
+        check_analysable(spec.analyses, tasks, method)
         # Taking a GPU that nobody named would keep its memory from the runs.
         device = "cpu" if options.device == "auto" else options.device
         Compute.choose(tasks[-1].spec, device, options.precision)
