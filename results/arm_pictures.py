@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from colonnade.experiments.style import drawing
+from colonnade.reports.style import drawing
 from matplotlib.figure import Figure
 
 from colonnade.errors import UsageError
