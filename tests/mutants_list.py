@@ -381,9 +381,9 @@ MUTANTS: list[Mutant] = [
         ("Learned.mean", "doubled"),
         ("Learned.spread", "doubled"),
         ("Learned.quartiles", "reversed", "#1"),
-        ("rewards", "argument", "Rewards", "steps", "double"),
-        ("rewards", "argument", "Rewards", "raw", "double"),
-        ("rewards", "argument", "Rewards", "filtered", "double"),
+        ("rewards", "argument", "Rewards", 1, "double"),
+        ("rewards", "argument", "Rewards", 2, "double"),
+        ("rewards", "argument", "Rewards", 3, "double"),
         ("_error", "doubled"),
     ),
     *_of(
