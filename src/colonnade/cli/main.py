@@ -27,6 +27,7 @@ from colonnade.cli.report import Report
 from colonnade.cli.run import Run
 from colonnade.cli.suites import Suites
 from colonnade.cli.sweep import Sweep
+from colonnade.cli.weight_noise import WeightNoise
 from colonnade.errors import ColonnadeError
 
 DESCRIPTION = """Continual and transfer learning for deep reinforcement learning.
@@ -44,6 +45,7 @@ Command = (
     | Annotated[Describe, subcommand("describe")]
     | Annotated[Analyze, subcommand("analyze")]
     | Annotated[Prune, subcommand("prune")]
+    | Annotated[WeightNoise, subcommand("weight-noise")]
 )
 
 

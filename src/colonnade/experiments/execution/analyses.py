@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from itertools import pairwise
-from typing import cast
+from typing import Any, cast
 
 from torch import Tensor, nn
 
 from colonnade.analysis.overlap import fisher_overlap
+from colonnade.analysis.states import policy_states
 from colonnade.errors import UsageError, unknown_name
 from colonnade.experiments.execution.zero_shot import (
     check_arm,
@@ -23,6 +24,9 @@ from colonnade.training import Row
 from colonnade.types import DatasetTask, Examples, Method, Task
 
 _BATCH = 500
+
+_STATES = 2000
+"""States of an environment's task, met by the trained policy."""
 
 
 def check_analyses(names: Sequence[str]) -> None:
@@ -83,21 +87,34 @@ def _overlaps(tasks: Sequence[Task], method: Method, learner: Acting) -> list[Ro
 
 
 def _fisher(task: Task, method: Method, learner: Acting) -> dict[str, Tensor]:
-    if not isinstance(task, DatasetTask):
+    """Estimate the Fisher of the weights that tasks share; single tasks' gains are left out."""
+    spec = task.spec
+    network = method.network_for(spec.id)
+    shared = [
+        name
+        for name, parameter in network.named_parameters()
+        if parameter.requires_grad and ".gains." not in name
+    ]
+    if isinstance(task, DatasetTask):
+        batches: Iterator[Any] = _examples(task)
+    elif network.initial_state(1):
         raise UsageError(
-            f"The Fisher overlap is measured on data sets, and task {task.spec.id!r} is none; "
-            "leave 'fisher-overlap' out of the analyses."
+            f"The Fisher overlap is measured on states that do not hang on each other, but the "
+            f"network of task {spec.id!r} is recurrent; leave 'fisher-overlap' out of the analyses."
         )
-    spec, examples = task.spec, task.examples("train")
+    else:
+        states = policy_states(task, network, _STATES, learner=learner, batch=_BATCH)
+        batches = (each.inputs for each in states)
+    meaning = partial(learner.likelihood, spec=spec)
+    return parameter_fisher(cast("nn.Module", network), batches, meaning, parameters=shared)
 
-    def batches() -> Iterator[Examples]:
-        for start in range(0, examples.steps, _BATCH):
-            chunk = slice(start, start + _BATCH)
-            inputs = {name: value[chunk] for name, value in examples.inputs.items()}
-            yield Examples(inputs, examples.targets[chunk])
 
-    network = cast("nn.Module", method.network_for(spec.id))
-    return parameter_fisher(network, batches(), partial(learner.likelihood, spec=spec))
+def _examples(task: DatasetTask) -> Iterator[Examples]:
+    examples = task.examples("train")
+    for start in range(0, examples.steps, _BATCH):
+        chunk = slice(start, start + _BATCH)
+        inputs = {name: value[chunk] for name, value in examples.inputs.items()}
+        yield Examples(inputs, examples.targets[chunk])
 
 
 _Analysis = Callable[[Sequence[Task], Method, Acting], list[Row]]

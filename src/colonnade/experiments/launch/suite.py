@@ -58,8 +58,8 @@ def begin(
 def _from_file(path: Path, out: Path, options: SuiteOptions) -> SuiteFolder:
     if options != SuiteOptions():
         raise UsageError(
-            "--seeds, --budget, --learner, --device, --tasks, --methods and --set change a suite; "
-            "a spec file states them itself, so edit it."
+            "--seeds, --budget, --learner, --device, --tasks, --methods, --games and --set change "
+            "a suite; a spec file states them itself, so edit it."
         )
     try:
         content = parse_json(read_content(path))

@@ -28,13 +28,14 @@ class SuiteOptions:
     Attributes:
         seeds: How many seeds; each repeats every run. The suite's own number if not given.
         budget: Factor on every step budget, for quicker or longer versions of a suite.
-        learner: Name of the learner, "a2c", "a3c" or "ppo". The suite's own choice if not given.
+        learner: Name of the learner, "a2c", "a3c", "ppo" or "dqn". The suite's own if not given.
         device: Where networks live: "auto", "cpu" or "cuda".
         tasks: Only these targets, e.g. "zoom"; all if none is named.
         methods: Only these methods, e.g. "progressive"; baseline 1 always stays.
         set: Change an option of every run: KIND.NAME=VALUE, where the kind is learner, training or
             column, e.g. "learner.learning_rate=1e-3"; or of one method's runs, e.g. "ewc.lam=100".
             May be repeated.
+        games: How many tasks a stream has, where a suite draws them from a pool.
     """
 
     seeds: int | None = None
@@ -44,6 +45,7 @@ class SuiteOptions:
     tasks: tuple[str, ...] = ()
     methods: tuple[str, ...] = ()
     set: UseAppendAction[tuple[str, ...]] = ()
+    games: int | None = None
 
     def __post_init__(self) -> None:
         if self.seeds is not None and self.seeds < 1:
@@ -230,6 +232,9 @@ class Plan:
         """
         values = spec.to_json()
         del values["seed"], values["label"]
+        if spec.visits:  # in an order of the seed's
+            stays = sorted((visit.task, visit.steps) for visit in spec.visits)
+            values["visits"] = [[task, steps] for task, steps in stays]
         by_id = {other.id: other for other in self.runs}
         if origins := self.parents(spec):
             names = {self.configuration(by_id[run]) for run in origins}

@@ -41,7 +41,7 @@ class Suite:
     job: Callable[[SuiteOptions], Plan] | None = None
     spaces: Mapping[str, SearchSpace] = field(default_factory=dict)
     networks: Callable[[], Iterator[tuple[str, ProgressiveNetwork]]] | None = None
-    paper: Literal["", "Pong Soup", "Atari", "binary MNIST", "permuted MNIST"] = ""
+    paper: Literal["", "Pong Soup", "Atari", "Labyrinth", "binary MNIST", "permuted MNIST"] = ""
 
     def once(self, options: SuiteOptions) -> Plan:
         """Make what each job of a sweep trains."""
