@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -58,7 +59,7 @@ def print_networks(what: str, *, trust: bool = False) -> None:
 def _networks(what: str, *, trust: bool) -> Iterator[tuple[str, AnyNetwork]]:
     folder = Path(what)
     named = any(suite.name == what for suite in SUITES)
-    if is_there(folder / "suite.json") or (folder.is_dir() and not named):
+    if is_there(folder / "suite.json") or (os.path.isdir(folder) and not named):
         read = SuiteFolder.read(folder)
         with trusting(folder, trust=trust), custom_factories("stand-in"):
             networks = _of_folder(read)
@@ -76,7 +77,7 @@ def _networks(what: str, *, trust: bool) -> Iterator[tuple[str, AnyNetwork]]:
 
 def _of_folder(suite: SuiteFolder) -> dict[str, AnyNetwork]:
     """Build the networks of all runs; of complete ones from their files where code would be run."""
-    rehearsal, networks = Rehearsal(), dict[str, AnyNetwork]()
+    rehearsal, networks = Rehearsal(suite.plan), dict[str, AnyNetwork]()
     for spec in suite.plan.runs:
         try:
             networks[spec.id] = rehearsal.method(spec).network

@@ -27,8 +27,10 @@ from colonnade.experiments.plans.plan import Plan
 from colonnade.experiments.plans.spec import RunSpec
 from colonnade.experiments.store.parents import read_parent
 from colonnade.learners import Compute
+from colonnade.learners.supervised import data_set_of
 from colonnade.methods import ColumnMethod, PathMethod
 from colonnade.networks import custom_factories
+from colonnade.types import Task, environments_of
 
 _DECIDES_NO_LAYOUT = ("label", "seed", "learner", "learner_options", "training_options")
 
@@ -56,7 +58,10 @@ class Rehearsal:
         Raises:
             UsageError: A name is unknown, or the network does not fit a task.
         """
-        tasks = [task.spec for task in build_tasks(spec)]
+        built = build_tasks(spec)
+        for task in built:
+            _check_kind(spec, task)
+        tasks = [task.spec for task in built]
         ids = [task.id for task in tasks]
         if len(set(ids)) < len(ids):
             raise UsageError(
@@ -108,6 +113,14 @@ class Rehearsal:
         if parent in self._layouts:
             return self._methods[self._layouts[parent]].state()
         return read_parent(Path(), parent)
+
+
+def _check_kind(spec: RunSpec, task: Task) -> None:
+    """Refuse to learn labels from environments, or to act in a data set."""
+    if spec.learner == "supervised":
+        data_set_of(task)
+    else:
+        environments_of(task)
 
 
 @contextmanager

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from colonnade.errors import ColonnadeError, UsageError
-from colonnade.experiments.launch.changes import with_changes
+from colonnade.experiments.launch.changes import check_learner, with_changes
 from colonnade.experiments.plans.build import named_code
 from colonnade.experiments.plans.plan import Plan, SuiteOptions
 from colonnade.experiments.plans.spec import RunSpec
@@ -44,6 +44,7 @@ def begin(
                 f"{what.name}`."
             )
         plan = what.plan(options).narrowed(options.tasks, options.methods)
+        check_learner(plan, options.learner)
         plan = with_changes(plan, options.set)
         suite = SuiteFolder(out, what.name, options.given, plan, basis=Basis.now(what, plan, None))
     suite.check()  # before any work

@@ -312,6 +312,23 @@ class RunFolder:
             )
 
 
+def _check_runs(path: Path, plan: Plan) -> None:
+    """Refuse a plan that is not this folder's: of the runs that are there it knows none.
+
+    Raises:
+        ColonnadeError: It is another's.
+    """
+    try:
+        there = {each.parent.name for each in (path / "runs").glob("*/spec.json")}
+    except OSError:
+        return
+    if there and there.isdisjoint(spec.id for spec in plan.runs):
+        raise ColonnadeError(
+            f"{path / 'suite.json'} is of another folder: it plans none of the {len(there)} runs "
+            f"that are in {path / 'runs'}; restore it."
+        )
+
+
 @dataclass(frozen=True)
 class SuiteFolder:
     """Reads and begins an output folder.
@@ -406,7 +423,7 @@ class SuiteFolder:
             ColonnadeError: A file of a run is damaged.
         """
         if not is_there(self.path / "suite.json"):
-            if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
+            if is_there(self.path) and (not self.path.is_dir() or any(self.path.iterdir())):
                 raise UsageError(
                     f"{self.path} exists but holds no suite.json, so it isn't Colonnade's; choose "
                     "another --out."
@@ -498,6 +515,7 @@ class SuiteFolder:
                 f"Colonnade knows 1 to {MEASURES}; use the version that wrote it."
             )
         plan = Plan.from_json(content, str(file))
+        _check_runs(path, plan)
         name, options = str(content.get("suite")), content.get("options")
         sweep = read(Sweep, content["sweep"], str(file)) if "sweep" in content else None
         if measures == 1:

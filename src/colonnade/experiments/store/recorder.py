@@ -88,9 +88,9 @@ class RunRecorder:
         self._lock.__enter__()
         try:
             # Under the lock nobody else writes here: these were left by a process that was killed.
-            for unfinished in path.glob(".*.tmp"):
-                unfinished.unlink()
             check_folder(path)
+            for unfinished in path.glob(".*.tmp"):
+                unfinished.unlink(missing_ok=True)
             if not is_there(path / "spec.json") and not is_there(self.folder.metrics_path):
                 write_plain_json(path / "spec.json", self._spec.to_json())
             if self.folder.spec != self._spec:
@@ -226,7 +226,7 @@ class RunRecorder:
         write_json(self.folder.path / "status.json", status)
 
     def _checkpoints(self) -> list[Path]:
-        return sorted(self.folder.path.glob("checkpoint-*.safetensors"))
+        return sorted(self.folder.path.glob(f"checkpoint-{'[0-9]' * 6}.safetensors"))
 
     def _reach_of(self, rows: Sequence[Row]) -> int:
         """The furthest that rows lie on the axis of all steps of the sequence."""

@@ -15,6 +15,7 @@ from torch import Tensor
 from colonnade.analysis.perturbation import Floats, PerturbationCurves
 from colonnade.errors import UsageError
 from colonnade.experiments.store.files import disk_errors
+from colonnade.experiments.store.reading import is_there
 from colonnade.experiments.trained.analysis_options import AnalysisOptions
 from colonnade.networks import Feature
 from colonnade.training import read_tensors, write_tensors
@@ -126,7 +127,7 @@ class RunAnalysis:
         Raises:
             ColonnadeError: The file is damaged.
         """
-        if not (folder / FILE).exists():
+        if not is_there(folder / FILE):
             return None
         tensors, meta = read_tensors(folder / FILE)
         if meta.get("format") != _FORMAT:
