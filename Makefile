@@ -35,7 +35,7 @@ demo: $(VENV)/.base
 	$(BIN)/colonnade run demo --out runs/demo
 
 test: $(VENV)/.dev check
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -q
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal -q
 
 test-slow: $(VENV)/.dev
 	$(BIN)/python -m pytest -m slow -q

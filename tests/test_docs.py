@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from warm import run_script
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -20,11 +21,17 @@ BLOCKS = [
 def test_code_of_the_docs_runs(block, tmp_path):
     shorter = re.sub(r"\bsteps=[\d_]+", "steps=600", block)
     script = tmp_path / "block.py"
-    script.write_text(shorter)
-    done = subprocess.run(
-        [sys.executable, script], cwd=tmp_path, capture_output=True, text=True, check=False
-    )
+    script.write_text(re.sub(r"\bepisodes=\d+", "episodes=2", shorter))
+    done = run_script(script)
     assert done.returncode == 0, done.stderr
+
+
+def test_a_block_that_fails_is_seen(tmp_path):
+    script = tmp_path / "block.py"
+    script.write_text("print('before')\nassert 2 + 2 == 5, 'sums'\n")
+    done = run_script(script)
+    assert (done.returncode, done.stdout) == (1, "before\n")
+    assert "AssertionError: sums" in done.stderr
 
 
 def test_links_of_the_docs_lead_somewhere():

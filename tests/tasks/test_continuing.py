@@ -135,7 +135,7 @@ def test_a_checkpoint_keeps_the_actions_since_a_seed_that_outlives_episodes(monk
     monkeypatch.setattr(atari, "SEED_LASTS", 100)
     task = AtariTask("pong", max_frames=160)
     env, other = task.make_vec(N), task.make_vec(N)
-    under_way, after = (UnderWay(e, lambda actions: actions[:, 0], 18) for e in (env, other))
+    under_way, after = (UnderWay(e, task.spec.actions) for e in (env, other))
     observations, lengths = under_way.begin(3), np.zeros(N, np.int64)
     for action in random_actions(env, 190):
         under_way.note(action[:, None])

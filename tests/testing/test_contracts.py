@@ -10,7 +10,7 @@ import torch
 from gymnasium.vector import AutoresetMode
 from torch import nn
 
-from colonnade.learners import A2C, A3C, PPO
+from colonnade.learners import A2C, A3C, DQN, PPO
 from colonnade.methods import METHODS, PATH_METHODS, Progressive, method_from_name
 from colonnade.networks import LSTM, ColumnSpec, Conv, Custom, Dense, ModularSpec
 from colonnade.tasks import AtariTask, DataTask, GymTask, MiniPongTask, TMazeTask
@@ -43,6 +43,7 @@ def test_our_methods(name):
         A2C(rollout_steps=20, workers=2),
         A3C(rollout_steps=20, workers=1),
         PPO(rollout_steps=20, minibatches=2, epochs=1),
+        DQN(replay=80, warm_up=20, batch_size=4, target_every=40),
     ],
 )
 def test_our_learners(learner):

@@ -72,6 +72,7 @@ def _networks(what: str, *, trust: bool) -> Iterator[tuple[str, AnyNetwork]]:
         return
     yield "Feed-forward, narrow on wide", sim_to_real_network("ff")
     yield "Recurrent, narrow on wide", sim_to_real_network("recurrent")
+    yield "Recurrent, pixels, then both, then proprioception", sim_to_real_network("recurrent", 3)
 
 
 def _of_folder(suite: SuiteFolder) -> dict[str, AnyNetwork]:

@@ -16,7 +16,7 @@ from colonnade.checks import ABOVE_0, AT_LEAST_0, AT_LEAST_1, BELOW_1, SHARE, ch
 from colonnade.errors import UsageError
 from colonnade.learners.acting.action_values import ActionValues, choices, epsilon_greedy
 from colonnade.learners.acting.remembering import seen_and_carried
-from colonnade.learners.acting.replay import replay_bytes
+from colonnade.learners.acting.replay_size import replay_bytes
 from colonnade.learners.acting.transitions import Transitions
 from colonnade.learners.compute import Compute
 from colonnade.learners.descent.optimisation import Optimisation, trainable

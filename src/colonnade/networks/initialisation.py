@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Literal
 
@@ -15,6 +18,21 @@ HIDDEN_GAIN = math.sqrt(2.0)
 CONTRAST_GAIN = 4.0
 """How much longer zero-sum kernels are than others. What moves on a screen then excites a first
 layer about half as much as the whole screen would have."""
+
+_DRAWN: ContextVar[bool] = ContextVar("drawn", default=True)
+
+
+@contextmanager
+def undrawn() -> Iterator[None]:
+    """Leave out the drawing of orthogonal weights, for networks of which only the shape is asked.
+
+    It is most of what building a large network costs. The weights are zero.
+    """
+    token = _DRAWN.set(False)
+    try:
+        yield
+    finally:
+        _DRAWN.reset(token)
 
 
 @dataclass(frozen=True)
@@ -45,9 +63,14 @@ class Initialiser:
                 bias.copy_(biases)
             return
         if self.how != "default":
-            nn.init.orthogonal_(weight, self.gain)
             if self.how == "zero-sum" and self.first:
-                _make_zero_sum(weight)
+                _check_kernels(weight)
+            if _DRAWN.get():
+                nn.init.orthogonal_(weight, self.gain)
+                if self.how == "zero-sum" and self.first:
+                    _make_zero_sum(weight)
+            else:
+                nn.init.zeros_(weight)
             if bias is not None:
                 nn.init.zeros_(bias)
             return
@@ -64,15 +87,15 @@ def _make_zero_sum(kernels: Tensor) -> None:
     window, as most of a screen is in most games, then excites nothing. Other kernels turn the
     brightness of a screen into a constant many times as large as all that ever changes; where it
     comes out negative they are silent, as pixels are never negative.
-
-    Raises:
-        UsageError: A kernel is a single number.
     """
+    norm = kernels.norm()
+    kernels -= kernels.mean((1, 2, 3), keepdim=True)
+    kernels *= CONTRAST_GAIN * norm / kernels.norm()
+
+
+def _check_kernels(kernels: Tensor) -> None:
     if kernels[0].numel() == 1:
         raise UsageError(
             'init="zero-sum" needs kernels of more than one number, but the first layer has 1x1 '
             'kernels on a single channel; use "orthogonal" or "default".'
         )
-    norm = kernels.norm()
-    kernels -= kernels.mean((1, 2, 3), keepdim=True)
-    kernels *= CONTRAST_GAIN * norm / kernels.norm()

@@ -1,5 +1,6 @@
 """The arithmetic of learning: returns, distributions over outputs, the Fisher information."""
 
+from colonnade.ops.diagonal_gaussian import DiagonalGaussian
 from colonnade.ops.distributions import MultiCategorical
 from colonnade.ops.fisher.estimate import (
     MAX_BYTES,
@@ -16,6 +17,7 @@ from colonnade.ops.returns import gae, n_step_returns
 __all__ = [
     "MAX_BYTES",
     "Bernoulli",
+    "DiagonalGaussian",
     "FisherKind",
     "Gaussian",
     "How",

@@ -149,7 +149,7 @@ class SingleEnv(gymnasium.Env[Any, Any]):
         if self.render_mode is None or self._shown is None:
             return None
         if self._draw is None:
-            return self._vector.render()[0]  # type: ignore[index]
+            return next(iter(self._vector.render() or ()), None)
         return self._draw(self._shown)
 
     def close(self) -> None:

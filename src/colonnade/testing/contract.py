@@ -30,19 +30,25 @@ TASKS = (MiniPongTask("pong", steps=320), MiniPongTask("h-flip", steps=320))
 OPTIONS = TrainingOptions(num_envs=4, segment_steps=160, curve_steps=80, device="cpu")
 
 
+_BEYOND = 1
+"""So many advances behind a checkpoint training is cut off: what they did must be done again."""
+
+
 class Interrupting(MemoryRecorder):
-    """Keeps the newest checkpoint as a file would, and asks to stop after some calls."""
+    """Keeps the newest checkpoint as a file would, and asks to stop just behind each."""
 
     def __init__(self) -> None:
         """Begin without a checkpoint."""
         super().__init__()
         self._kept: tuple[dict[str, Tensor], str] | None = None
-        self.left = 0
+        self._left: int | None = None  # advances until it asks to stop; None before a checkpoint
 
     def save_checkpoint(self, tensors: dict[str, Tensor], meta: dict[str, Any]) -> None:
         """Keep copies, in the order of names, and the JSON data as text."""
         copies = {name: tensors[name].detach().clone() for name in sorted(tensors)}
         self._kept = copies, as_json(meta)
+        if self._left is None:
+            self._left = _BEYOND
 
     def load_checkpoint(self) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
         """Return copies of what was kept."""
@@ -56,22 +62,28 @@ class Interrupting(MemoryRecorder):
         self.notes.append(message)
 
     def should_stop(self) -> bool:
-        """Stop when no call is left."""
-        self.left -= 1
-        return self.left < 0
+        """Stop when training has gone on from a life's first checkpoint."""
+        if self._left is None:
+            return False
+        self._left -= 1
+        return self._left < 0
 
-    def go_on(self, train: Any, calls: int, lives: int = 200) -> None:
-        """Call `train(recorder)` again and again, cut off after so many calls each time."""
-        for _ in range(lives):
-            self.left = calls
+    def go_on(self, train: Any, lives: int = 200) -> int:
+        """Call `train(recorder)` again and again, each time cut off within the next segment.
+
+        Returns:
+            How often it was cut off.
+        """
+        for cut in range(lives):
+            self._left = None
             try:
                 train(self)
             except Interrupted:
                 continue
-            return
+            return cut
         raise ContractError(
-            f"Training that is cut off after every {calls} updates should come to its end, but was "
-            f"not over after {lives} times; what `state` gives must bring `load_state` further."
+            "Training that is cut off behind every checkpoint should come to its end, but was not "
+            f"over after {lives} times; what `state` gives must bring `load_state` further."
         )
 
 

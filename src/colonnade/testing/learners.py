@@ -99,7 +99,7 @@ def check_learner(
         made.append(_Pulled(column))
         train_sequence(tasks, made[-1], learner, seed=3, options=options, recorder=cut)
 
-    recorder.go_on(life, calls=5)
+    recorder.go_on(life)
     demand(
         not differing(weights, made[-1].state()[0])
         and timeless(recorder.history) == timeless(whole.history),

@@ -76,7 +76,7 @@ def check_method(
         made.append(others())
         train(made[-1], recorder)
 
-    stopped.go_on(life, calls=5)
+    stopped.go_on(life)
     names = differing(weights, made[-1].state()[0])
     demand(not names, f"Training that was cut off should go on exactly, but {_some(names)} differ.")
     demand(

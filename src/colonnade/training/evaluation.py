@@ -26,6 +26,7 @@ from colonnade.ops import evaluation
 from colonnade.seeding import derive, generator, kept_globals
 from colonnade.tasks.data.reading import batches_of
 from colonnade.types import (
+    Actions,
     DatasetTask,
     Inputs,
     Network,
@@ -106,7 +107,7 @@ def evaluate(
     policy: Policy
     if network is None:
         network = _NoNetwork()
-        policy = _uniform_policy(spec.action_sizes, num_envs, stream)
+        policy = _uniform_policy(spec.actions, num_envs, stream)
     else:
         policy = learner.policy(network, spec, compute, stream, greedy)
     share = -(-episodes // num_envs)
@@ -187,11 +188,9 @@ class _NoNetwork(torch.nn.Module):
         raise AssertionError("never called")
 
 
-def _uniform_policy(sizes: tuple[int, ...], count: int, stream: torch.Generator) -> Policy:
+def _uniform_policy(form: Actions, count: int, stream: torch.Generator) -> Policy:
     def decide(inputs: Inputs, state: State) -> Decision:
-        place = stream.device
-        actions = [torch.randint(n, (count,), generator=stream, device=place) for n in sizes]
-        zeros = torch.zeros(count, device=place)
-        return Decision(torch.stack(actions, -1), zeros, zeros, state)
+        zeros = torch.zeros(count, device=stream.device)
+        return Decision(form.random(count, stream), zeros, zeros, state)
 
     return decide

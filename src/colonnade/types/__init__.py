@@ -11,10 +11,12 @@ The loop that joins them, in `colonnade.training`, is in outline::
         method.end_task(trainer.samples(), trainer.likelihood)
 """
 
+from colonnade.types.actions import Actions
 from colonnade.types.experience import Batch, Episode, Examples, Rollout
 from colonnade.types.method import Expecting, Method, Metrics, Penalty, Revisiting
 from colonnade.types.network import (
     OBSERVATION,
+    PROPRIOCEPTION,
     Descending,
     Descent,
     Distribution,
@@ -40,6 +42,8 @@ from colonnade.types.task import (
 
 __all__ = [
     "OBSERVATION",
+    "PROPRIOCEPTION",
+    "Actions",
     "Batch",
     "DatasetTask",
     "Descending",

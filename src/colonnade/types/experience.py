@@ -22,7 +22,7 @@ class Batch(Protocol):
 
     @property
     def actions(self) -> Tensor:
-        """What was done, or what would be right: [..., A] int64."""
+        """What was done, or what would be right: [..., A]; see `Actions`."""
         ...
 
     @property
@@ -84,7 +84,7 @@ class Rollout:
 
     Attributes:
         inputs: Each [T, N, ...], as `Network.precompute` returned them.
-        actions: [T, N, A] int64, one column per action component.
+        actions: [T, N, A], one column per action component; see `Actions`.
         rewards: [T, N] float32, clipped if the task says so.
         terminated: [T, N] bool; the episode ended in this step and nothing follows.
         truncated: [T, N] bool; the episode was cut off, and its value continues.

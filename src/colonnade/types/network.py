@@ -21,6 +21,9 @@ Empty for a feed-forward network."""
 
 OBSERVATION = "observation"
 
+PROPRIOCEPTION = "proprioception"
+"""Name of the input of joint angles and velocities, where there are pixels beside it."""
+
 
 class Network(Protocol):
     """What a learner trains and an actor runs; a `torch.nn.Module` that has these methods.

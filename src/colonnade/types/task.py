@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal, Protocol, TypeGuard, runtime_checkable
 
 import gymnasium
@@ -11,6 +12,7 @@ import numpy as np
 
 from colonnade.checks import ABOVE_0, AT_LEAST_1, check_fields
 from colonnade.errors import UsageError
+from colonnade.types.actions import Actions
 from colonnade.types.experience import Examples
 from colonnade.types.network import OBSERVATION, Shape
 
@@ -22,7 +24,7 @@ class TaskSpec:
     Attributes:
         id: A name that is unique within a sequence of tasks.
         observation_space: A Box, or a Dict of Boxes; images are channels-first (C, H, W) uint8.
-        action_space: Discrete or MultiDiscrete; of a data set, its labels.
+        action_space: Discrete, MultiDiscrete or a Box; of a data set, its labels.
         steps: The budget in agent steps (an agent step is one action; Atari repeats it 4 frames),
             or in examples.
         reward_clip: Rewards are clipped to [-reward_clip, reward_clip] for learning, never for
@@ -73,29 +75,26 @@ class TaskSpec:
             return {name: tuple(sub.shape or ()) for name, sub in space.items()}
         return {OBSERVATION: tuple(space.shape or ())}
 
+    @cached_property
+    def actions(self) -> Actions:
+        """What actions are to a policy, and to the environments."""
+        return Actions(self.id, self.action_space)
+
     @property
     def action_sizes(self) -> tuple[int, ...]:
-        """Number of choices of each action component; Discrete(n) is (n,)."""
-        space = self.action_space
-        if isinstance(space, gymnasium.spaces.MultiDiscrete):
-            return tuple(int(n) for n in space.nvec.ravel())
-        if isinstance(space, gymnasium.spaces.Discrete):
-            return (int(space.n),)
-        raise TypeError(
-            f"Task {self.id!r} has action space {space}; Colonnade's policies need Discrete or "
-            "MultiDiscrete actions, so wrap the environment to discretise them."
-        )
+        """Number of choices of each action component; Discrete(n) is (n,), and a Box has none."""
+        return self.actions.sizes
 
     @property
     def head_widths(self) -> tuple[int, ...]:
         """Width of each part of the output layer, without what no action or label has."""
         if isinstance(self.heads, tuple):
             return tuple(int(width) for width in self.heads)
-        return (sum(self.action_sizes),) * int(self.heads)
+        return (self.actions.parameters,) * int(self.heads)
 
     @property
     def outputs(self) -> int:
-        """Width of a classifier's output, or an actor-critic's: logits, then a value."""
+        """Width of a classifier's output, or an actor-critic's: its policy, then a value."""
         return sum(self.head_widths) + (not self.labelled)
 
 

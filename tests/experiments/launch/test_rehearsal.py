@@ -42,7 +42,6 @@ SPEC = RunSpec("a run", "progressive", (PONG,), "a2c", "tiny")
         ({"tasks": (TaskBudget("mini-pong/zom", 10),)}, "did you mean"),
         ({"tasks": (PONG, PONG)}, "must differ"),
         ({"tasks": (POLE,)}, r"maps of shape \(C, H, W\)"),
-        ({"tasks": (TaskBudget("Pendulum-v1", 10),)}, "continuous actions"),
         ({"parent": "bundled:nothing"}, "Unknown bundled column"),
     ],
 )

@@ -10,7 +10,10 @@ from colonnade.errors import ColonnadeError
 from colonnade.experiments.store.metrics import MetricsFile, read_metrics
 
 rows = st.lists(
-    st.dictionaries(st.text(max_size=5), st.integers() | st.text(max_size=5) | st.none()),
+    # Fields of their own: those of the store must hold what they should.
+    st.dictionaries(
+        st.text(max_size=5).map("own {}".format), st.integers() | st.text(max_size=5) | st.none()
+    ),
     max_size=6,
 )
 

@@ -1,6 +1,5 @@
-"""Numbers of analyses, of pruning and of a suite's cost, worked by hand."""
+"""Numbers of analyses and of pruning, worked by hand."""
 
-import json
 import math
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +12,6 @@ from matplotlib.figure import Figure
 
 from colonnade.analysis.intervals import REDRAWN, interval_of
 from colonnade.analysis.perturbation import Estimate, PerturbationCurves
-from colonnade.experiments.launch import cost
 from colonnade.experiments.plans.plan import Plan
 from colonnade.experiments.plans.sweep import Sweep
 from colonnade.experiments.store.folders import SuiteFolder
@@ -260,39 +258,3 @@ def test_notes_say_what_went_and_what_it_cost():
         f"b: {words}.",
         f"c: {words} (95 % interval 0.0% to 10.0%; with 3 episodes it covers 76%).",
     ]
-
-
-# --- what a suite will take -----------------------------------------------------------------------
-
-
-def suite_of(path: Path, name: str, runs: int, done: int) -> SuiteFolder:
-    """Runs of 1000 steps; those that are done took 2 seconds each."""
-    specs = [
-        replace(run_spec(f"run {n}", "scratch", "mini-pong/pong"), seed=n) for n in range(runs)
-    ]
-    suite = SuiteFolder(path, name, {}, Plan(tuple(specs)))
-    suite.begin()
-    for spec in specs[:done]:
-        folder = suite.run(spec.id).path
-        folder.mkdir(parents=True)
-        rest = {"scores": [], "versions": {}, "hardware": {}, "notes": []}
-        result = {"timing": {"training_seconds": 2.0}, **rest}
-        (folder / "result.json").write_text(json.dumps(result))
-        (folder / "DONE").touch()
-    return suite
-
-
-def test_the_time_that_is_left(tmp_path: Path, monkeypatch) -> None:
-    monkeypatch.setattr(cost, "available_cores", lambda: 4)
-    suite = suite_of(tmp_path / "measured", "mine.json", runs=43, done=3)
-    ids = [spec.id for spec in suite.plan.runs]
-    # 40 runs of 1000 steps at 500 a second, four at once: 20 seconds.
-    said = cost.estimate(suite, ids, None)
-    assert said is not None
-    assert said.startswith("40 runs, about 20 s on this machine (4 cores, 4 at once)")
-    known = suite_of(tmp_path / "known", "pong-soup-mini", runs=1, done=0)
-    known = replace(known, basis=replace(known.basis, steps_per_second=50))
-    # Two cores make 50 steps a second together, so one run makes 25: 40 seconds.
-    said = cost.estimate(known, [known.plan.runs[0].id], 1)
-    assert said is not None
-    assert said.startswith("1 run, about 40 s")

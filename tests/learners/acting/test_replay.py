@@ -9,7 +9,8 @@ from remembered import EverythingKept, Experience
 
 from colonnade.errors import UsageError
 from colonnade.learners.acting import memory
-from colonnade.learners.acting.replay import Replay, replay_bytes
+from colonnade.learners.acting.replay import Replay
+from colonnade.learners.acting.replay_size import replay_bytes
 from colonnade.learners.acting.timing import crossings
 
 INPUTS = {"observation": ((4, 2, 2), torch.uint8), "kept": ((16,), torch.float32)}

@@ -18,7 +18,7 @@ from colonnade.methods.pathnet.tournaments import (
     History,
     SerialTournament,
 )
-from colonnade.networks import Conv, Dense, ModularSpec
+from colonnade.networks import LSTM, Conv, Dense, ModularSpec
 from colonnade.tasks import DataTask, MiniPongTask, task_from_name
 from colonnade.training import (
     Interrupted,
@@ -30,6 +30,7 @@ from colonnade.training import (
 from colonnade.types import Episode
 
 SMALL = ModularSpec((Conv(3, 4, 2), Dense(6)), modules=5, active=2)
+RECURRENT = ModularSpec((Conv(3, 4, 2), LSTM(6)), modules=5, active=2)
 OPTIONS = TrainingOptions(num_envs=4, segment_steps=400, curve_steps=200, device="cpu")
 TASKS = [MiniPongTask(variant, steps=1200) for variant in ("pong", "h-flip", "noisy")]
 LEARNERS = {
@@ -40,8 +41,8 @@ LEARNERS = {
 REPRODUCIBLE = ("a2c", "ppo")
 
 
-def pathnet(**options):
-    return PathNet(SMALL, **{"population": 4, "episodes": 2, "rivals": 2, **options})
+def pathnet(network=SMALL, **options):
+    return PathNet(network, **{"population": 4, "episodes": 2, "rivals": 2, **options})
 
 
 def learn(method, tasks=TASKS, learner="a2c", recorder=None, seed=3):
@@ -65,9 +66,10 @@ def frames():
     return torch.from_numpy(observations)
 
 
+@pytest.mark.parametrize("network", [SMALL, RECURRENT], ids=["dense", "lstm"])
 @pytest.mark.parametrize("learner", LEARNERS)
-def test_a_sequence_keeps_the_best_paths_and_renews_the_rest(learner, frames):
-    method = pathnet()
+def test_a_sequence_keeps_the_best_paths_and_renews_the_rest(learner, network, frames):
+    method = pathnet(network)
     begun, outputs = {}, {}
     begin = method.begin_task
 
@@ -145,9 +147,14 @@ def test_of_a_population_the_best_path_plays():
     assert method.player_for(spec.id).path == paths[2]
 
 
-@pytest.mark.parametrize("make", [lambda: pathnet(duplication=0.5), lambda: PathFinetune(SMALL)])
+@pytest.mark.parametrize("network", [SMALL, RECURRENT], ids=["dense", "lstm"])
+@pytest.mark.parametrize("kind", ["pathnet", "path-finetune"])
 @pytest.mark.parametrize("learner", REPRODUCIBLE)
-def test_interrupted_runs_end_with_the_same_numbers(make, learner):
+def test_interrupted_runs_end_with_the_same_numbers(kind, network, learner):
+    def make():
+        options = {"duplication": 0.5, "population": 4, "episodes": 2, "rivals": 2}
+        return method_from_name(kind, network=network, **(options if kind == "pathnet" else {}))
+
     whole = learn(make(), TASKS[:2], learner)
     recorder = Interrupting(12)
     for _ in range(30):

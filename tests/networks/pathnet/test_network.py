@@ -271,7 +271,7 @@ def test_a_network_is_rebuilt_from_its_data(name):
     spec = modular_preset(name)
     shapes = {
         "atari": (4, 84, 84), "mini": (2, 16, 16), "vector": (3,), "mnist": (1, 28, 28),
-        "cifar-svhn": (3, 32, 32),
+        "cifar-svhn": (3, 32, 32), "labyrinth": (3, 84, 84), "labyrinth-lstm": (3, 84, 84),
     }  # fmt: skip
     network = make(spec, {"observation": shapes[name]}, outputs=(3, 5))
     network.freeze(((0, 1),) * len(spec.layers))

@@ -63,8 +63,8 @@ def test_every_preset_makes_a_column_on_a_column(name):
     shapes = {"atari": (4, 84, 84), "pong-soup": (4, 84, 84), "mlp": (6,), "tiny": (2, 16, 16)}
     network = ProgressiveNetwork()
     for _ in range(2):
-        shape = shapes.get(name, (3, 64, 64))
-        network.add_column(column_preset(name), {"observation": shape}, 5)
+        inputs = {"observation": shapes.get(name, (3, 64, 64)), "proprioception": (18,)}
+        network.add_column(column_preset(name), inputs, 5)
     assert any(row.laterals for row in describe(network))
 
 

@@ -165,7 +165,7 @@ def test_a_checkpoint_holds_which_sources_were_found(monkeypatch, processes):
     task = GymTask("drawing/Draws-v0", options={"sources": ["numpy.random"]}, processes=processes)
     actions = np.zeros((5, N, 1), int)
     with made(task) as env:
-        saved = UnderWay(env, lambda a: a[:, 0], 2)
+        saved = UnderWay(env, task.spec.actions)
         saved.begin(3)
         for action in actions:
             shown = env.step(action[:, 0])[0]
@@ -177,7 +177,7 @@ def test_a_checkpoint_holds_which_sources_were_found(monkeypatch, processes):
     with made(task) as other:
         assert not other.seeded_sources.any()
         disturb_everything()
-        again = UnderWay(other, lambda a: a[:, 0], 2).restore(tensors)
+        again = UnderWay(other, task.spec.actions).restore(tensors)
     np.testing.assert_array_equal(again, shown)
 
 

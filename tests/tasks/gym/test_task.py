@@ -68,8 +68,6 @@ def test_action_sizes():
 @pytest.mark.parametrize(
     ("name", "sentence"),
     [
-        ("Pendulum-v1", "continuous actions.*DiscretizeAction"),
-        ("toy/Continuous-v0", "continuous actions.*DiscretizeAction"),
         ("toy/StartsAtOne-v0", "counted from 0.*TransformAction"),
         ("toy/DiscreteObservation-v0", "Box or a Dict of Boxes.*FlattenObservation"),
     ],

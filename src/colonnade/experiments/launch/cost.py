@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from colonnade.experiments.execution.resources import available_cores
+from colonnade.experiments.execution.resources import available_cores, needs
 from colonnade.experiments.store.folders import SuiteFolder
 from colonnade.experiments.words import duration
 
@@ -32,11 +32,14 @@ def estimate(suite: SuiteFolder, runs: Iterable[str], workers: int | None) -> st
     wanted = set(runs)
     specs = [spec for spec in suite.plan.runs if spec.id in wanted]
     left = [spec for spec in specs if not suite.run(spec.id).done]
+    if not left:
+        return None
     cores = available_cores()
-    together = min(workers or cores, cores, max(1, len(left)))
-    # One run's, where two cores train two.
-    rate = _measured(suite) or suite.basis.steps_per_second / _REFERENCE_CORES
-    if not left or not rate:
+    each = max(min(needs(spec).cores, cores) for spec in left)
+    together = min(workers or cores, cores // each, len(left))
+    # One run's: of those that are complete, or where two cores train two.
+    rate = _measured(suite) or suite.basis.steps_per_second / _REFERENCE_CORES * each
+    if not rate:
         return None
     seconds = sum(spec.steps for spec in left) / (rate * together)
     many = f"{len(left)} runs" if len(left) > 1 else "1 run"

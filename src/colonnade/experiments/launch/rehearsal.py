@@ -30,6 +30,7 @@ from colonnade.learners import Compute
 from colonnade.learners.supervised import data_set_of
 from colonnade.methods import ColumnMethod, PathMethod
 from colonnade.networks import custom_factories
+from colonnade.networks.initialisation import undrawn
 from colonnade.types import Task, environments_of
 
 _DECIDES_NO_LAYOUT = ("label", "seed", "learner", "learner_options", "training_options")
@@ -78,7 +79,7 @@ class Rehearsal:
         key = json.dumps({k: v for k, v in layout.items() if k not in _DECIDES_NO_LAYOUT})
         self._layouts[spec.id] = key
         if key not in self._methods:
-            with _building(spec):
+            with _building(spec), undrawn():
                 method = build_method(spec)
                 if parent is not None:
                     method.load_state(*self._state(parent))

@@ -56,8 +56,8 @@ def begin(
             rehearsal.check(spec)
         except UsageError as error:
             # The runs of a suite are alike; in a file of specs the reader must find the wrong one.
-            named = f"Run {spec.label!r} of {what.name}: " if isinstance(what, Path) else ""
-            raise UsageError(f"{named}{error}") from error
+            where = f"Run {spec.label!r} of {what.name}: " if isinstance(what, Path) else ""
+            raise UsageError(f"{where}{error}") from error
     return suite.begin()
 
 

@@ -122,7 +122,9 @@ class Basis:
             UsageError: It is not what `to_json` writes.
         """
         try:
-            given = {"measures": measures, **value}  # type: ignore[dict-item]
+            if not isinstance(value, Mapping):
+                raise TypeError(f"it should be a JSON object, but is {value!r}")
+            given = {"measures": measures, **value}
             if missing := field_kinds(cls).keys() - {"steps_per_second"} - given.keys():
                 raise UsageError(f"it lacks {min(missing)!r}.")
             return read(cls, given, "it")

@@ -5,22 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-import gymnasium
 import numpy as np
 import torch
 from torch import Tensor
 
 from colonnade.errors import UsageError
+from colonnade.learners.acting.buffers import buffer
+from colonnade.learners.acting.observed import by_name, completed, first_bad_number, made_of
 from colonnade.learners.acting.under_way import UnderWay
 from colonnade.learners.compute import Compute
 from colonnade.learners.trainer import Policy, under
 from colonnade.ops import evaluation
 from colonnade.seeding import derive
 from colonnade.tasks.vector import episodes_ended
-from colonnade.types import OBSERVATION, EnvironmentTask, Episode, Inputs, Network, Rollout, State
-
-_LARGEST = float(np.finfo(np.float32).max)
-"""What is larger is infinity to a network."""
+from colonnade.types import EnvironmentTask, Episode, Inputs, Network, Rollout, State
 
 _FEW_PLANES = 4
 """Up to so many are woven into channels-last memory one by one, in half the time of one copy."""
@@ -106,15 +104,14 @@ class Collector:
         self._share = share or Share(0, num_envs)
         self._buffers: Inputs = {}  # T + 2 places: one after the rollout, one for final values
         self._host = _Arrays.empty(steps, num_envs)
-        sizes = self._spec.action_sizes
-        self._actions = torch.empty((steps, num_envs, len(sizes)), dtype=torch.int64, device=device)
+        self._form = form = self._spec.actions
+        self._actions = torch.empty((steps, num_envs, form.width), dtype=form.dtype, device=device)
         self._log_probs = torch.empty((steps, num_envs), device=device)
         self._values = torch.empty((steps, num_envs), device=device)
         self._returns = np.zeros(num_envs)
         self._lengths = np.zeros(num_envs, np.int64)
         self.taken = 0
-        self._flat = isinstance(self._spec.action_space, gymnasium.spaces.Discrete)
-        self._under_way = UnderWay(self._envs, self._sent, max(sizes))
+        self._under_way = UnderWay(self._envs, form)
         self._resumable = resumable
         self._to_begin: int | None = None
         self._seed = 0
@@ -175,7 +172,7 @@ class Collector:
         inputs = under("inputs/", tensors)
         self._state = {k: v.to(device) for k, v in under("carried/", tensors).items()}
         observations = self._under_way.restore(under("environments/", tensors))
-        if observations is not None and not _same(_named(observations), inputs):
+        if observations is not None and not made_of(by_name(observations), inputs):
             self.notes.append(
                 f"Environments of task {self._spec.id!r} did not come back to where they were "
                 "when their actions were played again, so their episodes began anew; for runs that "
@@ -227,7 +224,7 @@ class Collector:
             self._values[t] = decision.values
             actions = decision.actions.cpu().numpy()
             observations, rewards, terminated, truncated, info = self._envs.step(
-                self._sent(actions)
+                self._form.sent(actions)
             )
             self._check(observations, rewards)
             if self._resumable:
@@ -245,10 +242,6 @@ class Collector:
         self._under_way.forget(self._lengths)
         return final_values
 
-    def _sent(self, actions: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-        """Turn actions [N, A] into what the environments take."""
-        return actions[:, 0] if self._flat else actions
-
     def _check(
         self,
         observations: Any,
@@ -256,20 +249,13 @@ class Collector:
         rows: np.ndarray[Any, Any] | None = None,
     ) -> None:
         """Refuse what is no number in float32, of the environments `rows`, before it is used."""
-        parts: dict[str, np.ndarray[Any, Any]] = {**_named(observations), "reward": rewards}
-        for name, value in parts.items():
-            if value.dtype.kind != "f" or _surely_finite(value):
-                continue
-            flat = np.abs(value.reshape(len(value), -1))
-            wrong = ~(flat <= _LARGEST).all(1) & (True if rows is None else rows)
-            if wrong.any():
-                env = int(np.flatnonzero(wrong)[0])
-                what = "the reward" if value is rewards else f"the observation ({name})"
-                raise UsageError(
-                    f"Environment {self._share.first + env} of task {self._spec.id!r} gave NaN or "
-                    f"infinity as {what}, in step {self.taken + 1}; mend the environment, or "
-                    "clip what it gives."
-                )
+        if (found := first_bad_number(observations, rewards, rows)) is not None:
+            env, what = found
+            raise UsageError(
+                f"Environment {self._share.first + env} of task {self._spec.id!r} gave NaN or "
+                f"infinity as {what}, in step {self.taken + 1}; mend the environment, or clip "
+                "what it gives."
+            )
 
     def _inputs(self, t: int) -> Inputs:
         return {name: self._buffers[name][t] for name in self._needed}
@@ -297,7 +283,7 @@ class Collector:
         """Write an observation, and what frozen parts compute from it, to place `t`."""
         raw = {
             name: self._write(name, torch.as_tensor(value), t)
-            for name, value in _named(observations).items()
+            for name, value in by_name(observations).items()
         }
         with self._compute.autocast():
             inputs, state = self._network.precompute(raw, self._state)
@@ -351,53 +337,5 @@ class Collector:
         )
 
 
-def _named(observations: Any) -> dict[str, Any]:
-    return observations if isinstance(observations, dict) else {OBSERVATION: observations}
-
-
-def _surely_finite(value: np.ndarray[Any, Any]) -> bool:
-    """Whether all numbers are seen at a glance to be finite in float32."""
-    if value.dtype.itemsize <= 4:  # a sum is finite where all are
-        return bool(abs(value.sum(dtype=np.float64)) < _LARGEST)
-    # Of float64, two that are too large may cancel in a sum.
-    return bool(value.min(initial=0) >= -_LARGEST and value.max(initial=0) <= _LARGEST)
-
-
-def _same(observations: dict[str, Any], inputs: Inputs) -> bool:
-    """Whether observations are those that inputs were made of."""
-    return all(
-        torch.equal(torch.as_tensor(value).to(inputs[name].dtype), inputs[name].cpu())
-        for name, value in observations.items()
-        if name in inputs
-    )
-
-
-def completed(final: Any, observations: Any) -> Any:
-    """Make a full batch of Gymnasium's final observations, which may be one object per episode."""
-    if isinstance(final, dict) or final.dtype != object:
-        return final
-    ended = [env for env, one in enumerate(final) if one is not None]
-
-    def fill(batch: np.ndarray[Any, Any], name: str | None) -> np.ndarray[Any, Any]:
-        whole = np.array(batch)
-        for env in ended:
-            whole[env] = final[env] if name is None else final[env][name]
-        return whole
-
-    if isinstance(observations, dict):
-        return {name: fill(batch, name) for name, batch in observations.items()}
-    return fill(observations, None)
-
-
 def _expand(mask: Tensor, like: Tensor) -> Tensor:
     return mask.view(-1, *[1] * (like.dim() - 1))
-
-
-def buffer(places: int, like: Tensor, device: torch.device) -> Tensor:
-    """Make room for [places, *like.shape]; images [N, C, H, W] in channels-last memory."""
-    dtype = torch.float32 if like.dtype == torch.float64 else like.dtype
-    if like.dim() == 4:
-        n, c, h, w = like.shape
-        memory = torch.empty((places, n, h, w, c), dtype=dtype, device=device)
-        return memory.permute(0, 1, 4, 2, 3)
-    return torch.empty((places, *like.shape), dtype=dtype, device=device)

@@ -9,8 +9,11 @@ from torch import Tensor
 
 from colonnade.learners.compute import Compute
 from colonnade.learners.trainer import Acting, Decision, Policy
-from colonnade.ops import MultiCategorical, gae
+from colonnade.ops import DiagonalGaussian, MultiCategorical, gae
 from colonnade.types import Inputs, Network, Rollout, State, TaskSpec
+
+PolicyDistribution = MultiCategorical | DiagonalGaussian
+"""Of choices, or of numbers."""
 
 
 class _Sampling(ABC):
@@ -21,7 +24,7 @@ class _Sampling(ABC):
         return spec.outputs
 
     @abstractmethod
-    def likelihood(self, output: Tensor, spec: TaskSpec) -> MultiCategorical:
+    def likelihood(self, output: Tensor, spec: TaskSpec) -> PolicyDistribution:
         """Return what an output [..., outputs] means, in float32."""
 
     def values(self, output: Tensor) -> Tensor:
@@ -50,10 +53,12 @@ class _Sampling(ABC):
 
 
 class ActorCritic(_Sampling):
-    """Logits of a policy, one after another, and one value."""
+    """What makes a policy, logits or means and widths, and one value."""
 
-    def likelihood(self, output: Tensor, spec: TaskSpec) -> MultiCategorical:
+    def likelihood(self, output: Tensor, spec: TaskSpec) -> PolicyDistribution:
         """Return the policy that an output [..., outputs] means."""
+        if spec.actions.continuous:
+            return DiagonalGaussian(output[..., :-1].float())
         return MultiCategorical(output[..., :-1].float(), spec.action_sizes)
 
     def values(self, output: Tensor) -> Tensor:
@@ -62,7 +67,7 @@ class ActorCritic(_Sampling):
 
     def unroll(
         self, network: Network, rollout: Rollout, spec: TaskSpec, compute: Compute
-    ) -> tuple[MultiCategorical, Tensor]:
+    ) -> tuple[PolicyDistribution, Tensor]:
         """Run a network over a rollout: its policy, and its values [T, N]."""
         with compute.autocast():
             output = rollout.outputs(network)

@@ -9,7 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from colonnade.learners.acting.collector import Collector, completed
+from colonnade.learners.acting.collector import Collector
+from colonnade.learners.acting.observed import completed
 from colonnade.learners.acting.replay import Replay
 from colonnade.learners.compute import Compute
 from colonnade.learners.trainer import Policy, under
@@ -113,7 +114,7 @@ class RememberingCollector(Collector):
         decision = self._policy(self._inputs(now), self._state)
         self._state = decision.state
         actions = decision.actions.cpu()
-        sent = self._sent(actions.numpy())
+        sent = self._form.sent(actions.numpy())
         observations, rewards, terminated, truncated, info = self._envs.step(sent)
         self._check(observations, rewards)
         self._under_way.note(actions.numpy())

@@ -24,26 +24,16 @@ from torch import Tensor
 
 from colonnade.checks import AT_LEAST_1, SHARE, real, whole
 from colonnade.errors import UsageError
-from colonnade.learners.acting.frames import Stacks
+from colonnade.learners.acting.frames import Stacks, Store
 from colonnade.learners.acting.memory import check_memory
 from colonnade.learners.acting.records import Records
+from colonnade.learners.acting.replay_size import is_stack, replay_bytes, ring_places
 from colonnade.learners.acting.transitions import Transitions
 from colonnade.learners.trainer import under
 from colonnade.types import Inputs, Shape
 
-SPARE = 0.02
-"""Of the room for steps: kept besides for the frames that begin and end episodes."""
-
-_FLAGS = 7
-"""Bytes of an entry's reward and three flags."""
-
 _FEW = 1024
 """Of so few entries the transitions are listed; of more, draws of other entries are repeated."""
-
-
-def is_stack(shape: Shape, dtype: torch.dtype) -> bool:
-    """Whether an input is a stack of grey frames: uint8 [C, H, W], where C = 3 is a colour."""
-    return dtype == torch.uint8 and len(shape) == 3 and shape[0] != 3
 
 
 class Replay:
@@ -88,13 +78,13 @@ class Replay:
             )
         self._inputs, self._envs, self._actions = dict(inputs), num_envs, actions
         self._share = -(-capacity // num_envs)
-        self._places = places = _places(self._share, inputs)
+        self._places = places = ring_places(self._share, inputs)
         check_memory(
             replay_bytes(capacity, num_envs, inputs, actions=actions),
             f"The replay of {name} with {capacity:,} steps",
             "give it fewer steps",
         )
-        self._stores = {
+        self._stores: dict[str, Store] = {
             key: Stacks(num_envs, places, shape, dtype)
             if is_stack(shape, dtype)
             else Records(num_envs, places, shape, dtype)
@@ -368,29 +358,6 @@ class Replay:
             raise UsageError(
                 f"The replay keeps {name!r} as {[self._envs, *shape]} of {dtype}, but got {came}."
             )
-
-
-def replay_bytes(
-    capacity: int,
-    num_envs: int,
-    inputs: Mapping[str, tuple[Shape, torch.dtype]],
-    *,
-    actions: int = 1,
-) -> int:
-    """Return the bytes of memory that a replay takes when it is full; see `Replay`."""
-    share = -(-capacity // num_envs)
-    places = _places(share, inputs)
-    total = num_envs * places * _FLAGS + Records.size(num_envs, places, (actions,), torch.int32)
-    for shape, dtype in inputs.values():
-        kind = Stacks if is_stack(shape, dtype) else Records
-        total += kind.size(num_envs, places, shape, dtype)
-    return total
-
-
-def _places(share: int, inputs: Mapping[str, tuple[Shape, torch.dtype]]) -> int:
-    """Entries of a ring: its steps, the spare ones, an episode's beginning and end."""
-    deepest = max((s[0] for s, dtype in inputs.values() if is_stack(s, dtype)), default=1)
-    return share + int(SPARE * share) + deepest + 2
 
 
 def _slots(span: range, places: int) -> NDArray[np.int64]:

@@ -11,7 +11,6 @@ Three ways, the first that an environment allows (`colonnade.types.EnvironmentTa
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -19,7 +18,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-Actions = NDArray[Any]
+from colonnade.types import Actions
 
 
 class UnderWay:
@@ -27,19 +26,20 @@ class UnderWay:
 
     Args:
         envs: The vector environment of N environments.
-        send: Turns logged actions [N, A] into what its `step` takes.
-        choices: Of an action component, at most.
+        form: What its actions are.
     """
 
-    def __init__(self, envs: Any, send: Callable[[Actions], Any], choices: int) -> None:
+    def __init__(self, envs: Any, form: Actions) -> None:
         self._envs = envs
-        self._send = send
-        self._kind = np.uint8 if choices <= 256 else np.int64
+        self._form = form
+        self._kind: type = np.uint8 if max(form.sizes, default=0) <= 256 else np.int64
+        if form.continuous:
+            self._kind = np.float32
         # Asked of the object: a wrapper may offer it only where what it wraps does.
         self._stateful = hasattr(envs, "state") and hasattr(envs, "load_state")
         self._seeded = not self._stateful and hasattr(envs, "episode_seeds")
         self._seed = 0
-        self._log: deque[Actions] = deque()
+        self._log: deque[NDArray[Any]] = deque()
 
     def begin(self, seed: int) -> Any:
         """Reset all environments and return their observations."""
@@ -47,7 +47,7 @@ class UnderWay:
         self._log.clear()
         return self._envs.reset(seed=seed)[0]
 
-    def note(self, actions: Actions) -> None:
+    def note(self, actions: NDArray[Any]) -> None:
         """Take note of the actions [N, A] of a step."""
         if not self._stateful:
             self._log.append(actions.astype(self._kind))
@@ -110,7 +110,7 @@ class UnderWay:
         return np.array(getattr(self._envs, "steps_since_seed", lengths), np.int64)
 
     def _replay_episodes(
-        self, log: Actions, seeds: NDArray[np.int64], lengths: NDArray[np.int64]
+        self, log: NDArray[Any], seeds: NDArray[np.int64], lengths: NDArray[np.int64]
     ) -> Any:
         """Begin each environment's episode so late that all arrive together."""
         begin = len(log) - lengths
@@ -124,5 +124,6 @@ class UnderWay:
                 observations = self._envs.reset(seed=seeds, options=options)[0]
         return observations
 
-    def _step(self, actions: Actions) -> Any:
-        return self._envs.step(self._send(actions.astype(np.int64)))[0]
+    def _step(self, actions: NDArray[Any]) -> Any:
+        given = actions if self._form.continuous else actions.astype(np.int64)
+        return self._envs.step(self._form.sent(given))[0]

@@ -14,7 +14,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from colonnade.networks.pathnet.layers import AffineModule, Head, ModularLayer
+from colonnade.networks.pathnet.bank import ModularLayer
+from colonnade.networks.pathnet.layers import AffineModule, Head
 
 Steps = Sequence[tuple[ModularLayer, Sequence[int]]]
 """Each layer with its active modules."""

@@ -1,4 +1,4 @@
-"""A layer of alike modules, computed along one path or along a different one for each row.
+"""Layers of modules without a memory, computed along one path or another one for each row.
 
 Each module has parameters of its own, so that those of modules no row uses get no gradient at all
 and no optimiser moves them, whatever its momentum. What is computed at once is joined at once.
@@ -7,9 +7,8 @@ and no optimiser moves them, whatever its momentum. What is computed at once is 
 from __future__ import annotations
 
 import math
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Sequence
-from functools import cached_property
 from typing import cast
 
 import torch
@@ -19,13 +18,13 @@ from torch import Tensor, nn
 from colonnade.errors import UsageError
 from colonnade.memory_layout import take
 from colonnade.networks.factories import (
-    FactoryError,
     check_new,
     checked_output,
     make_module,
     try_out,
 )
 from colonnade.networks.initialisation import Initialiser
+from colonnade.networks.pathnet.bank import ModularLayer, Routes, scaled
 from colonnade.networks.pathnet.spec import ModularSpec
 from colonnade.networks.stage import ACTIVATIONS, Conv, Custom, Dense
 from colonnade.types import Shape
@@ -35,44 +34,6 @@ _PER_ELEMENT = 80.0
 
 _PER_MODULE = 5e5
 """Cost of one more operation, in multiply-adds (measured)."""
-
-
-class Routes:
-    """Which modules of a layer each of R rows uses.
-
-    Args:
-        mask: [R, M] bool.
-    """
-
-    def __init__(self, mask: Tensor) -> None:
-        self.mask = mask
-
-    @cached_property
-    def used(self) -> list[int]:
-        """The modules that any row uses, ascending."""
-        found: list[int] = self.mask.any(0).nonzero().flatten().tolist()
-        return found
-
-    @cached_property
-    def counts(self) -> list[int]:
-        """For each used module, how many rows use it."""
-        counts: list[int] = self.mask[:, self.used].sum(0).tolist()
-        return counts
-
-    @cached_property
-    def rows(self) -> Tensor:
-        """The rows of the first used module, then those of the next: [sum of counts]."""
-        return self.mask.t().nonzero()[:, 1].contiguous()
-
-    @cached_property
-    def uniform(self) -> list[int] | None:
-        """The modules that all rows use, if all use the same."""
-        alike = not self.counts or min(self.counts) == len(self.mask)
-        return self.used if alike else None
-
-    def chosen(self, dtype: torch.dtype) -> Tensor:
-        """The columns of used modules as numbers: [R, used]."""
-        return self.mask[:, self.used].to(dtype)
 
 
 class AffineModule(nn.Module):
@@ -88,65 +49,6 @@ class AffineModule(nn.Module):
     def reinitialise(self) -> None:
         """Draw new weights."""
         self._initialise(self.weight, self.bias)
-
-
-class ModularLayer(nn.Module, ABC):
-    """M modules, whose activated outputs are summed over those that are active.
-
-    Attributes:
-        bank: The modules.
-        in_shape: Shape of what they read, without the batch axis.
-        out_shape: Shape of what they give, without the batch axis.
-        frozen: Indices of the modules that never change again.
-    """
-
-    def __init__(self, bank: Sequence[nn.Module], in_shape: Shape, out_shape: Shape) -> None:
-        super().__init__()
-        self.bank = nn.ModuleList(bank)
-        self.in_shape, self.out_shape = in_shape, out_shape
-        self.frozen: set[int] = set()
-
-    @abstractmethod
-    def reinitialise(self, module: int) -> None:
-        """Draw new weights for a module."""
-
-    @abstractmethod
-    def along(self, features: Tensor, active: Sequence[int], scale: float | None) -> Tensor:
-        """Map features [R, *in_shape], times `scale`, to the sum over the active modules."""
-
-    @abstractmethod
-    def mixed(self, features: Tensor, routes: Routes, scale: float | None) -> Tensor:
-        """Do the same where each row has its own active modules."""
-
-    def forward(self, features: Tensor, routes: Routes, scale: float | None = None) -> Tensor:
-        """Map features [R, *in_shape] to [R, *out_shape], each row along its own route."""
-        if routes.uniform is not None:
-            return self.along(features, routes.uniform, scale)
-        return self.mixed(features, routes, scale)
-
-    def flat(self, features: Tensor) -> Tensor:
-        """Bring features [R, ...] to the form the modules read."""
-        return features
-
-    def freeze(self, modules: Sequence[int]) -> None:
-        """Stop everything that could change some modules: gradients, dropout, statistics."""
-        self.frozen |= set(modules)
-        for module in modules:
-            self.bank[module].requires_grad_(False)
-            self.bank[module].eval()
-
-    def unfreeze(self) -> None:
-        """Let all modules learn."""
-        self.frozen.clear()
-        self.bank.requires_grad_(True)
-        self.bank.train(self.training)
-
-    def train(self, mode: bool = True) -> ModularLayer:
-        """Set training mode; frozen modules stay in evaluation mode."""
-        super().train(mode)
-        for module in self.frozen:
-            self.bank[module].eval()
-        return self
 
 
 class _AffineLayer(ModularLayer):
@@ -190,7 +92,7 @@ class _AffineLayer(ModularLayer):
         places = self._latest[1]
         weight = torch.cat([cast("Tensor", place["weight"]) for place in places])
         bias = torch.cat([cast("Tensor", place["bias"]) for place in places])
-        return self.activation(self._apply_weights(features, _scaled(weight, scale), bias))
+        return self.activation(self._apply_weights(features, scaled(weight, scale), bias))
 
     def _by_module(self, features: Tensor, routes: Routes, scale: float | None) -> Tensor:
         """Bring together the rows of each module, and their outputs back to the rows."""
@@ -198,7 +100,7 @@ class _AffineLayer(ModularLayer):
         outputs = []
         for part, module in zip(parts, routes.used, strict=True):
             weight, bias = self._affine(module)
-            outputs.append(self._apply_weights(part, _scaled(weight, scale), bias))
+            outputs.append(self._apply_weights(part, scaled(weight, scale), bias))
         joined = _channels_last(self.activation(torch.cat(outputs)))
         total = joined.new_zeros(len(features), *joined.shape[1:])
         return _channels_first(total.index_add(0, routes.rows, joined))
@@ -310,12 +212,12 @@ class CustomLayer(ModularLayer):
 
     def along(self, features: Tensor, active: Sequence[int], scale: float | None) -> Tensor:
         """Map features [R, *in_shape], times `scale`, to the sum over the active modules."""
-        features = _scaled(features, scale)
+        features = scaled(features, scale)
         return torch.stack([self._one(module, features) for module in active]).sum(0)
 
     def mixed(self, features: Tensor, routes: Routes, scale: float | None) -> Tensor:
         """Do the same where each row has its own active modules."""
-        features = _scaled(features, scale)
+        features = scaled(features, scale)
         parts = take(features, 0, routes.rows).split(routes.counts)
         outputs = [self._one(m, part) for m, part in zip(routes.used, parts, strict=True)]
         joined = torch.cat(outputs)
@@ -345,22 +247,6 @@ class Head(nn.Module):
             return F.linear(features, self.weight, self.bias)
 
 
-def build_layer(position: int, in_shape: Shape, spec: ModularSpec) -> ModularLayer:
-    """Make the layer of M modules that a spec describes, the lowest being at position 0."""
-    stage = spec.layers[position]
-    match stage:
-        case Conv():
-            return ConvLayer(stage, in_shape, spec, first=position == 0)
-        case Dense():
-            return DenseLayer(stage, in_shape, spec)
-        case Custom():
-            try:
-                return CustomLayer(stage, in_shape, spec)
-            except FactoryError as error:
-                place = f"Layer {position} (Custom)"
-                raise UsageError(f"{place}: {str(error).rstrip('.')}.") from error.__cause__
-
-
 def summing_gain(active: int) -> float:
     """Gain with which a sum of N ReLU modules keeps the mean square of its input.
 
@@ -368,10 +254,6 @@ def summing_gain(active: int) -> float:
     N independent ones has mean square N / 2 + N (N - 1) / (2 pi). For N = 1 it is sqrt 2.
     """
     return 1 / math.sqrt(active / 2 + active * (active - 1) / (2 * math.pi))
-
-
-def _scaled(value: Tensor, scale: float | None) -> Tensor:
-    return value if scale is None else value * scale
 
 
 def _channels_last(maps: Tensor) -> Tensor:

@@ -16,9 +16,13 @@ import torch
 from torch import Tensor, nn
 
 from colonnade.errors import UsageError
-from colonnade.networks.pathnet.layers import Head, ModularLayer, build_layer
+from colonnade.networks.factories import FactoryError
+from colonnade.networks.pathnet.bank import ModularLayer
+from colonnade.networks.pathnet.layers import ConvLayer, CustomLayer, DenseLayer, Head
+from colonnade.networks.pathnet.recurrent import LSTMLayer
 from colonnade.networks.pathnet.spec import ModularSpec, Path
 from colonnade.networks.pathnet.views import PathView, PopulationView
+from colonnade.networks.stage import LSTM, Conv, Custom, Dense
 from colonnade.types import OBSERVATION, Inputs, Shape
 
 
@@ -46,7 +50,7 @@ class ModularNetwork(nn.Module):
         shape = self.input_shape
         layers = []
         for position in range(len(spec.layers)):
-            layers.append(build_layer(position, shape, spec))
+            layers.append(_build_layer(position, shape, spec))
             shape = layers[-1].out_shape
         self.layers = nn.ModuleList(layers)
         self.heads = nn.ModuleList()
@@ -192,6 +196,24 @@ class ModularNetwork(nn.Module):
         head = self.heads[index]
         assert isinstance(head, Head)
         return head
+
+
+def _build_layer(position: int, in_shape: Shape, spec: ModularSpec) -> ModularLayer:
+    """Make the layer of M modules that a spec describes, the lowest being at position 0."""
+    stage = spec.layers[position]
+    match stage:
+        case Conv():
+            return ConvLayer(stage, in_shape, spec, first=position == 0)
+        case Dense():
+            return DenseLayer(stage, in_shape, spec)
+        case LSTM():
+            return LSTMLayer(stage, in_shape, spec)
+        case Custom():
+            try:
+                return CustomLayer(stage, in_shape, spec)
+            except FactoryError as error:
+                place = f"Layer {position} (Custom)"
+                raise UsageError(f"{place}: {str(error).rstrip('.')}.") from error.__cause__
 
 
 def _choose_input(spec: ModularSpec, shapes: Mapping[str, Shape]) -> str:

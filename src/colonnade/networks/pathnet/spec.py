@@ -13,6 +13,7 @@ from typing import Any, Literal, cast
 from colonnade.checks import AT_LEAST_0, AT_LEAST_1, check_fields
 from colonnade.errors import UsageError, unknown_name
 from colonnade.networks.stage import (
+    LSTM,
     Activation,
     Conv,
     Custom,
@@ -22,7 +23,7 @@ from colonnade.networks.stage import (
 )
 from colonnade.records import read, write
 
-ModuleSpec = Conv | Dense | Custom
+ModuleSpec = Conv | Dense | LSTM | Custom
 """Form of the modules of a layer; one that flattens its input may follow one that gives maps."""
 
 Path = tuple[tuple[int, ...], ...]
@@ -128,6 +129,17 @@ def atari_modules() -> ModularSpec:
     return ModularSpec((*convs, Dense(50)), modules=10, active=4, init="zero-sum")
 
 
+def labyrinth_modules() -> ModularSpec:
+    """Labyrinth's views of 84 x 84: the modules for Atari; the paper does not say what it took."""
+    return atari_modules()
+
+
+def labyrinth_recurrent_modules() -> ModularSpec:
+    """The modules for Labyrinth with LSTM modules of 32 cells on top; their size is chosen here."""
+    modules = atari_modules()
+    return replace(modules, layers=(*modules.layers, LSTM(32)))
+
+
 def mini_modules() -> ModularSpec:
     """Small modules for images of 16 to 24 pixels a side: L 3, M 8, N 3."""
     return ModularSpec(
@@ -146,6 +158,8 @@ MODULAR_PRESETS: dict[str, Callable[[], ModularSpec]] = {
     "mnist": mnist_modules,
     "cifar-svhn": cifar_svhn_modules,
     "atari": atari_modules,
+    "labyrinth": labyrinth_modules,
+    "labyrinth-lstm": labyrinth_recurrent_modules,
     "mini": mini_modules,
     "vector": vector_modules,
 }

@@ -8,8 +8,10 @@ import torch
 from torch import Tensor, nn
 
 from colonnade.errors import UsageError
+from colonnade.networks.pathnet.bank import ModularLayer, Routes
 from colonnade.networks.pathnet.descent import PathDescent
-from colonnade.networks.pathnet.layers import DenseLayer, Head, ModularLayer, Routes
+from colonnade.networks.pathnet.layers import DenseLayer, Head
+from colonnade.networks.pathnet.recurrent import LSTMLayer, memory_keys
 from colonnade.networks.pathnet.spec import ModularSpec, Path
 from colonnade.networks.precision import to_compute_dtype
 from colonnade.types import Descent, Inputs, Shape, State
@@ -67,6 +69,42 @@ class _View(nn.Module):
             value = value.contiguous(memory_format=torch.channels_last)
         return to_compute_dtype(value, self.head.weight.dtype), scale
 
+    def _memories(self, batch: int) -> State:
+        """Make what LSTM modules remember at the start of an episode; nothing without any."""
+        state: State = {}
+        for index, layer in enumerate(self.layers):
+            if isinstance(layer, LSTMLayer):
+                state |= {key: layer.initial_memory(batch) for key in memory_keys(index)}
+        return state
+
+    def _through(
+        self,
+        index: int,
+        features: Tensor,
+        routes: Routes | Sequence[int],
+        scale: float | None,
+        state: State,
+        starts: Tensor | None,
+    ) -> Tensor:
+        """Map features [R, ...] through a layer; what it remembers is moved on within `state`."""
+        layer = self._layer(index)
+        features = layer.flat(features)
+        if isinstance(layer, LSTMLayer):
+            hidden, cell = memory_keys(index)
+            if hidden not in state or cell not in state:
+                raise UsageError(
+                    f"The network's state lacks {hidden!r} or {cell!r}; start from "
+                    "`initial_state(batch)`."
+                )
+            features, state[hidden], state[cell] = layer.remember(
+                features, routes, scale, state[hidden], state[cell], starts
+            )
+            return features
+        if isinstance(routes, Routes):
+            output: Tensor = layer(features, routes, scale)
+            return output
+        return layer.along(features, routes, scale)
+
     def _output(self, features: Tensor, counts: Tensor | float) -> Tensor:
         """Average, if the spec says so, over the last layer's active modules, and apply the head.
 
@@ -115,8 +153,8 @@ class PathView(_View):
         self._path = path
 
     def initial_state(self, batch: int) -> State:
-        """Return an empty state: all environments follow the one path."""
-        return {}
+        """Make what LSTM modules remember, [batch, M, H]; empty without any."""
+        return self._memories(batch)
 
     def precompute(self, inputs: Inputs, state: State) -> tuple[Inputs, State]:
         """Return the one input that is read, and the state as it is."""
@@ -128,7 +166,8 @@ class PathView(_View):
         Raises:
             UsageError: The input is missing or has another shape than the network was made for.
         """
-        return self._along(*self.prepared(inputs, 1)), state or {}
+        features, scale = self.prepared(inputs, 1)
+        return self._along(features, scale, state or self._memories(len(features)), None)
 
     def unroll(self, inputs: Inputs, state: State, starts: Tensor) -> tuple[Tensor, State]:
         """Map inputs [T, N, ...] to [T, N, outputs].
@@ -136,7 +175,8 @@ class PathView(_View):
         Raises:
             UsageError: The input is missing or has another shape than the network was made for.
         """
-        return self._along(*self.prepared(inputs, 2)).unflatten(0, starts.shape), state
+        output, state = self._along(*self.prepared(inputs, 2), state, starts)
+        return output.unflatten(0, starts.shape), state
 
     def descent(self, learning_rate: float) -> Descent | None:
         """Return plain gradient descent along whatever path there is at the time, written out.
@@ -155,11 +195,14 @@ class PathView(_View):
         descent = PathDescent(self.head, self.spec.last == "average", learning_rate)
         return lambda inputs, targets: descent.step(self.steps, *self.prepared(inputs, 1), targets)
 
-    def _along(self, features: Tensor, scale: float | None) -> Tensor:
-        for layer, modules in self.steps:
-            features = layer.along(layer.flat(features), modules, scale)
+    def _along(
+        self, features: Tensor, scale: float | None, state: State, starts: Tensor | None
+    ) -> tuple[Tensor, State]:
+        state = dict(state)
+        for index, modules in enumerate(self._active):
+            features = self._through(index, features, modules, scale, state, starts)
             scale = None
-        return self._output(features, float(len(self._active[-1])))
+        return self._output(features, float(len(self._active[-1]))), state
 
 
 class PopulationView(_View):
@@ -205,7 +248,7 @@ class PopulationView(_View):
             self.routes = routes.to(self.routes.device)
 
     def initial_state(self, batch: int) -> State:
-        """Return the environments' present routes.
+        """Return the environments' present routes, and what LSTM modules remember.
 
         Raises:
             UsageError: There are not as many environments as paths.
@@ -215,7 +258,7 @@ class PopulationView(_View):
                 f"{batch} environments can't follow {len(self.routes)} paths, one each; make the "
                 "population as large as the number of environments (num_envs)."
             )
-        return {ROUTE: self.routes.clone()}
+        return {ROUTE: self.routes.clone(), **self._memories(batch)}
 
     def precompute(self, inputs: Inputs, state: State) -> tuple[Inputs, State]:
         """Write the environments' routes beside the one input that is read."""
@@ -232,10 +275,10 @@ class PopulationView(_View):
         if not state:
             state = self.initial_state(len(features))
         route = None if isinstance(inputs, Tensor) else inputs.get(ROUTE)
-        return self._mixed(features, scale, state[ROUTE] if route is None else route), state
+        return self._mixed(features, scale, state[ROUTE] if route is None else route, state, None)
 
     def unroll(self, inputs: Inputs, state: State, starts: Tensor) -> tuple[Tensor, State]:
-        """Map inputs [T, N, ...] to [T, N, outputs], and return the last step's routes.
+        """Map inputs [T, N, ...] to [T, N, outputs], and return the last step's state.
 
         Without `precompute`'s routes, environments change to their present route at each start.
 
@@ -249,16 +292,22 @@ class PopulationView(_View):
             route = torch.where(begun, self.routes, state[ROUTE]) if starts.any() else (
                 state[ROUTE].expand(len(starts), *state[ROUTE].shape)
             )  # fmt: skip
-        output = self._mixed(features, scale, route.flatten(0, 1))
-        return output.unflatten(0, starts.shape), {ROUTE: route[-1]}
+        output, state = self._mixed(features, scale, route.flatten(0, 1), state, starts)
+        return output.unflatten(0, starts.shape), {**state, ROUTE: route[-1]}
 
-    def _mixed(self, features: Tensor, scale: float | None, route: Tensor) -> Tensor:
-        routes = self._routes(route)
+    def _mixed(
+        self,
+        features: Tensor,
+        scale: float | None,
+        route: Tensor,
+        state: State,
+        starts: Tensor | None,
+    ) -> tuple[Tensor, State]:
+        routes, state = self._routes(route), dict(state)
         for index, layer_routes in enumerate(routes):
-            layer = self._layer(index)
-            features = layer(layer.flat(features), layer_routes, scale)
+            features = self._through(index, features, layer_routes, scale, state, starts)
             scale = None
-        return self._output(features, routes[-1].mask.sum(1))
+        return self._output(features, routes[-1].mask.sum(1)), state
 
     def _routes(self, route: Tensor) -> list[Routes]:
         """Sort rows by module, once for as long as the routes stay the same."""

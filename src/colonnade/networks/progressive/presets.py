@@ -5,15 +5,21 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Literal
+from functools import partial
+from typing import Literal, get_args
 
 from colonnade.errors import unknown_name
 from colonnade.networks.progressive.network import ProgressiveNetwork
 from colonnade.networks.progressive.spec import ColumnSpec
-from colonnade.networks.stage import LSTM, Conv, Dense, Join
-from colonnade.types import OBSERVATION, Shape
+from colonnade.networks.stage import LSTM, Conv, Dense, Join, StageSpec
+from colonnade.types import OBSERVATION, PROPRIOCEPTION, Shape
+
+Core = Literal["ff", "recurrent"]
+"""Feed-forward, or with an LSTM."""
 
 SIM_TO_REAL_INPUT = (3, 64, 64)
+SIM_TO_REAL_PROPRIOCEPTION = (18,)
+"""Angles and velocities of nine joints."""
 SIM_TO_REAL_OUTPUTS = 28
 """Nine joints of three actions each, and the value."""
 
@@ -35,6 +41,23 @@ def pong_soup_column() -> ColumnSpec:
     doubles the maps; and first kernels that sum to zero, see `ColumnSpec.init`.
     """
     return ColumnSpec((Conv(8, 8, 4), Conv(16, 4, 2), Dense(256)), init="zero-sum")
+
+
+def labyrinth_column() -> ColumnSpec:
+    """A column for Labyrinth's views of 84 x 84, in colour, grey or stacked: the Atari column.
+
+    Rusu et al. 2016 do not say what theirs was. `labyrinth_recurrent_column` has a memory.
+    """
+    return atari_column()
+
+
+def labyrinth_recurrent_column() -> ColumnSpec:
+    """The column for Labyrinth with an LSTM on top, as agents had there (Mnih et al. 2016).
+
+    Its 128 cells are chosen here.
+    """
+    column = atari_column()
+    return replace(column, stages=(*column.stages, LSTM(128)))
 
 
 def mlp_column(hidden: Sequence[int] = (64, 64)) -> ColumnSpec:
@@ -84,51 +107,61 @@ def _image_column(side: int) -> ColumnSpec:
     return tiny_column() if side >= 8 else grid_column()
 
 
-def sim_to_real_ff_wide() -> ColumnSpec:
-    """The wide feed-forward column of Rusu et al. 2017, trained in simulation."""
-    return ColumnSpec((Conv(16, 8, 4), Conv(32, 5, 2), Dense(512)), output_laterals="linear")
+def sim_to_real_column(core: Core, wide: bool, *inputs: str) -> ColumnSpec:
+    """A column of Rusu et al. 2017, Table 1 and Fig. 7.
 
+    Wide ones are trained in simulation, narrow ones on the robot; those start with the policy of
+    the column before them. With pixels and proprioception, the latter is encoded by one layer and
+    joined before the LSTM, or, feed-forward, to what the convolutions give. With proprioception
+    alone, that layer stands for the convolutions, and pixels are seen through earlier columns.
+    How many units encode proprioception is chosen here: as many as the layer above.
 
-def sim_to_real_recurrent_wide() -> ColumnSpec:
-    """The wide recurrent column of Rusu et al. 2017, trained in simulation."""
-    return ColumnSpec(
-        (Conv(16, 8, 4), Conv(32, 5, 2), Dense(128), LSTM(128, laterals="linear")),
-        output_laterals="linear",
-    )
-
-
-def sim_to_real_ff_narrow() -> ColumnSpec:
-    """The narrow feed-forward column of Rusu et al. 2017, trained on the robot.
-
-    It starts with the policy of the column before it.
+    Args:
+        core: Feed-forward, or with an LSTM.
+        wide: As for simulation, or as for the robot.
+        inputs: `OBSERVATION`, the pixels, or `PROPRIOCEPTION`, or both; pixels if none is named.
     """
+    seen = set(inputs) or {OBSERVATION}
+    units = {("ff", True): 512, ("ff", False): 32}.get((core, wide), 128 if wide else 16)
+    maps = (16, 32) if wide else (8, 8)
+    # To flattened and joined features an adapter as wide as these would outweigh the column.
+    joined = seen == {OBSERVATION, PROPRIOCEPTION}
+    narrowed = Dense(units, adapter=units) if joined and core == "ff" else Dense(units)
+    join = (Join(PROPRIOCEPTION, units),) if joined else ()
+    eyes: tuple[StageSpec, ...] = (Conv(maps[0], 8, 4), Conv(maps[1], 5, 2))
+    if seen == {PROPRIOCEPTION}:
+        eyes = (Dense(units),) if core == "ff" else ()
+    top: tuple[StageSpec, ...] = (*join, narrowed)
+    if core == "recurrent":
+        top = (narrowed, *join, LSTM(units, laterals="linear"))
     return ColumnSpec(
-        (Conv(8, 8, 4), Conv(8, 5, 2), Dense(32)), output_laterals="linear", output_init="copy"
-    )
-
-
-def sim_to_real_recurrent_narrow() -> ColumnSpec:
-    """The narrow recurrent column of Rusu et al. 2017, trained on the robot.
-
-    It starts with the policy of the column before it.
-    """
-    return ColumnSpec(
-        (Conv(8, 8, 4), Conv(8, 5, 2), Dense(16), LSTM(16, laterals="linear")),
+        (*eyes, *top),
+        input=None if OBSERVATION in seen else PROPRIOCEPTION,
         output_laterals="linear",
-        output_init="copy",
+        output_init="random" if wide else "copy",
     )
 
+
+_SIM_TO_REAL: dict[str, Callable[[], ColumnSpec]] = {
+    f"sim-to-real-{core}-{name}": partial(sim_to_real_column, core, wide, *inputs)
+    for core in get_args(Core)
+    for name, wide, inputs in (
+        ("wide", True, ()),
+        ("narrow", False, ()),
+        ("narrow-both", False, (OBSERVATION, PROPRIOCEPTION)),
+        ("narrow-proprioception", False, (PROPRIOCEPTION,)),
+    )
+}
 
 COLUMN_PRESETS: dict[str, Callable[[], ColumnSpec]] = {
     "atari": atari_column,
     "pong-soup": pong_soup_column,
+    "labyrinth": labyrinth_column,
+    "labyrinth-lstm": labyrinth_recurrent_column,
     "mlp": mlp_column,
     "tiny": tiny_column,
     "grid": grid_column,
-    "sim-to-real-ff-wide": sim_to_real_ff_wide,
-    "sim-to-real-ff-narrow": sim_to_real_ff_narrow,
-    "sim-to-real-recurrent-wide": sim_to_real_recurrent_wide,
-    "sim-to-real-recurrent-narrow": sim_to_real_recurrent_narrow,
+    **_SIM_TO_REAL,
 }
 
 
@@ -143,20 +176,27 @@ def column_preset(name: str) -> ColumnSpec:
     return COLUMN_PRESETS[name]()
 
 
-def sim_to_real_network(core: Literal["ff", "recurrent"]) -> ProgressiveNetwork:
-    """Build the two columns of Rusu et al. 2017, a narrow one on a wide one.
+def sim_to_real_network(core: Core, columns: Literal[2, 3] = 2) -> ProgressiveNetwork:
+    """Build the columns of Rusu et al. 2017, a narrow one on a wide one.
 
     Args:
         core: Feed-forward, or with an LSTM.
+        columns: 2 for those of Table 1; 3 for those of Fig. 7, of which the second sees pixels and
+            proprioception, and the third proprioception alone.
 
     Returns:
-        A network for images of `SIM_TO_REAL_INPUT` with `SIM_TO_REAL_OUTPUTS` outputs.
+        A network for images of `SIM_TO_REAL_INPUT`, and nine angles and velocities where they are
+        read, with `SIM_TO_REAL_OUTPUTS` outputs.
 
     Raises:
         UsageError: `core` is neither.
     """
+    shapes: dict[str, Shape] = {OBSERVATION: SIM_TO_REAL_INPUT}
+    names = ["wide", "narrow"]
+    if columns == 3:
+        names[1:] = ["narrow-both", "narrow-proprioception"]
+        shapes[PROPRIOCEPTION] = SIM_TO_REAL_PROPRIOCEPTION
     network = ProgressiveNetwork()
-    for width in ("wide", "narrow"):
-        spec = column_preset(f"sim-to-real-{core}-{width}")
-        network.add_column(spec, {OBSERVATION: SIM_TO_REAL_INPUT}, SIM_TO_REAL_OUTPUTS)
+    for name in names:
+        network.add_column(column_preset(f"sim-to-real-{core}-{name}"), shapes, SIM_TO_REAL_OUTPUTS)
     return network

@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from colonnade.networks.cells import cell_step, initialise_cells
 from colonnade.networks.initialisation import Initialiser
 from colonnade.networks.progressive.spec import ColumnSpec
 from colonnade.networks.progressive.stages import Stage, linear_laterals_into
@@ -38,10 +39,7 @@ class LSTMStage(Stage):
         self.weight = nn.Parameter(torch.empty(gates, math.prod(in_shape)))
         self.recurrent_weight = nn.Parameter(torch.empty(gates, stage.units))
         self.bias = nn.Parameter(torch.empty(gates))
-        initialise(self.weight, self.bias)
-        initialise(self.recurrent_weight)
-        with torch.no_grad():
-            self.bias[stage.units : 2 * stage.units] += stage.forget_bias
+        initialise_cells(self.weight, self.recurrent_weight, self.bias, stage, initialise)
 
     def forward(
         self,
@@ -74,10 +72,6 @@ class LSTMStage(Stage):
                 if starts is not None:
                     start = starts[t].unsqueeze(1)
                     hidden, cell = hidden.masked_fill(start, 0), cell.masked_fill(start, 0)
-                gates = torch.addmm(step, hidden, recurrent)
-                opened, candidate = gates.split((3 * self.units, self.units), 1)
-                write, keep, show = opened.sigmoid().chunk(3, 1)
-                cell = keep * cell + write * candidate.tanh()
-                hidden = show * cell.tanh()
+                hidden, cell = cell_step(torch.addmm(step, hidden, recurrent), cell)
                 outputs.append(hidden)
         return torch.cat(outputs), hidden, cell

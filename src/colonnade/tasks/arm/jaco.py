@@ -55,6 +55,14 @@ def jaco_mjcf(look: Look, dynamics: Dynamics) -> str:
         </body>"""
         for i, (pos, quat) in enumerate(_FINGERS, 1)
     )
+    within = f'<site name="palm" pos="0 -.0001 -.159"/>{finger_bodies}'
+    for number, (pos, quat, box) in reversed([*enumerate(_LINKS, 1)]):
+        colour = light if number % 2 else dark
+        within = f"""
+        <body name="link_{number}" pos="{pos}" quat="{quat}">
+          {_joint(number)}
+          <geom {box} {colour}/>{within}
+        </body>"""
     return f"""
 <mujoco model="jaco">
   <compiler angle="radian"/>
@@ -64,32 +72,7 @@ def jaco_mjcf(look: Look, dynamics: Dynamics) -> str:
   </default>
   <worldbody>
     <body name="base">
-      <geom pos="0 0 .068" size=".05 .05 .068" {dark}/>
-      <body name="link_1" pos="0 0 .15675" quat="0 0 1 0">
-        {_joint(1)}
-        <geom pos="0 0 -.055" size=".044 .044 .072" mass=".64" {light}/>
-        <body name="link_2" pos="0 .0016 -.11875" quat="0 0 -.707107 .707107">
-          {_joint(2)}
-          <geom pos="0 -.205 0" size=".042 .225 .04" mass="1.17" {dark}/>
-          <body name="link_3" pos="0 -.41 0" quat="0 0 1 0">
-            {_joint(3)}
-            <geom pos="0 .1037 -.006" size=".036 .115 .034" mass=".67" {light}/>
-            <body name="link_4" pos="0 .2073 -.0114" quat="0 0 -.707107 .707107">
-              {_joint(4)}
-              <geom fromto="0 0 .01 0 -.03703 -.06414" size=".032" mass=".22" {dark}/>
-              <body name="link_5" pos="0 -.03703 -.06414" quat="0 0 .5 .866025">
-                {_joint(5)}
-                <geom fromto="0 0 .01 0 -.03703 -.06414" size=".032" mass=".22" {light}/>
-                <body name="link_6" pos="0 -.03703 -.06414" quat="0 0 .5 .866025">
-                  {_joint(6)}
-                  <geom pos="0 0 -.055" size=".042 .042 .06" mass=".55" {dark}/>
-                  <site name="palm" pos="0 -.0001 -.159"/>{finger_bodies}
-                </body>
-              </body>
-            </body>
-          </body>
-        </body>
-      </body>
+      <geom pos="0 0 .068" size=".05 .05 .068" {dark}/>{within}
     </body>
   </worldbody>
   <contact>
@@ -102,6 +85,17 @@ def jaco_mjcf(look: Look, dynamics: Dynamics) -> str:
   <actuator>{joints}{fingers}</actuator>
 </mujoco>"""
 
+
+_WRIST = 'fromto="0 0 .01 0 -.03703 -.06414" size=".032" mass=".22"'
+_LINKS = (
+    ("0 0 .15675", "0 0 1 0", 'pos="0 0 -.055" size=".044 .044 .072" mass=".64"'),
+    ("0 .0016 -.11875", "0 0 -.707107 .707107", 'pos="0 -.205 0" size=".042 .225 .04" mass="1.17"'),
+    ("0 -.41 0", "0 0 1 0", 'pos="0 .1037 -.006" size=".036 .115 .034" mass=".67"'),
+    ("0 .2073 -.0114", "0 0 -.707107 .707107", _WRIST),
+    ("0 -.03703 -.06414", "0 0 .5 .866025", _WRIST),
+    ("0 -.03703 -.06414", "0 0 .5 .866025", 'pos="0 0 -.055" size=".042 .042 .06" mass=".55"'),
+)
+"""Of links 1 to 6: where each hangs on the one before it, how it is turned there, and its box."""
 
 # The attachment of dm_control's hand and the hand's own frame both turn by 180 degrees and cancel:
 # fingers and palm are given in the frame of the sixth link.

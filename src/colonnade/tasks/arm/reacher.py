@@ -19,10 +19,10 @@ from colonnade.tasks.arm.ray_caster import Frames, RayCaster
 from colonnade.tasks.arm.renderer import Renderer, choose_platform
 from colonnade.tasks.arm.rules import Rules
 from colonnade.tasks.arm.scene import Floats, compile_scene, degrees
-from colonnade.tasks.arm.views import BOUND, PROPRIOCEPTION, SIZE, Drawing, View, view_space
+from colonnade.tasks.arm.views import BOUND, SIZE, Drawing, View, view_space
 from colonnade.tasks.random_streams import RandomStreams
 from colonnade.tasks.vector import StepResult
-from colonnade.types import OBSERVATION
+from colonnade.types import OBSERVATION, PROPRIOCEPTION
 
 STILL, FORWARD, BACKWARD = range(3)
 """What each joint may be told."""

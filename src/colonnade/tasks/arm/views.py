@@ -9,15 +9,12 @@ import numpy as np
 from gymnasium.spaces import Box, Dict
 
 from colonnade.errors import unknown_name
-from colonnade.types import OBSERVATION
+from colonnade.types import OBSERVATION, PROPRIOCEPTION
 
 View = Literal["pixels", "proprioception", "both", "state"]
 
 Drawing = Literal["rays", "mujoco"]
 """By what pictures are drawn."""
-
-PROPRIOCEPTION = "proprioception"
-"""Name of the input of angles and velocities, where there are pixels beside it."""
 
 SIZE = 64
 """Height and width of what an agent sees."""

@@ -7,7 +7,7 @@ import json
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import gymnasium
 import numpy as np
@@ -15,9 +15,10 @@ from gymnasium.envs.registration import EnvSpec
 from gymnasium.spaces import Box, Discrete, MultiDiscrete, Space
 from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv, VectorWrapper
 from gymnasium.vector.utils import batch_space
+from gymnasium.wrappers import TransformAction
 from numpy.typing import NDArray
 
-from colonnade.checks import ABOVE_0, AT_LEAST_1, check_fields
+from colonnade.checks import ABOVE_0, AT_LEAST_1, Range, check_fields
 from colonnade.errors import UsageError
 from colonnade.tasks.episode_seeds import EpisodeSeeds, reset_mask
 from colonnade.tasks.gym.ids import check_id
@@ -45,6 +46,9 @@ class GymTask:
     runs in real time, such as a robot, is looked at without being played; see
     `colonnade.tasks.gym.real_time`.
 
+    Actions are Discrete, a row of MultiDiscrete, or a Box of numbers, for which policies are
+    Gaussians (`colonnade.ops.DiagonalGaussian`), or choices among `action_levels`.
+
     Attributes:
         id: As in "CartPole-v1", or "module:Name-v0" to import the module that registers it.
         steps: Budget in agent steps.
@@ -54,6 +58,9 @@ class GymTask:
         options: Passed to the environment's constructor; plain JSON values.
         name: What the task is called in a sequence instead of "gym/" and the id,
             so that one may hold it twice with other options.
+        action_levels: Of a Box of bounded numbers: how many evenly spaced levels, from the lowest
+            to the highest, each is chosen from, all at once (Rusu et al. 2017 have three velocities
+            a joint); None leaves numbers as they are.
 
     Raises:
         UsageError: The id is unknown (the nearest is suggested), a number is out of range, the
@@ -67,24 +74,26 @@ class GymTask:
     processes: bool = False
     options: Mapping[str, Any] = field(default_factory=dict)
     name: str | None = None
+    action_levels: int | None = None
 
     def __post_init__(self) -> None:
-        check_fields(self, {"steps": AT_LEAST_1, "reward_clip": ABOVE_0})
+        check_fields(self, {"steps": AT_LEAST_1, "reward_clip": ABOVE_0, "action_levels": Range(2)})
         check_id(self.id)
         task_id(self.name, self.id)
 
     def __hash__(self) -> int:
         numbers = self.steps, self.reward_clip, self.processes
-        return hash((self.id, self._options_key, self.name, *numbers))
+        return hash((self._made, self.name, *numbers))
 
     @property
-    def _options_key(self) -> str:
-        return json.dumps(dict(self.options), sort_keys=True)
+    def _made(self) -> _Made:
+        options = json.dumps(dict(self.options), sort_keys=True)
+        return _Made(self.id, options, self.action_levels)
 
     @property
     def spec(self) -> TaskSpec:
         """What methods and learners need to know; makes the environment once to ask for it."""
-        known = _known(self.id, self._options_key)
+        known = _known(self._made)
         return TaskSpec(
             task_id(self.name, f"gym/{self.id}"),
             known.observation_space,
@@ -99,28 +108,51 @@ class GymTask:
         Raises:
             UsageError: Several of an environment that runs in real time, of which there is one.
         """
-        options = dict(self.options)
-        if _known(self.id, self._options_key).real_time:
+        made, known = self._made, _known(self._made)
+        if known.real_time:
             if num_envs != 1:
                 raise UsageError(
                     f"{self.id} runs in real time and there is one of it, but {num_envs} are "
                     "asked for; set num_envs=1, of a learner with one worker."
                 )
-            return RealTimeVectorEnv(gymnasium.make(self.id, **options))
+            return RealTimeVectorEnv(made.make())
         own_vector = gymnasium.registry[self.id.rpartition(":")[2]].vector_entry_point
-        if own_vector is not None and not self.processes:
-            make_own = functools.partial(gymnasium.make_vec, self.id, **options)
+        if own_vector is not None and not self.processes and self.action_levels is None:
+            make_own = functools.partial(gymnasium.make_vec, self.id, **dict(self.options))
             own = make_seeded_vector(functools.partial(make_own, num_envs))
             same_step = own.metadata.get("autoreset_mode") == AutoresetMode.SAME_STEP
             if same_step and own.single_observation_space == self.spec.observation_space:
-                return seeded_vector(own, lambda: _vector_sources(self.id, self._options_key))
+                return seeded_vector(own, lambda: _vector_sources(made))
             own.close()
-        draws = _known(self.id, self._options_key).draws
-        makers = [
-            functools.partial(_make, self.id, options, draws, place) for place in range(num_envs)
-        ]
+        makers = [functools.partial(_make, made, known.draws, place) for place in range(num_envs)]
         vector_class = AsyncVectorEnv if self.processes else SyncVectorEnv
         return _Batched(vector_class(makers, autoreset_mode=AutoresetMode.SAME_STEP))
+
+
+class _Made(NamedTuple):
+    """How an environment is made: its id, its options as JSON, the levels of its actions."""
+
+    id: str
+    options: str
+    action_levels: int | None
+
+    def make(self) -> gymnasium.Env[Any, Any]:
+        env: gymnasium.Env[Any, Any] = gymnasium.make(self.id, **json.loads(self.options))
+        space, count = env.action_space, self.action_levels
+        if count is None:
+            return env
+        if not isinstance(space, Box) or not (space.is_bounded("both")):
+            raise UsageError(
+                f"action_levels={count} are levels of numbers with bounds, but {self.id} has "
+                f"actions {space}; leave action_levels away, or wrap it to bound its actions."
+            )
+        levels = np.linspace(space.low.ravel(), space.high.ravel(), count, dtype=space.dtype)
+        numbers = np.arange(levels.shape[1])
+        return TransformAction(
+            env,
+            lambda chosen: levels[np.asarray(chosen), numbers].reshape(space.shape),
+            MultiDiscrete([count] * len(numbers)),
+        )
 
 
 @dataclass(frozen=True)
@@ -134,31 +166,30 @@ class _Known:
     real_time: bool = False
 
 
-_KNOWN: dict[tuple[str, str], _Known] = {}
+_KNOWN: dict[_Made, _Known] = {}
 
 
-def _known(env_id: str, options: str) -> _Known:
+def _known(made: _Made) -> _Known:
     """Return what is known of an environment, made anew if its id was registered anew."""
-    made_of = gymnasium.registry[env_id.rpartition(":")[2]]
-    known = _KNOWN.get((env_id, options))
+    made_of = gymnasium.registry[made.id.rpartition(":")[2]]
+    known = _KNOWN.get(made)
     if known is None or known.made_of is not made_of:
-        known = _KNOWN[env_id, options] = _look(made_of, env_id, options)
+        known = _KNOWN[made] = _look(made_of, made)
     return known
 
 
-def _look(made_of: EnvSpec, env_id: str, options: str) -> _Known:
+def _look(made_of: EnvSpec, made: _Made) -> _Known:
+    env_id = made.id
     if made_of.entry_point is None:
         raise UsageError(
             f"{env_id} is registered with a vector environment alone; register it with an "
             "`entry_point` too, which makes a single one."
         )
-    make = functools.partial(
-        make_seeded, functools.partial(gymnasium.make, env_id, **json.loads(options))
-    )
+    make = functools.partial(make_seeded, made.make)
     try:
         env = make()
     except TypeError as error:
-        raise UsageError(f"{env_id} does not take the options {options}: {error}.") from None
+        raise UsageError(f"{env_id} does not take the options {made.options}: {error}.") from None
     except gymnasium.error.DependencyNotInstalled as error:
         raise UsageError(f"{env_id} needs a package that is not installed: {error}.") from None
     except gymnasium.error.Error as error:
@@ -177,19 +208,19 @@ def _look(made_of: EnvSpec, env_id: str, options: str) -> _Known:
     return _Known(made_of, observations, env.action_space, draws)
 
 
-_KNOWN_VECTORS: dict[tuple[str, str], tuple[EnvSpec, frozenset[str]]] = {}
+_KNOWN_VECTORS: dict[_Made, tuple[EnvSpec, frozenset[str]]] = {}
 
 
-def _vector_sources(env_id: str, options: str) -> frozenset[str]:
+def _vector_sources(made: _Made) -> frozenset[str]:
     """Return what an id's own vector environment draws from, looked at once for a registration."""
-    made_of = gymnasium.registry[env_id.rpartition(":")[2]]
-    known = _KNOWN_VECTORS.get((env_id, options))
+    made_of = gymnasium.registry[made.id.rpartition(":")[2]]
+    known = _KNOWN_VECTORS.get(made)
     if known is None or known[0] is not made_of:
-        make = functools.partial(gymnasium.make_vec, env_id, 1, **json.loads(options))
+        make = functools.partial(gymnasium.make_vec, made.id, 1, **json.loads(made.options))
         sources, repeated = probe_vector(make)
         if not repeated:
-            _warn(env_id)
-        known = _KNOWN_VECTORS[env_id, options] = made_of, sources
+            _warn(made.id)
+        known = _KNOWN_VECTORS[made] = made_of, sources
     return known[1]
 
 
@@ -201,23 +232,26 @@ def _warn(env_id: str) -> None:
     )
 
 
-def _make(env_id: str, options: dict[str, Any], draws: Draws, place: int) -> AnyEnv:
+def _make(made: _Made, draws: Draws, place: int) -> AnyEnv:
     """Make one environment, in the process that is to play it."""
-    return SeededEnv(make_seeded(lambda: gymnasium.make(env_id, **options), place), draws)
+    return SeededEnv(make_seeded(made.make, place), draws)
 
 
 def _check_actions(env_id: str, space: Space[Any]) -> None:
     if isinstance(space, Box):
-        raise UsageError(
-            f"{env_id} has continuous actions, {space}; Colonnade's policies choose among discrete "
-            "ones, so wrap it in gymnasium.wrappers.DiscretizeAction and register the result."
-        )
+        if not np.issubdtype(space.dtype, np.floating) or not np.prod(space.shape):
+            raise UsageError(
+                f"{env_id} has actions {space}; Colonnade's policies need a Box of one or more "
+                "floating-point numbers, so wrap it in gymnasium.wrappers.TransformAction and "
+                "register the result."
+            )
+        return
     discrete = isinstance(space, Discrete) and int(space.start) == 0
     several = isinstance(space, MultiDiscrete) and len(space.shape) == 1 and not space.start.any()
     if not discrete and not several:
         raise UsageError(
-            f"{env_id} has actions {space}; Colonnade's policies need Discrete or one row of "
-            "MultiDiscrete actions counted from 0, so wrap it in "
+            f"{env_id} has actions {space}; Colonnade's policies need a Box, Discrete or one "
+            "row of MultiDiscrete actions counted from 0, so wrap it in "
             "gymnasium.wrappers.TransformAction and register the result."
         )
 

@@ -85,8 +85,12 @@ def _read_digits() -> dict[Split, Part]:
     images = F.pad(large, (4, 4, 4, 4)).round().to(torch.uint8)
     labels = torch.from_numpy(np.asarray(bunch.target)).to(torch.int64)
     turn = torch.arange(len(labels)) % 9
-    chosen = {"test": turn < 2, "validation": turn == 4, "train": (turn >= 2) & (turn != 4)}
-    return {part: (images[mask], labels[mask]) for part, mask in chosen.items()}  # type: ignore[misc]
+    chosen: dict[Split, Tensor] = {
+        "test": turn < 2,
+        "validation": turn == 4,
+        "train": (turn >= 2) & (turn != 4),
+    }
+    return {part: (images[mask], labels[mask]) for part, mask in chosen.items()}
 
 
 _TRAIN = ("train-images-idx3-ubyte.gz", "train-labels-idx1-ubyte.gz")

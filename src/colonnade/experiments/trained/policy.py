@@ -1,0 +1,283 @@
+"""A trained network as a policy, for a loop of one's own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import resources
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import gymnasium
+import numpy as np
+import torch
+from torch import Tensor
+
+from colonnade.errors import ColonnadeError, UsageError, unknown_name
+from colonnade.experiments.plans.build import build_learner, build_method, build_task
+from colonnade.experiments.plans.bundled import bundled_columns, bundled_folder
+from colonnade.experiments.plans.spec import BUNDLED, RunSpec, TaskBudget
+from colonnade.experiments.store.reading import read_json
+from colonnade.experiments.trained.load import find_runs, trusting
+from colonnade.learners import Acting, Compute
+from colonnade.ops import evaluation
+from colonnade.records import read, write
+from colonnade.seeding import generator
+from colonnade.training import read_tensors, write_tensors
+from colonnade.types import OBSERVATION, Inputs, Network, State, TaskSpec
+
+
+class Kept(NamedTuple):
+    """What is kept of a trained network.
+
+    Attributes:
+        spec: Of its run.
+        tasks: What it has learned, by id, and what it started from had; the last one last.
+        tensors: Of its method's state.
+        meta: JSON data of its method's state.
+    """
+
+    spec: RunSpec
+    tasks: dict[str, TaskBudget]
+    tensors: dict[str, Tensor]
+    meta: dict[str, Any]
+
+
+class TrainedPolicy:
+    """Says what a trained network does.
+
+    In a loop of one's own::
+
+        policy = colonnade.load("runs/mine/runs/ID")
+        observation, _ = env.reset()
+        while not over:
+            observation, reward, over, _, _ = env.step(policy(observation))
+        policy.reset()
+
+    It takes observations as the task's environments give them, alone or in batches, and remembers
+    from one to the next what a recurrent network remembers.
+
+    Attributes:
+        spec: The task: its spaces, and the budget it was learned in.
+        network: What acts; a `torch.nn.Module`.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        spec: TaskSpec,
+        acting: Acting,
+        *,
+        greedy: bool = False,
+        seed: int = 0,
+        device: str = "cpu",
+        kept: Kept | None = None,
+    ) -> None:
+        """Make a policy of a network.
+
+        Args:
+            network: Trained on the task; moved to the device.
+            spec: The task.
+            acting: Whose networks these are: how they act, and what their output means. Any
+                `LearnerConfig` is one.
+            greedy: Take the best action instead of sampling.
+            seed: Of the sampled actions.
+            device: A torch device name, or "auto".
+            kept: What `save` writes; `colonnade.load` gives it.
+        """
+        self.spec = spec
+        self._compute = Compute.choose(spec, device)
+        self.network = network.to(self._compute.device)
+        chance = generator(seed, "actions", device=self._compute.device)
+        self._decide = acting.policy(self.network, spec, self._compute, chance, greedy)
+        space = spec.observation_space
+        parts = space.spaces if isinstance(space, gymnasium.spaces.Dict) else {OBSERVATION: space}
+        self._dtypes = {name: part.dtype or np.dtype(np.float32) for name, part in parts.items()}
+        self._form = spec.actions
+        self._flat = isinstance(spec.action_space, gymnasium.spaces.Discrete)
+        self._state: State = {}
+        self._envs = 0
+        self._kept = kept
+
+    @torch.no_grad()
+    def __call__(self, observation: Any) -> Any:
+        """Choose an action.
+
+        Args:
+            observation: As an environment of the task gives it, a dict where there are several
+                inputs; or a batch of N, as a vector environment gives it. Where the network is
+                recurrent, N stays the same until `reset`.
+
+        Returns:
+            An action that the environment takes: an int where actions are Discrete, else an array;
+            of a batch an array [N, ...].
+
+        Raises:
+            UsageError: It has another shape than the task's observations.
+        """
+        raw, single = self._batch(observation)
+        count = len(next(iter(raw.values())))
+        if not self._state:  # nothing is remembered, at an episode's start or by any network
+            self._state, self._envs = self._initial(count), count
+        if count != self._envs:
+            raise UsageError(
+                f"The policy has acted in {self._envs} environments, but got observations of "
+                f"{count}; call reset() before others."
+            )
+        with evaluation(self.network):
+            with self._compute.autocast():
+                inputs, state = self.network.precompute(raw, self._state)
+            decision = self._decide(inputs, state)
+        self._state = decision.state
+        actions = self._form.sent(decision.actions.cpu().numpy())
+        if not single:
+            return actions
+        return int(actions[0]) if self._flat else actions[0]
+
+    def reset(self, ended: Any = None) -> None:
+        """Forget what was seen, as an episode begins.
+
+        Args:
+            ended: [N] bool, the environments of a batch in which one begins; None for all.
+        """
+        if ended is None or not self._state:
+            self._state = {}
+            return
+        mask = torch.as_tensor(np.asarray(ended, np.bool_), device=self._compute.device)
+        if mask.shape != (self._envs,):
+            raise UsageError(
+                f"reset takes one bool for each of {self._envs} environments, but got an array of "
+                f"shape {list(mask.shape)}."
+            )
+        fresh = self._initial(self._envs)
+        self._state = {
+            name: torch.where(mask.view(-1, *[1] * (part.dim() - 1)), fresh[name], part)
+            for name, part in self._state.items()
+        }
+
+    def save(self, path: str | Path) -> None:
+        """Write the network to one file, which `colonnade.load` reads wherever it is.
+
+        It holds the weights of the whole network and the spec of its run, and nothing that
+        executes.
+
+        Raises:
+            UsageError: The policy was not loaded, so that nobody knows how to build its network.
+        """
+        if self._kept is None:
+            raise UsageError(
+                "Only what colonnade.load gave can be saved again; of a network of your own keep "
+                "its state_dict()."
+            )
+        spec, tasks, tensors, meta = self._kept
+        policy = {
+            "spec": spec.to_json(),
+            "tasks": {name: write(budget) for name, budget in tasks.items()},
+        }
+        write_tensors(Path(path), tensors, {"policy": policy, "method": meta})
+
+    def _initial(self, count: int) -> State:
+        state = self.network.initial_state(count)
+        return {name: part.to(self._compute.device) for name, part in state.items()}
+
+    def _batch(self, observation: Any) -> tuple[Inputs, bool]:
+        """Give an observation the axis N that networks want, and say whether it had none."""
+        given = observation if isinstance(observation, Mapping) else {OBSERVATION: observation}
+        raw: dict[str, Tensor] = {}
+        single = False
+        for name, shape in self.spec.input_shapes.items():
+            if name not in given:
+                raise UsageError(
+                    f"Task {self.spec.id!r} shows {', '.join(map(repr, self._dtypes))}, but the "
+                    f"observation has only {', '.join(map(repr, given)) or 'nothing'}."
+                )
+            value = np.asarray(given[name], self._dtypes[name])
+            single = value.shape == shape
+            if not single and value.shape[1:] != shape:
+                raise UsageError(
+                    f"{name!r} of task {self.spec.id!r} has the shape {list(shape)}, or "
+                    f"[N, {', '.join(map(str, shape))}] in batches, but {list(value.shape)} came."
+                )
+            tensor = torch.from_numpy(np.ascontiguousarray(value[None] if single else value))
+            tensor = tensor.float() if tensor.dtype == torch.float64 else tensor
+            raw[name] = tensor.to(self._compute.device)
+        return raw, single
+
+
+def load(
+    source: str | Path,
+    task: str | None = None,
+    *,
+    greedy: bool = False,
+    seed: int = 0,
+    device: str = "cpu",
+    trust: bool = False,
+) -> TrainedPolicy:
+    """Load a trained network as a policy.
+
+    Args:
+        source: A run's folder (`DIR/runs/ID`); a folder that `colonnade run --out` made, for its
+            last complete run; a file that `TrainedPolicy.save` wrote; or "bundled:NAME" for a
+            column that ships with Colonnade.
+        task: Name of a task that the network has learned; None takes its last.
+        greedy: Take the best action instead of sampling.
+        seed: Of the sampled actions.
+        device: A torch device name, or "auto".
+        trust: Whether modules that the folder names may be imported: they are code, which runs.
+
+    Raises:
+        UsageError: There is no such run or task, or it names a module and is not trusted.
+        ColonnadeError: The run is not complete, or its weights are damaged.
+    """
+    kept = _read(source)
+    name = task or next(reversed(kept.tasks))
+    if name not in kept.tasks:
+        raise unknown_name(f"task of {source}:", name, kept.tasks)
+    budget = kept.tasks[name]
+    with trusting(Path(source), trust=trust):
+        method = build_method(kept.spec)
+        method.load_state(kept.tensors, kept.meta)
+        spec, learner = build_task(budget).spec, build_learner(kept.spec)
+    return TrainedPolicy(
+        method.network_for(name),
+        spec,
+        learner,
+        greedy=greedy,
+        seed=seed,
+        device=device,
+        kept=kept,
+    )
+
+
+def _read(source: str | Path) -> Kept:
+    if str(source).startswith(BUNDLED):
+        return _bundled(str(source).removeprefix(BUNDLED))
+    path = Path(source)
+    if path.is_file():
+        tensors, meta = read_tensors(path)
+        if "policy" not in meta:
+            raise UsageError(
+                f"{path} holds weights, but no policy; give a file that TrainedPolicy.save wrote, "
+                "or a run's folder."
+            )
+        where = f"The policy in {path}"
+        tasks = {
+            name: read(TaskBudget, value, f"{where}: task {name!r}")
+            for name, value in meta["policy"]["tasks"].items()
+        }
+        return Kept(RunSpec.from_json(meta["policy"]["spec"]), tasks, tensors, meta["method"])
+    suite, runs, _ = find_runs(path)
+    complete = [folder for folder in runs if folder.done]
+    if not complete:
+        raise ColonnadeError(f"No run in {suite.path} is complete; `colonnade run` completes them.")
+    folder = complete[-1]
+    learned = {name: suite.plan.task(folder.spec, name) for name in folder.network()["tasks"]}
+    return Kept(folder.spec, learned, *folder.weights())
+
+
+def _bundled(name: str) -> Kept:
+    if name not in bundled_columns():
+        raise unknown_name("bundled column", name, bundled_columns())
+    with resources.as_file(bundled_folder() / f"{name}.json") as path:
+        spec = RunSpec.from_json(read_json(path)["spec"])
+    with resources.as_file(bundled_folder() / f"{name}.safetensors") as path:
+        return Kept(spec, {task.name: task for task in spec.tasks}, *read_tensors(path))

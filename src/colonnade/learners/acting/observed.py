@@ -1,0 +1,74 @@
+"""What environments give: observations by name, whole batches of final ones, numbers that hold."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+
+from colonnade.types import OBSERVATION, Inputs
+
+_LARGEST = float(np.finfo(np.float32).max)
+"""What is larger is infinity to a network."""
+
+
+def by_name(observations: Any) -> dict[str, Any]:
+    """Return the parts of a batch of observations by their names."""
+    return observations if isinstance(observations, dict) else {OBSERVATION: observations}
+
+
+def completed(final: Any, observations: Any) -> Any:
+    """Make a full batch of Gymnasium's final observations, which may be one object per episode."""
+    if isinstance(final, dict) or final.dtype != object:
+        return final
+    ended = [env for env, one in enumerate(final) if one is not None]
+
+    def fill(batch: np.ndarray[Any, Any], name: str | None) -> np.ndarray[Any, Any]:
+        whole = np.array(batch)
+        for env in ended:
+            whole[env] = final[env] if name is None else final[env][name]
+        return whole
+
+    if isinstance(observations, dict):
+        return {name: fill(batch, name) for name, batch in observations.items()}
+    return fill(observations, None)
+
+
+def made_of(observations: dict[str, Any], inputs: Inputs) -> bool:
+    """Whether observations are those that inputs were made of."""
+    return all(
+        torch.equal(torch.as_tensor(value).to(inputs[name].dtype), inputs[name].cpu())
+        for name, value in observations.items()
+        if name in inputs
+    )
+
+
+def first_bad_number(
+    observations: Any, rewards: np.ndarray[Any, Any], rows: np.ndarray[Any, Any] | None = None
+) -> tuple[int, str] | None:
+    """Find what is no number in float32: the environment's place and what it gave.
+
+    Args:
+        observations: A batch, or a dict of batches, each [N, ...].
+        rewards: [N].
+        rows: [N] bool, the environments to look at; None for all.
+    """
+    parts: dict[str, np.ndarray[Any, Any]] = {**by_name(observations), "reward": rewards}
+    for name, value in parts.items():
+        if value.dtype.kind != "f" or _surely_finite(value):
+            continue
+        flat = np.abs(value.reshape(len(value), -1))
+        wrong = ~(flat <= _LARGEST).all(1) & (True if rows is None else rows)
+        if wrong.any():
+            what = "the reward" if value is rewards else f"the observation ({name})"
+            return int(np.flatnonzero(wrong)[0]), what
+    return None
+
+
+def _surely_finite(value: np.ndarray[Any, Any]) -> bool:
+    """Whether all numbers are seen at a glance to be finite in float32."""
+    if value.dtype.itemsize <= 4:  # a sum is finite where all are
+        return bool(abs(value.sum(dtype=np.float64)) < _LARGEST)
+    # Of float64, two that are too large may cancel in a sum.
+    return bool(value.min(initial=0) >= -_LARGEST and value.max(initial=0) <= _LARGEST)
