@@ -191,14 +191,9 @@ prune done/runs/nosuch  ->  'nosuch'; choose one of: progressive-pole
 """What is typed, and a part of the sentence that comes."""
 
 LIGHT = (
-    "run demo --out x --seeds abc",
-    "run demmo --out x",
-    "report nosuch",
-    "play nosuch",
-    "play",
-    "rum",
-    "analyze x --noise nan",
-)
+    "run demo --out x --seeds abc", "run demmo --out x", "report nosuch", "play nosuch", "play",
+    "rum", "analyze x --noise nan", "sweep demmo", "sweep demo --jobs 0",
+)  # fmt: skip
 """Mistakes for which nothing heavy is needed."""
 
 
