@@ -5,14 +5,17 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 KILLS ?= 50
+MUTATIONS ?= 1000
+SPECS ?= 200
 
-.PHONY: help demo test test-slow stress mutants check format bench clean
+.PHONY: help demo test test-slow stress fuzz mutants check format bench clean
 
 help:
 	@echo "make demo       learn a variant of Pong with a progressive network; runs/demo/report.html"
 	@echo "make test       the tests"
 	@echo "make test-slow  the tests that train for minutes"
 	@echo "make stress     kill runs at KILLS random moments, resume them, compare"
+	@echo "make fuzz       change files of run folders MUTATIONS times, give SPECS hostile specs"
 	@echo "make mutants    break each number of the reports; see which test notices"
 	@echo "make check      format, lint, types, layers"
 	@echo "make bench      every script in benchmarks/, in full"
@@ -42,6 +45,10 @@ test-slow: $(VENV)/.dev
 
 stress: $(VENV)/.dev
 	@OMP_NUM_THREADS=1 OMP_WAIT_POLICY=passive $(BIN)/python tests/stress.py --kills $(KILLS)
+
+fuzz: $(VENV)/.dev
+	@OMP_NUM_THREADS=1 PYTHONPATH=tests:tests/support $(BIN)/python tests/fuzz.py \
+		--mutations $(MUTATIONS) --specs $(SPECS)
 
 mutants: $(VENV)/.dev
 	@OMP_NUM_THREADS=1 $(BIN)/python tests/mutants.py

@@ -312,6 +312,20 @@ class RunFolder:
             )
 
 
+def _check_jobs(file: Path, plan: Plan, sweep: Sweep | None) -> None:
+    """Refuse a sweep whose runs are of no job that it has.
+
+    Raises:
+        ColonnadeError: One is.
+    """
+    for spec in plan.runs if sweep else ():
+        if not 0 <= sweep.number_of(spec.seed) < sweep.total:
+            raise ColonnadeError(
+                f"{file} holds run {spec.label!r} of seed {spec.seed}, which no job of its sweep "
+                f"of {sweep.total} jobs has; restore it."
+            )
+
+
 def _check_runs(path: Path, plan: Plan) -> None:
     """Refuse a plan that is not this folder's: of the runs that are there it knows none.
 
@@ -518,6 +532,7 @@ class SuiteFolder:
         _check_runs(path, plan)
         name, options = str(content.get("suite")), content.get("options")
         sweep = read(Sweep, content["sweep"], str(file)) if "sweep" in content else None
+        _check_jobs(file, plan, sweep)
         if measures == 1:
             basis = Basis.first(name, plan, sweep)
         else:

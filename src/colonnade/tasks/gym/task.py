@@ -18,8 +18,9 @@ from gymnasium.vector.utils import batch_space
 from gymnasium.wrappers import TransformAction
 from numpy.typing import NDArray
 
-from colonnade.checks import ABOVE_0, AT_LEAST_1, Range, check_fields
+from colonnade.checks import ABOVE_0, AT_LEAST_1, Range, check_fields, whole
 from colonnade.errors import UsageError
+from colonnade.records import shown
 from colonnade.tasks.episode_seeds import EpisodeSeeds, reset_mask
 from colonnade.tasks.gym.ids import check_id
 from colonnade.tasks.gym.probing import AnyEnv, Draws, probe, probe_vector, repeats
@@ -78,6 +79,13 @@ class GymTask:
 
     def __post_init__(self) -> None:
         check_fields(self, {"steps": AT_LEAST_1, "reward_clip": ABOVE_0, "action_levels": Range(2)})
+        try:
+            json.dumps(dict(self.options), allow_nan=False)
+        except (TypeError, ValueError) as error:
+            raise UsageError(
+                f"options of GymTask must be plain JSON values; got {shown(dict(self.options))} "
+                f"({error})."
+            ) from None
         check_id(self.id)
         task_id(self.name, self.id)
 
@@ -108,6 +116,7 @@ class GymTask:
         Raises:
             UsageError: Several of an environment that runs in real time, of which there is one.
         """
+        num_envs = whole("num_envs of make_vec", num_envs)
         made, known = self._made, _known(self._made)
         if known.real_time:
             if num_envs != 1:
