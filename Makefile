@@ -4,11 +4,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-KILLS ?= 50
+KILLS ?= 200
+SECONDS ?= 7200
 MUTATIONS ?= 1000
 SPECS ?= 200
 
-.PHONY: help demo test test-slow stress fuzz mutants check format bench clean
+.PHONY: help demo test test-slow stress stress-injected stress-full-disk stress-hung stress-orphans stress-memory fuzz mutants check format bench clean
 
 help:
 	@echo "make demo       learn a variant of Pong with a progressive network; runs/demo/report.html"
@@ -16,6 +17,7 @@ help:
 	@echo "make test-slow  the tests that train for minutes"
 	@echo "make stress     kill runs at KILLS random moments, resume them, compare"
 	@echo "make fuzz       change files of run folders MUTATIONS times, give SPECS hostile specs"
+	@echo "make stress-injected, -full-disk, -hung, -orphans, -memory    see docs/reliability.md"
 	@echo "make mutants    break each number of the reports; see which test notices"
 	@echo "make check      format, lint, types, layers"
 	@echo "make bench      every script in benchmarks/, in full"
@@ -43,8 +45,25 @@ test: $(VENV)/.dev check
 test-slow: $(VENV)/.dev
 	$(BIN)/python -m pytest -m slow -q
 
+STRESS := OMP_NUM_THREADS=1 OMP_WAIT_POLICY=passive $(BIN)/python tests/stress.py
+
 stress: $(VENV)/.dev
-	@OMP_NUM_THREADS=1 OMP_WAIT_POLICY=passive $(BIN)/python tests/stress.py --kills $(KILLS)
+	@$(STRESS) --kills $(KILLS)
+
+stress-injected: $(VENV)/.dev
+	@$(STRESS) --injected
+
+stress-full-disk: $(VENV)/.dev
+	@$(STRESS) --full-disk 20
+
+stress-hung: $(VENV)/.dev
+	@$(STRESS) --hung 10
+
+stress-orphans: $(VENV)/.dev
+	@$(STRESS) --orphans 50
+
+stress-memory: $(VENV)/.dev
+	@$(STRESS) --memory $(SECONDS)
 
 fuzz: $(VENV)/.dev
 	@OMP_NUM_THREADS=1 PYTHONPATH=tests:tests/support $(BIN)/python tests/fuzz.py \

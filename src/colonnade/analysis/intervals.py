@@ -137,6 +137,29 @@ def mean_interval(samples: ArrayLike, *, level: float = LEVEL) -> Interval:
     return interval_of(mean - reach, mean + reach, STUDENT, runs, level)
 
 
+def difference_interval(ours: ArrayLike, theirs: ArrayLike, *, level: float = LEVEL) -> Interval:
+    """Welch's t interval of the difference of two means over independent runs.
+
+    Args:
+        ours: [R] values, none of them NaN.
+        theirs: [S] values, whose mean is taken off.
+        level: Coverage of the interval, between 0 and 1.
+
+    Returns:
+        The interval; NaN where either has fewer than `FEWEST_RUNS` runs.
+    """
+    check_level(level)
+    sides = [np.asarray(side, dtype=np.float64) for side in (ours, theirs)]
+    runs = min(side.size for side in sides)
+    if runs < FEWEST_RUNS:
+        return interval_of(math.nan, math.nan, STUDENT, runs, level)
+    errors = np.array([_squared_error(side) for side in sides])
+    freedom = _freedom(errors, np.array([side.size - 1.0 for side in sides]))
+    reach = _student(freedom, level) * math.sqrt(errors.sum())
+    middle = float(sides[0].mean() - sides[1].mean())
+    return interval_of(middle - reach, middle + reach, STUDENT, runs, level)
+
+
 def band(curves: ArrayLike, *, level: float = LEVEL) -> tuple[Floats, Floats]:
     """Student's t interval of the mean learning curve, at each bin by itself.
 

@@ -1,4 +1,4 @@
-"""The command line: `colonnade suites | run | sweep | report | play | describe | analyze | prune`.
+"""The command line: `colonnade suites | run | sweep | report | play | compare`, and more.
 
 Exit status 0 for success, 1 for a failure, 2 for wrong use, 130 and 143 for Ctrl-C and SIGTERM.
 Heavy packages are imported by the commands that need them, so that help and mistakes come at once.
@@ -18,6 +18,7 @@ from typing import Annotated
 from tyro.conf import subcommand
 
 from colonnade.cli.analyze import Analyze
+from colonnade.cli.compare import Compare
 from colonnade.cli.describe import Describe
 from colonnade.cli.mistakes import parsed, speak_plainly
 from colonnade.cli.play import Play
@@ -26,6 +27,7 @@ from colonnade.cli.report import Report
 from colonnade.cli.run import Run
 from colonnade.cli.suites import Suites
 from colonnade.cli.sweep import Sweep
+from colonnade.cli.weight_noise import WeightNoise
 from colonnade.errors import ColonnadeError
 
 DESCRIPTION = """Continual and transfer learning for deep reinforcement learning.
@@ -38,10 +40,12 @@ Command = (
     | Annotated[Run, subcommand("run")]
     | Annotated[Sweep, subcommand("sweep")]
     | Annotated[Report, subcommand("report")]
+    | Annotated[Compare, subcommand("compare")]
     | Annotated[Play, subcommand("play")]
     | Annotated[Describe, subcommand("describe")]
     | Annotated[Analyze, subcommand("analyze")]
     | Annotated[Prune, subcommand("prune")]
+    | Annotated[WeightNoise, subcommand("weight-noise")]
 )
 
 _NAMES = ("suites", "run", "sweep", "report", "play", "describe", "analyze", "prune")

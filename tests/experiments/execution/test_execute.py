@@ -84,6 +84,9 @@ class FakeWorkers:
             for run in over
         ]
 
+    def silent(self) -> dict[str, float]:
+        return {}
+
     def stop(self, run: str) -> None:
         self.processes[run].terminate()
 
@@ -202,7 +205,7 @@ def test_a_run_whose_server_dies_all_the_time_fails_in_the_end(tmp_path: Path) -
     display = Display(Console(quiet=True), "test")
     failures = execute(suite, suite.plan, display=display, make_workers=Orphans)
     assert [failure.reason for failure in failures] == [
-        "its machine was switched off again and again"
+        "its machine was switched off, again and again"
     ]
     assert Orphans.starts == 4
 

@@ -21,8 +21,14 @@ def suite_of(path: Path, name: str, runs: int, done: int, **changes: Any) -> Sui
     for spec in specs[:done]:
         folder = suite.run(spec.id).path
         folder.mkdir(parents=True)
-        rest = {"scores": [], "versions": {}, "hardware": {}, "notes": []}
-        result = {"timing": {"training_seconds": 2.0}, **rest}
+        result = {
+            "scores": [],
+            "versions": {},
+            "hardware": {"cpu": "A processor", "cores": 4, "threads": 1, "gpu": None},
+            "timing": {"training_seconds": 2.0, "started": 0.0, "finished": 3.0},
+            "notes": [],
+        }
+        (folder / "spec.json").write_text(json.dumps(spec.to_json()))
         (folder / "result.json").write_text(json.dumps(result))
         (folder / "DONE").touch()
     return suite

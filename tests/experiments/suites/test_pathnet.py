@@ -131,7 +131,6 @@ def test_a_column_of_a_path_method_is_a_modular_network(tmp_path: Path) -> None:
 
 
 def test_the_atari_suite_has_one_genotype_per_environment() -> None:
-    assert PATHNET_ATARI.plan is not None
     for spec in PATHNET_ATARI.plan(SuiteOptions()).runs:
         if spec.method == "pathnet":
             assert spec.method_options["population"] == spec.training_options["num_envs"] == 64

@@ -1,0 +1,123 @@
+"""Two folders side by side, where the scores were written by hand."""
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from fabricated import fabricate_run
+from finished import run_spec
+from scipy import stats
+
+from colonnade.analysis.intervals import difference_interval
+from colonnade.cli.main import main
+from colonnade.errors import UsageError
+from colonnade.experiments.plans.plan import Comparison, Plan
+from colonnade.experiments.results.two_folders import lay_side_by_side
+from colonnade.experiments.store.folders import SuiteFolder
+
+PLACES = {"scratch": None, "progressive": "pong"}
+
+
+def folder(path: Path, scores: dict[str, Sequence[float]], **changes: object) -> SuiteFolder:
+    """Runs that end with these scores; scratch always, and progressive from pong."""
+    specs, comparisons, ends = [], [], []
+    for method, values in scores.items():
+        for seed, value in enumerate(values):
+            spec = replace(run_spec(f"{method}, seed {seed}", method, "mini-pong/zoom"), seed=seed)
+            specs.append(replace(spec, **changes))  # type: ignore[arg-type]
+            place = (method, PLACES[method], "mini-pong/zoom", seed)
+            comparisons.append(Comparison(specs[-1].id, *place))
+            ends.append(value)
+    suite = SuiteFolder(path, "mine", {}, Plan(tuple(specs), tuple(comparisons)))
+    suite.begin()
+    for spec, end in zip(specs, ends, strict=True):
+        fabricate_run(suite.run(spec.id).path, spec, [0.0, end], done=True)
+    return suite
+
+
+def test_the_interval_is_welchs() -> None:
+    rng = np.random.default_rng(0)
+    ours, theirs = rng.normal(1, 1, 5), rng.normal(0, 3, 9)
+    expected = stats.ttest_ind(ours, theirs, equal_var=False).confidence_interval(0.95)
+    found = difference_interval(ours, theirs)
+    np.testing.assert_allclose(tuple(found), (expected.low, expected.high))
+    assert not difference_interval(ours[:2], theirs).known
+
+
+def test_differences_and_whether_they_exceed_the_noise(tmp_path: Path) -> None:
+    one = folder(tmp_path / "a", {"scratch": [1, 2, 3], "progressive": [10, 11, 12]})
+    two = folder(
+        tmp_path / "b",
+        {"scratch": [1.5, 2.5, 3.5], "progressive": [2, 3, 4]},
+        learner_options={"gamma": 0.95},
+    )
+    found = lay_side_by_side(one, two)
+    scratch, progressive = found.rows
+    assert (scratch.place.method, scratch.difference) == ("scratch", 0.5)
+    assert scratch.verdict == "within the seeds' noise"
+    assert (progressive.difference, progressive.verdict) == (-8, "worse, beyond the seeds' noise")
+    assert progressive.interval.high < -4
+    (back, _) = lay_side_by_side(two, one).rows[::-1]
+    assert (back.difference, back.verdict) == (8, "better, beyond the seeds' noise")
+    assert found.changes == (("learner_options.gamma", "as by default", "0.95"),)
+    assert not any(row.changes for row in found.rows)
+    assert found.missing == ()
+
+
+def test_few_runs_say_nothing_and_gaps_are_named(tmp_path: Path) -> None:
+    one = folder(tmp_path / "a", {"scratch": [1, 2], "progressive": [5, 6, 7]})
+    two = folder(tmp_path / "b", {"scratch": [9, 9, 9]})
+    found = lay_side_by_side(one, two)
+    (row,) = found.rows
+    assert row.verdict == "2 runs can't say; it takes 3"
+    assert row.difference == 7.5
+    assert found.missing == (f"progressive pong to zoom: no complete run in {two.path}",)
+
+
+def test_runs_that_prepare_others_have_places_of_their_own(tmp_path: Path) -> None:
+    suite = folder(tmp_path / "a", {"scratch": [1, 2, 3], "progressive": [5, 6]})
+    first, *rest = suite.plan.comparisons
+    part = replace(suite, plan=replace(suite.plan, comparisons=tuple(rest)))
+    rows = lay_side_by_side(part, part).rows
+    assert [(row.place.method, row.before.tolist()) for row in rows] == [
+        ("scratch", [2, 3]),
+        ("progressive", [5, 6]),
+        ("source", [1]),
+    ]
+    assert first.run not in {entry.run for entry in rest}
+
+
+def test_what_differs_at_one_place_stands_there(tmp_path: Path) -> None:
+    one = folder(tmp_path / "a", {"scratch": [1, 2, 3], "progressive": [5, 6, 7]})
+    two = folder(tmp_path / "b", {"scratch": [1, 2, 3], "progressive": [5, 6, 7]})
+    (result,) = (two.path / "runs").glob("progressive-seed-0*/result.json")
+    content = json.loads(result.read_text())
+    content["hardware"]["cpu"] = "Another"
+    result.write_text(json.dumps(content))
+    scratch, progressive = lay_side_by_side(one, two).rows
+    assert scratch.changes == ()
+    assert progressive.changes == (("hardware.cpu", "A processor", "Another"),)
+
+
+def test_the_command_prints_all_of_it(tmp_path: Path, capsys, monkeypatch) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    one = folder(tmp_path / "a", {"scratch": [1, 2, 3]})
+    two = folder(tmp_path / "b", {"scratch": [21, 22, 23]}, learner="a2c")
+    assert main(["compare", str(one.path), str(two.path)]) == 0
+    printed = re.sub(r"\s+", " ", capsys.readouterr().out)
+    assert "2 (3)" in printed
+    assert "22 (3)" in printed
+    assert "+20 [+17.7 to +22.3]" in printed
+    assert "better, beyond the seeds' noise" in printed
+    assert f"learner: ppo in {one.path}, a2c in {two.path}" in printed
+
+
+def test_folders_with_nothing_in_common(tmp_path: Path) -> None:
+    one = folder(tmp_path / "a", {"scratch": [1, 2]})
+    two = folder(tmp_path / "b", {"progressive": [1, 2]})
+    with pytest.raises(UsageError, match="at no place in common"):
+        lay_side_by_side(one, two)
