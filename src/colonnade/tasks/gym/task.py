@@ -23,6 +23,7 @@ from colonnade.errors import UsageError
 from colonnade.records import shown
 from colonnade.tasks.episode_seeds import EpisodeSeeds, reset_mask
 from colonnade.tasks.gym.env_processes import EnvProcesses
+from colonnade.tasks.gym.failures import NamedEnv
 from colonnade.tasks.gym.ids import check_id
 from colonnade.tasks.gym.probing import AnyEnv, Draws, probe, probe_vector, repeats
 from colonnade.tasks.gym.real_time import RealTimeVectorEnv, is_real_time
@@ -206,6 +207,14 @@ def _look(made_of: EnvSpec, made: _Made) -> _Known:
         raise UsageError(f"{env_id} needs a package that is not installed: {error}.") from None
     except gymnasium.error.Error as error:
         raise UsageError(f"{env_id} cannot be made: {' '.join(str(error).split())}") from None
+    except UsageError:
+        raise
+    except Exception as error:
+        words = " ".join(str(error).split())[:300]
+        raise UsageError(
+            f"{env_id} cannot be made with the options {made.options}: {type(error).__name__}: "
+            f"{words}."
+        ) from error
     try:
         observations = presented_space(env_id, env.observation_space)
         _check_actions(env_id, env.action_space)
@@ -246,7 +255,8 @@ def _warn(env_id: str) -> None:
 
 def _make(made: _Made, draws: Draws, place: int) -> AnyEnv:
     """Make one environment, in the process that is to play it."""
-    return SeededEnv(make_seeded(made.make, place), draws)
+    env = make_seeded(made.make, place)
+    return SeededEnv(NamedEnv(env, made.id, place), draws)
 
 
 def _check_actions(env_id: str, space: Space[Any]) -> None:
