@@ -169,7 +169,7 @@ def ending(folder: RunFolder, status: int | str, **used: Any) -> Ended:
     if isinstance(status, str) or status < 0:
         reason = status if isinstance(status, str) else _killed(-status, used.get("memory", 0))
         return Ended(run, "failed", reason + _place(said), **used)
-    reason = said.get("error")
+    reason = str(said.get("error") or "")
     if not reason and status in (1, 2):  # Python's own, after what stands in the log
         reason = last_line(folder.log_path)
     reason = reason or (

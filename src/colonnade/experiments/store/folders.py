@@ -336,7 +336,9 @@ def _check_jobs(file: Path, plan: Plan, sweep: Sweep | None) -> None:
     Raises:
         ColonnadeError: One is.
     """
-    for spec in plan.runs if sweep else ():
+    if sweep is None:
+        return
+    for spec in plan.runs:
         if not 0 <= sweep.number_of(spec.seed) < sweep.total:
             raise ColonnadeError(
                 f"{file} holds run {spec.label!r} of seed {spec.seed}, which no job of its sweep "
