@@ -12,6 +12,12 @@ from torch import Tensor, nn
 from colonnade.analysis.overlap import fisher_overlap
 from colonnade.analysis.states import policy_states
 from colonnade.errors import UsageError, unknown_name
+from colonnade.experiments.execution.zero_shot import (
+    check_arm,
+    check_first_column,
+    domains,
+    zero_shot,
+)
 from colonnade.learners import Acting
 from colonnade.ops import parameter_fisher
 from colonnade.training import Row
@@ -32,6 +38,23 @@ def check_analyses(names: Sequence[str]) -> None:
     for name in names:
         if name not in ANALYSES:
             raise unknown_name("analysis", name, ANALYSES)
+
+
+def check_analysable(names: Sequence[str], tasks: Sequence[Task], method: Method) -> None:
+    """Check that what a run will have learned can be analysed.
+
+    Args:
+        names: Of the analyses.
+        tasks: Of the run.
+        method: Of the run, as its last task begins.
+
+    Raises:
+        UsageError: An analysis doesn't fit the method or the tasks.
+    """
+    if {"zero-shot", "domains"}.intersection(names):
+        check_first_column(method)
+    if "domains" in names:
+        check_arm(tasks)
 
 
 def analyse(name: str, tasks: Sequence[Task], method: Method, learner: Acting) -> list[Row]:
@@ -96,4 +119,8 @@ def _examples(task: DatasetTask) -> Iterator[Examples]:
 
 _Analysis = Callable[[Sequence[Task], Method, Acting], list[Row]]
 
-ANALYSES: dict[str, _Analysis] = {"fisher-overlap": _overlaps}
+ANALYSES: dict[str, _Analysis] = {
+    "fisher-overlap": _overlaps,
+    "zero-shot": zero_shot,
+    "domains": domains,
+}

@@ -37,7 +37,13 @@ from colonnade.experiments.store.files import (
 )
 from colonnade.experiments.store.folders import RunFolder
 from colonnade.experiments.store.measures import MEASURES
-from colonnade.experiments.store.parents import foreign_states, lineage, read_parent
+from colonnade.experiments.store.parents import (
+    foreign_states,
+    lineage,
+    read_parent,
+    with_learner,
+)
+from colonnade.experiments.store.reading import is_there
 from colonnade.experiments.store.recorder import RunRecorder
 from colonnade.learners import Acting
 from colonnade.networks import custom_factories, factories_named
@@ -89,7 +95,8 @@ def train_run(
         if folder.done:
             recorder.clear_checkpoints()
             return
-        tasks, method, learner = build_tasks(spec), build_method(spec), build_learner(spec)
+        tasks, method = build_tasks(spec), build_method(spec)
+        learner = build_learner(with_learner(suite, spec))
         options = build_training_options(spec)
         torch.set_num_threads(options.threads)
         recorder.write_status()
@@ -259,7 +266,7 @@ def _timing(rows: list[Row], started: float) -> dict[str, float]:
 
 def _save_frames(task: Task, path: Path, seed: int) -> None:
     """Write a PNG that shows a task, unless it is there already or there is nothing to see."""
-    strip = None if path.exists() else film_strip(task, seed)
+    strip = None if is_there(path) else film_strip(task, seed)
     if strip is not None:
         buffer = io.BytesIO()
         imageio.imwrite(buffer, strip, extension=".png")

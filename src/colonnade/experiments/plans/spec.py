@@ -29,7 +29,8 @@ BUNDLED = "bundled:"
 """Prefix of a `RunSpec.parent` that names a column shipped with Colonnade instead of a run."""
 
 BEST = "best:"
-"""Prefix of a `RunSpec.parent` that names a `plan.Selection`, of whose runs the best is taken."""
+"""Prefix of a `RunSpec.parent` or `learner_from` that names a `plan.Selection`, of whose runs the
+best is taken."""
 
 
 @dataclass(frozen=True)
@@ -110,6 +111,8 @@ class RunSpec:
             its own budget, which with visits counts for nothing.
         labels: How the learner knows which task it is in: a "kind" of `recognition.RECOGNISERS` and
             its options, as in {"kind": "forget-me-not"}; by default it is told.
+        learner_from: "best:NAME", a selection of the plan whose best run's hyperparameters are
+            taken instead of `learner_options`: those that did best where trying costs little.
     """
 
     label: str
@@ -127,6 +130,7 @@ class RunSpec:
     evaluation_limit: int = field(default=100_000, metadata=LATER)
     visits: tuple[TaskVisit, ...] = field(default=(), metadata=LATER)
     labels: dict[str, Json] = field(default_factory=dict, metadata=LATER)
+    learner_from: str | None = field(default=None, metadata=LATER)
 
     def __post_init__(self) -> None:
         counts = dict.fromkeys(("evaluation_episodes", "evaluation_limit"), AT_LEAST_1)

@@ -37,7 +37,7 @@ def _maybe(test: _Test) -> _Test:
 
 _FIELDS: dict[str, tuple[_Test, str]] = {
     **dict.fromkeys(
-        ("kind", "task", "policy", "tested", "other", "layer", "context", "before"),
+        ("kind", "task", "policy", "tested", "other", "layer", "context", "before", "picture"),
         (is_text, "a text"),
     ),
     **dict.fromkeys(
@@ -56,6 +56,7 @@ _FIELDS: dict[str, tuple[_Test, str]] = {
 }
 """What each field must be wherever it stands; others, such as losses, are numbers or null."""
 
+_SCORE = ("task", "policy", "episodes", "return_mean", "return_std")
 _NEEDED = {
     "curve": ("task", "task_index", "step", "return_mean", "episodes"),
     "evaluation": ("task", "policy", "step", "episodes", "return_mean", "return_std"),
@@ -64,10 +65,16 @@ _NEEDED = {
     "switch": ("task_index", "visit", "step", "context", "before"),
     "contexts": ("task_index", "visit", "step", "counts"),
     "overlap": ("task", "other", "policy", "layer", "depth", "overlap"),
+    "zero-shot": _SCORE,
+    "domain": (*_SCORE, "picture"),
 }
 """Fields that rows of a kind must have."""
 
-_NEVER_NULL = {("evaluation", "return_mean"), ("evaluation", "return_std"), ("overlap", "overlap")}
+_SCORED = "evaluation", "zero-shot", "domain"
+_NEVER_NULL = {
+    *((kind, name) for kind in _SCORED for name in ("return_mean", "return_std")),
+    ("overlap", "overlap"),
+}
 
 
 def misfit(row: Mapping[str, Any]) -> str:

@@ -32,7 +32,11 @@ from colonnade.experiments.suites.progressive.labyrinth import (
 )
 from colonnade.experiments.suites.progressive.pong_soup import PONG_SOUP, PONG_SOUP_SHORT
 from colonnade.experiments.suites.progressive.pong_soup_mini import PONG_SOUP_MINI
-from colonnade.experiments.suites.sim_to_real import SIM_TO_REAL
+from colonnade.experiments.suites.sim_to_real.columns import SIM_TO_REAL_COLUMNS
+from colonnade.experiments.suites.sim_to_real.conveyor import SIM_TO_REAL_CONVEYOR
+from colonnade.experiments.suites.sim_to_real.gaps import SIM_TO_REAL_GAPS
+from colonnade.experiments.suites.sim_to_real.mini import SIM_TO_REAL_MINI
+from colonnade.experiments.suites.sim_to_real.robot import SIM_TO_REAL
 from colonnade.experiments.suites.suite import Suite
 
 SUITES: tuple[Suite, ...] = (
@@ -42,6 +46,7 @@ SUITES: tuple[Suite, ...] = (
     EWC_PONG_SOUP_MINI,
     PONG_SOUP_MINI,
     EWC_STREAM_MINI,
+    SIM_TO_REAL_MINI,
     PATHNET_MNIST,
     PATHNET_PONG_SOUP_MINI,
     LABYRINTH_MINI,
@@ -50,6 +55,8 @@ SUITES: tuple[Suite, ...] = (
     EWC_OVERLAP_MNIST,
     EWC_PERMUTED_MNIST,
     DOOM_LABYRINTH,
+    SIM_TO_REAL_GAPS,
+    SIM_TO_REAL_CONVEYOR,
     PONG_SOUP_SHORT,
     EWC_STREAM,
     PATHNET_LABYRINTH,
@@ -62,6 +69,7 @@ SUITES: tuple[Suite, ...] = (
     ATARI_TRANSFER,
     PATHNET_ATARI,
     EWC_ATARI,
+    SIM_TO_REAL_COLUMNS,
     SIM_TO_REAL,
 )
 """All suites, the quickest first."""
