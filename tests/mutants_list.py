@@ -30,6 +30,7 @@ _DRAWN = f"{_NUMBERS}::test_curves_are_drawn_where_they_were_measured {_INTERVAL
 _MATRIX = f"{_NUMBERS}::test_the_matrix_shows_every_score_at_its_place"
 _JOBS = "experiments/results/test_hyperparameters.py"
 _CURVES = "experiments/store/test_measures.py reports/test_numbers.py"
+_DOMAINS = "experiments/results/test_domains.py"
 _CONTINUAL = "experiments/results/test_continual.py reports/test_continual.py"
 _SWEEP = "experiments/results/test_hyperparameters.py experiments/launch/test_sweep.py"
 _PATHS = (
@@ -112,6 +113,39 @@ MUTANTS: list[Mutant] = [
         ("backward_transfer", "plus for minus", "#1"),
         ("forward_transfer", "plus for minus"),
         ("forward_transfer", "median for mean"),
+    ),
+    # What is left of a score with noise in the weights.
+    *_of(
+        "analysis.weight_noise",
+        _ANALYSIS + "test_weight_noise.py",
+        ("deviations", "over for times", "#1"),
+        ("deviations", "minus for plus"),
+        ("deviations", "times for over", "#1"),
+        ("deviations", "comparison turned", "#1"),
+        ("null_share", "over for times"),
+        ("null_share", "bound"),
+        ("root_mean_square", "times for over"),
+        ("Disturbed.__init__", "over for times"),
+        ("sign_test", "off by one"),
+        ("sign_test", "comparison turned"),
+        ("sign_test", "times for over"),
+    ),
+    *_of(
+        "experiments.trained.weight_noise",
+        "experiments/trained/test_weight_noise.py",
+        ("WeightNoise.kept", "plus for minus"),
+        ("WeightNoise.kept", "plus for minus", "#1"),
+        ("WeightNoise.kept", "times for over"),
+        ("WeightNoise.kept", "median for mean"),
+        ("_Play.returns", "over for times"),
+    ),
+    *_of(
+        "reports.sensitivity.weight_noise",
+        "experiments/trained/test_weight_noise.py",
+        ("mean_kept", "median for mean"),
+        ("verdict", "plus for minus"),
+        ("verdict", "comparison turned"),
+        ("verdict", "word", "inverse-fisher", "uniform"),
     ),
     # How sure they are.
     *_of(
@@ -284,6 +318,18 @@ MUTANTS: list[Mutant] = [
         ("transfer_matrix", "word", "low", "high", "#1"),
     ),
     *_of(
+        "experiments.results.stream",
+        "experiments/results/test_stream.py",
+        ("StreamRun.time_of", "minus for plus"),
+        ("StreamRun.scores", "word", "return_mean", "return_std"),
+        ("StreamRun.total", "comparison turned"),
+        ("StreamRun.own_curve", "word", "return_mean", "return_std"),
+        ("Stream.final", "first for last"),
+        ("Stream.ceiling", "plus for minus"),
+        ("recognised", "comparison turned"),
+        ("_delays", "minus for plus"),
+    ),
+    *_of(
         "experiments.results.continual",
         _CONTINUAL,
         ("SequenceRun.matrix", "transposed"),
@@ -361,6 +407,29 @@ MUTANTS: list[Mutant] = [
         ("MedianRule._judge", "word", "median", "mean"),
         ("MedianRule._judge", "word", "nanmax", "nanmin"),
         ("MedianRule._judge", "comparison turned", "#2"),
+    ),
+    # Domains: what was known there, and what was learned.
+    *_of(
+        "analysis.filters",
+        _ANALYSIS + "test_filters.py",
+        ("median_filtered", "word", "nanmedian", "nanmean"),
+        ("median_filtered", "doubled"),
+    ),
+    *_of(
+        "experiments.results.domains",
+        _DOMAINS,
+        ("zero_shot", "times for over"),
+        ("zero_shot", "reversed", "#1"),
+        ("learned", "comparison turned"),
+        ("learned", "sign dropped"),
+        ("learned", "sign dropped", "#1"),
+        ("Learned.mean", "doubled"),
+        ("Learned.spread", "doubled"),
+        ("Learned.quartiles", "reversed", "#1"),
+        ("rewards", "argument", "Rewards", 1, "double"),
+        ("rewards", "argument", "Rewards", 2, "double"),
+        ("rewards", "argument", "Rewards", 3, "double"),
+        ("_error", "doubled"),
     ),
     *_of(
         "experiments.results.generations",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from colonnade.experiments.plans.spec import RunSpec, TaskBudget
+from colonnade.experiments.plans.spec import RunSpec, TaskBudget, TaskVisit
 from colonnade.experiments.store.folders import RunFolder
 
 _OPTIONS = {"num_envs": 4, "segment_steps": 160, "curve_steps": 80}
@@ -78,6 +78,25 @@ SPECS = (
         column="tiny",
         training_options=_OPTIONS,
         evaluation_episodes=2,
+    ),
+    RunSpec(
+        label="recognising dqn",
+        method="ewc",
+        tasks=(TaskBudget("mini-pong/pong", 800), TaskBudget("mini-pong/black", 800)),
+        learner="dqn",
+        learner_options={
+            "warm_up": 40,
+            "replay": 400,
+            "batch_size": 8,
+            "update_every": 16,
+            "target_every": 50,
+        },
+        method_options={"samples": 40, "own": "released", "start": 100},
+        column={"preset": "tiny", "task_gains": True},
+        training_options={**_OPTIONS, "test_episodes": 1, "test_unseen": True},
+        evaluation_episodes=2,
+        visits=tuple(TaskVisit(f"mini-pong/{name}", 400) for name in ("pong", "black") * 2),
+        labels={"kind": "forget-me-not", "size": 16},
     ),
     RunSpec(
         label="arm a2c",

@@ -1,49 +1,26 @@
 """DQN against the equations worked by hand, and a slow obvious version of its update."""
 
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import replace
 
-import gymnasium
 import numpy as np
 import pytest
 import torch
-from gymnasium.vector import AutoresetMode, SyncVectorEnv
+from q_learning import CPU, SMALL, TASK, network, trainer
 from signs import LENGTH, SignsTask
 
 from colonnade.errors import UsageError
 from colonnade.experiments.plans.build import build_learner
 from colonnade.experiments.plans.spec import RunSpec, TaskBudget
-from colonnade.learners import A2C, DQN, Compute, Lesson, learner_from_name
-from colonnade.learners.acting import memory
-from colonnade.learners.acting.remembering import CARRIED
+from colonnade.learners import A2C, DQN
 from colonnade.learners.acting.replay import Replay
 from colonnade.learners.acting.transitions import Transitions
+from colonnade.learners.descent.optimisation import clip_gradient
 from colonnade.methods import EWC, Finetune
-from colonnade.networks import LSTM, ColumnSpec, Conv, Dense, ProgressiveNetwork
+from colonnade.networks import LSTM, ColumnSpec, Conv, Dense
 from colonnade.ops import parameter_fisher
-from colonnade.tasks import DataTask, MiniPongTask
+from colonnade.tasks import AtariTask, task_from_name
 from colonnade.testing import check_learner
 from colonnade.training import TrainingOptions, evaluate, train_sequence
-from colonnade.types import TaskSpec
-
-TASK = SignsTask()
-BUDGETS = (TaskBudget("t-maze/2", 100),)
-CPU = Compute(torch.device("cpu"))
-SMALL = DQN(
-    warm_up=40,
-    replay=200,
-    batch_size=16,
-    target_every=50,
-    explore_steps=100,
-    learning_rate=1e-3,
-)
-
-
-def network(outputs=3, units=4, shapes=None, stages=None):
-    made = ProgressiveNetwork()
-    spec = ColumnSpec(stages or (Dense(units),), activation="tanh")
-    made.add_column(spec, shapes or {"observation": (2,)}, outputs)
-    return made
 
 
 def transitions(batch=6, seed=0, actions=3):
@@ -204,30 +181,38 @@ def test_actions_and_their_probabilities(epsilon):
     assert greedy({"observation": torch.eye(3)}, {}).actions[:, 0].tolist() == [1, 0, 1]
 
 
-def trainer(config, task=TASK, num_envs=2, steps=10_000, stages=None):
-    made = network(config.outputs(task.spec), shapes=task.spec.input_shapes, stages=stages)
-    lesson = Lesson(task, made, lambda: None, CPU, num_envs=num_envs, steps=steps)
-    return config.trainer(lesson)
+def test_the_gradient_is_clipped_as_pytorch_does_it():
+    for largest in (0.5, 50.0):
+        mine, theirs = ([torch.nn.Parameter(torch.zeros(n)) for n in (3, 4)] for _ in range(2))
+        for one, other in zip(mine, theirs, strict=True):
+            one.grad = torch.randn_like(one)
+            other.grad = one.grad.clone()
+        mine.append(torch.nn.Parameter(torch.zeros(2)))  # of which the loss knows nothing
+        norm = clip_gradient(mine, largest)
+        assert torch.equal(norm, torch.nn.utils.clip_grad_norm_(theirs, largest))
+        for one, other in zip(mine, theirs, strict=False):
+            assert torch.equal(one.grad, other.grad)
 
 
-@pytest.mark.parametrize("num_envs", [1, 2, 8])
-def test_updates_and_targets_come_when_they_are_due(num_envs):
-    config = replace(SMALL, update_every=4, warm_up=101, target_every=150)
-    with trainer(config, num_envs=num_envs) as one:
-        done = []
-        update, refresh = one._learner.update, one._learner.refresh
-        one._learner.update = lambda *a: (done.append(("update", one.replay.seen)), update(*a))[1]
-        one._learner.refresh = lambda: (done.append(("target", one.replay.seen)), refresh())[1]
-        one.begin(lambda name: len(name))
-        while one.replay.seen < 640:
-            one.advance()
-    taken = one.replay.seen
+def test_the_network_is_itself_again_after_the_target_even_where_that_fails():
+    made = network()
+    learner = SMALL.build(made, TASK.spec, CPU)
+    before = dict(made.named_parameters())
+    batch = transitions()
+    learner.targets(batch)
+    del batch.next_inputs["observation"]
+    with pytest.raises((UsageError, StopIteration)):
+        learner.targets(batch)
+    after = dict(made.named_parameters())
+    assert all(after[name] is p for name, p in before.items())
 
-    def when(multiples):  # a step of N environments reaches several multiples at once
-        return [-(-m // max(num_envs, 4)) * max(num_envs, 4) for m in multiples]
 
-    assert [at for what, at in done if what == "update"] == when(range(104, taken + 1, 4))
-    assert [at for what, at in done if what == "target"] == when(range(150, taken + 1, 150))
+def test_a_new_visit_begins_with_the_network_as_it_is_for_its_target():  # trap 11
+    made = network()
+    SMALL.build(made, TASK.spec, CPU).update(transitions(), lambda: None)
+    learner = SMALL.build(made, TASK.spec, CPU)
+    for name, p in made.named_parameters():
+        assert torch.equal(learner.target[name], p)
 
 
 def test_the_target_network_stays_until_it_is_copied():
@@ -243,44 +228,6 @@ def test_the_target_network_stays_until_it_is_copied():
         assert torch.equal(learner.target[name], p)
 
 
-def test_frozen_columns_are_computed_once_and_kept():
-    made = network(2, shapes=TASK.spec.input_shapes)
-    made.columns[0].freeze()
-    made.add_column(ColumnSpec((Dense(4),)), TASK.spec.input_shapes, 2)
-    with SMALL.trainer(Lesson(TASK, made, lambda: None, CPU, num_envs=2, steps=900)) as one:
-        one.begin(lambda name: len(name))
-        one.advance()
-        batch = one.replay.sample(20, torch.Generator())
-        (kept,) = set(batch.inputs) - {"observation"}
-        seen = {"observation": batch.inputs["observation"]}
-        true, _ = made.precompute(seen, {})
-        assert torch.allclose(batch.inputs[kept], true[kept], atol=1e-6)
-        assert set(one._learner.target) == {
-            name for name, _ in made.named_parameters() if name.startswith("columns.1.")
-        }
-
-
-def test_a_recurrent_network_learns_from_what_it_remembered_then():
-    with trainer(replace(SMALL, warm_up=200), stages=(Dense(4), LSTM(3))) as one:
-        one.begin(lambda name: len(name))
-        one.advance()
-        places = one.replay.places()
-        batch = one.replay.at(places[places[:, 0] == 0])
-        held = [name for name in batch.inputs if name.startswith(CARRIED)]
-        assert len(held) == 2
-        state = one._lesson.network.initial_state(1)
-        for row in range(LENGTH + 3):
-            if row == LENGTH:
-                state = one._lesson.network.initial_state(1)
-            for name in held:
-                assert torch.allclose(
-                    batch.inputs[name][row], state[name.removeprefix(CARRIED)][0], atol=1e-6
-                )
-            now = {"observation": batch.inputs["observation"][row : row + 1]}
-            with torch.no_grad():
-                state = one._lesson.network(now, state)[1]
-
-
 @pytest.mark.parametrize(
     ("config", "column"),
     [
@@ -291,75 +238,6 @@ def test_a_recurrent_network_learns_from_what_it_remembered_then():
 )
 def test_it_keeps_the_contract_of_learners(config, column):
     check_learner(config, column=column)
-
-
-class Ticking(gymnasium.Env):
-    """Shows the number of the step, and is cut off after three; each step is worth 3."""
-
-    observation_space = gymnasium.spaces.Box(0, 9, (1,), np.float32)
-    action_space = gymnasium.spaces.Discrete(2)
-
-    def reset(self, *, seed=None, options=None):
-        super().reset(seed=seed)
-        self._t = 0
-        return np.zeros(1, np.float32), {}
-
-    def step(self, action):
-        self._t += 1
-        return np.full(1, self._t, np.float32), 3.0, False, self._t == 3, {}
-
-
-@dataclass(frozen=True)
-class TickingTask:
-    spec = TaskSpec("ticking", Ticking.observation_space, Ticking.action_space, 900, 1.0)
-
-    def make_vec(self, num_envs, threads=1):
-        return SyncVectorEnv([Ticking] * num_envs, autoreset_mode=AutoresetMode.SAME_STEP)
-
-
-def test_what_is_remembered_of_episodes_that_are_cut_off():
-    with trainer(SMALL, TickingTask()) as one:
-        one.begin(lambda name: len(name))
-        one.advance()
-        batch = one.replay.at(one.replay.places())
-    seen, then = (part["observation"][:, 0] for part in (batch.inputs, batch.next_inputs))
-    assert set(seen.tolist()) == {0, 1, 2}
-    assert torch.equal(then, seen + 1)  # the last of an episode leads to its end, not to a start
-    assert set(batch.returns.tolist()) == {1.0}  # clipped
-    assert set(batch.discounts.tolist()) == {float(np.float32(0.99))}
-
-
-@pytest.mark.parametrize("stages", [(Dense(8),), (Dense(4), LSTM(3))], ids=["dense", "lstm"])
-def test_it_goes_on_exactly_from_the_middle_of_a_task(stages):
-    """Before that, the replay has wrapped round and the target network is not the network."""
-    config = replace(SMALL, n=2, explore_steps=5000, target_every=1000)
-    task = MiniPongTask("pong")
-
-    def learned(one, advances):
-        for _ in range(advances):
-            one.advance()
-        return {name: p.detach().clone() for name, p in one._lesson.network.named_parameters()}
-
-    with trainer(config, task, 4, stages=stages) as whole:
-        whole.begin(lambda name: len(name))
-        middle = learned(whole, 7)
-        assert len(whole.replay) <= config.replay < whole.replay.seen < 1000
-        tensors, meta = whole.state()
-        tensors = {name: value.clone() for name, value in tensors.items()}
-        end, (after, _) = learned(whole, 6), whole.state()
-    assert any(not torch.equal(middle[name], end[name]) for name in end)
-    with trainer(config, task, 4, stages=stages) as again:
-        again.begin(lambda name: len(name))
-        with torch.no_grad():
-            for name, p in again._lesson.network.named_parameters():
-                p.copy_(middle[name])
-        again.load_state(tensors, meta)
-        found, (again_after, _) = learned(again, 6), again.state()
-    for name, value in end.items():
-        assert torch.equal(found[name], value), name
-    assert after.keys() == again_after.keys()
-    for name, value in after.items():
-        assert torch.equal(again_after[name], value), name
 
 
 def test_its_fisher_is_that_of_all_values_and_comes_from_the_replay():
@@ -393,40 +271,37 @@ def test_it_learns_to_tell_signs(method, monkeypatch):
     assert evaluate(TASK, played, learner=DQN(), episodes=20).mean() > 0.9 * LENGTH
 
 
-def refused(config=SMALL, task=TASK, **how):
-    with pytest.raises(UsageError) as caught:
-        trainer(config, task, **how)
-    return str(caught.value)
-
-
-def test_bad_input_is_refused_in_one_sentence(monkeypatch):
-    with pytest.raises(UsageError, match="smaller than a batch of 32"):
-        DQN(replay=20)
-    with pytest.raises(UsageError, match="gamma"):
-        DQN(gamma=1.5)
-    with pytest.raises(UsageError, match="reduction"):
-        learner_from_name("dqn", reduction="median")
-    assert "has only 40" in refused(steps=40)
-    assert "holds no transition of 50" in refused(replace(SMALL, n=50), num_envs=4)
-    space = gymnasium.spaces.MultiDiscrete([2, 3])
-    several = TaskSpec("joints", TASK.spec.observation_space, space, 100)
-    with pytest.raises(UsageError, match="DQN needs Discrete actions"):
-        DQN().outputs(several)
-    box = replace(several, action_space=gymnasium.spaces.Box(-1, 1, (2,)))
-    with pytest.raises(UsageError, match="DQN needs Discrete actions"):
-        DQN().outputs(box)
-    x, y = torch.zeros(4, 2), torch.tensor([0, 1, 2, 0])
-    with pytest.raises(UsageError, match="'supervised'"):
-        DQN().outputs(DataTask("labels", train=(x, y), test=(x, y)).spec)
-    wide = partial(DQN().policy, network(3), TASK.spec, CPU, torch.Generator())
-    with pytest.raises(UsageError, match="needs 2 outputs"):
-        wide()({"observation": torch.zeros(1, 2)}, {})
-    monkeypatch.setattr(memory, "free_memory", lambda: 1000)
-    assert "GB of memory" in refused(task=MiniPongTask("pong"), stages=(Conv(4, 4, 2),))
-
-
 def test_a_spec_names_it_and_says_what_it_keeps():
-    spec = RunSpec("one", "finetune", BUDGETS, "dqn", "mlp", learner_options={"n": 2})
+    budgets = (TaskBudget("t-maze/2", 100),)
+    spec = RunSpec("one", "finetune", budgets, "dqn", "mlp", learner_options={"n": 2})
     assert build_learner(spec) == DQN(n=2)
     assert build_learner(replace(spec, learner="a2c", learner_options={})) == A2C()
-    assert DQN().memory_bytes / DQN().replay < 7300
+    frames = AtariTask("pong").spec
+    assert 7056 < DQN().memory_bytes(frames, 8) / DQN().replay < 7300
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize(
+    ("name", "steps", "options", "num_envs", "least"),
+    [
+        # Random play scores 20, and 183 was measured.
+        ("CartPole-v1", 15_000, {"reduction": "mean", "epsilon": 1e-4, "target_every": 100}, 4, 80),
+        # Random play scores -0.5, and 0.0 was measured; following the ball is worth 1.4.
+        (
+            "mini-pong/pong",
+            24_000,
+            {"batch_size": 64, "update_every": 8, "gamma": 0.97, "target_every": 300},
+            8,
+            -0.3,
+        ),
+    ],
+)
+def test_it_learns(name, steps, options, num_envs, least):
+    config = DQN(
+        n=3, learning_rate=1e-3, replay=20_000, warm_up=1000, explore_steps=5000, **options
+    )
+    task, method = task_from_name(name, steps=steps), Finetune()
+    train_sequence([task], method, config, seed=0, options=TrainingOptions(num_envs=num_envs))
+    network = method.network_for(task.spec.id)
+    assert evaluate(task, network, learner=config, episodes=32, seed=1).mean() > least

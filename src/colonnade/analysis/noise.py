@@ -180,7 +180,7 @@ class _Search:
         self._floor = floor
         self._submit = _at_once if pool is None else pool.submit
         if pool is not None:
-            _check_sendable(stage)
+            check_sendable(stage)
         self._waiting: dict[Future[Floats], _Play] = {}
         self._found: dict[_Play, Floats] = {}
 
@@ -235,7 +235,12 @@ def _at_once(work: Callable[..., Floats], *arguments: Any) -> Future[Floats]:
     return future
 
 
-def _check_sendable(stage: _Stage) -> None:
+def check_sendable(stage: object) -> None:
+    """Refuse to hand to other processes what cannot be.
+
+    Raises:
+        UsageError: It can't.
+    """
     try:
         pickle.dumps(stage)
     except (pickle.PicklingError, AttributeError, TypeError) as error:

@@ -2,31 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.func import functional_call
-from torch.nn.utils import clip_grad_norm_
 
 from colonnade.checks import ABOVE_0, AT_LEAST_0, AT_LEAST_1, BELOW_1, SHARE, check_fields
 from colonnade.errors import UsageError
 from colonnade.learners.acting.action_values import ActionValues, choices, epsilon_greedy
-from colonnade.learners.acting.remembering import seen_and_carried
-from colonnade.learners.acting.replay_size import replay_bytes
+from colonnade.learners.acting.memory import check_memory
+from colonnade.learners.acting.remembering import observed_inputs, seen_and_carried
+from colonnade.learners.acting.replay import Replay
+from colonnade.learners.acting.replay_size import FEWER, replay_bytes
 from colonnade.learners.acting.transitions import Transitions
 from colonnade.learners.compute import Compute
-from colonnade.learners.descent.optimisation import Optimisation, trainable
+from colonnade.learners.descent.optimisation import Optimisation, clip_gradient, trainable
 from colonnade.learners.descent.rmsprop import RMSProp
-from colonnade.learners.off_policy import OffPolicyTrainer
+from colonnade.learners.off_policy import OffPolicyTrainer, check_share, check_start, make_replay
 from colonnade.learners.trainer import Lesson, Policy
 from colonnade.ops import evaluation
 from colonnade.types import Metrics, Network, Penalty, TaskSpec
-
-_ATARI = {"observation": ((4, 84, 84), torch.uint8)}
 
 Reduction = Literal["sum", "mean"]
 """Whether a minibatch's losses are added up or averaged, before the gradient is clipped."""
@@ -36,50 +35,57 @@ Reduction = Literal["sum", "mean"]
 class DQN:
     """Hyperparameters of a deep Q-network.
 
-    The defaults are those of Kirkpatrick et al. 2017 (supplement, Table S2) where it states one;
-    [chosen] marks those it does not. Steps are agent steps, of all environments together.
+    The defaults are those of Kirkpatrick et al. 2017 (supplement on Atari, text and Table S2) where
+    it states one; [chosen] marks those it does not. Steps are agent steps, of all environments
+    together, and those of one task, whose clock they are.
     """
 
     learning_rate: float = 2.5e-4
-    """Step size of RMSProp; it stays (Table S2)."""
+    """Step size of RMSProp; it stays (supplement)."""
     decay: float = 0.95
-    """Decay of RMSProp's mean square (Table S2)."""
+    """Decay of RMSProp's mean square (supplement); there is no momentum."""
     epsilon: float = 0.01
-    """Added to RMSProp's mean square, under the root. Table S2 states the largest rate that it may
-    come to, 2.5e-3, ten times the learning rate: 1 / sqrt(0.01) = 10."""
+    """Added to RMSProp's mean square, under the root, as Mnih et al.'s own code has it. The
+    supplement states instead the largest rate that RMSProp will apply, 2.5e-3, ten times the
+    learning rate, which is this: 1 / sqrt(0.01) = 10 [inferred]."""
     gamma: float = 0.99
-    """Discount factor (Table S2)."""
+    """Discount factor (supplement)."""
     batch_size: int = 32
-    """Transitions of a minibatch (Table S2)."""
+    """Transitions of a minibatch (supplement)."""
     update_every: int = 4
-    """Steps between updates (Table S2)."""
+    """Steps between updates (supplement)."""
     replay: int = 50_000
-    """Steps that the replay holds (Table S2)."""
+    """Steps that the replay holds (supplement)."""
     warm_up: int = 50_000
-    """Steps before learning starts (Table S2)."""
+    """Steps before learning starts (supplement)."""
     target_every: int = 7_500
-    """Steps between copies of the network to the target network (Table S2)."""
+    """Steps between copies of the network to the target network (Table S2, whose "steps" are taken
+    for the agent's; Mnih et al. 2015 have 10,000 updates of the parameters)."""
     explore_start: float = 1.0
-    """Chance of a random action until `warm_up` steps (Table S2)."""
+    """Chance of a random action until `warm_up` steps (supplement)."""
     explore_end: float = 0.01
-    """Chance of a random action in the end (Table S2)."""
+    """Chance of a random action in the end (supplement)."""
     explore_steps: int = 1_000_000
-    """Steps after `warm_up` over which the chance falls linearly (Table S2: from 50,000 to
-    1,050,000)."""
+    """Steps after `warm_up` over which the chance falls linearly (supplement: from 50,000 to
+    1,050,000, "frames" in Table S2 and "time steps" in the text, taken for agent steps)."""
     test_epsilon: float = 0.01
     """Chance of a random action when a network is tested [chosen: as in the end of learning]."""
     double: bool = True
-    """Whether the network chooses the next action, whose value the target network gives (double
-    DQN, van Hasselt et al. 2016, Eq. 4; the supplement's); else the target network does both."""
+    """Whether the network chooses the next action, whose value the target network gives (van
+    Hasselt et al. 2016, "Double DQN"; the supplement's); else the target network does both."""
     n: int = 1
     """Steps of reward before the value that is bootstrapped from [chosen; the supplement has 1]."""
     clip_td: float = 1.0
-    """Largest TD error that the gradient sees ("each gradient from Q-learning is clipped to 1")."""
+    """Largest TD error that the gradient sees ("each gradient from Q-learning is clipped to 1" in
+    the supplement; so do Mnih et al. 2015)."""
     clip_norm: float = 50.0
-    """Largest norm of the gradient (supplement)."""
+    """Largest norm of the whole gradient, after that (supplement)."""
     reduction: Reduction = "sum"
-    """Whether a minibatch's losses are added up or averaged [chosen: added up; RMSProp's epsilon
-    and the norm are not scaled by the batch's size then, and the mean's gradients are a 32nd]."""
+    """Whether a minibatch's losses are added up or averaged [chosen: added up, as by the backward
+    pass of Mnih et al.'s own code; the mean's gradients are a 32nd, far below `epsilon`'s root]."""
+    keep_features: bool = True
+    """Whether the replay keeps what frozen columns compute of an observation (a column of 12 maps:
+    27 kB a step, four times the frame). If not, each update computes it anew [chosen]."""
 
     def __post_init__(self) -> None:
         """Refuse values out of range, and those that do not fit one another."""
@@ -99,10 +105,29 @@ class DQN:
                 "let DQN remember more (replay), or take smaller batches (batch_size)."
             )
 
-    @property
-    def memory_bytes(self) -> int:
-        """Bytes of a full replay of Atari's frames."""
-        return replay_bytes(self.replay, 1, _ATARI)
+    def memory_bytes(self, spec: TaskSpec, num_envs: int) -> int:
+        """Return the bytes of a full replay of a task, without what frozen columns compute."""
+        return replay_bytes(self.replay, num_envs, observed_inputs(spec))
+
+    def check(self, spec: TaskSpec, num_envs: int) -> None:
+        """Refuse a task before anything is trained.
+
+        Args:
+            spec: Its steps are those of all visits together.
+            num_envs: Environments stepped side by side.
+
+        Raises:
+            UsageError: Its actions are not Discrete, its steps end before learning starts, the
+                replay is too small for so many environments, or memory will not do for it.
+        """
+        choices(spec)
+        check_start(self, spec.id, spec.steps)
+        check_share(self, num_envs)
+        check_memory(
+            self.memory_bytes(spec, num_envs),
+            f"The replay of task {spec.id!r} with {self.replay:,} steps",
+            FEWER,
+        )
 
     def outputs(self, spec: TaskSpec) -> int:
         """Say how wide a network's output must be: a value for each action.
@@ -137,8 +162,18 @@ class DQN:
         """Make a learner for one task over the network's parameters that require gradients."""
         return DQNLearner(self, network, compute)
 
+    def memory(self, lesson: Lesson) -> Replay:
+        """Make the replay of a task, whose clock is exploration's too.
+
+        Raises:
+            UsageError: The task's actions are not Discrete, its steps end before learning starts,
+                or memory will not do.
+        """
+        choices(lesson.spec)
+        return make_replay(self, lesson)
+
     def trainer(self, lesson: Lesson) -> OffPolicyTrainer:
-        """Make a replay, the environments of a task and a learner, and join them.
+        """Join environments of a task, a learner and the lesson's replay, or a new one.
 
         Raises:
             UsageError: The task's actions are not Discrete, its steps end before learning starts,
@@ -175,6 +210,7 @@ class DQNLearner:
             budget=None,
         )
         self.target = {name: value.clone() for name, value in self._moving().items()}
+        self._tables = [(*_place(network, name), name) for name in self.target]
 
     def update(self, batch: Transitions, penalty: Penalty) -> Metrics:
         """Take one gradient step on a minibatch (Mnih et al. 2015, Alg. 1).
@@ -194,7 +230,7 @@ class DQNLearner:
         descent.optimizer.zero_grad()
         whole = loss if held is None else loss + held
         (whole * batch.steps if config.reduction == "sum" else whole).backward()
-        norm = clip_grad_norm_(descent.parameters, config.clip_norm)
+        norm = clip_gradient(descent.parameters, config.clip_norm)
         descent.optimizer.step()
         return ({} if held is None else {"penalty": held.detach()}) | {
             "loss": loss.detach(),
@@ -208,12 +244,15 @@ class DQNLearner:
         """Return what the values of the actions taken should be, [B].
 
         R + g Q'(s', argmax_a Q(s', a)) with the target network's Q' (van Hasselt et al. 2016,
-        Eq. 4), where R is the n steps' discounted reward and g is gamma^n, or 0 where nothing
-        follows; plain DQN takes the argmax of Q' itself (Mnih et al. 2015).
+        "Double DQN"), where R is the n steps' discounted reward and g is gamma^n, or 0 where
+        nothing follows; plain DQN takes the argmax of Q' itself (Mnih et al. 2015).
         """
         following = seen_and_carried(batch.next_inputs)
         with evaluation(self._network), self._compute.autocast():
-            later = functional_call(self._network, self.target, following)[0].float()
+            if not self._config.keep_features:  # once for both networks, which share what is frozen
+                following = self._network.precompute(*following)
+            with self._target_in_place():
+                later = self._network(*following)[0].float()
             chooser = self._network(*following)[0] if self._config.double else later
         best = later.gather(1, chooser.argmax(1, keepdim=True))[:, 0]
         # Not the product alone: what is seen of an episode's end may be no number.
@@ -231,6 +270,22 @@ class DQNLearner:
         for name, value in self.target.items():
             value.copy_(values[name])
 
+    @contextmanager
+    def _target_in_place(self) -> Iterator[None]:
+        """Let the network compute with the target network's values, without gradients.
+
+        `torch.func.functional_call` does the same, and half of a small network's forward pass goes
+        into its searching for the parameters.
+        """
+        own = [table[key] for table, key, _ in self._tables]
+        try:
+            for table, key, name in self._tables:
+                table[key] = self.target[name]
+            yield
+        finally:
+            for (table, key, _), value in zip(self._tables, own, strict=True):
+                table[key] = value
+
     def _moving(self) -> dict[str, Tensor]:
         """Return what learning may move, by name: parameters that learn, and statistics."""
         fixed = {name for name, _ in self._network.named_parameters()} - self._learning
@@ -239,3 +294,10 @@ class DQNLearner:
             for name, value in self._network.state_dict().items()
             if name not in fixed and isinstance(value, Tensor)
         }
+
+
+def _place(network: nn.Module, name: str) -> tuple[dict[str, Any], str]:
+    """Return the table of its module in which a parameter or a statistic is found, and the key."""
+    home, _, key = name.rpartition(".")
+    module = network.get_submodule(home)
+    return (module._parameters if key in module._parameters else module._buffers), key

@@ -11,8 +11,13 @@ from torch import Tensor
 
 from colonnade.errors import UsageError
 from colonnade.learners.acting.action_values import epsilon_greedy
-from colonnade.learners.acting.remembering import RememberingCollector, remembered_inputs
+from colonnade.learners.acting.remembering import (
+    RememberingCollector,
+    observed_inputs,
+    remembered_inputs,
+)
 from colonnade.learners.acting.replay import Replay
+from colonnade.learners.acting.replay_size import FEWER, FEWER_OR_ANEW
 from colonnade.learners.acting.sampling import whole_episodes
 from colonnade.learners.acting.timing import crossings
 from colonnade.learners.acting.transitions import Transitions
@@ -22,6 +27,9 @@ from colonnade.types import Batch, Metrics, Penalty, environments_of
 
 _ADVANCE = 64
 """Steps between two looks at what training came to."""
+
+_MOSTLY = 0.5
+"""Chance of random actions at a task's end from which on a user is told of it."""
 
 _SAMPLES = 256
 """Remembered steps that are yielded at a time, for estimates."""
@@ -65,9 +73,76 @@ class ReplayConfig(Acting, Protocol):
         """Discount of a step."""
         ...
 
+    @property
+    def keep_features(self) -> bool:
+        """Whether the replay keeps what frozen parts compute."""
+        ...
+
     def exploration(self, steps: int) -> float:
         """Return the chance of a random action after so many steps of the task."""
         ...
+
+    def memory(self, lesson: Lesson) -> Replay:
+        """Make an empty replay."""
+        ...
+
+
+def make_replay(config: ReplayConfig, lesson: Lesson) -> Replay:
+    """Make an empty replay for a task, as its network and environments need it.
+
+    Raises:
+        UsageError: It is too small for so many environments, all visits to the task end before
+            learning starts, or memory will not do for it.
+    """
+    spec = lesson.spec
+    check_start(config, spec.id, lesson.all_steps or spec.steps)
+    check_share(config, lesson.num_envs)
+    inputs = remembered_inputs(
+        lesson.network,
+        spec,
+        lesson.num_envs,
+        lesson.compute,
+        keep_features=config.keep_features,
+    )
+    return Replay(
+        config.replay,
+        lesson.num_envs,
+        inputs,
+        name=f"task {spec.id!r}",
+        advice=FEWER if inputs.keys() <= observed_inputs(spec).keys() else FEWER_OR_ANEW,
+    )
+
+
+def check_start(config: ReplayConfig, task: str, steps: int) -> None:
+    """Refuse to learn a task that ends before learning starts.
+
+    Args:
+        config: Says when it starts.
+        task: The task's id.
+        steps: Of all visits to it together.
+
+    Raises:
+        UsageError: It ends before; the message says what to set.
+    """
+    if config.warm_up >= steps:
+        raise UsageError(
+            f"Learning starts after {config.warm_up:,} steps (warm_up), but task {task!r} has only "
+            f"{steps:,}; give it more, or let learning start and exploring end sooner, as with "
+            f"warm_up={steps // 20} and explore_steps={max(1, steps // 4)}."
+        )
+
+
+def check_share(config: ReplayConfig, num_envs: int) -> None:
+    """Refuse a replay in which an environment's share holds no transition.
+
+    Raises:
+        UsageError: It is too small.
+    """
+    if config.replay // num_envs <= config.n:
+        raise UsageError(
+            f"A replay of {config.replay:,} steps of {num_envs} environments holds no transition "
+            f"of {config.n} steps; let it hold more (replay)."
+        )
 
 
 class OffPolicyLearner(Protocol):
@@ -93,8 +168,8 @@ class OffPolicyTrainer:
     """A learner, the environments that it acts in, and what it remembers of them.
 
     Attributes:
-        replay: What it remembers; `replay.seen` is the task's clock, for exploration, warm-up,
-            updates and target networks.
+        replay: What it remembers, the lesson's memory if it has one; `replay.seen` is the task's
+            clock, for exploration, warm-up, updates and target networks.
     """
 
     may_lose_workers = False
@@ -108,24 +183,12 @@ class OffPolicyTrainer:
         """
         self._config, self._lesson, self._learner = config, lesson, learner
         self._task, spec = environments_of(lesson.task), lesson.spec
-        if config.warm_up >= spec.steps:
-            raise UsageError(
-                f"Learning starts after {config.warm_up:,} steps (warm_up), but task {spec.id!r} "
-                f"has only {spec.steps:,}; give it more steps, or let learning start sooner."
-            )
-        if config.replay // lesson.num_envs <= config.n:
-            raise UsageError(
-                f"A replay of {config.replay:,} steps of {lesson.num_envs} environments holds no "
-                f"transition of {config.n} steps; let it hold more (replay)."
-            )
-        self.replay = Replay(
-            config.replay,
-            lesson.num_envs,
-            remembered_inputs(lesson.network, spec, lesson.num_envs, lesson.compute),
-            name=f"task {spec.id!r}",
-        )
+        memory = config.memory(lesson) if lesson.memory is None else lesson.memory
+        assert isinstance(memory, Replay)
+        self.replay = memory
         # Not before it holds a batch, and a transition of each environment.
-        self._start = max(config.warm_up, config.batch_size, config.n * lesson.num_envs)
+        self._enough = max(config.batch_size, config.n * lesson.num_envs)
+        self._start = max(config.warm_up, self._enough)
         self._steps = max(1, config.update_every // lesson.num_envs)
         self._actions = torch.Generator(lesson.compute.device)
         self._draws = torch.Generator()
@@ -144,6 +207,8 @@ class OffPolicyTrainer:
             self.replay,
             num_envs=lesson.num_envs,
             threads=lesson.threads,
+            watch=lesson.watch,
+            keep_features=config.keep_features,
         )
         self.likelihood = partial(config.likelihood, spec=spec)
 
@@ -180,13 +245,25 @@ class OffPolicyTrainer:
         metrics["exploration"] = torch.tensor(self._config.exploration(self.replay.seen))
         episodes, self._collector.episodes = self._collector.episodes, []
         notes, self._collector.notes = self._collector.notes, []
+        if not begun:
+            notes = [*notes, *self._caution()]
         return Advance(self.replay.seen - begun, metrics, episodes, notes)
+
+    def _caution(self) -> list[str]:
+        """Say so where the network will hardly ever have its way."""
+        spec, chance = self._lesson.spec, self._config.exploration(self._lesson.spec.steps)
+        if chance <= _MOSTLY:
+            return []
+        return [
+            f"At the end of its {spec.steps:,} steps task {spec.id!r} is still explored at random "
+            f"with a chance of {chance:.2f}; let that fall sooner (explore_steps)."
+        ]
 
     def _learn(self, before: int, after: int) -> list[Metrics]:
         """Take the updates that are due between two times, and copy the target network if it is."""
         config, learner = self._config, self._learner
         due = 0
-        if after > self._start:
+        if after > self._start and len(self.replay) >= self._enough:
             due = crossings(max(before, self._start), after, config.update_every)
         metrics = [learner.update(self._draw(), self._lesson.penalty) for _ in range(due)]
         if crossings(before, after, config.target_every):
@@ -225,25 +302,22 @@ class OffPolicyTrainer:
             ).to(lesson.compute.device)
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
-        """Return the optimiser's state, the target network, the replay, streams and episodes."""
+        """Return the optimiser's state, the target network, streams and episodes."""
         tensors, meta = self._learner.optimisation.state()
         experience, place = self._collector.state()
-        remembered, ring = self.replay.state()
         return (
             prefixed("optimisation/", tensors)
             | prefixed("target/", self._learner.target)
             | prefixed("experience/", experience)
-            | prefixed("replay/", remembered)
             | {"actions": self._actions.get_state(), "draws": self._draws.get_state()},
-            {"optimisation": meta, "experience": place, "replay": ring},
+            {"optimisation": meta, "experience": place},
         )
 
     def load_state(self, tensors: dict[str, Tensor], meta: dict[str, Any]) -> None:
         """Go on from a state that `state` gave."""
         self._learner.optimisation.load_state(under("optimisation/", tensors), meta["optimisation"])
         self._learner.load_target(under("target/", tensors))
-        self.replay.load_state(under("replay/", tensors), meta["replay"])
-        # After the replay: environments that can't come back begin anew there.
+        # The replay came back before: environments that can't do so begin anew there.
         self._collector.load_state(under("experience/", tensors), meta["experience"])
         self._actions.set_state(tensors["actions"])
         self._draws.set_state(tensors["draws"])

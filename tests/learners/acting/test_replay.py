@@ -183,7 +183,11 @@ def test_nobody_elses_memory_is_shared():  # trap 8
 
 
 def test_a_lost_life_ends_the_value_and_not_the_episode():  # trap 9
-    replay, slow, _ = filled(40, end=0.0, life=0.3)
+    replay, slow, experience = filled(0, end=0.0, life=0.3)
+    for _ in range(40):
+        step = experience.step()
+        slow.add(**step)
+        replay.add(**step | {"final": None})  # no episode ends, so there is none
     found = replay.at(replay.places())
     lost = [t for t, step in enumerate(slow.steps[0][:-1]) if step[3]]
     assert len(lost) > 5
@@ -248,7 +252,7 @@ def test_memory_that_will_not_do_is_refused_before_it_is_taken(monkeypatch):
         Replay(1_000_000, 1, SCREEN, name="task 'pong'")
     assert str(refusal.value) == (
         "The replay of task 'pong' with 1,000,000 steps needs 7.22 GB of memory, but 1.00 GB are "
-        "free; give it fewer steps."
+        "free; give it fewer steps (replay)."
     )
     Replay(100_000, 1, SCREEN)
 

@@ -146,17 +146,26 @@ class Schedule:
 
     def _hopeless(self, spec: RunSpec) -> str | None:
         """Say why a run can never start, if it can't."""
-        selection = self._plan.selection(spec.parent)
-        if selection is not None and self._failed.union(self._stopped).issuperset(selection.runs):
-            return f"it starts from the best of {len(selection.runs)} runs, and none succeeded"
+        for name, does in ((spec.parent, "starts from"), (spec.learner_from, "learns like")):
+            selection = self._plan.selection(name)
+            lost = self._failed | self._stopped
+            if selection is not None and lost.issuperset(selection.runs):
+                return f"it {does} the best of {len(selection.runs)} runs, and none succeeded"
         if spec.parent in self._failed or spec.parent in self._stopped:
             return f"it starts from run {spec.parent}, which failed"
         return None
 
     def _ready(self, spec: RunSpec) -> bool:
-        selection = self._plan.selection(spec.parent)
-        if selection is None:
-            return spec.parent not in self._planned or spec.parent in self._done
+        if self._plan.selection(spec.parent) is None:
+            begun = spec.parent not in self._planned or spec.parent in self._done
+        else:
+            begun = self._chose(spec.parent)
+        return begun and (spec.learner_from is None or self._chose(spec.learner_from))
+
+    def _chose(self, name: str | None) -> bool:
+        """Choose the best run of a selection; False while some of its runs may still win."""
+        selection = self._plan.selection(name)
+        assert selection is not None
         if selection.name not in self._chosen:
             if not (self._done | self._failed | self._stopped).issuperset(selection.runs):
                 return False

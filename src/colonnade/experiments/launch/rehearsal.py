@@ -10,28 +10,37 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
 from colonnade.errors import ColonnadeError, UsageError
-from colonnade.experiments.execution.analyses import check_analyses
+from colonnade.experiments.execution.analyses import check_analysable, check_analyses
 from colonnade.experiments.plans.build import (
+    build_labels,
     build_learner,
     build_method,
     build_tasks,
     build_training_options,
+    build_visits,
 )
 from colonnade.experiments.plans.plan import Plan
 from colonnade.experiments.plans.spec import RunSpec
 from colonnade.experiments.store.parents import read_parent
-from colonnade.learners import Compute
+from colonnade.learners import Compute, Demanding
+from colonnade.learners.supervised import data_set_of
 from colonnade.methods import ColumnMethod, PathMethod
 from colonnade.networks import custom_factories
 from colonnade.networks.initialisation import undrawn
+from colonnade.training.labels import Labels
+from colonnade.training.schedule import checked
+from colonnade.types import Task, environments_of
 
-_DECIDES_NO_LAYOUT = ("label", "seed", "learner", "learner_options", "training_options")
+_DECIDES_NO_LAYOUT = (
+    "label", "seed", "learner", "learner_options", "training_options", "visits", "labels",
+)  # fmt: skip
 
 
 class Rehearsal:
@@ -57,7 +66,10 @@ class Rehearsal:
         Raises:
             UsageError: A name is unknown, or the network does not fit a task.
         """
-        tasks = [task.spec for task in build_tasks(spec)]
+        built = build_tasks(spec)
+        for one in built:
+            _check_kind(spec, one)
+        tasks = [task.spec for task in built]
         ids = [task.id for task in tasks]
         if len(set(ids)) < len(ids):
             raise UsageError(
@@ -92,13 +104,20 @@ class Rehearsal:
             UsageError: Something in the spec is unknown, has the wrong type or does not fit.
         """
         check_analyses(spec.analyses)
-        options = build_training_options(spec)
+        options, tasks = build_training_options(spec), build_tasks(spec)
         with custom_factories("import"):
-            self.method(spec)
-        task = build_tasks(spec)[-1].spec
+            method = self.method(spec)
+        learner = build_learner(spec)
+        visits = checked(build_visits(spec), tasks, method)
+        Labels(build_labels(spec), tasks, spec.seed)
+        if isinstance(learner, Demanding):
+            for task in tasks:
+                steps = sum(visit.steps for visit in visits if visit.task == task.spec.id)
+                learner.check(replace(task.spec, steps=steps), options.num_envs)
+        check_analysable(spec.analyses, tasks, method)
         # Taking a GPU that nobody named would keep its memory from the runs.
         device = "cpu" if options.device == "auto" else options.device
-        Compute.choose(task, device, options.precision)
+        Compute.choose(tasks[-1].spec, device, options.precision)
 
     def _one_of(self, parent: str | None) -> str | None:
         """Take the first run of a selection for its best: their networks are alike."""
@@ -109,6 +128,14 @@ class Rehearsal:
         if parent in self._layouts:
             return self._methods[self._layouts[parent]].state()
         return read_parent(Path(), parent)
+
+
+def _check_kind(spec: RunSpec, task: Task) -> None:
+    """Refuse to learn labels from environments, or to act in a data set."""
+    if spec.learner == "supervised":
+        data_set_of(task)
+    else:
+        environments_of(task)
 
 
 @contextmanager

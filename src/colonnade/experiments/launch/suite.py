@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from colonnade.errors import ColonnadeError, UsageError
-from colonnade.experiments.launch.changes import with_changes
+from colonnade.experiments.launch.changes import check_learner, with_changes
 from colonnade.experiments.plans.build import named_code
 from colonnade.experiments.plans.plan import Plan, SuiteOptions
 from colonnade.experiments.plans.spec import RunSpec
@@ -21,6 +21,7 @@ def begin(
     out: Path,
     options: SuiteOptions,
     say: Callable[[str], None] = lambda line: None,
+    accept: Callable[[Plan], object] = lambda plan: None,
 ) -> SuiteFolder:
     """Plan a suite or a user's own specs, check every name in them and begin the output folder.
 
@@ -29,6 +30,7 @@ def begin(
         out: The output folder.
         options: What to change about the suite.
         say: Is told what code is imported because a spec names it.
+        accept: Is shown the plan, which it may refuse, before anything is done.
 
     Raises:
         UsageError: A name is unknown, a spec is wrong, or the folder holds something else.
@@ -38,18 +40,15 @@ def begin(
     if isinstance(what, Path):
         suite = _from_file(what, out, options)
     else:
-        if what.plan is None:
-            raise UsageError(
-                f"Suite {what.name!r} can only be described as yet; see `colonnade describe "
-                f"{what.name}`."
-            )
         plan = what.plan(options).narrowed(options.tasks, options.methods)
+        check_learner(plan, options.learner)
         plan = with_changes(plan, options.set)
         suite = SuiteFolder(out, what.name, options.given, plan, basis=Basis.now(what, plan, None))
     suite.check()  # before any work
+    accept(suite.plan)
     if named := named_code(suite.plan.runs):
         say(f"Imports {', '.join(named)}, which {what.name} names.")
-    rehearsal = Rehearsal()
+    rehearsal = Rehearsal(suite.plan)
     for spec in suite.plan.runs:
         try:
             rehearsal.check(spec)
@@ -63,8 +62,8 @@ def begin(
 def _from_file(path: Path, out: Path, options: SuiteOptions) -> SuiteFolder:
     if options != SuiteOptions():
         raise UsageError(
-            "--seeds, --budget, --learner, --device, --tasks, --methods and --set change a suite; "
-            "a spec file states them itself, so edit it."
+            "--seeds, --budget, --learner, --device, --tasks, --methods, --games and --set change "
+            "a suite; a spec file states them itself, so edit it."
         )
     try:
         content = parse_json(read_content(path))

@@ -106,6 +106,16 @@ def columns_of(folder: RunFolder) -> tuple[ProgressiveNetwork, dict[str, int]]:
     Raises:
         ColonnadeError: The run is not complete, or has no progressive network.
     """
+    method = column_method(folder)
+    return method.network, dict(method.columns)
+
+
+def column_method(folder: RunFolder) -> ColumnMethod:
+    """Load the method of a complete run whose networks are columns; see `load_method`.
+
+    Raises:
+        ColonnadeError: The run is not complete, or its networks are others.
+    """
     if not folder.done:
         raise ColonnadeError(
             f"Run {folder.id} isn't complete; `colonnade run` with the same --out completes it."
@@ -116,8 +126,7 @@ def columns_of(folder: RunFolder) -> tuple[ProgressiveNetwork, dict[str, int]]:
             f"Run {folder.id} has no progressive network: its method is {folder.spec.method!r}; "
             "give a run of the method 'progressive'."
         )
-    network = method.network
-    return network, dict(method.columns)
+    return method
 
 
 def is_progressive(folder: RunFolder) -> bool:

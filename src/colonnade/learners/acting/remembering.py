@@ -13,7 +13,7 @@ from colonnade.learners.acting.collector import Collector
 from colonnade.learners.acting.observed import completed
 from colonnade.learners.acting.replay import Replay
 from colonnade.learners.compute import Compute
-from colonnade.learners.trainer import Policy, under
+from colonnade.learners.trainer import Policy, Watch, under
 from colonnade.ops import evaluation
 from colonnade.tasks.vector import episodes_ended
 from colonnade.types import EnvironmentTask, Inputs, Network, Shape, State, TaskSpec
@@ -23,29 +23,49 @@ CARRIED = "carried: "
 """Before the names under which a replay keeps what the network remembered before a step."""
 
 
-def remembered_inputs(
-    network: Network, spec: TaskSpec, num_envs: int, compute: Compute
-) -> dict[str, tuple[Shape, torch.dtype]]:
-    """Say what a replay keeps of an observation: shape and type of each part, without the axis N.
+def observed_inputs(spec: TaskSpec) -> dict[str, tuple[Shape, torch.dtype]]:
+    """Return the shape and the type of each part of a task's observations, as collectors have it.
 
-    That is what `Network.precompute` makes of it, so that frozen columns are computed once, and
-    what the network remembers before the step (`CARRIED`).
+    float64 is narrowed to float32.
     """
     space = spec.observation_space
     parts = space.spaces if isinstance(space, gymnasium.spaces.Dict) else None
-    dtypes = {
-        name: (space if parts is None else parts[name]).dtype or np.dtype(np.float32)
-        for name in spec.input_shapes
-    }
-    nothing = {
-        name: torch.from_numpy(np.zeros((num_envs, *shape), dtypes[name]))
-        for name, shape in spec.input_shapes.items()
-    }
+    found: dict[str, tuple[Shape, torch.dtype]] = {}
+    for name, shape in spec.input_shapes.items():
+        kind = (space if parts is None else parts[name]).dtype or np.dtype(np.float32)
+        dtype = torch.from_numpy(np.zeros(0, kind)).dtype
+        found[name] = shape, torch.float32 if dtype == torch.float64 else dtype
+    return found
+
+
+def remembered_inputs(
+    network: Network,
+    spec: TaskSpec,
+    num_envs: int,
+    compute: Compute,
+    *,
+    keep_features: bool = True,
+) -> dict[str, tuple[Shape, torch.dtype]]:
+    """Say what a replay keeps of an observation: shape and type of each part, without the axis N.
+
+    That is what `Network.precompute` makes of it, so that frozen columns are computed once, or the
+    observation as it came; and what the network remembers before the step (`CARRIED`).
+
+    Args:
+        network: Whose frozen parts.
+        spec: Of the task.
+        num_envs: N.
+        compute: Where and in which precision.
+        keep_features: Whether to keep what frozen parts compute.
+    """
     device = compute.device
-    raw = {name: _narrowed(value).to(device) for name, value in nothing.items()}
+    raw = {
+        name: torch.zeros((num_envs, *shape), dtype=dtype, device=device)
+        for name, (shape, dtype) in observed_inputs(spec).items()
+    }
     with torch.no_grad(), evaluation(network), compute.autocast():
         state = {k: v.to(device) for k, v in network.initial_state(num_envs).items()}
-        kept = _kept(*network.precompute(raw, state))
+        kept = _kept(*(network.precompute(raw, state) if keep_features else (raw, state)))
     return {name: (tuple(value.shape[1:]), value.dtype) for name, value in kept.items()}
 
 
@@ -72,6 +92,8 @@ class RememberingCollector(Collector):
         *,
         num_envs: int,
         threads: int = 1,
+        watch: Watch | None = None,
+        keep_features: bool = True,
     ) -> None:
         """Make the environments; call `begin` before use.
 
@@ -83,6 +105,8 @@ class RememberingCollector(Collector):
             replay: Made for `remembered_inputs`.
             num_envs: N.
             threads: Threads that step the environments, where they can use several.
+            watch: Called with what the first environment shows after each step.
+            keep_features: Whether what frozen parts compute is kept.
         """
         super().__init__(
             task,
@@ -93,8 +117,10 @@ class RememberingCollector(Collector):
             num_envs=num_envs,
             threads=threads,
             resumable=True,
+            watch=watch,
         )
         self._replay = replay
+        self._keep_features = keep_features
 
     @torch.no_grad()
     def remember(self, steps: int) -> None:
@@ -127,6 +153,7 @@ class RememberingCollector(Collector):
             self._check(last, rewards, truncated)
             final = self._now(spare, self._perceive(last, spare))
         self.taken += 1
+        self._show(observations)
         self._count(rewards, ended)
         self._host.starts[now] = ended
         self._observe(observations, now)
@@ -142,6 +169,9 @@ class RememberingCollector(Collector):
             final=final,
         )
 
+    def _precompute(self, raw: Inputs) -> tuple[Inputs, State]:
+        return super()._precompute(raw) if self._keep_features else (raw, self._state)
+
     def _now(self, place: int, state: State | None = None) -> Inputs:
         """Return, on the host, what is kept of the observation at a place."""
         kept = _kept(self._inputs(place), self._state if state is None else state)
@@ -150,8 +180,3 @@ class RememberingCollector(Collector):
 
 def _kept(inputs: Inputs, state: State) -> dict[str, Tensor]:
     return {**inputs, **{CARRIED + name: value for name, value in state.items()}}
-
-
-def _narrowed(value: Tensor) -> Tensor:
-    """Bring float64 to float32, as collectors do."""
-    return value.float() if value.dtype == torch.float64 else value

@@ -27,7 +27,7 @@ from colonnade.errors import UsageError
 from colonnade.learners.acting.frames import Stacks, Store
 from colonnade.learners.acting.memory import check_memory
 from colonnade.learners.acting.records import Records
-from colonnade.learners.acting.replay_size import is_stack, replay_bytes, ring_places
+from colonnade.learners.acting.replay_size import FEWER, is_stack, replay_bytes, ring_places
 from colonnade.learners.acting.transitions import Transitions
 from colonnade.learners.trainer import under
 from colonnade.types import Inputs, Shape
@@ -54,6 +54,7 @@ class Replay:
         *,
         actions: int = 1,
         name: str = "the task",
+        advice: str = FEWER,
     ) -> None:
         """Make room, in memory that is taken as it fills.
 
@@ -65,6 +66,7 @@ class Replay:
                 columns computed (`Network.precompute`) if that is to be kept too.
             actions: Components of an action, A.
             name: Of the task, for messages.
+            advice: What to do where memory will not do.
 
         Raises:
             UsageError: A number makes no sense, or memory will not do.
@@ -82,7 +84,7 @@ class Replay:
         check_memory(
             replay_bytes(capacity, num_envs, inputs, actions=actions),
             f"The replay of {name} with {capacity:,} steps",
-            "give it fewer steps",
+            advice,
         )
         self._stores: dict[str, Store] = {
             key: Stacks(num_envs, places, shape, dtype)
@@ -280,11 +282,15 @@ class Replay:
             "newest": self._newest.tolist(),
             "seen": self.seen,
             "share": self._share,
+            "inputs": self._kinds(),
         }
         return tensors, meta
 
     def load_state(self, tensors: dict[str, Tensor], meta: dict[str, Any]) -> None:
         """Return to a state that `state` gave.
+
+        Where it holds other inputs, since another part of the network is frozen now, only the
+        clock is taken up.
 
         Raises:
             UsageError: It is that of a replay of another size.
@@ -294,9 +300,11 @@ class Replay:
                 f"A replay of {self._envs} environments with {self._share:,} steps each can't take "
                 f"up one of {len(meta['oldest'])} with {meta['share']:,}; give it the same size."
             )
+        self.seen = meta["seen"]
+        if meta["inputs"] != self._kinds():
+            return
         self._oldest = np.array(meta["oldest"], np.int64)
         self._newest = np.array(meta["newest"], np.int64)
-        self.seen = meta["seen"]
         spans = self._spans()
         self._done.load_state(under("done/", tensors), spans)
         for name, store in self._stores.items():
@@ -309,6 +317,10 @@ class Replay:
                 begin += len(span)
         for env, span in enumerate(spans):
             self._held[env] = self._acted[env, _slots(span, self._places)].sum()
+
+    def _kinds(self) -> dict[str, Any]:
+        """Return what the inputs are, as JSON data."""
+        return {name: [list(shape), str(dtype)] for name, (shape, dtype) in self._inputs.items()}
 
     def _columns(self) -> dict[str, NDArray[Any]]:
         return {

@@ -13,6 +13,14 @@ from colonnade.types import Shape
 SPARE = 0.02
 """Of the room for steps: kept besides for the frames that begin and end episodes."""
 
+FEWER = "give it fewer steps (replay)"
+"""What to do where memory will not do for a replay."""
+
+FEWER_OR_ANEW = (
+    f"{FEWER}, or compute frozen columns' features anew at each update (keep_features=False)"
+)
+"""The same, where it keeps what frozen columns compute."""
+
 _FLAGS = 7
 """Bytes of an entry's reward and three flags."""
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn.utils import clip_grad_norm_, clip_grads_with_norm_, get_total_norm
 
 from colonnade.errors import UsageError
 from colonnade.types import Network
@@ -20,6 +22,23 @@ def trainable(network: Network) -> list[tuple[str, torch.nn.Parameter]]:
             "begin a task with a method, or unfreeze a column."
         )
     return found
+
+
+@torch.no_grad()
+def clip_gradient(parameters: Sequence[nn.Parameter], largest: float) -> Tensor:
+    """Scale the whole gradient down to a norm, as `torch.nn.utils.clip_grad_norm_` does.
+
+    On the host it passes through memory only where there is something to scale.
+
+    Returns:
+        The norm [] before.
+    """
+    if any(p.device.type != "cpu" for p in parameters):
+        return clip_grad_norm_(parameters, largest)
+    norm = get_total_norm([p.grad for p in parameters if p.grad is not None])
+    if not norm <= largest:
+        clip_grads_with_norm_(parameters, largest, norm)
+    return norm
 
 
 class Optimisation:

@@ -136,7 +136,8 @@ class Engines:
 
 
 def _joined(answers: list[tuple[Any, ...]]) -> Seen:
-    return tuple(np.concatenate(parts) for parts in zip(*answers, strict=True))  # type: ignore[return-value]
+    variables, views = (np.concatenate(parts) for parts in zip(*answers, strict=True))
+    return variables, views
 
 
 def _close(workers: list[_Worker]) -> None:

@@ -1,0 +1,104 @@
+"""Disturbing the weights of finished runs of which it is known what matters, up to the page."""
+
+import re
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from finished import balancing_network, images, poles
+from reading import Balance
+
+from colonnade.cli.main import main
+from colonnade.cli.weight_noise import weight_noise
+from colonnade.errors import ColonnadeError
+from colonnade.experiments.trained import weight_noise as module
+from colonnade.experiments.trained.weight_noise import WeightNoise, disturb_run
+from colonnade.experiments.trained.weight_noise_options import WeightNoiseOptions
+from colonnade.reports.sensitivity.weight_noise import mean_kept, verdict
+
+QUICK = WeightNoiseOptions(sizes=(3.0, 0.3), states=300, episodes=3)
+
+
+def test_one_agent_from_the_command_to_the_page(tmp_path, monkeypatch):
+    suite = poles(tmp_path / "out")
+    folder = suite.runs[0]
+    path = weight_noise(folder.path, None, QUICK, jobs=1)
+    assert path == folder.path / "weight-noise.html"
+    found = WeightNoise.load(folder.path)
+    assert found.options.sizes == (0.3, 3.0)
+    # What the useless six units read, and the value, of which actions know nothing: 6 x (4 + 1)
+    # weights and biases, and 8 + 1. The Fisher of all others is far from zero.
+    assert found.null_share == (30 + 9) / 67
+    network = balancing_network(1)
+    squares = torch.cat([p.detach().flatten().square() for p in network.parameters()])
+    assert found.weight == pytest.approx(float(squares.mean().sqrt()))
+    # The policy does not depend on them, so that its games are the same.
+    for returns in found.returns["null-space"]:
+        np.testing.assert_array_equal(returns, found.clean)
+    uniform, inverse = found.kept("uniform"), found.kept("inverse-fisher")
+    assert uniform[-1] < 0.3
+    assert (inverse >= uniform).all()
+    assert inverse[-1] < 1
+    page = path.read_text()
+    balance = Balance()
+    balance.feed(page)
+    assert balance.open == []
+    assert not re.search(r'(src|href)="(?!data:|#)', page), "nothing is loaded from elsewhere"
+    assert f"<td>{found.null_share:.0%}</td>" in page
+    assert "".join(f"<td>{value:.2f}</td>" for value in uniform) in page
+    monkeypatch.setattr(module, "disturb_run", None)  # not measured again
+    again = weight_noise(folder.path, None, QUICK, jobs=1).read_text()
+    assert again.partition("Written")[0] == page.partition("Written")[0]
+
+
+def test_what_is_measured_hangs_on_the_seed_alone(tmp_path):
+    suite = poles(tmp_path / "out")
+    options = replace(QUICK, states=50, sizes=(1.0,))
+    first, second = (disturb_run(suite, suite.runs[1], None, options, None) for _ in range(2))
+    other = disturb_run(suite, suite.runs[1], None, replace(options, seed=1), None)
+    for shape, returns in first.returns.items():
+        np.testing.assert_array_equal(returns, second.returns[shape])
+    assert any((other.returns[shape] != first.returns[shape]).any() for shape in first.returns)
+    first.save(tmp_path)
+    read = WeightNoise.load(tmp_path)
+    assert replace(read, clean=0, returns=0) == replace(first, clean=0, returns=0)
+    np.testing.assert_array_equal(read.returns["uniform"], first.returns["uniform"])
+    (tmp_path / "weight_noise.json").write_text('{"format": 1, "options": {}}')
+    with pytest.raises(ColonnadeError, match="is damaged"):
+        WeightNoise.load(tmp_path)
+    (tmp_path / "weight_noise.json").write_text('{"format": 0}')
+    assert WeightNoise.load(tmp_path) is None
+
+
+def agent(uniform, inverse, floor=0.0, clean=10.0):
+    returns = {"uniform": np.array(uniform)[:, None], "inverse-fisher": np.array(inverse)[:, None]}
+    options = WeightNoiseOptions(sizes=(0.1, 1.0))
+    return WeightNoise("r", "r", "t", options, 1.0, 0.0, floor, np.array([clean]), returns)
+
+
+def test_agents_together_by_hand():
+    agents = [
+        agent([8.0, 2.0], [9.0, 1.0]),
+        agent([10.0, 6.0], [12.0, 10.0], floor=2.0, clean=12.0),
+        agent([5.0, 0.0], [6.0, 3.0]),
+    ]
+    assert mean_kept(agents, "uniform") == pytest.approx([(0.8 + 0.8 + 0.5) / 3, 0.2])
+    words = verdict(agents)
+    assert "at 0.1 in 3 of 3 agents (by +0.13 on average, p = 0.12)" in words
+    assert "at 1 in 2 of 3 agents (by +0.20 on average, p = 0.5)" in words
+
+
+def test_bad_input_is_refused_in_one_sentence(tmp_path, capsys):
+    suite = images(tmp_path / "out")
+    # Networks as they began play no better than chance.
+    with pytest.raises(ColonnadeError, match="no better than the random one"):
+        disturb_run(suite, suite.runs[0], None, replace(QUICK, episodes=20), None)
+    assert main(["weight-noise", str(tmp_path)]) == 2
+    assert "is neither a folder that" in capsys.readouterr().err
+    assert main(["weight-noise", str(suite.path), "--sizes", "0"]) == 2
+    assert main(["weight-noise", str(suite.runs[0].path), "--task", "breakout"]) == 2
+    assert "breakout" in capsys.readouterr().err
+    (suite.runs[0].path / "DONE").unlink()
+    assert main(["weight-noise", str(suite.runs[0].path)]) == 1
+    assert "isn't complete" in capsys.readouterr().err
