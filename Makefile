@@ -4,15 +4,17 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-KILLS ?= 50
+KILLS ?= 200
+SECONDS ?= 7200
 
-.PHONY: help demo test test-slow stress mutants check format bench clean
+.PHONY: help demo test test-slow stress stress-injected stress-full-disk stress-hung stress-orphans stress-memory mutants check format bench clean
 
 help:
 	@echo "make demo       learn a variant of Pong with a progressive network; runs/demo/report.html"
 	@echo "make test       the tests"
 	@echo "make test-slow  the tests that train for minutes"
 	@echo "make stress     kill runs at KILLS random moments, resume them, compare"
+	@echo "make stress-injected, -full-disk, -hung, -orphans, -memory    see docs/reliability.md"
 	@echo "make mutants    break each number of the reports; see which test notices"
 	@echo "make check      format, lint, types, layers"
 	@echo "make bench      every script in benchmarks/, in full"
@@ -40,8 +42,25 @@ test: $(VENV)/.dev check
 test-slow: $(VENV)/.dev
 	$(BIN)/python -m pytest -m slow -q
 
+STRESS := OMP_NUM_THREADS=1 OMP_WAIT_POLICY=passive $(BIN)/python tests/stress.py
+
 stress: $(VENV)/.dev
-	@OMP_NUM_THREADS=1 OMP_WAIT_POLICY=passive $(BIN)/python tests/stress.py --kills $(KILLS)
+	@$(STRESS) --kills $(KILLS)
+
+stress-injected: $(VENV)/.dev
+	@$(STRESS) --injected
+
+stress-full-disk: $(VENV)/.dev
+	@$(STRESS) --full-disk 20
+
+stress-hung: $(VENV)/.dev
+	@$(STRESS) --hung 10
+
+stress-orphans: $(VENV)/.dev
+	@$(STRESS) --orphans 50
+
+stress-memory: $(VENV)/.dev
+	@$(STRESS) --memory $(SECONDS)
 
 mutants: $(VENV)/.dev
 	@OMP_NUM_THREADS=1 $(BIN)/python tests/mutants.py

@@ -317,6 +317,18 @@ MUTANTS: list[Mutant] = [
         ("transfer_matrix", "word", "low", "high", "#1"),
     ),
     *_of(
+        "experiments.results.stream",
+        "experiments/results/test_stream.py",
+        ("StreamRun.time_of", "minus for plus"),
+        ("StreamRun.scores", "word", "return_mean", "return_std"),
+        ("StreamRun.total", "comparison turned"),
+        ("StreamRun.own_curve", "word", "return_mean", "return_std"),
+        ("Stream.final", "first for last"),
+        ("Stream.ceiling", "plus for minus"),
+        ("recognised", "comparison turned"),
+        ("_delays", "minus for plus"),
+    ),
+    *_of(
         "experiments.results.continual",
         _CONTINUAL,
         ("SequenceRun.matrix", "transposed"),

@@ -1,4 +1,4 @@
-"""The column that ships along plays as well, in the real emulator, as its record says."""
+"""The columns that ship along play as well, in the real emulators, as their records say."""
 
 import json
 from importlib import resources
@@ -6,7 +6,10 @@ from importlib import resources
 import pytest
 
 from colonnade.experiments.plans.bundled import bundled_columns
+from colonnade.experiments.plans.plan import SuiteOptions
 from colonnade.experiments.plans.spec import RunSpec
+from colonnade.experiments.suites.designs.reaching import ReachingDesign
+from colonnade.experiments.suites.sim_to_real import mini
 from colonnade.methods import Progressive
 from colonnade.tasks import task_from_name
 from colonnade.training import evaluate, read_tensors
@@ -19,6 +22,8 @@ DATA = resources.files("colonnade") / "data"
 def test_bundled_column_reaches_its_score(name, few):
     record = json.loads((DATA / f"{name}.json").read_text())
     spec = RunSpec.from_json(record["spec"])
+    if spec.target.startswith("jaco/"):
+        pytest.importorskip("mujoco")
     with resources.as_file(DATA / f"{name}.safetensors") as path:
         tensors, meta = read_tensors(path)
     method = Progressive()
@@ -36,6 +41,14 @@ def test_bundled_column_reaches_its_score(name, few):
 
 
 def test_the_demo_has_its_column():
-    assert bundled_columns() == ("pong-source",)
+    assert bundled_columns() == ("pong-source", "reach-source")
     record = json.loads((DATA / "pong-source.json").read_text())
     assert RunSpec.from_json(record["spec"]).column == {"preset": "atari", "alpha": 1.0}
+
+
+def test_the_arm_has_its_column():
+    record = json.loads((DATA / "reach-source.json").read_text())
+    column = RunSpec.from_json(record["spec"]).column
+    assert column == ReachingDesign().column("wide")
+    parents = {spec.parent for spec in mini.plan(SuiteOptions()).runs}
+    assert parents == {None, "bundled:reach-source"}

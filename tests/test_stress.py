@@ -1,12 +1,46 @@
-"""The stress test, short; `make stress KILLS=50` is the whole of it."""
+"""The stress test, short; `make stress` is the whole of it."""
+
+import sys
 
 import pytest
 
 import stress
 
+needs_linux = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+
+
+def last_line(capsys: pytest.CaptureFixture[str]) -> str:
+    return capsys.readouterr().out.splitlines()[-1]
+
 
 def test_killed_runs_end_as_if_nothing_had_happened(capsys: pytest.CaptureFixture[str]) -> None:
-    assert stress.main(["--kills", "3", "--seed", "1"]) == 0
+    assert stress.main(["--kills", "3", "--seed", "1", "--runs-alone"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[-1] == "3 of 3"
     assert "worker and server killed" in lines[2]
+
+
+@needs_linux
+def test_a_kill_at_any_call_that_writes_is_gone_on_from(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert stress.main(["--injected", "2"]) == 0
+    assert last_line(capsys) == "2 of 2"
+
+
+@needs_linux
+def test_a_full_disk_is_gone_on_from(capsys: pytest.CaptureFixture[str]) -> None:
+    assert stress.main(["--full-disk", "1"]) == 0
+    assert last_line(capsys) == "1 of 1"
+
+
+@needs_linux
+def test_nothing_outlives_a_command_that_is_killed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert stress.main(["--orphans", "1", "--only", "a2c"]) == 0
+    assert last_line(capsys) == "1 of 1"
+
+
+@needs_linux
+@pytest.mark.slow
+def test_memory_stays_flat() -> None:
+    assert stress.main(["--memory", "120"]) == 0

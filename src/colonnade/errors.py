@@ -16,6 +16,10 @@ class UsageError(ColonnadeError, ValueError):
     exit_status = 2
 
 
+class HungError(ColonnadeError):
+    """Somebody who was waited for gave no sign of life; the same may go well another time."""
+
+
 _LONGEST = 80
 """Letters of a name that are shown, and compared with others."""
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from signs import LENGTH, SignsTask, expert
 
-from colonnade.analysis.noise import noise_of, perturbation_curves, player_pool
+from colonnade.analysis.noise import noise_of, perturbation_curves
 from colonnade.analysis.perturbation import (
     PerturbationCurves,
     filled,
@@ -18,6 +18,7 @@ from colonnade.analysis.perturbation import (
     rank_correlation,
     undecided,
 )
+from colonnade.analysis.players import player_pool
 from colonnade.analysis.sensitivity import activation_fisher
 from colonnade.analysis.states import policy_states
 from colonnade.errors import ColonnadeError, UsageError

@@ -236,7 +236,6 @@ def test_a_failing_report_does_not_hide_the_failed_runs(
         (["run"], "required"),
         (["run", "pong-soup-mini"], "--out"),
         (["run", "pong-sop", "--out", "OUT"], "did you mean 'pong-soup'?"),
-        (["run", "sim-to-real", "--out", "OUT"], "only be described"),
         (["run", "pong-soup-mini", "--out", "OUT", "--sedes", "2"], "--sedes"),
         (["run", "pong-soup-mini", "--out", "OUT", "--seeds", "two"], "two"),
         (["run", "pong-soup-mini", "--out", "OUT", "--seeds", "0"], "at least 1 seed"),

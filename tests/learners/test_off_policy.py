@@ -135,6 +135,7 @@ def test_it_goes_on_exactly_from_the_middle_of_a_task(stages):
         middle = learned(whole, 7)
         assert len(whole.replay) <= config.replay < whole.replay.seen < 1000
         tensors, meta = whole.state()
+        remembered, clock = whole.replay.state()
         tensors = {name: value.clone() for name, value in tensors.items()}
         end, (after, _) = learned(whole, 6), whole.state()
     assert any(not torch.equal(middle[name], end[name]) for name in end)
@@ -143,6 +144,7 @@ def test_it_goes_on_exactly_from_the_middle_of_a_task(stages):
         with torch.no_grad():
             for name, p in again._lesson.network.named_parameters():
                 p.copy_(middle[name])
+        again.replay.load_state(remembered, clock)
         again.load_state(tensors, meta)
         found, (again_after, _) = learned(again, 6), again.state()
     for name, value in end.items():

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import pickle
-import signal
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -250,28 +248,3 @@ def check_sendable(stage: object) -> None:
             f"The task or the network can't be handed to other processes ({error}); play without a "
             "pool, or define their classes and functions at the top of a module."
         ) from None
-
-
-@contextmanager
-def player_pool(jobs: int) -> Iterator[Executor | None]:
-    """Start processes that play, one torch thread each; none for one job.
-
-    A script of one's own needs the guard `if __name__ == "__main__":`, since each process imports
-    it anew.
-    """
-    if jobs < 1:
-        raise UsageError(f"Playing needs at least 1 process, but {jobs} came.")
-    if jobs == 1:
-        yield None
-        return
-    fresh = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(jobs, fresh, _begin)
-    try:
-        yield pool
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
-
-
-def _begin() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the process that waits for us answers it
-    torch.set_num_threads(1)

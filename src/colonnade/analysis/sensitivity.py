@@ -27,6 +27,7 @@ from colonnade.networks.progressive.forward import aligned_levels
 from colonnade.ops import MultiCategorical, evaluation
 from colonnade.ops.fisher.scores import FactoredDistribution
 from colonnade.types import Distribution, Inputs, Likelihood, State
+from colonnade.watching import beat
 
 Floats = NDArray[np.float64]
 
@@ -147,6 +148,7 @@ def activation_fisher(
     with evaluation(network):
         sites = sites_of(network, projections)
         for batch in batches:
+            beat()
             inputs, state = _parts(batch)
             seen: dict[Site, Tensor] = {}
             with torch.enable_grad(), changed(network, {s: _note(s, seen) for s in sites}):

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 
 from tyro.conf import Positional, arg
 
+from colonnade.checks import AT_LEAST_0, real
 from colonnade.errors import ColonnadeError, UsageError
 from colonnade.experiments.trained.analysis_options import AnalysisOptions
+from colonnade.watching import HANG_SECONDS, set_limit
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -31,6 +33,9 @@ class Analyze:
     """Analyse the column that plays this task; by default each run's last one."""
     jobs: int | None = None
     """How many processes play at once; by default one for each core."""
+    hang_seconds: float = HANG_SECONDS
+    """Seconds without a sign of life after which a process is taken to hang: it is named, ended and
+    begun again. Longer than an environment's longest step; 0 is never."""
     trust: bool = False
     """Import the code that the folder names, such as an environment's module or a stage's factory;
     see docs/trust.md."""
@@ -41,6 +46,7 @@ class Analyze:
         """Measure, write the page and say where it is."""
         from rich.console import Console
 
+        set_limit(real("--hang-seconds", self.hang_seconds, AT_LEAST_0))
         console = Console()
         page = analyze(
             self.run,
@@ -85,7 +91,7 @@ def analyze(
         raise UsageError(f"--jobs is a number of processes from 1 on, but {jobs} came.")
     from rich.console import Console
 
-    from colonnade.analysis.noise import player_pool
+    from colonnade.analysis.players import player_pool
     from colonnade.experiments.execution.resources import available_cores
     from colonnade.experiments.results.transfer import Results
     from colonnade.experiments.trained.load import find_runs, is_progressive

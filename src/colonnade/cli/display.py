@@ -15,6 +15,7 @@ from colonnade.experiments.plans.spec import RunSpec
 from colonnade.experiments.results.jobs import hyperparameters
 from colonnade.experiments.store.folders import SuiteFolder
 from colonnade.experiments.words import duration
+from colonnade.watching import limit
 
 _LINE_SECONDS = 20.0
 _SHOWN = 40
@@ -42,6 +43,7 @@ class Display:
         self._live = Live(console=console, refresh_per_second=2) if console.is_terminal else None
         self._states: dict[str, State] = {}
         self._said: set[str] = set()
+        self._silent: set[str] = set()
         self._line_due = 0.0
         self._views: list[RunView] = []
 
@@ -68,6 +70,10 @@ class Display:
         if self._live is not None:
             self._live.update(_table(self._title, views, self._columns))
             return
+        for view in views:
+            if view.hangs and view.spec.id not in self._silent:
+                self.say(f" silent  {view.spec.label}: {silent_words(view)}")
+        self._silent = {view.spec.id for view in views if view.hangs}
         for view in views:
             if self._states.get(view.spec.id) != view.state and view.state != "waiting":
                 self.say(f"{view.state:>7}  {view.spec.label}")
@@ -103,6 +109,12 @@ def summary(views: list[RunView]) -> str:
     return ", ".join(parts)
 
 
+def silent_words(view: RunView) -> str:
+    """Say of a run that hangs for how long, and what becomes of it."""
+    end = f"; it is ended after {duration(limit())}" if math.isfinite(limit()) else ""
+    return f"no sign of life for {duration(view.silent)}{end}"
+
+
 def _table(title: str, views: list[RunView], columns: Callable[[RunSpec], dict[str, str]]) -> Table:
     table = Table(title=title, title_justify="left", caption=summary(views), box=None)
     shown = [view for view in views if view.state in ("running", "failed")]
@@ -114,7 +126,7 @@ def _table(title: str, views: list[RunView], columns: Callable[[RunSpec], dict[s
         rest = duration((view.spec.steps - view.step) / view.rate) if view.rate else "-"
         table.add_row(
             *columns(view.spec).values(),
-            view.state,
+            silent_words(view) if view.hangs else view.state,
             f"{view.step / view.spec.steps:.0%}",
             f"{view.rate:,.0f}" if view.rate else "-",
             rest,

@@ -24,7 +24,6 @@ from colonnade.networks import (
     describe_modular,
     format_description,
     format_modular,
-    sim_to_real_network,
 )
 from colonnade.trust import UntrustedError
 
@@ -65,19 +64,17 @@ def _networks(what: str, *, trust: bool) -> Iterator[tuple[str, AnyNetwork]]:
         yield from _grouped(read.plan, networks)
         return
     suite = suite_from_name(what)
-    if suite.plan is not None:
-        plan = suite.plan(SuiteOptions())
-        rehearsal = Rehearsal()
-        yield from _grouped(plan, {spec.id: rehearsal.method(spec).network for spec in plan.runs})
+    if suite.networks is not None:
+        yield from suite.networks()
         return
-    yield "Feed-forward, narrow on wide", sim_to_real_network("ff")
-    yield "Recurrent, narrow on wide", sim_to_real_network("recurrent")
-    yield "Recurrent, pixels, then both, then proprioception", sim_to_real_network("recurrent", 3)
+    plan = suite.plan(SuiteOptions())
+    rehearsal = Rehearsal(plan)
+    yield from _grouped(plan, {spec.id: rehearsal.method(spec).network for spec in plan.runs})
 
 
 def _of_folder(suite: SuiteFolder) -> dict[str, AnyNetwork]:
     """Build the networks of all runs; of complete ones from their files where code would be run."""
-    rehearsal, networks = Rehearsal(), dict[str, AnyNetwork]()
+    rehearsal, networks = Rehearsal(suite.plan), dict[str, AnyNetwork]()
     for spec in suite.plan.runs:
         try:
             networks[spec.id] = rehearsal.method(spec).network

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Annotated
 
 from tyro.conf import Positional, UseAppendAction, arg
 
+from colonnade.checks import AT_LEAST_0, real
 from colonnade.errors import UsageError
 from colonnade.experiments.plans.plan import SuiteOptions
+from colonnade.watching import HANG_SECONDS, set_limit
 
 if TYPE_CHECKING:
     from colonnade.experiments.store.folders import SuiteFolder
@@ -31,6 +33,9 @@ class Run:
     only: UseAppendAction[tuple[str, ...]] = ()
     """Train only runs whose id or label matches this pattern, and those they start from. May be
     repeated. Plain text matches anywhere; *, ? and [...] match as in file names."""
+    hang_seconds: float = HANG_SECONDS
+    """Seconds without a sign of life after which a process is taken to hang: it is named, ended and
+    begun again from its checkpoint. Longer than an environment's longest step; 0 is never."""
     options: Annotated[SuiteOptions, arg(name="")] = field(default_factory=SuiteOptions)
     """What to change about the suite."""
 
@@ -45,6 +50,7 @@ class Run:
 
         if self.jobs is not None and self.jobs < 1:
             raise UsageError(f"--jobs is a number of processes from 1 on, but {self.jobs} came.")
+        set_limit(real("--hang-seconds", self.hang_seconds, AT_LEAST_0))
         named = self.suite
         what = Path(named) if named.endswith(".json") else suite_from_name(named)
         console = Console()

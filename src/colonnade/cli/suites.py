@@ -25,11 +25,9 @@ class Suites:
             table.add_column(name, justify="right")
         table.add_column("what it shows", overflow="fold")
         for suite in SUITES:
-            runs = steps = time = "-"
-            if suite.plan is not None:
-                plan = suite.plan(SuiteOptions())
-                runs, steps = str(len(plan.runs)), f"{plan.steps / 1e6:,.1f} M"
-                time = duration(plan.steps / suite.steps_per_second)
+            plan = suite.plan(SuiteOptions())
+            runs, steps = str(len(plan.runs)), f"{plan.steps / 1e6:,.1f} M"
+            time = duration(plan.steps / suite.steps_per_second)
             table.add_row(suite.name, runs, steps, time, f"{suite.summary} ({suite.figure})")
         # A pipe has no width: there, lines stay whole.
         Console(width=None if sys.stdout.isatty() else 200).print(table)

@@ -8,8 +8,10 @@ from typing import Annotated
 
 from tyro.conf import Positional, UseAppendAction, arg
 
+from colonnade.checks import AT_LEAST_0, real
 from colonnade.errors import UsageError
 from colonnade.experiments.plans.plan import SuiteOptions
+from colonnade.watching import HANG_SECONDS, set_limit
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,9 @@ class Sweep:
     """Stop runs whose curve is below the median of their cell's complete runs."""
     retry: bool = False
     """Begin failed runs again."""
+    hang_seconds: float = HANG_SECONDS
+    """Seconds without a sign of life after which a process is taken to hang: it is named, ended and
+    begun again from its checkpoint. Longer than an environment's longest step; 0 is never."""
     options: Annotated[SuiteOptions, arg(name="")] = field(default_factory=SuiteOptions)
     """What to change about the suite."""
 
@@ -58,6 +63,7 @@ class Sweep:
 
         if self.workers is not None and self.workers < 1:
             raise UsageError(f"--workers is a number from 1 on, but {self.workers} came.")
+        set_limit(real("--hang-seconds", self.hang_seconds, AT_LEAST_0))
         sweep = SweepOf(self.jobs, self.top, self.seed, self.add_jobs, self.early_stop, self.range)
         out = self.out or Path("runs") / f"sweep-{self.suite}"
         if self.suite.endswith(".json"):

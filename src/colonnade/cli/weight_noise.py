@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 
 from tyro.conf import Positional, arg
 
+from colonnade.checks import AT_LEAST_0, real
 from colonnade.errors import ColonnadeError, UsageError
 from colonnade.experiments.trained.weight_noise_options import WeightNoiseOptions
+from colonnade.watching import HANG_SECONDS, set_limit
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -30,6 +32,9 @@ class WeightNoise:
     """Play this task; by default each run's last one."""
     jobs: int | None = None
     """How many processes play at once; by default one for each core."""
+    hang_seconds: float = HANG_SECONDS
+    """Seconds without a sign of life after which a process is taken to hang: it is named, ended and
+    begun again. Longer than an environment's longest step; 0 is never."""
     trust: bool = False
     """Import the code that the folder names, such as an environment's module or a stage's factory;
     see docs/trust.md."""
@@ -40,6 +45,7 @@ class WeightNoise:
         """Measure, write the page and say where it is."""
         from rich.console import Console
 
+        set_limit(real("--hang-seconds", self.hang_seconds, AT_LEAST_0))
         console = Console()
         page = weight_noise(
             self.run, self.task, self.options, jobs=self.jobs, console=console, trust=self.trust
@@ -79,7 +85,7 @@ def weight_noise(
         raise UsageError(f"--jobs is a number of processes from 1 on, but {jobs} came.")
     from rich.console import Console
 
-    from colonnade.analysis.noise import player_pool
+    from colonnade.analysis.players import player_pool
     from colonnade.experiments.execution.resources import available_cores
     from colonnade.experiments.trained.load import find_runs
     from colonnade.experiments.trained.weight_noise import disturb_run, known_weight_noise

@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-PONG_SOUP, ATARI, PAIRS, PERMUTED = ("Pong Soup", "Atari", "binary MNIST", "permuted MNIST")
+PONG_SOUP, ATARI, LABYRINTH = "Pong Soup", "Atari", "Labyrinth"
+PAIRS, PERMUTED = "binary MNIST", "permuted MNIST"
 """Experiments of the papers that numbers are set beside; see `Suite.paper`."""
 
 FALLBACK_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
@@ -35,8 +36,9 @@ class Method:
     generations: int | None = None
 
 
-def _paper(pong_soup: tuple[int, int], atari: tuple[int, int]) -> dict[str, tuple[int, int]]:
-    return {PONG_SOUP: pong_soup, ATARI: atari}
+def _paper(*columns: tuple[int, int]) -> dict[str, tuple[int, int]]:
+    """Mean and median of Pong Soup, Atari and Labyrinth, in this order."""
+    return dict(zip((PONG_SOUP, ATARI, LABYRINTH), columns, strict=False))
 
 
 _TABLE = (
@@ -46,16 +48,18 @@ _TABLE = (
     Method("l2", "L2", "#009e73"),
     Method("dropout", "SGD with dropout", "#56b4e9"),
     Method("scratch", "Baseline 1 (scratch)", "#7f7f7f", "Single tasks",
-           _paper((100, 100), (100, 100)), 195),
+           _paper((100, 100), (100, 100), (100, 100)), 195),
+    Method("scratch-wide", "Baseline 1, wide column", "#a6761d"),
     Method("output-only", "Baseline 2 (output layer only)", "#e69f00", "Output layer only",
-           _paper((35, 7), (41, 21))),
+           _paper((35, 7), (41, 21), (88, 85))),
     Method("finetune", "Baseline 3 (full finetune)", "#cc79a7", "Finetuning",
-           _paper((181, 160), (133, 110))),
+           _paper((181, 160), (133, 110), (235, 112))),
     Method("random-column", "Baseline 4 (random frozen column)", "#56b4e9", "Random frozen column",
-           _paper((134, 131), (96, 95))),
+           _paper((134, 131), (96, 95), (185, 108))),
     Method("progressive", "Progressive", "#332288"),
     Method("progressive-2", "Progressive, 2 columns", "#0072b2", "",
-           _paper((209, 169), (132, 112))),
+           _paper((209, 169), (132, 112), (491, 115))),
+    Method("progressive-2-wide", "Progressive, 2 columns, both wide", "#56b4e9"),
     Method("progressive-3", "Progressive, 3 columns", "#009e73", "",
            _paper((222, 183), (140, 111))),
     Method("progressive-4", "Progressive, 4 columns", "#d55e00", "", {ATARI: (141, 116)}),

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 _DATA = {"digits": "Digits", "mnist": "MNIST", "cifar-10": "CIFAR-10", "svhn": "SVHN"}
 _PAIR = re.compile(r"(?:digits|mnist)/pair-(\d+)-(\d+)(?:-noise-(\d+))?")
+_MAZE = re.compile(r"(track|avoid|maze)-(\w)")
 _LEARNERS = {"a2c": "A2C", "a3c": "A3C", "ppo": "PPO", "dqn": "DQN"}
 
 
@@ -33,9 +34,12 @@ def task_title(name: str) -> str:
 def _words_of(family: str) -> tuple[str, ...]:
     """Names that are ours, whose family is left out of titles."""
     from colonnade.tasks.atari import games
+    from colonnade.tasks.mazes import LEVELS
     from colonnade.tasks.pong.variants import VARIANTS
 
-    return {"atari": games(), "mini-pong": VARIANTS, "pong-soup": VARIANTS}.get(family, ())
+    mazes, pongs = ("labyrinth", "doom-labyrinth"), ("mini-pong", "pong-soup")
+    ours = {"atari": games(), **dict.fromkeys(pongs, VARIANTS)}
+    return {**ours, **dict.fromkeys(mazes, tuple(LEVELS))}.get(family, ())
 
 
 def source_title(source: str) -> str:
@@ -96,6 +100,8 @@ def _worded(word: str) -> str:
     """Begin one of our own words with a capital: "space_invaders", "vh-flip", "cifar-10"."""
     if word in _DATA:
         return _DATA[word]
+    if maze := _MAZE.fullmatch(word):
+        return f"{maze[1].title()} {maze[2].upper()}"
     if word != word.lower():
         return word
     word = word.replace("_", " ")

@@ -9,12 +9,14 @@ from torch.nn.utils import clip_grad_norm_
 
 from colonnade.checks import AT_LEAST_0, AT_LEAST_1, BELOW_1, check_fields
 from colonnade.learners.acting.policies import ActorCritic, advantages_of
+from colonnade.learners.acting.recent import RecentSteps
 from colonnade.learners.compute import Compute
 from colonnade.learners.descent.optimisation import Optimisation, trainable
 from colonnade.learners.descent.rmsprop import RMSProp
 from colonnade.learners.hyperparameters import COMMON
-from colonnade.learners.on_policy import OnPolicyTrainer
+from colonnade.learners.on_policy import OnPolicyTrainer, recent_steps
 from colonnade.learners.processes.data_parallel import DataParallelTrainer
+from colonnade.learners.processes.trainer import unwatched
 from colonnade.learners.trainer import Lesson, Trainer
 from colonnade.types import Metrics, Network, Penalty, Rollout, TaskSpec
 
@@ -60,6 +62,16 @@ class A2C(ActorCritic):
     def build(self, network: Network, spec: TaskSpec, compute: Compute) -> A2CLearner:
         """Make a learner for one task over the network's parameters that require gradients."""
         return A2CLearner(self, network, spec, compute)
+
+    def memory(self, lesson: Lesson) -> RecentSteps | None:
+        """Keep the last steps, where nobody says when tasks change.
+
+        Raises:
+            UsageError: There are workers, who show nobody what they see.
+        """
+        if not lesson.told and self.workers > 1:
+            raise unwatched(type(self).__name__)
+        return recent_steps(lesson)
 
     def trainer(self, lesson: Lesson) -> Trainer:
         """Make the environments of a task and a learner, and join them."""

@@ -13,7 +13,12 @@ from colonnade.learners.a2c import A2C
 from colonnade.learners.acting.collector import Collector
 from colonnade.learners.descent.rmsprop import rmsprop_step
 from colonnade.learners.processes.parameters import SharedParameters, shared_copy
-from colonnade.learners.processes.trainer import WorkerTrainer, mean_metrics, when_it_ended
+from colonnade.learners.processes.trainer import (
+    WorkerTrainer,
+    mean_metrics,
+    unwatched,
+    when_it_ended,
+)
 from colonnade.learners.trainer import Advance, Lesson
 from colonnade.types import Metrics
 
@@ -28,6 +33,15 @@ class A3C(A2C):
     workers: int = 2
     """Processes that act and learn, each with an equal share of the environments and one thread;
     one is the single-threaded A2C of Rusu et al. 2017."""
+
+    def memory(self, lesson: Lesson) -> None:
+        """Keep nothing.
+
+        Raises:
+            UsageError: Nobody says when tasks change: its workers show nobody what they see.
+        """
+        if not lesson.told:
+            raise unwatched("A3C")
 
     def trainer(self, lesson: Lesson) -> A3CTrainer:
         """Prepare workers for a task; each has one thread, whatever the lesson says."""

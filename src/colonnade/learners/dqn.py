@@ -16,12 +16,13 @@ from colonnade.errors import UsageError
 from colonnade.learners.acting.action_values import ActionValues, choices, epsilon_greedy
 from colonnade.learners.acting.memory import check_memory
 from colonnade.learners.acting.remembering import observed_inputs, seen_and_carried
+from colonnade.learners.acting.replay import Replay
 from colonnade.learners.acting.replay_size import FEWER, replay_bytes
 from colonnade.learners.acting.transitions import Transitions
 from colonnade.learners.compute import Compute
 from colonnade.learners.descent.optimisation import Optimisation, clip_gradient, trainable
 from colonnade.learners.descent.rmsprop import RMSProp
-from colonnade.learners.off_policy import OffPolicyTrainer, check_share, check_start
+from colonnade.learners.off_policy import OffPolicyTrainer, check_share, check_start, make_replay
 from colonnade.learners.trainer import Lesson, Policy
 from colonnade.ops import evaluation
 from colonnade.types import Metrics, Network, Penalty, TaskSpec
@@ -161,8 +162,18 @@ class DQN:
         """Make a learner for one task over the network's parameters that require gradients."""
         return DQNLearner(self, network, compute)
 
+    def memory(self, lesson: Lesson) -> Replay:
+        """Make the replay of a task, whose clock is exploration's too.
+
+        Raises:
+            UsageError: The task's actions are not Discrete, its steps end before learning starts,
+                or memory will not do.
+        """
+        choices(lesson.spec)
+        return make_replay(self, lesson)
+
     def trainer(self, lesson: Lesson) -> OffPolicyTrainer:
-        """Make a replay, the environments of a task and a learner, and join them.
+        """Join environments of a task, a learner and the lesson's replay, or a new one.
 
         Raises:
             UsageError: The task's actions are not Discrete, its steps end before learning starts,

@@ -82,6 +82,36 @@ class ReplayConfig(Acting, Protocol):
         """Return the chance of a random action after so many steps of the task."""
         ...
 
+    def memory(self, lesson: Lesson) -> Replay:
+        """Make an empty replay."""
+        ...
+
+
+def make_replay(config: ReplayConfig, lesson: Lesson) -> Replay:
+    """Make an empty replay for a task, as its network and environments need it.
+
+    Raises:
+        UsageError: It is too small for so many environments, all visits to the task end before
+            learning starts, or memory will not do for it.
+    """
+    spec = lesson.spec
+    check_start(config, spec.id, lesson.all_steps or spec.steps)
+    check_share(config, lesson.num_envs)
+    inputs = remembered_inputs(
+        lesson.network,
+        spec,
+        lesson.num_envs,
+        lesson.compute,
+        keep_features=config.keep_features,
+    )
+    return Replay(
+        config.replay,
+        lesson.num_envs,
+        inputs,
+        name=f"task {spec.id!r}",
+        advice=FEWER if inputs.keys() <= observed_inputs(spec).keys() else FEWER_OR_ANEW,
+    )
+
 
 def check_start(config: ReplayConfig, task: str, steps: int) -> None:
     """Refuse to learn a task that ends before learning starts.
@@ -138,8 +168,8 @@ class OffPolicyTrainer:
     """A learner, the environments that it acts in, and what it remembers of them.
 
     Attributes:
-        replay: What it remembers; `replay.seen` is the task's clock, for exploration, warm-up,
-            updates and target networks.
+        replay: What it remembers, the lesson's memory if it has one; `replay.seen` is the task's
+            clock, for exploration, warm-up, updates and target networks.
     """
 
     may_lose_workers = False
@@ -153,24 +183,12 @@ class OffPolicyTrainer:
         """
         self._config, self._lesson, self._learner = config, lesson, learner
         self._task, spec = environments_of(lesson.task), lesson.spec
-        check_start(config, spec.id, spec.steps)
-        check_share(config, lesson.num_envs)
-        inputs = remembered_inputs(
-            lesson.network,
-            spec,
-            lesson.num_envs,
-            lesson.compute,
-            keep_features=config.keep_features,
-        )
-        self.replay = Replay(
-            config.replay,
-            lesson.num_envs,
-            inputs,
-            name=f"task {spec.id!r}",
-            advice=FEWER if inputs.keys() <= observed_inputs(spec).keys() else FEWER_OR_ANEW,
-        )
+        memory = config.memory(lesson) if lesson.memory is None else lesson.memory
+        assert isinstance(memory, Replay)
+        self.replay = memory
         # Not before it holds a batch, and a transition of each environment.
-        self._start = max(config.warm_up, config.batch_size, config.n * lesson.num_envs)
+        self._enough = max(config.batch_size, config.n * lesson.num_envs)
+        self._start = max(config.warm_up, self._enough)
         self._steps = max(1, config.update_every // lesson.num_envs)
         self._actions = torch.Generator(lesson.compute.device)
         self._draws = torch.Generator()
@@ -189,6 +207,7 @@ class OffPolicyTrainer:
             self.replay,
             num_envs=lesson.num_envs,
             threads=lesson.threads,
+            watch=lesson.watch,
             keep_features=config.keep_features,
         )
         self.likelihood = partial(config.likelihood, spec=spec)
@@ -244,7 +263,7 @@ class OffPolicyTrainer:
         """Take the updates that are due between two times, and copy the target network if it is."""
         config, learner = self._config, self._learner
         due = 0
-        if after > self._start:
+        if after > self._start and len(self.replay) >= self._enough:
             due = crossings(max(before, self._start), after, config.update_every)
         metrics = [learner.update(self._draw(), self._lesson.penalty) for _ in range(due)]
         if crossings(before, after, config.target_every):
@@ -283,25 +302,22 @@ class OffPolicyTrainer:
             ).to(lesson.compute.device)
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
-        """Return the optimiser's state, the target network, the replay, streams and episodes."""
+        """Return the optimiser's state, the target network, streams and episodes."""
         tensors, meta = self._learner.optimisation.state()
         experience, place = self._collector.state()
-        remembered, ring = self.replay.state()
         return (
             prefixed("optimisation/", tensors)
             | prefixed("target/", self._learner.target)
             | prefixed("experience/", experience)
-            | prefixed("replay/", remembered)
             | {"actions": self._actions.get_state(), "draws": self._draws.get_state()},
-            {"optimisation": meta, "experience": place, "replay": ring},
+            {"optimisation": meta, "experience": place},
         )
 
     def load_state(self, tensors: dict[str, Tensor], meta: dict[str, Any]) -> None:
         """Go on from a state that `state` gave."""
         self._learner.optimisation.load_state(under("optimisation/", tensors), meta["optimisation"])
         self._learner.load_target(under("target/", tensors))
-        self.replay.load_state(under("replay/", tensors), meta["replay"])
-        # After the replay: environments that can't come back begin anew there.
+        # The replay came back before: environments that can't do so begin anew there.
         self._collector.load_state(under("experience/", tensors), meta["experience"])
         self._actions.set_state(tensors["actions"])
         self._draws.set_state(tensors["draws"])

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from colonnade.learners.acting.collector import Collector
+from colonnade.learners.acting.recent import RecentSteps
 from colonnade.learners.acting.sampling import whole_episodes
 from colonnade.learners.descent.optimisation import Optimisation
 from colonnade.learners.trainer import (
@@ -27,6 +28,11 @@ from colonnade.types import (
     Rollout,
     environments_of,
 )
+
+
+def recent_steps(lesson: Lesson) -> RecentSteps | None:
+    """Make the memory of an on-policy learner, where nobody says when tasks change."""
+    return None if lesson.told else RecentSteps()
 
 
 class OnPolicyLearner(Protocol):
@@ -59,7 +65,9 @@ class OnPolicyTrainer:
             num_envs=lesson.num_envs,
             threads=lesson.threads,
             resumable=True,
+            watch=lesson.watch,
         )
+        self._recent = lesson.memory if isinstance(lesson.memory, RecentSteps) else None
         self.likelihood = partial(config.likelihood, spec=lesson.task.spec)
 
     def _policy(self, generator: torch.Generator) -> Policy:
@@ -84,12 +92,16 @@ class OnPolicyTrainer:
         """Collect a rollout and learn from it."""
         rollout = self._collector.collect()
         metrics = self._learner.update(rollout, self._lesson.penalty)
+        if self._recent is not None:
+            self._recent.add(rollout)
         episodes, self._collector.episodes = self._collector.episodes, []
         notes, self._collector.notes = self._collector.notes, []
         return Advance(rollout.steps, metrics, episodes, notes)
 
     def samples(self) -> Generator[Rollout]:
-        """Yield steps of whole episodes, without learning."""
+        """Yield steps of whole episodes, without learning; or those that the memory holds."""
+        if self._recent is not None:
+            return self._recent.samples(self._streams("samples of recent steps"))
         generator = torch.Generator(self._lesson.compute.device)
         generator.manual_seed(self._streams("actions of samples"))
         return whole_episodes(

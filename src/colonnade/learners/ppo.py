@@ -14,14 +14,16 @@ from torch.nn.utils import clip_grad_norm_
 from colonnade.checks import ABOVE_0, AT_LEAST_1, check_fields
 from colonnade.errors import UsageError
 from colonnade.learners.acting.policies import ActorCritic, advantages_of
+from colonnade.learners.acting.recent import RecentSteps
 from colonnade.learners.compute import Compute
 from colonnade.learners.descent.optimisation import Optimisation, trainable
 from colonnade.learners.descent.reference import Reference, statistics_kept
 from colonnade.learners.hyperparameters import COMMON
-from colonnade.learners.on_policy import OnPolicyTrainer
+from colonnade.learners.on_policy import OnPolicyTrainer, recent_steps
 from colonnade.learners.trainer import Lesson
 from colonnade.networks import mode_matters
 from colonnade.types import Metrics, Network, Penalty, Rollout, TaskSpec
+from colonnade.watching import beat
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,10 @@ class PPO(ActorCritic):
     def build(self, network: Network, spec: TaskSpec, compute: Compute) -> PPOLearner:
         """Make a learner for one task over the network's parameters that require gradients."""
         return PPOLearner(self, network, spec, compute)
+
+    def memory(self, lesson: Lesson) -> RecentSteps | None:
+        """Keep the last steps, where nobody says when tasks change."""
+        return recent_steps(lesson)
 
     def trainer(self, lesson: Lesson) -> OnPolicyTrainer:
         """Make the environments of a task and a learner, and join them."""
@@ -107,6 +113,7 @@ class PPOLearner:
         references = self._references(rollout, minibatches, axis)
         total: Metrics = {}
         for index, reference in zip(minibatches, references, strict=True):
+            beat()
             part = _part(rollout, index, axis)
             own = every.index_select(axis, index)
             targets, advantages = own + part.values, _normalised(own, every)

@@ -42,6 +42,9 @@ class Decision(NamedTuple):
 
 Policy = Callable[[Inputs, State], Decision]
 
+Watch = Callable[[Any], None]
+"""Sees what one environment shows: an array, or several by name, valid until the next step."""
+
 
 class Acting(Protocol):
     """What is asked of a learner by all who hold its networks: evaluation, analysis, workers."""
@@ -90,34 +93,6 @@ class Advance(NamedTuple):
     notes: Sequence[str] = ()
 
 
-@dataclass(frozen=True)
-class Lesson:
-    """What is to be learned, and by what.
-
-    Attributes:
-        task: What kind of task it must be is the learner's choice.
-        network: Already on its device.
-        penalty: Added, at each gradient step, to the mean loss of a step or example.
-        compute: Where and in which precision.
-        num_envs: Environments stepped side by side.
-        threads: Threads that step them, where they can use several.
-        steps: Of this visit, over which learning rates are annealed; None is the task's budget.
-    """
-
-    task: Task
-    network: Network
-    penalty: Penalty
-    compute: Compute
-    num_envs: int = 16
-    threads: int = 1
-    steps: int | None = None
-
-    @property
-    def spec(self) -> TaskSpec:
-        """The task's, with the budget of this visit."""
-        return replace(self.task.spec, steps=self.steps) if self.steps else self.task.spec
-
-
 class Stateful(Protocol):
     """What training that was cut off goes on with."""
 
@@ -130,11 +105,61 @@ class Stateful(Protocol):
         ...
 
 
+class Memory(Stateful, Protocol):
+    """What a learner keeps of a task from visit to visit; training owns it, learners fill it."""
+
+    def __len__(self) -> int:
+        """Steps that it holds, of all environments."""
+        ...
+
+    def drop_newest(self, steps: int) -> None:
+        """Forget the last `steps` steps of each environment, which were another task's."""
+        ...
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """What is to be learned, and by what.
+
+    Attributes:
+        task: What kind of task it must be is the learner's choice.
+        network: Already on its device.
+        penalty: Added, at each gradient step, to the mean loss of a step or example.
+        compute: Where and in which precision.
+        num_envs: Environments stepped side by side.
+        threads: Threads that step them, where they can use several.
+        steps: Of this visit, over which learning rates are annealed; None is the task's budget.
+        all_steps: Of all visits to the task together; None where there is this one alone.
+        memory: What the learner kept of the task so far (`Remembering`); None is nothing.
+        told: Whether somebody says when tasks change. Else the memory must do for `samples`: a
+            change is noticed when the task's environments are gone.
+        watch: To be called with what the first environment shows after each step.
+    """
+
+    task: Task
+    network: Network
+    penalty: Penalty
+    compute: Compute
+    num_envs: int = 16
+    threads: int = 1
+    steps: int | None = None
+    all_steps: int | None = None
+    memory: Memory | None = None
+    told: bool = True
+    watch: Watch | None = None
+
+    @property
+    def spec(self) -> TaskSpec:
+        """The task's, with the budget of this visit."""
+        return replace(self.task.spec, steps=self.steps) if self.steps else self.task.spec
+
+
 class Trainer(Stateful, Protocol):
     """Learns one task: where experience comes from, and what learns from it; a context.
 
     Its state is the optimiser, the random streams, and the experience under way, so that where
-    checkpoints are taken changes nothing; it is loaded after `begin`.
+    checkpoints are taken changes nothing; it is loaded after `begin`, and after the state of the
+    lesson's memory, which is no part of it.
 
     Attributes:
         may_lose_workers: Whether `advance` and `state` may raise `WorkerLostError`, after which
@@ -197,6 +222,22 @@ class LearnerConfig(Acting, Protocol):
 
         Raises:
             UsageError: The learner can't learn such a task.
+        """
+        ...
+
+
+@runtime_checkable
+class Remembering(Protocol):
+    """A learner that keeps something of a task from visit to visit, as a replay and its clock."""
+
+    def memory(self, lesson: Lesson) -> Memory | None:
+        """Make an empty memory for a task, or return None where nothing is to be kept of it.
+
+        Training keeps it under the task's id, hands it in as `Lesson.memory` at every visit, and
+        keeps it in checkpoints.
+
+        Raises:
+            UsageError: The computer's memory will not do for it, or the task does not suit.
         """
         ...
 

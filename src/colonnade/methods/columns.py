@@ -23,6 +23,7 @@ class ColumnMethod(ABC):
     Attributes:
         network: All columns so far.
         columns: Index of the column that plays each task, by task id.
+        rows: Number of each task's gains and biases, where columns have some of each task.
         heads: Widths of the heads into which the newest column's output layer is divided.
     """
 
@@ -30,6 +31,7 @@ class ColumnMethod(ABC):
         """Begin with no column; `column` says what later ones look like."""
         self.network = ProgressiveNetwork()
         self.columns: dict[str, int] = {}
+        self.rows: dict[str, int] = {}
         self.heads: tuple[int, ...] = ()
         self._column = column
         self._expected: tuple[TaskSpec, ...] = ()
@@ -40,8 +42,10 @@ class ColumnMethod(ABC):
 
     def revisit(self, spec: TaskSpec) -> Network | None:
         """Go on with a task's column if it is the newest; an earlier one is frozen, and played."""
-        newest = self.columns[spec.id] == len(self.network.columns) - 1
-        return self.network_for(spec.id) if newest else None
+        if self.columns[spec.id] < len(self.network.columns) - 1:
+            return None
+        self.network.learn_row(self.rows.get(spec.id, 0))
+        return self.network_for(spec.id)
 
     def column_for(self, spec: TaskSpec) -> ColumnSpec:
         """Say what the next column looks like, if it is for this task."""
@@ -81,12 +85,16 @@ class ColumnMethod(ABC):
                 "full_action_space), or use the progressive method, whose columns may differ."
             )
         self.network.unfreeze()
+        if column.spec.task_gains and self.columns.get(spec.id) != index:
+            self.rows[spec.id] = self.network.add_row()
         return self.assign(spec, index)
 
     def assign(self, spec: TaskSpec, index: int) -> Network:
-        """Let a column play a task."""
+        """Let a column play a task, with gains and biases of its own if the column has those."""
         self.columns[spec.id] = index
-        return self.network.view(index)
+        if self.network.column(index).spec.task_gains:
+            self.network.learn_row(self.rows.setdefault(spec.id, 0))
+        return self.network_for(spec.id)
 
     def _widen(self, spec: TaskSpec) -> None:
         """Make room for a data set's heads behind those that there are."""
@@ -124,7 +132,7 @@ class ColumnMethod(ABC):
         if task not in self.columns:
             known = ", ".join(self.columns) or "none yet"
             raise UsageError(f"No column plays task {task!r}; tasks begun so far: {known}.")
-        return self.network.view(self.columns[task])
+        return self.network.view(self.columns[task], self.rows.get(task, 0))
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Return the network's weights, its layout and which column plays which task."""
@@ -134,6 +142,7 @@ class ColumnMethod(ABC):
             "tasks": self.columns,
             "heads": list(self.heads),
             "features_frozen": all(newest.stage(i).frozen for i in range(len(newest.stages))),
+            **({"rows": self.rows, "row": self.network.row} if self.rows else {}),
         }
         return dict(self.network.state_dict()), meta
 
@@ -160,6 +169,8 @@ class ColumnMethod(ABC):
         # In the order of the columns, which files do not keep.
         self.columns = dict(sorted(meta["tasks"].items(), key=lambda entry: entry[1]))
         self.heads = tuple(meta.get("heads", ()))
+        self.rows = dict(meta.get("rows", {}))
+        self.network.learn_row(meta.get("row", 0))
         if meta["features_frozen"]:
             self.network.freeze_features()
 

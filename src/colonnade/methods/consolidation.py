@@ -153,7 +153,18 @@ class Consolidation:
         Raises:
             UsageError: See `parameter_fisher`.
         """
-        fisher = parameter_fisher(
+        fisher = self.fisher(batches, likelihood, generator)
+        self.hold(fisher)
+        return fisher
+
+    def fisher(
+        self,
+        batches: Iterable[Any],
+        likelihood: Likelihood = categorical,
+        generator: torch.Generator | None = None,
+    ) -> dict[str, Tensor]:
+        """Estimate the Fisher of what is held, as `consolidate` does, and hold nothing by it."""
+        return parameter_fisher(
             self.network,
             batches,
             likelihood,
@@ -165,8 +176,6 @@ class Consolidation:
             how=self._how,
             max_bytes=self._max_bytes,
         )
-        self.hold(fisher)
-        return fisher
 
     def hold(self, curvature: Mapping[str, Tensor]) -> None:
         """End a task with a curvature that is given, in place of an estimated Fisher.

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor
 
+from colonnade.checks import AT_LEAST_0, whole
 from colonnade.errors import UsageError, unknown_name
 from colonnade.methods.columns import ColumnChoice, ColumnMethod
 from colonnade.methods.consolidation import Anchors, Consolidation, check_exclude, check_options
+from colonnade.methods.task_penalties import Own, TaskPenalties
 from colonnade.ops import MAX_BYTES, FisherKind, Quadratic, check_fisher_options
 from colonnade.types import Batch, Likelihood, Network, TaskSpec
 
@@ -33,8 +35,10 @@ class HeldColumn(ColumnMethod):
         decay: float = 1.0,
         kind: FisherKind = "exact",
         samples: int = 1,
+        own: Own = "added",
+        start: int = 0,
     ) -> None:
-        """Begin with no column and no penalty; see `Consolidation` for the options."""
+        """Begin with no column and no penalty; see `Consolidation` and `EWC` for the options."""
         super().__init__(column)
         if samples is None:
             # Environments never run out: None, which is all there are, would wait for ever.
@@ -45,6 +49,8 @@ class HeldColumn(ColumnMethod):
         for part in exclude:
             if part not in _PATTERNS:
                 raise unknown_name("part to exclude", part, _PATTERNS)
+        if own not in get_args(Own):
+            raise unknown_name("way with a task's own penalty", str(own), get_args(Own))
         self._options: dict[str, Any] = {
             "lam": lam,
             "anchors": anchors,
@@ -54,6 +60,11 @@ class HeldColumn(ColumnMethod):
             "exclude": [_PATTERNS[part] for part in exclude],
         }
         self._consolidation: Consolidation | None = None
+        self._own: Own = own
+        self._start = whole(f"start of {type(self).__name__}", start, AT_LEAST_0)
+        self._tasks = TaskPenalties()
+        self._current = ""
+        self._taken: dict[str, int] = {}
 
     @property
     def consolidation(self) -> Consolidation:
@@ -68,8 +79,23 @@ class HeldColumn(ColumnMethod):
         Outputs that the column gets for the task are held by no earlier task.
         """
         network = self.move_on(spec, outputs)
-        self.consolidation.quadratic.widen(dict(self.network.named_parameters()))
+        parameters = dict(self.network.named_parameters())
+        self.consolidation.quadratic.widen(parameters)
+        self._tasks.widen(parameters)
+        self._current = spec.id
         return network
+
+    def revisit(self, spec: TaskSpec) -> Network | None:
+        """Go on with the column; see `Own` for what becomes of the task's own penalty."""
+        network = super().revisit(spec)
+        self._current = spec.id
+        if self._own == "released":
+            self.consolidation.quadratic = self._tasks.merged(without=spec.id)
+        return network
+
+    def on_steps(self, steps: int) -> None:
+        """Count the steps of the task."""
+        self._taken[self._current] = self._taken.get(self._current, 0) + steps
 
     def penalty(self) -> Tensor | None:
         """Return the penalty of all tasks that have ended, or None before the first has."""
@@ -77,20 +103,45 @@ class HeldColumn(ColumnMethod):
         return held.penalty() if held is not None and held.tasks else None
 
     def end_task(self, samples: Iterator[Batch], likelihood: Likelihood) -> None:
-        """Hold the column where it is, each parameter by the task's Fisher."""
-        self.consolidation.consolidate(samples, likelihood)
+        """Hold the column where it is, if the task was learned for `start` steps by now."""
+        enough = self._taken.get(self._current, 0) >= self._start
+        if self._own == "added":
+            if enough:
+                self.consolidation.hold(self.curvature(samples, likelihood))
+            return
+        if enough:
+            place = dict(self.network.named_parameters())
+            self._tasks.replace(self._current, self.curvature(samples, likelihood), place)
+        self.consolidation.quadratic = self._tasks.merged()
+
+    def curvature(self, samples: Iterator[Batch], likelihood: Likelihood) -> dict[str, Tensor]:
+        """Say how firmly each parameter is held: by the task's Fisher."""
+        return self.consolidation.fisher(samples, likelihood)
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Return the column's state, and the penalty beside it."""
         tensors, meta = super().state()
         quadratic = self._consolidation.quadratic if self._consolidation else Quadratic()
-        return tensors | quadratic.state("penalty/"), meta | {"consolidated": quadratic.merged}
+        meta |= {"consolidated": quadratic.merged}
+        if self._start or self._own != "added":
+            meta |= {"current": self._current, "taken": self._taken}
+        if self._own == "added":
+            return tensors | quadratic.state("penalty/"), meta
+        # The sum follows from the parts.
+        parts, tasks = self._tasks.state()
+        return tensors | parts, meta | {"penalties": tasks}
 
     def load_state(self, tensors: dict[str, Tensor], meta: dict[str, Any]) -> None:
         """Return to a state; that of another method brings its column without a penalty."""
         super().load_state(tensors, meta)
         self._consolidation = None
-        if meta.get("consolidated"):
+        self._current, self._taken = meta.get("current", ""), dict(meta.get("taken", {}))
+        self._tasks = TaskPenalties()
+        if meta.get("penalties"):
+            self._tasks.load_state(tensors, meta["penalties"])
+            left_out = self._current if self._own == "released" else None
+            self.consolidation.quadratic = self._tasks.merged(without=left_out)
+        elif meta.get("consolidated"):
             self.consolidation.quadratic.load_state(tensors, "penalty/", meta["consolidated"])
 
 
@@ -104,6 +155,8 @@ class EWC(HeldColumn):
         kind: FisherKind = "exact",
         samples: int = 2000,
         exclude: Sequence[Part] = (),
+        own: Own = "added",
+        start: int = 0,
     ) -> None:
         """Begin with no column.
 
@@ -113,8 +166,16 @@ class EWC(HeldColumn):
             kind: Whose labels the Fisher takes.
             samples: How many examples or steps the Fisher takes of each task.
             exclude: Parts that are left free.
+            own: What becomes of a task's own penalty when the task comes back; see `Own`. Other
+                than "added", memory grows by two numbers a parameter with each task; the cost of a
+                gradient step does not.
+            start: Steps, or examples, that a task must have been learned for, all its visits
+                together, before it gets a penalty (Kirkpatrick et al. 2017, supplement: 5 million):
+                what is held before it is learned is never learned.
         """
-        super().__init__(column, lam=lam, kind=kind, samples=samples, exclude=exclude)
+        super().__init__(
+            column, lam=lam, kind=kind, samples=samples, exclude=exclude, own=own, start=start
+        )
 
 
 class OneAnchorEWC(HeldColumn):
@@ -162,14 +223,20 @@ class L2(HeldColumn):
     """The paper's control: every parameter held alike, to where each task ended."""
 
     def __init__(
-        self, column: ColumnChoice = None, lam: float = 0.1, exclude: Sequence[Part] = ()
+        self,
+        column: ColumnChoice = None,
+        lam: float = 0.1,
+        exclude: Sequence[Part] = (),
+        own: Own = "added",
+        start: int = 0,
     ) -> None:
-        """Begin with no column; the penalty is (lam / 2) sum_k |theta - theta_k|^2."""
-        super().__init__(column, lam=lam, exclude=exclude)
+        """Begin with no column; the penalty is (lam / 2) sum_k |theta - theta_k|^2.
 
-    def end_task(self, samples: Iterator[Batch], likelihood: Likelihood) -> None:
-        """Add a penalty of curvature 1 around where the parameters are now."""
+        `own` and `start` are as in `EWC`.
+        """
+        super().__init__(column, lam=lam, exclude=exclude, own=own, start=start)
+
+    def curvature(self, samples: Iterator[Batch], likelihood: Likelihood) -> dict[str, Tensor]:
+        """Hold every parameter by a curvature of 1."""
         place = dict(self.network.named_parameters())
-        self.consolidation.hold(
-            {name: torch.ones_like(place[name]) for name in self.consolidation.held()}
-        )
+        return {name: torch.ones_like(place[name]) for name in self.consolidation.held()}

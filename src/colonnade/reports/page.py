@@ -14,7 +14,7 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from colonnade.experiments.results.transfer import Results
-from colonnade.experiments.store.files import disk_errors, write_bytes, write_text
+from colonnade.experiments.store.files import begin_folder, write_bytes, write_text
 from colonnade.reports.style import to_png, to_svg
 
 _TEMPLATES = jinja2.Environment(
@@ -66,8 +66,7 @@ def drawn(figures: Mapping[str, Figure], folder: Path, prefix: str = "") -> dict
     """
     for name, figure in figures.items():
         path = folder / "figures" / f"{prefix}{name}.png"
-        with disk_errors(path):
-            path.parent.mkdir(exist_ok=True)
+        begin_folder(path.parent)
         write_bytes(path, to_png(figure))
     return {name: Markup(to_svg(figure)) for name, figure in figures.items()}
 

@@ -7,20 +7,27 @@ from pathlib import Path
 from colonnade.experiments.results.transfer import Results
 from colonnade.experiments.store.folders import SuiteFolder
 from colonnade.reports.continual.section import ContinualSection
+from colonnade.reports.domains.section import DomainsSection, RewardsSection
+from colonnade.reports.mazes.section import MazeSection
 from colonnade.reports.page import Section, drawn, write_page
 from colonnade.reports.pathnet.section import PathSection
 from colonnade.reports.run import RunSection, state_of
+from colonnade.reports.stream.section import StreamSection
 from colonnade.reports.style import drawing
 from colonnade.reports.sweep.section import SweepSection
 from colonnade.reports.transfer.section import CurvesSection, MatrixSection, TableSection
 
 SECTIONS: tuple[type[Section], ...] = (
+    DomainsSection,
+    RewardsSection,
     TableSection,
     ContinualSection,
+    StreamSection,
     MatrixSection,
     CurvesSection,
     SweepSection,
     PathSection,
+    MazeSection,
     RunSection,
 )
 """In the order of the page."""

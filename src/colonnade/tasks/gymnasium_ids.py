@@ -18,9 +18,9 @@ import gymnasium
 
 from colonnade.tasks.arm import DOMAINS, JacoTask
 from colonnade.tasks.mazes.doom.labyrinth import DoomLabyrinthVectorEnv
-from colonnade.tasks.mazes.labyrinth import MAX_STEPS, LabyrinthVectorEnv
+from colonnade.tasks.mazes.labyrinth import LabyrinthVectorEnv
 from colonnade.tasks.mazes.levels import Level
-from colonnade.tasks.mazes.maze_env import MazeVectorEnv
+from colonnade.tasks.mazes.maze_env import MAX_STEPS, MazeVectorEnv
 from colonnade.tasks.mazes.maze_env import draw_view as draw_maze
 from colonnade.tasks.mazes.paper_levels import LEVELS
 from colonnade.tasks.mazes.t_maze import TMazeVectorEnv, draw_view

@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from colonnade.learners import LearnerConfig
-from colonnade.methods import Progressive
+from colonnade.learners import LearnerConfig, Remembering
+from colonnade.methods import Finetune, Progressive
 from colonnade.networks import ColumnSpec, Conv, Dense
 from colonnade.testing.contract import (
     OPTIONS,
@@ -20,7 +20,7 @@ from colonnade.testing.contract import (
     differing,
     timeless,
 )
-from colonnade.training import MemoryRecorder, TrainingOptions, train_sequence
+from colonnade.training import MemoryRecorder, TrainingOptions, Visit, train_sequence
 from colonnade.types import Network, Task, TaskSpec
 
 COLUMN = ColumnSpec((Conv(4, 4, 2), Dense(8)))
@@ -66,7 +66,8 @@ def check_learner(
 
     Raises:
         ContractError: A frozen parameter moved or a free one did not, a penalty has no effect, or
-            the same seed or a resumed run gives other numbers.
+            the same seed or a resumed run gives other numbers, also where a task comes back and
+            what the learner kept of it (`Remembering`) with it.
     """
 
     def train(pull: float = 0.0, recorder: MemoryRecorder | None = None) -> _Pulled:
@@ -104,4 +105,44 @@ def check_learner(
         not differing(weights, made[-1].state()[0])
         and timeless(recorder.history) == timeless(whole.history),
         "Training that was cut off should go on exactly, but weights or curves differ.",
+    )
+    if isinstance(learner, Remembering):
+        _check_returns(learner, tasks, column, options)
+
+
+class _Undisturbed(Interrupting):
+    """Keeps checkpoints, and never asks to stop."""
+
+    def should_stop(self) -> bool:
+        return False
+
+
+def _check_returns(
+    learner: LearnerConfig, tasks: Sequence[Task], column: ColumnSpec, options: TrainingOptions
+) -> None:
+    """Check that what is kept of a task is there at its return, wherever training was cut off."""
+    schedule = [Visit(task.spec.id, task.spec.steps) for task in (*tasks[:2], tasks[0])]
+
+    def life(recorder: Any) -> None:
+        train_sequence(
+            tasks[:2],
+            Finetune(column),
+            learner,
+            seed=3,
+            options=options,
+            recorder=recorder,
+            schedule=schedule,
+        )
+
+    ends = []
+    for recorder in (_Undisturbed(), Interrupting()):
+        recorder.go_on(life)
+        kept = recorder.load_checkpoint()
+        assert kept is not None
+        ends.append((kept[0], timeless(recorder.history)))
+    (whole, rows), (resumed, others) = ends
+    demand(
+        not differing(whole, resumed) and rows == others,
+        "Training that was cut off where a task comes back should go on exactly, but weights, "
+        "curves or what is kept of tasks differ; `state` of a memory must give all of it.",
     )

@@ -35,6 +35,7 @@ from colonnade.types import (
     Task,
     environments_of,
 )
+from colonnade.watching import beat
 
 _CHUNK = 32
 """Agent steps between looks at the finished episodes."""
@@ -158,6 +159,7 @@ def _right(
     spec, parts, left = task.spec, [], math.inf if count is None else count
     with closing(batches_of(task, split, _EXAMPLES, seed)) as batches:
         for examples in batches:
+            beat()
             if network is None:
                 parts.append(np.full(examples.steps, 1 / spec.action_sizes[0]))
             else:

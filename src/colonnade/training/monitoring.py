@@ -10,9 +10,11 @@ import numpy as np
 from torch import Tensor
 
 from colonnade.learners import Acting
+from colonnade.recognition import TrueLabels
 from colonnade.seeding import derive
 from colonnade.training.evaluation import EPISODE_LIMIT, evaluate
-from colonnade.training.recorder import Recorder
+from colonnade.training.labels import Labels
+from colonnade.training.recorder import Recorder, Row
 from colonnade.training.schedule import Visit, name_of, so_far
 from colonnade.types import DatasetTask, Method, Network, Split, Task
 
@@ -45,6 +47,8 @@ class Monitor:
         episodes: int,
         patience: int,
         limit: int = EPISODE_LIMIT,
+        labels: Labels | None = None,
+        unseen: bool = False,
     ) -> None:
         """Begin with no score.
 
@@ -59,6 +63,8 @@ class Monitor:
             episodes: See `TrainingOptions.test_episodes`.
             patience: See `TrainingOptions.patience`.
             limit: See `evaluate`.
+            labels: Say under which id each task is played; by default its own.
+            unseen: See `TrainingOptions.test_unseen`.
         """
         self._tasks = {task.spec.id: task for task in tasks}
         self._names = [name_of(tasks, schedule, number) for number in range(len(schedule))]
@@ -71,6 +77,8 @@ class Monitor:
         self._episodes = episodes
         self._patience = patience
         self._limit = limit
+        self._labels = labels or Labels(TrueLabels(), tasks, seed)
+        self._unseen = unseen
         self._best: float | None = None
         self._worse = 0
         self._kept: tuple[dict[str, Tensor], dict[str, Any]] = ({}, {})
@@ -106,9 +114,13 @@ class Monitor:
     def _test(self, number: int, step: int) -> None:
         if not self._episodes:
             return
-        places = list(self._tasks)
-        for task in so_far(self._schedule, number):
-            scores = self._score(task, "test")
+        places, seen = list(self._tasks), so_far(self._schedule, number)
+        for task in places if self._unseen else seen:
+            played = self._labels.player_of(self._tasks[task])
+            if self._labels.told and task not in seen:
+                played = self._schedule[number].task
+            scores = self._score(task, "test", played)
+            context: Row = {} if self._labels.told else {"context": played}
             self._recorder.append(
                 {
                     "kind": "test",
@@ -116,6 +128,7 @@ class Monitor:
                     "step": step,
                     "tested": task,
                     "tested_index": places.index(task),
+                    **context,
                     "episodes": len(scores),
                     "return_mean": float(scores.mean()),
                     "return_std": float(scores.std()),
@@ -145,12 +158,14 @@ class Monitor:
         self._worse += 1
         return self._worse > self._patience
 
-    def _score(self, name: str, split: Split) -> np.ndarray[Any, np.dtype[np.float64]]:
+    def _score(
+        self, name: str, split: Split, played: str | None = None
+    ) -> np.ndarray[Any, np.dtype[np.float64]]:
         method, task = self._method, self._tasks[name]
         player = method.player_for if isinstance(method, TrainsMany) else method.network_for
         return evaluate(
             task,
-            player(name),
+            player(played or name),
             learner=self._learner,
             episodes=None if isinstance(task, DatasetTask) else max(1, self._episodes),
             seed=derive(self._seed, split, name),

@@ -29,6 +29,8 @@ class TrainingOptions:
     test_episodes: int = 0
     """Episodes that score every task so far, before a task is learned and at the ends of its
     segments; of a data set any number above 0 stands for all test examples. 0 scores nothing."""
+    test_unseen: bool = False
+    """Whether tasks that were not visited yet are scored too, by what is learned just then."""
     patience: int = 0
     """End a task once the validation score, averaged over the tasks so far, has been below its best
     for more than this many segments in a row, and return to the best weights; 0 never does."""

@@ -10,8 +10,8 @@ through the same numbers as training that never stopped.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 from colonnade.errors import UsageError
 from colonnade.learners import (
@@ -24,11 +24,15 @@ from colonnade.learners import (
     torch_threads,
     under,
 )
+from colonnade.recognition import RecogniserConfig, TrueLabels
 from colonnade.seeding import derive, kept_globals, seed_globals
 from colonnade.training.evaluation import EPISODE_LIMIT
+from colonnade.training.labels import Labels, check_alike
 from colonnade.training.learning import FORMAT, Checkpoint, Learning, Surroundings
+from colonnade.training.memories import Memories
 from colonnade.training.monitoring import Monitor
 from colonnade.training.options import TrainingOptions
+from colonnade.training.playing import Playing
 from colonnade.training.recorder import MemoryRecorder, Recorder
 from colonnade.training.schedule import Visit, checked, so_far
 from colonnade.types import Expecting, Method, Network, Revisiting, Task, TaskSpec
@@ -48,7 +52,8 @@ def train_sequence(
     env_threads: int | None = None,
     schedule: Sequence[Visit] | None = None,
     evaluation_limit: int = EPISODE_LIMIT,
-) -> None:
+    labels: RecogniserConfig | None = None,
+) -> Callable[[Task], str]:
     """Learn tasks one after another, or go on where the recorder's checkpoint left off.
 
     Args:
@@ -64,6 +69,13 @@ def train_sequence(
             `revisit`. By default each task is visited once, for its own budget.
         evaluation_limit: Agent steps that an episode may last where `test_episodes` and `patience`
             ask for scores.
+        labels: How the learner knows which task it is in; by default it is told (`TrueLabels`).
+            Otherwise contexts that are recognised (`ForgetMeNot`) take the place of task ids, and
+            nothing of when tasks change is told.
+
+    Returns:
+        What says under which id a method plays a task (`network_for`): its own; where contexts are
+        recognised, the one that the task's pictures are taken for.
 
     Raises:
         UsageError: The tasks or the schedule can't be learned.
@@ -73,6 +85,11 @@ def train_sequence(
     """
     visits = checked(schedule, tasks, method)
     options, recorder = options or TrainingOptions(), recorder or MemoryRecorder()
+    contexts = Labels(labels or TrueLabels(), tasks, seed)
+    if not contexts.told:
+        _check_untold(method, options)
+    if options.test_unseen:
+        check_alike(tasks, "Where tasks are tested before they are visited")
     monitor = Monitor(
         tasks,
         visits,
@@ -84,13 +101,35 @@ def train_sequence(
         episodes=options.test_episodes,
         patience=options.patience,
         limit=evaluation_limit,
+        labels=contexts,
+        unseen=options.test_unseen,
     )
-    around = Surroundings(tuple(tasks), visits, method, seed, options, recorder, monitor)
+    memories = Memories(learner)
+    around = Surroundings(
+        tuple(tasks), visits, method, seed, options, recorder, monitor, memories, contexts
+    )
     training = _Training(around, learner, env_threads or options.threads)
     with torch_threads(options.threads), kept_globals():
         place = training.restore()
         while place.visit < len(visits):
             place = training.learn(place)
+    return contexts.player_of
+
+
+def _check_untold(method: Method, options: TrainingOptions) -> None:
+    """Refuse what can't be done where nobody says when tasks change."""
+    if not isinstance(method, Revisiting):
+        raise UsageError(
+            f"A context may come back at any time, but {type(method).__name__} does not say what "
+            "it does then; give it a method `revisit(spec)` (`colonnade.types.Revisiting`), or use "
+            "true labels."
+        )
+    for name in ("patience", "goal_episodes"):
+        if getattr(options, name):
+            raise UsageError(
+                f"{name} ends a task early, but where contexts are recognised nobody says which "
+                "task it is; leave it out, or use true labels."
+            )
 
 
 @dataclass(frozen=True)
@@ -129,6 +168,12 @@ class _Training:
                 "The checkpoint belongs to another schedule of the same tasks; choose another "
                 "output folder."
             )
+        if bool(meta.get("labels")) == self._around.labels.told:
+            raise UsageError(
+                "The checkpoint belongs to training with "
+                + ("recognised" if meta.get("labels") else "true")
+                + " labels; choose another output folder."
+            )
         if meta.get("format") != FORMAT:
             raise UsageError(
                 "The checkpoint was made by an earlier version of Colonnade, which measured "
@@ -143,6 +188,8 @@ class _Training:
             The place of the next one; or, where a worker was lost, the checkpoint to go on from.
         """
         learning = Learning(self._around, place.visit, place.checkpoint)
+        if not self._around.labels.told:
+            return self._follow(learning, place)
         network = self._network(place, learning.task.spec)
         try:
             if network is None:
@@ -161,6 +208,32 @@ class _Training:
             return self._go_back(learning, lost)
         return _Place(place.visit + 1)
 
+    def _follow(self, learning: Learning, place: _Place) -> _Place:
+        """Go through a visit of which nobody tells, learning whatever context is recognised."""
+        while not learning.over:
+            network = self._context(learning)
+            with self._trainer(learning, network) as trainer:
+                learning.run(trainer)
+                learning.leave(trainer)
+        learning.close()
+        return _Place(place.visit + 1)
+
+    def _context(self, learning: Learning) -> Network:
+        """Return the network of the current context, which begins or comes back if it is new."""
+        method, labels = self._around.method, self._around.labels
+        spec = replace(learning.task.spec, id=labels.current)
+        if not labels.entered:
+            labels.entered = True
+            seed_globals(learning.stream("parameters"))
+            if spec.id in labels.begun:
+                assert isinstance(method, Revisiting)
+                labels.learns = method.revisit(spec) is not None
+            else:
+                labels.begun.append(spec.id)
+                labels.learns = True
+                return method.begin_task(spec, self._config.outputs(spec))
+        return method.network_for(spec.id)
+
     def _network(self, place: _Place, spec: TaskSpec) -> Network | None:
         """Return what a visit trains, or None where nothing may move any more."""
         around = self._around
@@ -178,11 +251,26 @@ class _Training:
         compute = Compute.choose(task.spec, options.device, options.precision)
         network.to(compute.device)
         network.train()
-        penalty = self._around.method.penalty
+        penalty, labels = self._around.method.penalty, self._around.labels
         lesson = Lesson(
-            task, network, penalty, compute, options.num_envs, self._env_threads, learning.steps
+            task,
+            network,
+            penalty,
+            compute,
+            options.num_envs,
+            self._env_threads,
+            learning.steps,
+            learning.all_steps,
+            told=labels.told,
+            watch=labels.watch(task),
         )
-        return self._config.trainer(lesson)
+        if not labels.learns:
+            return Playing(self._config, lesson)
+        if not labels.told:  # how long a context will last, nobody knows
+            every = sum(visit.steps for visit in self._around.schedule)
+            lesson = replace(lesson, steps=every, all_steps=every)
+        memory = self._around.memories.of(labels.id_of(task), lesson)
+        return self._config.trainer(replace(lesson, memory=memory))
 
     def _go_back(self, learning: Learning, lost: WorkerLostError) -> _Place:
         """Return to the checkpoint before a worker was lost, unless that happens for ever."""
@@ -209,5 +297,7 @@ class _Training:
         if isinstance(method, Expecting):
             method.expect([task.spec for task in self._around.tasks])
         method.load_state(under("method/", tensors), meta["method"])
+        self._around.memories.load_state(under("memory/", tensors), meta.get("memories", {}))
+        self._around.labels.load_state(under("labels/", tensors), meta.get("labels", {}))
         visit = meta["visit"] if "visit" in meta else meta["task"]  # before tasks could come back
         return _Place(visit + 1) if meta["finished"] else _Place(visit, checkpoint)

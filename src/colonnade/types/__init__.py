@@ -13,7 +13,7 @@ The loop that joins them, in `colonnade.training`, is in outline::
 
 from colonnade.types.actions import Actions
 from colonnade.types.experience import Batch, Episode, Examples, Rollout
-from colonnade.types.method import Expecting, Method, Metrics, Penalty, Revisiting
+from colonnade.types.method import Counting, Expecting, Method, Metrics, Penalty, Revisiting
 from colonnade.types.network import (
     OBSERVATION,
     PROPRIOCEPTION,
@@ -45,6 +45,7 @@ __all__ = [
     "PROPRIOCEPTION",
     "Actions",
     "Batch",
+    "Counting",
     "DatasetTask",
     "Descending",
     "Descent",

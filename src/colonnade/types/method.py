@@ -77,6 +77,15 @@ class Revisiting(Protocol):
 
 
 @runtime_checkable
+class Counting(Protocol):
+    """A method for which it matters how long a task has been learned."""
+
+    def on_steps(self, steps: int) -> None:
+        """Take note of agent steps, or examples, that were learned from since the last call."""
+        ...
+
+
+@runtime_checkable
 class Expecting(Protocol):
     """A method that wants to know the tasks of the sequence before it returns to a state."""
 

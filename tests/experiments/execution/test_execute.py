@@ -1,4 +1,5 @@
 import io
+import json
 import os
 import signal
 import subprocess
@@ -8,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+from finished import AROUND
 from rich.console import Console
 
 from colonnade.cli.display import Display, summary
@@ -24,7 +26,8 @@ from colonnade.experiments.store.lock import FolderLock
 from colonnade.experiments.words import duration
 
 # Stands for the worker: notes when it begins and ends, and does what the run's id says.
-FAKE = """
+FAKE = (
+    """
 import os, signal, sys, time
 from pathlib import Path
 out, run = Path(sys.argv[1]), sys.argv[2]
@@ -48,11 +51,12 @@ if "killed" in run:
     os.kill(os.getpid(), signal.SIGKILL)
 time.sleep(60 if "long" in run else 0.05)
 note("ends")
-(out / "runs" / run / "result.json").write_text(
-    '{"measures": 2, "scores": [], "timing": {}, "versions": {}, "hardware": {}, "notes": []}'
-)
+(out / "runs" / run / "result.json").write_text('"""
+    + json.dumps({**AROUND, "scores": []})
+    + """')
 (out / "runs" / run / "DONE").touch()
 """
+)
 
 
 def spec(label: str, parent: RunSpec | None = None) -> RunSpec:
@@ -84,6 +88,9 @@ class FakeWorkers:
             for run in over
         ]
 
+    def silent(self) -> dict[str, float]:
+        return {}
+
     def stop(self, run: str) -> None:
         self.processes[run].terminate()
 
@@ -97,6 +104,10 @@ class FakeWorkers:
 def run(path: Path, *specs: RunSpec, jobs: int = 2) -> tuple[list[Failure], list[str], str]:
     suite = SuiteFolder(path, "test", {}, Plan(specs))
     suite.begin()
+    for each in specs:  # as a worker does
+        folder = suite.run(each.id).path
+        folder.mkdir(exist_ok=True)
+        (folder / "spec.json").write_text(json.dumps(each.to_json()))
     output = io.StringIO()
     display = Display(Console(file=output, width=200), "test")
     failures = execute(suite, suite.plan, jobs=jobs, display=display, make_workers=FakeWorkers)
@@ -202,7 +213,7 @@ def test_a_run_whose_server_dies_all_the_time_fails_in_the_end(tmp_path: Path) -
     display = Display(Console(quiet=True), "test")
     failures = execute(suite, suite.plan, display=display, make_workers=Orphans)
     assert [failure.reason for failure in failures] == [
-        "its machine was switched off again and again"
+        "its machine was switched off, again and again"
     ]
     assert Orphans.starts == 4
 

@@ -1,6 +1,7 @@
 """Forked workers: what they train, and what is said when one of them is ended."""
 
 import errno
+import io
 import json
 import multiprocessing
 import os
@@ -19,13 +20,14 @@ from colonnade.cli.display import Display
 from colonnade.errors import ColonnadeError
 from colonnade.experiments.execution import server
 from colonnade.experiments.execution.execute import execute
-from colonnade.experiments.execution.processes import ForkedWorkers, last_line
+from colonnade.experiments.execution.processes import ForkedWorkers
 from colonnade.experiments.execution.resources import Resources
 from colonnade.experiments.execution.run import train_run
 from colonnade.experiments.execution.workers import Ended
 from colonnade.experiments.plans.plan import Plan
 from colonnade.experiments.plans.spec import RunSpec, TaskBudget
 from colonnade.experiments.store.folders import RunFolder, SuiteFolder
+from colonnade.watching import HANG_SECONDS, set_limit
 
 SHORT = 400
 ENDLESS = 10**9
@@ -166,6 +168,34 @@ def test_runs_go_on_when_the_server_is_killed(tmp_path: Path) -> None:
     assert all(run.done for run in suite.runs)
 
 
+def test_a_run_that_hangs_is_named_ended_and_goes_on(tmp_path: Path) -> None:
+    suite = begin(tmp_path, tiny("long", 6_000))
+    stopped: list[int] = []
+    output = io.StringIO()
+
+    class Stopping(ForkedWorkers):
+        """Stops the run's process once, as soon as it trains."""
+
+        def ended(self, seconds: float) -> list[Ended]:
+            if not stopped and (suite.runs[0].status().get("progress") or {}).get("run_step"):
+                stopped.append(suite.runs[0].status()["pid"])
+                os.kill(stopped[0], signal.SIGSTOP)
+            return super().ended(seconds)
+
+    set_limit(4)
+    try:
+        display = Display(Console(file=output, width=200), "test")
+        assert execute(suite, suite.plan, display=display, make_workers=Stopping) == []
+    finally:
+        set_limit(HANG_SECONDS)
+    assert gone(stopped[0])
+    (note,) = suite.runs[0].result()["notes"]
+    assert note.startswith("Its process gave no sign of life for ")
+    assert note.endswith(" s and was ended; the run went on from its last checkpoint.")
+    assert " silent  long: no sign of life for " in output.getvalue()
+    assert f"Note: {note}" in output.getvalue()
+
+
 def test_workers_stop_when_the_command_is_killed(tmp_path: Path) -> None:
     specs = tmp_path / "specs.json"
     spec = tiny("endless", ENDLESS)
@@ -178,8 +208,7 @@ def test_workers_stop_when_the_command_is_killed(tmp_path: Path) -> None:
     worker = pid(folder)
     process.send_signal(signal.SIGKILL)
     process.wait()
-    until(lambda: gone(worker))
-    assert "the last checkpoint is kept" in last_line(folder.log_path)
+    until(lambda: gone(worker), 10.0)
 
 
 def test_memory_that_runs_out_is_said(tmp_path: Path, workers: Make) -> None:

@@ -118,6 +118,9 @@ def test_a_machine_is_never_oversubscribed_and_no_run_waits_for_ever(
 
         kill = stop
 
+        def silent(self) -> dict[str, float]:
+            return {}
+
         def close(self) -> None:
             assert not self.shares
 

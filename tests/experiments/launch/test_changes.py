@@ -21,7 +21,6 @@ SMALL = SuiteOptions(seeds=1, tasks=("zoom",))
 
 
 def mini() -> Plan:
-    assert MINI.plan is not None
     return MINI.plan(SuiteOptions(seeds=1))
 
 
@@ -108,7 +107,6 @@ def test_what_is_wrong_is_said_before_anything_is_begun(
 
 def test_a_methods_option_changes_its_runs_alone() -> None:
     suite = suite_from_name("ewc-pong-soup-mini")
-    assert suite.plan is not None
     before = suite.plan(SuiteOptions(seeds=1))
     after = with_changes(before, ["ewc.lam=7"])
     changed = {new.method for old, new in zip(before.runs, after.runs, strict=True) if old != new}

@@ -13,6 +13,7 @@ from colonnade.experiments.plans.plan import Plan, SuiteOptions
 from colonnade.experiments.plans.spec import RunSpec, TaskBudget
 from colonnade.experiments.store.files import write_json
 from colonnade.experiments.store.folders import RunFolder, SuiteFolder
+from colonnade.experiments.store.lock import FolderLock
 from colonnade.experiments.store.parents import read_parent
 from colonnade.experiments.suites import SUITES, suite_from_name
 from colonnade.experiments.suites.progressive.pong_soup import FULL, SHORT
@@ -196,3 +197,45 @@ def test_a_foreign_result_is_named(tmp_path: Path, name: str) -> None:
     folder = RunFolder(tmp_path)
     with pytest.raises(ColonnadeError, match=rf"{name} lacks .*delete .* to train the run again"):
         folder.result() if name == "result.json" else folder.network()
+
+
+@pytest.mark.parametrize(
+    "left",
+    [
+        ["lock"],
+        ["lock", "lock-holder.txt"],
+        [".lock-holder.txt.4711.tmp", "lock"],
+        [".suite.json.4711.tmp", "lock", "lock-holder.txt"],
+    ],
+)
+def test_a_command_goes_on_where_one_was_killed_as_it_began(
+    tmp_path: Path, left: list[str]
+) -> None:
+    for name in left:
+        (tmp_path / name).write_text("{")
+    folder(tmp_path).begin()
+    assert not list(tmp_path.glob(".*.tmp"))
+    assert SuiteFolder.read(tmp_path).name == "pong-soup-mini"
+    (tmp_path / "suite.json").unlink()
+    (tmp_path / "thesis.tex").touch()
+    with pytest.raises(UsageError, match=r"no suite\.json"):
+        folder(tmp_path).begin()
+
+
+def test_of_two_that_begin_at_once_one_is_told_of_the_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    enter = FolderLock.__enter__
+    first: list[SuiteFolder] = []
+
+    def beaten(lock: FolderLock) -> FolderLock:
+        """Let another command begin the folder after this one looked and before it locks."""
+        if not first:
+            first.append(SuiteFolder(tmp_path, "demo", {}, folder(tmp_path).plan))
+            first[0].begin()
+        return enter(lock)
+
+    monkeypatch.setattr(FolderLock, "__enter__", beaten)
+    with pytest.raises(UsageError, match="belongs to suite 'demo'"):
+        folder(tmp_path).begin()
+    assert SuiteFolder.read(tmp_path).name == "demo"

@@ -22,12 +22,11 @@ def test_plans_are_as_recorded(key: str) -> None:
     if kind == "sweep":
         plan = plan_sweep(suite, Sweep(jobs=4, top=2), SuiteOptions())
     else:
-        assert suite.plan is not None
         plan = suite.plan(SuiteOptions())
     text = json.dumps(plan.to_json(), sort_keys=True)
     assert hashlib.sha256(text.encode()).hexdigest()[:16] == RECORDED[key]
     assert Plan.from_json(json.loads(text), "here") == plan
 
 
-def test_every_suite_that_is_trained_is_recorded() -> None:
-    assert {suite.name for suite in SUITES if suite.plan} == {k.partition("/")[0] for k in RECORDED}
+def test_every_suite_is_recorded() -> None:
+    assert {suite.name for suite in SUITES} == {k.partition("/")[0] for k in RECORDED}

@@ -19,13 +19,14 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from interrupting import without_clock
 from worlds import MARK, ClockNetwork, Counting, CountingTask
 
-from colonnade.errors import ColonnadeError, UsageError
+from colonnade.errors import ColonnadeError, HungError, UsageError
 from colonnade.learners import A2C, A3C, Compute, Lesson, WorkerDiedError, torch_threads
 from colonnade.learners.processes.workers import Report, Work, Workers
 from colonnade.methods import Progressive, Scratch
 from colonnade.networks import LSTM, ColumnSpec, Conv, Dense
 from colonnade.tasks import MiniPongTask
 from colonnade.training import MemoryRecorder, TrainingOptions, train_sequence
+from colonnade.watching import HANG_SECONDS, beat, set_limit
 
 CPU = Compute(torch.device("cpu"))
 
@@ -116,6 +117,59 @@ def test_the_heir_goes_on_and_knows_how_many_died_before_it():
 
     with workers(work, count=1) as made:
         assert [report.steps for report in made.run(budget(4))] == [2, 2, 2, 2]
+
+
+@pytest.fixture
+def limit():
+    set_limit(0.5)
+    yield
+    set_limit(HANG_SECONDS)
+
+
+@pytest.mark.usefixtures("limit")
+def test_a_worker_that_is_stopped_is_noticed_named_and_replaced(caplog):
+    def work(index, attempt):
+        beat()
+        if index == 1 and attempt == 0:
+            os.kill(os.getpid(), signal.SIGSTOP)
+        return attempt
+
+    begun = time.monotonic()
+    with workers(work) as made:
+        reports = made.run(budget(12))
+    assert len(reports) == 12
+    assert 0.5 < time.monotonic() - begun < 5
+    assert "Worker 1 (process" in caplog.text
+    assert "gave no sign of life for" in caplog.text
+    assert "another one takes its place" in caplog.text
+    assert gone(pids(reports))
+
+
+@pytest.mark.usefixtures("limit")
+def test_a_worker_that_takes_its_time_but_gives_signs_is_left_alone(caplog):
+    def work(index, attempt):
+        for _ in range(10):
+            time.sleep(0.1)
+            beat()
+        return attempt
+
+    with workers(work) as made:
+        assert [report.steps for report in made.run(budget(2))] == [0, 0]
+        time.sleep(1)  # at rest they need give none
+        assert [report.steps for report in made.run(budget(2))] == [0, 0]
+    assert not caplog.text
+
+
+@pytest.mark.usefixtures("limit")
+def test_a_worker_whose_environment_hangs_is_replaced(caplog):
+    def work(index, attempt):
+        if index == 1 and attempt == 0:
+            raise HungError("Environment 3 gave no sign of life for 600 s and was ended.")
+        return attempt
+
+    with workers(work) as made:
+        assert len(made.run(budget(12))) == 12
+    assert "Environment 3 gave no sign of life for 600 s and was ended; another" in caplog.text
 
 
 def test_training_ends_when_workers_die_again_and_again():

@@ -95,6 +95,7 @@ def test_each_environment_remembers_along_its_own_path(network, x, starts):
             torch.testing.assert_close(after["layer1/c"][n, module], c[0])
         others = sorted({*range(SPEC.modules)} - {*memories})
         assert not after["layer1/h"][n, others].any()
+        assert not after["layer1/c"][n, others].any()
         wanted.append(want)
     loss = torch.stack(wanted, 1).square().sum()
     parameters = [p for _, p in sorted(network.layers[0].named_parameters())]
@@ -122,7 +123,15 @@ def test_unrolling_is_stepping(network, x, starts):
 
 def test_modules_that_no_path_uses_have_no_gradient(network, x, starts):
     view = network.population_view(PATHS[:1] * ENVS)
-    output, _ = view.unroll({"observation": x}, view.initial_state(ENVS), starts)
+    first = view.initial_state(ENVS)
+    output, _ = view.unroll({"observation": x}, first, starts)
+    one = network.view(PATHS[0])
+    expected, after = one.unroll({"observation": x}, one.initial_state(ENVS), starts)
+    torch.testing.assert_close(output, expected)
+    one.path = LATER[0]  # a module that is left out forgets
+    left_out = one.unroll({"observation": x}, after, torch.zeros_like(starts))[1]
+    assert after["layer1/h"][:, [0, 2]].any()
+    assert not left_out["layer1/h"][:, [0, 2]].any()
     output.sum().backward()
     for index, module in enumerate(network.layers[1].bank):
         for parameter in module.parameters():

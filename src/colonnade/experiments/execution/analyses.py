@@ -5,18 +5,28 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from itertools import pairwise
-from typing import cast
+from typing import Any, cast
 
 from torch import Tensor, nn
 
 from colonnade.analysis.overlap import fisher_overlap
+from colonnade.analysis.states import policy_states
 from colonnade.errors import UsageError, unknown_name
+from colonnade.experiments.execution.zero_shot import (
+    check_arm,
+    check_first_column,
+    domains,
+    zero_shot,
+)
 from colonnade.learners import Acting
 from colonnade.ops import parameter_fisher
 from colonnade.training import Row
 from colonnade.types import DatasetTask, Examples, Method, Task
 
 _BATCH = 500
+
+_STATES = 2000
+"""States of an environment's task, met by the trained policy."""
 
 
 def check_analyses(names: Sequence[str]) -> None:
@@ -28,6 +38,23 @@ def check_analyses(names: Sequence[str]) -> None:
     for name in names:
         if name not in ANALYSES:
             raise unknown_name("analysis", name, ANALYSES)
+
+
+def check_analysable(names: Sequence[str], tasks: Sequence[Task], method: Method) -> None:
+    """Check that what a run will have learned can be analysed.
+
+    Args:
+        names: Of the analyses.
+        tasks: Of the run.
+        method: Of the run, as its last task begins.
+
+    Raises:
+        UsageError: An analysis doesn't fit the method or the tasks.
+    """
+    if {"zero-shot", "domains"}.intersection(names):
+        check_first_column(method)
+    if "domains" in names:
+        check_arm(tasks)
 
 
 def analyse(name: str, tasks: Sequence[Task], method: Method, learner: Acting) -> list[Row]:
@@ -60,23 +87,40 @@ def _overlaps(tasks: Sequence[Task], method: Method, learner: Acting) -> list[Ro
 
 
 def _fisher(task: Task, method: Method, learner: Acting) -> dict[str, Tensor]:
-    if not isinstance(task, DatasetTask):
+    """Estimate the Fisher of the weights that tasks share; single tasks' gains are left out."""
+    spec = task.spec
+    network = method.network_for(spec.id)
+    shared = [
+        name
+        for name, parameter in network.named_parameters()
+        if parameter.requires_grad and ".gains." not in name
+    ]
+    if isinstance(task, DatasetTask):
+        batches: Iterator[Any] = _examples(task)
+    elif network.initial_state(1):
         raise UsageError(
-            f"The Fisher overlap is measured on data sets, and task {task.spec.id!r} is none; "
-            "leave 'fisher-overlap' out of the analyses."
+            f"The Fisher overlap is measured on states that do not hang on each other, but the "
+            f"network of task {spec.id!r} is recurrent; leave 'fisher-overlap' out of the analyses."
         )
-    spec, examples = task.spec, task.examples("train")
+    else:
+        states = policy_states(task, network, _STATES, learner=learner, batch=_BATCH)
+        batches = (each.inputs for each in states)
+    meaning = partial(learner.likelihood, spec=spec)
+    return parameter_fisher(cast("nn.Module", network), batches, meaning, parameters=shared)
 
-    def batches() -> Iterator[Examples]:
-        for start in range(0, examples.steps, _BATCH):
-            chunk = slice(start, start + _BATCH)
-            inputs = {name: value[chunk] for name, value in examples.inputs.items()}
-            yield Examples(inputs, examples.targets[chunk])
 
-    network = cast("nn.Module", method.network_for(spec.id))
-    return parameter_fisher(network, batches(), partial(learner.likelihood, spec=spec))
+def _examples(task: DatasetTask) -> Iterator[Examples]:
+    examples = task.examples("train")
+    for start in range(0, examples.steps, _BATCH):
+        chunk = slice(start, start + _BATCH)
+        inputs = {name: value[chunk] for name, value in examples.inputs.items()}
+        yield Examples(inputs, examples.targets[chunk])
 
 
 _Analysis = Callable[[Sequence[Task], Method, Acting], list[Row]]
 
-ANALYSES: dict[str, _Analysis] = {"fisher-overlap": _overlaps}
+ANALYSES: dict[str, _Analysis] = {
+    "fisher-overlap": _overlaps,
+    "zero-shot": zero_shot,
+    "domains": domains,
+}

@@ -19,11 +19,12 @@ from colonnade.experiments.execution.schedule import Failure, Schedule
 from colonnade.experiments.execution.workers import Ended, Workers
 from colonnade.experiments.plans.plan import Plan
 from colonnade.experiments.plans.spec import RunSpec
-from colonnade.experiments.store.files import disk_errors
+from colonnade.experiments.store.files import begin_folder, disk_errors
 from colonnade.experiments.store.folders import SuiteFolder
 from colonnade.experiments.store.lock import FolderLock
 from colonnade.experiments.store.metrics import append_line
 from colonnade.experiments.store.reading import check_folder
+from colonnade.watching import limit, silence
 
 _SHOW_SECONDS = 0.5
 _GRACE_SECONDS = 60.0
@@ -132,6 +133,7 @@ class _Execution:
         self._judge = judge
         self._needs: dict[str, Resources] = {}
         self._condemned: dict[str, str] = {}
+        self._hung: dict[str, str] = {}
         self._started, self._clock = time.time(), monotonic()
         self._ended: list[Ended] = []
 
@@ -148,12 +150,21 @@ class _Execution:
 
     def wait(self, seconds: float) -> None:
         """Take note of what ends within that time, and return as soon as something does."""
+        self._end_hung()
         limit = monotonic() + seconds
         while not (ended := self._workers.ended(max(0.0, limit - monotonic()))):
             if monotonic() >= limit:
                 return
         for end in ended:
             self._end(end)
+
+    def _end_hung(self) -> None:
+        """End the runs that have given no sign of life for too long."""
+        self.schedule.silent = self._workers.silent()
+        for run, seconds in self.schedule.silent.items():
+            if seconds > limit() and run not in self._hung:
+                self._hung[run] = f"its process {silence(seconds)}"
+                self._workers.kill(run)
 
     def stop(self, hurry: Callable[[], bool]) -> None:
         """Ask all runs to stop, and end those that don't."""
@@ -181,8 +192,8 @@ class _Execution:
     def _start(self, spec: RunSpec) -> None:
         folder = self._suite.run(spec.id)
         check_folder(folder.path)
+        begin_folder(folder.path)
         with disk_errors(folder.path):
-            folder.path.mkdir(parents=True, exist_ok=True)
             for name in ("status.json", "failed.json"):
                 (folder.path / name).unlink(missing_ok=True)
         share = self._share(spec)
@@ -192,6 +203,8 @@ class _Execution:
 
     def _end(self, end: Ended) -> None:
         self._ended.append(end)
+        if (hung := self._hung.pop(end.run, None)) and end.outcome == "failed":
+            end = replace(end, outcome="lost", reason=hung)
         del self._machine.shares[end.run]
         if end.outcome == "finished":
             self.schedule.complete(end.run)
@@ -199,8 +212,8 @@ class _Execution:
             self.schedule.stop(end.run, self._condemned[end.run])
         elif end.outcome != "lost":
             self.schedule.fail(end.run, end.reason, final=end.lasting)
-        elif not self.schedule.again(end.run):  # else it goes on from its last checkpoint
-            self.schedule.fail(end.run, f"{end.reason} again and again", final=False)
+        elif not self.schedule.again(end.run, end.reason):
+            self.schedule.fail(end.run, f"{end.reason}, again and again", final=False)
 
     def _write_session(self) -> None:
         """Note how busy the runs kept the processors, for the report."""

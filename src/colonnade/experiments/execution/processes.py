@@ -9,16 +9,18 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from colonnade.errors import ColonnadeError
+from colonnade.errors import ColonnadeError, HungError
 from colonnade.experiments.execution.resources import Resources
 from colonnade.experiments.execution.workers import Ended
 from colonnade.experiments.store.files import disk_errors
 from colonnade.experiments.store.folders import RunFolder
+from colonnade.watching import START_SECONDS, Watch, limit, silence
 
 STOPPED = 143
 """Exit status of a worker that was asked to stop: 128 + SIGTERM."""
@@ -46,6 +48,9 @@ class ForkedWorkers:
         self._server: subprocess.Popen[bytes] | None = None
         self._line: Connection[Any, Any]
         self._running: set[str] = set()
+        self._silent: dict[str, float] = {}
+        self._heard = 0
+        self._watch = self._new_watch()
         self._ready = False
 
     def start(self, run: str, share: Resources) -> None:
@@ -77,15 +82,25 @@ class ForkedWorkers:
         except (EOFError, OSError):
             return self._lost()
         if message is None:
+            if self._watch.hangs(busy=bool(self._running)):
+                self._server.kill()
+                return self._lost(silence(self._watch.silent))
             return []
+        self._heard += 1
         self._ready = True
+        self._silent = message.get("silent", self._silent)
         if "run" not in message:
             return []
         self._running.discard(message["run"])
+        self._silent.pop(message["run"], None)
         return [ending(RunFolder(self._suite / "runs" / message.pop("run")), **message)]
 
+    def silent(self) -> Mapping[str, float]:
+        """Say for how many seconds runs have given no sign of life."""
+        return self._silent
+
     def close(self) -> None:
-        """End the server; workers without it stop by themselves."""
+        """End the server, and with it the workers that are left."""
         if self._server is None:
             return
         self._line.close()
@@ -102,8 +117,8 @@ class ForkedWorkers:
         # is in its spec, since sums depend on it.
         threads = {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "passive"}
         # -P: what lies in the current folder takes the place of no package.
-        server = "colonnade.experiments.execution.server"
-        command = [sys.executable, "-P", "-m", server, str(self._suite)]
+        told = (str(self._suite), str(os.getpid()), str(limit()))
+        command = [sys.executable, "-P", "-m", "colonnade.experiments.execution", *told]
         ours, theirs = socket.socketpair()
         with theirs, disk_errors(self._log), self._log.open("wb") as log:
             # A session of its own: a Ctrl-C at the terminal reaches the executor alone.
@@ -117,14 +132,17 @@ class ForkedWorkers:
             )
         self._line = Connection(ours.detach())
 
+    def _new_watch(self) -> Watch:
+        return Watch(lambda: self._heard, START_SECONDS)
+
     def _tell(self, *order: object) -> None:
         # Where the server has died, `ended` meets the end of the line and says what is lost.
         if self._server is not None:
             with suppress(OSError):
                 self._line.send(order)
 
-    def _lost(self) -> list[Ended]:
-        """Take note of the server's death: its workers stop, and what they came to is not known."""
+    def _lost(self, how: str = "was ended") -> list[Ended]:
+        """Take note of the server's death: its workers end, and what they came to is not known."""
         assert self._server is not None
         server = self._server
         self.close()
@@ -134,9 +152,11 @@ class ForkedWorkers:
                 f"No worker could be started: {last_line(self._log) or 'its process was ended'} "
                 f"({self._log})."
             )
-        reason = "the process that all runs are forked from was ended"
+        reason = f"the process that all runs are forked from {how}"
         lost = [Ended(run, "lost", reason) for run in sorted(self._running)]
         self._running.clear()
+        self._silent = {}
+        self._watch = self._new_watch()
         self._ready = False
         return lost
 
@@ -151,6 +171,8 @@ def ending(folder: RunFolder, status: int | str, **used: Any) -> Ended:
         return Ended(run, "failed", reason, **used)
     reason = said.get("error") or last_line(folder.log_path)
     reason = reason or f"its process ended with status {status}"
+    if said.get("kind") == HungError.__name__:
+        return Ended(run, "lost", reason, **used)
     if status == STOPPED:
         return Ended(run, "stopped", reason, **used)
     lasting = bool(said.get("error")) and said.get("kind") != "DiskFullError"

@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 from colonnade.experiments.plans.spec import RunSpec
+from colonnade.watching import limit
+
+_SILENT_SECONDS = 30.0
 
 State = Literal["waiting", "running", "done", "failed", "stopped"]
 
@@ -20,12 +23,19 @@ class RunView:
         state: Whether it waits, trains or is over.
         progress: As `status.json` has it, while it trains; None before the first news.
         notes: What the user should know of it.
+        silent: For how many seconds it has given no sign of life; short times count as none.
     """
 
     spec: RunSpec
     state: State
     progress: dict[str, Any] | None = None
     notes: list[str] = field(default_factory=list)
+    silent: float = 0.0
+
+    @property
+    def hangs(self) -> bool:
+        """Whether it has been silent for so long that a person should know."""
+        return self.silent >= min(_SILENT_SECONDS, limit() / 2)
 
     @property
     def step(self) -> int:
@@ -37,7 +47,7 @@ class RunView:
     @property
     def rate(self) -> float:
         """Agent steps per second of late; 0 where it does not train."""
-        return float(self.progress["steps_per_second"]) if self.progress else 0.0
+        return float(self.progress["steps_per_second"]) if self.progress and not self.hangs else 0.0
 
     @property
     def score(self) -> str:

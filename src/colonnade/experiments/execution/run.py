@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import platform
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict
 from importlib.metadata import version
@@ -19,10 +20,12 @@ from numpy.typing import NDArray
 from colonnade.experiments.execution.analyses import analyse
 from colonnade.experiments.execution.resources import available_cores
 from colonnade.experiments.plans.build import (
+    build_labels,
     build_learner,
     build_method,
     build_tasks,
     build_training_options,
+    build_visits,
 )
 from colonnade.experiments.plans.spec import RunSpec
 from colonnade.experiments.store.files import (
@@ -34,7 +37,12 @@ from colonnade.experiments.store.files import (
 )
 from colonnade.experiments.store.folders import RunFolder
 from colonnade.experiments.store.measures import MEASURES
-from colonnade.experiments.store.parents import foreign_states, lineage, read_parent
+from colonnade.experiments.store.parents import (
+    foreign_states,
+    lineage,
+    read_parent,
+    with_learner,
+)
 from colonnade.experiments.store.recorder import RunRecorder
 from colonnade.learners import Acting
 from colonnade.networks import custom_factories, factories_named
@@ -86,7 +94,8 @@ def train_run(
         if folder.done:
             recorder.clear_checkpoints()
             return
-        tasks, method, learner = build_tasks(spec), build_method(spec), build_learner(spec)
+        tasks, method = build_tasks(spec), build_method(spec)
+        learner = build_learner(with_learner(suite, spec))
         options = build_training_options(spec)
         torch.set_num_threads(options.threads)
         recorder.write_status()
@@ -101,7 +110,7 @@ def train_run(
             if recorder.should_stop():
                 raise Interrupted("Stopped before training, which the same command begins.")
             by_chance.append(_returns(task, None, learner, "random", spec, options))
-        train_sequence(
+        played_as = train_sequence(
             tasks,
             method,
             learner,
@@ -110,6 +119,8 @@ def train_run(
             recorder=recorder,
             env_threads=env_threads,
             evaluation_limit=spec.evaluation_limit,
+            schedule=build_visits(spec),
+            labels=build_labels(spec),
         )
         scores: list[Row] = []
         learned = _steps_learned(folder.metrics())
@@ -117,7 +128,7 @@ def train_run(
             if recorder.should_stop():
                 raise Interrupted("Stopped before scoring, which the same command goes on with.")
             step = learned.get(index, task.spec.steps)
-            network = method.network_for(task.spec.id)
+            network = method.network_for(played_as(task))
             scores += _scores(task, network, learner, by_chance[index], spec, options, step)
         for name in spec.analyses:
             scores += analyse(name, tasks, method, learner)
@@ -140,6 +151,8 @@ def train_run(
             "notes": recorder.notes,
             "files": folder.checksums(),
         }
+        if spec.labels:
+            result["contexts"] = {task.spec.id: played_as(task) for task in tasks}
         write_json(folder.path / "result.json", result)
         write_text(folder.path / "DONE", "")
         # In this order: a run that dies between the two is complete, not without checkpoints.
@@ -148,7 +161,13 @@ def train_run(
 
 def _steps_learned(rows: list[Row]) -> dict[int, int]:
     """Say how many steps each task was learned for, by index: fewer than its budget at a goal."""
-    return {row["task_index"]: row["step"] for row in rows if row["kind"] == "curve"}
+    ends = {
+        (row["task_index"], row.get("visit")): row["step"] for row in rows if row["kind"] == "curve"
+    }
+    steps: Counter[int] = Counter()
+    for (task, _), step in ends.items():
+        steps[task] += step
+    return dict(steps)
 
 
 def _scores(
@@ -233,14 +252,14 @@ def _processor() -> str:
 
 def _timing(rows: list[Row], started: float) -> dict[str, float]:
     """Sum up the bins' own times, which count each step once however often a run was resumed."""
-    seconds, last = 0.0, (0, 0)
+    seconds, last = 0.0, ((0, None), 0)
     for row in rows:
         if row["kind"] != "curve":
             continue
-        task, step = row["task_index"], row["step"]
-        steps = step - (last[1] if task == last[0] else 0)
+        visit, step = (row["task_index"], row.get("visit")), row["step"]
+        steps = step - (last[1] if visit == last[0] else 0)
         seconds += steps / max(row["steps_per_second"], _SLOWEST)  # rounded, it may be 0
-        last = (task, step)
+        last = (visit, step)
     return {"training_seconds": round(seconds, 1), "started": started, "finished": time.time()}
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,11 +42,13 @@ class Schedule:
 
     Attributes:
         running: The specs of the runs that train, by id.
+        silent: For how many seconds runs have given no sign of life, by id; may be set.
         failures: The runs that failed, now or before.
     """
 
     def __init__(self, suite: SuiteFolder, plan: Plan, *, retry: bool) -> None:
         self.running: dict[str, RunSpec] = {}
+        self.silent: Mapping[str, float] = {}
         self.failures: list[Failure] = []
         self._suite = suite
         self._plan = plan
@@ -113,11 +115,13 @@ class Schedule:
         write_json(self._suite.run(run).path / "stopped.json", {"reason": reason})
         self._stopped.add(run)
 
-    def again(self, run: str) -> bool:
-        """Let a run that was lost without fault wait again; False if that happens all the time."""
+    def again(self, run: str, reason: str) -> bool:
+        """Let a run that was lost wait again, with a note; False if that happens all the time."""
         self._lost[run] += 1
         if self._lost[run] > _LIVES:
             return False
+        said = f"{reason[:1].upper()}{reason[1:]}".rstrip(".")
+        self._suite.run(run).add_note(f"{said}; the run went on from its last checkpoint.")
         self._waiting.insert(0, self.running.pop(run))
         return True
 
@@ -131,7 +135,9 @@ class Schedule:
         for spec in self._plan.runs:
             state = states.get(spec.id, "waiting")
             status = self._suite.run(spec.id).status() if state == "running" else {}
-            views.append(RunView(spec, state, status.get("progress"), status.get("notes") or []))
+            silent = self.silent.get(spec.id, 0.0) if state == "running" else 0.0
+            notes = status.get("notes") or []
+            views.append(RunView(spec, state, status.get("progress"), notes, silent))
         return views
 
     def _fail(self, failure: Failure) -> None:
@@ -140,17 +146,26 @@ class Schedule:
 
     def _hopeless(self, spec: RunSpec) -> str | None:
         """Say why a run can never start, if it can't."""
-        selection = self._plan.selection(spec.parent)
-        if selection is not None and self._failed.union(self._stopped).issuperset(selection.runs):
-            return f"it starts from the best of {len(selection.runs)} runs, and none succeeded"
+        for name, does in ((spec.parent, "starts from"), (spec.learner_from, "learns like")):
+            selection = self._plan.selection(name)
+            lost = self._failed | self._stopped
+            if selection is not None and lost.issuperset(selection.runs):
+                return f"it {does} the best of {len(selection.runs)} runs, and none succeeded"
         if spec.parent in self._failed or spec.parent in self._stopped:
             return f"it starts from run {spec.parent}, which failed"
         return None
 
     def _ready(self, spec: RunSpec) -> bool:
-        selection = self._plan.selection(spec.parent)
-        if selection is None:
-            return spec.parent not in self._planned or spec.parent in self._done
+        if self._plan.selection(spec.parent) is None:
+            begun = spec.parent not in self._planned or spec.parent in self._done
+        else:
+            begun = self._chose(spec.parent)
+        return begun and (spec.learner_from is None or self._chose(spec.learner_from))
+
+    def _chose(self, name: str | None) -> bool:
+        """Choose the best run of a selection; False while some of its runs may still win."""
+        selection = self._plan.selection(name)
+        assert selection is not None
         if selection.name not in self._chosen:
             if not (self._done | self._failed | self._stopped).issuperset(selection.runs):
                 return False

@@ -1,4 +1,4 @@
-"""The process that forks workers: `python -m colonnade.experiments.execution.server OUT`.
+"""The process that forks workers: `python -m colonnade.experiments.execution`.
 
 Importing torch takes seconds, which a suite of short runs would pay again and again. This process
 imports it once and computes nothing; each run then gets a fork, a process of its own that can be
@@ -6,16 +6,19 @@ killed, run out of memory or crash without harm to the others. Standard input is
 `multiprocessing.connection`, over which come the tuples
 
     ("start", RUN_ID, CORES)       begin a run, its emulators on that many threads
-    ("signal", RUN_ID, NUMBER)     send a signal to its process, if there still is one
+    ("signal", RUN_ID, NUMBER)     send a signal to its process, if there still is one; the last one
+                                   of all, SIGKILL, goes to those that it started too
 
 and go the dictionaries
 
     {}                             once, when everything is imported
+    {"silent": {RUN_ID: S}}        each second while there are runs: for how many seconds each has
+                                   given no sign of life
     {"run": RUN_ID, "status": N, "cpu_seconds": S, "memory": BYTES}
                                    its process ended; N as in `Popen.returncode`, or a sentence
 
-When the other end is gone, since its process died, the server exits; its workers notice the death
-of their parent and stop.
+When the other end is gone, since its process died, the server ends its workers and exits. Where
+the server itself is killed or stopped, the kernel ends them (`colonnade.watching.end_with`).
 
 Why not the `forkserver` of the standard library? Three promises would be broken. It waits for
 its children without asking what they used, so that nobody could say how much memory a run held that
@@ -33,7 +36,10 @@ import logging
 import os
 import signal
 import sys
+import time
 import traceback
+from contextlib import suppress
+from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -43,36 +49,59 @@ from colonnade.experiments.execution.processes import STOPPED
 from colonnade.experiments.execution.run import train_run
 from colonnade.experiments.store.folders import SuiteFolder
 from colonnade.training import Interrupted
+from colonnade.watching import Pulses, Watch, end_with
 
-_PRELOADED = ("torch._dynamo", "torch.utils.tensorboard.writer")
+PRELOADED = ("torch._dynamo", "torch.utils.tensorboard.writer")
 """What is imported late: optimisers need the first, a run's first metrics the second."""
 
 _LOOK_SECONDS = 0.02
 """How often the server looks for workers that ended."""
 
+_TELL_SECONDS = 1.0
+
 PATIENCE_SECONDS = 60.0
-"""A worker whose parent was killed notices at its next update; its successor waits that long."""
+"""How long a worker waits for one before it that ends; what that one started may end later."""
 
 
 def serve(line: Connection[Any, Any], suite: SuiteFolder) -> None:
     """Fork a worker for each run that is asked for, until the line ends."""
     line.send({})
-    runs: dict[int, str] = {}
+    runs: dict[int, _Run] = {}
+    try:
+        _serve(line, suite, runs)
+    except (EOFError, BrokenPipeError, ConnectionResetError):
+        return
+    finally:
+        for process in runs:
+            _kill(process)
+
+
+@dataclass(frozen=True)
+class _Run:
+    """A run that is being trained, and its signs of life."""
+
+    id: str
+    watch: Watch
+
+
+def _serve(line: Connection[Any, Any], suite: SuiteFolder, runs: dict[int, _Run]) -> None:
+    told = time.monotonic()
     while True:
         if runs:
             _report(line, runs)
+        if runs and time.monotonic() - told >= _TELL_SECONDS:
+            told = time.monotonic()
+            line.send({"silent": {run.id: run.watch.look() for run in runs.values()}})
         if not line.poll(_LOOK_SECONDS if runs else None):
             continue
-        try:
-            what, run, number = line.recv()
-        except EOFError:
-            return
+        what, run, number = line.recv()
         if what == "signal":
-            for process in (process for process, its in runs.items() if its == run):
-                os.kill(process, number)
+            for process in (process for process, its in runs.items() if its.id == run):
+                _kill(process) if number == signal.SIGKILL else os.kill(process, number)
             continue
+        pulses = Pulses(1)
         try:
-            runs[_fork(suite, run, number)] = run
+            runs[_fork(suite, run, number, pulses)] = _Run(run, Watch(pulses.of(0)))
         except OSError as error:
             reason = (
                 f"no process could be started for it ({error.strerror}); fewer at once need less"
@@ -80,19 +109,36 @@ def serve(line: Connection[Any, Any], suite: SuiteFolder) -> None:
             line.send({"run": run, "status": reason})
 
 
-def _report(line: Connection[Any, Any], runs: dict[int, str]) -> None:
+def _kill(process: int) -> None:
+    """End a worker, and what it started."""
+    with suppress(ProcessLookupError):
+        os.kill(process, signal.SIGKILL)
+    _kill_group(process)
+
+
+def _kill_group(process: int) -> None:
+    """End what a worker started, as long as nobody else can have its number."""
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(process, signal.SIGKILL)
+
+
+def _report(line: Connection[Any, Any], runs: dict[int, _Run]) -> None:
     """Say which workers ended."""
-    while runs:
-        process, status, usage = os.wait4(-1, os.WNOHANG)
-        if not process:
-            return
+    for process in list(runs):
+        if hasattr(os, "waitid") and os.waitid(
+            os.P_PID, process, os.WEXITED | os.WNOHANG | os.WNOWAIT
+        ):
+            _kill_group(process)
+        done, status, usage = os.wait4(process, os.WNOHANG)
+        if not done:
+            continue
         # Linux counts KiB, macOS bytes.
         memory = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-        report = {"run": runs.pop(process), "status": os.waitstatus_to_exitcode(status)}
+        report = {"run": runs.pop(process).id, "status": os.waitstatus_to_exitcode(status)}
         line.send(report | {"cpu_seconds": usage.ru_utime + usage.ru_stime, "memory": memory})
 
 
-def _fork(suite: SuiteFolder, run: str, env_threads: int) -> int:
+def _fork(suite: SuiteFolder, run: str, env_threads: int, pulses: Pulses) -> int:
     """Return the id of a new process that trains a run."""
     server = os.getpid()
     if process := os.fork():
@@ -100,6 +146,8 @@ def _fork(suite: SuiteFolder, run: str, env_threads: int) -> int:
     status = 1
     try:
         os.setsid()
+        end_with(server)
+        pulses.give(0)
         # In place of the line, whose end tells the server's death, and of the server's own log.
         with open(os.devnull) as nothing, suite.run(run).log_path.open("ab") as log:  # noqa: PTH123
             for file, number in ((nothing, 0), (log, 1), (log, 2)):
@@ -147,13 +195,9 @@ def main(out: str) -> None:
     # Signals to a whole process group, such as Ctrl-C's, are the executor's to act on.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     suite = SuiteFolder.read(Path(out))
-    for name in _PRELOADED:
+    for name in PRELOADED:
         importlib.import_module(name)
     # Objects that live for good are never looked at again, so that forks keep sharing their memory.
     gc.collect()
     gc.freeze()
     serve(Connection(sys.stdin.fileno()), suite)
-
-
-if __name__ == "__main__":
-    main(sys.argv[1])

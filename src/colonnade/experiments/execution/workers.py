@@ -8,6 +8,7 @@ lost whose node died. The output folder must be on a file system that all machin
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -50,6 +51,9 @@ class Workers(Protocol):
 
     def ended(self, seconds: float) -> list[Ended]:
         """Return what ended since the last call; wait for something to end that long at most."""
+
+    def silent(self) -> Mapping[str, float]:
+        """Say for how many seconds runs have given no sign of life, as far as that is known."""
 
     def close(self) -> None:
         """Let go of everything; runs that still train are asked to stop."""

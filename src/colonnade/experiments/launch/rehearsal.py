@@ -17,12 +17,14 @@ from typing import Any
 from torch import Tensor
 
 from colonnade.errors import ColonnadeError, UsageError
-from colonnade.experiments.execution.analyses import check_analyses
+from colonnade.experiments.execution.analyses import check_analysable, check_analyses
 from colonnade.experiments.plans.build import (
+    build_labels,
     build_learner,
     build_method,
     build_tasks,
     build_training_options,
+    build_visits,
 )
 from colonnade.experiments.plans.plan import Plan
 from colonnade.experiments.plans.spec import RunSpec
@@ -31,8 +33,12 @@ from colonnade.learners import Compute, Demanding
 from colonnade.methods import ColumnMethod, PathMethod
 from colonnade.networks import custom_factories
 from colonnade.networks.initialisation import undrawn
+from colonnade.training.labels import Labels
+from colonnade.training.schedule import checked
 
-_DECIDES_NO_LAYOUT = ("label", "seed", "learner", "learner_options", "training_options")
+_DECIDES_NO_LAYOUT = (
+    "label", "seed", "learner", "learner_options", "training_options", "visits", "labels",
+)  # fmt: skip
 
 
 class Rehearsal:
@@ -93,17 +99,20 @@ class Rehearsal:
             UsageError: Something in the spec is unknown, has the wrong type or does not fit.
         """
         check_analyses(spec.analyses)
-        options = build_training_options(spec)
+        options, tasks = build_training_options(spec), build_tasks(spec)
         with custom_factories("import"):
-            self.method(spec)
-        learner, tasks = build_learner(spec), [task.spec for task in build_tasks(spec)]
+            method = self.method(spec)
+        learner = build_learner(spec)
+        visits = checked(build_visits(spec), tasks, method)
+        Labels(build_labels(spec), tasks, spec.seed)
         if isinstance(learner, Demanding):
             for task in tasks:
-                steps = sum(other.steps for other in tasks if other.id == task.id)
-                learner.check(replace(task, steps=steps), options.num_envs)
+                steps = sum(visit.steps for visit in visits if visit.task == task.spec.id)
+                learner.check(replace(task.spec, steps=steps), options.num_envs)
+        check_analysable(spec.analyses, tasks, method)
         # Taking a GPU that nobody named would keep its memory from the runs.
         device = "cpu" if options.device == "auto" else options.device
-        Compute.choose(tasks[-1], device, options.precision)
+        Compute.choose(tasks[-1].spec, device, options.precision)
 
     def _one_of(self, parent: str | None) -> str | None:
         """Take the first run of a selection for its best: their networks are alike."""

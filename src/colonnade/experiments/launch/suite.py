@@ -38,18 +38,13 @@ def begin(
     if isinstance(what, Path):
         suite = _from_file(what, out, options)
     else:
-        if what.plan is None:
-            raise UsageError(
-                f"Suite {what.name!r} can only be described as yet; see `colonnade describe "
-                f"{what.name}`."
-            )
         plan = what.plan(options).narrowed(options.tasks, options.methods)
         plan = with_changes(plan, options.set)
         suite = SuiteFolder(out, what.name, options.given, plan, basis=Basis.now(what, plan, None))
     suite.check()  # before any work
     if named := named_code(suite.plan.runs):
         say(f"Imports {', '.join(named)}, which {what.name} names.")
-    rehearsal = Rehearsal()
+    rehearsal = Rehearsal(suite.plan)
     for spec in suite.plan.runs:
         try:
             rehearsal.check(spec)
@@ -63,8 +58,8 @@ def begin(
 def _from_file(path: Path, out: Path, options: SuiteOptions) -> SuiteFolder:
     if options != SuiteOptions():
         raise UsageError(
-            "--seeds, --budget, --learner, --device, --tasks, --methods and --set change a suite; "
-            "a spec file states them itself, so edit it."
+            "--seeds, --budget, --learner, --device, --tasks, --methods, --games and --set change "
+            "a suite; a spec file states them itself, so edit it."
         )
     try:
         content = parse_json(read_content(path))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
-from colonnade.errors import UsageError
+from colonnade.errors import UsageError, unknown_name
 from colonnade.experiments.plans.spec import DEFAULT_COLUMN, RunSpec, TaskBudget
 from colonnade.learners import LearnerConfig, learner_from_name
 from colonnade.methods import PATH_METHODS, ColumnMethod, PathMethod, method_from_name
@@ -16,9 +16,10 @@ from colonnade.networks import (
     factories_named,
     modular_preset,
 )
+from colonnade.recognition import RecogniserConfig, recogniser_from_name
 from colonnade.records import read, write
 from colonnade.tasks import task_from_name
-from colonnade.training import TrainingOptions
+from colonnade.training import TrainingOptions, Visit
 from colonnade.types import Task
 
 _Spec = TypeVar("_Spec", ColumnSpec, ModularSpec)
@@ -117,6 +118,33 @@ def build_learner(spec: RunSpec) -> LearnerConfig:
         UsageError: The learner or one of its options is unknown.
     """
     return learner_from_name(spec.learner, **spec.learner_options)
+
+
+def build_visits(spec: RunSpec) -> list[Visit] | None:
+    """Make the schedule of a run; None where each task is visited once.
+
+    Raises:
+        UsageError: A visit is to none of the run's tasks.
+    """
+    if not spec.visits:
+        return None
+    ids: dict[str, str] = {}
+    for task, budget in zip(build_tasks(spec), spec.tasks, strict=True):
+        ids |= {budget.name: task.spec.id, task.spec.id: task.spec.id}
+    for visit in spec.visits:
+        if visit.task not in ids:
+            raise unknown_name("task in 'visits'", visit.task, ids)
+    return [Visit(ids[visit.task], visit.steps) for visit in spec.visits]
+
+
+def build_labels(spec: RunSpec) -> RecogniserConfig:
+    """Make what says which task the learner is in.
+
+    Raises:
+        UsageError: Its kind or an option is unknown.
+    """
+    options: dict[str, Any] = {"kind": "true", **spec.labels}
+    return recogniser_from_name(str(options.pop("kind")), **options)
 
 
 def build_training_options(spec: RunSpec) -> TrainingOptions:

@@ -35,6 +35,7 @@ class SuiteOptions:
         set: Change an option of every run: KIND.NAME=VALUE, where the kind is learner, training or
             column, e.g. "learner.learning_rate=1e-3"; or of one method's runs, e.g. "ewc.lam=100".
             May be repeated.
+        games: How many tasks a stream has, where a suite draws them from a pool.
     """
 
     seeds: int | None = None
@@ -44,6 +45,7 @@ class SuiteOptions:
     tasks: tuple[str, ...] = ()
     methods: tuple[str, ...] = ()
     set: UseAppendAction[tuple[str, ...]] = ()
+    games: int | None = None
 
     def __post_init__(self) -> None:
         if self.seeds is not None and self.seeds < 1:
@@ -108,7 +110,7 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Selection:
-    """Runs of which the best, by its final score, is what others start from.
+    """Runs of which the best, by its final score, is what others start from or learn like.
 
     Attributes:
         runs: Ids; the first of equally good ones is taken.
@@ -118,7 +120,7 @@ class Selection:
 
     @property
     def name(self) -> str:
-        """As in `RunSpec.parent`; it follows from the runs, so that a spec says where it starts."""
+        """As in `RunSpec.parent`; it follows from the runs, so that a spec says what it takes."""
         return BEST + hashlib.sha256(",".join(self.runs).encode()).hexdigest()[:12]
 
     @classmethod
@@ -138,7 +140,7 @@ class Plan:
     Attributes:
         runs: Specs, without repetition.
         comparisons: Empty where there is nothing to compare, as for a user's own spec.
-        selections: Runs of which the best is a parent.
+        selections: Runs of which the best is a parent, or has the hyperparameters of others.
     """
 
     runs: tuple[RunSpec, ...]
@@ -148,6 +150,11 @@ class Plan:
     def __post_init__(self) -> None:
         seen: set[str] = set()
         for spec in self.runs:
+            if spec.learner_from and not seen.issuperset(self.models(spec) or ("",)):
+                raise UsageError(
+                    f"Run {spec.label!r} takes the hyperparameters of {spec.learner_from!r}, which "
+                    "is no selection of the runs before it; list those first."
+                )
             if any(parent not in seen for parent in self.parents(spec)):
                 raise UsageError(
                     f"Run {spec.label!r} starts from run {spec.parent!r}, which is not among the "
@@ -167,7 +174,7 @@ class Plan:
     def _places(self) -> dict[str, Place]:
         """The places of all runs by their ids: the first comparison says it, if there is one."""
         compared = {entry.run: entry.place for entry in reversed(self.comparisons)}
-        origins = {parent for spec in self.runs for parent in self.parents(spec)}
+        origins = {run for spec in self.runs for run in self.waits_for(spec)}
         learned: dict[str, list[str]] = {}
         places = {}
         for spec in self.runs:
@@ -197,7 +204,7 @@ class Plan:
         return next(found, TaskBudget(name, steps=1))
 
     def selection(self, parent: str | None) -> Selection | None:
-        """Return the selection that a `RunSpec.parent` names, if it names one."""
+        """Return the selection that a spec names, if it names one."""
         return next((choice for choice in self.selections if choice.name == parent), None)
 
     def parents(self, spec: RunSpec) -> tuple[str, ...]:
@@ -208,6 +215,15 @@ class Plan:
             return ()
         return (spec.parent,)
 
+    def models(self, spec: RunSpec) -> tuple[str, ...]:
+        """Ids of the runs of which one has the hyperparameters that a run takes; see the spec."""
+        selection = self.selection(spec.learner_from)
+        return () if selection is None else selection.runs
+
+    def waits_for(self, spec: RunSpec) -> tuple[str, ...]:
+        """Ids of all runs that come before one."""
+        return self.parents(spec) + self.models(spec)
+
     def configuration(self, spec: RunSpec) -> str:
         """Write everything that decides how a run goes but its seed, as JSON.
 
@@ -216,6 +232,9 @@ class Plan:
         """
         values = spec.to_json()
         del values["seed"], values["label"]
+        if spec.visits:  # in an order of the seed's
+            stays = sorted((visit.task, visit.steps) for visit in spec.visits)
+            values["visits"] = [[task, steps] for task, steps in stays]
         by_id = {other.id: other for other in self.runs}
         if origins := self.parents(spec):
             names = {self.configuration(by_id[run]) for run in origins}
@@ -228,7 +247,7 @@ class Plan:
         # Parents stand before their children, so that one pass from the end finds all ancestors.
         for spec in reversed(self.runs):
             if wanted(spec.id) or spec.id in keep:
-                keep |= {spec.id, *self.parents(spec)}
+                keep |= {spec.id, *self.waits_for(spec)}
         return Plan(
             tuple(spec for spec in self.runs if spec.id in keep),
             tuple(entry for entry in self.comparisons if entry.run in keep),
@@ -304,7 +323,7 @@ class PlanBuilder:
         return spec
 
     def best_of(self, specs: Iterable[RunSpec]) -> str:
-        """Add a selection; return what `RunSpec.parent` is of runs that start from its best run."""
+        """Add a selection; return how a spec names it, as `parent` or in `learner_from`."""
         selection = Selection(tuple(spec.id for spec in specs))
         self._selections.setdefault(selection)
         return selection.name

@@ -29,7 +29,8 @@ BUNDLED = "bundled:"
 """Prefix of a `RunSpec.parent` that names a column shipped with Colonnade instead of a run."""
 
 BEST = "best:"
-"""Prefix of a `RunSpec.parent` that names a `plan.Selection`, of whose runs the best is taken."""
+"""Prefix of a `RunSpec.parent` or `learner_from` that names a `plan.Selection`, of whose runs the
+best is taken."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,22 @@ class TaskBudget:
 
 
 @dataclass(frozen=True)
+class TaskVisit:
+    """A stay at a task of a run's sequence; tasks may come back.
+
+    Attributes:
+        task: Name or id of one of the run's tasks.
+        steps: Of this stay, at least 1.
+    """
+
+    task: str
+    steps: int
+
+    def __post_init__(self) -> None:
+        check_fields(self, {"steps": AT_LEAST_1})
+
+
+@dataclass(frozen=True)
 class RunSpec:
     """Everything that decides what a run computes; plain names and numbers only.
 
@@ -90,6 +107,12 @@ class RunSpec:
         analyses: Names of what is measured of the networks in the end; see `analyses.ANALYSES`.
         evaluation_limit: Agent steps that an episode may last where a policy is scored; a longer
             one ends the run with an error, for the random policy before anything is trained.
+        visits: Stays at the tasks, which may come back; by default each task is visited once, for
+            its own budget, which with visits counts for nothing.
+        labels: How the learner knows which task it is in: a "kind" of `recognition.RECOGNISERS` and
+            its options, as in {"kind": "forget-me-not"}; by default it is told.
+        learner_from: "best:NAME", a selection of the plan whose best run's hyperparameters are
+            taken instead of `learner_options`: those that did best where trying costs little.
     """
 
     label: str
@@ -105,13 +128,16 @@ class RunSpec:
     parent: str | None = None
     analyses: tuple[str, ...] = field(default=(), metadata=LATER)
     evaluation_limit: int = field(default=100_000, metadata=LATER)
+    visits: tuple[TaskVisit, ...] = field(default=(), metadata=LATER)
+    labels: dict[str, Json] = field(default_factory=dict, metadata=LATER)
+    learner_from: str | None = field(default=None, metadata=LATER)
 
     def __post_init__(self) -> None:
         counts = dict.fromkeys(("evaluation_episodes", "evaluation_limit"), AT_LEAST_1)
         check_fields(self, counts)
         if not self.tasks:
             raise UsageError("'tasks' is empty; a run needs at least one task.")
-        for name in ("column", "method_options", "learner_options", "training_options"):
+        for name in ("column", "method_options", "learner_options", "training_options", "labels"):
             object.__setattr__(self, name, _copied(name, getattr(self, name)))
 
     @property
@@ -124,7 +150,7 @@ class RunSpec:
     @property
     def steps(self) -> int:
         """Agent steps of the whole sequence."""
-        return sum(task.steps for task in self.tasks)
+        return sum(part.steps for part in self.visits or self.tasks)
 
     @property
     def target(self) -> str:

@@ -280,7 +280,7 @@ def looks_back(results: Results) -> bool:
 
 
 def _scores_old(run: RunResult) -> bool:
-    several = len(run.spec.tasks) > 1 and run.foreign is None
+    several = len(run.spec.tasks) > 1 and run.foreign is None and not run.spec.visits
     return several and bool(run.training.get("test_episodes"))
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,7 +22,8 @@ class CurveLine:
     """A line of a panel: the mean over runs, as far as all of them have come.
 
     Attributes:
-        key: The method, or the label of the one run; its id where labels are the same.
+        key: The method, or the label of the one run; its id where labels are the same. Of runs that
+            differ in their seeds alone, the first one's label without its seed.
         steps: [B] agent steps at the ends of the bins.
         mean: [B] mean return; a bin in which no episode ended takes the value before it, and the
             first ones the random policy's score.
@@ -90,7 +92,10 @@ def source_panels(results: Results, source: str) -> list[CurvePanel]:
 
 
 def plain_panels(results: Results) -> list[CurvePanel]:
-    """Collect the curves of runs that are not compared: a panel per task, a line per run."""
+    """Collect the curves of runs that are not compared: a panel per task, a line per run.
+
+    Runs that differ in their seeds alone have a line of their mean.
+    """
     grouped: dict[tuple[str, str], list[RunResult]] = {}
     for run in results.runs.values():
         grouped.setdefault(run.spec.tasks[-1].key, []).append(run)
@@ -100,9 +105,24 @@ def plain_panels(results: Results) -> list[CurvePanel]:
     for key, runs in grouped.items():
         scores = [row["return_mean"] for run in runs if (row := run.score("random"))]
         random = float(np.mean(scores)) if scores else math.nan
-        lines = [line for run in runs for line in _lines(labels[run.spec.id], [run], random)]
+        alike: dict[str, list[RunResult]] = {}
+        for run in runs:
+            alike.setdefault(results.suite.plan.configuration(run.spec), []).append(run)
+        lines = [
+            line
+            for group in alike.values()
+            for line in _lines(_common(labels, group), group, random)
+        ]
         panels.append(CurvePanel(key[0], titles[key], tuple(lines), random))
     return panels
+
+
+def _common(labels: Mapping[str, str], runs: Sequence[RunResult]) -> str:
+    """Name runs that differ in their seeds alone, by the first one's label without its seed."""
+    names = [labels[run.spec.id] for run in runs]
+    if len(names) == 1:
+        return names[0]
+    return f"{re.sub(r',? *seed [0-9]+$', '', names[0])}, {len(names)} seeds"
 
 
 def _random(results: Results, target: str) -> float:

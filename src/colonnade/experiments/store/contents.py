@@ -39,6 +39,7 @@ _RESULT: _Form = {
     "notes": [_TEXT],
     "files?": {"*": _TEXT},
     "pruning?": _OBJECT,
+    "contexts?": {"*": _TEXT},
     "*": _ANYTHING,
 }  # fmt: skip
 

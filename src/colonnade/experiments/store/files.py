@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from colonnade.atomic import write_atomically
+from colonnade.atomic import make_folder, write_atomically
 from colonnade.errors import ColonnadeError
 from colonnade.experiments.store.reading import CHECKSUM, checksum_of
 
@@ -76,6 +76,16 @@ def write_bytes(path: Path, content: bytes) -> None:
     """
     with disk_errors(path):
         write_atomically(path, content)
+
+
+def begin_folder(path: Path) -> None:
+    """Make a folder and those above it, or find them there.
+
+    Raises:
+        ColonnadeError: Writing failed.
+    """
+    with disk_errors(path):
+        make_folder(path)
 
 
 def write_json(path: Path, value: Mapping[str, Any]) -> None:

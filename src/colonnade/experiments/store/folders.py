@@ -8,6 +8,7 @@
     OUT/runs/<run id>/spec.json      the run's spec
                       metrics.jsonl  learning curve, one JSON object a line
                       checkpoint-*.safetensors   the newest two
+                      part-*.safetensors         what has not changed between them
                       frames.png     what the agent sees
                       weights.safetensors, network.json   what was learned
                       result.json    configuration, versions, hardware, timing, scores
@@ -24,10 +25,12 @@ Reports read nothing else, so a folder can be moved to another machine. `RunReco
 from __future__ import annotations
 
 import logging
+import re
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from colonnade.atomic import remove_unfinished
 from colonnade.errors import ColonnadeError, UsageError
 from colonnade.experiments.plans.plan import Plan, Selection
 from colonnade.experiments.plans.spec import RunSpec
@@ -41,10 +44,11 @@ from colonnade.experiments.store.contents import (
     misfit_of_network,
     misfit_of_result,
 )
-from colonnade.experiments.store.files import disk_errors, write_json
-from colonnade.experiments.store.lock import FolderLock
+from colonnade.experiments.store.files import begin_folder, disk_errors, write_json
+from colonnade.experiments.store.lock import LOCK_FILES, FolderLock
 from colonnade.experiments.store.measures import MEASURES, version_of
 from colonnade.experiments.store.metrics import read_lines, read_metrics
+from colonnade.experiments.store.notes import NOTES, read_notes, write_notes
 from colonnade.experiments.store.pictures import is_png
 from colonnade.experiments.store.reading import (
     check_folder,
@@ -72,6 +76,9 @@ _LISTED = ("metrics.jsonl", "network.json", "weights.safetensors", "frames.png")
 
 FORMAT = 1
 """Version of the folder's layout, in suite.json."""
+
+_FIRST_FILES = (*(re.escape(name) for name in LOCK_FILES), r"suite\.json")
+"""What a command writes before the folder holds a plan."""
 
 
 @dataclass(frozen=True)
@@ -241,6 +248,16 @@ class RunFolder:
         """
         return self.spec.tasks[-1].id_among(self.network()["tasks"])
 
+    def add_note(self, note: str) -> None:
+        """Leave a note for a run that nobody trains just now, which it takes up when it goes on.
+
+        Raises:
+            ColonnadeError: Writing failed.
+        """
+        path = self.path / NOTES
+        if note not in (known := read_notes(path)):
+            write_notes(path, [*known, note])
+
     def status(self) -> dict[str, Any]:
         """Read how far the run is; empty where it never began, or the file makes no sense."""
         try:
@@ -406,7 +423,7 @@ class SuiteFolder:
             ColonnadeError: A file of a run is damaged.
         """
         if not is_there(self.path / "suite.json"):
-            if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
+            if self.path.exists() and not self._just_begun():
                 raise UsageError(
                     f"{self.path} exists but holds no suite.json, so it isn't Colonnade's; choose "
                     "another --out."
@@ -457,21 +474,37 @@ class SuiteFolder:
             UsageError: The folder holds something else, or runs that are measured otherwise.
             ColonnadeError: Writing failed, or a file of a run is damaged.
         """
-        begun = self.check()
+        self.check()
         check_folder(self.path)
+        begin_folder(self.path)
+        with FolderLock(self.path):
+            # Once more: another command may have begun the folder meanwhile.
+            begun = self.check()
+            self._write_plan(begun.basis)
+        return begun
+
+    def _just_begun(self) -> bool:
+        """Whether there is nothing but what a command leaves that is killed while it begins."""
+        return self.path.is_dir() and all(
+            entry.name in LOCK_FILES
+            or re.fullmatch(rf"\.({'|'.join(_FIRST_FILES)})\.\d+\.tmp", entry.name)
+            for entry in self.path.iterdir()
+        )
+
+    def _write_plan(self, basis: Basis) -> None:
         with disk_errors(self.path):
-            (self.path / "runs").mkdir(parents=True, exist_ok=True)
+            for folder in (self.path, self.path / "figures"):
+                remove_unfinished(folder)
         content: dict[str, Any] = {"format": FORMAT}
-        if begun.basis.measures != 1:
-            content["measures"] = begun.basis.measures
+        if basis.measures != 1:
+            content["measures"] = basis.measures
         content |= {"suite": self.name, "options": self.options}
-        if begun.basis.measures != 1:
-            content["basis"] = begun.basis.to_json()
+        if basis.measures != 1:
+            content["basis"] = basis.to_json()
         if self.sweep is not None:
             content["sweep"] = write(self.sweep)
-        with FolderLock(self.path):
-            write_json(self.path / "suite.json", content | self.plan.to_json())
-        return begun
+        write_json(self.path / "suite.json", content | self.plan.to_json())
+        begin_folder(self.path / "runs")
 
     @classmethod
     def read(cls, path: Path) -> SuiteFolder:

@@ -16,6 +16,9 @@ from colonnade.experiments.store.files import disk_errors, write_text
 
 _POLL_SECONDS = 0.1
 
+LOCK_FILES = ("lock", "lock-holder.txt")
+"""Names of what a lock puts into a folder."""
+
 
 class FolderLock:
     """Keeps a second process from writing a folder; the system frees it when its holder dies.
@@ -32,10 +35,13 @@ class FolderLock:
 
     def __init__(self, folder: Path, patience: float = 0.0) -> None:
         self._folder = folder
-        self._holder = folder / "lock-holder.txt"
+        self._holder = folder / LOCK_FILES[1]
         # Not a thread's: any may free it.
         self._lock = FileLock(
-            folder / "lock", timeout=patience, poll_interval=_POLL_SECONDS, thread_local=False
+            folder / LOCK_FILES[0],
+            timeout=patience,
+            poll_interval=_POLL_SECONDS,
+            thread_local=False,
         )
 
     def __enter__(self) -> FolderLock:
@@ -44,7 +50,7 @@ class FolderLock:
         Raises:
             ColonnadeError: Another process holds it; the message says which.
         """
-        with disk_errors(self._folder / "lock"):
+        with disk_errors(self._folder / LOCK_FILES[0]):
             try:
                 self._lock.acquire()
             except Timeout:
@@ -55,12 +61,17 @@ class FolderLock:
                     f"{self._folder} is being written by process {holder}; wait for it or stop it, "
                     "or choose another --out."
                 ) from None
-        write_text(self._holder, f"{_this_process()}\n")
+        try:
+            write_text(self._holder, f"{_this_process()}\n")
+        except BaseException:
+            self._lock.release()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:
         """Free the lock."""
-        self._holder.unlink(missing_ok=True)
+        with suppress(OSError):  # who held it is of no use any more, but does no harm
+            self._holder.unlink(missing_ok=True)
         self._lock.release()
 
 

@@ -15,10 +15,11 @@ import hashlib
 import json
 import logging
 import math
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from colonnade import atomic
+from colonnade.atomic import LinesFile
 from colonnade.errors import ColonnadeError
 from colonnade.experiments.store.files import disk_errors
 from colonnade.experiments.store.reading import (
@@ -94,11 +95,8 @@ def append_line(path: Path, row: Row) -> None:
     """
     check_kind(path)
     line = json.dumps({**row, CHECK: checksum_of(row)[:_DIGITS]}, allow_nan=False).encode() + b"\n"
-    with disk_errors(path), path.open("a+b") as file:
-        if file.tell():
-            file.seek(-1, os.SEEK_END)
-            line = line if file.read(1) == b"\n" else b"\n" + line
-        file.write(line)
+    with disk_errors(path):
+        atomic.append_line(path, line)
 
 
 class MetricsFile:
@@ -115,17 +113,20 @@ class MetricsFile:
         self._path = path
         check_kind(path)
         with disk_errors(path):
-            # Unbuffered: a row is either with the system or was never accepted.
-            self._file = path.open("a+b", buffering=0)
-        self._file.seek(0)
-        content = self._file.readall()
-        self.content, torn, self._sum = _parse(path, content)
+            self._file = LinesFile(path)
+            content = self._file.read()
+        try:
+            self.content, torn, self._sum = _parse(path, content)
+        except ColonnadeError:
+            self._file.close()
+            raise
         self.cut = torn > 0
         self._ends = [0]
         for line in content[: len(content) - torn].splitlines(keepends=True):
             self._ends.append(self._ends[-1] + len(line))
         if self.cut:
-            self._file.truncate(self._ends[-1])
+            with disk_errors(path):
+                self._file.cut(self._ends[-1])
 
     @property
     def rows(self) -> int:
@@ -136,7 +137,7 @@ class MetricsFile:
         """Add a row; numbers that are not finite are written as null.
 
         Raises:
-            ColonnadeError: Writing failed; a part of the line may be left, as a torn line.
+            ColonnadeError: Writing failed.
         """
         finite = {key: _finite(value) for key, value in row.items() if key != CHECK}
         head = json.dumps(finite, separators=(",", ":"), allow_nan=False).encode()[:-1]
@@ -144,10 +145,8 @@ class MetricsFile:
         comma = b"," if finite else b""
         line = head + comma + f'"{CHECK}":"{self._sum.hexdigest()[:_DIGITS]}"}}\n'.encode()
         with disk_errors(self._path):
-            written = self._file.write(line)
-            if written < len(line):
-                written += self._file.write(line[written:])
-        self._ends.append(self._ends[-1] + written)
+            self._file.append(line)
+        self._ends.append(self._ends[-1] + len(line))
         self._sum.update(line[len(head) :])
 
     def rewind(self, rows: int) -> None:
@@ -162,10 +161,9 @@ class MetricsFile:
                 f"{rows}; restore the file, or delete the run's folder to train it again."
             )
         with disk_errors(self._path):
-            self._file.truncate(self._ends[rows])
+            self._file.cut(self._ends[rows])
         del self._ends[rows + 1 :]
-        self._file.seek(0)
-        self._sum = _begun(self._path, self._file.readall())
+        self._sum = _begun(self._path, self._file.read())
 
     @property
     def checksum(self) -> str:
@@ -176,7 +174,6 @@ class MetricsFile:
         """What `checksum` was after the first `rows` rows; empty where there are fewer."""
         if rows > self.rows:
             return ""
-        self._file.seek(0)
         return _begun(self._path, self._file.read(self._ends[rows])).hexdigest()
 
     def sync(self) -> None:
@@ -186,7 +183,7 @@ class MetricsFile:
             ColonnadeError: Writing failed.
         """
         with disk_errors(self._path):
-            os.fsync(self._file.fileno())
+            self._file.sync()
 
     def close(self) -> None:
         """Close the file."""

@@ -1,9 +1,10 @@
-"""What a run starts from: another run, the best of several, or a bundled column."""
+"""What a run takes from others: weights, or the hyperparameters of the best of several."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -79,11 +80,7 @@ def read_parent(suite: Path, parent: str) -> tuple[dict[str, Tensor], dict[str, 
         with resources.as_file(bundled_folder() / f"{name}.safetensors") as path:
             return read_tensors(path)
     if parent.startswith(BEST):
-        path = suite / "choices.json"
-        chosen = read_json(path).get(parent, {})
-        if misfit(chosen, CHOICE):
-            raise ColonnadeError(f"{path} doesn't say which run {parent!r} is; restore it.")
-        parent = str(chosen["run"])
+        parent = _best(suite, parent)
     folder = RunFolder(suite / "runs" / parent)
     if not folder.done:
         raise ColonnadeError(f"Run {parent}, which this one starts from, isn't complete.")
@@ -93,3 +90,28 @@ def read_parent(suite: Path, parent: str) -> tuple[dict[str, Tensor], dict[str, 
             f"which measured learning in another way; move {folder.path} away to train it again."
         )
     return folder.weights()
+
+
+def with_learner(suite: Path, spec: RunSpec) -> RunSpec:
+    """Give a run the hyperparameters of the best of those that it is to learn like.
+
+    Args:
+        suite: The output folder.
+        spec: The run; it stays as it is where it names its own.
+
+    Raises:
+        ColonnadeError: It isn't known which run was best.
+    """
+    if spec.learner_from is None:
+        return spec
+    best = RunFolder(suite / "runs" / _best(suite, spec.learner_from)).spec
+    return replace(spec, learner=best.learner, learner_options=best.learner_options)
+
+
+def _best(suite: Path, name: str) -> str:
+    """Return the run that a selection came to."""
+    path = suite / "choices.json"
+    chosen = read_json(path).get(name, {})
+    if misfit(chosen, CHOICE):
+        raise ColonnadeError(f"{path} doesn't say which run {name!r} is; restore it.")
+    return str(chosen["run"])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import re
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -13,14 +12,22 @@ from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from colonnade.atomic import remove_unfinished
 from colonnade.errors import ColonnadeError
 from colonnade.experiments.plans.spec import RunSpec
-from colonnade.experiments.store.files import disk_errors, write_json, write_plain_json
+from colonnade.experiments.store.checkpoints import CheckpointFiles
+from colonnade.experiments.store.files import (
+    begin_folder,
+    disk_errors,
+    write_json,
+    write_plain_json,
+)
 from colonnade.experiments.store.folders import RunFolder
 from colonnade.experiments.store.lock import FolderLock
 from colonnade.experiments.store.metrics import MetricsFile
-from colonnade.experiments.store.reading import check_folder, digest, is_there, read_content
-from colonnade.training import Progress, Row, read_tensors, write_tensors
+from colonnade.experiments.store.notes import NOTES, read_notes, write_notes
+from colonnade.experiments.store.reading import check_folder, is_there
+from colonnade.training import Progress, Row
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -28,14 +35,10 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_KEPT_CHECKPOINTS = 2
 _STATUS_SECONDS = 0.5
 
 _OWN = "recorder"
 """Key of what the recorder adds to a checkpoint: whose it is, and the metrics it belongs to."""
-
-_CHECKED = re.compile(r"(.*) \[([0-9a-f]{8})\]")
-"""A line of notes.txt: the note, and the digits that it is checked by."""
 
 _TOLD_APART = ("task", "tested", "other", "policy", "layer")
 """Fields of a row that say what its numbers are of."""
@@ -69,7 +72,8 @@ class RunRecorder:
         self._stop = stop
         self._offsets = [0, *accumulate(task.steps for task in spec.tasks)]
         self._lock = FolderLock(folder.path, patience)
-        self._notes_path = folder.path / "notes.txt"
+        self._notes_path = folder.path / NOTES
+        self._checkpoints = CheckpointFiles(folder.path, self.note)
         self._metrics: MetricsFile
         self._events: SummaryWriter | None = None
         self._reach = 0
@@ -83,20 +87,18 @@ class RunRecorder:
             ColonnadeError: It is locked, damaged, another run's, or can't be written.
         """
         path = self.folder.path
-        with disk_errors(path):
-            path.mkdir(parents=True, exist_ok=True)
+        begin_folder(path)
         self._lock.__enter__()
         try:
             # Under the lock nobody else writes here: these were left by a process that was killed.
-            for unfinished in path.glob(".*.tmp"):
-                unfinished.unlink()
+            with disk_errors(path):
+                remove_unfinished(path)
             check_folder(path)
             if not is_there(path / "spec.json") and not is_there(self.folder.metrics_path):
                 write_plain_json(path / "spec.json", self._spec.to_json())
             if self.folder.spec != self._spec:
                 raise ColonnadeError(f"{path} holds another run; choose another --out.")
-            if is_there(self._notes_path):  # of earlier sessions; a torn last line is told too
-                self.notes += _notes_of(self._notes_path)
+            self.notes += read_notes(self._notes_path)  # of earlier sessions
             self._metrics = MetricsFile(self.folder.metrics_path)
             if self._metrics.cut:
                 self.note(f"The last line of {self.folder.metrics_path} was torn and is cut.")
@@ -146,38 +148,32 @@ class RunRecorder:
     def save_checkpoint(self, tensors: dict[str, Tensor], meta: dict[str, Any]) -> None:
         """Keep a checkpoint, and of the older ones the newest."""
         self._metrics.sync()
-        meta = {**meta, _OWN: {"run": self._spec.id, "metrics": self._metrics.checksum}}
-        older = self._checkpoints()
-        number = int(older[-1].stem.rpartition("-")[2]) + 1 if older else 1
-        path = self.folder.path / f"checkpoint-{number:06d}.safetensors"
-        with disk_errors(path):
-            write_tensors(path, tensors, meta)
-            for old in [*older, path][:-_KEPT_CHECKPOINTS]:
-                old.unlink()
+        own = {"run": self._spec.id, "metrics": self._metrics.checksum}
+        self._checkpoints.save(tensors, {**meta, _OWN: own})
 
     def load_checkpoint(self) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
         """Return the newest whole checkpoint; damaged ones are set aside, and a note says so.
 
         Where there is none the run starts from the beginning, without any rows.
         """
-        for path in reversed(self._checkpoints()):
-            try:
-                tensors, meta = read_tensors(path)
-                own = meta.pop(_OWN, {})  # of older versions none
-                if own.get("run", self._spec.id) != self._spec.id:
-                    raise ColonnadeError(f"{path} is of run {own['run']}.")
-            except ColonnadeError as error:
-                self.note(f"A damaged checkpoint is passed over: {error}")
-                path.rename(path.with_suffix(".damaged"))
-                continue
-            if own and self._metrics.checksum_at(meta["rows"]) != own["metrics"]:
-                raise ColonnadeError(
-                    f"{self.folder.metrics_path} is not as it was when {path.name} was written; "
-                    "restore the file, or delete the run's folder to train it again."
-                )
-            return tensors, meta
-        self.rewind(0)
-        return None
+        found = self._checkpoints.load(self._check_owner)
+        if found is None:
+            self.rewind(0)
+            return None
+        tensors, meta = found
+        own = meta.pop(_OWN, {})  # of older versions none
+        if own and self._metrics.checksum_at(meta["rows"]) != own["metrics"]:
+            raise ColonnadeError(
+                f"{self.folder.metrics_path} is not as it was when {self._checkpoints.newest} was "
+                "written; restore the file, or delete the run's folder to train it again."
+            )
+        return tensors, meta
+
+    def _check_owner(self, path: Path, meta: dict[str, Any]) -> None:
+        """Refuse a checkpoint of another run."""
+        run = meta.get(_OWN, {}).get("run", self._spec.id)
+        if run != self._spec.id:
+            raise ColonnadeError(f"{path} is of run {run}.")
 
     def sync(self) -> None:
         """Wait until every row is on the disk."""
@@ -185,8 +181,7 @@ class RunRecorder:
 
     def clear_checkpoints(self) -> None:
         """Remove the checkpoints of a run that is complete, damaged ones too."""
-        for path in self.folder.path.glob("checkpoint-*"):
-            path.unlink()
+        self._checkpoints.clear()
 
     def progress(self, progress: Progress) -> None:
         """Show how far the run is."""
@@ -205,9 +200,7 @@ class RunRecorder:
         if line in self.notes:  # by a session that was cut off before its next checkpoint
             return
         self.notes.append(line)
-        checked = f"{line} [{_check(line)}]\n".encode(errors="backslashreplace")
-        with disk_errors(self._notes_path), self._notes_path.open("ab") as file:
-            file.write(checked)
+        write_notes(self._notes_path, self.notes)
 
     def write_status(self, error: BaseException | None = None) -> None:
         """Write status.json, which a process that waits for this one reads."""
@@ -224,9 +217,6 @@ class RunRecorder:
             "kind": type(error).__name__ if error else None,
         }
         write_json(self.folder.path / "status.json", status)
-
-    def _checkpoints(self) -> list[Path]:
-        return sorted(self.folder.path.glob("checkpoint-*.safetensors"))
 
     def _reach_of(self, rows: Sequence[Row]) -> int:
         """The furthest that rows lie on the axis of all steps of the sequence."""
@@ -249,22 +239,6 @@ class RunRecorder:
 def _tag(row: Row, name: str) -> str:
     """Name a number of a row, so that what differs has another tag: tasks, policies, layers."""
     return "/".join([row["kind"], *(str(row[key]) for key in _TOLD_APART if key in row), name])
-
-
-def _notes_of(path: Path) -> list[str]:
-    """Read the notes of earlier sessions; one that is not as it was written is told of as such."""
-    notes = []
-    for line in read_content(path).decode(errors="replace").splitlines():
-        checked = _CHECKED.fullmatch(line)
-        if checked and checked[2] != _check(checked[1]):
-            notes.append(f"A note of an earlier session is damaged: {checked[1]}")
-        else:
-            notes.append(checked[1] if checked else line)
-    return notes
-
-
-def _check(line: str) -> str:
-    return digest(line.encode(errors="backslashreplace"))[:8]
 
 
 def _sentence(error: BaseException) -> str:

@@ -36,7 +36,10 @@ def _maybe(test: _Test) -> _Test:
 
 
 _FIELDS: dict[str, tuple[_Test, str]] = {
-    **dict.fromkeys(("kind", "task", "policy", "tested", "other", "layer"), (is_text, "a text")),
+    **dict.fromkeys(
+        ("kind", "task", "policy", "tested", "other", "layer", "context", "before", "picture"),
+        (is_text, "a text"),
+    ),
     **dict.fromkeys(
         ("task_index", "tested_index", "step", "depth", "episodes", "visit"),
         (is_count, "a whole number"),
@@ -45,20 +48,33 @@ _FIELDS: dict[str, tuple[_Test, str]] = {
     **dict.fromkeys(("return_mean", "return_std", "overlap"), (_maybe(is_number), "a number")),
     "length_mean": (_maybe(is_number), "a number"),
     "steps_per_second": (lambda value: is_number(value) and value >= 0, "a number of 0 or more"),
+    "counts": (
+        lambda value: isinstance(value, dict) and all(map(is_count, value.values())),
+        "whole numbers by name",
+    ),
     "reached": (lambda value: isinstance(value, bool), "true or false"),
 }
 """What each field must be wherever it stands; others, such as losses, are numbers or null."""
 
+_SCORE = ("task", "policy", "episodes", "return_mean", "return_std")
 _NEEDED = {
     "curve": ("task", "task_index", "step", "return_mean", "episodes"),
     "evaluation": ("task", "policy", "step", "episodes", "return_mean", "return_std"),
     "test": ("task_index", "step", "tested", "tested_index", "return_mean"),
     "goal": ("task_index", "step", "episodes", "reached"),
+    "switch": ("task_index", "visit", "step", "context", "before"),
+    "contexts": ("task_index", "visit", "step", "counts"),
     "overlap": ("task", "other", "policy", "layer", "depth", "overlap"),
+    "zero-shot": _SCORE,
+    "domain": (*_SCORE, "picture"),
 }
 """Fields that rows of a kind must have."""
 
-_NEVER_NULL = {("evaluation", "return_mean"), ("evaluation", "return_std"), ("overlap", "overlap")}
+_SCORED = "evaluation", "zero-shot", "domain"
+_NEVER_NULL = {
+    *((kind, name) for kind in _SCORED for name in ("return_mean", "return_std")),
+    ("overlap", "overlap"),
+}
 
 
 def misfit(row: Mapping[str, Any]) -> str:

@@ -10,21 +10,33 @@ from colonnade.experiments.suites.ewc.permuted import (
     EWC_PERMUTED_TUNING,
 )
 from colonnade.experiments.suites.ewc.pong_soup_mini import EWC_PONG_SOUP_MINI
+from colonnade.experiments.suites.ewc.stream import EWC_ATARI, EWC_STREAM, EWC_STREAM_MINI
 from colonnade.experiments.suites.pathnet.atari import PATHNET_ATARI
 from colonnade.experiments.suites.pathnet.labels import (
     PATHNET_CIFAR_SVHN,
     PATHNET_MNIST,
     PATHNET_MNIST_FULL,
 )
+from colonnade.experiments.suites.pathnet.labyrinth import PATHNET_LABYRINTH
 from colonnade.experiments.suites.pathnet.pong_soup import (
     PATHNET_PONG_SOUP,
     PATHNET_PONG_SOUP_MINI,
 )
 from colonnade.experiments.suites.progressive.atari import ATARI_TRANSFER
 from colonnade.experiments.suites.progressive.demo import DEMO_SUITE
+from colonnade.experiments.suites.progressive.labyrinth import (
+    DOOM_LABYRINTH,
+    LABYRINTH,
+    LABYRINTH_MINI,
+    LABYRINTH_SHORT,
+)
 from colonnade.experiments.suites.progressive.pong_soup import PONG_SOUP, PONG_SOUP_SHORT
 from colonnade.experiments.suites.progressive.pong_soup_mini import PONG_SOUP_MINI
-from colonnade.experiments.suites.sim_to_real import SIM_TO_REAL
+from colonnade.experiments.suites.sim_to_real.columns import SIM_TO_REAL_COLUMNS
+from colonnade.experiments.suites.sim_to_real.conveyor import SIM_TO_REAL_CONVEYOR
+from colonnade.experiments.suites.sim_to_real.gaps import SIM_TO_REAL_GAPS
+from colonnade.experiments.suites.sim_to_real.mini import SIM_TO_REAL_MINI
+from colonnade.experiments.suites.sim_to_real.robot import SIM_TO_REAL
 from colonnade.experiments.suites.suite import Suite
 
 SUITES: tuple[Suite, ...] = (
@@ -33,19 +45,31 @@ SUITES: tuple[Suite, ...] = (
     EWC_PERMUTED,
     EWC_PONG_SOUP_MINI,
     PONG_SOUP_MINI,
+    EWC_STREAM_MINI,
+    SIM_TO_REAL_MINI,
     PATHNET_MNIST,
     PATHNET_PONG_SOUP_MINI,
+    LABYRINTH_MINI,
     EWC_PERMUTED_TUNING,
     EWC_PERMUTED_SEARCH,
     EWC_OVERLAP_MNIST,
     EWC_PERMUTED_MNIST,
+    DOOM_LABYRINTH,
+    SIM_TO_REAL_GAPS,
+    SIM_TO_REAL_CONVEYOR,
     PONG_SOUP_SHORT,
+    EWC_STREAM,
+    PATHNET_LABYRINTH,
+    LABYRINTH_SHORT,
+    LABYRINTH,
     PONG_SOUP,
     PATHNET_CIFAR_SVHN,
     PATHNET_MNIST_FULL,
     PATHNET_PONG_SOUP,
     ATARI_TRANSFER,
     PATHNET_ATARI,
+    EWC_ATARI,
+    SIM_TO_REAL_COLUMNS,
     SIM_TO_REAL,
 )
 """All suites, the quickest first."""

@@ -83,13 +83,16 @@ def play(
         _check_place(film)
     folder = _find(suite, run)
     spec = folder.spec
-    name, known = task or folder.last_task, folder.network()["tasks"]
+    # Where contexts were recognised, networks go by those.
+    contexts: dict[str, str] = folder.result().get("contexts", {})
+    known = {**folder.network()["tasks"], **contexts}
+    name = task or (list(contexts)[-1] if contexts else folder.last_task)
     if name not in known:
         raise unknown_name(f"task of run {spec.id}:", name, known)
     with trusting(suite.path, trust=trust):
         stage = _FilmedTask(environments_of(build_task(suite.plan.task(spec, name))), episodes)
         method = load_method(folder)
-    network = method.network_for(stage.spec.id)
+    network = method.network_for(contexts.get(stage.spec.id, stage.spec.id))
     returns = evaluate(
         stage,
         network,

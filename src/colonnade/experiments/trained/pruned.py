@@ -16,6 +16,7 @@ from colonnade.experiments.plans.plan import Plan
 from colonnade.experiments.plans.spec import RunSpec
 from colonnade.experiments.results.cautions import caution_of
 from colonnade.experiments.store.files import (
+    begin_folder,
     disk_errors,
     write_bytes,
     write_json,
@@ -111,8 +112,8 @@ def write_pruned(
     spec = replace(source, label=words, parent=None)
     suite = _begin(out, spec)
     folder = suite.run(spec.id)
+    begin_folder(folder.path)
     with disk_errors(folder.path):
-        folder.path.mkdir(parents=True, exist_ok=True)
         (folder.path / "DONE").unlink(missing_ok=True)
         folder.metrics_path.unlink(missing_ok=True)
     write_plain_json(folder.path / "spec.json", spec.to_json())

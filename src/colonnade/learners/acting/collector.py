@@ -14,11 +14,12 @@ from colonnade.learners.acting.buffers import buffer
 from colonnade.learners.acting.observed import by_name, completed, first_bad_number, made_of
 from colonnade.learners.acting.under_way import UnderWay
 from colonnade.learners.compute import Compute
-from colonnade.learners.trainer import Policy, under
+from colonnade.learners.trainer import Policy, Watch, under
 from colonnade.ops import evaluation
 from colonnade.seeding import derive
 from colonnade.tasks.vector import episodes_ended
 from colonnade.types import EnvironmentTask, Episode, Inputs, Network, Rollout, State
+from colonnade.watching import beat
 
 _FEW_PLANES = 4
 """Up to so many are woven into channels-last memory one by one, in half the time of one copy."""
@@ -78,6 +79,7 @@ class Collector:
         threads: int = 1,
         share: Share | None = None,
         resumable: bool = False,
+        watch: Watch | None = None,
     ) -> None:
         """Make the environments; call `begin` before use.
 
@@ -91,6 +93,7 @@ class Collector:
             threads: Threads that step the environments, where they can use several.
             share: Which of more environments these are, where others step the rest.
             resumable: Whether `state` will be asked for.
+            watch: Called with what the first environment shows after each step.
         """
         self.episodes: list[Episode] = []
         self.notes: list[str] = []
@@ -113,6 +116,7 @@ class Collector:
         self.taken = 0
         self._under_way = UnderWay(self._envs, form)
         self._resumable = resumable
+        self._watch = watch
         self._to_begin: int | None = None
         self._seed = 0
 
@@ -217,6 +221,7 @@ class Collector:
             values[0].copy_(values[steps])
         final_values = torch.zeros_like(self._values)
         for t in range(count):
+            beat()
             decision = self._policy(self._inputs(t), self._state)
             self._state = decision.state
             self._actions[t] = decision.actions
@@ -237,10 +242,20 @@ class Collector:
                 self._check(final, host.rewards[t], truncated)
                 final_values[t] = self._values_of(final)
             self.taken += 1
+            self._show(observations)
             self._count(host.rewards[t], ended)
             self._observe(observations, t + 1)
         self._under_way.forget(self._lengths)
         return final_values
+
+    def _show(self, observations: Any) -> None:
+        """Let who watches see what the first environment shows."""
+        if self._watch is None:
+            return
+        if isinstance(observations, dict):
+            self._watch({name: value[0] for name, value in observations.items()})
+        else:
+            self._watch(observations[0])
 
     def _check(
         self,

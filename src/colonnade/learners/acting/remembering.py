@@ -13,10 +13,11 @@ from colonnade.learners.acting.collector import Collector
 from colonnade.learners.acting.observed import completed
 from colonnade.learners.acting.replay import Replay
 from colonnade.learners.compute import Compute
-from colonnade.learners.trainer import Policy, under
+from colonnade.learners.trainer import Policy, Watch, under
 from colonnade.ops import evaluation
 from colonnade.tasks.vector import episodes_ended
 from colonnade.types import EnvironmentTask, Inputs, Network, Shape, State, TaskSpec
+from colonnade.watching import beat
 
 CARRIED = "carried: "
 """Before the names under which a replay keeps what the network remembered before a step."""
@@ -91,6 +92,7 @@ class RememberingCollector(Collector):
         *,
         num_envs: int,
         threads: int = 1,
+        watch: Watch | None = None,
         keep_features: bool = True,
     ) -> None:
         """Make the environments; call `begin` before use.
@@ -103,6 +105,7 @@ class RememberingCollector(Collector):
             replay: Made for `remembered_inputs`.
             num_envs: N.
             threads: Threads that step the environments, where they can use several.
+            watch: Called with what the first environment shows after each step.
             keep_features: Whether what frozen parts compute is kept.
         """
         super().__init__(
@@ -114,6 +117,7 @@ class RememberingCollector(Collector):
             num_envs=num_envs,
             threads=threads,
             resumable=True,
+            watch=watch,
         )
         self._replay = replay
         self._keep_features = keep_features
@@ -138,6 +142,7 @@ class RememberingCollector(Collector):
         self._state = decision.state
         actions = decision.actions.cpu()
         sent = self._form.sent(actions.numpy())
+        beat()
         observations, rewards, terminated, truncated, info = self._envs.step(sent)
         self._check(observations, rewards)
         self._under_way.note(actions.numpy())
@@ -148,6 +153,7 @@ class RememberingCollector(Collector):
             self._check(last, rewards, truncated)
             final = self._now(spare, self._perceive(last, spare))
         self.taken += 1
+        self._show(observations)
         self._count(rewards, ended)
         self._host.starts[now] = ended
         self._observe(observations, now)

@@ -282,11 +282,15 @@ class Replay:
             "newest": self._newest.tolist(),
             "seen": self.seen,
             "share": self._share,
+            "inputs": self._kinds(),
         }
         return tensors, meta
 
     def load_state(self, tensors: dict[str, Tensor], meta: dict[str, Any]) -> None:
         """Return to a state that `state` gave.
+
+        Where it holds other inputs, since another part of the network is frozen now, only the
+        clock is taken up.
 
         Raises:
             UsageError: It is that of a replay of another size.
@@ -296,9 +300,11 @@ class Replay:
                 f"A replay of {self._envs} environments with {self._share:,} steps each can't take "
                 f"up one of {len(meta['oldest'])} with {meta['share']:,}; give it the same size."
             )
+        self.seen = meta["seen"]
+        if meta["inputs"] != self._kinds():
+            return
         self._oldest = np.array(meta["oldest"], np.int64)
         self._newest = np.array(meta["newest"], np.int64)
-        self.seen = meta["seen"]
         spans = self._spans()
         self._done.load_state(under("done/", tensors), spans)
         for name, store in self._stores.items():
@@ -311,6 +317,10 @@ class Replay:
                 begin += len(span)
         for env, span in enumerate(spans):
             self._held[env] = self._acted[env, _slots(span, self._places)].sum()
+
+    def _kinds(self) -> dict[str, Any]:
+        """Return what the inputs are, as JSON data."""
+        return {name: [list(shape), str(dtype)] for name, (shape, dtype) in self._inputs.items()}
 
     def _columns(self) -> dict[str, NDArray[Any]]:
         return {

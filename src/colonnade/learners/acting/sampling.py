@@ -111,7 +111,7 @@ def _play(
         if recurrent:
             reservoir.add(rollout, np.flatnonzero(own[0]))
         else:
-            reservoir.add(_independent(rollout), np.flatnonzero(own))
+            reservoir.add(independent(rollout), np.flatnonzero(own))
         taken += len(own)
         if taken >= limit:
             return
@@ -167,7 +167,7 @@ def _write(kept: Rollout, places: Tensor, part: Rollout) -> None:
         value.index_copy_(0, places, part.state[name])
 
 
-def _independent(rollout: Rollout) -> Rollout:
+def independent(rollout: Rollout) -> Rollout:
     """Put the T x N steps of a feed-forward network's rollout side by side: [1, T x N]."""
     nothing = torch.zeros_like(rollout.values).flatten()
     return rollout.map(lambda value: value.flatten(0, 1).unsqueeze(0), lambda _: nothing)

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from colonnade.types import Actions
+from colonnade.watching import beat
 
 
 class UnderWay:
@@ -125,5 +126,6 @@ class UnderWay:
         return observations
 
     def _step(self, actions: NDArray[Any]) -> Any:
+        beat()
         given = actions if self._form.continuous else actions.astype(np.int64)
         return self._envs.step(self._form.sent(given))[0]

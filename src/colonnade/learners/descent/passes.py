@@ -9,6 +9,7 @@ import torch
 from colonnade.memory_layout import take
 from colonnade.seeding import derive, generator
 from colonnade.types import Examples, Reader
+from colonnade.watching import beat
 
 
 class Passes:
@@ -40,6 +41,7 @@ class Passes:
                 )
             for examples in self._batches:
                 self._taken += 1
+                beat()
                 return examples
             self._batches = None
             self._number, self._taken = self._number + 1, 0

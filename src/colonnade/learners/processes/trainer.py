@@ -35,6 +35,15 @@ from colonnade.seeding import globals_state, load_globals_state, seed_globals
 from colonnade.types import Episode, Metrics, Network, Penalty, Rollout, TaskSpec, environments_of
 
 
+def unwatched(learner: str) -> UsageError:
+    """Explain that contexts can't be recognised where workers play."""
+    return UsageError(
+        f"Contexts are recognised in the process that learns, but {learner}'s workers play in "
+        "processes of their own; use the learner 'a2c' with one worker, 'ppo' or 'dqn', or true "
+        "labels."
+    )
+
+
 class WorkerConfig(RolloutConfig, Protocol):
     """A learner whose workers collect rollouts; its loss is a mean over environments."""
 

@@ -15,8 +15,9 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from typing import Any, Literal, NamedTuple
 
-from colonnade.errors import ColonnadeError, UsageError
+from colonnade.errors import ColonnadeError, HungError, UsageError
 from colonnade.types import Episode
+from colonnade.watching import Pulses, Watch, beat, end_with, silence, stays
 
 logger = logging.getLogger(__name__)
 
@@ -85,11 +86,11 @@ class _Failure:
     """An error that a worker raised."""
 
     message: str
-    usage: bool
+    kind: type[ColonnadeError]
     trace: str
 
     def error(self) -> ColonnadeError:
-        error = (UsageError if self.usage else ColonnadeError)(self.message)
+        error = self.kind(self.message)
         error.__cause__ = _RemoteError(self.trace)
         return error
 
@@ -102,7 +103,9 @@ class _Worker:
     attempt: int
     process: multiprocessing.process.BaseProcess
     connection: Connection[_Order, Report | bytes | _Failure]
+    watch: Watch
     orders: int = 0
+    said: str = ""
 
     def order(self) -> None:
         """Ask for one more rollout."""
@@ -113,6 +116,13 @@ class _Worker:
         """Give an order; that the worker died is noticed elsewhere."""
         with suppress(OSError):
             self.connection.send(order)
+
+    def hangs(self, busy: bool) -> bool:
+        """Whether it gives no sign of life, though it has something to do."""
+        if not self.watch.hangs(busy):
+            return False
+        self.said = silence(self.watch.silent)
+        return True
 
     def kill(self) -> None:
         """End the worker and all processes that it started, at once."""
@@ -152,6 +162,7 @@ class Workers:
         self._start = start
         self._replaces = replace
         self._deaths = 0
+        self._pulses = Pulses(count)
         self._lifeline = os.pipe()
         self._workers: list[_Worker] = []
         self._end = weakref.finalize(self, _kill, self._workers, self._lifeline, os.getpid())
@@ -186,6 +197,7 @@ class Workers:
             if not any(worker.orders for worker in self._workers):
                 return reports
             wait([worker.connection for worker in self._workers], _WATCH_SECONDS)
+            beat()
             for place, worker in enumerate(self._workers):
                 # Asked first: what a worker sent before it died is still read.
                 dead = worker.process.exitcode is not None
@@ -197,7 +209,9 @@ class Workers:
                         reports.append(report)
                 except (EOFError, OSError):
                     dead = True
-                if dead:
+                except HungError as error:
+                    dead, worker.said = True, str(error)
+                if dead or worker.hangs(busy=bool(worker.orders)):
                     self._workers[place] = self._replace(worker)
 
     def states(self) -> list[bytes]:
@@ -210,6 +224,7 @@ class Workers:
         worker.tell("state")
         while True:
             wait([worker.connection], _WATCH_SECONDS)
+            beat()
             dead = worker.process.exitcode is not None
             try:
                 if worker.connection.poll():
@@ -218,7 +233,9 @@ class Workers:
                     return state
             except (EOFError, OSError):
                 dead = True
-            if dead:
+            except HungError as error:
+                dead, worker.said = True, str(error)
+            if dead or worker.hangs(busy=True):
                 worker = self._workers[place] = self._replace(worker)
                 worker.tell("state")
 
@@ -239,18 +256,16 @@ class Workers:
         worker.kill()  # what it started may live on
         self._deaths += 1
         name = f"Worker {worker.index} (process {worker.process.pid})"
-        cause = _cause(worker.process.exitcode or 0)
+        cause = worker.said.rstrip(".") or f"was {_cause(worker.process.exitcode or 0)}"
         if not self._replaces:
-            raise WorkerLostError(f"{name} was {cause}.")
+            raise WorkerLostError(f"{name} {cause}.")
         if self._deaths > _DEATHS:
             raise WorkerDiedError(
-                f"{name} was {cause}, the {self._deaths}th death of a worker since a checkpoint; "
+                f"{name} {cause}, the {self._deaths}th death of a worker since a checkpoint; "
                 "the last checkpoint, if there is one, is kept. Where memory ran out, use fewer "
                 "workers or environments."
             )
-        self.notes.append(
-            f"{name} was {cause}; another one takes its place and begins new episodes."
-        )
+        self.notes.append(f"{name} {cause}; another one takes its place and begins new episodes.")
         logger.warning("%s", self.notes[-1])
         heir = self._fork(worker.index, worker.attempt + 1)
         for _ in range(worker.orders):
@@ -260,9 +275,19 @@ class Workers:
     def _fork(self, index: int, attempt: int) -> _Worker:
         ours, theirs = multiprocessing.Pipe()
         others = [ours, *(worker.connection for worker in self._workers if worker.index != index)]
+        parent = os.getpid() if stays() else None
         process = multiprocessing.get_context("fork").Process(
             target=_work,
-            args=(self._start, index, attempt, theirs, others, self._lifeline),
+            args=(
+                self._start,
+                index,
+                attempt,
+                theirs,
+                others,
+                self._lifeline,
+                self._pulses,
+                parent,
+            ),
             name=f"Worker {index}",
         )
         try:
@@ -276,7 +301,7 @@ class Workers:
         with suppress(OSError):
             os.setpgid(process.pid, process.pid)
         theirs.close()
-        return _Worker(index, attempt, process, ours)
+        return _Worker(index, attempt, process, ours, Watch(self._pulses.of(index)))
 
 
 def _read(worker: _Worker) -> Report | bytes:
@@ -310,10 +335,15 @@ def _work(
     connection: Connection[Any, Any],
     others: list[Connection[Any, Any]],
     lifeline: tuple[int, int],
+    pulses: Pulses,
+    parent: int | None,
 ) -> None:
     """Do a worker's work, in its process."""
+    pulses.give(index)
     with suppress(OSError):
         os.setpgid(0, 0)
+    if parent is not None:
+        end_with(parent)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     read_end, write_end = lifeline
@@ -327,11 +357,12 @@ def _work(
             while (order := connection.recv()) != "stop":
                 connection.send(work.rollout() if order == "rollout" else work.state())
     except ColonnadeError as error:
-        usage = isinstance(error, UsageError)
-        connection.send(_Failure(str(error), usage, traceback.format_exc()))
+        kinds = (UsageError, HungError, ColonnadeError)
+        kind = next(kind for kind in kinds if isinstance(error, kind))
+        connection.send(_Failure(str(error), kind, traceback.format_exc()))
     except Exception as error:
         message = f"Worker {index} failed with {type(error).__name__}: {error}"
-        connection.send(_Failure(message, False, traceback.format_exc()))
+        connection.send(_Failure(message, ColonnadeError, traceback.format_exc()))
 
 
 def _end_with_parent(lifeline: int) -> None:

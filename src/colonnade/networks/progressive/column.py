@@ -85,6 +85,7 @@ class Column(nn.Module):
         input: Name of the input the first stage reads.
         reads: For each stage, the earlier columns' features that enter it, oldest first.
         output_reads: The same for the output layer.
+        rows: Tasks that may have gains and biases of their own (`ColumnSpec.task_gains`).
     """
 
     def __init__(
@@ -100,12 +101,15 @@ class Column(nn.Module):
         self.input_shapes = {n: checked_shape(n, s) for n, s in input_shapes.items()}
         self.outputs = whole("A column's output width", outputs)
         self.input = _starting_input(spec, self.input_shapes)
+        self.rows = 1
         self.reads: list[tuple[Feature, ...]] = []
         self.stages = nn.ModuleList()
         shape = self.input_shapes[self.input]
         for position, stage in enumerate(spec.stages):
             reads = self._aligned(position, earlier)
             module = self._build(position, stage, shape, reads, earlier)
+            if spec.task_gains:
+                module.give_gains(_units(stage, module), self.rows)
             self.reads.append(reads)
             self.stages.append(module)
             shape = module.out_shape
@@ -149,6 +153,30 @@ class Column(nn.Module):
             self.stage(position).unfreeze()
         self.output.unfreeze()
         self.train(self.training)
+
+    def add_row(self) -> int:
+        """Add gains and biases of another task to every layer; return the row's number.
+
+        Raises:
+            UsageError: The column has none.
+        """
+        if not self.spec.task_gains:
+            raise UsageError(
+                "The column has no gains and biases of single tasks; make it with task_gains=True."
+            )
+        for module in (*self._hidden(), self.output):
+            assert module.gains is not None
+            module.gains.add_row()
+        self.rows += 1
+        return self.rows - 1
+
+    def learn_row(self, row: int) -> None:
+        """Let the gains and biases of one task learn and freeze those of all others."""
+        for module in (*self._hidden(), self.output):
+            module.learn_row(row)
+
+    def _hidden(self) -> list[HiddenStage]:
+        return [self.stage(position) for position in range(len(self.stages))]
 
     def replace_output(self, outputs: int, earlier: Sequence[Column]) -> None:
         """Start a new output layer of another width, as random as the spec says."""
@@ -247,7 +275,10 @@ class Column(nn.Module):
 
     def _build_output(self, earlier: Sequence[Column]) -> OutputStage:
         sources = self._shapes(self.output_reads, earlier)
-        return OutputStage(self.outputs, self.output_in_shape, sources, self.spec)
+        output = OutputStage(self.outputs, self.output_in_shape, sources, self.spec)
+        if self.spec.task_gains:
+            output.give_gains(self.outputs, self.rows)
+        return output
 
     def _aligned(self, position: int, earlier: Sequence[Column]) -> tuple[Feature, ...]:
         """Find what the stage at `position` (the number of stages: the output layer) reads."""
@@ -289,6 +320,11 @@ def checked_shape(name: str, shape: Sequence[int]) -> Shape:
             f"The shape of the input {name!r} should be as (4, 84, 84), but came as {shape!r}."
         )
     return tuple(whole(f"Each side of the input {name!r}", side) for side in shape)
+
+
+def _units(stage: StageSpec, module: HiddenStage) -> int:
+    """Count the units or maps of a stage that have a gain each."""
+    return stage.units if isinstance(stage, Join) else module.out_shape[0]
 
 
 def _to_channels_last(module: nn.Module) -> None:

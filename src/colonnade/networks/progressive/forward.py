@@ -23,6 +23,7 @@ class Evaluation:
         inputs: Raw inputs and cached features, each [N, ...], or [T, N, ...] with `starts`.
         state: The LSTMs' state before the first step.
         starts: [T, N] bool, where episodes start; None for one step.
+        row: Whose gains and biases the last column computes with, where it has some of each task.
 
     Attributes:
         state: The state after the last step, once the features have been asked for.
@@ -34,8 +35,10 @@ class Evaluation:
         inputs: Inputs,
         state: State,
         starts: Tensor | None = None,
+        row: int = 0,
     ) -> None:
         self.columns = columns
+        self._row = row
         self.inputs = inputs
         self.state = dict(state)
         self.starts = starts
@@ -46,7 +49,8 @@ class Evaluation:
         """Compute the output of a column, [B, outputs]; B is N, or T x N."""
         column = self.columns[index]
         features = self._below(column, len(column.stages))
-        result: Tensor = column.output(features, self._all(column.output_reads))
+        sources = self._all(column.output_reads)
+        result: Tensor = column.output(features, sources, self._row_of(column))
         return result
 
     def feature(self, feature: Feature) -> Tensor:
@@ -70,7 +74,7 @@ class Evaluation:
             return self._first_convolution(column, stage)
         features = self._below(column, feature.stage)
         if isinstance(stage, JoinStage):
-            joined: Tensor = stage(features, self._input(column, stage.input))
+            joined: Tensor = stage(features, self._input(column, stage.input), self._row_of(column))
             return joined
         sources = self._all(column.reads[feature.stage])
         if isinstance(stage, LSTMStage):
@@ -86,7 +90,7 @@ class Evaluation:
                 features, sources, *before, self.starts
             )
             return outputs
-        result: Tensor = stage(features, sources)
+        result: Tensor = stage(features, sources, row=self._row_of(column))
         return _drop(result, column.spec.dropout, stage)
 
     def _silence(self, column: Column, shape: Shape) -> Tensor:
@@ -102,8 +106,11 @@ class Evaluation:
     def _first_convolution(self, column: Column, stage: ConvStage) -> Tensor:
         pixels = self._unscaled(column, column.input)
         pixels = _drop(pixels, column.spec.input_dropout, stage)
-        features: Tensor = stage(pixels, (), self._scale(column.input))
+        features: Tensor = stage(pixels, (), self._scale(column.input), self._row_of(column))
         return _drop(features, column.spec.dropout, stage)
+
+    def _row_of(self, column: Column) -> int:
+        return self._row if column is self.columns[-1] else 0
 
     def _below(self, column: Column, position: int) -> Tensor:
         if position == 0:

@@ -43,14 +43,17 @@ class ColumnView(nn.Module):
 
     Args:
         columns: The columns, oldest first.
+        row: Of which task the last column's gains and biases are, where it has some of each.
 
     Attributes:
         columns: The columns, oldest first.
+        row: See above.
     """
 
-    def __init__(self, columns: Iterable[Column] = ()) -> None:
+    def __init__(self, columns: Iterable[Column] = (), row: int = 0) -> None:
         super().__init__()
         self.columns = nn.ModuleList(columns)
+        self.row = row
 
     def column(self, index: int) -> Column:
         """Return a column.
@@ -98,7 +101,7 @@ class ColumnView(nn.Module):
         """
         columns = self._columns()
         cached, names = frontier(columns, self.newest.index)
-        evaluation = Evaluation(columns, inputs, state)
+        evaluation = Evaluation(columns, inputs, state, row=self.row)
         features = {feature.key: evaluation.feature(feature) for feature in cached}
         return {**{n: inputs[n] for n in names if n in inputs}, **features}, evaluation.state
 
@@ -121,7 +124,7 @@ class ColumnView(nn.Module):
             inputs = {newest.input: inputs}
         if state is None:
             state = self.initial_state(next(iter(inputs.values())).shape[0]) if inputs else {}
-        evaluation = Evaluation(self._columns(), inputs, state)
+        evaluation = Evaluation(self._columns(), inputs, state, row=self.row)
         return evaluation.output(newest.index), evaluation.state
 
     def unroll(self, inputs: Inputs, state: State, starts: Tensor) -> tuple[Tensor, State]:
@@ -139,7 +142,7 @@ class ColumnView(nn.Module):
         Raises:
             UsageError: An input is missing or has another shape than the column was made for.
         """
-        evaluation = Evaluation(self._columns(), inputs, state, starts)
+        evaluation = Evaluation(self._columns(), inputs, state, starts, self.row)
         output = evaluation.output(self.newest.index)
         return output.unflatten(0, starts.shape), evaluation.state
 
@@ -196,7 +199,27 @@ class ProgressiveNetwork(ColumnView):
         for frozen in earlier:
             frozen.freeze()
         self.columns.append(column.train(self.training))
+        self.learn_row(0)
         return column.index
+
+    def add_row(self) -> int:
+        """Give another task gains and biases of its own in the newest column (`task_gains`).
+
+        Returns:
+            The number of its row; `learn_row` lets it learn.
+
+        Raises:
+            UsageError: The column has none.
+        """
+        return self.newest.add_row()
+
+    def learn_row(self, row: int) -> None:
+        """Compute with a task's gains and biases in the newest column, and let them alone learn.
+
+        Where there are none, nothing happens.
+        """
+        self.row = row
+        self.newest.learn_row(row)
 
     def replace_output(self, outputs: int, generator: torch.Generator | None = None) -> None:
         """Start a new output layer for the newest column, for a task with other actions.
@@ -221,8 +244,11 @@ class ProgressiveNetwork(ColumnView):
         with _random_from(generator):
             self.newest.widen_output(outputs, self._columns()[:-1])
 
-    def view(self, column: int | None = None) -> ColumnView:
+    def view(self, column: int | None = None, row: int | None = None) -> ColumnView:
         """Return the network of one column and those before it; None is the newest.
+
+        `row` says with which task's gains and biases it computes, where there are some of each;
+        None is the one that learns.
 
         This is what learners train and evaluators play. It shares the network's weights: `unfreeze`
         on a view of an old column would let that column learn.
@@ -231,7 +257,9 @@ class ProgressiveNetwork(ColumnView):
             UsageError: There is no such column.
         """
         index = self.newest.index if column is None else self.column(column).index
-        view = ColumnView(self._columns()[: index + 1])
+        if row is None:
+            row = self.row if index == self.newest.index else 0
+        view = ColumnView(self._columns()[: index + 1], row)
         view.training = self.training
         return view
 
@@ -251,6 +279,7 @@ class ProgressiveNetwork(ColumnView):
                     "spec": column.spec.to_dict(),
                     "input_shapes": {n: list(s) for n, s in column.input_shapes.items()},
                     "outputs": column.outputs,
+                    **({"rows": column.rows} if column.rows > 1 else {}),
                 }
                 for column in self._columns()
             ]
@@ -286,6 +315,8 @@ class ProgressiveNetwork(ColumnView):
                 stages = with_factories_of(spec.stages, [column.stages for column in columns])
                 spec = replace(spec, stages=stages)
             network.add_column(spec, shapes, _field(entry, "outputs", int))
+            for _ in range(entry.get("rows", 1) - 1):
+                network.add_row()
         return network
 
     def _check_inputs_of_sources(self, column: Column) -> None:

@@ -60,6 +60,11 @@ def labyrinth_recurrent_column() -> ColumnSpec:
     return replace(column, stages=(*column.stages, LSTM(128)))
 
 
+def labyrinth_mini_column() -> ColumnSpec:
+    """A small column for views of 84 x 84: two convolutions and 64 units."""
+    return ColumnSpec((Conv(8, 8, 4), Conv(16, 4, 2), Dense(64)), init="zero-sum")
+
+
 def mlp_column(hidden: Sequence[int] = (64, 64)) -> ColumnSpec:
     """A column of tanh layers for vector observations, `hidden` units each."""
     return ColumnSpec(tuple(Dense(units) for units in hidden), activation="tanh")
@@ -157,6 +162,7 @@ COLUMN_PRESETS: dict[str, Callable[[], ColumnSpec]] = {
     "atari": atari_column,
     "pong-soup": pong_soup_column,
     "labyrinth": labyrinth_column,
+    "labyrinth-mini": labyrinth_mini_column,
     "labyrinth-lstm": labyrinth_recurrent_column,
     "mlp": mlp_column,
     "tiny": tiny_column,

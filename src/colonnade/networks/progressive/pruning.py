@@ -94,6 +94,11 @@ def prune(network: ProgressiveNetwork, kept: Mapping[Site, Kept]) -> Progressive
     _check(network, kept)
     original = copy.deepcopy(network).cpu()
     columns = [original.column(i) for i in range(len(original.columns))]
+    if any(column.spec.task_gains for column in columns):
+        raise UsageError(
+            "Columns with gains and biases of single tasks (task_gains) can't be pruned; prune "
+            "networks without them."
+        )
     smaller = ProgressiveNetwork()
     for column in columns:
         smaller.add_column(

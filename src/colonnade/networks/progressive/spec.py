@@ -7,13 +7,13 @@ assert ColumnSpec.from_dict(atari.to_dict()) == atari
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from colonnade.checks import ANY, AT_LEAST_0, AT_LEAST_1, BELOW_1, check_fields
 from colonnade.errors import UsageError
-from colonnade.networks.stage import Activation, Join, LateralKind, StageSpec, check_zero_sum
-from colonnade.records import read, write
+from colonnade.networks.stage import LSTM, Activation, Join, LateralKind, StageSpec, check_zero_sum
+from colonnade.records import LATER, read, write
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,8 @@ class ColumnSpec:
         input_dropout: The same for the numbers of the input the first stage reads.
         output_adapter: Width of the projection of the adapter into the output layer; that of the
             last features if not given. Pruning sets it.
+        task_gains: Whether each task that the column learns has gains and biases of its own in
+            every layer (Kirkpatrick et al. 2017, supplement); see `task_gains`.
     """
 
     stages: tuple[StageSpec, ...]
@@ -59,6 +61,7 @@ class ColumnSpec:
     dropout: float = 0.0
     input_dropout: float = 0.0
     output_adapter: int | None = None
+    task_gains: bool = field(default=False, metadata=LATER)
 
     def __post_init__(self) -> None:
         check_fields(
@@ -75,6 +78,11 @@ class ColumnSpec:
             raise UsageError("A column needs at least one stage, but its `stages` are empty.")
         if self.init == "zero-sum":
             check_zero_sum(self.stages[0])
+        if self.task_gains and any(isinstance(stage, LSTM) for stage in self.stages):
+            raise UsageError(
+                "task_gains are for layers without a state, but the column has an LSTM; leave one "
+                "of the two out."
+            )
         if self.output_init == "copy" and self.output_laterals_kind != "linear":
             raise UsageError(
                 'output_init="copy" copies weights into linear output laterals, but this column\'s '

@@ -15,6 +15,7 @@ from colonnade.networks.factories import check_new, checked_output, make_module,
 from colonnade.networks.initialisation import Initialiser
 from colonnade.networks.progressive.laterals import Laterals, build_laterals
 from colonnade.networks.progressive.spec import ColumnSpec
+from colonnade.networks.progressive.task_gains import TaskGains
 from colonnade.networks.stage import (
     ACTIVATIONS,
     Conv,
@@ -33,13 +34,39 @@ class Stage(nn.Module):
         out_shape: Shape of the features, without the batch axis.
         lateral: The connections from earlier columns, or None.
         frozen: Whether the stage is frozen; set it by `freeze` and `unfreeze`.
+        gains: What each task has of its own here, or None.
     """
+
+    bias: nn.Parameter
+    gains: TaskGains | None
 
     def __init__(self, out_shape: Shape, lateral: Laterals | None) -> None:
         super().__init__()
         self.out_shape = out_shape
         self.lateral = lateral
         self.frozen = False
+        self.gains = None
+
+    def give_gains(self, units: int, rows: int) -> None:
+        """Give each of `rows` tasks gains and biases of its own for `units` units or maps."""
+        self.gains = TaskGains(units)
+        for _ in range(rows - 1):
+            self.gains.add_row()
+
+    def learn_row(self, row: int) -> None:
+        """Let the gains and biases of one task learn, if the stage learns, and of no other."""
+        if self.gains is None or self.frozen:
+            return
+        self.gains.learn(row)
+        if isinstance(getattr(self, "bias", None), nn.Parameter):
+            self.bias.requires_grad_(False)
+
+    def of_task(self, total: Tensor, row: int) -> Tensor:
+        """Apply a task's gains and biases to pre-activations, if there are any."""
+        if self.gains is None:
+            return total
+        scaled: Tensor = self.gains(total, row)
+        return scaled
 
     def freeze(self) -> None:
         """Stop everything that could change the features: gradients, dropout and statistics."""
@@ -97,7 +124,11 @@ class ConvStage(Stage):
         initialise(self.weight, self.bias)
 
     def forward(
-        self, features: Tensor, sources: Sequence[Tensor], scale: float | None = None
+        self,
+        features: Tensor,
+        sources: Sequence[Tensor],
+        scale: float | None = None,
+        row: int = 0,
     ) -> Tensor:
         """Map [B, C, H, W], times `scale`, and the sources' features to [B, maps, H', W'].
 
@@ -107,7 +138,7 @@ class ConvStage(Stage):
         total = F.conv2d(features, weight, self.bias, self.stride, self.padding)
         if self.lateral is not None:
             total = total + self.lateral(sources)
-        return self.activation(total)
+        return self.activation(self.of_task(total, row))
 
 
 class DenseStage(Stage):
@@ -132,12 +163,12 @@ class DenseStage(Stage):
         self.bias = nn.Parameter(torch.empty(stage.units))
         initialise(self.weight, self.bias)
 
-    def forward(self, features: Tensor, sources: Sequence[Tensor]) -> Tensor:
+    def forward(self, features: Tensor, sources: Sequence[Tensor], row: int = 0) -> Tensor:
         """Map [B, ...] and the sources' features to [B, units]."""
         total = F.linear(features.flatten(1), self.weight, self.bias)
         if self.lateral is not None:
             total = total + self.lateral(sources)
-        return self.activation(total)
+        return self.activation(self.of_task(total, row))
 
 
 class CustomStage(Stage):
@@ -159,12 +190,12 @@ class CustomStage(Stage):
 
         try_out(self, in_shape, run)
 
-    def forward(self, features: Tensor, sources: Sequence[Tensor]) -> Tensor:
+    def forward(self, features: Tensor, sources: Sequence[Tensor], row: int = 0) -> Tensor:
         """Map [B, ...] and the sources' features to [B, *out_shape]."""
         total: Tensor = self._checked(self.module(features), "module")
         if self.lateral is not None:
             total = total + self._checked(self.lateral(sources), "lateral")
-        return self.activation(total)
+        return self.activation(self.of_task(total, row))
 
     def _checked(self, value: Tensor, what: str) -> Tensor:
         return checked_output(value, self.out_shape, what)
@@ -181,9 +212,10 @@ class JoinStage(Stage):
         self.bias = nn.Parameter(torch.empty(stage.units))
         Initialiser(spec.init)(self.weight, self.bias)
 
-    def forward(self, features: Tensor, joined: Tensor) -> Tensor:
+    def forward(self, features: Tensor, joined: Tensor, row: int = 0) -> Tensor:
         """Map features [B, ...] and the joined input [B, ...] to [B, features + units]."""
-        encoded = self.activation(F.linear(joined.flatten(1), self.weight, self.bias))
+        total = F.linear(joined.flatten(1), self.weight, self.bias)
+        encoded = self.activation(self.of_task(total, row))
         return torch.cat([features.flatten(1).to(encoded.dtype), encoded], 1)
 
 
@@ -214,13 +246,13 @@ class OutputStage(Stage):
         self.bias = nn.Parameter(torch.empty(outputs))
         initialise(self.weight, self.bias)
 
-    def forward(self, features: Tensor, sources: Sequence[Tensor]) -> Tensor:
+    def forward(self, features: Tensor, sources: Sequence[Tensor], row: int = 0) -> Tensor:
         """Map [B, ...] and the sources' features to [B, outputs]."""
         with torch.autocast(features.device.type, enabled=False):
             total = F.linear(features.flatten(1).to(self.weight.dtype), self.weight)
         if self.lateral is not None:
             total = total + self.lateral(sources)
-        return total + self.bias
+        return self.of_task(total + self.bias, row)
 
 
 def linear_laterals_into(

@@ -23,6 +23,7 @@ from colonnade.ops.fisher.scores import FisherKind, Scores
 from colonnade.ops.fisher.squared_gradients import How, SquaredGradients
 from colonnade.ops.likelihoods import categorical
 from colonnade.types import Likelihood, Network
+from colonnade.watching import beat
 
 MAX_BYTES = 128 * 2**20
 """About how much memory a Fisher uses, where nothing else is asked for."""
@@ -101,6 +102,7 @@ def parameter_fisher(
     estimate = _Estimate(squares, scores, mean=kind == "batch-squared")
     with evaluation(network):
         for batch in batches:
+            beat()
             with _plain_autograd(device):
                 part = samples_of(batch, forward, device)
                 if len(part) and estimate.add(part, samples):

@@ -45,7 +45,7 @@ class TableSection(Section):
 
     def __init__(self, results: Results) -> None:
         super().__init__(results)
-        self.applies = bool(results.comparisons)
+        self.applies = compares_with_scratch(results)
 
     def html(self, drawings: Mapping[str, Markup]) -> Markup:
         """Write the table and how its numbers come about."""
@@ -65,7 +65,8 @@ class MatrixSection(Section):
     def __init__(self, results: Results) -> None:
         super().__init__(results)
         compared = sum(cell.method != SCRATCH for cell in results.cells)
-        self.applies = compared > 1 and len(results.targets) <= _MOST_TARGETS
+        few = len(results.targets) <= _MOST_TARGETS
+        self.applies = compared > 1 and few and compares_with_scratch(results)
 
     def figures(self) -> dict[str, Figure]:
         """Draw the matrix."""
@@ -112,6 +113,11 @@ class CurvesSection(Section):
             bands_caution=_bands_caution(results),
             sweep=results.suite.sweep,
         )
+
+
+def compares_with_scratch(results: Results) -> bool:
+    """Whether there is a baseline that transfer is measured against."""
+    return any(entry.method == SCRATCH for entry in results.comparisons)
 
 
 def _curve_names(results: Results) -> dict[str, tuple[str, str]]:

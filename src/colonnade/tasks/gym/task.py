@@ -13,7 +13,7 @@ import gymnasium
 import numpy as np
 from gymnasium.envs.registration import EnvSpec
 from gymnasium.spaces import Box, Discrete, MultiDiscrete, Space
-from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv, VectorWrapper
+from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorWrapper
 from gymnasium.vector.utils import batch_space
 from gymnasium.wrappers import TransformAction
 from numpy.typing import NDArray
@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from colonnade.checks import ABOVE_0, AT_LEAST_1, Range, check_fields
 from colonnade.errors import UsageError
 from colonnade.tasks.episode_seeds import EpisodeSeeds, reset_mask
+from colonnade.tasks.gym.env_processes import EnvProcesses
 from colonnade.tasks.gym.ids import check_id
 from colonnade.tasks.gym.probing import AnyEnv, Draws, probe, probe_vector, repeats
 from colonnade.tasks.gym.real_time import RealTimeVectorEnv, is_real_time
@@ -125,8 +126,10 @@ class GymTask:
                 return seeded_vector(own, lambda: _vector_sources(made))
             own.close()
         makers = [functools.partial(_make, made, known.draws, place) for place in range(num_envs)]
-        vector_class = AsyncVectorEnv if self.processes else SyncVectorEnv
-        return _Batched(vector_class(makers, autoreset_mode=AutoresetMode.SAME_STEP))
+        mode = AutoresetMode.SAME_STEP
+        if self.processes:
+            return _Batched(EnvProcesses(self.id, makers, autoreset_mode=mode))
+        return _Batched(SyncVectorEnv(makers, autoreset_mode=mode))
 
 
 class _Made(NamedTuple):
@@ -263,7 +266,7 @@ class _Batched(VectorWrapper[Any, Any, Any, Any, NDArray[Any]]):
     `SeededEnv`, whose chains of seeds are followed here, without a word to their processes.
     """
 
-    def __init__(self, env: SyncVectorEnv | AsyncVectorEnv) -> None:
+    def __init__(self, env: SyncVectorEnv | EnvProcesses) -> None:
         super().__init__(env)
         self._copies = env
         self._inner_space = env.single_observation_space

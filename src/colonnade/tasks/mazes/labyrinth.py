@@ -8,26 +8,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from colonnade.checks import AT_LEAST_1, check_fields
-from colonnade.errors import UsageError
 from colonnade.tasks.mazes.levels import REACH, Layout, Level, layout
-from colonnade.tasks.mazes.maze_env import (
-    Mask,
-    MazeVectorEnv,
-    Views,
-    action_space,
-    view_space,
-)
-from colonnade.tasks.mazes.paper_levels import level_from_name
+from colonnade.tasks.mazes.maze_env import MAX_STEPS, Mask, MazeVectorEnv, Views
+from colonnade.tasks.mazes.maze_task import MazeTask
 from colonnade.tasks.mazes.ray_caster import RayCaster
 from colonnade.tasks.mazes.walking import Walkers
 from colonnade.tasks.random_streams import RandomStreams
-from colonnade.tasks.task_ids import task_id
 from colonnade.tasks.vector import AnyVectorEnv
-from colonnade.types import TaskSpec
-
-MAX_STEPS = 525
-"""Steps of an episode: a minute of 2,100 frames of which an action lasts four."""
 
 _WALKERS = ("x", "y", "heading", "tilt")
 
@@ -35,14 +22,8 @@ _WALKERS = ("x", "y", "heading", "tilt")
 class LabyrinthVectorEnv(MazeVectorEnv):
     """Copies of a level, seen by the ray caster; `MazeVectorEnv` has the rules.
 
-    After `reset(seed=s)`, copy i depends on s + i and its own actions only.
-
-    Args:
-        level: What is played, or the name of one.
-        num_envs: The number of copies, N.
-        colour: Whether views have three channels or a grey one.
-        stack: How many views an observation holds.
-        max_steps: Steps after which an episode is truncated.
+    Its arguments are those of `MazeVectorEnv`. After `reset(seed=s)`, copy i depends on s + i and
+    its own actions only.
     """
 
     def __init__(
@@ -53,11 +34,11 @@ class LabyrinthVectorEnv(MazeVectorEnv):
         stack: int = 1,
         max_steps: int = MAX_STEPS,
     ) -> None:
-        level = level_from_name(level) if isinstance(level, str) else level
         super().__init__(level, num_envs, colour, stack, max_steps)
-        self._caster = RayCaster(level, [item.kind for item in level.items], colour)
-        self._walkers = Walkers(level, num_envs)
-        self._places = np.zeros((num_envs, len(level.items), 2))
+        kinds = [item.kind for item in self.level.items]
+        self._caster = RayCaster(self.level, kinds, colour)
+        self._walkers = Walkers(self.level, num_envs)
+        self._places = np.zeros((num_envs, len(kinds), 2))
         self._random = RandomStreams(num_envs)
 
     def reset(
@@ -140,65 +121,11 @@ def first_layout(level: Level, seed: int) -> Layout:
 
 
 @dataclass(frozen=True)
-class LabyrinthTask:
-    """A level of Labyrinth, in the ray caster; `MazeVectorEnv` has the rules.
+class LabyrinthTask(MazeTask):
+    """A level of Labyrinth in the ray caster; its fields are those of `MazeTask`."""
 
-    Attributes:
-        level: The name of one, of a JSON file of your own, or a `Level`.
-        steps: Budget in agent steps.
-        colour: Whether views have three channels, red, green and blue, or a grey one.
-        stack: How many views an observation holds, the newest last.
-        max_steps: Steps after which an episode is truncated.
-        name: What the task is called in a sequence instead of "labyrinth/" and the level's name, so
-            that one may hold it twice with other options.
-
-    Raises:
-        UsageError: There is no such level (the nearest name is suggested), or a number is out of
-            range.
-    """
-
-    level: Level | str = "track-1"
-    steps: int = 2_000_000
-    colour: bool = True
-    stack: int = 1
-    max_steps: int = MAX_STEPS
-    name: str | None = None
-
-    def __post_init__(self) -> None:
-        check_maze_task(self)
-
-    @property
-    def spec(self) -> TaskSpec:
-        """What methods and learners need to know."""
-        return TaskSpec(
-            id=task_id(self.name, f"labyrinth/{level_of(self.level).name}"),
-            observation_space=view_space(self.colour, self.stack),
-            action_space=action_space(),
-            steps=self.steps,
-        )
+    family = "labyrinth"
 
     def make_vec(self, num_envs: int, threads: int = 1) -> AnyVectorEnv:
         """Make `num_envs` copies; one thread steps them all, whatever `threads` says."""
-        return LabyrinthVectorEnv(
-            level_of(self.level), num_envs, self.colour, self.stack, self.max_steps
-        )
-
-
-def level_of(level: Level | str) -> Level:
-    """Return a level, or the one of a name."""
-    return level_from_name(level) if isinstance(level, str) else level
-
-
-def check_maze_task(task: Any) -> None:
-    """Refuse fields of a maze's task that make no sense.
-
-    Raises:
-        UsageError: They do not.
-    """
-    if not isinstance(task.level, Level | str):
-        raise UsageError(
-            f"level of {type(task).__name__} must be a level's name or a Level; got "
-            f"{task.level!r:.80}."
-        )
-    check_fields(task, {"steps": AT_LEAST_1, "stack": AT_LEAST_1, "max_steps": AT_LEAST_1})
-    task_id(task.name, level_of(task.level).name)
+        return LabyrinthVectorEnv(self.level, num_envs, self.colour, self.stack, self.max_steps)

@@ -12,6 +12,7 @@ from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
 from colonnade.tasks.mazes.levels import Level
+from colonnade.tasks.mazes.paper_levels import level_of
 from colonnade.tasks.mazes.view_tables import SIZE
 from colonnade.tasks.mazes.walking import ACTIONS
 from colonnade.tasks.vector import StepResult
@@ -20,6 +21,9 @@ Views = NDArray[np.uint8]
 Mask = NDArray[np.bool_]
 
 FRAMES_PER_SECOND = 15
+
+MAX_STEPS = 525
+"""Steps of an episode: a minute of 2,100 frames of which an action lasts four."""
 
 
 def view_space(colour: bool, stack: int) -> gymnasium.spaces.Box:
@@ -56,7 +60,7 @@ class MazeVectorEnv(VectorEnv[Views, NDArray[np.int64], NDArray[Any]], ABC):
         items_left: [N, I] bool, which items of the episodes under way are not eaten.
 
     Args:
-        level: What is played.
+        level: What is played, or the name of one.
         num_envs: The number of copies, N.
         colour: Whether views have three channels or a grey one.
         stack: How many views an observation holds, the newest last; at an episode's start all
@@ -65,9 +69,9 @@ class MazeVectorEnv(VectorEnv[Views, NDArray[np.int64], NDArray[Any]], ABC):
     """
 
     def __init__(
-        self, level: Level, num_envs: int, colour: bool, stack: int, max_steps: int
+        self, level: Level | str, num_envs: int, colour: bool, stack: int, max_steps: int
     ) -> None:
-        self.level = level
+        self.level = level = level_of(level)
         self.num_envs = num_envs
         self.metadata = {
             "autoreset_mode": AutoresetMode.SAME_STEP,

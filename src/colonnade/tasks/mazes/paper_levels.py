@@ -32,6 +32,11 @@ def level_from_name(name: str) -> Level:
     return LEVELS[name]
 
 
+def level_of(level: Level | str) -> Level:
+    """Return a level, or the one of a name."""
+    return level_from_name(level) if isinstance(level, str) else level
+
+
 def _along(line: tuple[Point, ...], first: float, step: float, count: int) -> list[Point]:
     """Return points at equal distances along a line."""
     points = []

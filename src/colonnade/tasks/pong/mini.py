@@ -67,6 +67,7 @@ class MiniPongVectorEnv(VectorEnv[Frames, NDArray[np.int64], NDArray[Any]]):
 
     Args:
         num_envs: The number of games, N.
+        swapped: Whether actions 1 and 2 go down and up instead of up and down.
     """
 
     OPPONENT_SPEED = 0.1
@@ -74,8 +75,9 @@ class MiniPongVectorEnv(VectorEnv[Frames, NDArray[np.int64], NDArray[Any]]):
     SPREAD = 0.7
     MAX_STEPS = 100
 
-    def __init__(self, num_envs: int = 1) -> None:
+    def __init__(self, num_envs: int = 1, swapped: bool = False) -> None:
         self.num_envs = num_envs
+        self._moves = -_MOVES if swapped else _MOVES
         self.metadata = {"autoreset_mode": AutoresetMode.SAME_STEP, "render_fps": 15}
         self.single_observation_space = gymnasium.spaces.Box(0, 255, FRAMES, np.uint8)
         self.single_action_space = gymnasium.spaces.Discrete(len(_MOVES))
@@ -154,7 +156,7 @@ class MiniPongVectorEnv(VectorEnv[Frames, NDArray[np.int64], NDArray[Any]]):
         self._vy[games] = self.SPREAD * (2.0 * angle - 1.0)
 
     def _move_paddles(self, actions: NDArray[Any]) -> None:
-        self._agent += _MOVES[actions]
+        self._agent += self._moves[actions]
         np.clip(self._agent, _TOP, _LOWEST_PADDLE, out=self._agent)
         behind = self._y - self._opponent - _CENTRED
         self._opponent += np.clip(behind, -self.OPPONENT_SPEED, self.OPPONENT_SPEED)
@@ -201,6 +203,8 @@ class MiniPongTask:
         look: The constants of the variants.
         name: What the task is called in a sequence instead of "mini-pong/" and the variant,
             so that one may hold it twice with other options.
+        swapped: Whether up and down are swapped, so that what plays another look well plays this
+            one badly.
 
     Raises:
         UsageError: The variant is unknown (the nearest name is suggested), or `steps` no whole
@@ -211,6 +215,7 @@ class MiniPongTask:
     steps: int = 200_000
     look: Look = DEFAULT_LOOK
     name: str | None = None
+    swapped: bool = False
 
     def __post_init__(self) -> None:
         check_variant(self.variant)
@@ -230,4 +235,4 @@ class MiniPongTask:
     def make_vec(self, num_envs: int, threads: int = 1) -> AnyVectorEnv:
         """Make `num_envs` copies; one thread steps them all, whatever `threads` says."""
         transform = make_transform(self.variant, FRAMES, self.look)
-        return TransformedVectorEnv(MiniPongVectorEnv(num_envs), transform)
+        return TransformedVectorEnv(MiniPongVectorEnv(num_envs, self.swapped), transform)

@@ -21,10 +21,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from colonnade.errors import ColonnadeError, UsageError
+from colonnade.errors import ColonnadeError, HungError, UsageError
 from colonnade.tasks.mazes.doom import worker as process
 from colonnade.tasks.mazes.doom.maps import PUSH, TICS
 from colonnade.tasks.mazes.view_tables import SIZE
+from colonnade.watching import await_answer
 
 _PATIENCE = 20.0  # seconds in which an engine run by hand says what is wrong with a map
 _LAST_WORDS = 10.0  # seconds in which a process that holds engines ends them
@@ -135,7 +136,8 @@ class Engines:
 
 
 def _joined(answers: list[tuple[Any, ...]]) -> Seen:
-    return tuple(np.concatenate(parts) for parts in zip(*answers, strict=True))  # type: ignore[return-value]
+    variables, views = (np.concatenate(parts) for parts in zip(*answers, strict=True))
+    return variables, views
 
 
 def _close(workers: list[_Worker]) -> None:
@@ -177,9 +179,16 @@ class _Worker:
             ColonnadeError: The process or its engine has ended, or the engine failed.
         """
         try:
+            await_answer(
+                self.connection.poll,
+                lambda: f"Process {self.process.pid}, which holds ViZDoom's engines,",
+            )
             outcome, *values = pickle.loads(self.connection.recv_bytes())
         except (EOFError, OSError):
             raise self._lost() from None
+        except HungError:
+            self.process.kill()
+            raise
         if outcome == "failed":
             raise ColonnadeError(
                 f"ViZDoom's engine failed ({values[0]}); the same command goes on from the last "

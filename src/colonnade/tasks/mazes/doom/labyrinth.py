@@ -20,14 +20,13 @@ from colonnade.tasks.mazes.doom.maps import (
     level_wad,
     text_map,
 )
-from colonnade.tasks.mazes.labyrinth import MAX_STEPS, check_maze_task, first_layout, level_of
+from colonnade.tasks.mazes.labyrinth import first_layout
 from colonnade.tasks.mazes.levels import Level, layout
-from colonnade.tasks.mazes.maze_env import Mask, MazeVectorEnv, Views, action_space, view_space
+from colonnade.tasks.mazes.maze_env import MAX_STEPS, Mask, MazeVectorEnv, Views, view_space
+from colonnade.tasks.mazes.maze_task import MazeTask
 from colonnade.tasks.mazes.view_tables import FOCAL
 from colonnade.tasks.mazes.walking import MOST_NOD, NOD, TURN
-from colonnade.tasks.task_ids import task_id
 from colonnade.tasks.vector import AnyVectorEnv
-from colonnade.types import TaskSpec
 
 _MOVES = np.array([[0.0, 0.0]] * 4 + [[1.0, 0.0], [-1.0, 0.0], [0.0, -1.0], [0.0, 1.0]])
 _TURNS = np.array([0.0, 0.0, TURN, -TURN, 0.0, 0.0, 0.0, 0.0])
@@ -43,12 +42,9 @@ class DoomLabyrinthVectorEnv(MazeVectorEnv):
     What copy i does follows from the seed of its episode, `episode_seeds[i]`, and from its actions
     since then. A seed s lays its first episode out as the ray caster's `reset(seed=s)` does.
 
+    The other arguments are those of `MazeVectorEnv`.
+
     Args:
-        level: What is played, or the name of one.
-        num_envs: The number of copies, N.
-        colour: Whether views have three channels or a grey one.
-        stack: How many views an observation holds.
-        max_steps: Steps after which an episode is truncated.
         threads: Processes that hold the engines.
 
     Raises:
@@ -64,11 +60,10 @@ class DoomLabyrinthVectorEnv(MazeVectorEnv):
         max_steps: int = MAX_STEPS,
         threads: int = 1,
     ) -> None:
-        level = level_of(level)
         super().__init__(level, num_envs, colour, stack, max_steps)
         self._seeds = EpisodeSeeds(num_envs)
-        counters = math.ceil(len(level.items) / BITS)
-        wad, offset = level_wad(level, layout(level, 0))
+        counters = math.ceil(len(self.level.items) / BITS)
+        wad, offset = level_wad(self.level, layout(self.level, 0))
         self._engines = Engines(wad, offset, num_envs, threads, colour, counters)
         self._variables = np.zeros((num_envs, 4 + counters))
         self._heading = np.zeros(num_envs)
@@ -143,42 +138,13 @@ class DoomLabyrinthVectorEnv(MazeVectorEnv):
 
 
 @dataclass(frozen=True)
-class DoomLabyrinthTask:
+class DoomLabyrinthTask(MazeTask):
     """A level of Labyrinth in ViZDoom, which the extra `colonnade[vizdoom]` installs.
 
-    Attributes:
-        level: The name of one, of a JSON file of your own, or a `Level`.
-        steps: Budget in agent steps, each four of the engine's tics.
-        colour: Whether views have three channels, red, green and blue, or a grey one.
-        stack: How many views an observation holds, the newest last.
-        max_steps: Steps after which an episode is truncated.
-        name: What the task is called in a sequence instead of "doom-labyrinth/" and the level's
-            name, so that one may hold it twice with other options.
-
-    Raises:
-        UsageError: There is no such level (the nearest name is suggested), or a number is out of
-            range.
+    Its fields are those of `MazeTask`; a step is four of the engine's tics.
     """
 
-    level: Level | str = "track-1"
-    steps: int = 2_000_000
-    colour: bool = True
-    stack: int = 1
-    max_steps: int = MAX_STEPS
-    name: str | None = None
-
-    def __post_init__(self) -> None:
-        check_maze_task(self)
-
-    @property
-    def spec(self) -> TaskSpec:
-        """What methods and learners need to know."""
-        return TaskSpec(
-            id=task_id(self.name, f"doom-labyrinth/{level_of(self.level).name}"),
-            observation_space=view_space(self.colour, self.stack),
-            action_space=action_space(),
-            steps=self.steps,
-        )
+    family = "doom-labyrinth"
 
     def make_vec(self, num_envs: int, threads: int = 1) -> AnyVectorEnv:
         """Make `num_envs` copies, each an engine, held by `threads` processes.
@@ -187,5 +153,5 @@ class DoomLabyrinthTask:
             UsageError: ViZDoom is not installed, or its engine refuses the level.
         """
         return DoomLabyrinthVectorEnv(
-            level_of(self.level), num_envs, self.colour, self.stack, self.max_steps, threads
+            self.level, num_envs, self.colour, self.stack, self.max_steps, threads
         )

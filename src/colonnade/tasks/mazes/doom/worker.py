@@ -14,6 +14,8 @@ import shutil
 import signal
 import stat
 import sys
+import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -22,7 +24,8 @@ SHARED = Path("/dev/shm")
 AT_ONCE = 4
 """Engines of a process that start at the same time; a start is mostly waiting."""
 
-_DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG
+_DIE_WITH_PARENT = _TELL_OF_DEATH = 1  # PR_SET_PDEATHSIG
+_LOOK_SECONDS, _LAST_SECONDS = 0.5, 3.0
 _IDLE_TICS = 10  # the engine ignores movement for the first seven of an episode
 _LEFT, _SIDE = 20, 120  # the square that is cut out of the middle of 160 x 120
 
@@ -197,6 +200,7 @@ class Games:
 def serve(connection: Any, folder: Path) -> None:
     """Answer the parent's requests until it closes the connection or is gone."""
     parent = os.getppid()
+    _follow(parent, folder)
     games = None
     try:
         while True:
@@ -220,6 +224,25 @@ def serve(connection: Any, folder: Path) -> None:
             games.close()
         forget_names(folder)
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _follow(parent: int, folder: Path) -> None:
+    """See to it that this process ends with its parent, though it is stopped or its engine hangs.
+
+    The kernel lets it go on then if it was stopped; it has some seconds to end by itself.
+    """
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_TELL_OF_DEATH, signal.SIGCONT)
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(_LOOK_SECONDS)
+        time.sleep(_LAST_SECONDS)
+        forget_names(folder)
+        shutil.rmtree(folder, ignore_errors=True)
+        os._exit(1)  # the engines end with this process
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _quoted(word: str) -> str:

@@ -1,0 +1,277 @@
+"""What runs through streams of tasks that come back have shown: scores over time, contexts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import accumulate
+
+import numpy as np
+
+from colonnade.analysis.human_scores import normalised, reference_of
+from colonnade.analysis.recognition import confusion, one_to_one_accuracy, owners, purity
+from colonnade.errors import UsageError
+from colonnade.experiments.methods import sequence_title
+from colonnade.experiments.plans.plan import SCRATCH
+from colonnade.experiments.results.runs import Floats, RunResult
+from colonnade.experiments.results.transfer import Results
+from colonnade.experiments.titles import learner_title
+from colonnade.training import Row
+
+PARTS = 6
+"""Into how many parts time is divided where contexts are counted over time."""
+
+
+@dataclass(frozen=True)
+class StreamRun:
+    """A run through a stream.
+
+    Attributes:
+        run: The run.
+        rows: Its metrics.
+        tasks: Ids of its tasks, in the order of its spec.
+    """
+
+    run: RunResult
+    rows: Sequence[Row]
+    tasks: tuple[str, ...]
+
+    @cached_property
+    def begins(self) -> tuple[int, ...]:
+        """Steps [V + 1] at which visits begin, and the last ends, by their budgets."""
+        return tuple(accumulate((visit.steps for visit in self.run.spec.visits), initial=0))
+
+    @cached_property
+    def visited(self) -> tuple[int, ...]:
+        """Number [V] of the task of each visit."""
+        budgets = self.run.spec.tasks
+        return tuple(
+            next(
+                n for n, b in enumerate(budgets) if visit.task == b.name or b.is_called(visit.task)
+            )
+            for visit in self.run.spec.visits
+        )
+
+    def time_of(self, row: Row) -> float:
+        """Steps since the stream began, at a row; a visit may end a few steps past its budget."""
+        begin, end = self.begins[row["visit"]], self.begins[row["visit"] + 1]
+        return float(min(begin + row["step"], end))
+
+    @cached_property
+    def scores(self) -> dict[float, dict[int, float]]:
+        """Normalised, clipped score by time and number of the tested task, over time."""
+        found: dict[float, dict[int, float]] = {}
+        for row in self.rows:
+            if row["kind"] == "test" and scored(row["tested"]):
+                value = float(normalised(row["return_mean"], reference_of(row["tested"])))
+                found.setdefault(self.time_of(row), {})[row["tested_index"]] = value
+        return dict(sorted(found.items()))
+
+    def total(self) -> tuple[Floats, Floats]:
+        """Return times [B] at which all tasks were scored, and the sum of their scores [B]."""
+        count = sum(map(scored, self.tasks))
+        whole = {t: sum(s.values()) for t, s in self.scores.items() if len(s) == count}
+        return np.array(list(whole)), np.array(list(whole.values()))
+
+    def own_curve(self, task: int) -> tuple[Floats, Floats]:
+        """Return the steps [B] that a task was learned for, where it has one visit, and scores."""
+        visit = self.visited.index(task)
+        begin, end = self.begins[visit], self.begins[visit + 1]
+        points = {
+            float(min(row["step"], end - begin)): float(
+                normalised(row["return_mean"], reference_of(row["tested"]))
+            )
+            for row in self.rows
+            if row["kind"] == "test" and row["visit"] == visit and row["tested_index"] == task
+        }
+        steps = sorted(points)
+        return np.array(steps), np.array([points[step] for step in steps])
+
+
+@dataclass(frozen=True)
+class Recognised:
+    """How contexts were told apart, of one run.
+
+    Attributes:
+        contexts: Their ids.
+        table: [parts, contexts, tasks] verdicts over time.
+        purity: Share of verdicts that fell to their context's own task.
+        accuracy: The same where each task is given one context.
+        delays: Steps of all environments from each switch of tasks to its first right context.
+    """
+
+    contexts: tuple[str, ...]
+    table: Floats
+    purity: float
+    accuracy: float
+    delays: Floats
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One way of going through a stream, in all seeds.
+
+    Attributes:
+        title: In words.
+        method: Its name.
+        inferred: Whether contexts are recognised.
+        runs: One a seed.
+    """
+
+    title: str
+    method: str
+    inferred: bool
+    runs: tuple[StreamRun, ...]
+
+    @property
+    def done(self) -> list[StreamRun]:
+        """The complete runs."""
+        return [run for run in self.runs if run.run.done]
+
+
+@dataclass(frozen=True)
+class Stream:
+    """All ways of going through streams of the same tasks.
+
+    Attributes:
+        tasks: Their ids; of several sets, those of the first seed.
+        curves: Without the ceiling.
+        singles: The ceiling: networks that learned one task each, by seed.
+        unscored: Tasks that have no human score and are left out of sums.
+    """
+
+    tasks: tuple[str, ...]
+    curves: tuple[Curve, ...]
+    singles: Mapping[int, StreamRun]
+    unscored: tuple[str, ...]
+
+    def final(self, curve: Curve) -> Floats:
+        """Return the sum of scores [R] in the end, of the complete runs."""
+        return np.array([run.total()[1][-1] for run in curve.done if run.total()[1].size])
+
+    def ceiling(self, run: StreamRun) -> tuple[Floats, Floats] | None:
+        """Return times and what single-task networks would come to by then, in a run's schedule.
+
+        Each task counts with the score of its own network after as many steps as the schedule has
+        given it, between tests linearly.
+        """
+        single = self.singles.get(run.run.spec.seed)
+        if single is None or not single.run.done or single.tasks != run.tasks:
+            return None
+        times = np.array(run.begins, np.float64)
+        total = np.zeros(len(times))
+        for task, name in enumerate(run.tasks):
+            if scored(name):
+                own = [0.0]
+                for visit, begin in enumerate(run.begins[1:]):
+                    stay = begin - run.begins[visit]
+                    own.append(own[-1] + stay * (run.visited[visit] == task))
+                total += np.interp(own, *single.own_curve(task))
+        return times, total
+
+
+def streams(results: Results) -> list[Stream]:
+    """Group the runs that have visits: by their tasks, or by the pool that sets are drawn from."""
+    runs = [run for run in results.runs.values() if run.spec.visits and run.foreign is None]
+    families: dict[tuple[str, int], list[StreamRun]] = {}
+    for run in runs:
+        known = range(len(run.spec.visits))
+        rows = [row for row in run.folder.metrics() if row.get("visit") in known]
+        made = StreamRun(run, rows, _ids(run, rows))
+        family = run.spec.tasks[0].name.partition("/")[0]
+        families.setdefault((family, len(made.tasks)), []).append(made)
+    return [_stream(found) for found in families.values()]
+
+
+def recognised(run: StreamRun, parts: int = PARTS) -> Recognised | None:
+    """Count the verdicts of a run whose contexts are recognised; None where there is none."""
+    counted = [row for row in run.rows if row["kind"] == "contexts"]
+    names = tuple(dict.fromkeys(name for row in counted for name in row["counts"]))
+    if not names:
+        return None
+    contexts, tasks, times = [], [], []
+    for row in counted:
+        for name, count in row["counts"].items():
+            contexts += [names.index(name)] * count
+            tasks += [row["task_index"]] * count
+            times += [run.time_of(row)] * count
+    table = np.zeros((parts, len(names), len(run.tasks)))
+    last = run.begins[-1]
+    part = np.minimum((np.array(times) - 1) * parts // last, parts - 1).astype(int)
+    for number in range(parts):
+        own = part == number
+        if own.any():
+            one = confusion(np.array(contexts)[own], np.array(tasks)[own])[0]
+            table[number, : one.shape[0], : one.shape[1]] = one
+    whole = table.sum(0)
+    return Recognised(
+        names, table, purity(whole), one_to_one_accuracy(whole), _delays(run, names, whole)
+    )
+
+
+def _delays(run: StreamRun, names: Sequence[str], table: Floats) -> Floats:
+    """Return how long after each switch of tasks its own context was learned again."""
+    owner = owners(table)
+    found: list[tuple[float, int, int]] = []
+    current = 0
+    for row in (row for row in run.rows if row["kind"] == "switch"):
+        current = names.index(row["context"]) if row["context"] in names else current
+        found.append((run.time_of(row), current, row["task_index"]))
+    # A context that goes on over a visit's beginning is right at once, and no row says so.
+    delays = np.full(max(0, len(run.visited) - 1), np.inf)
+    for number, task in enumerate(run.visited[1:], 1):
+        begin, end = run.begins[number], run.begins[number + 1]
+        before = [context for time, context, _ in found if time <= begin]
+        if before and owner[before[-1]] == task:
+            delays[number - 1] = 0
+            continue
+        right = [t for t, context, _ in found if begin < t <= end and owner[context] == task]
+        if right:
+            delays[number - 1] = right[0] - begin
+    return delays
+
+
+def scored(task: str) -> bool:
+    """Whether a task has a human score, or what stands for it."""
+    try:
+        reference_of(task)
+    except UsageError:
+        return False
+    return True
+
+
+def _ids(run: RunResult, rows: Sequence[Row]) -> tuple[str, ...]:
+    """Call each task as the scores on it do."""
+    shown = {row["tested_index"]: row["tested"] for row in rows if row["kind"] == "test"}
+    own = [task.options.get("name") for task in run.spec.tasks]
+    return tuple(
+        str(shown.get(n) or name or task.name)
+        for n, (name, task) in enumerate(zip(own, run.spec.tasks, strict=True))
+    )
+
+
+def _stream(runs: Sequence[StreamRun]) -> Stream:
+    grouped: dict[tuple[str, bool, str], list[StreamRun]] = {}
+    singles: dict[int, StreamRun] = {}
+    learners = {run.run.spec.learner for run in runs}
+    for run in runs:
+        spec = run.run.spec
+        if spec.method == SCRATCH:
+            singles[spec.seed] = run
+            continue
+        inferred = spec.labels.get("kind", "true") != "true"
+        grouped.setdefault((spec.method, inferred, spec.learner), []).append(run)
+    curves = tuple(
+        Curve(_title(method, inferred, learner if len(learners) > 1 else ""), method, inferred,
+              tuple(found))
+        for (method, inferred, learner), found in grouped.items()
+    )  # fmt: skip
+    tasks = runs[0].tasks
+    return Stream(tasks, curves, singles, tuple(task for task in tasks if not scored(task)))
+
+
+def _title(method: str, inferred: bool, learner: str) -> str:
+    name = "No penalty" if method == "finetune" else sequence_title(method, labelled=False)
+    how = ", tasks recognised" if inferred else ("" if method == "finetune" else ", tasks told")
+    return name + how + (f" ({learner_title(learner)})" if learner else "")

@@ -1,0 +1,50 @@
+"""Gains and biases of one task each, in every layer of a column that several tasks share.
+
+Kirkpatrick et al. 2017, supplement: "the network had task-specific bias and per-element
+multiplicative gains at each layer". Before the activation, a layer's units are u = W h, and of
+task r then g_r u + b_r, with g_r = 1 and b_r = 0 at first. The layer's own bias stays as it starts.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+
+class TaskGains(nn.Module):
+    """A gain and a bias for each unit or map, a row for each task.
+
+    Attributes:
+        gains: Of each row [units].
+        biases: Of each row [units].
+    """
+
+    def __init__(self, units: int) -> None:
+        """Begin with the row of one task."""
+        super().__init__()
+        self._units = units
+        self.gains = nn.ParameterList()
+        self.biases = nn.ParameterList()
+        self.add_row()
+
+    def add_row(self) -> None:
+        """Add the row of another task."""
+        like = self.gains[0] if len(self.gains) else torch.empty(0)
+        options: dict[str, Any] = {"device": like.device, "dtype": like.dtype}
+        self.gains.append(nn.Parameter(torch.ones(self._units, **options)))
+        self.biases.append(nn.Parameter(torch.zeros(self._units, **options)))
+
+    def learn(self, row: int) -> None:
+        """Let one row learn, and freeze all others."""
+        for rows in (self.gains, self.biases):
+            for number, values in enumerate(rows):
+                values.requires_grad_(number == row)
+
+    def forward(self, total: Tensor, row: int) -> Tensor:
+        """Scale and shift pre-activations [B, units, ...] by a row."""
+        shape = (-1, *[1] * (total.dim() - 2))
+        gain: Tensor = self.gains[row]
+        bias: Tensor = self.biases[row]
+        return total * gain.view(shape).to(total.dtype) + bias.view(shape).to(total.dtype)

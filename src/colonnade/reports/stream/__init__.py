@@ -1,0 +1,1 @@
+"""Tasks that come back, told apart or not: what one network keeps."""

@@ -1,0 +1,177 @@
+"""The section of a report on streams: schedule, scores over time, how contexts were recognised."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from markupsafe import Markup
+from matplotlib.figure import Figure
+
+from colonnade.analysis.continual import Floats
+from colonnade.experiments.results.stream import (
+    Curve,
+    Recognised,
+    Stream,
+    StreamRun,
+    recognised,
+    streams,
+)
+from colonnade.experiments.results.transfer import Results
+from colonnade.experiments.titles import distinct
+from colonnade.reports.page import Section, render
+from colonnade.reports.stream.charts import contexts, schedule, style_of, totals
+
+
+@dataclass(frozen=True)
+class _Row:
+    title: str
+    colour: str
+    total: str
+    relative: str
+    seeds: int
+
+
+@dataclass(frozen=True)
+class _Seed:
+    seed: int
+    contexts: int
+    purity: str
+    accuracy: str
+    delays: str
+
+
+class StreamSection(Section):
+    """What a report says of runs whose tasks come back."""
+
+    def __init__(self, results: Results) -> None:
+        super().__init__(results)
+        self._streams = streams(results)
+        self.applies = bool(self._streams)
+
+    def figures(self) -> dict[str, Figure]:
+        """Draw the panels that there are runs for."""
+        found: dict[str, Figure] = {}
+        for number, stream in enumerate(self._streams):
+            if not stream.curves:
+                continue
+            titles = distinct(stream.tasks)
+            found[f"stream-schedule-{number}"] = schedule(stream.curves[0].runs[0], titles)
+            if any(run.total()[0].size for curve in stream.curves for run in curve.runs):
+                found[f"stream-totals-{number}"] = totals(stream)
+            for run in _inferred(stream)[:1]:
+                if (seen := recognised(run)) is not None:
+                    named = [distinct(run.tasks)[task] for task in run.tasks]
+                    found[f"stream-contexts-{number}"] = contexts(seen, named)
+        return found
+
+    def html(self, drawings: Mapping[str, Markup]) -> Markup:
+        """Write the section."""
+        return render(
+            "stream/section.html.jinja",
+            streams=[
+                {
+                    "count": len(stream.tasks),
+                    "visits": len(stream.curves[0].runs[0].visited),
+                    "rows": [_row(stream, curve) for curve in stream.curves if curve.done],
+                    "single": _single(stream),
+                    "unscored": stream.unscored,
+                    "claims": _claims(stream),
+                    "seeds": [
+                        _seed(run, seen)
+                        for run in _inferred(stream)
+                        if (seen := recognised(run)) is not None
+                    ],
+                    **{
+                        kind: drawings.get(f"stream-{kind}-{number}")
+                        for kind in ("schedule", "totals", "contexts")
+                    },
+                }
+                for number, stream in enumerate(self._streams)
+                if stream.curves
+            ],
+        )
+
+
+def _inferred(stream: Stream) -> list[StreamRun]:
+    return [run for curve in stream.curves if curve.inferred for run in curve.runs]
+
+
+def _row(stream: Stream, curve: Curve) -> _Row:
+    finals, base = stream.final(curve), _of(stream, "finetune", inferred=False)
+    relative = ""
+    if base is not None and base is not curve and stream.final(base).size and finals.size:
+        relative = f"{finals.mean() / stream.final(base).mean():.2f}"
+    colour = str(style_of(curve)["color"])
+    return _Row(curve.title, colour, _over_seeds(finals), relative, finals.size)
+
+
+def _of(stream: Stream, method: str, *, inferred: bool) -> Curve | None:
+    found = (c for c in stream.curves if (c.method, c.inferred) == (method, inferred))
+    return next(found, None)
+
+
+def _single(stream: Stream) -> str:
+    """Write what single-task networks come to after the steps that each task has in all."""
+    ends = [
+        found[1][-1]
+        for curve in stream.curves[:1]
+        for run in curve.runs
+        if (found := stream.ceiling(run)) is not None
+    ]
+    return _over_seeds(np.array(ends)) if ends else ""
+
+
+def _seed(run: StreamRun, seen: Recognised) -> _Seed:
+    delays = seen.delays
+    noticed = delays[np.isfinite(delays)]
+    words = f"median {np.median(noticed):.0f}, longest {noticed.max():.0f}" if noticed.size else ""
+    if missed := int(np.isinf(delays).sum()):
+        words += f"; {missed} of {delays.size} not noticed"
+    return _Seed(
+        run.run.spec.seed, len(seen.contexts), f"{seen.purity:.3f}", f"{seen.accuracy:.3f}", words
+    )
+
+
+def _claims(stream: Stream) -> list[tuple[str, str]]:
+    """Set what the paper says of Fig. 3B beside what was measured here."""
+    finals = {
+        (c.method, c.inferred): float(ends.mean())
+        for c in stream.curves
+        if (ends := stream.final(c)).size
+    }
+    count = len(stream.tasks) - len(stream.unscored)
+    none, told, found = (
+        finals.get(key) for key in (("finetune", False), ("ewc", False), ("ewc", True))
+    )
+    claims = []
+    if none is not None:
+        claims.append(
+            (
+                "Without a penalty the agent never learns to play more than one game.",
+                f"In the end {none:.2f} of {count}.",
+            )
+        )
+    if none is not None and told is not None:
+        claims.append(
+            (
+                "With EWC the same network learns to play several games.",
+                f"In the end {told:.2f} of {count}, {told - none:+.2f} against no penalty.",
+            )
+        )
+    if told is not None and found is not None:
+        claims.append(
+            (
+                "Being told the game helps only little over recognising it.",
+                f"Recognised {found:.2f}, told {told:.2f}.",
+            )
+        )
+    return claims
+
+
+def _over_seeds(values: Floats) -> str:
+    if not values.size:
+        return ""
+    spread = f" ± {values.std(ddof=1):.2f}" if values.size > 1 else ""
+    return f"{values.mean():.2f}{spread}"

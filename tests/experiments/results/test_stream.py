@@ -1,0 +1,247 @@
+"""Numbers of streams, from rows written by hand."""
+
+import json
+
+import numpy as np
+import pytest
+from fabricated import COLUMN
+
+from colonnade.experiments.plans.plan import Plan, SuiteOptions
+from colonnade.experiments.plans.spec import RunSpec, TaskBudget, TaskVisit
+from colonnade.experiments.results.continual import sequences
+from colonnade.experiments.results.stream import recognised, streams
+from colonnade.experiments.results.transfer import Results
+from colonnade.experiments.store.folders import SuiteFolder
+from colonnade.experiments.store.measures import MEASURES
+from colonnade.experiments.suites.designs.stream import StreamDesign, StreamTask
+from colonnade.reports.suite import write_report
+
+A, B = "mini-pong/pong", "mini-pong/black~"
+ORDER = (A, B, A, B)
+RANDOM, HUMAN = -0.6, 1.4
+"""MiniPong's scale; a return of r counts (r + 0.6) / 2, at most 1."""
+
+DESIGN = StreamDesign(
+    pool=(StreamTask(A), StreamTask("mini-pong/black", {"name": B, "swapped": True})),
+    rounds=2,
+    visit_steps=100,
+    seeds=1,
+    column={"preset": "tiny", "task_gains": True},
+    learner="dqn",
+    ewc={"lam": 1.0},
+    start_visits=0.5,
+    learner_options={"dqn": {"warm_up": 10, "replay": 60, "learning_rate": 1e-3}},
+    training_options={"test_episodes": 1},
+)
+
+
+def spec(curve, method, visits, **changes):
+    fields = {
+        "label": f"{curve}, seed 0",
+        "method": method,
+        "tasks": tuple(TaskBudget(t.name, 200, t.options) for t in DESIGN.pool),
+        "learner": "dqn",
+        "column": "tiny",
+        "training_options": {"test_episodes": 1, "test_unseen": True},
+        "visits": visits,
+    }
+    return RunSpec(**(fields | changes))
+
+
+def visit_row(kind, visit, task, step, **more):
+    place = (A, B).index(task)
+    return {
+        "kind": kind, "task": task, "task_index": place, "visit": visit, "step": step, **more
+    }  # fmt: skip
+
+
+def scored(visit, task, step, returns):
+    return [
+        visit_row(
+            "test", visit, task, step,
+            tested=name, tested_index=(A, B).index(name), episodes=1, return_mean=value,
+            return_std=0.0,
+        )
+        for name, value in returns.items()
+    ]  # fmt: skip
+
+
+def folder(path, runs):
+    """Write complete runs of given rows."""
+    suite = SuiteFolder(path / "out", "by hand", {}, Plan(tuple(made for made, _ in runs)))
+    suite.begin()
+    for made, rows in runs:
+        place = suite.run(made.id).path
+        place.mkdir(parents=True)
+        (place / "spec.json").write_text(json.dumps(made.to_json()))
+        curve = [
+            visit_row(
+                "curve", visit, stay.task, stay.steps, width=stay.steps, episodes=1,
+                return_mean=0.0, return_std=0.0, length_mean=1.0, steps_per_second=100.0,
+            )
+            for visit, stay in enumerate(made.visits)
+        ]  # fmt: skip
+        text = "".join(json.dumps(row) + "\n" for row in (*curve, *rows))
+        (place / "metrics.jsonl").write_text(text)
+        scores = [
+            {"kind": "evaluation", "task": name, "policy": policy, "step": 200, "episodes": 1,
+             "return_mean": 0.0, "return_std": 0.0}
+            for name in (A, B) for policy in ("random", "trained")
+        ]  # fmt: skip
+        result = {
+            "measures": MEASURES, "scores": scores, "versions": {"python": "3", "torch": "2"},
+            "hardware": {"cpu": "A processor", "cores": 2, "threads": 1, "gpu": None},
+            "timing": {"training_seconds": 5.0, "started": 10.0, "finished": 16.0}, "notes": [],
+        }  # fmt: skip
+        network = {"network": {"columns": [COLUMN]}, "tasks": {A: 0, B: 0}}
+        (place / "network.json").write_text(json.dumps(network))
+        (place / "result.json").write_text(json.dumps(result))
+        (place / "DONE").touch()
+    return suite
+
+
+@pytest.fixture
+def suite(tmp_path):
+    stays = tuple(TaskVisit(name, 100) for name in ORDER)
+    alone = (TaskVisit(A, 200), TaskVisit(B, 200))
+    none = [
+        *scored(0, A, 0, {A: -0.6, B: -0.6}),
+        *scored(1, B, 64, {A: 0.4, B: 0.0}),
+        *scored(3, B, 128, {A: -0.6, B: 3.4}),  # a visit may end a few steps past its budget
+    ]
+    told = [*scored(0, A, 0, {A: -0.6, B: -0.6}), *scored(3, B, 100, {A: 0.9, B: 1.4})]
+    found = [
+        *scored(3, B, 100, {A: 0.4, B: 1.0}),
+        visit_row("contexts", 0, A, 50, counts={"context-0": 10}),
+        visit_row("switch", 1, B, 16, context="context-1", before="context-0"),
+        visit_row("contexts", 1, B, 100, counts={"context-0": 1, "context-1": 9}),
+        visit_row("switch", 2, A, 40, context="context-0", before="context-1"),
+        visit_row("switch", 2, A, 60, context="context-2", before="context-0"),
+        visit_row("contexts", 2, A, 100, counts={"context-0": 6, "context-2": 4}),
+        visit_row("contexts", 3, B, 100, counts={"context-2": 10}),
+    ]
+    single = [
+        *scored(0, A, 0, {A: -0.6}),
+        *scored(0, A, 100, {A: 0.4}),
+        *scored(0, A, 200, {A: 1.4}),
+        *scored(1, B, 0, {B: -0.6}),
+        *scored(1, B, 200, {B: 1.0}),
+    ]
+    inferred = {"labels": {"kind": "forget-me-not"}}
+    return folder(
+        tmp_path,
+        [
+            (spec("no penalty", "finetune", stays), none),
+            (spec("EWC, labels", "ewc", stays), told),
+            (spec("EWC, Forget-Me-Not", "ewc", stays, **inferred), found),
+            (spec("single tasks", "scratch", alone), single),
+        ],
+    )
+
+
+def test_totals_are_clipped_sums_over_the_streams_time(suite):
+    (stream,) = streams(Results(suite))
+    assert [(c.method, c.inferred) for c in stream.curves] == [
+        ("finetune", False), ("ewc", False), ("ewc", True),
+    ]  # fmt: skip
+    times, totals = stream.curves[0].runs[0].total()
+    assert times.tolist() == [0, 164, 400]
+    assert totals == pytest.approx([0, 0.5 + 0.3, 0 + 1])  # 2.0 counts for 1
+    assert [float(stream.final(c)[0]) for c in stream.curves] == pytest.approx([1.0, 1.75, 1.3])
+
+
+def test_the_ceiling_gives_each_task_what_it_had_by_then(suite):
+    (stream,) = streams(Results(suite))
+    times, ceiling = stream.ceiling(stream.curves[0].runs[0])
+    assert times.tolist() == [0, 100, 200, 300, 400]
+    # pong has had 100 steps after the first visit, black 100 after the second, which is half way.
+    assert ceiling == pytest.approx([0, 0.5, 0.5 + 0.4, 1 + 0.4, 1 + 0.8])
+
+
+def test_contexts_are_counted_by_task_and_time_and_switches_timed(suite):
+    (stream,) = streams(Results(suite))
+    run = stream.curves[2].runs[0]
+    found = recognised(run, parts=4)
+    assert found.contexts == ("context-0", "context-1", "context-2")
+    expected = np.array(
+        [
+            [[10, 0], [0, 0], [0, 0]],
+            [[0, 1], [0, 9], [0, 0]],
+            [[6, 0], [0, 0], [4, 0]],
+            [[0, 0], [0, 0], [0, 10]],
+        ]
+    )
+    assert found.table.tolist() == expected.tolist()
+    assert found.purity == pytest.approx((16 + 9 + 10) / 40)
+    # One context a task: context-0 for pong, context-2 for black.
+    assert found.accuracy == pytest.approx((16 + 10) / 40)
+    # The last context belongs to black, and was the current one already as its visit began.
+    assert found.delays.tolist() == [16, 40, 0]
+    assert recognised(stream.curves[0].runs[0]) is None
+
+
+def test_streams_are_no_sequences_and_their_page_says_what_came(suite):
+    assert sequences(Results(suite)) == []
+    page = write_report(suite).read_text()
+    assert "2 tasks that come back, one network" in page
+    for words in ("1.75", "1.30", "In the end 1.00 of 2", "0.875", "1.80 in the end"):
+        assert words in page, words
+    assert (suite.path / "figures" / "stream-totals-0.png").exists()
+    assert (suite.path / "figures" / "stream-contexts-0.png").exists()
+
+
+def test_a_plan_has_four_curves_a_seed_with_one_schedule_and_its_budget():
+    plan = DESIGN.plan(SuiteOptions(seeds=2))
+    assert [run.method for run in plan.runs] == ["finetune", "ewc", "ewc", "scratch"] * 2
+    first, told, found, single = plan.runs[:4]
+    assert first.visits == told.visits == found.visits
+    assert {v.task for v in first.visits} == {A, B}
+    assert [v.steps for v in first.visits] == [100] * 4
+    assert all(a.task != b.task for a, b in zip(first.visits, first.visits[1:], strict=False))
+    assert [(v.task, v.steps) for v in single.visits] == [(A, 200), (B, 200)]
+    assert (told.labels, found.labels) == ({}, {"kind": "forget-me-not"})
+    assert told.method_options["start"] == 50
+    assert plan.steps == 2 * 4 * 400
+    seeds = DESIGN.plan(SuiteOptions(seeds=6))
+    assert len({run.visits for run in seeds.runs}) == 3  # two orders, and each task alone
+    assert len({seeds.configuration(run) for run in seeds.runs}) == 4
+    double = DESIGN.plan(SuiteOptions(seeds=1, budget=2.0)).runs[1]
+    assert double.visits[0].steps == 200
+    assert double.method_options["start"] == 100
+    assert double.learner_options == first.learner_options
+    half = DESIGN.plan(SuiteOptions(seeds=1, budget=0.5)).runs[0]
+    assert half.learner_options == {"warm_up": 10, "replay": 60, "learning_rate": 1e-3}
+
+
+def test_sets_are_drawn_from_the_pool_and_seeds_share_them():
+    from colonnade.errors import UsageError
+    from colonnade.experiments.suites.ewc.stream import ATARI, GAMES
+
+    sets = [ATARI.tasks(SuiteOptions(), seed) for seed in range(8)]
+    assert len(GAMES) == 19
+    assert {len(each) for each in sets} == {10}
+    assert sets[0] == sets[1] == sets[3] != sets[4]
+    assert len(ATARI.tasks(SuiteOptions(games=3), 0)) == 3
+    with pytest.raises(UsageError, match="from 2 tasks to the 19"):
+        ATARI.tasks(SuiteOptions(games=20), 0)
+    runs = ATARI.plan(SuiteOptions(seeds=1, games=3, budget=0.02)).runs
+    assert runs[1].visits[0].steps == 25_000
+    assert runs[1].learner_options == {}
+
+
+def test_the_fishers_of_two_games_are_compared_over_the_weights_that_they_share(monkeypatch):
+    from colonnade.experiments.execution import analyses
+    from colonnade.experiments.plans.build import build_learner, build_method, build_tasks
+
+    made = DESIGN.plan(SuiteOptions()).runs[1]
+    assert made.analyses == ("fisher-overlap",)
+    tasks, method, learner = build_tasks(made), build_method(made), build_learner(made)
+    for task in tasks:
+        method.begin_task(task.spec, 3)
+    monkeypatch.setattr(analyses, "_STATES", 60)
+    rows = analyses.analyse("fisher-overlap", tasks, method, learner)
+    layers = [row["layer"] for row in rows]
+    assert layers == [*(f"columns.0.stages.{n}" for n in range(3)), "columns.0.output"]
+    assert all(0.3 < row["overlap"] < 1 - 1e-6 for row in rows)
+    same = analyses.analyse("fisher-overlap", [tasks[0], tasks[0]], method, learner)
+    assert all(row["overlap"] == pytest.approx(1) for row in same)

@@ -1,0 +1,1 @@
+"""What the stress test does to runs, a mode a file; `tests/stress.py` is its door."""

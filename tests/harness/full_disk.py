@@ -1,0 +1,70 @@
+"""Full disks: a small file system of its own where that may be mounted, else errors put in."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from harness.injected import came_to, command, forked, injected, pair
+
+_BYTES = 8 * 2**20
+
+
+@contextmanager
+def small_disk(place: Path) -> Iterator[Path | None]:
+    """Mount a file system of 8 MiB; None where that is not allowed."""
+    place.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={_BYTES}", "tmpfs", str(place)]
+    try:
+        mounted = subprocess.run(mount, capture_output=True, check=False).returncode == 0
+    except OSError:
+        mounted = False
+    try:
+        yield place if mounted else None
+    finally:
+        if mounted:
+            subprocess.run(["umount", str(place)], check=True)
+
+
+def full_disks(count: int, seed: int) -> int:
+    """Fill the disk at random moments of a short command; free it, and give the command again.
+
+    Returns:
+        How many were not equal in the end; the last line counts those that were.
+    """
+    stream = random.Random(seed)
+    well = 0
+    with tempfile.TemporaryDirectory() as scratch, small_disk(Path(scratch) / "disk") as disk:
+        if disk is None:
+            print("no file system may be mounted here: errors are put in")
+            return injected(["full"], count, seed)
+        out, ballast = disk / "out", disk / "ballast"
+        if forked(lambda: command(pair, out)):
+            raise RuntimeError("the undisturbed command failed")
+        needed = _BYTES - shutil.disk_usage(disk).free
+        expected = came_to(out)
+        shutil.rmtree(out)
+        for number in range(1, count + 1):
+            room = stream.randint(0, int(0.9 * needed))
+            with ballast.open("wb") as file:
+                os.posix_fallocate(file.fileno(), 0, shutil.disk_usage(disk).free - room)
+            status = forked(lambda: command(pair, out))
+            ballast.unlink()
+            wrong = ""
+            if forked(lambda: command(pair, out)):
+                wrong = "the same command failed"
+            elif came_to(out) != expected:
+                wrong = "other numbers or files"
+            well += not wrong
+            verdict = f"WRONG, {wrong}" if wrong else "freed and resumed, equal"
+            words = f"{room:,} of {needed:,} bytes, status {status}"
+            print(f"{number:>4}  {words}: {verdict}", flush=True)
+            shutil.rmtree(out, ignore_errors=True)
+    print(f"{well} of {count}", flush=True)
+    return count - well
