@@ -104,7 +104,7 @@ class ColumnMethod(ABC):
         self.columns[spec.id] = index
         if self.network.column(index).spec.task_gains:
             self.network.learn_row(self.rows.setdefault(spec.id, 0))
-        return self.network_for(spec.id)
+        return self.network.view(index, self.rows.get(spec.id, 0))
 
     def _widen(self, spec: TaskSpec) -> None:
         """Make room for a data set's heads behind those that there are."""
