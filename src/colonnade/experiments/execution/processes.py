@@ -112,6 +112,12 @@ class ForkedWorkers:
         self._server = None
 
     def _start_server(self) -> None:
+        if not hasattr(os, "fork"):
+            raise ColonnadeError(
+                "Runs are trained by processes that are forked, which this system can't do (it has "
+                "no os.fork); use Linux, macOS or WSL, or train in Python with "
+                "colonnade.training.train_sequence."
+            )
         # OpenMP and OpenBLAS read these when torch and numpy are imported; OpenMP's threads would
         # otherwise spin while they wait, and slow the emulators down. How many a run's network has
         # is in its spec, since sums depend on it.
@@ -169,7 +175,7 @@ def ending(folder: RunFolder, status: int | str, **used: Any) -> Ended:
     if isinstance(status, str) or status < 0:
         reason = status if isinstance(status, str) else _killed(-status, used.get("memory", 0))
         return Ended(run, "failed", reason + _place(said), **used)
-    reason = said.get("error")
+    reason = str(said.get("error") or "")
     if not reason and status in (1, 2):  # Python's own, after what stands in the log
         reason = last_line(folder.log_path)
     reason = reason or (
