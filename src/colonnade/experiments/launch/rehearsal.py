@@ -67,8 +67,8 @@ class Rehearsal:
             UsageError: A name is unknown, or the network does not fit a task.
         """
         built = build_tasks(spec)
-        for each in built:
-            _check_kind(spec, each)
+        for one in built:
+            _check_kind(spec, one)
         tasks = [task.spec for task in built]
         ids = [task.id for task in tasks]
         if len(set(ids)) < len(ids):
