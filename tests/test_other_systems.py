@@ -63,4 +63,4 @@ def test_without_fork_and_fcntl(tmp_path: Path) -> None:
     assert "unforeseen" not in done.stderr
     assert "Traceback" not in done.stderr
     assert "trained" in done.stdout
-    assert "workers: A learner's workers are forked, which this system can't do" in done.stdout
+    assert "workers: A2C's workers need a system that can fork processes" in done.stdout

@@ -276,10 +276,6 @@ class Workers:
         ours, theirs = multiprocessing.Pipe()
         others = [ours, *(worker.connection for worker in self._workers if worker.index != index)]
         parent = os.getpid() if stays() else None
-        if "fork" not in multiprocessing.get_all_start_methods():
-            raise UsageError(
-                "A learner's workers are forked, which this system can't do; use workers=1."
-            )
         process = multiprocessing.get_context("fork").Process(
             target=_work,
             args=(
