@@ -4,10 +4,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from colonnade.experiments.style import drawing
 from matplotlib.figure import Figure
 
 from colonnade.errors import UsageError
+from colonnade.reports.style import drawing
 from colonnade.tasks.arm import DOMAINS, JacoTask
 
 IMAGES = Path(__file__).parents[1] / "docs" / "images"

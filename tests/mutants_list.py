@@ -30,6 +30,7 @@ _DRAWN = f"{_NUMBERS}::test_curves_are_drawn_where_they_were_measured {_INTERVAL
 _MATRIX = f"{_NUMBERS}::test_the_matrix_shows_every_score_at_its_place"
 _JOBS = "experiments/results/test_hyperparameters.py"
 _CURVES = "experiments/store/test_measures.py reports/test_numbers.py"
+_DOMAINS = "experiments/results/test_domains.py"
 _CONTINUAL = "experiments/results/test_continual.py reports/test_continual.py"
 _SWEEP = "experiments/results/test_hyperparameters.py experiments/launch/test_sweep.py"
 _PATHS = (
@@ -406,6 +407,29 @@ MUTANTS: list[Mutant] = [
         ("MedianRule._judge", "word", "median", "mean"),
         ("MedianRule._judge", "word", "nanmax", "nanmin"),
         ("MedianRule._judge", "comparison turned", "#2"),
+    ),
+    # Domains: what was known there, and what was learned.
+    *_of(
+        "analysis.filters",
+        _ANALYSIS + "test_filters.py",
+        ("median_filtered", "word", "nanmedian", "nanmean"),
+        ("median_filtered", "doubled"),
+    ),
+    *_of(
+        "experiments.results.domains",
+        _DOMAINS,
+        ("zero_shot", "times for over"),
+        ("zero_shot", "reversed", "#1"),
+        ("learned", "comparison turned"),
+        ("learned", "sign dropped"),
+        ("learned", "sign dropped", "#1"),
+        ("Learned.mean", "doubled"),
+        ("Learned.spread", "doubled"),
+        ("Learned.quartiles", "reversed", "#1"),
+        ("rewards", "argument", "Rewards", 1, "double"),
+        ("rewards", "argument", "Rewards", 2, "double"),
+        ("rewards", "argument", "Rewards", 3, "double"),
+        ("_error", "doubled"),
     ),
     *_of(
         "experiments.results.generations",

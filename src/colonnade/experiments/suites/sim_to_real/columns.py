@@ -26,7 +26,7 @@ SIM_TO_REAL_COLUMNS = Suite(
     title="Columns in simulation",
     summary="an arm learns to reach from pixels: wide and narrow columns, with an LSTM and without",
     figure="Rusu et al. 2017, Fig. 4",
-    steps_per_second=3_500,
+    steps_per_second=2_000,
     plan=plan,
     spaces=SPACES,
 )

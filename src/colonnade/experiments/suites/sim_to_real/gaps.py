@@ -33,7 +33,7 @@ SIM_TO_REAL_GAPS = Suite(
     title="Over gaps of colour and perspective",
     summary="finetuning and progressive in four changed simulations; sweep it for sorted rewards",
     figure="Rusu et al. 2017, Fig. 6",
-    steps_per_second=3_500,
+    steps_per_second=2_000,
     plan=plan,
     spaces=SPACES,
 )
