@@ -6,14 +6,17 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c const
 
 KILLS ?= 200
 SECONDS ?= 7200
+MUTATIONS ?= 1000
+SPECS ?= 200
 
-.PHONY: help demo test test-slow stress stress-injected stress-full-disk stress-hung stress-orphans stress-memory mutants check format bench clean
+.PHONY: help demo test test-slow stress stress-injected stress-full-disk stress-hung stress-orphans stress-memory fuzz mutants check format bench clean
 
 help:
 	@echo "make demo       learn a variant of Pong with a progressive network; runs/demo/report.html"
 	@echo "make test       the tests"
 	@echo "make test-slow  the tests that train for minutes"
 	@echo "make stress     kill runs at KILLS random moments, resume them, compare"
+	@echo "make fuzz       change files of run folders MUTATIONS times, give SPECS hostile specs"
 	@echo "make stress-injected, -full-disk, -hung, -orphans, -memory    see docs/reliability.md"
 	@echo "make mutants    break each number of the reports; see which test notices"
 	@echo "make check      format, lint, types, layers"
@@ -61,6 +64,10 @@ stress-orphans: $(VENV)/.dev
 
 stress-memory: $(VENV)/.dev
 	@$(STRESS) --memory $(SECONDS)
+
+fuzz: $(VENV)/.dev
+	@OMP_NUM_THREADS=1 PYTHONPATH=tests:tests/support $(BIN)/python tests/fuzz.py \
+		--mutations $(MUTATIONS) --specs $(SPECS)
 
 mutants: $(VENV)/.dev
 	@OMP_NUM_THREADS=1 $(BIN)/python tests/mutants.py

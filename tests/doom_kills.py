@@ -18,6 +18,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from colonnade.experiments.execution.processes import ForkedWorkers
@@ -30,7 +31,10 @@ from stress import content
 SPEC = RunSpec(
     label="progressive a2c in ViZDoom",
     method="progressive",
-    tasks=(TaskBudget("doom-labyrinth/track-1", 240), TaskBudget("doom-labyrinth/maze-y", 160)),
+    tasks=(
+        TaskBudget("doom-labyrinth/track-1", 240, {"max_steps": 30}),
+        TaskBudget("doom-labyrinth/maze-y", 160, {"max_steps": 30}),
+    ),
     learner="a2c",
     column={"stages": [{"kind": "conv", "maps": 4, "kernel": 8, "stride": 8},
                        {"kind": "lstm", "units": 8}]},
@@ -87,7 +91,7 @@ class DoomKills:
         """Say whether the run ended within so many seconds."""
         limit = time.monotonic() + seconds
         while time.monotonic() < limit:
-            for _ in self.workers.ended(0.01):
+            for _ in self.workers.ended(0.1):
                 return True
         return False
 
@@ -108,13 +112,15 @@ class DoomKills:
             assert server is not None
             server.kill()
             if pid := self.folder.status().get("pid"):
-                os.kill(pid, signal.SIGKILL)
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
             return True
         holds = {pid: "worker.py" in words for pid, words in processes(self.engines).items()}
         found = [pid for pid, holder in holds.items() if holder == (victim == "holder")]
         if not found:
             return False
-        os.kill(stream.choice(found), signal.SIGKILL)
+        with suppress(ProcessLookupError):
+            os.kill(stream.choice(found), signal.SIGKILL)
         return True
 
 

@@ -9,6 +9,7 @@ import doom_kills
 pytest.importorskip("vizdoom")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc and /dev/shm")
 def test_killed_runs_leave_no_engines_and_go_on(capsys: pytest.CaptureFixture[str]) -> None:
     assert doom_kills.main(["--kills", "2", "--seed", "1"]) == 0

@@ -96,6 +96,41 @@ def real(name: str, value: Any, within: Range = ANY) -> float:
     raise _refusal(name, "a number", value, within)
 
 
+def text(name: str, value: object) -> str:
+    """Return a text.
+
+    Raises:
+        UsageError: It is none.
+    """
+    if isinstance(value, str):
+        return value
+    raise UsageError(f"{name} must be a text; got {shown(value)}.")
+
+
+def having(name: str, value: Any, kind: str, *needed: str) -> Any:
+    """Return what has all that is asked of its kind, such as a task of one's own.
+
+    Args:
+        name: What it is, as the sentence begins: "learner of train_sequence".
+        value: What came; a class in place of its instance is told.
+        kind: What belongs there, in words.
+        needed: Names of what it must have; looked for in its class, which runs none of its code.
+
+    Raises:
+        UsageError: It lacks something.
+    """
+    if isinstance(value, type):
+        raise UsageError(
+            f"{name} must be {kind}, but the class {value.__name__} itself came; make one with "
+            f"{value.__name__}()."
+        )
+    own = getattr(value, "__dict__", {})
+    for each in needed:
+        if not hasattr(type(value), each) and each not in own:
+            raise UsageError(f"{name} must be {kind}; got {shown(value)}, which has no {each!r}.")
+    return value
+
+
 def flag(name: str, value: object) -> bool:
     """Return a truth value.
 

@@ -150,11 +150,13 @@ def end_with(parent: int, *, thread: bool = True) -> None:
         thread: Whether the kernel may be asked. Linux then ends this process with the *thread* that
             started it, so that this must be one that stays for as long as the parent lives.
     """
-    if thread and sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_SET_DEATH_SIGNAL, signal.SIGKILL)
+    asked = thread and sys.platform == "linux"
+    if asked:
+        asked = ctypes.CDLL(None).prctl(_SET_DEATH_SIGNAL, signal.SIGKILL) == 0
     if os.getppid() != parent:  # it was faster
         os._exit(1)
-    threading.Thread(target=_watch_parent, args=(parent,), daemon=True).start()
+    if not asked:
+        threading.Thread(target=_watch_parent, args=(parent,), daemon=True).start()
 
 
 _SET_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG

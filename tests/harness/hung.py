@@ -20,7 +20,7 @@ from harness.orphans import analyse, begun, endless, has_players, marked, run, s
 LIMIT_SECONDS = 20.0
 _SLACK_SECONDS = 10.0
 """Between the limit and the note: one look, ending the process, and the next beginning."""
-_START_SECONDS = 240.0
+_START_SECONDS = 900.0
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from colonnade.experiments.plans.spec import RunSpec, TaskBudget
 
 MARK = "COLONNADE_STRESS"
 WITHIN_SECONDS = 10.0
-_START_SECONDS = 120.0
+_START_SECONDS = 900.0
 _ENDLESS = 10**9
 
 
@@ -194,10 +194,12 @@ def trial(
                     raise RuntimeError(f"{kind.name} did not begin to train")
                 time.sleep(0.05)
             time.sleep(stream.uniform(0.0, kind.seconds))
-            others = sorted(marked(mark).keys() - {process.pid})
-            chosen = others if stop == "all" else others[: stop == "one"]
-            if stop == "one" and others:
-                chosen = [stream.choice(others)]
+            found = marked(mark)
+            others = sorted(found.keys() - {process.pid})
+            # Python's own, which ends by itself once all others have, unless somebody stops it.
+            ours = [pid for pid in others if "resource_tracker" not in found[pid]]
+            some = stream.sample(ours, min(1, len(ours)))
+            chosen = {"all": ours, "one": some, "none": []}[stop]
             for pid in chosen:
                 with suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGSTOP)

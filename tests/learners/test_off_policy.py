@@ -154,9 +154,13 @@ def test_it_goes_on_exactly_from_the_middle_of_a_task(stages):
         assert torch.equal(again_after[name], value), name
 
 
-@pytest.mark.parametrize(("explore_steps", "told"), [(10_000, True), (300, False)])
-def test_exploring_that_hardly_ends_is_told_of(explore_steps, told):
-    with trainer(replace(SMALL, explore_steps=explore_steps), steps=400) as one:
+@pytest.mark.parametrize(
+    ("explore_steps", "all_steps", "told"),
+    [(10_000, None, True), (300, None, False), (10_000, 9000, False)],
+)
+def test_exploring_that_hardly_ends_is_told_of(explore_steps, all_steps, told):
+    config = replace(SMALL, explore_steps=explore_steps)
+    with trainer(config, steps=400, all_steps=all_steps) as one:
         one.begin(lambda name: len(name))
         notes = [*one.advance().notes, *one.advance().notes]
     assert len(notes) == told

@@ -16,6 +16,14 @@ from colonnade.training import write_tensors
 
 POLE = "gym/CartPole-v1"
 UNITS = 8
+AROUND = {
+    "measures": MEASURES,
+    "versions": {"python": "3.12", "torch": "2.13"},
+    "hardware": {"cpu": "A processor", "cores": 2, "threads": 1, "gpu": None},
+    "timing": {"training_seconds": 500.0, "started": 1000.0, "finished": 1600.0},
+    "notes": [],
+}
+"""What stands around the scores in a run's result."""
 
 
 def balancing_network(columns: int = 2) -> ProgressiveNetwork:
@@ -59,15 +67,7 @@ def write_run(
     meta = {"network": network.spec_dict(), "tasks": tasks, "features_frozen": False}
     write_tensors(folder.path / "weights.safetensors", dict(network.state_dict()), meta)
     (folder.path / "network.json").write_text(json.dumps(meta))
-    result = {
-        "measures": MEASURES,
-        "scores": [],
-        "versions": {"python": "3.12", "torch": "2.13"},
-        "hardware": {"cpu": "A processor", "cores": 2, "threads": 1, "gpu": None},
-        "timing": {"training_seconds": 500.0, "started": 1000.0, "finished": 1600.0},
-        "notes": [],
-    }
-    (folder.path / "result.json").write_text(json.dumps(result))
+    (folder.path / "result.json").write_text(json.dumps({**AROUND, "scores": []}))
     (folder.path / "DONE").touch()
 
 

@@ -31,9 +31,11 @@ def network(outputs=3, units=4, shapes=None, stages=None):
     return made
 
 
-def trainer(config, task=TASK, num_envs=2, steps=10_000, stages=None):
+def trainer(config, task=TASK, num_envs=2, steps=10_000, stages=None, all_steps=None):
     made = network(config.outputs(task.spec), shapes=task.spec.input_shapes, stages=stages)
-    lesson = Lesson(task, made, lambda: None, CPU, num_envs=num_envs, steps=steps)
+    lesson = Lesson(
+        task, made, lambda: None, CPU, num_envs=num_envs, steps=steps, all_steps=all_steps
+    )
     return config.trainer(lesson)
 
 

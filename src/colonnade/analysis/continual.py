@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from colonnade.errors import UsageError
+
 Floats = NDArray[np.float64]
 
 
@@ -39,11 +41,18 @@ def score_matrix(rows: Iterable[dict[str, Any]], tasks: int) -> tuple[Floats, Fl
     return matrix, before
 
 
+def _square(matrix: Floats) -> Floats:
+    if matrix.ndim == 2 and matrix.shape[0] == matrix.shape[1]:
+        return matrix
+    raise UsageError(f"Scores of all tasks after each are a matrix [T, T]; got {matrix.shape}.")
+
+
 def average_scores(matrix: Floats) -> Floats:
     """Average the scores on all tasks so far, after each task: [T] of R [T, T].
 
     The last is the average accuracy (Lopez-Paz & Ranzato 2017, Eq. 2).
     """
+    matrix = _square(matrix)
     return np.array([matrix[i, : i + 1].mean() for i in range(len(matrix))])
 
 
@@ -57,7 +66,7 @@ def forgetting(matrix: Floats) -> float:
 
     Chaudhry et al. 2018, Eq. 3: max over i < T of R[i, j], minus R[T, j]. NaN for one task.
     """
-    last = len(matrix) - 1
+    last = len(_square(matrix)) - 1
     if last < 1:
         return float("nan")
     best = np.array([matrix[j:last, j].max() for j in range(last)])
@@ -69,7 +78,7 @@ def backward_transfer(matrix: Floats) -> float:
 
     Lopez-Paz & Ranzato 2017, Eq. 3: the mean over j < T of R[T, j] - R[j, j]. NaN for one task.
     """
-    last = len(matrix) - 1
+    last = len(_square(matrix)) - 1
     if last < 1:
         return float("nan")
     return float((matrix[last, :last] - learned_scores(matrix)[:last]).mean())

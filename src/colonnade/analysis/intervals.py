@@ -18,6 +18,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtr, stdtrit
 
+from colonnade.errors import UsageError
+
 Floats = NDArray[np.float64]
 
 FEWEST_RUNS = 3
@@ -330,7 +332,7 @@ def enough_runs(samples: ArrayLike, half_width: float, *, level: float = LEVEL) 
     """
     check_level(level)
     if not half_width > 0:
-        raise ValueError(f"The half-width of an interval is above 0, but {half_width} came.")
+        raise UsageError(f"The half-width of an interval is above 0, but {half_width} came.")
     values = np.asarray(samples, dtype=np.float64)
     spread = float(values.std(ddof=1)) if values.size > 1 else 0.0
 
@@ -354,7 +356,7 @@ def check_level(level: float) -> None:
         ValueError: It is not between 0 and 1.
     """
     if not 0 < level < 1:
-        raise ValueError(f"The level of an interval lies between 0 and 1, but {level} came.")
+        raise UsageError(f"The level of an interval lies between 0 and 1, but {level} came.")
 
 
 def _samples(samples: ArrayLike, level: float) -> Floats | None:

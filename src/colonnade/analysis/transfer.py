@@ -15,6 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from colonnade.errors import UsageError
+
 Floats = NDArray[np.float64]
 
 DISPLAY_LIMIT = 2.0
@@ -117,7 +119,7 @@ def top_k_mean(areas: ArrayLike, k: int) -> Floats:
         [...] means; NaN where no run is available.
     """
     if k < 1:
-        raise ValueError(f"top_k_mean keeps at least 1 run, but k is {k}.")
+        raise UsageError(f"top_k_mean keeps at least 1 run, but k is {k}.")
     best = -np.sort(-np.asarray(areas, dtype=np.float64), axis=0)[:k]
     return _nan_mean(best, axis=0)
 
@@ -205,7 +207,7 @@ def retention(scores: ArrayLike, random_scores: ArrayLike) -> Floats:
 def _learned(scores: ArrayLike) -> Floats:
     values = np.asarray(scores, dtype=np.float64)
     if values.ndim != 2 or values.shape[0] != values.shape[1]:
-        raise ValueError(f"Expected scores of shape [T, T], not {list(values.shape)}.")
+        raise UsageError(f"Expected scores of shape [T, T], not {list(values.shape)}.")
     return np.where(np.tri(values.shape[0], dtype=bool), values, np.nan)
 
 

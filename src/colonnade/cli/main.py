@@ -15,12 +15,12 @@ from contextlib import contextmanager
 from importlib.metadata import version
 from typing import Annotated
 
-import tyro
 from tyro.conf import subcommand
 
 from colonnade.cli.analyze import Analyze
 from colonnade.cli.compare import Compare
 from colonnade.cli.describe import Describe
+from colonnade.cli.mistakes import parsed, speak_plainly
 from colonnade.cli.play import Play
 from colonnade.cli.prune import Prune
 from colonnade.cli.report import Report
@@ -48,6 +48,8 @@ Command = (
     | Annotated[WeightNoise, subcommand("weight-noise")]
 )
 
+_NAMES = ("suites", "run", "sweep", "report", "play", "describe", "analyze", "prune")
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return its exit status.
@@ -61,10 +63,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if given == ["--version"]:
         print(f"colonnade {version('colonnade')}")
         return 0
+    speak_plainly()
     logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.WARNING)
     try:
         with _sigterm_raises():
-            tyro.cli(Command, prog="colonnade", description=DESCRIPTION, args=given)()
+            parsed(Command, _NAMES, DESCRIPTION, given)()
     except ColonnadeError as error:
         return _fail(str(error), error.exit_status, debug)
     except KeyboardInterrupt as error:

@@ -57,7 +57,7 @@ def print_networks(what: str, *, trust: bool = False) -> None:
 def _networks(what: str, *, trust: bool) -> Iterator[tuple[str, AnyNetwork]]:
     folder = Path(what)
     named = any(suite.name == what for suite in SUITES)
-    if is_there(folder / "suite.json") or (folder.is_dir() and not named):
+    if is_there(folder / "suite.json") or (is_there(folder) and folder.is_dir() and not named):
         read = SuiteFolder.read(folder)
         with trusting(folder, trust=trust), custom_factories("stand-in"):
             networks = _of_folder(read)

@@ -32,9 +32,10 @@ class Play:
     def __call__(self) -> None:
         """Play, film, and print the returns."""
         from colonnade.experiments.store.folders import SuiteFolder
-        from colonnade.experiments.trained.play import play
 
         suite = SuiteFolder.read(self.dir)
+        from colonnade.experiments.trained.play import play  # heavy, and of no use to a mistake
+
         played = play(
             suite, self.run, self.task, self.episodes, self.film, self.seed, trust=self.trust
         )

@@ -18,6 +18,8 @@ class Report:
     def __call__(self) -> None:
         """Write the report and say where it is."""
         from colonnade.experiments.store.folders import SuiteFolder
-        from colonnade.reports.suite import write_report
 
-        print(write_report(SuiteFolder.read(self.dir)))
+        suite = SuiteFolder.read(self.dir)
+        from colonnade.reports.suite import write_report  # heavy, and of no use to a mistake
+
+        print(write_report(suite))

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from tyro.conf import Positional, UseAppendAction, arg
 
 from colonnade.checks import AT_LEAST_0, real
 from colonnade.errors import UsageError
-from colonnade.experiments.plans.plan import SuiteOptions
+from colonnade.experiments.plans.plan import Plan, SuiteOptions
 from colonnade.watching import HANG_SECONDS, set_limit
-
-if TYPE_CHECKING:
-    from colonnade.experiments.store.folders import SuiteFolder
 
 
 @dataclass(frozen=True)
@@ -41,11 +37,6 @@ class Run:
 
     def __call__(self) -> None:
         """Train, then write the report."""
-        from rich.console import Console
-
-        from colonnade.cli.display import Display
-        from colonnade.cli.train import train
-        from colonnade.experiments.launch.suite import begin
         from colonnade.experiments.suites import suite_from_name
 
         if self.jobs is not None and self.jobs < 1:
@@ -53,25 +44,34 @@ class Run:
         set_limit(real("--hang-seconds", self.hang_seconds, AT_LEAST_0))
         named = self.suite
         what = Path(named) if named.endswith(".json") else suite_from_name(named)
+        # Heavy, and of no use to a mistake in the name.
+        from rich.console import Console
+
+        from colonnade.cli.display import Display
+        from colonnade.cli.train import train
+        from colonnade.experiments.launch.suite import begin
+
         console = Console()
 
         def say(line: str) -> None:
             console.print(line, markup=False, highlight=False, soft_wrap=True)
 
-        suite = begin(what, self.out, self.options, say)
-        plan = suite.plan.select(self._wanted(suite))
-        if not plan.runs:
-            raise UsageError(
-                f"No run matches --only {' '.join(self.only)}; ids look like "
-                f"{suite.plan.runs[0].id!r}."
-            )
-        train(suite, plan, self.jobs, Display(console, suite.name))
+        suite = begin(what, self.out, self.options, say, self._selected)
+        train(suite, self._selected(suite.plan), self.jobs, Display(console, suite.name))
 
-    def _wanted(self, suite: SuiteFolder) -> Callable[[str], bool]:
-        labels = {spec.id: spec.label for spec in suite.plan.runs}
+    def _selected(self, plan: Plan) -> Plan:
+        """Choose what --only says, and what that starts from."""
+        if not self.only:
+            return plan
+        labels = {spec.id: spec.label for spec in plan.runs}
 
         def matches(run: str, pattern: str) -> bool:
             names = (run, labels[run])
             return any(pattern in name or fnmatch.fnmatch(name, pattern) for name in names)
 
-        return lambda run: not self.only or any(matches(run, pattern) for pattern in self.only)
+        chosen = plan.select(lambda run: any(matches(run, pattern) for pattern in self.only))
+        if not chosen.runs:
+            raise UsageError(
+                f"No run matches --only {' '.join(self.only)}; ids look like {plan.runs[0].id!r}."
+            )
+        return chosen

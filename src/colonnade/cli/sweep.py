@@ -52,13 +52,7 @@ class Sweep:
 
     def __call__(self) -> None:
         """Train, then write the report and the tables."""
-        from rich.console import Console
-
-        from colonnade.cli.display import Display, job_columns
-        from colonnade.cli.train import train
-        from colonnade.experiments.launch.sweep import begin_sweep
         from colonnade.experiments.plans.sweep import Sweep as SweepOf
-        from colonnade.experiments.results.early_stop import MedianRule
         from colonnade.experiments.suites import suite_from_name
 
         if self.workers is not None and self.workers < 1:
@@ -71,7 +65,16 @@ class Sweep:
                 f"A sweep is of a suite, whose ranges it draws from, but {self.suite} is a file; "
                 "see `colonnade suites`."
             )
-        suite = begin_sweep(suite_from_name(self.suite), out, sweep, self.options)
+        named = suite_from_name(self.suite)
+        # Heavy, and of no use to a mistake in the name.
+        from rich.console import Console
+
+        from colonnade.cli.display import Display, job_columns
+        from colonnade.cli.train import train
+        from colonnade.experiments.launch.sweep import begin_sweep
+        from colonnade.experiments.results.early_stop import MedianRule
+
+        suite = begin_sweep(named, out, sweep, self.options)
         display = Display(Console(), f"Sweep of {suite.name}", job_columns(suite))
         display.say(f"Sweep of {suite.name} in {out}.")
         judge = MedianRule(suite) if self.early_stop else None

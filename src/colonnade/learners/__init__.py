@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from colonnade.checks import text
 from colonnade.errors import unknown_name
 from colonnade.learners.a2c import A2C
 from colonnade.learners.a3c import A3C
@@ -60,7 +61,7 @@ def learner_from_name(name: str, **options: Any) -> A2C | PPO | DQN | Supervised
     Raises:
         UsageError: The learner or a hyperparameter is unknown, or a value has the wrong type.
     """
-    if name not in LEARNERS:
+    if text("The name of a learner", name) not in LEARNERS:
         raise unknown_name("learner", name, LEARNERS)
     return read(LEARNERS[name], options)
 

@@ -35,8 +35,8 @@ class Compute:
             device = "cuda" if torch.cuda.is_available() else "cpu"
         try:
             place = torch.device(device)
-            torch.empty(0, device=place)
-        except (RuntimeError, AssertionError) as error:
+            torch.zeros(1, device=place).item()  # "meta" holds no numbers
+        except (RuntimeError, AssertionError, NotImplementedError) as error:
             reason = str(error).splitlines()[0]
             raise UsageError(f"Device {device!r} can't be used ({reason}); try 'cpu'.") from error
         if precision not in get_args(Precision):

@@ -251,11 +251,12 @@ class OffPolicyTrainer:
 
     def _caution(self) -> list[str]:
         """Say so where the network will hardly ever have its way."""
-        spec, chance = self._lesson.spec, self._config.exploration(self._lesson.spec.steps)
+        spec, steps = self._lesson.spec, self._lesson.all_steps or self._lesson.spec.steps
+        chance = self._config.exploration(steps)
         if chance <= _MOSTLY:
             return []
         return [
-            f"At the end of its {spec.steps:,} steps task {spec.id!r} is still explored at random "
+            f"At the end of its {steps:,} steps task {spec.id!r} is still explored at random "
             f"with a chance of {chance:.2f}; let that fall sooner (explore_steps)."
         ]
 

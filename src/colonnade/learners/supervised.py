@@ -28,6 +28,7 @@ from colonnade.types import (
     Network,
     Penalty,
     ReadTask,
+    Task,
     TaskSpec,
 )
 
@@ -127,6 +128,20 @@ class SupervisedLearner:
         }
 
 
+def data_set_of(task: Task) -> DatasetTask:
+    """Return a task that is a data set.
+
+    Raises:
+        UsageError: It is none.
+    """
+    if isinstance(task, DatasetTask):
+        return task
+    raise UsageError(
+        f"Task {task.spec.id!r} is no data set, as the learner 'supervised' needs; learn it with "
+        "'ppo', 'a2c', 'a3c' or 'dqn'."
+    )
+
+
 class SupervisedTrainer:
     """A learner and the training examples of a task.
 
@@ -143,12 +158,7 @@ class SupervisedTrainer:
         Raises:
             UsageError: The task is no data set, is empty, or has a label outside the head.
         """
-        task, self._device = lesson.task, lesson.compute.device
-        if not isinstance(task, DatasetTask):
-            raise UsageError(
-                f"Task {task.spec.id!r} is no data set, as the learner 'supervised' needs; learn "
-                "it with 'ppo', 'a2c' or 'a3c'."
-            )
+        task, self._device = data_set_of(lesson.task), lesson.compute.device
         self._learner = learner
         self._penalty = lesson.penalty
         self._batch_size = config.batch_size

@@ -11,6 +11,7 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
+from colonnade.checks import text
 from colonnade.errors import unknown_name
 from colonnade.methods.columns import ColumnMethod
 from colonnade.methods.consolidation import Consolidation
@@ -49,6 +50,7 @@ def method_from_name(name: str, **options: Any) -> ColumnMethod | PathMethod:
     Raises:
         UsageError: The method or one of its options is unknown.
     """
+    name = text("The name of a method", name)
     methods: dict[str, Callable[..., ColumnMethod | PathMethod]] = {**METHODS, **PATH_METHODS}
     if name not in methods:
         raise unknown_name("method", name, methods)

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from colonnade.errors import UsageError
 from colonnade.networks import ColumnSpec, ProgressiveNetwork, default_column, load_weights
+from colonnade.records import shown
 from colonnade.types import Batch, Episode, Likelihood, Network, TaskSpec
 
 ColumnChoice = ColumnSpec | Callable[[TaskSpec, int], ColumnSpec] | None
@@ -28,7 +29,16 @@ class ColumnMethod(ABC):
     """
 
     def __init__(self, column: ColumnChoice = None) -> None:
-        """Begin with no column; `column` says what later ones look like."""
+        """Begin with no column; `column` says what later ones look like.
+
+        Raises:
+            UsageError: It is neither a `ColumnSpec` nor a function that gives one.
+        """
+        if column is not None and not isinstance(column, ColumnSpec) and not callable(column):
+            raise UsageError(
+                "column of a method must be a ColumnSpec, such as column_preset('tiny'), or a "
+                f"function of a task and an index that gives one; got {shown(column)}."
+            )
         self.network = ProgressiveNetwork()
         self.columns: dict[str, int] = {}
         self.rows: dict[str, int] = {}
@@ -94,7 +104,7 @@ class ColumnMethod(ABC):
         self.columns[spec.id] = index
         if self.network.column(index).spec.task_gains:
             self.network.learn_row(self.rows.setdefault(spec.id, 0))
-        return self.network_for(spec.id)
+        return self.network.view(index, self.rows.get(spec.id, 0))
 
     def _widen(self, spec: TaskSpec) -> None:
         """Make room for a data set's heads behind those that there are."""

@@ -22,6 +22,33 @@ layer about half as much as the whole screen would have."""
 _DRAWN: ContextVar[bool] = ContextVar("drawn", default=True)
 
 
+_MOST_WEIGHTS = 2**28
+"""Of a layer, 1 GiB: more is a slip of the pen, which the system would end the process for."""
+
+
+def room(*shape: int) -> Tensor:
+    """Make a tensor for a layer's weights, not yet drawn.
+
+    Raises:
+        UsageError: It would have more elements than any layer that can be trained here.
+    """
+    check_room(*shape)
+    return torch.empty(shape)
+
+
+def check_room(*shape: int) -> None:
+    """Refuse a layer that is too large to be meant.
+
+    Raises:
+        UsageError: It is.
+    """
+    if (count := math.prod(shape)) > _MOST_WEIGHTS:
+        raise UsageError(
+            f"A layer would have {' x '.join(f'{size:,}' for size in shape)} weights, "
+            f"{count:,} in all, where at most {_MOST_WEIGHTS:,} make sense; make it smaller."
+        )
+
+
 @contextmanager
 def undrawn() -> Iterator[None]:
     """Leave out the drawing of orthogonal weights, for networks of which only the shape is asked.

@@ -8,6 +8,7 @@ from typing import Any
 
 import gymnasium
 
+from colonnade.checks import text
 from colonnade.errors import UsageError, unknown_name
 from colonnade.tasks.arm.domains import DOMAINS, domain
 from colonnade.tasks.arm.task import JacoTask
@@ -72,7 +73,7 @@ def task_from_name(name: str, /, *, steps: int | None = None, **options: Any) ->
         UsageError: The family, the rest of the name or an option is unknown; the nearest name is
             suggested.
     """
-    family, _, rest = name.partition("/")
+    family, _, rest = text("The name of a task", name).partition("/")
     if family in DATA_FAMILIES:
         return data_task_from_name(family, rest, **options, **_given(steps))
     if family not in _TASKS:

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from colonnade.checks import ANY, flag, whole
+from colonnade.checks import ANY, flag, having, whole
 from colonnade.errors import UsageError
 from colonnade.learners import (
     Acting,
@@ -23,6 +23,7 @@ from colonnade.learners import (
     usual_acting,
 )
 from colonnade.ops import evaluation
+from colonnade.records import shown
 from colonnade.seeding import derive, generator, kept_globals
 from colonnade.tasks.data.reading import batches_of
 from colonnade.types import (
@@ -91,6 +92,9 @@ def evaluate(
         UsageError: An episode has not ended within the limit, or a number is not whole
             or, but for the seed, below 1.
     """
+    having("task of evaluate", task, "a task", "spec")
+    if network is not None and not isinstance(network, torch.nn.Module):
+        raise UsageError(f"network of evaluate must be a network or None; got {shown(network)}.")
     limit, num_envs = whole("limit of evaluate", limit), whole("num_envs of evaluate", num_envs)
     seed, greedy = whole("seed of evaluate", seed, ANY), flag("greedy of evaluate", greedy)
     if episodes is not None:

@@ -9,6 +9,7 @@ import numpy as np
 
 from colonnade.checks import AT_LEAST_1, check_fields, whole
 from colonnade.errors import UsageError, unknown_name
+from colonnade.records import shown
 from colonnade.seeding import derive
 from colonnade.training.recorder import Row
 from colonnade.types import Method, Revisiting, Task
@@ -86,6 +87,9 @@ def checked(
         raise UsageError(f"A sequence needs at least one task, each with its own id; got {ids}.")
     if schedule is None:
         return each_once(tasks)
+    for visit in schedule:
+        if not isinstance(visit, Visit):
+            raise UsageError(f"A schedule is a list of Visit(task, steps); got {shown(visit)}.")
     names = [visit.task for visit in schedule]
     for name in names:
         if name not in ids:

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+from colonnade.checks import ANY, having, whole
 from colonnade.errors import UsageError
 from colonnade.learners import (
     Compute,
@@ -25,6 +26,7 @@ from colonnade.learners import (
     under,
 )
 from colonnade.recognition import RecogniserConfig, TrueLabels
+from colonnade.records import shown
 from colonnade.seeding import derive, kept_globals, seed_globals
 from colonnade.training.evaluation import EPISODE_LIMIT
 from colonnade.training.labels import Labels, check_alike
@@ -83,6 +85,19 @@ def train_sequence(
         DivergedError: A loss or a parameter became NaN or infinite.
         WorkerDiedError: Worker processes died again and again.
     """
+    where = "of train_sequence"
+    if not isinstance(tasks, Sequence):
+        raise UsageError(f"tasks {where} must be a list of tasks; got {shown(tasks)}.")
+    for task in tasks:
+        having(f"A task {where}", task, "a task", "spec")
+    having(f"method {where}", method, "a method", "begin_task", "network_for", "state")
+    having(f"learner {where}", learner, "a learner's configuration", "trainer", "outputs")
+    seed = whole(f"seed {where}", seed, ANY)
+    evaluation_limit = whole(f"evaluation_limit {where}", evaluation_limit)
+    if env_threads is not None:
+        env_threads = whole(f"env_threads {where}", env_threads)
+    if not isinstance(options, TrainingOptions | None):
+        raise UsageError(f"options {where} must be TrainingOptions; got {shown(options)}.")
     visits = checked(schedule, tasks, method)
     options, recorder = options or TrainingOptions(), recorder or MemoryRecorder()
     contexts = Labels(labels or TrueLabels(), tasks, seed)

@@ -1,4 +1,5 @@
 import io
+import json
 import os
 import signal
 import subprocess
@@ -8,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+from finished import AROUND
 from rich.console import Console
 
 from colonnade.cli.display import Display, summary
@@ -24,7 +26,8 @@ from colonnade.experiments.store.lock import FolderLock
 from colonnade.experiments.words import duration
 
 # Stands for the worker: notes when it begins and ends, and does what the run's id says.
-FAKE = """
+FAKE = (
+    """
 import os, signal, sys, time
 from pathlib import Path
 out, run = Path(sys.argv[1]), sys.argv[2]
@@ -48,11 +51,12 @@ if "killed" in run:
     os.kill(os.getpid(), signal.SIGKILL)
 time.sleep(60 if "long" in run else 0.05)
 note("ends")
-(out / "runs" / run / "result.json").write_text(
-    '{"measures": 2, "scores": [], "timing": {}, "versions": {}, "hardware": {}, "notes": []}'
-)
+(out / "runs" / run / "result.json").write_text('"""
+    + json.dumps({**AROUND, "scores": []})
+    + """')
 (out / "runs" / run / "DONE").touch()
 """
+)
 
 
 def spec(label: str, parent: RunSpec | None = None) -> RunSpec:
@@ -100,6 +104,10 @@ class FakeWorkers:
 def run(path: Path, *specs: RunSpec, jobs: int = 2) -> tuple[list[Failure], list[str], str]:
     suite = SuiteFolder(path, "test", {}, Plan(specs))
     suite.begin()
+    for each in specs:  # as a worker does
+        folder = suite.run(each.id).path
+        folder.mkdir(exist_ok=True)
+        (folder / "spec.json").write_text(json.dumps(each.to_json()))
     output = io.StringIO()
     display = Display(Console(file=output, width=200), "test")
     failures = execute(suite, suite.plan, jobs=jobs, display=display, make_workers=FakeWorkers)

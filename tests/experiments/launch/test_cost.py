@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from finished import run_spec
+from finished import AROUND, run_spec
 
 from colonnade.experiments.launch import cost
 from colonnade.experiments.plans.plan import Plan
@@ -21,13 +21,8 @@ def suite_of(path: Path, name: str, runs: int, done: int, **changes: Any) -> Sui
     for spec in specs[:done]:
         folder = suite.run(spec.id).path
         folder.mkdir(parents=True)
-        result = {
-            "scores": [],
-            "versions": {},
-            "hardware": {"cpu": "A processor", "cores": 4, "threads": 1, "gpu": None},
-            "timing": {"training_seconds": 2.0, "started": 0.0, "finished": 3.0},
-            "notes": [],
-        }
+        timing = {**AROUND["timing"], "training_seconds": 2.0}
+        result = {**AROUND, "scores": [], "timing": timing}
         (folder / "spec.json").write_text(json.dumps(spec.to_json()))
         (folder / "result.json").write_text(json.dumps(result))
         (folder / "DONE").touch()

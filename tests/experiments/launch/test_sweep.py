@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from finished import AROUND
 
 from colonnade.cli.display import job_columns
 from colonnade.cli.main import main
@@ -24,7 +25,6 @@ from colonnade.experiments.results.early_stop import MedianRule
 from colonnade.experiments.results.jobs import hyperparameters, job_rows
 from colonnade.experiments.results.transfer import Results
 from colonnade.experiments.store.folders import SuiteFolder
-from colonnade.experiments.store.measures import MEASURES
 from colonnade.experiments.store.parents import read_parent
 from colonnade.experiments.suites import SUITES, suite_from_name
 from colonnade.experiments.suites.progressive.atari import SOURCES, TARGETS
@@ -232,19 +232,21 @@ def tiny(label: str, parent: str | None = None) -> RunSpec:
     return RunSpec(label, "scratch", (task,), "ppo", "tiny", parent=parent)
 
 
-def write_result(folder: Path, scores: list[dict[str, object]]) -> None:
-    rest = {"timing": {}, "versions": {}, "hardware": {}, "notes": [], "measures": MEASURES}
-    (folder / "result.json").write_text(json.dumps({"scores": scores, **rest}))
+def write_result(suite: SuiteFolder, spec: RunSpec, scores: list[dict[str, object]]) -> None:
+    folder = suite.run(spec.id).path
+    (folder / "spec.json").write_text(json.dumps(spec.to_json()))
+    (folder / "result.json").write_text(json.dumps({**AROUND, "scores": scores}))
 
 
 def finish(suite: SuiteFolder, spec: RunSpec, score: float) -> None:
     folder = suite.run(spec.id).path
     folder.mkdir(parents=True, exist_ok=True)
     scores = [
-        {"task": spec.target, "policy": "random", "return_mean": 99.0},
-        {"task": spec.target, "policy": "trained", "return_mean": score},
-    ]
-    write_result(folder, scores)
+        {"kind": "evaluation", "task": spec.target, "policy": policy, "step": 100, "episodes": 2,
+         "return_mean": mean, "return_std": 1.0}
+        for policy, mean in (("random", 99.0), ("trained", score))
+    ]  # fmt: skip
+    write_result(suite, spec, scores)
     (folder / "DONE").touch()
 
 
@@ -393,15 +395,17 @@ def test_a_half_finished_sweep_has_a_report(
 # --- early stop ---------------------------------------------------------------------------------
 
 
-def curve_of(folder: Path, values: list[float]) -> None:
+def curve_of(suite: SuiteFolder, spec: RunSpec, values: list[float]) -> None:
+    folder = suite.run(spec.id).path
     rows = [
         {
-            "kind": "curve", "task_index": 0, "step": 250 * (number + 1), "return_mean": value,
-            "episodes": 5, "width": 250,
+            "kind": "curve", "task": spec.target, "task_index": 0, "step": 250 * (number + 1),
+            "return_mean": value, "episodes": 5, "width": 250,
         }
         for number, value in enumerate(values)
     ]  # fmt: skip
     folder.mkdir(parents=True, exist_ok=True)
+    (folder / "spec.json").write_text(json.dumps(spec.to_json()))
     (folder / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
 
 
@@ -419,14 +423,14 @@ def test_the_median_rule(tmp_path: Path) -> None:
     suite = SuiteFolder(tmp_path, "test", {}, Plan((*specs, other)))
     for number, spec in zip((0, 1, 2, 3, 20), specs[:5], strict=True):
         # Means of the first two bins: 1, 2, 3, 4, 21; the last bins must not count.
-        curve_of(suite.run(spec.id).path, [number, number + 2.0, 50.0, 50.0])
+        curve_of(suite, spec, [number, number + 2.0, 50.0, 50.0])
         (suite.run(spec.id).path / "DONE").touch()
-        write_result(suite.run(spec.id).path, [])
+        write_result(suite, spec, [])
     bad, good, early = specs[5:]
-    curve_of(suite.run(bad.id).path, [0.0, 2.9])
-    curve_of(suite.run(good.id).path, [3.1, 0.0])
-    curve_of(suite.run(early.id).path, [-9.0])
-    curve_of(suite.run(other.id).path, [-9.0, -9.0])
+    curve_of(suite, bad, [0.0, 2.9])
+    curve_of(suite, good, [3.1, 0.0])
+    curve_of(suite, early, [-9.0])
+    curve_of(suite, other, [-9.0, -9.0])
     verdicts = MedianRule(suite)([bad, good, early, other])
     assert list(verdicts) == [bad.id]
     assert "its best 2.90 is below 3.00, the median of 5 complete" in verdicts[bad.id]

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from fabricated import COLUMN
 from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
@@ -94,7 +95,8 @@ def write(tmp_path: Path) -> Write:
                 "notes": [],
             }
             (folder / "result.json").write_text(json.dumps(result))
-            network = {"network": {}, "tasks": {}}
+            tasks = {task.name: 0 for task in spec.tasks}
+            network = {"network": {"columns": [COLUMN]}, "tasks": tasks}
             (folder / "network.json").write_text(json.dumps(network))
             (folder / "DONE").touch()
         return suite
@@ -436,8 +438,9 @@ def test_overlaps_of_other_configurations_are_not_pooled(write: Write) -> None:
         path = suite.run(spec.id).path / "result.json"
         result = json.loads(path.read_text())
         result["scores"] += [
-            {"kind": "overlap", "task": spec.target, "policy": "overlap", "layer": str(depth),
-             "depth": depth, "overlap": 0.1 * depth + shift}
+            {"kind": "overlap", "task": spec.target, "other": spec.tasks[0].name,
+             "policy": "overlap", "layer": str(depth), "depth": depth,
+             "overlap": 0.1 * depth + shift}
             for depth in (1, 0)
         ]  # fmt: skip
         path.write_text(json.dumps(result))

@@ -267,7 +267,7 @@ def stripped(suite: SuiteFolder) -> SuiteFolder:
     """The folder as it would be from before folders said what they draw; its runs are kept."""
     path = suite.path / "suite.json"
     content = json.loads(path.read_text())
-    del content["basis"], content["measures"]
+    del content["basis"], content["measures"], content["checksum"]
     path.write_text(json.dumps(content))
     for folder in suite.runs:
         result = folder.result()

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from finished import AROUND
 from markupsafe import Markup
 from reading import table_of
 
@@ -25,7 +26,6 @@ from colonnade.experiments.results.generations import (
 from colonnade.experiments.results.paths import Paths, chance_overlap
 from colonnade.experiments.results.transfer import Results
 from colonnade.experiments.store.folders import SuiteFolder
-from colonnade.experiments.store.measures import MEASURES
 from colonnade.experiments.suites.pathnet.atari import PATHNET_ATARI
 from colonnade.experiments.suites.pathnet.labels import DIGITS, random_pairs
 from colonnade.experiments.suites.pathnet.pong_soup import MINI, PATHNET_PONG_SOUP_MINI
@@ -195,15 +195,17 @@ def goals(path: Path) -> SuiteFolder:
     for spec, minibatches in written:
         folder, last = suite.run(spec.id).path, len(spec.tasks) - 1
         folder.mkdir(parents=True)
+        (folder / "spec.json").write_text(json.dumps(spec.to_json()))
         # A task that was visited before, and others, have rows of their own.
         rows = [
-            {"kind": "goal", "task_index": index, "episodes": episodes, "reached": reached}
+            {"kind": "goal", "task_index": index, "step": 1, "episodes": episodes,
+             "reached": reached}
             for index, episodes, reached in (
                 *((task, 50, True) for task in range(last)),
                 (last, 150, True),
                 (last, minibatches, minibatches < 2000),
             )
-        ]
+        ]  # fmt: skip
         (folder / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
         histories = {
             task: {
@@ -215,13 +217,11 @@ def goals(path: Path) -> SuiteFolder:
         modular = {"layers": [{}, {}], "modules": 4, "active": 2}
         network = {
             "network": {"modular": [{"modular": modular}]},
-            "tasks": {},
+            "tasks": {spec.target: 0},
             "pathnet": {"histories": histories if spec.method == "pathnet" else {}},
         }
         (folder / "network.json").write_text(json.dumps(network))
-        rest: dict[str, object] = {"scores": [], "versions": {}, "hardware": {}, "timing": {}}
-        result = {"measures": MEASURES, "notes": [], **rest}
-        (folder / "result.json").write_text(json.dumps(result))
+        (folder / "result.json").write_text(json.dumps({**AROUND, "scores": []}))
         (folder / "DONE").touch()
     return suite
 

@@ -126,6 +126,13 @@ def limit():
     set_limit(HANG_SECONDS)
 
 
+@pytest.fixture
+def long_limit():
+    set_limit(2)
+    yield
+    set_limit(HANG_SECONDS)
+
+
 @pytest.mark.usefixtures("limit")
 def test_a_worker_that_is_stopped_is_noticed_named_and_replaced(caplog):
     def work(index, attempt):
@@ -145,17 +152,17 @@ def test_a_worker_that_is_stopped_is_noticed_named_and_replaced(caplog):
     assert gone(pids(reports))
 
 
-@pytest.mark.usefixtures("limit")
+@pytest.mark.usefixtures("long_limit")
 def test_a_worker_that_takes_its_time_but_gives_signs_is_left_alone(caplog):
     def work(index, attempt):
-        for _ in range(10):
-            time.sleep(0.1)
+        for _ in range(12):
+            time.sleep(0.2)
             beat()
         return attempt
 
     with workers(work) as made:
         assert [report.steps for report in made.run(budget(2))] == [0, 0]
-        time.sleep(1)  # at rest they need give none
+        time.sleep(2.2)  # at rest they need give none
         assert [report.steps for report in made.run(budget(2))] == [0, 0]
     assert not caplog.text
 

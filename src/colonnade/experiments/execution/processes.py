@@ -168,15 +168,28 @@ def ending(folder: RunFolder, status: int | str, **used: Any) -> Ended:
         return Ended(run, "finished", **used)
     if isinstance(status, str) or status < 0:
         reason = status if isinstance(status, str) else _killed(-status, used.get("memory", 0))
-        return Ended(run, "failed", reason, **used)
-    reason = said.get("error") or last_line(folder.log_path)
-    reason = reason or f"its process ended with status {status}"
+        return Ended(run, "failed", reason + _place(said), **used)
+    reason = str(said.get("error") or "")
+    if not reason and status in (1, 2):  # Python's own, after what stands in the log
+        reason = last_line(folder.log_path)
+    reason = reason or (
+        f"its process ended with status {status} and without a word, as where an environment or a "
+        f"library calls os._exit{_place(said)}"
+    )
     if said.get("kind") == HungError.__name__:
         return Ended(run, "lost", reason, **used)
     if status == STOPPED:
         return Ended(run, "stopped", reason, **used)
     lasting = bool(said.get("error")) and said.get("kind") != "DiskFullError"
     return Ended(run, "failed", reason, lasting, **used)
+
+
+def _place(said: Mapping[str, Any]) -> str:
+    """Say in which task and step a run was, as far as it has told."""
+    progress = said.get("progress") or {}
+    if "task" not in progress or "step" not in progress:
+        return ""
+    return f", soon after step {progress['step']:,} of task {progress['task']!r}"
 
 
 def _killed(number: int, memory: int) -> str:

@@ -43,6 +43,7 @@ from colonnade.experiments.store.parents import (
     read_parent,
     with_learner,
 )
+from colonnade.experiments.store.reading import is_there
 from colonnade.experiments.store.recorder import RunRecorder
 from colonnade.learners import Acting
 from colonnade.networks import custom_factories, factories_named
@@ -265,7 +266,7 @@ def _timing(rows: list[Row], started: float) -> dict[str, float]:
 
 def _save_frames(task: Task, path: Path, seed: int) -> None:
     """Write a PNG that shows a task, unless it is there already or there is nothing to see."""
-    strip = None if path.exists() else film_strip(task, seed)
+    strip = None if is_there(path) else film_strip(task, seed)
     if strip is not None:
         buffer = io.BytesIO()
         imageio.imwrite(buffer, strip, extension=".png")

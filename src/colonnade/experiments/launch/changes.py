@@ -49,6 +49,20 @@ def with_changes(plan: Plan, given: Sequence[str]) -> Plan:
     return Plan(tuple(runs), compared, tuple(selections))
 
 
+def check_learner(plan: Plan, learner: str | None) -> None:
+    """Refuse a learner that a suite has no use for.
+
+    Raises:
+        UsageError: No run is learned with it, though it was asked for.
+    """
+    used = sorted({spec.learner for spec in plan.runs})
+    if learner is not None and learner not in used:
+        raise UsageError(
+            f"The suite is always learned with {' and '.join(map(repr, used))}, but --learner "
+            f"{learner} came; leave it out."
+        )
+
+
 def changed_names(given: Sequence[str]) -> set[str]:
     """Names of what the changes change, as a sweep calls them: methods' options with the method."""
     return {name if kind in KINDS else f"{kind}.{name}" for kind, name, _ in map(_parsed, given)}

@@ -30,11 +30,13 @@ from colonnade.experiments.plans.plan import Plan
 from colonnade.experiments.plans.spec import RunSpec
 from colonnade.experiments.store.parents import read_parent
 from colonnade.learners import Compute, Demanding
+from colonnade.learners.supervised import data_set_of
 from colonnade.methods import ColumnMethod, PathMethod
 from colonnade.networks import custom_factories
 from colonnade.networks.initialisation import undrawn
 from colonnade.training.labels import Labels
 from colonnade.training.schedule import checked
+from colonnade.types import Task, environments_of
 
 _DECIDES_NO_LAYOUT = (
     "label", "seed", "learner", "learner_options", "training_options", "visits", "labels",
@@ -64,7 +66,10 @@ class Rehearsal:
         Raises:
             UsageError: A name is unknown, or the network does not fit a task.
         """
-        tasks = [task.spec for task in build_tasks(spec)]
+        built = build_tasks(spec)
+        for one in built:
+            _check_kind(spec, one)
+        tasks = [task.spec for task in built]
         ids = [task.id for task in tasks]
         if len(set(ids)) < len(ids):
             raise UsageError(
@@ -123,6 +128,14 @@ class Rehearsal:
         if parent in self._layouts:
             return self._methods[self._layouts[parent]].state()
         return read_parent(Path(), parent)
+
+
+def _check_kind(spec: RunSpec, task: Task) -> None:
+    """Refuse to learn labels from environments, or to act in a data set."""
+    if spec.learner == "supervised":
+        data_set_of(task)
+    else:
+        environments_of(task)
 
 
 @contextmanager

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from colonnade.errors import ColonnadeError, UsageError
-from colonnade.experiments.launch.changes import with_changes
+from colonnade.experiments.launch.changes import check_learner, with_changes
 from colonnade.experiments.plans.build import named_code
 from colonnade.experiments.plans.plan import Plan, SuiteOptions
 from colonnade.experiments.plans.spec import RunSpec
@@ -21,6 +21,7 @@ def begin(
     out: Path,
     options: SuiteOptions,
     say: Callable[[str], None] = lambda line: None,
+    accept: Callable[[Plan], object] = lambda plan: None,
 ) -> SuiteFolder:
     """Plan a suite or a user's own specs, check every name in them and begin the output folder.
 
@@ -29,6 +30,7 @@ def begin(
         out: The output folder.
         options: What to change about the suite.
         say: Is told what code is imported because a spec names it.
+        accept: Is shown the plan, which it may refuse, before anything is done.
 
     Raises:
         UsageError: A name is unknown, a spec is wrong, or the folder holds something else.
@@ -39,9 +41,11 @@ def begin(
         suite = _from_file(what, out, options)
     else:
         plan = what.plan(options).narrowed(options.tasks, options.methods)
+        check_learner(plan, options.learner)
         plan = with_changes(plan, options.set)
         suite = SuiteFolder(out, what.name, options.given, plan, basis=Basis.now(what, plan, None))
     suite.check()  # before any work
+    accept(suite.plan)
     if named := named_code(suite.plan.runs):
         say(f"Imports {', '.join(named)}, which {what.name} names.")
     rehearsal = Rehearsal(suite.plan)

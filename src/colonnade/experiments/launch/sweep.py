@@ -6,12 +6,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from colonnade.errors import UsageError
-from colonnade.experiments.launch.changes import changed_names, with_changes
+from colonnade.experiments.launch.changes import changed_names, check_learner, with_changes
 from colonnade.experiments.plans.plan import Place, Plan, SuiteOptions
 from colonnade.experiments.plans.search_space import parse_ranges
 from colonnade.experiments.plans.sweep import Sweep, swept
 from colonnade.experiments.store.basis import Basis
 from colonnade.experiments.store.folders import SuiteFolder
+from colonnade.experiments.store.reading import is_there
 from colonnade.experiments.suites import Suite
 
 
@@ -47,6 +48,7 @@ def plan_sweep(suite: Suite, sweep: Sweep, options: SuiteOptions) -> Plan:
         UsageError: A target, a method or a hyperparameter is unknown, or a range impossible.
     """
     once = suite.once(options)
+    check_learner(once, options.learner)
     space = suite.space(once.runs[0].learner).with_ranges(parse_ranges(sweep.ranges))
     if drawn := changed_names(options.set) & set(space.names):
         name = min(drawn)
@@ -58,7 +60,7 @@ def plan_sweep(suite: Suite, sweep: Sweep, options: SuiteOptions) -> Plan:
 
 
 def _there(out: Path) -> SuiteFolder | None:
-    return SuiteFolder.read(out) if (out / "suite.json").exists() else None
+    return SuiteFolder.read(out) if is_there(out / "suite.json") else None
 
 
 def _rehearse(plan: Plan) -> None:

@@ -13,9 +13,10 @@ from typing import Any, NamedTuple
 
 from tyro.conf import UseAppendAction
 
+from colonnade.checks import ANY, check_fields
 from colonnade.errors import UsageError, unknown_name
 from colonnade.experiments.plans.spec import BEST, BUNDLED, RunSpec, TaskBudget
-from colonnade.records import fitting, read, write
+from colonnade.records import fitting, read, shown, write
 
 SCRATCH = "scratch"
 """Key of baseline 1, which every transfer score is measured against."""
@@ -48,6 +49,9 @@ class SuiteOptions:
     games: int | None = None
 
     def __post_init__(self) -> None:
+        check_fields(self, {"seeds": ANY})
+        if isinstance(self.budget, str | bool | None):
+            raise UsageError(f"--budget is a factor above 0, but {shown(self.budget)} came.")
         if self.seeds is not None and self.seeds < 1:
             raise UsageError(f"A suite needs at least 1 seed, but --seeds {self.seeds} came.")
         if not 0 < self.budget < float("inf"):

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from colonnade.checks import ANY, check_fields
 from colonnade.errors import UsageError
 from colonnade.experiments.plans.plan import Place, Plan, PlanBuilder
 from colonnade.experiments.plans.search_space import SearchSpace
@@ -56,6 +57,7 @@ class Sweep:
     ranges: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        check_fields(self, dict.fromkeys(("jobs", "top", "seed", "added"), ANY))
         if self.jobs < 1:
             raise UsageError(f"A sweep needs at least 1 job, but --jobs {self.jobs} came.")
         if self.added < 0:

@@ -11,6 +11,7 @@ that no kept checkpoint names is removed. Checkpoints without parts are read as 
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
 _KEPT = 2
 _SMALL = 64 * 1024
 """Bytes below which a tensor is written each time: looking for it costs as much."""
+
+_CHECKPOINT = re.compile(r"checkpoint-\d{6,9}\.safetensors")
+_PART = re.compile(r"part-\d{6,9}\.safetensors")
 
 _Places = Mapping[str, tuple[str, str]]
 """By a tensor's name: the file that it lies in, and its digest, which is its name there."""
@@ -84,7 +88,7 @@ class CheckpointFiles:
             try:
                 tensors, meta = read_tensors(path)
                 check(path, meta)
-                places: _Places = meta.pop("parts", {})
+                places = _sound(path, meta.pop("parts", {}))
                 moving = _digests(tensors)
                 tensors |= self._read_parts(places)
             except ColonnadeError as error:
@@ -102,10 +106,11 @@ class CheckpointFiles:
         """Remove all checkpoints, damaged ones too, and their parts."""
         for kind in ("checkpoint-*", "part-*"):
             for path in self._folder.glob(kind):
-                path.unlink()
+                with disk_errors(path):
+                    path.unlink()
 
     def _paths(self) -> list[Path]:
-        return sorted(self._folder.glob("checkpoint-*.safetensors"))
+        return sorted(p for p in self._folder.glob("checkpoint-*") if _CHECKPOINT.fullmatch(p.name))
 
     def _write_part(self, number: int, tensors: dict[str, Tensor]) -> None:
         """Write what lies in no part yet, by its digests."""
@@ -136,6 +141,24 @@ class CheckpointFiles:
             if path.name not in named:
                 path.unlink()
                 self._parts = {d: part for d, part in self._parts.items() if part != path.name}
+
+
+def _sound(path: Path, places: Any) -> _Places:
+    """Return what a checkpoint says of its parts, if it makes sense: no names of files elsewhere.
+
+    Raises:
+        ColonnadeError: It does not.
+    """
+    sound = isinstance(places, dict) and all(
+        isinstance(place, list | tuple)
+        and len(place) == 2
+        and all(isinstance(word, str) for word in place)
+        and _PART.fullmatch(place[0])
+        for place in places.values()
+    )
+    if not sound:
+        raise ColonnadeError(f"{path} names parts that are none.")
+    return {name: (place[0], place[1]) for name, place in places.items()}
 
 
 def _digests(tensors: Mapping[str, Tensor]) -> dict[str, str]:

@@ -284,6 +284,7 @@ class RunFolder:
         from colonnade.training import read_tensors
 
         path = self.path / "weights.safetensors"
+        check_kind(path)
         try:
             tensors, meta = read_tensors(path)
         except ColonnadeError as error:
@@ -327,6 +328,39 @@ class RunFolder:
                 f"{path} is not the file that the run was completed with: it does not fit its "
                 f"checksum in result.json; {self._advice}."
             )
+
+
+def _check_jobs(file: Path, plan: Plan, sweep: Sweep | None) -> None:
+    """Refuse a sweep whose runs are of no job that it has.
+
+    Raises:
+        ColonnadeError: One is.
+    """
+    if sweep is None:
+        return
+    for spec in plan.runs:
+        if not 0 <= sweep.number_of(spec.seed) < sweep.total:
+            raise ColonnadeError(
+                f"{file} holds run {spec.label!r} of seed {spec.seed}, which no job of its sweep "
+                f"of {sweep.total} jobs has; restore it."
+            )
+
+
+def _check_runs(path: Path, plan: Plan) -> None:
+    """Refuse a plan that is not this folder's: of the runs that are there it knows none.
+
+    Raises:
+        ColonnadeError: It is another's.
+    """
+    try:
+        there = {each.parent.name for each in (path / "runs").glob("*/spec.json")}
+    except OSError:
+        return
+    if there and there.isdisjoint(spec.id for spec in plan.runs):
+        raise ColonnadeError(
+            f"{path / 'suite.json'} is of another folder: it plans none of the {len(there)} runs "
+            f"that are in {path / 'runs'}; restore it."
+        )
 
 
 @dataclass(frozen=True)
@@ -423,7 +457,7 @@ class SuiteFolder:
             ColonnadeError: A file of a run is damaged.
         """
         if not is_there(self.path / "suite.json"):
-            if self.path.exists() and not self._just_begun():
+            if is_there(self.path) and not self._just_begun():
                 raise UsageError(
                     f"{self.path} exists but holds no suite.json, so it isn't Colonnade's; choose "
                     "another --out."
@@ -531,8 +565,10 @@ class SuiteFolder:
                 f"Colonnade knows 1 to {MEASURES}; use the version that wrote it."
             )
         plan = Plan.from_json(content, str(file))
+        _check_runs(path, plan)
         name, options = str(content.get("suite")), content.get("options")
         sweep = read(Sweep, content["sweep"], str(file)) if "sweep" in content else None
+        _check_jobs(file, plan, sweep)
         if measures == 1:
             basis = Basis.first(name, plan, sweep)
         else:

@@ -87,7 +87,9 @@ def check_folder(folder: Path) -> None:
     except FileNotFoundError:
         return
     except OSError as error:
-        raise ColonnadeError(f"{folder} cannot be read: {_reason(error)}.") from error
+        raise ColonnadeError(
+            f"{folder} cannot be read as a folder: {_reason(error)}; choose another."
+        ) from error
     for entry in names:
         check_kind(Path(entry.path))
 

@@ -91,9 +91,9 @@ class RunRecorder:
         self._lock.__enter__()
         try:
             # Under the lock nobody else writes here: these were left by a process that was killed.
+            check_folder(path)
             with disk_errors(path):
                 remove_unfinished(path)
-            check_folder(path)
             if not is_there(path / "spec.json") and not is_there(self.folder.metrics_path):
                 write_plain_json(path / "spec.json", self._spec.to_json())
             if self.folder.spec != self._spec:

@@ -15,6 +15,8 @@ from torch import Tensor
 from colonnade.analysis.perturbation import Floats, PerturbationCurves
 from colonnade.errors import UsageError
 from colonnade.experiments.store.files import disk_errors
+from colonnade.experiments.store.parents import foreign_states
+from colonnade.experiments.store.reading import check_kind, is_there
 from colonnade.experiments.trained.analysis_options import AnalysisOptions
 from colonnade.networks import Feature
 from colonnade.training import read_tensors, write_tensors
@@ -126,11 +128,17 @@ class RunAnalysis:
         Raises:
             ColonnadeError: The file is damaged.
         """
-        if not (folder / FILE).exists():
+        if not is_there(folder / FILE):
             return None
+        check_kind(folder / FILE)
         tensors, meta = read_tensors(folder / FILE)
         if meta.get("format") != _FORMAT:
             return None
+        with foreign_states(folder / FILE):
+            return cls._of(tensors, meta)
+
+    @classmethod
+    def _of(cls, tensors: Mapping[str, Tensor], meta: Mapping[str, Any]) -> RunAnalysis | None:
         levels = tuple(tuple(Feature(*f) for f in level) for level in meta["levels"])
         features = [f for level in levels for f in level]
         given = {**meta["options"], "noise": tuple(meta["options"]["noise"])}

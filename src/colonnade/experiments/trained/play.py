@@ -180,6 +180,8 @@ def _check_place(film: Path) -> None:
         ColonnadeError: There can't.
     """
     with disk_errors(film):
+        if film.parent.exists() and not film.parent.is_dir():
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
         film.parent.mkdir(parents=True, exist_ok=True)
         if film.is_dir():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))

@@ -20,7 +20,7 @@ from colonnade.experiments.store.reading import read_json
 from colonnade.experiments.trained.load import find_runs, trusting
 from colonnade.learners import Acting, Compute
 from colonnade.ops import evaluation
-from colonnade.records import read, write
+from colonnade.records import read, shown, write
 from colonnade.seeding import generator
 from colonnade.training import read_tensors, write_tensors
 from colonnade.types import OBSERVATION, Inputs, Network, State, TaskSpec
@@ -228,6 +228,8 @@ def load(
         UsageError: There is no such run or task, or it names a module and is not trusted.
         ColonnadeError: The run is not complete, or its weights are damaged.
     """
+    if not isinstance(source, str | Path):
+        raise UsageError(f"source of load must be a path, or 'bundled:NAME'; got {shown(source)}.")
     kept = _read(source)
     name = task or next(reversed(kept.tasks))
     if name not in kept.tasks:

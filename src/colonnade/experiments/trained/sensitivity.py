@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from functools import partial
@@ -12,6 +13,7 @@ from colonnade.analysis.activations import Change, changed
 from colonnade.analysis.noise import perturbation_curves
 from colonnade.analysis.sensitivity import ActivationFisher, activation_fisher
 from colonnade.analysis.states import joined, policy_states
+from colonnade.errors import ColonnadeError
 from colonnade.experiments.plans.build import build_learner, build_task
 from colonnade.experiments.store.folders import RunFolder, SuiteFolder
 from colonnade.experiments.trained.analysis import FeaturePictures, RunAnalysis
@@ -35,8 +37,11 @@ from colonnade.networks import (
     Site,
 )
 from colonnade.networks.progressive.stages import ConvStage
+from colonnade.records import shown
 from colonnade.seeding import derive
 from colonnade.types import OBSERVATION, EnvironmentTask, environments_of
+
+logger = logging.getLogger(__name__)
 
 _FRAMES_PER_TASK = 2
 _STEPS_WATCHED = 200
@@ -49,7 +54,13 @@ def known_analysis(
     """What an earlier call measured, if it is what is asked for now."""
     if not folder.done:
         return None
-    found = RunAnalysis.load(folder.path)
+    try:
+        found = RunAnalysis.load(folder.path)
+        if found is not None and found.run != folder.id:
+            raise ColonnadeError(f"{folder.path} holds the analysis of run {shown(found.run)}.")
+    except ColonnadeError as error:  # it costs no more than to measure it anew
+        logger.warning("An analysis is passed over: %s", error)
+        return None
     asked = task or folder.last_task
     fits = found is not None and found.options == options and found.task == asked
     return found if fits else None

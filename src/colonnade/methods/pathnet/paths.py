@@ -20,7 +20,7 @@ from colonnade.networks import (
     mnist_modules,
     vector_modules,
 )
-from colonnade.records import read, write
+from colonnade.records import read, shown, write
 from colonnade.types import Batch, Episode, Likelihood, Network, TaskSpec
 
 ModularChoice = ModularSpec | Callable[[TaskSpec], ModularSpec] | None
@@ -54,7 +54,16 @@ class PathMethod(ABC):
     """
 
     def __init__(self, network: ModularChoice = None) -> None:
-        """Begin without a network; `network` says what it will look like."""
+        """Begin without a network; `network` says what it will look like.
+
+        Raises:
+            UsageError: It is neither a `ModularSpec` nor a function that gives one.
+        """
+        if network is not None and not isinstance(network, ModularSpec) and not callable(network):
+            raise UsageError(
+                "network of a path method must be a ModularSpec, such as mini_modules(), or a "
+                f"function of a task that gives one; got {shown(network)}."
+            )
         self.networks: list[ModularNetwork] = []
         self.tasks: dict[str, TaskPath] = {}
         self._choice = network

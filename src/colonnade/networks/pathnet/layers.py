@@ -23,7 +23,7 @@ from colonnade.networks.factories import (
     make_module,
     try_out,
 )
-from colonnade.networks.initialisation import Initialiser
+from colonnade.networks.initialisation import Initialiser, room
 from colonnade.networks.pathnet.bank import ModularLayer, Routes, scaled
 from colonnade.networks.pathnet.spec import ModularSpec
 from colonnade.networks.stage import ACTIVATIONS, Conv, Custom, Dense
@@ -41,8 +41,8 @@ class AffineModule(nn.Module):
 
     def __init__(self, weight_shape: Shape, initialise: Initialiser) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.empty(weight_shape))
-        self.bias = nn.Parameter(torch.empty(weight_shape[0]))
+        self.weight = nn.Parameter(room(*weight_shape))
+        self.bias = nn.Parameter(room(weight_shape[0]))
         self._initialise = initialise
         self.reinitialise()
 
@@ -234,8 +234,8 @@ class Head(nn.Module):
     def __init__(self, in_shape: Shape, outputs: int, spec: ModularSpec) -> None:
         super().__init__()
         features = torch.Size(in_shape).numel()
-        self.weight = nn.Parameter(torch.empty(outputs, features))
-        self.bias = nn.Parameter(torch.empty(outputs))
+        self.weight = nn.Parameter(room(outputs, features))
+        self.bias = nn.Parameter(room(outputs))
         Initialiser(spec.init, spec.output_gain)(self.weight, self.bias)
 
     def forward(self, features: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from colonnade.networks.cells import cell_step, initialise_cells
-from colonnade.networks.initialisation import Initialiser
+from colonnade.networks.initialisation import Initialiser, room
 from colonnade.networks.pathnet.bank import ModularLayer, Routes, scaled
 from colonnade.networks.pathnet.spec import ModularSpec
 from colonnade.networks.stage import LSTM
@@ -27,9 +27,9 @@ class LSTMModule(nn.Module):
     def __init__(self, stage: LSTM, inputs: int, spec: ModularSpec) -> None:
         super().__init__()
         gates = 4 * stage.units
-        self.weight = nn.Parameter(torch.empty(gates, inputs))
-        self.recurrent_weight = nn.Parameter(torch.empty(gates, stage.units))
-        self.bias = nn.Parameter(torch.empty(gates))
+        self.weight = nn.Parameter(room(gates, inputs))
+        self.recurrent_weight = nn.Parameter(room(gates, stage.units))
+        self.bias = nn.Parameter(room(gates))
         self._stage, self._initialise = stage, Initialiser(spec.init, gain=1.0)
         self.reinitialise()
 

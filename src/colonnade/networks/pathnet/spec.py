@@ -30,6 +30,9 @@ Path = tuple[tuple[int, ...], ...]
 """For each layer the distinct modules that are active, in ascending order."""
 
 
+_MODULES = (1, 10_000)
+
+
 @dataclass(frozen=True)
 class ModularSpec:
     """L layers of M alike modules, at most N of which are active; after Fernando et al. 2017.
@@ -59,7 +62,7 @@ class ModularSpec:
 
     def __post_init__(self) -> None:
         """Refuse what can't be built."""
-        check_fields(self, {"modules": AT_LEAST_1, "active": AT_LEAST_1, "output_gain": AT_LEAST_0})
+        check_fields(self, {"modules": _MODULES, "active": AT_LEAST_1, "output_gain": AT_LEAST_0})
         if not self.layers:
             raise UsageError("A modular network needs at least one layer, but `layers` is empty.")
         if self.active > self.modules:

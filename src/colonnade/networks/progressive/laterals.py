@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from colonnade.errors import UsageError
-from colonnade.networks.initialisation import Initialiser
+from colonnade.networks.initialisation import Initialiser, check_room
 from colonnade.networks.progressive.spec import ColumnSpec
 from colonnade.networks.stage import ACTIVATIONS, LateralKind
 from colonnade.types import Shape
@@ -110,11 +110,13 @@ class AdapterLaterals(nn.Module):
         if maps:
             widths = [shape[0] for shape in source_shapes]
             in_shape = (width or in_shape[0], *in_shape[1:])
+            check_room(in_shape[0], sum(widths))
             self.project = nn.Conv2d(sum(widths), in_shape[0], kernel_size=1)
             make_shape = (math.prod(in_shape),) if flat else in_shape
         else:
             widths = [math.prod(shape) for shape in source_shapes]
             make_shape = (width or math.prod(in_shape),)
+            check_room(make_shape[0], sum(widths))
             self.project = nn.Linear(sum(widths), make_shape[0])
         Initialiser(spec.init)(self.project.weight, self.project.bias)
         self.transfer = make_transfer(make_shape)

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from colonnade.networks.cells import cell_step, initialise_cells
-from colonnade.networks.initialisation import Initialiser
+from colonnade.networks.initialisation import Initialiser, room
 from colonnade.networks.progressive.spec import ColumnSpec
 from colonnade.networks.progressive.stages import Stage, linear_laterals_into
 from colonnade.networks.stage import LSTM
@@ -36,9 +36,9 @@ class LSTMStage(Stage):
         )
         super().__init__((stage.units,), lateral)
         self.units = stage.units
-        self.weight = nn.Parameter(torch.empty(gates, math.prod(in_shape)))
-        self.recurrent_weight = nn.Parameter(torch.empty(gates, stage.units))
-        self.bias = nn.Parameter(torch.empty(gates))
+        self.weight = nn.Parameter(room(gates, math.prod(in_shape)))
+        self.recurrent_weight = nn.Parameter(room(gates, stage.units))
+        self.bias = nn.Parameter(room(gates))
         initialise_cells(self.weight, self.recurrent_weight, self.bias, stage, initialise)
 
     def forward(

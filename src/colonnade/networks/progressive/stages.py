@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from colonnade.errors import UsageError
 from colonnade.networks.factories import check_new, checked_output, make_module, try_out
-from colonnade.networks.initialisation import Initialiser
+from colonnade.networks.initialisation import Initialiser, check_room, room
 from colonnade.networks.progressive.laterals import Laterals, build_laterals
 from colonnade.networks.progressive.spec import ColumnSpec
 from colonnade.networks.progressive.task_gains import TaskGains
@@ -106,6 +106,7 @@ class ConvStage(Stage):
                     f"its own features have shape {out_shape}, but the same convolution of a "
                     f"source of shape {shape} gives {_conv_out_shape(stage, shape)}"
                 )
+            check_room(stage.maps, shape[0], stage.kernel, stage.kernel)
             transfer = nn.Conv2d(
                 shape[0], stage.maps, stage.kernel, stage.stride, stage.padding, bias=False
             )
@@ -119,8 +120,8 @@ class ConvStage(Stage):
         super().__init__(out_shape, lateral)
         self.stride, self.padding = stage.stride, stage.padding
         self.activation = ACTIVATIONS[spec.activation]
-        self.weight = nn.Parameter(torch.empty(stage.maps, in_shape[0], *[stage.kernel] * 2))
-        self.bias = nn.Parameter(torch.empty(stage.maps))
+        self.weight = nn.Parameter(room(stage.maps, in_shape[0], *[stage.kernel] * 2))
+        self.bias = nn.Parameter(room(stage.maps))
         initialise(self.weight, self.bias)
 
     def forward(
@@ -159,8 +160,8 @@ class DenseStage(Stage):
         )
         super().__init__((stage.units,), lateral)
         self.activation = ACTIVATIONS[spec.activation]
-        self.weight = nn.Parameter(torch.empty(stage.units, math.prod(in_shape)))
-        self.bias = nn.Parameter(torch.empty(stage.units))
+        self.weight = nn.Parameter(room(stage.units, math.prod(in_shape)))
+        self.bias = nn.Parameter(room(stage.units))
         initialise(self.weight, self.bias)
 
     def forward(self, features: Tensor, sources: Sequence[Tensor], row: int = 0) -> Tensor:
@@ -208,8 +209,8 @@ class JoinStage(Stage):
         super().__init__((math.prod(in_shape) + stage.units,), None)
         self.input = stage.input
         self.activation = ACTIVATIONS[spec.activation]
-        self.weight = nn.Parameter(torch.empty(stage.units, math.prod(joined_shape)))
-        self.bias = nn.Parameter(torch.empty(stage.units))
+        self.weight = nn.Parameter(room(stage.units, math.prod(joined_shape)))
+        self.bias = nn.Parameter(room(stage.units))
         Initialiser(spec.init)(self.weight, self.bias)
 
     def forward(self, features: Tensor, joined: Tensor, row: int = 0) -> Tensor:
@@ -242,8 +243,8 @@ class OutputStage(Stage):
             width=spec.output_adapter,
         )
         super().__init__((outputs,), lateral)
-        self.weight = nn.Parameter(torch.empty(outputs, math.prod(in_shape)))
-        self.bias = nn.Parameter(torch.empty(outputs))
+        self.weight = nn.Parameter(room(outputs, math.prod(in_shape)))
+        self.bias = nn.Parameter(room(outputs))
         initialise(self.weight, self.bias)
 
     def forward(self, features: Tensor, sources: Sequence[Tensor], row: int = 0) -> Tensor:
@@ -268,6 +269,7 @@ def linear_laterals_into(
     """Make laterals into `units` pre-activations of a stage that flattens its input."""
 
     def make_transfer(shape: Shape) -> nn.Module:
+        check_room(units, shape[0])
         transfer = nn.Linear(shape[0], units, bias=False)
         initialise(transfer.weight)
         return transfer

@@ -47,4 +47,6 @@ class TaskGains(nn.Module):
         shape = (-1, *[1] * (total.dim() - 2))
         gain: Tensor = self.gains[row]
         bias: Tensor = self.biases[row]
-        return total * gain.view(shape).to(total.dtype) + bias.view(shape).to(total.dtype)
+        return torch.addcmul(
+            bias.view(shape).to(total.dtype), total, gain.view(shape).to(total.dtype)
+        )

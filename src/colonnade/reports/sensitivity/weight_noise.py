@@ -100,7 +100,7 @@ def weight_noise_curves(found: Sequence[WeightNoise]) -> Figure:
     """Draw score against the size of the noise, a panel for each agent (Fig. 3C)."""
     across = min(_PANELS, len(found))
     down = -(-len(found) // across)
-    figure = Figure(figsize=(max(4.6, 3.2 * across), 2.7 * down + 0.5), layout="constrained")
+    figure = Figure(figsize=(max(6.4, 3.2 * across), 2.7 * down + 0.5), layout="constrained")
     panels = figure.subplots(down, across, squeeze=False).ravel()
     for axes, each in zip(panels, found, strict=False):
         _draw(axes, each)

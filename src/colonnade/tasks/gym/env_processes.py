@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from gymnasium.vector import AsyncVectorEnv
 from gymnasium.vector.async_vector_env import AsyncState
 
 from colonnade.errors import HungError
+from colonnade.tasks.gym.failures import EnvironmentFailure
 from colonnade.tasks.gym.probing import AnyEnv
 from colonnade.watching import await_answer, end_with, stays
+
+_ENDING = 0.2
+"""Seconds for a process whose line is closed to have ended."""
 
 
 class EnvProcesses(AsyncVectorEnv):
@@ -35,19 +39,23 @@ class EnvProcesses(AsyncVectorEnv):
 
         Raises:
             HungError: A process gave no answer within the limit.
+            EnvironmentFailure: A process ended, or its environment raised an error.
         """
-        self._await("step")
-        return super().step_wait(timeout)
+        with self._deaths():
+            self._await("step")
+            return super().step_wait(timeout)
 
     def reset_wait(self, timeout: float | None = None) -> Any:
         """Wait for all resets, as `step_wait` does for steps."""
-        self._await("reset")
-        return super().reset_wait(timeout)
+        with self._deaths():
+            self._await("reset")
+            return super().reset_wait(timeout)
 
     def call_wait(self, timeout: float | None = None) -> Any:
         """Wait for what was called, as `step_wait` does for steps."""
-        self._await("call")
-        return super().call_wait(timeout)
+        with self._deaths():
+            self._await("call")
+            return super().call_wait(timeout)
 
     def close_extras(self, timeout: float | None = None, terminate: bool = False) -> None:
         """End the processes; at once if one of them hangs."""
@@ -59,6 +67,28 @@ class EnvProcesses(AsyncVectorEnv):
             process.join()
             with suppress(OSError):
                 pipe.close()
+
+    @contextmanager
+    def _deaths(self) -> Iterator[None]:
+        """Say how a process ended that will not answer any more, and end the others."""
+        try:
+            yield
+        except (EOFError, ConnectionError) as error:
+            for process in self.processes:
+                process.join(_ENDING)
+            codes = [(n, p.exitcode) for n, p in enumerate(self.processes) if p.exitcode]
+            ended = ", ".join(
+                f"environment {n} {f'by signal {-code}' if code < 0 else f'with status {code}'}"
+                for n, code in codes
+            )
+            self._hung, self._state = True, AsyncState.DEFAULT
+            self.close()
+            raise EnvironmentFailure(
+                f"A process of {self._name!r} ended while its answer was waited for "
+                f"({ended or 'it is not known how'}), as where an environment aborts, calls "
+                "os._exit or runs out of memory; mend it and give the same command again, which "
+                "goes on from the last checkpoint."
+            ) from error
 
     def _await(self, what: str) -> None:
         for place, pipe in enumerate(self.parent_pipes):

@@ -18,10 +18,12 @@ from gymnasium.vector.utils import batch_space
 from gymnasium.wrappers import TransformAction
 from numpy.typing import NDArray
 
-from colonnade.checks import ABOVE_0, AT_LEAST_1, Range, check_fields
+from colonnade.checks import ABOVE_0, AT_LEAST_1, Range, check_fields, whole
 from colonnade.errors import UsageError
+from colonnade.records import shown
 from colonnade.tasks.episode_seeds import EpisodeSeeds, reset_mask
 from colonnade.tasks.gym.env_processes import EnvProcesses
+from colonnade.tasks.gym.failures import NamedEnv
 from colonnade.tasks.gym.ids import check_id
 from colonnade.tasks.gym.probing import AnyEnv, Draws, probe, probe_vector, repeats
 from colonnade.tasks.gym.real_time import RealTimeVectorEnv, is_real_time
@@ -79,6 +81,13 @@ class GymTask:
 
     def __post_init__(self) -> None:
         check_fields(self, {"steps": AT_LEAST_1, "reward_clip": ABOVE_0, "action_levels": Range(2)})
+        try:
+            json.dumps(dict(self.options), allow_nan=False)
+        except (TypeError, ValueError) as error:
+            raise UsageError(
+                f"options of GymTask must be plain JSON values; got {shown(dict(self.options))} "
+                f"({error})."
+            ) from None
         check_id(self.id)
         task_id(self.name, self.id)
 
@@ -109,6 +118,7 @@ class GymTask:
         Raises:
             UsageError: Several of an environment that runs in real time, of which there is one.
         """
+        num_envs = whole("num_envs of make_vec", num_envs)
         made, known = self._made, _known(self._made)
         if known.real_time:
             if num_envs != 1:
@@ -197,6 +207,14 @@ def _look(made_of: EnvSpec, made: _Made) -> _Known:
         raise UsageError(f"{env_id} needs a package that is not installed: {error}.") from None
     except gymnasium.error.Error as error:
         raise UsageError(f"{env_id} cannot be made: {' '.join(str(error).split())}") from None
+    except UsageError:
+        raise
+    except Exception as error:
+        words = " ".join(str(error).split())[:300]
+        raise UsageError(
+            f"{env_id} cannot be made with the options {made.options}: {type(error).__name__}: "
+            f"{words}."
+        ) from error
     try:
         observations = presented_space(env_id, env.observation_space)
         _check_actions(env_id, env.action_space)
@@ -237,7 +255,8 @@ def _warn(env_id: str) -> None:
 
 def _make(made: _Made, draws: Draws, place: int) -> AnyEnv:
     """Make one environment, in the process that is to play it."""
-    return SeededEnv(make_seeded(made.make, place), draws)
+    env = make_seeded(made.make, place)
+    return SeededEnv(NamedEnv(env, made.id, place), draws)
 
 
 def _check_actions(env_id: str, space: Space[Any]) -> None:

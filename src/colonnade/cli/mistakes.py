@@ -1,0 +1,152 @@
+"""The command line read, and mistakes in it told in one sentence instead of tyro's boxes."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import re
+import sys
+import textwrap
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import tyro
+
+from colonnade.errors import UsageError, unknown_name
+
+_INVALID = re.compile(r"invalid choice (.+?) for argument '(\S+)'. Expected one of \((.+?)\)")
+
+_KINDS = {
+    "INT": "a whole number",
+    "FLOAT": "a number",
+    "PATH": "a path",
+    "STR": "a text",
+    "True|False": "True or False",
+}
+
+
+def parsed(command: Any, names: Sequence[str], description: str, given: Sequence[str]) -> Any:
+    """Read a command line.
+
+    Args:
+        command: The type that tyro reads: one of the commands.
+        names: Of the commands.
+        description: Of the program, for its help.
+        given: The words after the program's name.
+
+    Returns:
+        The command, with its options.
+
+    Raises:
+        UsageError: Something in it is unknown, missing or of the wrong kind.
+        SystemExit: Help was asked for and has been printed.
+    """
+    if not given:
+        raise UsageError(f"A command is missing; give one of: {', '.join(names)}, or --help.")
+    if not given[0].startswith("-") and given[0] not in names:
+        raise unknown_name("command", given[0], names)
+    told, asks_help = io.StringIO(), bool({"-h", "--help"}.intersection(given))
+    try:
+        with contextlib.nullcontext() if asks_help else _quiet(told):
+            return tyro.cli(command, prog="colonnade", description=description, args=given)
+    except SystemExit as stop:
+        if not stop.code or asks_help:
+            raise
+        raise UsageError(sentence_of(told.getvalue(), given)) from None
+
+
+@contextlib.contextmanager
+def _quiet(told: io.StringIO) -> Iterator[None]:
+    """Collect what is told, in lines of any length."""
+    before = os.environ.get("COLUMNS")
+    os.environ["COLUMNS"] = "10000"
+    try:
+        with contextlib.redirect_stderr(told):
+            yield
+    finally:
+        if before is None:
+            del os.environ["COLUMNS"]
+        else:
+            os.environ["COLUMNS"] = before
+
+
+def sentence_of(box: str, given: Sequence[str]) -> str:
+    """Say in one sentence what tyro says in a box.
+
+    Args:
+        box: What it printed.
+        given: The words of the command line.
+    """
+    lines = [re.sub(r"^[│╭╰]|\s*[│╮╯]?\s*$", "", line) for line in box.splitlines()]
+    lines = [line for line in lines if line.strip(" ─-")]
+    title, body = (lines[0].strip("─ "), lines[1:]) if lines else ("", [])
+    body = textwrap.dedent("\n".join(body)).splitlines()
+    command = given[0] if given and not given[0].startswith("-") else ""
+    see = f"see `colonnade {command} --help`".replace("  ", " ")
+    text = " ".join(line.strip() for line in body)
+    if title == "Unrecognized options":
+        return _unrecognized(body, see)
+    if title == "Required options":
+        return f"`colonnade {command}` needs: {_required(body)}; {see}."
+    if title == "Value error" and (found := re.search(r"Error parsing (\S+?):", text)):
+        return f"{_wrong_value(found[1], text, given)}; {see}."
+    if title == "Invalid choice" and (found := _INVALID.search(text)):
+        return f"{found[2]} is one of {found[3].rstrip(',')}, but {found[1]} came; {see}."
+    if title == "Missing argument" and (found := re.search(r"argument '(\S+)'", text)):
+        return f"{found[1]} needs a value behind it, but none came; {see}."
+    # Whatever else it may say: its first words.
+    first = next((line.strip() for line in body if line.strip(" ─")), title or "it is not known")
+    return f"The command line can't be read: {first.rstrip('.')}; {see}."
+
+
+def _unrecognized(body: Sequence[str], see: str) -> str:
+    option = body[0].partition(":")[2].split(",")[0].strip() if body else ""
+    if not option.startswith("-"):
+        return f"There is nothing that {option!r} could stand for; {see}."
+    near = (line.split()[0] for line in body[1:] if line.startswith("    --"))
+    hint = next((f"did you mean {name}? " for name in near), "")
+    return f"Unknown option {option}; {hint}{see[0].upper() if hint else see[0]}{see[1:]}."
+
+
+def _required(body: Sequence[str]) -> str:
+    """Name what is missing, in the words of the help."""
+    needed: dict[str, list[str]] = {}
+    for line in body[1:]:
+        if line.startswith("For full helptext"):
+            break
+        if line.startswith("     "):
+            needed[next(reversed(needed))].append(line.strip())
+        else:
+            needed[line.strip()] = []
+    found = []
+    for name, words in needed.items():
+        about = " ".join(words).removesuffix("(required)").strip().rstrip(".")
+        about = about[:1].lower() + about[1:]
+        found.append(f"{name.split()[0]} ({about})" if name.startswith("-") else about)
+    return " and ".join(found) or "more than that"
+
+
+def _wrong_value(option: str, text: str, given: Sequence[str]) -> str:
+    came = ""
+    for at, word in enumerate(given):
+        if word == option and at + 1 < len(given):
+            came = given[at + 1]
+        elif word.startswith(f"{option}="):
+            came = word.partition("=")[2]
+    form = re.search(rf"Argument helptext:\s+{re.escape(option)} (.+?)  ?[A-Z]", text)
+    kind = _worded(form[1], _KINDS) if form else "something else"
+    return f"{option} is {kind}, but {came[:80]!r} came"
+
+
+def _worded(form: str, kinds: Mapping[str, str]) -> str:
+    plain = re.sub(r"\{None\}\||\[|\]|\.\.\.|\(.*|,.*", " ", form).split()
+    return next((kinds[part] for part in plain if part in kinds), form.strip())
+
+
+def speak_plainly() -> None:
+    """Have what can't be written to the terminal, such as half a surrogate pair, escaped."""
+    for stream in (sys.stdout, sys.stderr):
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure is not None:
+            reconfigure(errors="backslashreplace")
