@@ -116,7 +116,7 @@ MUTANTS: list[Mutant] = [
     ),
     # What is left of a score with noise in the weights.
     *_of(
-        "analysis.weight_noise",
+        "analysis.policies.weight_noise",
         _ANALYSIS + "test_weight_noise.py",
         ("deviations", "over for times", "#1"),
         ("deviations", "minus for plus"),
@@ -189,7 +189,7 @@ MUTANTS: list[Mutant] = [
     ),
     # What a policy leans on.
     *_of(
-        "analysis.perturbation",
+        "analysis.policies.perturbation",
         _ANALYSIS + "test_perturbation.py",
         ("PerturbationCurves.means", "median for mean"),
         ("PerturbationCurves._precision_of", "times for over"),
@@ -203,7 +203,7 @@ MUTANTS: list[Mutant] = [
         ("_share", "doubled"),
     ),
     *_of(
-        "analysis.capacity",
+        "analysis.policies.capacity",
         _ANALYSIS + "test_capacity.py",
         ("mean_spectrum", "sign dropped"),
         ("mean_spectrum", "median for mean"),
@@ -217,7 +217,7 @@ MUTANTS: list[Mutant] = [
         ("_overlap", "over for times"),
     ),
     *_of(
-        "analysis.sensitivity",
+        "analysis.policies.sensitivity",
         _ANALYSIS + "test_sensitivity.py",
         ("SiteStatistics.map_variance", "minus for plus"),
         ("SiteStatistics.sensitivity", "over for times"),
@@ -410,7 +410,7 @@ MUTANTS: list[Mutant] = [
     ),
     # Domains: what was known there, and what was learned.
     *_of(
-        "analysis.filters",
+        "analysis.policies.filters",
         _ANALYSIS + "test_filters.py",
         ("median_filtered", "word", "nanmedian", "nanmean"),
         ("median_filtered", "doubled"),
@@ -432,7 +432,7 @@ MUTANTS: list[Mutant] = [
         ("_error", "doubled"),
     ),
     *_of(
-        "experiments.results.generations",
+        "experiments.results.pathnet.generations",
         _PATHS,
         ("generations_of", "times for over", "#0"),
         ("generations_of", "off by one", "#0"),
@@ -446,7 +446,7 @@ MUTANTS: list[Mutant] = [
         ("draw_generations", "median for mean"),
     ),
     *_of(
-        "experiments.results.paths",
+        "experiments.results.pathnet.paths",
         _PATHS,
         ("chance_overlap", "times for over", "#0"),
         ("chance_overlap", "off by one", "#0"),
