@@ -117,7 +117,7 @@ MUTANTS: list[Mutant] = [
     # What is left of a score with noise in the weights.
     *_of(
         "analysis.policies.weight_noise",
-        _ANALYSIS + "test_weight_noise.py",
+        _ANALYSIS + "policies/test_weight_noise.py",
         ("deviations", "over for times", "#1"),
         ("deviations", "minus for plus"),
         ("deviations", "times for over", "#1"),
@@ -190,7 +190,7 @@ MUTANTS: list[Mutant] = [
     # What a policy leans on.
     *_of(
         "analysis.policies.perturbation",
-        _ANALYSIS + "test_perturbation.py",
+        _ANALYSIS + "policies/test_perturbation.py",
         ("PerturbationCurves.means", "median for mean"),
         ("PerturbationCurves._precision_of", "times for over"),
         ("PerturbationCurves._redrawn", "median for mean"),
@@ -204,7 +204,7 @@ MUTANTS: list[Mutant] = [
     ),
     *_of(
         "analysis.policies.capacity",
-        _ANALYSIS + "test_capacity.py",
+        _ANALYSIS + "policies/test_capacity.py",
         ("mean_spectrum", "sign dropped"),
         ("mean_spectrum", "median for mean"),
         ("most_sensitive", "off by one", "#2"),
@@ -218,7 +218,7 @@ MUTANTS: list[Mutant] = [
     ),
     *_of(
         "analysis.policies.sensitivity",
-        _ANALYSIS + "test_sensitivity.py",
+        _ANALYSIS + "policies/test_sensitivity.py",
         ("SiteStatistics.map_variance", "minus for plus"),
         ("SiteStatistics.sensitivity", "over for times"),
         ("ActivationFisher.afs", "times for over"),
@@ -411,7 +411,7 @@ MUTANTS: list[Mutant] = [
     # Domains: what was known there, and what was learned.
     *_of(
         "analysis.policies.filters",
-        _ANALYSIS + "test_filters.py",
+        _ANALYSIS + "policies/test_filters.py",
         ("median_filtered", "word", "nanmedian", "nanmean"),
         ("median_filtered", "doubled"),
     ),
