@@ -26,8 +26,8 @@ rest_threads()  # before torch is imported
 
 import torch  # noqa: E402
 
-from colonnade.analysis.sensitivity import activation_fisher  # noqa: E402
-from colonnade.analysis.states import States, policy_states  # noqa: E402
+from colonnade.analysis.policies.sensitivity import activation_fisher  # noqa: E402
+from colonnade.analysis.policies.states import States, policy_states  # noqa: E402
 from colonnade.experiments.trained.prune import decider  # noqa: E402
 from colonnade.learners import A2C  # noqa: E402
 from colonnade.networks import Feature, ProgressiveNetwork, atari_column  # noqa: E402

@@ -7,7 +7,7 @@ from pathlib import Path
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from colonnade.experiments.methods import FALLBACK_COLOURS
+from colonnade.experiments.method_titles import FALLBACK_COLOURS
 from colonnade.experiments.results.transfer import Results
 from colonnade.experiments.store.folders import SuiteFolder
 from colonnade.reports.style import FAINT, drawing, to_png

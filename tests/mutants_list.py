@@ -116,8 +116,8 @@ MUTANTS: list[Mutant] = [
     ),
     # What is left of a score with noise in the weights.
     *_of(
-        "analysis.weight_noise",
-        _ANALYSIS + "test_weight_noise.py",
+        "analysis.policies.weight_noise",
+        _ANALYSIS + "policies/test_weight_noise.py",
         ("deviations", "over for times", "#1"),
         ("deviations", "minus for plus"),
         ("deviations", "times for over", "#1"),
@@ -189,8 +189,8 @@ MUTANTS: list[Mutant] = [
     ),
     # What a policy leans on.
     *_of(
-        "analysis.perturbation",
-        _ANALYSIS + "test_perturbation.py",
+        "analysis.policies.perturbation",
+        _ANALYSIS + "policies/test_perturbation.py",
         ("PerturbationCurves.means", "median for mean"),
         ("PerturbationCurves._precision_of", "times for over"),
         ("PerturbationCurves._redrawn", "median for mean"),
@@ -203,8 +203,8 @@ MUTANTS: list[Mutant] = [
         ("_share", "doubled"),
     ),
     *_of(
-        "analysis.capacity",
-        _ANALYSIS + "test_capacity.py",
+        "analysis.policies.capacity",
+        _ANALYSIS + "policies/test_capacity.py",
         ("mean_spectrum", "sign dropped"),
         ("mean_spectrum", "median for mean"),
         ("most_sensitive", "off by one", "#2"),
@@ -217,8 +217,8 @@ MUTANTS: list[Mutant] = [
         ("_overlap", "over for times"),
     ),
     *_of(
-        "analysis.sensitivity",
-        _ANALYSIS + "test_sensitivity.py",
+        "analysis.policies.sensitivity",
+        _ANALYSIS + "policies/test_sensitivity.py",
         ("SiteStatistics.map_variance", "minus for plus"),
         ("SiteStatistics.sensitivity", "over for times"),
         ("ActivationFisher.afs", "times for over"),
@@ -410,8 +410,8 @@ MUTANTS: list[Mutant] = [
     ),
     # Domains: what was known there, and what was learned.
     *_of(
-        "analysis.filters",
-        _ANALYSIS + "test_filters.py",
+        "analysis.policies.filters",
+        _ANALYSIS + "policies/test_filters.py",
         ("median_filtered", "word", "nanmedian", "nanmean"),
         ("median_filtered", "doubled"),
     ),
@@ -432,7 +432,7 @@ MUTANTS: list[Mutant] = [
         ("_error", "doubled"),
     ),
     *_of(
-        "experiments.results.generations",
+        "experiments.results.pathnet.generations",
         _PATHS,
         ("generations_of", "times for over", "#0"),
         ("generations_of", "off by one", "#0"),
@@ -446,7 +446,7 @@ MUTANTS: list[Mutant] = [
         ("draw_generations", "median for mean"),
     ),
     *_of(
-        "experiments.results.paths",
+        "experiments.results.pathnet.paths",
         _PATHS,
         ("chance_overlap", "times for over", "#0"),
         ("chance_overlap", "off by one", "#0"),

@@ -29,7 +29,7 @@ def small_disk(place: Path) -> Iterator[Path | None]:
         yield place if mounted else None
     finally:
         if mounted:
-            subprocess.run(["umount", str(place)], check=True)
+            subprocess.run(["umount", "--lazy", str(place)], check=True)  # even if in use still
 
 
 def full_disks(count: int, seed: int) -> int:

@@ -36,7 +36,7 @@ from colonnade.watching import end_with
 from harness.injection import Deed, Injection
 from harness.runs import PAIR, content
 
-_SECONDS = 300.0
+_SECONDS = 1800.0
 
 
 class Forks:

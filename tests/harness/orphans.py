@@ -160,13 +160,19 @@ def begun(
         process.wait()
 
 
-def left_over(temporary: Path) -> list[str]:
+def engines_memory() -> set[Path]:
+    """Names of memory that ViZDoom's engines share with those who hold them."""
+    return set(Path("/dev/shm").glob("ViZDoom*"))
+
+
+def left_over(temporary: Path, before: set[Path]) -> list[str]:
     """Names of memory and of temporary files that engines and processes left; given some time."""
     limit = time.monotonic() + WITHIN_SECONDS
     while True:
-        found = [*temporary.iterdir(), *Path("/dev/shm").glob("ViZDoom*")]
+        files = {path for path in temporary.iterdir() if not path.name.startswith("torchinductor")}
+        found = files | (engines_memory() - before)
         if not found or time.monotonic() > limit:
-            return [path.name for path in found]
+            return sorted(path.name for path in found)
         time.sleep(0.1)
 
 
@@ -187,6 +193,7 @@ def trial(
     with tempfile.TemporaryDirectory() as place:
         scratch, temporary = Path(place), Path(place) / "temporary"
         temporary.mkdir()
+        before = engines_memory()
         with begun(kind.arguments(scratch), temporary) as (process, mark):
             limit = time.monotonic() + _START_SECONDS
             while kind.ready is not None and not kind.ready(scratch, mark):
@@ -208,7 +215,7 @@ def trial(
             died = time.monotonic()
             while (left := marked(mark)) and time.monotonic() - died < WITHIN_SECONDS:
                 time.sleep(0.05)
-            return len(others), time.monotonic() - died, left, left_over(temporary)
+            return len(others), time.monotonic() - died, left, left_over(temporary, before)
 
 
 def orphans(count: int, seed: int, only: str = "") -> int:

@@ -7,7 +7,7 @@ import torch
 from gymnasium.spaces import Box
 
 import colonnade
-from colonnade.analysis.sensitivity import activation_fisher
+from colonnade.analysis.policies.sensitivity import activation_fisher
 from colonnade.errors import UsageError
 from colonnade.learners import A2C, A3C, DQN, PPO
 from colonnade.learners.acting.policies import ActorCritic

@@ -8,9 +8,9 @@ import pytest
 import torch
 from signs import LENGTH, SignsTask
 
-from colonnade.analysis.noise import perturbation_curves
-from colonnade.analysis.sensitivity import activation_fisher
-from colonnade.analysis.states import policy_states
+from colonnade.analysis.policies.noise import perturbation_curves
+from colonnade.analysis.policies.sensitivity import activation_fisher
+from colonnade.analysis.policies.states import policy_states
 from colonnade.learners import (
     A2C,
     Advance,

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from reading import lines_of, table_of, texts_of, ticks_of
 
-from colonnade.experiments.methods import METHODS, in_order, method_of
+from colonnade.experiments.method_titles import METHODS, in_order, method_of
 from colonnade.experiments.plans.plan import Comparison, Plan, SuiteOptions
 from colonnade.experiments.plans.spec import RunSpec, TaskBudget
 from colonnade.experiments.results.curves import plain_panels, source_panels

@@ -91,7 +91,7 @@ def analyze(
         raise UsageError(f"--jobs is a number of processes from 1 on, but {jobs} came.")
     from rich.console import Console
 
-    from colonnade.analysis.players import player_pool
+    from colonnade.analysis.policies.players import player_pool
     from colonnade.experiments.execution.resources import available_cores
     from colonnade.experiments.results.transfer import Results
     from colonnade.experiments.trained.load import find_runs, is_progressive

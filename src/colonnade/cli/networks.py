@@ -9,7 +9,7 @@ from pathlib import Path
 from rich.console import Console
 
 from colonnade.experiments.launch.rehearsal import Rehearsal
-from colonnade.experiments.methods import method_of
+from colonnade.experiments.method_titles import method_of
 from colonnade.experiments.plans.plan import Plan, SuiteOptions
 from colonnade.experiments.store.folders import SuiteFolder
 from colonnade.experiments.store.reading import is_there

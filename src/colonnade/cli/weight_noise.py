@@ -85,7 +85,7 @@ def weight_noise(
         raise UsageError(f"--jobs is a number of processes from 1 on, but {jobs} came.")
     from rich.console import Console
 
-    from colonnade.analysis.players import player_pool
+    from colonnade.analysis.policies.players import player_pool
     from colonnade.experiments.execution.resources import available_cores
     from colonnade.experiments.trained.load import find_runs
     from colonnade.experiments.trained.weight_noise import disturb_run, known_weight_noise

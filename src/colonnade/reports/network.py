@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
-from colonnade.experiments.methods import METHODS
+from colonnade.experiments.method_titles import METHODS
 from colonnade.experiments.results.transfer import Results
 from colonnade.experiments.titles import distinct
 from colonnade.reports.style import FAINT, INK, plain

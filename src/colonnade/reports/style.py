@@ -9,6 +9,7 @@ from typing import Any
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 
 INK, FAINT, PAPER = "#1a1b1e", "#8b8f98", "#fdfdfc"
 """Text, secondary lines and background. Chosen nowhere else, so that `to_svg` can find them."""
@@ -16,7 +17,7 @@ INK, FAINT, PAPER = "#1a1b1e", "#8b8f98", "#fdfdfc"
 
 def plain(text: str) -> str:
     """Write a user's words for matplotlib, which takes what stands between "$" for mathematics."""
-    return text.replace("$", r"\$")
+    return _drawable(text).replace("$", r"\$")
 
 
 @contextmanager
@@ -53,8 +54,22 @@ def drawing() -> Iterator[None]:
         yield
 
 
+def _mend_texts(figure: Figure) -> None:
+    """Replace what no font can draw, half a pair of surrogates, by its escape."""
+    for text in figure.findobj(Text):
+        assert isinstance(text, Text)
+        words = text.get_text()
+        if (mended := _drawable(words)) != words:
+            text.set_text(mended)
+
+
+def _drawable(text: str) -> str:
+    return text.encode(errors="backslashreplace").decode()
+
+
 def to_svg(figure: Figure) -> str:
     """Draw a figure as SVG for a page: its inks follow the page's colours."""
+    _mend_texts(figure)
     buffer = io.StringIO()
     figure.savefig(buffer, format="svg", bbox_inches="tight", metadata={"Date": None})
     text = buffer.getvalue()
@@ -66,6 +81,7 @@ def to_svg(figure: Figure) -> str:
 
 def to_png(figure: Figure) -> bytes:
     """Draw a figure as PNG on light paper."""
+    _mend_texts(figure)
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=160, bbox_inches="tight")
     return buffer.getvalue()

@@ -213,8 +213,8 @@ def test_workers_stop_when_the_command_is_killed(tmp_path: Path) -> None:
 
 def test_memory_that_runs_out_is_said(tmp_path: Path, workers: Make) -> None:
     spec = tiny("hungry")
-    column = {"stages": [{"kind": "dense", "units": 2**40}]}
-    spec = RunSpec(**{**vars(spec), "column": column})
+    # Environments of 2 PiB.
+    spec = RunSpec(**{**vars(spec), "training_options": {"num_envs": 2**42}})
     suite = begin(tmp_path, spec)
     forked = workers(suite)
     forked.start(spec.id, Resources())

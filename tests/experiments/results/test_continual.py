@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 from reading import lines_of, table_of, texts_of
 
-from colonnade.experiments.methods import METHODS
+from colonnade.experiments.method_titles import METHODS
 from colonnade.experiments.plans.plan import Plan, PlanBuilder
 from colonnade.experiments.plans.spec import RunSpec, TaskBudget
 from colonnade.experiments.results.continual import measured, sequences, single_scores

@@ -15,7 +15,7 @@ from colonnade.analysis.intervals import COVERAGE, TOP_K
 from colonnade.errors import ColonnadeError
 from colonnade.experiments import suites
 from colonnade.experiments.launch.sweep import plan_sweep
-from colonnade.experiments.methods import METHODS
+from colonnade.experiments.method_titles import METHODS
 from colonnade.experiments.plans.plan import SuiteOptions
 from colonnade.experiments.plans.search_space import Choice, LogUniform, SearchSpace
 from colonnade.experiments.plans.spec import RunSpec

@@ -13,7 +13,7 @@ from reading import table_of
 
 from colonnade.analysis.intervals import COVERAGE, FIELLER, STUDENT, mean_interval, ratio_interval
 from colonnade.experiments.launch.sweep import plan_sweep
-from colonnade.experiments.methods import METHODS
+from colonnade.experiments.method_titles import METHODS
 from colonnade.experiments.plans.plan import SuiteOptions
 from colonnade.experiments.plans.sweep import Sweep
 from colonnade.experiments.results.curves import source_panels

@@ -18,12 +18,12 @@ from colonnade.experiments.execution.run import train_run
 from colonnade.experiments.plans.build import build_method
 from colonnade.experiments.plans.plan import PlanBuilder, SuiteOptions
 from colonnade.experiments.plans.spec import RunSpec, TaskBudget
-from colonnade.experiments.results.generations import (
+from colonnade.experiments.results.pathnet.generations import (
     GenerationRow,
     generation_rows,
     generation_title,
 )
-from colonnade.experiments.results.paths import Paths, chance_overlap
+from colonnade.experiments.results.pathnet.paths import Paths, chance_overlap
 from colonnade.experiments.results.transfer import Results
 from colonnade.experiments.store.folders import SuiteFolder
 from colonnade.experiments.suites.pathnet.atari import PATHNET_ATARI

@@ -11,7 +11,7 @@ from finished import run_spec
 from matplotlib.figure import Figure
 
 from colonnade.analysis.intervals import REDRAWN, interval_of
-from colonnade.analysis.perturbation import Estimate, PerturbationCurves
+from colonnade.analysis.policies.perturbation import Estimate, PerturbationCurves
 from colonnade.experiments.plans.plan import Plan
 from colonnade.experiments.plans.sweep import Sweep
 from colonnade.experiments.store.folders import SuiteFolder

@@ -16,7 +16,7 @@ from colonnade.cli.analyze import analyze
 from colonnade.experiments.execution.run import train_run
 from colonnade.experiments.plans.plan import Plan, SuiteOptions
 from colonnade.experiments.plans.spec import RunSpec, TaskBudget
-from colonnade.experiments.results.paths import Paths
+from colonnade.experiments.results.pathnet.paths import Paths
 from colonnade.experiments.results.transfer import Results
 from colonnade.experiments.store.files import write_json
 from colonnade.experiments.store.folders import SuiteFolder

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from colonnade.analysis.activations import changed
+from colonnade.analysis.policies.activations import changed
 from colonnade.errors import UsageError
 from colonnade.networks import (
     LSTM,

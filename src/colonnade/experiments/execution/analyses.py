@@ -10,7 +10,7 @@ from typing import Any, cast
 from torch import Tensor, nn
 
 from colonnade.analysis.overlap import fisher_overlap
-from colonnade.analysis.states import policy_states
+from colonnade.analysis.policies.states import policy_states
 from colonnade.errors import UsageError, unknown_name
 from colonnade.experiments.execution.zero_shot import (
     check_arm,

@@ -112,6 +112,12 @@ class ForkedWorkers:
         self._server = None
 
     def _start_server(self) -> None:
+        if not hasattr(os, "fork"):
+            raise ColonnadeError(
+                "Runs are trained by processes that are forked, which this system can't do (it has "
+                "no os.fork); use Linux, macOS or WSL, or train in Python with "
+                "colonnade.training.train_sequence."
+            )
         # OpenMP and OpenBLAS read these when torch and numpy are imported; OpenMP's threads would
         # otherwise spin while they wait, and slow the emulators down. How many a run's network has
         # is in its spec, since sums depend on it.

@@ -20,7 +20,7 @@ from colonnade.analysis.continual import (
     learned_scores,
     score_matrix,
 )
-from colonnade.experiments.methods import in_order, sequence_title
+from colonnade.experiments.method_titles import in_order, sequence_title
 from colonnade.experiments.plans.plan import SCRATCH
 from colonnade.experiments.plans.spec import RunSpec
 from colonnade.experiments.results.runs import RunResult

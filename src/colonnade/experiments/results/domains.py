@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from colonnade.analysis.filters import median_filtered
+from colonnade.analysis.policies.filters import median_filtered
 from colonnade.experiments.plans.plan import Place
 from colonnade.experiments.results.runs import Floats, RunResult
 from colonnade.experiments.results.transfer import Results

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from colonnade.analysis.intervals import NO_INTERVAL
-from colonnade.experiments.methods import method_of
+from colonnade.experiments.method_titles import method_of
 from colonnade.experiments.plans.plan import SCRATCH
 from colonnade.experiments.results.runs import Floats
 from colonnade.experiments.results.transfer import Results

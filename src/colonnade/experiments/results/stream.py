@@ -12,7 +12,7 @@ import numpy as np
 from colonnade.analysis.human_scores import normalised, reference_of
 from colonnade.analysis.recognition import confusion, one_to_one_accuracy, owners, purity
 from colonnade.errors import UsageError
-from colonnade.experiments.methods import sequence_title
+from colonnade.experiments.method_titles import sequence_title
 from colonnade.experiments.plans.plan import SCRATCH
 from colonnade.experiments.results.runs import Floats, RunResult
 from colonnade.experiments.results.transfer import Results

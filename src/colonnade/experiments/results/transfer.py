@@ -12,7 +12,7 @@ import numpy as np
 from colonnade.analysis import top_k, transfer
 from colonnade.analysis.aggregates import interquartile_mean, probability_of_improvement
 from colonnade.analysis.intervals import NO_INTERVAL, Interval, enough_runs, ratio_interval
-from colonnade.experiments.methods import in_order, method_of
+from colonnade.experiments.method_titles import in_order, method_of
 from colonnade.experiments.plans.plan import SCRATCH, Comparison, Place
 from colonnade.experiments.results.runs import Floats, RunResult, read_run
 from colonnade.experiments.store.folders import SuiteFolder

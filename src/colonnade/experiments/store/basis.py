@@ -12,7 +12,14 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from colonnade.errors import UsageError
-from colonnade.experiments.methods import ATARI, PAIRS, PERMUTED, PONG_SOUP, in_order, method_of
+from colonnade.experiments.method_titles import (
+    ATARI,
+    PAIRS,
+    PERMUTED,
+    PONG_SOUP,
+    in_order,
+    method_of,
+)
 from colonnade.experiments.plans.plan import Plan
 from colonnade.experiments.plans.search_space import Choice, SearchSpace, parse_ranges
 from colonnade.experiments.plans.sweep import Sweep

@@ -28,306 +28,39 @@ import logging
 import re
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from colonnade.atomic import remove_unfinished
 from colonnade.errors import ColonnadeError, UsageError
 from colonnade.experiments.plans.plan import Plan, Selection
-from colonnade.experiments.plans.spec import RunSpec
 from colonnade.experiments.plans.sweep import Sweep
 from colonnade.experiments.store.basis import Basis, suite_called
 from colonnade.experiments.store.contents import (
     CHOICE,
     SESSION,
-    fitting_status,
     misfit,
-    misfit_of_network,
-    misfit_of_result,
 )
 from colonnade.experiments.store.files import begin_folder, disk_errors, write_json
 from colonnade.experiments.store.lock import LOCK_FILES, FolderLock
-from colonnade.experiments.store.measures import MEASURES, version_of
-from colonnade.experiments.store.metrics import read_lines, read_metrics
-from colonnade.experiments.store.notes import NOTES, read_notes, write_notes
-from colonnade.experiments.store.pictures import is_png
+from colonnade.experiments.store.measures import MEASURES
+from colonnade.experiments.store.metrics import read_lines
 from colonnade.experiments.store.reading import (
     check_folder,
-    check_kind,
-    digest,
-    digest_of,
-    in_words,
     is_there,
-    read_checked,
-    read_content,
     read_json,
 )
-from colonnade.experiments.store.rows import misfits
+from colonnade.experiments.store.run_folder import RunFolder
 from colonnade.records import read, shown, write
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from colonnade.training import Row
 
 logger = logging.getLogger(__name__)
 
-_LISTED = ("metrics.jsonl", "network.json", "weights.safetensors", "frames.png")
-"""Files whose checksums are in a complete run's result.json."""
+__all__ = ["FORMAT", "RunFolder", "SuiteFolder"]
 
 FORMAT = 1
 """Version of the folder's layout, in suite.json."""
 
 _FIRST_FILES = (*(re.escape(name) for name in LOCK_FILES), r"suite\.json")
 """What a command writes before the folder holds a plan."""
-
-
-@dataclass(frozen=True)
-class RunFolder:
-    """Reads the folder of one run.
-
-    Attributes:
-        path: The folder; it need not exist yet.
-    """
-
-    path: Path
-
-    @property
-    def id(self) -> str:
-        """Id of the run."""
-        return self.path.name
-
-    @property
-    def done(self) -> bool:
-        """Whether the run is complete.
-
-        Raises:
-            ColonnadeError: Something else than a file has the mark's place.
-        """
-        path = self.path / "DONE"
-        if not is_there(path):
-            return False
-        check_kind(path)
-        return True
-
-    @property
-    def spec(self) -> RunSpec:
-        """The run's spec.
-
-        Raises:
-            ColonnadeError: It is missing or damaged, or is another run's.
-        """
-        path = self.path / "spec.json"
-        if not is_there(path):
-            raise ColonnadeError(
-                f"{path} is missing, so it can't be known what {self.path} holds; restore it, or "
-                "delete the folder to train the run again."
-            )
-        spec = RunSpec.from_json(read_json(path), str(path))
-        if spec.id != self.id:
-            raise ColonnadeError(
-                f"{path} is the spec of run {spec.id}, which does not belong in this folder; "
-                "restore it, or delete the folder to train the run again."
-            )
-        return spec
-
-    @property
-    def metrics_path(self) -> Path:
-        """Where the metrics are."""
-        return self.path / "metrics.jsonl"
-
-    @property
-    def frames_path(self) -> Path:
-        """Where the picture of what the agent sees is."""
-        return self.path / "frames.png"
-
-    @property
-    def log_path(self) -> Path:
-        """Where the run's process writes its messages."""
-        return self.path / "log.txt"
-
-    def metrics(self) -> list[Row]:
-        """Read all metrics rows.
-
-        Raises:
-            ColonnadeError: A line is damaged, or they are not those that the run was completed
-                with.
-        """
-        if self.done:
-            self._verify("metrics.jsonl", self.result())
-        rows = read_metrics(self.metrics_path)
-        if rows and (wrong := misfits(rows, len(self.spec.tasks))):
-            raise ColonnadeError(f"{self.metrics_path} {wrong}; {self._advice}.")
-        return rows
-
-    def result(self) -> dict[str, Any]:
-        """Read what the run came to.
-
-        Raises:
-            ColonnadeError: The run is not complete, or the file is damaged or another run's.
-        """
-        return self._result()[0]
-
-    @property
-    def verified(self) -> bool:
-        """Whether checksums say that a complete run's files are as they were written.
-
-        Those of a run from before there were checksums are read as they are.
-
-        Raises:
-            ColonnadeError: A file of the run is damaged.
-        """
-        return self._result()[1]
-
-    def frames(self) -> bytes:
-        """Read the picture of what the agent sees, a PNG file.
-
-        Raises:
-            ColonnadeError: It is damaged.
-        """
-        content = read_content(self.frames_path)
-        if self.done:
-            self._verify(self.frames_path.name, self.result(), content)
-        if not is_png(content):
-            raise ColonnadeError(
-                f"{self.frames_path} is damaged: it is no whole PNG file; delete it, which costs "
-                "nothing but a picture."
-            )
-        return content
-
-    def checksums(self) -> dict[str, str]:
-        """Return the checksums of the files that a complete run has beside its result."""
-        found = {}
-        for name in _LISTED:
-            if is_there(self.path / name):
-                found[name] = digest_of(self.path / name)
-        return found
-
-    @property
-    def measures(self) -> int | None:
-        """Version of the measures of its learning curve; None while there is none.
-
-        Raises:
-            ColonnadeError: A file of the run is damaged.
-        """
-        if self.done:
-            return int(self.result().get("measures", 1))
-        return version_of(self.metrics())
-
-    @property
-    def score(self) -> float:
-        """Mean return of the final policy on the last task.
-
-        Raises:
-            ColonnadeError: The run is not complete, or its result is damaged.
-        """
-        for row in reversed(self.result()["scores"]):
-            if row["policy"] == "trained":
-                return float(row["return_mean"])
-        raise ColonnadeError(f"{self.path / 'result.json'} holds no score of the trained policy.")
-
-    def network(self) -> dict[str, Any]:
-        """Read the layout of the run's network, and which column plays which task.
-
-        Raises:
-            ColonnadeError: The run is not complete, or the file is damaged.
-        """
-        path = self.path / "network.json"
-        value, _ = read_checked(path)
-        if self.done:
-            self._verify(path.name, self.result())
-        if wrong := misfit_of_network(value):
-            raise ColonnadeError(f"{path} {wrong}; {self._advice}.")
-        return value
-
-    @property
-    def last_task(self) -> str:
-        """Id of the run's last task, as its network and its scores know it.
-
-        Raises:
-            ColonnadeError: The run is not complete, or a file is damaged.
-        """
-        return self.spec.tasks[-1].id_among(self.network()["tasks"])
-
-    def add_note(self, note: str) -> None:
-        """Leave a note for a run that nobody trains just now, which it takes up when it goes on.
-
-        Raises:
-            ColonnadeError: Writing failed.
-        """
-        path = self.path / NOTES
-        if note not in (known := read_notes(path)):
-            write_notes(path, [*known, note])
-
-    def status(self) -> dict[str, Any]:
-        """Read how far the run is; empty where it never began, or the file makes no sense."""
-        try:
-            return fitting_status(read_json(self.path / "status.json"))
-        except ColonnadeError:
-            return {}
-
-    @property
-    def failure(self) -> str | None:
-        """Why the run failed, if it did and nobody has asked to try again."""
-        return self._reason("failed.json")
-
-    @property
-    def stopped(self) -> str | None:
-        """Why the run was stopped as hopeless, if it was."""
-        return self._reason("stopped.json")
-
-    def weights(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
-        """Read the final state of the run's method.
-
-        Raises:
-            ColonnadeError: The file is missing, truncated or not Colonnade's.
-        """
-        from colonnade.training import read_tensors
-
-        path = self.path / "weights.safetensors"
-        check_kind(path)
-        try:
-            tensors, meta = read_tensors(path)
-        except ColonnadeError as error:
-            raise ColonnadeError(f"{error} Delete {self.path} to train the run again.") from error
-        if self.done:
-            self._verify(path.name, self.result())
-        return tensors, meta
-
-    def _reason(self, name: str) -> str | None:
-        path = self.path / name
-        if not is_there(path):
-            return None
-        try:
-            return str(read_json(path).get("reason", "unknown"))
-        except ColonnadeError as error:  # that it was given up is what counts
-            return f"unknown, since {in_words(error)}"
-
-    @property
-    def _advice(self) -> str:
-        return f"restore it, or delete {self.path} to train the run again"
-
-    def _result(self) -> tuple[dict[str, Any], bool]:
-        """Read result.json, and say whether it is verified."""
-        path = self.path / "result.json"
-        value, checked = read_checked(path)
-        if wrong := misfit_of_result(value):
-            raise ColonnadeError(f"{path} {wrong}; {self._advice}.")
-        spec = self.spec
-        if "spec" in value and RunSpec.from_json(value["spec"], str(path)) != spec:
-            raise ColonnadeError(
-                f"{path} is the result of another run than {self.id}; {self._advice}."
-            )
-        return value, checked and "files" in value
-
-    def _verify(self, name: str, result: dict[str, Any], content: bytes | None = None) -> None:
-        """Refuse a file that is not the one that the run was completed with."""
-        said = result.get("files", {}).get(name)
-        path = self.path / name
-        if said is not None and said != (digest(content) if content else digest_of(path)):
-            raise ColonnadeError(
-                f"{path} is not the file that the run was completed with: it does not fit its "
-                f"checksum in result.json; {self._advice}."
-            )
 
 
 def _check_jobs(file: Path, plan: Plan, sweep: Sweep | None) -> None:

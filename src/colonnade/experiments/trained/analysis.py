@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from colonnade.analysis.perturbation import Floats, PerturbationCurves
+from colonnade.analysis.policies.perturbation import Floats, PerturbationCurves
 from colonnade.errors import UsageError
 from colonnade.experiments.store.files import disk_errors
 from colonnade.experiments.store.parents import foreign_states

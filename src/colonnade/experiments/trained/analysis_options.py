@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from colonnade.analysis.choices import NOISE, Normalisation, noise_levels
+from colonnade.analysis.policies.choices import NOISE, Normalisation, noise_levels
 from colonnade.checks import ANY, AT_LEAST_0, AT_LEAST_1, check_fields
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from colonnade.analysis.capacity import used_share
+from colonnade.analysis.policies.capacity import used_share
 from colonnade.experiments.results.transfer import Results
 from colonnade.experiments.store.folders import SuiteFolder
 from colonnade.experiments.titles import distinct, task_title

@@ -10,9 +10,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from colonnade.analysis.pruning import choose_features
-from colonnade.analysis.sensitivity import ActivationFisher, activation_fisher
-from colonnade.analysis.states import joined, policy_states
+from colonnade.analysis.policies.pruning import choose_features
+from colonnade.analysis.policies.sensitivity import ActivationFisher, activation_fisher
+from colonnade.analysis.policies.states import joined, policy_states
 from colonnade.errors import ColonnadeError, UsageError, unknown_name
 from colonnade.experiments.plans.build import build_learner, build_task
 from colonnade.experiments.store.folders import RunFolder, SuiteFolder

@@ -9,10 +9,10 @@ from functools import partial
 
 import torch
 
-from colonnade.analysis.activations import Change, changed
-from colonnade.analysis.noise import perturbation_curves
-from colonnade.analysis.sensitivity import ActivationFisher, activation_fisher
-from colonnade.analysis.states import joined, policy_states
+from colonnade.analysis.policies.activations import Change, changed
+from colonnade.analysis.policies.noise import perturbation_curves
+from colonnade.analysis.policies.sensitivity import ActivationFisher, activation_fisher
+from colonnade.analysis.policies.states import joined, policy_states
 from colonnade.errors import ColonnadeError
 from colonnade.experiments.plans.build import build_learner, build_task
 from colonnade.experiments.store.folders import RunFolder, SuiteFolder

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from colonnade.analysis.noise import check_sendable
-from colonnade.analysis.perturbation import Floats, check_skill
-from colonnade.analysis.weight_noise import (
+from colonnade.analysis.policies.noise import check_sendable
+from colonnade.analysis.policies.perturbation import Floats, check_skill
+from colonnade.analysis.policies.weight_noise import (
     SHAPES,
     NoiseShape,
     deviations,
@@ -145,7 +145,7 @@ def disturb_run(
         folder: The run.
         task: Which of its tasks.
         options: How.
-        pool: Processes that play at once; see `colonnade.analysis.noise.player_pool`.
+        pool: Processes that play at once; see `colonnade.analysis.policies.noise.player_pool`.
         trust: Whether code that the folder names, such as an environment's module, is imported.
 
     Raises:

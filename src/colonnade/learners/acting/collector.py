@@ -10,8 +10,7 @@ import torch
 from torch import Tensor
 
 from colonnade.errors import UsageError
-from colonnade.learners.acting.buffers import buffer
-from colonnade.learners.acting.observed import by_name, completed, first_bad_number, made_of
+from colonnade.learners.acting.observed import buffer, by_name, completed, first_bad_number, made_of
 from colonnade.learners.acting.under_way import UnderWay
 from colonnade.learners.compute import Compute
 from colonnade.learners.trainer import Policy, Watch, under

@@ -1,4 +1,4 @@
-"""What environments give: observations by name, whole batches of final ones, numbers that hold."""
+"""What environments give: observations by name, room for them, whole final ones, sound numbers."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from colonnade.types import OBSERVATION, Inputs
 
@@ -16,6 +17,16 @@ _LARGEST = float(np.finfo(np.float32).max)
 def by_name(observations: Any) -> dict[str, Any]:
     """Return the parts of a batch of observations by their names."""
     return observations if isinstance(observations, dict) else {OBSERVATION: observations}
+
+
+def buffer(places: int, like: Tensor, device: torch.device) -> Tensor:
+    """Make room for [places, *like.shape]; images [N, C, H, W] in channels-last memory."""
+    dtype = torch.float32 if like.dtype == torch.float64 else like.dtype
+    if like.dim() == 4:
+        n, c, h, w = like.shape
+        memory = torch.empty((places, n, h, w, c), dtype=dtype, device=device)
+        return memory.permute(0, 1, 4, 2, 3)
+    return torch.empty((places, *like.shape), dtype=dtype, device=device)
 
 
 def completed(final: Any, observations: Any) -> Any:

@@ -15,8 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from colonnade.learners.acting.buffers import buffer
 from colonnade.learners.acting.collector import Collector
+from colonnade.learners.acting.observed import buffer
 from colonnade.learners.compute import Compute
 from colonnade.learners.trainer import Policy
 from colonnade.seeding import derive, kept_globals

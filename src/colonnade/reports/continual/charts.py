@@ -14,7 +14,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from colonnade.analysis.continual import Floats
-from colonnade.experiments.methods import FALLBACK_COLOURS, method_of
+from colonnade.experiments.method_titles import FALLBACK_COLOURS, method_of
 from colonnade.experiments.results.continual import Contender, TaskSequence, single_scores
 from colonnade.experiments.titles import learner_title
 from colonnade.experiments.words import short_number

@@ -11,7 +11,7 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from colonnade.analysis.continual import Floats
-from colonnade.experiments.methods import PERMUTED, method_of
+from colonnade.experiments.method_titles import PERMUTED, method_of
 from colonnade.experiments.results.continual import (
     Contender,
     Measured,

@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from colonnade.experiments.methods import method_of
+from colonnade.experiments.method_titles import method_of
 from colonnade.experiments.results.domains import rewards, target_titles, zero_shot
 from colonnade.experiments.results.transfer import Results
 from colonnade.experiments.words import short_number

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
-from colonnade.experiments.methods import method_of
+from colonnade.experiments.method_titles import method_of
 from colonnade.experiments.results.domains import (
     Learned,
     domain_scores,

@@ -7,9 +7,9 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 
-from colonnade.experiments.methods import FALLBACK_COLOURS, method_of
-from colonnade.experiments.results.generations import GenerationRow
-from colonnade.experiments.results.paths import Paths, Reuse
+from colonnade.experiments.method_titles import FALLBACK_COLOURS, method_of
+from colonnade.experiments.results.pathnet.generations import GenerationRow
+from colonnade.experiments.results.pathnet.paths import Paths, Reuse
 from colonnade.experiments.results.runs import RunResult
 from colonnade.experiments.titles import task_title
 from colonnade.reports.style import FAINT, INK, plain

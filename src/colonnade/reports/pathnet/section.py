@@ -11,9 +11,9 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from colonnade.analysis.intervals import Interval
-from colonnade.experiments.methods import PAIRS, method_of
-from colonnade.experiments.results.generations import generation_rows
-from colonnade.experiments.results.paths import Paths, chance_overlap
+from colonnade.experiments.method_titles import PAIRS, method_of
+from colonnade.experiments.results.pathnet.generations import generation_rows
+from colonnade.experiments.results.pathnet.paths import Paths, chance_overlap
 from colonnade.experiments.results.transfer import Results
 from colonnade.experiments.titles import task_title
 from colonnade.reports.page import Section, render, text_of

@@ -12,9 +12,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
-from colonnade.analysis.capacity import mean_spectrum
-from colonnade.analysis.perturbation import Floats, rank_correlation
-from colonnade.experiments.methods import FALLBACK_COLOURS
+from colonnade.analysis.policies.capacity import mean_spectrum
+from colonnade.analysis.policies.perturbation import Floats, rank_correlation
+from colonnade.experiments.method_titles import FALLBACK_COLOURS
 from colonnade.experiments.titles import task_title
 from colonnade.experiments.trained.analysis import RunAnalysis
 from colonnade.experiments.trained.comparison import column_title

@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
-from colonnade.experiments.methods import METHODS
+from colonnade.experiments.method_titles import METHODS
 from colonnade.experiments.trained.analysis import RunAnalysis
 from colonnade.experiments.trained.comparison import column_title
 from colonnade.networks import Feature

@@ -9,8 +9,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from colonnade.analysis.perturbation import Floats
-from colonnade.analysis.weight_noise import SHAPES, NoiseShape, sign_test
+from colonnade.analysis.policies.perturbation import Floats
+from colonnade.analysis.policies.weight_noise import SHAPES, NoiseShape, sign_test
 from colonnade.experiments.titles import task_title
 from colonnade.experiments.trained.weight_noise import WeightNoise
 from colonnade.reports.page import drawn, write_page

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
 from colonnade.analysis.continual import Floats
-from colonnade.experiments.methods import FALLBACK_COLOURS, method_of
+from colonnade.experiments.method_titles import FALLBACK_COLOURS, method_of
 from colonnade.experiments.results.stream import Curve, Recognised, Stream, StreamRun
 from colonnade.experiments.words import short_number
 from colonnade.reports.style import FAINT, INK, plain

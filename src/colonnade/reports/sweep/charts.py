@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from colonnade.experiments.methods import method_of
+from colonnade.experiments.method_titles import method_of
 from colonnade.experiments.results.hyperparameters import (
     BINS,
     Scatter,

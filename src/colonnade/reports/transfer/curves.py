@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from colonnade.experiments.methods import FALLBACK_COLOURS, method_of
+from colonnade.experiments.method_titles import FALLBACK_COLOURS, method_of
 from colonnade.experiments.results.curves import CurvePanel, plain_panels, source_panels
 from colonnade.experiments.results.transfer import Results
 from colonnade.experiments.words import short_number

@@ -10,7 +10,7 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from colonnade.analysis.intervals import FEWEST_RUNS, STUDENT
-from colonnade.experiments.methods import method_of
+from colonnade.experiments.method_titles import method_of
 from colonnade.experiments.plans.plan import SCRATCH
 from colonnade.experiments.results.cautions import caution_of
 from colonnade.experiments.results.continual import looks_back

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from colonnade.analysis.intervals import Floats, Interval, mean_interval
-from colonnade.experiments.methods import METHODS, method_of
+from colonnade.experiments.method_titles import METHODS, method_of
 from colonnade.experiments.plans.plan import SCRATCH
 from colonnade.experiments.results.runs import RunResult
 from colonnade.experiments.results.transfer import Results

@@ -4,7 +4,7 @@ Rusu et al. 2016 (arXiv 1606.04671), Sec. 3 and appendix: Gaussian noise of stan
 `sigma` times each feature's own is added to one layer of one column, anew at every forward pass.
 The precision of a layer is `L = 1 / sigma^2` at the noise that takes half of the score away, and
 `APS(i, k) = L_i^k / sum_k L_i^k`. `colonnade.experiments` draws it beside its fast approximation,
-`colonnade.analysis.sensitivity`.
+`colonnade.analysis.policies.sensitivity`.
 """
 
 from __future__ import annotations

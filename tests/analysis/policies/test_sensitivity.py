@@ -5,9 +5,9 @@ import pytest
 import torch
 from torch import nn
 
-from colonnade.analysis.activations import changed, sites_of
-from colonnade.analysis.sensitivity import SiteStatistics, activation_fisher
-from colonnade.analysis.states import States
+from colonnade.analysis.policies.activations import changed, sites_of
+from colonnade.analysis.policies.sensitivity import SiteStatistics, activation_fisher
+from colonnade.analysis.policies.states import States
 from colonnade.errors import ColonnadeError, UsageError
 from colonnade.networks import (
     LSTM,

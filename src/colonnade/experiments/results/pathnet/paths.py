@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from colonnade.experiments.plans.plan import SCRATCH
-from colonnade.experiments.results.generations import generations_of
+from colonnade.experiments.results.pathnet.generations import generations_of
 from colonnade.experiments.results.runs import RunResult
 from colonnade.experiments.results.transfer import Results
 

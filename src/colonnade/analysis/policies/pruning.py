@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 import torch
 
-from colonnade.analysis.capacity import check_keep, most_sensitive
-from colonnade.analysis.sensitivity import ActivationFisher
+from colonnade.analysis.policies.capacity import check_keep, most_sensitive
+from colonnade.analysis.policies.sensitivity import ActivationFisher
 from colonnade.errors import UsageError
 from colonnade.networks import LSTM, ColumnView, Feature, Projection, Site
 from colonnade.networks.progressive.pruning import Kept, prunable_sites, site_width

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from colonnade.analysis.players import Players
+from colonnade.analysis.policies.players import Players
 from colonnade.errors import ColonnadeError, UsageError
 from colonnade.watching import HANG_SECONDS, beat, set_limit
 
@@ -52,7 +52,7 @@ def test_what_a_stopped_process_was_at_is_begun_again(
 def test_errors_come_back_and_who_always_dies_is_given_up(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("colonnade.analysis.players._LIVES", 1)
+    monkeypatch.setattr("colonnade.analysis.policies.players._LIVES", 1)
     players = Players(2)
     refused, dies = players.submit(refuse, "No such game."), players.submit(die)
     with pytest.raises(UsageError, match="No such game"):

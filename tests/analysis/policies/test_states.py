@@ -7,7 +7,7 @@ import torch
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from worlds import Counting, CountingTask
 
-from colonnade.analysis.states import policy_states
+from colonnade.analysis.policies.states import policy_states
 from colonnade.errors import UsageError
 from colonnade.networks import LSTM, ColumnSpec, Dense, ProgressiveNetwork
 from colonnade.seeding import generator

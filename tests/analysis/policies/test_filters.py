@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from colonnade.analysis.filters import median_filtered
+from colonnade.analysis.policies.filters import median_filtered
 from colonnade.errors import UsageError
 
 

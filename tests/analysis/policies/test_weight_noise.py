@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from colonnade.analysis.weight_noise import (
+from colonnade.analysis.policies.weight_noise import (
     SHAPES,
     deviations,
     disturbed,

@@ -2,7 +2,7 @@
 
 import pytest
 
-from colonnade.experiments.methods import METHODS, in_order, method_of, sequence_title
+from colonnade.experiments.method_titles import METHODS, in_order, method_of, sequence_title
 
 LOOKING_BACK = ("ewc", "ewc-one-anchor", "ewc-online", "l2", "dropout", "finetune", "progressive")
 

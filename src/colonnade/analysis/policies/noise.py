@@ -13,15 +13,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from colonnade.analysis.activations import Change, changed, check_feature
-from colonnade.analysis.choices import NOISE, noise_levels
-from colonnade.analysis.perturbation import (
+from colonnade.analysis.policies.activations import Change, changed, check_feature
+from colonnade.analysis.policies.choices import NOISE, noise_levels
+from colonnade.analysis.policies.perturbation import (
     Floats,
     PerturbationCurves,
     check_skill,
     undecided,
 )
-from colonnade.analysis.sensitivity import ActivationFisher
+from colonnade.analysis.policies.sensitivity import ActivationFisher
 from colonnade.checks import whole
 from colonnade.errors import UsageError
 from colonnade.learners import Acting

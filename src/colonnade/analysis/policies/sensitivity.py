@@ -3,7 +3,7 @@
 Rusu et al. 2016 (arXiv 1606.04671), Sec. 3: the Fisher information of the policy with respect to
 normalised activations, `F(m, m) = Var(h_m) E[(d log pi(a|s) / d h_m)^2]`, and its shares over the
 columns. To second order, `F(m, m) / 2` is how far the policy moves (in KL divergence) when feature
-m is disturbed by noise of its own variance; `colonnade.analysis.perturbation` does disturb it.
+m is disturbed by noise of its own variance; `colonnade.analysis.policies.perturbation` does that.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from colonnade.analysis.activations import Change, changed, sites_of
-from colonnade.analysis.choices import Normalisation
-from colonnade.analysis.states import States
+from colonnade.analysis.policies.activations import Change, changed, sites_of
+from colonnade.analysis.policies.choices import Normalisation
+from colonnade.analysis.policies.states import States
 from colonnade.errors import ColonnadeError, UsageError, unknown_name
 from colonnade.networks import ColumnView, Feature, Site
 from colonnade.networks.progressive.forward import aligned_levels

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from colonnade.analysis.capacity import mean_spectrum, most_sensitive, used_share
+from colonnade.analysis.policies.capacity import mean_spectrum, most_sensitive, used_share
 from colonnade.errors import UsageError
 
 

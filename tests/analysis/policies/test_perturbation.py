@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from signs import LENGTH, SignsTask, expert
 
-from colonnade.analysis.noise import noise_of, perturbation_curves
-from colonnade.analysis.perturbation import (
+from colonnade.analysis.policies.noise import noise_of, perturbation_curves
+from colonnade.analysis.policies.perturbation import (
     PerturbationCurves,
     filled,
     half_noise,
@@ -18,9 +18,9 @@ from colonnade.analysis.perturbation import (
     rank_correlation,
     undecided,
 )
-from colonnade.analysis.players import player_pool
-from colonnade.analysis.sensitivity import activation_fisher
-from colonnade.analysis.states import policy_states
+from colonnade.analysis.policies.players import player_pool
+from colonnade.analysis.policies.sensitivity import activation_fisher
+from colonnade.analysis.policies.states import policy_states
 from colonnade.errors import ColonnadeError, UsageError
 from colonnade.networks import Feature
 from colonnade.seeding import generator

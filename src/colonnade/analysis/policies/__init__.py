@@ -1,0 +1,1 @@
+"""What trained policies lean on, and what they bear: features, filters, weights."""

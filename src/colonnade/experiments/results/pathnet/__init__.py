@@ -1,0 +1,1 @@
+"""PathNet's numbers: paths, and generations."""
