@@ -29,7 +29,7 @@ from colonnade.experiments.plans.build import (
 from colonnade.experiments.plans.plan import Plan
 from colonnade.experiments.plans.spec import RunSpec
 from colonnade.experiments.store.parents import read_parent
-from colonnade.learners import Compute, Demanding
+from colonnade.learners import Compute, Demanding, LearnerConfig, Lesson, Remembering
 from colonnade.learners.supervised import data_set_of
 from colonnade.methods import ColumnMethod, PathMethod
 from colonnade.networks import custom_factories
@@ -109,11 +109,13 @@ class Rehearsal:
             method = self.method(spec)
         learner = build_learner(spec)
         visits = checked(build_visits(spec), tasks, method)
-        Labels(build_labels(spec), tasks, spec.seed)
+        labels = Labels(build_labels(spec), tasks, spec.seed)
         if isinstance(learner, Demanding):
             for task in tasks:
                 steps = sum(visit.steps for visit in visits if visit.task == task.spec.id)
                 learner.check(replace(task.spec, steps=steps), options.num_envs)
+        if not labels.told:
+            _check_untold(learner, tasks[-1], method, spec.steps, options.num_envs)
         check_analysable(spec.analyses, tasks, method)
         # Taking a GPU that nobody named would keep its memory from the runs.
         device = "cpu" if options.device == "auto" else options.device
@@ -128,6 +130,21 @@ class Rehearsal:
         if parent in self._layouts:
             return self._methods[self._layouts[parent]].state()
         return read_parent(Path(), parent)
+
+
+def _check_untold(
+    learner: LearnerConfig,
+    task: Task,
+    method: ColumnMethod | PathMethod,
+    steps: int,
+    num_envs: int,
+) -> None:
+    """Refuse a learner that can't do without being told which task it is in."""
+    if isinstance(learner, Remembering):
+        network, compute = method.network_for(task.spec.id), Compute.choose(task.spec, "cpu")
+        learner.memory(
+            Lesson(task, network, method.penalty, compute, num_envs, all_steps=steps, told=False)
+        )
 
 
 def _check_kind(spec: RunSpec, task: Task) -> None:
