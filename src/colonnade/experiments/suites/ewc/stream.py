@@ -5,6 +5,7 @@ from __future__ import annotations
 from colonnade.experiments.plans.search_space import LogUniform, SearchSpace
 from colonnade.experiments.plans.spec import Json
 from colonnade.experiments.suites.designs.stream import StreamDesign, StreamTask
+from colonnade.experiments.suites.progressive.pong_soup import EMULATOR_LEARNERS
 from colonnade.experiments.suites.suite import Suite
 
 
@@ -103,7 +104,7 @@ ATARI = StreamDesign(
     learner="dqn",
     ewc={"lam": 400.0, "samples": 3_200, "own": "released"},
     start_visits=4.0,
-    learner_options={"dqn": {}},
+    learner_options=EMULATOR_LEARNERS,
     training_options={"num_envs": 1, "test_episodes": 10},
     games=10,
     tests_a_visit=1,
