@@ -72,9 +72,11 @@ def test_what_is_measured_hangs_on_the_seed_alone(tmp_path):
 
 
 def agent(uniform, inverse, floor=0.0, clean=10.0):
-    returns = {"uniform": np.array(uniform)[:, None], "inverse-fisher": np.array(inverse)[:, None]}
+    spread = np.array([-2.0, -1.0, 3.0])  # of episodes; their mean is no median
+    given = {"uniform": uniform, "inverse-fisher": inverse}
+    returns = {shape: np.array(means)[:, None] + spread for shape, means in given.items()}
     options = WeightNoiseOptions(sizes=(0.1, 1.0))
-    return WeightNoise("r", "r", "t", options, 1.0, 0.0, floor, np.array([clean]), returns)
+    return WeightNoise("r", "r", "t", options, 1.0, 0.0, floor, clean + spread, returns)
 
 
 def test_agents_together_by_hand():
