@@ -26,7 +26,7 @@ from colonnade.experiments.execution.resources import Resources
 from colonnade.experiments.plans.plan import Plan
 from colonnade.experiments.plans.spec import RunSpec, TaskBudget
 from colonnade.experiments.store.folders import RunFolder, SuiteFolder
-from stress import content
+from harness.runs import content
 
 SPEC = RunSpec(
     label="progressive a2c in ViZDoom",

@@ -20,6 +20,7 @@ from colonnade.errors import ColonnadeError
 from colonnade.experiments.execution.execute import Failure
 from colonnade.experiments.plans.plan import Plan
 from colonnade.experiments.plans.spec import RunSpec, TaskBudget
+from colonnade.experiments.store.reading import read_json
 
 COMMAND = [sys.executable, "-m", "colonnade"]
 
@@ -233,7 +234,7 @@ def test_a_failing_report_does_not_hide_the_failed_runs(
     ("arguments", "words"),
     [
         (["rum"], "rum"),
-        (["run"], "required"),
+        (["run"], "`colonnade run` needs: name of a suite"),
         (["run", "pong-soup-mini"], "--out"),
         (["run", "pong-sop", "--out", "OUT"], "did you mean 'pong-soup'?"),
         (["run", "pong-soup-mini", "--out", "OUT", "--sedes", "2"], "--sedes"),
@@ -243,7 +244,7 @@ def test_a_failing_report_does_not_hide_the_failed_runs(
         (["run", "pong-soup-mini", "--out", "OUT", "--jobs", "0"], "from 1 on, but 0 came"),
         (["run", "pong-soup-mini", "--out", "OUT", "--learner", "pppo"], "did you mean 'ppo'?"),
         (["run", "pong-soup-mini", "--out", "OUT", "--only", "zzz"], "No run matches"),
-        (["run", "absent.json", "--out", "OUT"], "can't be read: No such file"),
+        (["run", "absent.json", "--out", "OUT"], "can't be read: absent.json is missing"),
         (["run", "BROKEN", "--out", "OUT"], "is no JSON"),
         (["run", "SPEC", "--out", "OUT", "--seeds", "2"], "a spec file states them"),
         (["run", "SPEC", "--out", "FULL"], "isn't Colonnade's; choose another --out"),
@@ -337,7 +338,7 @@ def test_a_sweep_survives_a_kill_and_refuses_a_second_command(tmp_path: Path, ca
     assert len(list(runs.glob("*/DONE"))) == 10
     assert "the best 1 of 2 jobs" in (out / "report.html").read_text()
     assert len((out / "jobs.csv").read_text().splitlines()) == 1 + 6
-    chosen = json.loads((out / "choices.json").read_text()).values()
+    chosen = read_json(out / "choices.json").values()
     assert sorted(choice["of"] for choice in chosen) == [2, 2]
     for path in runs.glob("*/metrics.jsonl"):
         steps = [row["step"] for row in map(json.loads, path.read_text().splitlines())]

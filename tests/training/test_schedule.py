@@ -199,6 +199,8 @@ class Silent:
     def begin_task(self, spec):
         return self._inner.begin_task(spec)
 
+    network_for = penalty = on_segment = end_task = state = load_state = begin_task
+
 
 def test_schedules_that_cannot_be_learned_are_explained():
     with pytest.raises(UsageError, match=r"'mini-pong/pong' comes back.*Silent.*revisit"):

@@ -13,7 +13,7 @@ import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.metadata import version
-from typing import Annotated
+from typing import Annotated, get_args
 
 from tyro.conf import subcommand
 
@@ -48,7 +48,7 @@ Command = (
     | Annotated[WeightNoise, subcommand("weight-noise")]
 )
 
-_NAMES = ("suites", "run", "sweep", "report", "play", "describe", "analyze", "prune")
+_NAMES = tuple(get_args(command)[1].name for command in get_args(Command))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -44,7 +44,7 @@ def begun(path: Path) -> SuiteFolder:
 
 
 def curve(suite: SuiteFolder, run: str) -> list[dict[str, object]]:
-    rows = [json.loads(line) for line in suite.run(run).metrics_path.read_text().splitlines()]
+    rows = suite.run(run).metrics()
     return [{k: v for k, v in row.items() if k != "steps_per_second"} for row in rows]
 
 

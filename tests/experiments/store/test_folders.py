@@ -136,8 +136,9 @@ def test_impossible_options(wrong: dict[str, float]) -> None:
 
 def test_names_in_every_suite_exist() -> None:
     for suite in SUITES:
-        rehearsal = Rehearsal()
-        for spec in suite.plan(SuiteOptions(seeds=1)).runs if suite.plan else ():
+        plan = suite.plan(SuiteOptions(seeds=1))
+        rehearsal = Rehearsal(plan)
+        for spec in plan.runs:
             rehearsal.check(spec)
 
 

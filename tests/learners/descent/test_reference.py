@@ -28,7 +28,7 @@ from colonnade.networks import (
 from colonnade.networks.progressive.presets import COLUMN_PRESETS
 from colonnade.ops import evaluation
 from colonnade.tasks import MiniPongTask
-from colonnade.types import Rollout, TaskSpec
+from colonnade.types import OBSERVATION, PROPRIOCEPTION, Rollout, TaskSpec
 
 CPU = Compute(torch.device("cpu"))
 TASK = MiniPongTask("pong", steps=10**6)
@@ -147,7 +147,10 @@ def test_what_a_penalty_draws_is_not_what_the_network_draws_next():
 def test_columns_without_code_compute_alike(name):
     method = Finetune(column_preset(name))
     images = spaces.Box(0, 255, (3, 64, 64), np.uint8)
-    spec = TaskSpec("toy", images, spaces.Discrete(3), steps=10)
+    seen: spaces.Space = images
+    if name.endswith(("both", "proprioception")):
+        seen = spaces.Dict({OBSERVATION: images, PROPRIOCEPTION: spaces.Box(-1, 1, (18,))})
+    spec = TaskSpec("toy", seen, spaces.Discrete(3), steps=10)
     network = method.begin_task(spec)
     assert not mode_matters(network)
 

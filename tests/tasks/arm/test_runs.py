@@ -1,6 +1,5 @@
 """The arm as a run: cut off and resumed in the middle of its episodes, and filmed."""
 
-import json
 from pathlib import Path
 
 import imageio.v3 as imageio
@@ -32,8 +31,7 @@ def begin(path: Path) -> SuiteFolder:
 
 
 def rows(suite: SuiteFolder) -> list[dict[str, object]]:
-    lines = (suite.run(SPEC.id).path / "metrics.jsonl").read_text().splitlines()
-    kept = [json.loads(line) for line in lines]
+    kept = [dict(row) for row in suite.run(SPEC.id).metrics()]
     for row in kept:
         row.pop("steps_per_second", None)
     return [row for row in kept if row["kind"] in ("curve", "evaluation")]

@@ -65,10 +65,14 @@ def load_method(folder: RunFolder) -> ColumnMethod | PathMethod:
         ColonnadeError: The weights are missing, damaged or no method's.
     """
     method = build_method(folder.spec)
+    _load(method, folder)
+    return method
+
+
+def _load(method: ColumnMethod | PathMethod, folder: RunFolder) -> None:
     tensors, meta = folder.weights()
     with foreign_states(folder.path / "weights.safetensors"):
         method.load_state(tensors, meta)
-    return method
 
 
 def load_network(
@@ -120,12 +124,13 @@ def column_method(folder: RunFolder) -> ColumnMethod:
         raise ColonnadeError(
             f"Run {folder.id} isn't complete; `colonnade run` with the same --out completes it."
         )
-    method = load_method(folder)
+    method = build_method(folder.spec)
     if not isinstance(method, ColumnMethod):
         raise ColonnadeError(
             f"Run {folder.id} has no progressive network: its method is {folder.spec.method!r}; "
             "give a run of the method 'progressive'."
         )
+    _load(method, folder)
     return method
 
 
