@@ -10,6 +10,7 @@ from __future__ import annotations
 import zlib
 from collections import deque
 from collections.abc import Generator
+from operator import itemgetter
 from typing import Any
 
 import torch
@@ -48,7 +49,7 @@ class RecentSteps:
             left = len(last.rewards) - steps
             steps -= len(last.rewards)
             if left > 0:
-                self._rollouts.append(last.map(lambda v, left=left: v[:left], lambda v: v))  # type: ignore[misc]
+                self._rollouts.append(last.map(itemgetter(slice(left)), lambda v: v))
 
     def samples(self, seed: int) -> Generator[Rollout]:
         """Yield steps [1, B], or of a recurrent network whole rollouts [T, N], without end."""
