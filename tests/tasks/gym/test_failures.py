@@ -175,7 +175,7 @@ def test_other_runs_finish_and_it_can_be_retried(
     from colonnade.cli.display import Display
 
     (tmp_path / "exiting_envs.py").write_text(MODULE)
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), os.environ["PYTHONPATH"]]))
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
 
     def spec(label: str, task: str) -> RunSpec:
         options = {"num_envs": 2, "segment_steps": 50, "curve_steps": 50}
