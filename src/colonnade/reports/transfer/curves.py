@@ -20,6 +20,9 @@ from colonnade.reports.style import INK, plain
 _WIDTH = 9.4
 """Of a row of panels, in inches."""
 
+SINGLE_WIDTH = 0.7
+"""Of the line of a single run behind its mean."""
+
 
 def learning_curves(results: Results, source: str) -> Figure | None:
     """Draw, for each target begun from a source, all methods' mean curves with their intervals.
@@ -84,6 +87,8 @@ def _draw_panel(
         colour = colours[line.key]
         if line.banded:
             axes.fill_between(line.steps, line.low, line.high, color=colour, alpha=0.16, lw=0)
+        elif line.runs > 1:
+            axes.plot(line.steps, line.each.T, color=colour, alpha=0.4, lw=SINGLE_WIDTH)
         axes.plot(
             line.steps,
             line.mean,
