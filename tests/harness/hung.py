@@ -21,6 +21,8 @@ LIMIT_SECONDS = 20.0
 _SLACK_SECONDS = 10.0
 """Between the limit and the note: one look, ending the process, and the next beginning."""
 _START_SECONDS = 900.0
+_LOOK_SECONDS = 0.2
+"""Between two looks, which take time from what is looked at."""
 
 
 @dataclass(frozen=True)
@@ -124,11 +126,12 @@ def trial(hang: Hang, stream: random.Random) -> tuple[float, str]:
         with begun(arguments, temporary, said) as (process, mark):
             limit = time.monotonic() + _START_SECONDS
             victims: list[int] = []
-            while not hang.ready(scratch, mark) or not victims:
+            while not victims:
                 if process.poll() is not None or time.monotonic() > limit:
-                    return 0.0, "did not begin"
-                victims = hang.victim(below(process.pid, mark))
-                time.sleep(0.05)
+                    return 0.0, f"did not begin: {notes(scratch)}"
+                time.sleep(_LOOK_SECONDS)
+                if hang.ready(scratch, mark):
+                    victims = hang.victim(below(process.pid, mark))
             time.sleep(stream.uniform(0.0, 1.0))
             victim = stream.choice(victims)
             os.kill(victim, signal.SIGSTOP)
@@ -136,7 +139,7 @@ def trial(hang: Hang, stream: random.Random) -> tuple[float, str]:
             while hang.said not in notes(scratch):
                 if time.monotonic() - stopped > LIMIT_SECONDS + _SLACK_SECONDS + _START_SECONDS:
                     return time.monotonic() - stopped, "was never noticed"
-                time.sleep(0.05)
+                time.sleep(_LOOK_SECONDS)
             seconds = time.monotonic() - stopped
             if Path(f"/proc/{victim}").exists() and victim in marked(mark):
                 return seconds, "is still there"
@@ -146,7 +149,7 @@ def trial(hang: Hang, stream: random.Random) -> tuple[float, str]:
                 while steps(scratch) <= before:
                     if time.monotonic() > limit:
                         return seconds, "was not replaced: nothing goes on"
-                    time.sleep(0.1)
+                    time.sleep(_LOOK_SECONDS)
     return seconds, ""
 
 

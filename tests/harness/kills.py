@@ -121,8 +121,6 @@ class Commands:
     def __init__(self, place: Path) -> None:
         self._place = place
         place.mkdir()
-        self._base = place / "analysed"
-        trained(self._base)
         self._expected: dict[str, Any] = {}
         self._seconds: dict[str, float] = {}
 
@@ -152,7 +150,7 @@ class Commands:
     def _begin(self, name: str) -> Path:
         out = self._place / "out"
         if name == "analyze":
-            shutil.copytree(self._base, out)
+            trained(out)
         return out
 
     def _run(self, name: str, out: Path, after: float | None) -> tuple[int, str]:

@@ -35,6 +35,7 @@ SPECS = (
         method="ewc",
         tasks=(TaskBudget("mini-pong/pong", 800), TaskBudget("mini-pong/white", 800)),
         learner="a2c",
+        method_options={"samples": 200},
         column="tiny",
         training_options=_OPTIONS,
         evaluation_episodes=2,
@@ -45,6 +46,7 @@ SPECS = (
         tasks=(TaskBudget("mini-pong/pong", 800), TaskBudget("mini-pong/zoom", 800)),
         learner="a2c",
         learner_options={"workers": 2},
+        method_options={"samples": 200},
         column="tiny",
         training_options=_OPTIONS,
         evaluation_episodes=2,
@@ -101,7 +103,7 @@ SPECS = (
     RunSpec(
         label="arm a2c",
         method="progressive",
-        tasks=(TaskBudget("jaco-arm", 480), TaskBudget("jaco-arm/real", 320)),
+        tasks=(TaskBudget("jaco/reach", 480), TaskBudget("jaco/robot", 320)),
         learner="a2c",
         column="tiny",
         training_options={"num_envs": 4, "segment_steps": 160, "curve_steps": 80},
@@ -110,7 +112,7 @@ SPECS = (
     RunSpec(
         label="maze ppo",
         method="finetune",
-        tasks=(TaskBudget("labyrinth/seek-avoid-arena", 480),),
+        tasks=(TaskBudget("labyrinth/avoid-1", 480, {"max_steps": 60}),),
         learner="ppo",
         learner_options={"rollout_steps": 20, "minibatches": 2},
         column="tiny",
@@ -120,10 +122,10 @@ SPECS = (
     RunSpec(
         label="asynchronous a3c",
         method="progressive",
-        tasks=(TaskBudget("mini-pong/pong", 9000), TaskBudget("mini-pong/zoom", 9000)),
+        tasks=(TaskBudget("mini-pong/pong", 1800), TaskBudget("mini-pong/zoom", 1800)),
         learner="a3c",
         column="tiny",
-        training_options={"num_envs": 4, "segment_steps": 4000, "curve_steps": 1000},
+        training_options={"num_envs": 4, "segment_steps": 600, "curve_steps": 200},
         evaluation_episodes=2,
     ),
 )
