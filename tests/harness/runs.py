@@ -14,7 +14,7 @@ SPECS = (
     RunSpec(
         label="progressive a2c",
         method="progressive",
-        tasks=(TaskBudget("mini-pong/pong", 1200), TaskBudget("mini-pong/zoom", 800)),
+        tasks=(TaskBudget("mini-pong/pong", 640), TaskBudget("mini-pong/zoom", 480)),
         learner="a2c",
         column="tiny",
         training_options=_OPTIONS,
@@ -23,7 +23,7 @@ SPECS = (
     RunSpec(
         label="finetune ppo",
         method="finetune",
-        tasks=(TaskBudget("mini-pong/noisy", 800), TaskBudget("mini-pong/h-flip", 1200)),
+        tasks=(TaskBudget("mini-pong/noisy", 480), TaskBudget("mini-pong/h-flip", 640)),
         learner="ppo",
         learner_options={"rollout_steps": 20, "minibatches": 2},
         column="tiny",
@@ -33,7 +33,7 @@ SPECS = (
     RunSpec(
         label="consolidated a2c",
         method="ewc",
-        tasks=(TaskBudget("mini-pong/pong", 800), TaskBudget("mini-pong/white", 800)),
+        tasks=(TaskBudget("mini-pong/pong", 480), TaskBudget("mini-pong/white", 480)),
         learner="a2c",
         method_options={"samples": 200},
         column="tiny",
@@ -43,7 +43,7 @@ SPECS = (
     RunSpec(
         label="consolidated a2c of two processes",
         method="ewc",
-        tasks=(TaskBudget("mini-pong/pong", 800), TaskBudget("mini-pong/zoom", 800)),
+        tasks=(TaskBudget("mini-pong/pong", 480), TaskBudget("mini-pong/zoom", 480)),
         learner="a2c",
         learner_options={"workers": 2},
         method_options={"samples": 200},
@@ -54,7 +54,7 @@ SPECS = (
     RunSpec(
         label="recurrent ppo",
         method="progressive",
-        tasks=(TaskBudget("t-maze/3", 800), TaskBudget("t-maze/5", 800)),
+        tasks=(TaskBudget("t-maze/3", 480), TaskBudget("t-maze/5", 480)),
         learner="ppo",
         learner_options={"rollout_steps": 20, "minibatches": 2},
         column={"stages": [{"kind": "dense", "units": 16}, {"kind": "lstm", "units": 16}]},
@@ -64,7 +64,7 @@ SPECS = (
     RunSpec(
         label="evolving a2c",
         method="pathnet",
-        tasks=(TaskBudget("mini-pong/pong", 800), TaskBudget("mini-pong/zoom", 800)),
+        tasks=(TaskBudget("mini-pong/pong", 480), TaskBudget("mini-pong/zoom", 480)),
         learner="a2c",
         method_options={"population": 4, "episodes": 1},
         column={"preset": "mini", "modules": 4},
@@ -74,7 +74,7 @@ SPECS = (
     RunSpec(
         label="remembering dqn",
         method="progressive",
-        tasks=(TaskBudget("mini-pong/pong", 1200), TaskBudget("mini-pong/zoom", 800)),
+        tasks=(TaskBudget("mini-pong/pong", 640), TaskBudget("mini-pong/zoom", 480)),
         learner="dqn",
         learner_options={"replay": 600, "warm_up": 100, "update_every": 8, "batch_size": 16},
         column="tiny",
@@ -84,7 +84,7 @@ SPECS = (
     RunSpec(
         label="recognising dqn",
         method="ewc",
-        tasks=(TaskBudget("mini-pong/pong", 800), TaskBudget("mini-pong/black", 800)),
+        tasks=(TaskBudget("mini-pong/pong", 480), TaskBudget("mini-pong/black", 480)),
         learner="dqn",
         learner_options={
             "warm_up": 40,
@@ -97,13 +97,13 @@ SPECS = (
         column={"preset": "tiny", "task_gains": True},
         training_options={**_OPTIONS, "test_episodes": 1, "test_unseen": True},
         evaluation_episodes=2,
-        visits=tuple(TaskVisit(f"mini-pong/{name}", 400) for name in ("pong", "black") * 2),
+        visits=tuple(TaskVisit(f"mini-pong/{name}", 240) for name in ("pong", "black") * 2),
         labels={"kind": "forget-me-not", "size": 16},
     ),
     RunSpec(
         label="arm a2c",
         method="progressive",
-        tasks=(TaskBudget("jaco/reach", 480), TaskBudget("jaco/robot", 320)),
+        tasks=(TaskBudget("jaco/reach", 320), TaskBudget("jaco/robot", 320)),
         learner="a2c",
         column="tiny",
         training_options={"num_envs": 4, "segment_steps": 160, "curve_steps": 80},
@@ -122,10 +122,10 @@ SPECS = (
     RunSpec(
         label="asynchronous a3c",
         method="progressive",
-        tasks=(TaskBudget("mini-pong/pong", 1800), TaskBudget("mini-pong/zoom", 1800)),
+        tasks=(TaskBudget("mini-pong/pong", 1200), TaskBudget("mini-pong/zoom", 1200)),
         learner="a3c",
         column="tiny",
-        training_options={"num_envs": 4, "segment_steps": 600, "curve_steps": 200},
+        training_options={"num_envs": 4, "segment_steps": 300, "curve_steps": 100},
         evaluation_episodes=2,
     ),
 )
