@@ -88,6 +88,7 @@ class TableRow:
         pairs: How many pairs entered.
         planned: How many there are.
         paper: The paper's mean and median; None where it has none of this experiment.
+        colour: Of the method in pictures.
     """
 
     method: str
@@ -102,6 +103,7 @@ class TableRow:
     pairs: int
     planned: int
     paper: tuple[int, int] | None
+    colour: str
 
 
 def transfer_table(results: Results) -> list[TableRow]:
@@ -127,4 +129,5 @@ def _row(results: Results, method: str) -> TableRow:
         pairs=summary.pairs,
         planned=summary.pairs + summary.undefined,
         paper=method_of(method).transfer.get(results.suite.basis.paper),
+        colour=results.colour(method),
     )
