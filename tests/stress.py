@@ -32,6 +32,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--orphans", type=int, help="how many killed commands")
     parser.add_argument("--memory", type=float, help="for how many seconds")
     parser.add_argument("--only", default="", help="of --hung and --orphans: kinds of this name")
+    parser.add_argument("--limit", type=float, default=20.0, help="--hung: seconds without a sign")
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args(arguments)
     wrong = 0
@@ -49,7 +50,7 @@ def main(arguments: list[str]) -> int:
     if given.hung:
         from harness.hung import hung
 
-        wrong += hung(given.hung, given.seed, given.only)
+        wrong += hung(given.hung, given.seed, given.only, given.limit)
     if given.orphans:
         from harness.orphans import orphans
 

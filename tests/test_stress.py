@@ -1,12 +1,33 @@
 """The stress test, short; `make stress` is the whole of it."""
 
+import json
 import sys
+from pathlib import Path
 
 import pytest
 
 import stress
+from colonnade.experiments.plans.build import build_method, build_tasks
+from colonnade.experiments.plans.spec import RunSpec
+from harness.hung import hangs
+from harness.orphans import analyse, kinds, sweep
+from harness.runs import PAIR, SPECS
 
 needs_linux = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+
+
+def test_every_run_that_is_disturbed_can_be_built(tmp_path: Path) -> None:
+    built = [*SPECS, *PAIR]
+    for kind in (*kinds(), *hangs()):
+        if kind.arguments not in (sweep, analyse):
+            kind.arguments(tmp_path)
+            built += map(RunSpec.from_json, json.loads((tmp_path / "specs.json").read_text()))
+    for spec in built:
+        build_method(spec)
+        build_tasks(spec)
+    assert {"a2c", "ppo", "dqn", "a3c"} == {spec.learner for spec in SPECS}
+    worlds = {spec.target.split("/")[0] for spec in built}
+    assert {"mini-pong", "t-maze", "jaco", "labyrinth"} <= worlds
 
 
 def last_line(capsys: pytest.CaptureFixture[str]) -> str:

@@ -1,9 +1,9 @@
 """Kills at random moments, and what the resumed came to beside what nobody disturbed.
 
 Half of the kills come at a moment drawn from the whole length of a run, from its beginning to its
-DONE; the other half follow a change in its folder at once, where files are being written. Every
-third one ends the process that workers are forked from as well, and after every fourth a byte of
-the newest checkpoint is damaged. One in so many is of the whole command: an analysis or a sweep.
+DONE; the other half follow a change in its folder at once, where files are being written. One in
+so many ends the process that workers are forked from as well, and after every fourth a byte of the
+newest checkpoint is damaged. One in so many is of the whole command: an analysis or a sweep.
 """
 
 from __future__ import annotations
@@ -35,6 +35,11 @@ from harness.runs import SPECS, content, faults
 _COMMAND_EVERY = 10
 """One kill of so many is of a whole command."""
 
+_SERVER_EVERY = 6
+"""One kill of so many is of the process that workers are forked from, too."""
+
+_LOOK_SECONDS = 0.001
+
 
 class Stress:
     """Trains runs in forked workers and ends them as asked."""
@@ -53,13 +58,13 @@ class Stress:
     def wait(self, until: Callable[[], bool] = lambda: False) -> bool:
         """Say whether the worker ended before a moment, other than with its server."""
         while not until():
-            for end in self.workers.ended(0.0005):
+            for end in self.workers.ended(_LOOK_SECONDS):
                 return end.outcome != "lost"
         return False
 
-    def train(self, spec: RunSpec) -> RunFolder:
+    def train(self, spec: RunSpec, watched: Callable[[], bool] = lambda: False) -> RunFolder:
         folder = self.begin(spec)
-        self.wait()
+        self.wait(watched)
         if not folder.done:
             sys.exit(f"{spec.label} did not complete; see {folder.log_path}")
         return folder
@@ -100,19 +105,26 @@ def after(seconds: float) -> Callable[[], bool]:
     return lambda: time.monotonic() >= limit
 
 
-def at_change(path: Path, number: int) -> Callable[[], bool]:
-    """Say when the names in a folder have changed that often."""
-    seen: set[Path] = set()
-    changes = 0
+class Changes:
+    """Counts how often the names in a folder change.
 
-    def moment() -> bool:
-        nonlocal seen, changes
-        names = set(path.iterdir())
-        changes += names != seen
-        seen = names
-        return changes > number
+    Args:
+        path: The folder.
+        wanted: After how many it is time.
+    """
 
-    return moment
+    def __init__(self, path: Path, wanted: float = float("inf")) -> None:
+        self._path = path
+        self._wanted = wanted
+        self._seen: set[str] = set()
+        self.count = 0
+
+    def __call__(self) -> bool:
+        """Look; say whether there have been as many as are wanted."""
+        names = {path.name for path in self._path.iterdir()}
+        self.count += names != self._seen
+        self._seen = names
+        return self.count >= self._wanted
 
 
 class Commands:
@@ -121,8 +133,6 @@ class Commands:
     def __init__(self, place: Path) -> None:
         self._place = place
         place.mkdir()
-        self._base = place / "analysed"
-        trained(self._base)
         self._expected: dict[str, Any] = {}
         self._seconds: dict[str, float] = {}
 
@@ -152,7 +162,7 @@ class Commands:
     def _begin(self, name: str) -> Path:
         out = self._place / "out"
         if name == "analyze":
-            shutil.copytree(self._base, out)
+            trained(out)
         return out
 
     def _run(self, name: str, out: Path, after: float | None) -> tuple[int, str]:
@@ -182,11 +192,21 @@ class Commands:
         return digests, meta
 
 
-def equal(spec: RunSpec, folder: RunFolder, reference: Any) -> list[str]:
+def equal(spec: RunSpec, folder: RunFolder, reference: Any, damaged: bool) -> list[str]:
     """What is wrong with a resumed run."""
+    notes = folder.result()["notes"]
+    if damaged != any("damaged" in note for note in notes):
+        return [
+            f"a checkpoint {'was' if damaged else 'was not'} damaged, and the notes are {notes}"
+        ]
     if spec.learner == "a3c":  # with several workers, which hang on timing
         return faults(spec, folder)
-    return [] if content(folder) == reference else ["DIFFERENT"]
+    *numbers, files = content(folder)
+    *wanted, names = reference
+    if numbers != wanted:
+        return ["DIFFERENT"]
+    other = files ^ (names | {"notes.txt"} if damaged else names)
+    return [f"other files: {sorted(other)}"] if other else []
 
 
 def kills(count: int, seed: int, *, commands: bool) -> int:
@@ -207,6 +227,7 @@ def kills(count: int, seed: int, *, commands: bool) -> int:
         stress = Stress(Path(scratch) / "runs")
         reference: dict[str, Any] = {}
         seconds: dict[str, float] = {}
+        changes: dict[str, int] = {}
         number = turn = 0
         while number < count:
             if whole is not None and number % _COMMAND_EVERY == _COMMAND_EVERY - 1:
@@ -221,28 +242,28 @@ def kills(count: int, seed: int, *, commands: bool) -> int:
             turn += 1
             folder = stress.suite.run(spec.id)
             if spec.id not in reference:
-                stress.train(spec)  # once for what is found out and kept in the first run alone
-                shutil.rmtree(folder.path)
-                started = time.monotonic()
-                reference[spec.id] = content(stress.train(spec))
+                folder.path.mkdir()
+                started, seen = time.monotonic(), Changes(folder.path)
+                reference[spec.id] = content(stress.train(spec, seen))
                 seconds[spec.id] = time.monotonic() - started
+                changes[spec.id] = seen.count
                 shutil.rmtree(folder.path)
-            server = number % 3 == 2
+            server = number % _SERVER_EVERY == 2
             if stream.random() < 0.5:
                 moment = after(stream.uniform(0, seconds[spec.id]))
             else:
                 folder.path.mkdir(parents=True)
-                moment = at_change(folder.path, stream.randint(1, 60))
+                moment = Changes(folder.path, stream.randint(1, changes[spec.id]))
+            started = time.monotonic()
             if not stress.kill(spec, moment, server):
+                seconds[spec.id] = time.monotonic() - started  # less busy than it was, or compiled
                 shutil.rmtree(folder.path)
                 continue
             number += 1
             rows = len(folder.metrics())
             damaged = number % 4 == 0 and damage(folder, stream)
             stress.train(spec)
-            found = equal(spec, folder, reference[spec.id])
-            if damaged and not any("damaged" in note for note in folder.result()["notes"]):
-                found.append("nobody said that a checkpoint was damaged")
+            found = equal(spec, folder, reference[spec.id], damaged)
             well += not found
             who = "worker and server" if server else "worker"
             what = ", its newest checkpoint damaged" if damaged else ""

@@ -41,6 +41,10 @@ def endless(label: str, task: str, learner: str, **changes: Any) -> RunSpec:
     )
 
 
+class DidNotBeginError(Exception):
+    """A command ended, or took too long, before it came to what it is watched at."""
+
+
 @dataclass(frozen=True)
 class Kind:
     """A kind of command.
@@ -114,11 +118,11 @@ def kinds() -> list[Kind]:
         Kind("very large start", large, None, 15.0),
         Kind("environments in processes", processes, trains),
         Kind("the first seconds", run(endless("w", pong, "ppo")), None, 8.0),
-        Kind("the arm", run(endless("j", "jaco-arm", "a2c")), trains),
-        Kind("the mazes", run(endless("m", "labyrinth/seek-avoid-arena", "ppo")), trains),
+        Kind("the arm", run(endless("j", "jaco/reach", "a2c")), trains),
+        Kind("the mazes", run(endless("m", "labyrinth/avoid-1", "ppo")), trains),
     ]
     if importlib.util.find_spec("vizdoom"):
-        doom = run(endless("v", "doom-labyrinth/seek-avoid-arena", "a2c"))
+        doom = run(endless("v", "doom-labyrinth/avoid-1", "a2c"))
         found.append(Kind("ViZDoom's engines", doom, trains))
     return found
 
@@ -189,17 +193,21 @@ def trial(
     Returns:
         How many processes there were, seconds until they were gone, those that were not, and the
         files that were left.
+
+    Raises:
+        DidNotBeginError: If the command ended before it came to where it is to be killed.
     """
     with tempfile.TemporaryDirectory() as place:
         scratch, temporary = Path(place), Path(place) / "temporary"
         temporary.mkdir()
         before = engines_memory()
-        with begun(kind.arguments(scratch), temporary) as (process, mark):
+        said = scratch / "said.txt"
+        with begun(kind.arguments(scratch), temporary, said) as (process, mark):
             limit = time.monotonic() + _START_SECONDS
             while kind.ready is not None and not kind.ready(scratch, mark):
                 if process.poll() is not None or time.monotonic() > limit:
-                    raise RuntimeError(f"{kind.name} did not begin to train")
-                time.sleep(0.05)
+                    raise DidNotBeginError(said.read_text(errors="replace")[-500:])
+                time.sleep(0.2)
             time.sleep(stream.uniform(0.0, kind.seconds))
             found = marked(mark)
             others = sorted(found.keys() - {process.pid})
@@ -229,7 +237,11 @@ def orphans(count: int, seed: int, only: str = "") -> int:
     well, longest = 0, 0.0
     for number in range(count):
         kind, stop = chosen[number % len(chosen)], ("none", "one", "all")[number % 3]
-        processes, seconds, left, files = trial(kind, stream, stop)
+        try:
+            processes, seconds, left, files = trial(kind, stream, stop)
+        except DidNotBeginError as error:
+            print(f"{number + 1:>4}  {kind.name}: DID NOT BEGIN: {error}", flush=True)
+            continue
         well += not left
         longest = max(longest, seconds)
         verdict = f"ALIVE: {left}" if left else f"all gone after {seconds:.1f} s"
