@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+from colonnade.allocation import keep_memory
 from colonnade.checks import ANY, having, whole
 from colonnade.errors import UsageError
 from colonnade.learners import (
@@ -124,6 +125,7 @@ def train_sequence(
         tuple(tasks), visits, method, seed, options, recorder, monitor, memories, contexts
     )
     training = _Training(around, learner, env_threads or options.threads)
+    keep_memory()
     with torch_threads(options.threads), kept_globals():
         place = training.restore()
         while place.visit < len(visits):

@@ -116,22 +116,6 @@ def test_a_fork_trains_what_a_process_of_its_own_trains(tmp_path: Path, workers:
     assert rows(suite) == rows(alone)
 
 
-@pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="reads /proc")
-def test_workers_keep_memory_unless_the_user_says_otherwise(
-    tmp_path: Path, workers: Make, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("MALLOC_TRIM_THRESHOLD_", "1000")
-    spec = tiny("long", ENDLESS)
-    suite = begin(tmp_path, spec)
-    forked = workers(suite)
-    forked.start(spec.id, Resources())
-    said = Path(f"/proc/{pid(suite.run(spec.id))}/environ").read_text().split("\0")
-    forked.kill(spec.id)
-    all_ended(forked, 1)
-    assert "MALLOC_MMAP_THRESHOLD_=1073741824" in said
-    assert "MALLOC_TRIM_THRESHOLD_=1000" in said
-
-
 def test_a_killed_worker_is_named_and_the_others_go_on(tmp_path: Path) -> None:
     victim, other = tiny("victim", ENDLESS), tiny("other")
     suite = begin(tmp_path, victim, other)

@@ -27,13 +27,6 @@ STOPPED = 143
 
 _EXIT_SECONDS = 5.0
 
-_KEEP_MEMORY = {
-    "MALLOC_MMAP_THRESHOLD_": str(2**30),
-    "MALLOC_TRIM_THRESHOLD_": str(2**30),
-}
-"""Asks glibc to keep memory that the next minibatch needs again: 512 frames in float32 are 58 MB,
-and to get those anew takes as long as to convolve them. Other systems ignore it."""
-
 
 class ForkedWorkers:
     """Workers forked from a `server`, so that torch is imported once for all of them.
@@ -133,7 +126,7 @@ class ForkedWorkers:
                 stdin=theirs.fileno(),
                 stdout=log,
                 stderr=log,
-                env=_KEEP_MEMORY | os.environ | threads,
+                env=os.environ | threads,
                 start_new_session=True,
             )
         self._line = Connection(ours.detach())

@@ -44,6 +44,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+from colonnade.allocation import keep_memory
 from colonnade.errors import ColonnadeError
 from colonnade.experiments.execution.processes import STOPPED
 from colonnade.experiments.execution.run import train_run
@@ -195,6 +196,7 @@ def main(out: str) -> None:
     # Signals to a whole process group, such as Ctrl-C's, are the executor's to act on.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     suite = SuiteFolder.read(Path(out))
+    keep_memory()
     for name in PRELOADED:
         importlib.import_module(name)
     # Objects that live for good are never looked at again, so that forks keep sharing their memory.

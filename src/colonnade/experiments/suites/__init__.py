@@ -36,7 +36,7 @@ from colonnade.experiments.suites.sim_to_real.columns import SIM_TO_REAL_COLUMNS
 from colonnade.experiments.suites.sim_to_real.conveyor import SIM_TO_REAL_CONVEYOR
 from colonnade.experiments.suites.sim_to_real.gaps import SIM_TO_REAL_GAPS
 from colonnade.experiments.suites.sim_to_real.mini import SIM_TO_REAL_MINI
-from colonnade.experiments.suites.sim_to_real.robot import SIM_TO_REAL
+from colonnade.experiments.suites.sim_to_real.robot import SIM_TO_REAL, SIM_TO_REAL_SHORT
 from colonnade.experiments.suites.suite import Suite
 
 SUITES: tuple[Suite, ...] = (
@@ -57,6 +57,7 @@ SUITES: tuple[Suite, ...] = (
     DOOM_LABYRINTH,
     SIM_TO_REAL_GAPS,
     SIM_TO_REAL_CONVEYOR,
+    SIM_TO_REAL_SHORT,
     PONG_SOUP_SHORT,
     EWC_STREAM,
     PATHNET_LABYRINTH,
