@@ -9,11 +9,11 @@ SECONDS ?= 7200
 MUTATIONS ?= 1000
 SPECS ?= 200
 
-.PHONY: help demo test test-slow stress stress-injected stress-full-disk stress-hung stress-orphans stress-memory fuzz mutants check format bench clean
+.PHONY: help demo test tests test-slow stress stress-injected stress-full-disk stress-hung stress-orphans stress-memory fuzz mutants check format bench clean
 
 help:
 	@echo "make demo       learn a variant of Pong with a progressive network; runs/demo/report.html"
-	@echo "make test       the tests"
+	@echo "make test       the checks and the tests"
 	@echo "make test-slow  the tests that train for minutes"
 	@echo "make stress     kill runs at KILLS random moments, resume them, compare"
 	@echo "make fuzz       change files of run folders MUTATIONS times, give SPECS hostile specs"
@@ -39,7 +39,11 @@ $(VENV)/.bench: $(VENV)/.base
 demo: $(VENV)/.base
 	$(BIN)/colonnade run demo --out runs/demo
 
-test: $(VENV)/.dev check
+# The checks beside the tests: together they keep two cores busy to the end.
+test: $(VENV)/.dev
+	@$(MAKE) --no-print-directory -j2 check tests
+
+tests: $(VENV)/.dev
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal -q
 
 test-slow: $(VENV)/.dev

@@ -16,11 +16,13 @@ from typing import Any
 
 from colonnade.experiments.store.folders import RunFolder
 from harness.orphans import analyse, begun, endless, has_players, marked, run, sweep, trains
+from harness.tally import Tally
 
-LIMIT_SECONDS = 20.0
 _SLACK_SECONDS = 10.0
 """Between the limit and the note: one look, ending the process, and the next beginning."""
 _START_SECONDS = 900.0
+_LOOK_SECONDS = 0.2
+"""Between two looks, which take time from what is looked at."""
 
 
 @dataclass(frozen=True)
@@ -110,7 +112,7 @@ def steps(scratch: Path) -> int:
     return total
 
 
-def trial(hang: Hang, stream: random.Random) -> tuple[float, str]:
+def trial(hang: Hang, stream: random.Random, limit_seconds: float) -> tuple[float, str]:
     """Stop a process.
 
     Returns:
@@ -119,24 +121,25 @@ def trial(hang: Hang, stream: random.Random) -> tuple[float, str]:
     with tempfile.TemporaryDirectory() as place:
         scratch, temporary = Path(place), Path(place) / "temporary"
         temporary.mkdir()
-        arguments = [*hang.arguments(scratch), "--hang-seconds", str(LIMIT_SECONDS)]
+        arguments = [*hang.arguments(scratch), "--hang-seconds", str(limit_seconds)]
         said = scratch / "said.txt"
         with begun(arguments, temporary, said) as (process, mark):
             limit = time.monotonic() + _START_SECONDS
             victims: list[int] = []
-            while not hang.ready(scratch, mark) or not victims:
+            while not victims:
                 if process.poll() is not None or time.monotonic() > limit:
-                    return 0.0, "did not begin"
-                victims = hang.victim(below(process.pid, mark))
-                time.sleep(0.05)
+                    return 0.0, f"did not begin: {notes(scratch)}"
+                time.sleep(_LOOK_SECONDS)
+                if hang.ready(scratch, mark):
+                    victims = hang.victim(below(process.pid, mark))
             time.sleep(stream.uniform(0.0, 1.0))
             victim = stream.choice(victims)
             os.kill(victim, signal.SIGSTOP)
             stopped = time.monotonic()
             while hang.said not in notes(scratch):
-                if time.monotonic() - stopped > LIMIT_SECONDS + _SLACK_SECONDS + _START_SECONDS:
+                if time.monotonic() - stopped > limit_seconds + _START_SECONDS:
                     return time.monotonic() - stopped, "was never noticed"
-                time.sleep(0.05)
+                time.sleep(_LOOK_SECONDS)
             seconds = time.monotonic() - stopped
             if Path(f"/proc/{victim}").exists() and victim in marked(mark):
                 return seconds, "is still there"
@@ -144,27 +147,35 @@ def trial(hang: Hang, stream: random.Random) -> tuple[float, str]:
                 before = steps(scratch)
                 limit = time.monotonic() + _START_SECONDS
                 while steps(scratch) <= before:
+                    if process.poll() is not None:
+                        return seconds, f"was not replaced, the command ended: {notes(scratch)}"
                     if time.monotonic() > limit:
                         return seconds, "was not replaced: nothing goes on"
-                    time.sleep(0.1)
+                    time.sleep(_LOOK_SECONDS)
     return seconds, ""
 
 
-def hung(count: int, seed: int, only: str = "") -> int:
+def hung(count: int, tally: Tally, only: str = "", limit_seconds: float = 20.0) -> int:
     """Stop a process of each kind, or of more kinds over again.
+
+    Args:
+        count: How many processes are stopped.
+        tally: Counts them.
+        only: Kinds whose name holds it.
+        limit_seconds: After so many without a sign a process hangs; more on a busy machine, where
+            who works may be kept from it for so long.
 
     Returns:
         How many were not noticed in time; each is told, and the last line counts those that were.
     """
-    stream = random.Random(seed)
     chosen = [hang for hang in hangs() if only in hang.name]
-    well = 0
-    for number in range(count):
-        hang = chosen[number % len(chosen)]
-        seconds, wrong = trial(hang, stream)
-        in_time = seconds <= LIMIT_SECONDS + _SLACK_SECONDS
-        well += in_time and not wrong
-        verdict = wrong or ("named and replaced" if in_time else "TOO LATE")
-        print(f"{number + 1:>4}  {hang.name}: noted after {seconds:.1f} s, {verdict}", flush=True)
-    print(f"{well} of {count}, limit {LIMIT_SECONDS:.0f} s", flush=True)
-    return count - well
+    for number in range(1, count + 1):
+        if number in tally:
+            continue
+        hang = chosen[(number - 1) % len(chosen)]
+        seconds, wrong = trial(hang, tally.stream(number), limit_seconds)
+        if not wrong and seconds > limit_seconds + _SLACK_SECONDS:
+            wrong = "TOO LATE"
+        words = f"{hang.name}: noted after {seconds:.1f} s"
+        tally.tell(number, words, wrong, "named and replaced")
+    return tally.end(f", limit {limit_seconds:.0f} s")

@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import importlib
 import os
-import random
 import shutil
 import signal
 import tempfile
@@ -35,6 +34,7 @@ from colonnade.reports.suite import write_report
 from colonnade.watching import end_with
 from harness.injection import Deed, Injection
 from harness.runs import PAIR, content
+from harness.tally import Tally
 
 _SECONDS = 1800.0
 
@@ -203,13 +203,13 @@ def reference(begin: Callable[[Path], SuiteFolder], place: Path) -> tuple[list[s
     return calls, expected
 
 
-def injected(deeds: list[Deed], count: int | None, seed: int, *, sweeps: int = 0) -> int:
+def injected(deeds: list[Deed], count: int | None, tally: Tally, *, sweeps: int = 0) -> int:
     """Hit every call of a short command in each way, or some of them.
 
     Args:
         deeds: In which ways.
         count: How many calls are hit, drawn at random; all if None.
-        seed: Of what is random.
+        tally: Counts them.
         sweeps: How many calls of a sweep are hit as well.
 
     Returns:
@@ -217,9 +217,8 @@ def injected(deeds: list[Deed], count: int | None, seed: int, *, sweeps: int = 0
     """
     for name in server.PRELOADED:
         importlib.import_module(name)
-    stream = random.Random(seed)
-    well = total = 0
-    met: dict[str, int] = {}
+    number = 0
+    met: set[str] = set()
     with tempfile.TemporaryDirectory() as scratch:
         plans = [(pair, count), *([(sweep, sweeps)] if sweeps else [])]
         for begin, some in plans:
@@ -232,16 +231,16 @@ def injected(deeds: list[Deed], count: int | None, seed: int, *, sweeps: int = 0
                 if deed != "tear" or call == "write"  # nothing else can be torn
             ]
             if some is not None:
-                cases = sorted(stream.sample(cases, min(some, len(cases))))
+                cases = sorted(tally.stream(0).sample(cases, min(some, len(cases))))
             for at, deed in cases:
+                number += 1
+                if number in tally:
+                    continue
                 out = Path(scratch) / f"out-{at}-{deed}"
                 call, wrong = trial(begin, at, deed, out, expected)
-                total += 1
-                well += not wrong
-                met[call] = met.get(call, 0) + 1
-                verdict = f"WRONG, {wrong}" if wrong else "went on, equal"
-                print(f"{total:>4}  {deed} at call {at} ({call}): {verdict}", flush=True)
+                met.add(call)
+                words = f"{begin.__name__}, {deed} at call {at} ({call})"
+                tally.tell(number, words, wrong and f"WRONG, {wrong}", "went on, equal")
                 shutil.rmtree(out, ignore_errors=True)
     print(f"kinds of calls: {len(met)}")
-    print(f"{well} of {total}", flush=True)
-    return total - well
+    return tally.end()

@@ -1,9 +1,9 @@
 """Kills at random moments, and what the resumed came to beside what nobody disturbed.
 
 Half of the kills come at a moment drawn from the whole length of a run, from its beginning to its
-DONE; the other half follow a change in its folder at once, where files are being written. Every
-third one ends the process that workers are forked from as well, and after every fourth a byte of
-the newest checkpoint is damaged. One in so many is of the whole command: an analysis or a sweep.
+DONE; the other half follow a change in its folder at once, where files are being written. One in
+so many ends the process that workers are forked from as well, and after every fourth a byte of the
+newest checkpoint is damaged. One in so many is of the whole command: an analysis or a sweep.
 """
 
 from __future__ import annotations
@@ -31,9 +31,16 @@ from harness.analysed import SPEC as ANALYSED
 from harness.analysed import trained
 from harness.orphans import begun
 from harness.runs import SPECS, content, faults
+from harness.tally import Tally
 
 _COMMAND_EVERY = 10
 """One kill of so many is of a whole command."""
+
+_SERVER_EVERY = 6
+"""One kill of so many is of the process that workers are forked from, too."""
+
+Moment = Callable[[], float]
+"""Says in how many seconds it is worth asking again; 0 where the moment has come."""
 
 
 class Stress:
@@ -50,21 +57,21 @@ class Stress:
         self.workers.start(spec.id, Resources())
         return folder
 
-    def wait(self, until: Callable[[], bool] = lambda: False) -> bool:
+    def wait(self, moment: Moment = lambda: 1.0) -> bool:
         """Say whether the worker ended before a moment, other than with its server."""
-        while not until():
-            for end in self.workers.ended(0.0005):
+        while seconds := moment():
+            for end in self.workers.ended(seconds):
                 return end.outcome != "lost"
         return False
 
-    def train(self, spec: RunSpec) -> RunFolder:
+    def train(self, spec: RunSpec, moment: Moment = lambda: 1.0) -> RunFolder:
         folder = self.begin(spec)
-        self.wait()
+        self.wait(moment)
         if not folder.done:
             sys.exit(f"{spec.label} did not complete; see {folder.log_path}")
         return folder
 
-    def kill(self, spec: RunSpec, moment: Callable[[], bool], server: bool) -> bool:
+    def kill(self, spec: RunSpec, moment: Moment, server: bool) -> bool:
         """Kill a run at a moment; False where it was complete before."""
         folder = self.begin(spec)
         if self.wait(moment):
@@ -94,25 +101,32 @@ def damage(folder: RunFolder, stream: random.Random) -> bool:
     return True
 
 
-def after(seconds: float) -> Callable[[], bool]:
+def after(seconds: float) -> Moment:
     """Say when that many seconds have passed."""
     limit = time.monotonic() + seconds
-    return lambda: time.monotonic() >= limit
+    return lambda: max(0.0, limit - time.monotonic())
 
 
-def at_change(path: Path, number: int) -> Callable[[], bool]:
-    """Say when the names in a folder have changed that often."""
-    seen: set[Path] = set()
-    changes = 0
+class Changes:
+    """Counts how often the names in a folder change.
 
-    def moment() -> bool:
-        nonlocal seen, changes
-        names = set(path.iterdir())
-        changes += names != seen
-        seen = names
-        return changes > number
+    Args:
+        path: The folder.
+        wanted: After how many the moment has come.
+    """
 
-    return moment
+    def __init__(self, path: Path, wanted: float = float("inf")) -> None:
+        self._path = path
+        self._wanted = wanted
+        self._seen: set[str] = set()
+        self.count = 0
+
+    def __call__(self) -> float:
+        """Look."""
+        names = set(os.listdir(self._path))  # noqa: PTH208 (asked all the time, beside the run)
+        self.count += names != self._seen
+        self._seen = names
+        return 0.002 if self.count < self._wanted else 0.0
 
 
 class Commands:
@@ -121,8 +135,6 @@ class Commands:
     def __init__(self, place: Path) -> None:
         self._place = place
         place.mkdir()
-        self._base = place / "analysed"
-        trained(self._base)
         self._expected: dict[str, Any] = {}
         self._seconds: dict[str, float] = {}
 
@@ -152,7 +164,7 @@ class Commands:
     def _begin(self, name: str) -> Path:
         out = self._place / "out"
         if name == "analyze":
-            shutil.copytree(self._base, out)
+            trained(out)
         return out
 
     def _run(self, name: str, out: Path, after: float | None) -> tuple[int, str]:
@@ -182,77 +194,110 @@ class Commands:
         return digests, meta
 
 
-def equal(spec: RunSpec, folder: RunFolder, reference: Any) -> list[str]:
+def equal(spec: RunSpec, folder: RunFolder, reference: Any, damaged: bool) -> list[str]:
     """What is wrong with a resumed run."""
+    notes = folder.result()["notes"]
+    if damaged != any("damaged" in note for note in notes):
+        return [
+            f"a checkpoint {'was' if damaged else 'was not'} damaged, and the notes are {notes}"
+        ]
     if spec.learner == "a3c":  # with several workers, which hang on timing
         return faults(spec, folder)
-    return [] if content(folder) == reference else ["DIFFERENT"]
+    *numbers, files = content(folder)
+    *wanted, names = reference
+    if numbers != wanted:
+        return ["DIFFERENT"]
+    other = files ^ (names | {"notes.txt"} if damaged else names)
+    return [f"other files: {sorted(other)}"] if other else []
 
 
-def kills(count: int, seed: int, *, commands: bool) -> int:
+class Kills:
+    """Kills runs and resumes them, and compares with runs that nobody disturbed.
+
+    Args:
+        place: A folder for them.
+    """
+
+    def __init__(self, place: Path) -> None:
+        self._stress = Stress(place)
+        self._reference: dict[str, Any] = {}
+        self._seconds: dict[str, float] = {}
+        self._changes: dict[str, int] = {}
+
+    def close(self) -> None:
+        """End the processes that are left."""
+        self._stress.workers.close()
+
+    def kill(
+        self, spec: RunSpec, stream: random.Random, server: bool, harm: bool
+    ) -> tuple[str, str]:
+        """Kill a run at a moment, damage what it left if asked, resume it, and compare.
+
+        Returns:
+            What was done, and what is wrong; empty where all is well.
+        """
+        if spec.id not in self._reference:
+            self._train_undisturbed(spec)
+        folder = self._stress.suite.run(spec.id)
+        while True:
+            folder.path.mkdir()
+            moment: Moment = after(stream.uniform(0, self._seconds[spec.id]))
+            if stream.random() < 0.5:
+                moment = Changes(folder.path, stream.randint(1, self._changes[spec.id]))
+            started = time.monotonic()
+            if self._stress.kill(spec, moment, server):
+                break
+            # The machine is less busy than it was.
+            self._seconds[spec.id] = time.monotonic() - started
+            shutil.rmtree(folder.path)
+        rows = len(folder.metrics())
+        damaged = harm and damage(folder, stream)
+        self._stress.train(spec)
+        wrong = equal(spec, folder, self._reference[spec.id], damaged)
+        if wrong:
+            shutil.copytree(folder.path, Path("stress-different") / spec.id, dirs_exist_ok=True)
+        shutil.rmtree(folder.path)
+        who = "worker and server" if server else "worker"
+        what = ", its newest checkpoint damaged" if damaged else ""
+        return f"{spec.label}: {who} killed at row {rows}{what}", "; ".join(wrong)
+
+    def _train_undisturbed(self, spec: RunSpec) -> None:
+        folder = self._stress.suite.run(spec.id)
+        folder.path.mkdir()
+        started, seen = time.monotonic(), Changes(folder.path)
+        self._reference[spec.id] = content(self._stress.train(spec, seen))
+        self._seconds[spec.id] = time.monotonic() - started
+        self._changes[spec.id] = seen.count
+        shutil.rmtree(folder.path)
+
+
+def kills(count: int, tally: Tally, *, commands: bool) -> int:
     """Kill, resume, compare.
 
     Args:
         count: How many kills.
-        seed: Of what is random.
+        tally: Counts them.
         commands: Whether whole commands are killed too.
 
     Returns:
         How many went wrong; each kill is told, and the last line counts those that went well.
     """
-    stream = random.Random(seed)
-    well = 0
     with tempfile.TemporaryDirectory() as scratch:
         whole = Commands(Path(scratch) / "commands") if commands else None
-        stress = Stress(Path(scratch) / "runs")
-        reference: dict[str, Any] = {}
-        seconds: dict[str, float] = {}
-        number = turn = 0
-        while number < count:
-            if whole is not None and number % _COMMAND_EVERY == _COMMAND_EVERY - 1:
-                number += 1
-                name = ("analyze", "sweep")[number // _COMMAND_EVERY % 2]
-                after_seconds, wrong = whole.kill(name, stream)
-                well += not wrong
-                words = f"killed after {after_seconds:.1f} s: {wrong or 'equal'}"
-                print(f"{number:>4}  {name}: {words}", flush=True)
+        runs = Kills(Path(scratch) / "runs")
+        for number in range(1, count + 1):
+            if number in tally:
                 continue
-            spec = SPECS[turn % len(SPECS)]
-            turn += 1
-            folder = stress.suite.run(spec.id)
-            if spec.id not in reference:
-                stress.train(spec)  # once for what is found out and kept in the first run alone
-                shutil.rmtree(folder.path)
-                started = time.monotonic()
-                reference[spec.id] = content(stress.train(spec))
-                seconds[spec.id] = time.monotonic() - started
-                shutil.rmtree(folder.path)
-            server = number % 3 == 2
-            if stream.random() < 0.5:
-                moment = after(stream.uniform(0, seconds[spec.id]))
-            else:
-                folder.path.mkdir(parents=True)
-                moment = at_change(folder.path, stream.randint(1, 60))
-            if not stress.kill(spec, moment, server):
-                shutil.rmtree(folder.path)
+            tens, rest = divmod(number, _COMMAND_EVERY)
+            if whole is not None and not rest:
+                name = ("analyze", "sweep")[tens % 2]
+                seconds, wrong = whole.kill(name, tally.stream(number))
+                tally.tell(number, f"{name} killed after {seconds:.1f} s", wrong, "equal")
                 continue
-            number += 1
-            rows = len(folder.metrics())
-            damaged = number % 4 == 0 and damage(folder, stream)
-            stress.train(spec)
-            found = equal(spec, folder, reference[spec.id])
-            if damaged and not any("damaged" in note for note in folder.result()["notes"]):
-                found.append("nobody said that a checkpoint was damaged")
-            well += not found
-            who = "worker and server" if server else "worker"
-            what = ", its newest checkpoint damaged" if damaged else ""
-            good = "complete, nothing lost or twice" if spec.learner == "a3c" else "equal"
-            verdict = "; ".join(found) or good
-            print(f"{number:>4}  {spec.label}: {who} killed at row {rows}{what}: {verdict}")
-            sys.stdout.flush()
-            if found:
-                shutil.copytree(folder.path, f"stress-different-{number}", dirs_exist_ok=True)
-            shutil.rmtree(folder.path)
-        stress.workers.close()
-    print(f"{well} of {count}", flush=True)
-    return count - well
+            spec = SPECS[(number - 1 - tens) % len(SPECS)]
+            server, harm = number % _SERVER_EVERY == 2, number % 4 == 0
+            words, wrong = runs.kill(spec, tally.stream(number), server, harm)
+            whole_steps = "complete, nothing lost or twice"
+            tally.tell(number, words, wrong, whole_steps if spec.learner == "a3c" else "equal")
+        runs.close()
+    return tally.end()

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from colonnade.experiments.plans.spec import RunSpec, TaskBudget
+from harness.tally import Tally
 
 MARK = "COLONNADE_STRESS"
 WITHIN_SECONDS = 10.0
@@ -39,6 +40,10 @@ def endless(label: str, task: str, learner: str, **changes: Any) -> RunSpec:
         evaluation_episodes=1,
         **changes,
     )
+
+
+class DidNotBeginError(Exception):
+    """A command ended, or took too long, before it came to what it is watched at."""
 
 
 @dataclass(frozen=True)
@@ -114,11 +119,11 @@ def kinds() -> list[Kind]:
         Kind("very large start", large, None, 15.0),
         Kind("environments in processes", processes, trains),
         Kind("the first seconds", run(endless("w", pong, "ppo")), None, 8.0),
-        Kind("the arm", run(endless("j", "jaco-arm", "a2c")), trains),
-        Kind("the mazes", run(endless("m", "labyrinth/seek-avoid-arena", "ppo")), trains),
+        Kind("the arm", run(endless("j", "jaco/reach", "a2c")), trains),
+        Kind("the mazes", run(endless("m", "labyrinth/avoid-1", "ppo")), trains),
     ]
     if importlib.util.find_spec("vizdoom"):
-        doom = run(endless("v", "doom-labyrinth/seek-avoid-arena", "a2c"))
+        doom = run(endless("v", "doom-labyrinth/avoid-1", "a2c"))
         found.append(Kind("ViZDoom's engines", doom, trains))
     return found
 
@@ -189,17 +194,21 @@ def trial(
     Returns:
         How many processes there were, seconds until they were gone, those that were not, and the
         files that were left.
+
+    Raises:
+        DidNotBeginError: If the command ended before it came to where it is to be killed.
     """
     with tempfile.TemporaryDirectory() as place:
         scratch, temporary = Path(place), Path(place) / "temporary"
         temporary.mkdir()
         before = engines_memory()
-        with begun(kind.arguments(scratch), temporary) as (process, mark):
+        said = scratch / "said.txt"
+        with begun(kind.arguments(scratch), temporary, said) as (process, mark):
             limit = time.monotonic() + _START_SECONDS
             while kind.ready is not None and not kind.ready(scratch, mark):
                 if process.poll() is not None or time.monotonic() > limit:
-                    raise RuntimeError(f"{kind.name} did not begin to train")
-                time.sleep(0.05)
+                    raise DidNotBeginError(said.read_text(errors="replace")[-500:])
+                time.sleep(0.2)
             time.sleep(stream.uniform(0.0, kind.seconds))
             found = marked(mark)
             others = sorted(found.keys() - {process.pid})
@@ -218,26 +227,32 @@ def trial(
             return len(others), time.monotonic() - died, left, left_over(temporary, before)
 
 
-def orphans(count: int, seed: int, only: str = "") -> int:
+def orphans(count: int, tally: Tally, only: str = "") -> int:
     """Kill commands of all kinds, with some of their processes stopped or none.
+
+    Args:
+        count: How many.
+        tally: Counts them.
+        only: Kinds whose name holds it.
 
     Returns:
         How many left a process behind; each is told, and the last line counts those that did not.
     """
-    stream = random.Random(seed)
     chosen = [kind for kind in kinds() if only in kind.name]
-    well, longest = 0, 0.0
-    for number in range(count):
-        kind, stop = chosen[number % len(chosen)], ("none", "one", "all")[number % 3]
-        processes, seconds, left, files = trial(kind, stream, stop)
-        well += not left
+    longest = 0.0
+    for number in range(1, count + 1):
+        if number in tally:
+            continue
+        kind, stop = chosen[(number - 1) % len(chosen)], ("none", "one", "all")[(number - 1) % 3]
+        try:
+            processes, seconds, left, files = trial(kind, tally.stream(number), stop)
+        except DidNotBeginError as error:
+            tally.tell(number, kind.name, f"DID NOT BEGIN: {error}", "")
+            continue
         longest = max(longest, seconds)
-        verdict = f"ALIVE: {left}" if left else f"all gone after {seconds:.1f} s"
-        verdict += f", leaving {files}" if files else ""
-        print(
-            f"{number + 1:>4}  {kind.name}, {processes} processes, {stop} stopped: {verdict}",
-            flush=True,
-        )
+        wrong = f"ALIVE: {left}" if left else ""
+        good = f"all gone after {seconds:.1f} s" + (f", leaving {files}" if files else "")
+        words = f"{kind.name}, {processes} processes, {stop} stopped"
+        tally.tell(number, words, wrong, good)
     print(f"the longest: {longest:.1f} s")
-    print(f"{well} of {count}", flush=True)
-    return count - well
+    return tally.end()

@@ -14,7 +14,7 @@ SPECS = (
     RunSpec(
         label="progressive a2c",
         method="progressive",
-        tasks=(TaskBudget("mini-pong/pong", 1200), TaskBudget("mini-pong/zoom", 800)),
+        tasks=(TaskBudget("mini-pong/pong", 640), TaskBudget("mini-pong/zoom", 480)),
         learner="a2c",
         column="tiny",
         training_options=_OPTIONS,
@@ -23,7 +23,7 @@ SPECS = (
     RunSpec(
         label="finetune ppo",
         method="finetune",
-        tasks=(TaskBudget("mini-pong/noisy", 800), TaskBudget("mini-pong/h-flip", 1200)),
+        tasks=(TaskBudget("mini-pong/noisy", 480), TaskBudget("mini-pong/h-flip", 640)),
         learner="ppo",
         learner_options={"rollout_steps": 20, "minibatches": 2},
         column="tiny",
@@ -33,8 +33,9 @@ SPECS = (
     RunSpec(
         label="consolidated a2c",
         method="ewc",
-        tasks=(TaskBudget("mini-pong/pong", 800), TaskBudget("mini-pong/white", 800)),
+        tasks=(TaskBudget("mini-pong/pong", 480), TaskBudget("mini-pong/white", 480)),
         learner="a2c",
+        method_options={"samples": 200},
         column="tiny",
         training_options=_OPTIONS,
         evaluation_episodes=2,
@@ -42,9 +43,10 @@ SPECS = (
     RunSpec(
         label="consolidated a2c of two processes",
         method="ewc",
-        tasks=(TaskBudget("mini-pong/pong", 800), TaskBudget("mini-pong/zoom", 800)),
+        tasks=(TaskBudget("mini-pong/pong", 480), TaskBudget("mini-pong/zoom", 480)),
         learner="a2c",
         learner_options={"workers": 2},
+        method_options={"samples": 200},
         column="tiny",
         training_options=_OPTIONS,
         evaluation_episodes=2,
@@ -52,7 +54,7 @@ SPECS = (
     RunSpec(
         label="recurrent ppo",
         method="progressive",
-        tasks=(TaskBudget("t-maze/3", 800), TaskBudget("t-maze/5", 800)),
+        tasks=(TaskBudget("t-maze/3", 480), TaskBudget("t-maze/5", 480)),
         learner="ppo",
         learner_options={"rollout_steps": 20, "minibatches": 2},
         column={"stages": [{"kind": "dense", "units": 16}, {"kind": "lstm", "units": 16}]},
@@ -62,7 +64,7 @@ SPECS = (
     RunSpec(
         label="evolving a2c",
         method="pathnet",
-        tasks=(TaskBudget("mini-pong/pong", 800), TaskBudget("mini-pong/zoom", 800)),
+        tasks=(TaskBudget("mini-pong/pong", 480), TaskBudget("mini-pong/zoom", 480)),
         learner="a2c",
         method_options={"population": 4, "episodes": 1},
         column={"preset": "mini", "modules": 4},
@@ -72,7 +74,7 @@ SPECS = (
     RunSpec(
         label="remembering dqn",
         method="progressive",
-        tasks=(TaskBudget("mini-pong/pong", 1200), TaskBudget("mini-pong/zoom", 800)),
+        tasks=(TaskBudget("mini-pong/pong", 640), TaskBudget("mini-pong/zoom", 480)),
         learner="dqn",
         learner_options={"replay": 600, "warm_up": 100, "update_every": 8, "batch_size": 16},
         column="tiny",
@@ -82,7 +84,7 @@ SPECS = (
     RunSpec(
         label="recognising dqn",
         method="ewc",
-        tasks=(TaskBudget("mini-pong/pong", 800), TaskBudget("mini-pong/black", 800)),
+        tasks=(TaskBudget("mini-pong/pong", 480), TaskBudget("mini-pong/black", 480)),
         learner="dqn",
         learner_options={
             "warm_up": 40,
@@ -95,13 +97,13 @@ SPECS = (
         column={"preset": "tiny", "task_gains": True},
         training_options={**_OPTIONS, "test_episodes": 1, "test_unseen": True},
         evaluation_episodes=2,
-        visits=tuple(TaskVisit(f"mini-pong/{name}", 400) for name in ("pong", "black") * 2),
+        visits=tuple(TaskVisit(f"mini-pong/{name}", 240) for name in ("pong", "black") * 2),
         labels={"kind": "forget-me-not", "size": 16},
     ),
     RunSpec(
         label="arm a2c",
         method="progressive",
-        tasks=(TaskBudget("jaco-arm", 480), TaskBudget("jaco-arm/real", 320)),
+        tasks=(TaskBudget("jaco/reach", 320), TaskBudget("jaco/robot", 320)),
         learner="a2c",
         column="tiny",
         training_options={"num_envs": 4, "segment_steps": 160, "curve_steps": 80},
@@ -110,7 +112,7 @@ SPECS = (
     RunSpec(
         label="maze ppo",
         method="finetune",
-        tasks=(TaskBudget("labyrinth/seek-avoid-arena", 480),),
+        tasks=(TaskBudget("labyrinth/avoid-1", 480, {"max_steps": 60}),),
         learner="ppo",
         learner_options={"rollout_steps": 20, "minibatches": 2},
         column="tiny",
@@ -120,10 +122,10 @@ SPECS = (
     RunSpec(
         label="asynchronous a3c",
         method="progressive",
-        tasks=(TaskBudget("mini-pong/pong", 9000), TaskBudget("mini-pong/zoom", 9000)),
+        tasks=(TaskBudget("mini-pong/pong", 1200), TaskBudget("mini-pong/zoom", 1200)),
         learner="a3c",
         column="tiny",
-        training_options={"num_envs": 4, "segment_steps": 4000, "curve_steps": 1000},
+        training_options={"num_envs": 4, "segment_steps": 300, "curve_steps": 100},
         evaluation_episodes=2,
     ),
 )

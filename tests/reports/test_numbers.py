@@ -427,7 +427,7 @@ def test_two_sources_that_read_alike_have_pictures_of_their_own(fabricate: Fabri
     some = Plan(plan.runs, tuple(entries)).select(runs.__contains__)
     suite = fabricate(some)
     page = write_report(suite).read_text()
-    assert page.count("Learning curves from") == 2
+    assert page.count("<h2>Learning curves from") == 2
     names = {path.name for path in Path(suite.path / "figures").glob("curves-*")}
     assert len(names) == 2
 

@@ -20,8 +20,8 @@ class Run:
     """Train a suite and write its report; goes on where an earlier run of it was interrupted."""
 
     suite: Positional[str]
-    """Name of a suite (see `colonnade suites`), or a JSON file with a run's spec or a list of
-    specs."""
+    """Name of a suite (see `colonnade suites`), or a plugin's file that has one; or a JSON file
+    with a run's spec or a list of specs."""
     out: Path
     """Folder for everything that comes of it. One that holds a part of the suite is completed."""
     jobs: int | None = None

@@ -23,7 +23,7 @@ class Sweep:
     """
 
     suite: Positional[str]
-    """Name of a suite (see `colonnade suites`)."""
+    """Name of a suite (see `colonnade suites`), or a plugin's file that has one."""
     out: Path | None = None
     """Folder for everything that comes of it; runs/sweep-SUITE if not given."""
     jobs: int = 25
@@ -59,13 +59,13 @@ class Sweep:
             raise UsageError(f"--workers is a number from 1 on, but {self.workers} came.")
         set_limit(real("--hang-seconds", self.hang_seconds, AT_LEAST_0))
         sweep = SweepOf(self.jobs, self.top, self.seed, self.add_jobs, self.early_stop, self.range)
-        out = self.out or Path("runs") / f"sweep-{self.suite}"
         if self.suite.endswith(".json"):
             raise UsageError(
                 f"A sweep is of a suite, whose ranges it draws from, but {self.suite} is a file; "
                 "see `colonnade suites`."
             )
         named = suite_from_name(self.suite)
+        out = self.out or Path("runs") / f"sweep-{named.name}"
         # Heavy, and of no use to a mistake in the name.
         from rich.console import Console
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import io
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -48,6 +49,7 @@ def drawing() -> Iterator[None]:
         "xtick.labelcolor": INK,
         "ytick.color": FAINT,
         "ytick.labelcolor": INK,
+        "svg.fonttype": "none",
         "svg.hashsalt": "colonnade",
     }
     with mpl.rc_context(settings):
@@ -67,16 +69,35 @@ def _drawable(text: str) -> str:
     return text.encode(errors="backslashreplace").decode()
 
 
-def to_svg(figure: Figure) -> str:
-    """Draw a figure as SVG for a page: its inks follow the page's colours."""
+def to_svg(figure: Figure, name: str) -> str:
+    """Draw a figure as SVG for a page: its inks follow the page's colours, and its text is text.
+
+    Args:
+        figure: The picture.
+        name: Of its file; with blanks for dashes it is the picture's title to screen readers.
+    """
     _mend_texts(figure)
     buffer = io.StringIO()
     figure.savefig(buffer, format="svg", bbox_inches="tight", metadata={"Date": None})
     text = buffer.getvalue()
-    text = text[text.index("<svg") :]
+    title = html.escape(name.replace("-", " ").capitalize())
+    begin = f'<svg role="img" aria-label="{title}" data-name="{html.escape(name)}"'
+    text = text[text.index("<svg") :].replace("<svg", begin, 1)
+    words = f"<title>{title}</title><desc>{html.escape(_contents(figure))}</desc>"
+    text = text.replace(">", f">{words}", 1)
     for ink, variable in ((INK, "--ink"), (FAINT, "--faint"), (PAPER, "--paper")):
         text = text.replace(ink, f"var({variable})")
     return text
+
+
+def _contents(figure: Figure) -> str:
+    """Say what a picture shows, by the words on its axes."""
+    parts = []
+    for axes in figure.axes:
+        title = axes.get_title(loc="left") or axes.get_title()
+        labels = [label for label in (axes.get_ylabel(), axes.get_xlabel()) if label]
+        parts.append(": ".join(part for part in (title, " against ".join(labels)) if part))
+    return _drawable("; ".join(dict.fromkeys(part for part in parts if part)))
 
 
 def to_png(figure: Figure) -> bytes:

@@ -49,7 +49,8 @@ def write_report(suite: SuiteFolder) -> Path:
     sections = [section for make in SECTIONS if (section := make(results)).applies]
     with drawing():
         figures = {name: f for section in sections for name, f in section.figures().items()}
-        drawings = drawn(figures, suite.path)
+        charts = {name: c for section in sections for name, c in section.charts().items()}
+        drawings = drawn(figures, suite.path, charts=charts)
     runs, title = list(results.runs.values()), basis.title or suite.name
     return write_page(
         suite.path / "report.html",

@@ -46,6 +46,25 @@ def test_the_papers_protocol_is_the_robots_suite() -> None:
     ]  # fmt: skip
 
 
+def test_the_short_protocol_chooses_in_simulation_for_each_method_from_the_shipped_column() -> None:
+    plan = robot.short(DEFAULT)
+    tries = [spec for spec in plan.runs if spec.label.startswith("try")]
+    robots = [spec for spec in plan.runs if spec.target == "jaco/robot-mild"]
+    assert (len(tries), len(robots), len(plan.runs)) == (20, 15, 35)
+    drawn = {
+        method: [spec.learner_options["learning_rate"] for spec in tries if spec.method == method]
+        for method in ("finetune", "progressive")
+    }
+    assert drawn["finetune"] == drawn["progressive"]
+    assert len(set(drawn["finetune"])) == 10
+    for spec in robots:
+        own = "finetune" if spec.method == "finetune" else "progressive"
+        assert set(plan.models(spec)) == {run.id for run in tries if run.method == own}
+        assert (spec.parent is None) == (spec.method == "scratch")
+    assert {spec.parent for spec in (*tries, *robots)} == {None, "bundled:reach-source"}
+    assert sum("domains" in spec.analyses for spec in robots) == 1
+
+
 @pytest.mark.parametrize("learner", ["ppo", "a2c", "a3c"])
 def test_the_papers_learners_and_one_arm_for_single_threaded_a2c(learner: str) -> None:
     for spec in mini.plan(SuiteOptions(learner=learner)).runs:

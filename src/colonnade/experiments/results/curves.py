@@ -27,10 +27,13 @@ class CurveLine:
         steps: [B] agent steps at the ends of the bins.
         mean: [B] mean return; a bin in which no episode ended takes the value before it, and the
             first ones the random policy's score.
-        low: [B] lower end of the mean's interval, in a sweep the lowest; NaN where there is none.
+        low: [B] lower end of the mean's 95 % interval; NaN where there is none.
         high: [B] upper end.
         early: [B] whether in some run a bin ended before every environment had finished an episode.
-        runs: How many.
+        seeds: [R] the runs' seeds; of a sweep's, the numbers that their draws come from.
+        each: [R, B] the runs' own curves.
+        seconds: [B] seconds of training until then, averaged over the runs; NaN where one of them
+            does not say.
     """
 
     key: str
@@ -39,7 +42,14 @@ class CurveLine:
     low: Floats
     high: Floats
     early: NDArray[np.bool_]
-    runs: int
+    seeds: tuple[int, ...]
+    each: Floats
+    seconds: Floats
+
+    @property
+    def runs(self) -> int:
+        """How many runs it averages."""
+        return len(self.seeds)
 
     @property
     def banded(self) -> bool:
@@ -134,8 +144,7 @@ def _lines(
 ) -> list[CurveLine]:
     """Average runs of the same width of bins; as a rule all have the same.
 
-    The best few of a sweep are no sample of anything, so that their mean has no interval: low and
-    high are theirs.
+    The best few of a sweep are no sample of anything, so that their mean has no interval.
     """
     begun = [run for run in runs if not np.isnan(run.curve).all()]
     widths = dict.fromkeys(run.learning.width for run in begun)
@@ -150,12 +159,7 @@ def _line(
 ) -> CurveLine:
     bins = min(run.learning.bins_reached for run in runs)
     curves = carry_forward([run.curve[:bins] for run in runs], start)
-    if not best:
-        low, high = band(curves)
-    elif len(runs) > 1:
-        low, high = curves.min(axis=0), curves.max(axis=0)
-    else:
-        low = high = np.full(bins, math.nan)
+    low, high = np.full((2, bins), math.nan) if best else band(curves)
     return CurveLine(
         key=key,
         steps=width * np.arange(1.0, bins + 1),
@@ -163,5 +167,7 @@ def _line(
         low=low,
         high=high,
         early=np.any([run.learning.early[:bins] for run in runs], axis=0),
-        runs=len(runs),
+        seeds=tuple(run.spec.seed for run in runs),
+        each=curves,
+        seconds=np.mean([run.learning.seconds[:bins] for run in runs], axis=0),
     )

@@ -14,9 +14,8 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from colonnade.analysis.continual import Floats
-from colonnade.experiments.method_titles import FALLBACK_COLOURS, method_of
+from colonnade.experiments.method_titles import FALLBACK_COLOURS
 from colonnade.experiments.results.continual import Contender, TaskSequence, single_scores
-from colonnade.experiments.titles import learner_title
 from colonnade.experiments.words import short_number
 from colonnade.reports.style import FAINT, INK, PAPER, plain
 
@@ -74,7 +73,7 @@ def average_curves(sequence: TaskSequence, words: Mapping[str, str]) -> Figure:
         _draw_mean(axes, curves, contender, marker="o")
     singles = single_scores(sequence)
     for learner, single in singles.items():
-        name = f"single task ({learner_title(learner)})" if len(singles) > 1 else "single task"
+        name = f"single task ({learner})" if len(singles) > 1 else "single task"
         axes.axhline(single, color=INK, lw=1.1, ls=(0, (5, 4)))
         axes.annotate(name, (numbers[-1], single), ha="right", va="bottom", color=INK, fontsize=8.5)
     axes.set_xlabel("tasks learned so far")
@@ -160,7 +159,7 @@ def _draw_mean(
     if not steps.size:
         return
     values = np.array([scores[np.isin(xs, steps)] for xs, scores in curves])
-    _draw(axes, steps, values, method_of(contender.method).colour, marker, dash=_dash(contender))
+    _draw(axes, steps, values, contender.colour, marker, dash=_dash(contender))
 
 
 def _draw(
@@ -196,7 +195,6 @@ def _dash(contender: Contender) -> str:
 
 def _legend(figure: Figure, contenders: Sequence[Contender]) -> None:
     handles = [
-        Line2D([], [], color=method_of(c.method).colour, ls=_dash(c), label=plain(c.title))
-        for c in contenders
+        Line2D([], [], color=c.colour, ls=_dash(c), label=plain(c.title)) for c in contenders
     ]
     figure.legend(handles=handles, loc="outside lower left", ncols=4)

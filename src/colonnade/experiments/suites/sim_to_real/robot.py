@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from colonnade.experiments.plans.plan import Plan, PlanBuilder, SuiteOptions
@@ -14,6 +14,7 @@ from colonnade.experiments.suites.designs.reaching import (
     PROGRESSIVE_WIDE,
     SPACES,
     WIDE,
+    Learning,
     ReachingDesign,
 )
 from colonnade.experiments.suites.suite import Suite
@@ -34,6 +35,9 @@ _DRAWS = 0
 
 DESIGN = ReachingDesign("recurrent", ships=False)
 
+SHORT_DESIGN = ReachingDesign()
+SHORT = NARROW, FINETUNE, PROGRESSIVE
+
 
 def plan(options: SuiteOptions) -> Plan:
     """Make a grid of first columns, the choice of rates within simulation, and the transfers."""
@@ -43,11 +47,33 @@ def plan(options: SuiteOptions) -> Plan:
         label, values = f"source reach, draw {draw}", SPACE.draw(_DRAWS, draw)
         spec = DESIGN.simulated(options, "wide", draw, label=label, values=values)
         grid.append(builder.add(spec))
-    first = builder.best_of(grid)
+    learnings = NARROW, WIDE, FINETUNE, PROGRESSIVE, PROGRESSIVE_WIDE
+    _transfers(DESIGN, options, builder, builder.best_of(grid), learnings)
+    return builder.build()
+
+
+def short(options: SuiteOptions) -> Plan:
+    """Make the choice of rates within simulation and the transfers, from the shipped column."""
+    builder = PlanBuilder()
+    first = SHORT_DESIGN.source(options, builder)
+    _transfers(SHORT_DESIGN, options, builder, first, SHORT)
+    return builder.build()
+
+
+def _transfers(
+    design: ReachingDesign,
+    options: SuiteOptions,
+    builder: PlanBuilder,
+    first: str,
+    learnings: Sequence[Learning],
+) -> None:
+    """Add the tries in simulation of every method that transfers, and all methods on the robot."""
     chosen = {}
-    for learning in (PROGRESSIVE, PROGRESSIVE_WIDE, FINETUNE):
+    for learning in learnings:
+        if not learning.transfers:
+            continue
         tries = [
-            DESIGN.on_robot(
+            design.on_robot(
                 options,
                 learning,
                 REHEARSAL,
@@ -60,28 +86,40 @@ def plan(options: SuiteOptions) -> Plan:
         ]
         chosen[learning.row] = builder.best_of([builder.add(spec) for spec in tries])
     # From scratch nothing is learned that a rate could be chosen by.
-    chosen[NARROW.row], chosen[WIDE.row] = chosen[PROGRESSIVE.row], chosen[PROGRESSIVE_WIDE.row]
-    for seed in DESIGN.seeds_of(options):
-        for learning in (NARROW, WIDE, FINETUNE, PROGRESSIVE, PROGRESSIVE_WIDE):
-            spec = DESIGN.on_robot(
+    chosen[NARROW.row] = chosen[PROGRESSIVE.row]
+    if WIDE in learnings:
+        chosen[WIDE.row] = chosen[PROGRESSIVE_WIDE.row]
+    for seed in design.seeds_of(options):
+        for learning in learnings:
+            # The domains are the same for all: once is enough.
+            more = ("domains",) if (seed, learning) == (0, PROGRESSIVE) else ()
+            spec = design.on_robot(
                 options,
                 learning,
                 TARGET,
                 seed,
                 parent=first,
                 learner_from=chosen[learning.row],
-                analyses=("zero-shot",),
+                analyses=("zero-shot", *more),
             )
             builder.add(spec, learning.row, "reach" if learning.transfers else None)
-    return builder.build()
 
 
 def job(options: SuiteOptions) -> Plan:
     """Make what each job of a sweep trains: the sweep draws, and chooses the source."""
+    return _job(DESIGN, options)
+
+
+def short_job(options: SuiteOptions) -> Plan:
+    """Make the same from the shipped column."""
+    return _job(SHORT_DESIGN, options)
+
+
+def _job(design: ReachingDesign, options: SuiteOptions) -> Plan:
     builder = PlanBuilder()
-    parent = DESIGN.source(options, builder)
-    for learning in (NARROW, FINETUNE, PROGRESSIVE):
-        spec = DESIGN.on_robot(options, learning, TARGET, 0, parent=parent, analyses=("zero-shot",))
+    parent = design.source(options, builder)
+    for learning in SHORT:
+        spec = design.on_robot(options, learning, TARGET, 0, parent=parent, analyses=("zero-shot",))
         builder.add(spec, learning.row, "reach" if learning.transfers else None)
     return builder.build()
 
@@ -108,4 +146,15 @@ SIM_TO_REAL = Suite(
     job=job,
     spaces=SPACES,
     networks=networks,
+)
+
+SIM_TO_REAL_SHORT = Suite(
+    name="sim-to-real-short",
+    title="From simulation to a robot's stand-in, rates chosen",
+    summary="rates chosen in simulation for both methods, then 60k steps, from a trained column",
+    figure="part of Rusu et al. 2017, Fig. 5",
+    steps_per_second=1_700,
+    plan=short,
+    job=short_job,
+    spaces=SPACES,
 )
