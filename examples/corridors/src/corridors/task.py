@@ -15,7 +15,7 @@ GOALS = {"north": (0, 2), "east": (2, 4), "south": (4, 2), "west": (2, 0)}
 MOVES = ((-1, 0), (0, 1), (1, 0), (0, -1))
 
 
-class Corridors(gymnasium.Env[NDArray[np.float32], int]):
+class Corridors(gymnasium.Env[NDArray[np.float32], np.int64]):
     """A room of 5 x 5 fields, from any of which the way leads to the middle of one wall.
 
     It shows where the agent is, as one number of 25 that is 1; not where the goal is. A step costs
@@ -40,7 +40,7 @@ class Corridors(gymnasium.Env[NDArray[np.float32], int]):
             self._place = int(row), int(column)
         return self._seen(), {}
 
-    def step(self, action: int) -> tuple[NDArray[np.float32], float, bool, bool, dict[str, Any]]:
+    def step(self, action: Any) -> tuple[NDArray[np.float32], float, bool, bool, dict[str, Any]]:
         """Go a field north, east, south or west, where there is one."""
         row, column = (a + b for a, b in zip(self._place, MOVES[int(action)], strict=True))
         self._place = min(max(row, 0), SIZE - 1), min(max(column, 0), SIZE - 1)
