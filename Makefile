@@ -77,14 +77,14 @@ mutants: $(VENV)/.dev
 	@OMP_NUM_THREADS=1 $(BIN)/python tests/mutants.py
 
 check: $(VENV)/.dev
-	$(BIN)/ruff format --check src tests benchmarks results
-	$(BIN)/ruff check src tests benchmarks results
+	$(BIN)/ruff format --check src tests benchmarks results examples
+	$(BIN)/ruff check src tests benchmarks results examples
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
 format: $(VENV)/.dev
-	$(BIN)/ruff format src tests benchmarks results
-	$(BIN)/ruff check --fix src tests benchmarks results
+	$(BIN)/ruff format src tests benchmarks results examples
+	$(BIN)/ruff check --fix src tests benchmarks results examples
 
 bench: $(VENV)/.bench
 	@for script in benchmarks/[a-z]*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
