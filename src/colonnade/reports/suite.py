@@ -8,6 +8,7 @@ from colonnade.experiments.results.transfer import Results
 from colonnade.experiments.store.folders import SuiteFolder
 from colonnade.reports.continual.section import ContinualSection
 from colonnade.reports.domains.section import DomainsSection, RewardsSection
+from colonnade.reports.films.section import FilmsSection
 from colonnade.reports.findings.section import FindingsSection
 from colonnade.reports.mazes.section import MazeSection
 from colonnade.reports.page import Section, drawn, write_page
@@ -26,6 +27,7 @@ SECTIONS: tuple[type[Section], ...] = (
     ContinualSection,
     StreamSection,
     MatrixSection,
+    FilmsSection,
     CurvesSection,
     SweepSection,
     PathSection,
