@@ -16,6 +16,7 @@ from typing import Any
 
 from colonnade.experiments.store.folders import RunFolder
 from harness.orphans import analyse, begun, endless, has_players, marked, run, sweep, trains
+from harness.tally import Tally
 
 _SLACK_SECONDS = 10.0
 """Between the limit and the note: one look, ending the process, and the next beginning."""
@@ -154,12 +155,12 @@ def trial(hang: Hang, stream: random.Random, limit_seconds: float) -> tuple[floa
     return seconds, ""
 
 
-def hung(count: int, seed: int, only: str = "", limit_seconds: float = 20.0) -> int:
+def hung(count: int, tally: Tally, only: str = "", limit_seconds: float = 20.0) -> int:
     """Stop a process of each kind, or of more kinds over again.
 
     Args:
         count: How many processes are stopped.
-        seed: Of what is random.
+        tally: Counts them.
         only: Kinds whose name holds it.
         limit_seconds: After so many without a sign a process hangs; more on a busy machine, where
             who works may be kept from it for so long.
@@ -167,15 +168,14 @@ def hung(count: int, seed: int, only: str = "", limit_seconds: float = 20.0) -> 
     Returns:
         How many were not noticed in time; each is told, and the last line counts those that were.
     """
-    stream = random.Random(seed)
     chosen = [hang for hang in hangs() if only in hang.name]
-    well = 0
-    for number in range(count):
-        hang = chosen[number % len(chosen)]
-        seconds, wrong = trial(hang, stream, limit_seconds)
-        in_time = seconds <= limit_seconds + _SLACK_SECONDS
-        well += in_time and not wrong
-        verdict = wrong or ("named and replaced" if in_time else "TOO LATE")
-        print(f"{number + 1:>4}  {hang.name}: noted after {seconds:.1f} s, {verdict}", flush=True)
-    print(f"{well} of {count}, limit {limit_seconds:.0f} s", flush=True)
-    return count - well
+    for number in range(1, count + 1):
+        if number in tally:
+            continue
+        hang = chosen[(number - 1) % len(chosen)]
+        seconds, wrong = trial(hang, tally.stream(number), limit_seconds)
+        if not wrong and seconds > limit_seconds + _SLACK_SECONDS:
+            wrong = "TOO LATE"
+        words = f"{hang.name}: noted after {seconds:.1f} s"
+        tally.tell(number, words, wrong, "named and replaced")
+    return tally.end(f", limit {limit_seconds:.0f} s")

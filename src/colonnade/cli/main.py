@@ -20,7 +20,7 @@ from tyro.conf import subcommand
 from colonnade.cli.analyze import Analyze
 from colonnade.cli.compare import Compare
 from colonnade.cli.describe import Describe
-from colonnade.cli.mistakes import parsed, speak_plainly
+from colonnade.cli.mistakes import parsed, speak_plainly, without_plugins
 from colonnade.cli.play import Play
 from colonnade.cli.prune import Prune
 from colonnade.cli.report import Report
@@ -29,10 +29,13 @@ from colonnade.cli.suites import Suites
 from colonnade.cli.sweep import Sweep
 from colonnade.cli.weight_noise import WeightNoise
 from colonnade.errors import ColonnadeError
+from colonnade.parts import load_plugin
 
 DESCRIPTION = """Continual and transfer learning for deep reinforcement learning.
 
-`colonnade --version` prints the version; `--debug` anywhere shows where an error arose.
+`colonnade --version` prints the version; `--debug` anywhere shows where an error arose. `--plugin
+MODULE` or `--plugin FILE.py` anywhere, also several times, imports parts of your own: suites,
+tasks, methods, learners, columns, recognisers (docs/plugins.md).
 """
 
 Command = (
@@ -67,6 +70,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.WARNING)
     try:
         with _sigterm_raises():
+            given, plugins = without_plugins(given)
+            for plugin in plugins:
+                load_plugin(plugin)
             parsed(Command, _NAMES, DESCRIPTION, given)()
     except ColonnadeError as error:
         return _fail(str(error), error.exit_status, debug)

@@ -26,6 +26,26 @@ _KINDS = {
 }
 
 
+def without_plugins(given: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Take what `--plugin` names out of the words of a command line.
+
+    Raises:
+        UsageError: It names nothing.
+    """
+    words, plugins = list[str](), list[str]()
+    left = iter(given)
+    for word in left:
+        option, equals, value = word.partition("=")
+        if option != "--plugin":
+            words.append(word)
+            continue
+        named = value if equals else next(left, "")
+        if not named or named.startswith("-"):
+            raise UsageError("--plugin needs a module or a file behind it, as in my_suite.py.")
+        plugins.append(named)
+    return words, plugins
+
+
 def parsed(command: Any, names: Sequence[str], description: str, given: Sequence[str]) -> Any:
     """Read a command line.
 

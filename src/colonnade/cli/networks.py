@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from rich.console import Console
 
+from colonnade.experiments.launch.named import named_suite
 from colonnade.experiments.launch.rehearsal import Rehearsal
 from colonnade.experiments.method_titles import method_of
 from colonnade.experiments.plans.plan import Plan, SuiteOptions
+from colonnade.experiments.store.basis import Basis
 from colonnade.experiments.store.folders import SuiteFolder
 from colonnade.experiments.store.reading import is_there
-from colonnade.experiments.suites import SUITES, suite_from_name
+from colonnade.experiments.suites import suite_names
 from colonnade.experiments.trained.load import network_of, trusting
 from colonnade.networks import (
     ModularNetwork,
@@ -25,6 +27,7 @@ from colonnade.networks import (
     format_description,
     format_modular,
 )
+from colonnade.parts import Said
 from colonnade.trust import UntrustedError
 
 AnyNetwork = ProgressiveNetwork | ModularNetwork
@@ -56,20 +59,21 @@ def print_networks(what: str, *, trust: bool = False) -> None:
 
 def _networks(what: str, *, trust: bool) -> Iterator[tuple[str, AnyNetwork]]:
     folder = Path(what)
-    named = any(suite.name == what for suite in SUITES)
+    named = what in suite_names()
     if is_there(folder / "suite.json") or (is_there(folder) and folder.is_dir() and not named):
         read = SuiteFolder.read(folder)
         with trusting(folder, trust=trust), custom_factories("stand-in"):
             networks = _of_folder(read)
-        yield from _grouped(read.plan, networks)
+        yield from _grouped(read.plan, networks, read.basis.parts)
         return
-    suite = suite_from_name(what)
+    suite = named_suite(what, "What is described is a suite or a folder")
     if suite.networks is not None:
         yield from suite.networks()
         return
     plan = suite.plan(SuiteOptions())
     rehearsal = Rehearsal(plan)
-    yield from _grouped(plan, {spec.id: rehearsal.method(spec).network for spec in plan.runs})
+    networks = {spec.id: rehearsal.method(spec).network for spec in plan.runs}
+    yield from _grouped(plan, networks, Basis.now(suite, plan, None).parts)
 
 
 def _of_folder(suite: SuiteFolder) -> dict[str, AnyNetwork]:
@@ -86,7 +90,9 @@ def _of_folder(suite: SuiteFolder) -> dict[str, AnyNetwork]:
     return networks
 
 
-def _grouped(plan: Plan, networks: dict[str, AnyNetwork]) -> Iterator[tuple[str, AnyNetwork]]:
+def _grouped(
+    plan: Plan, networks: dict[str, AnyNetwork], own: Sequence[Said]
+) -> Iterator[tuple[str, AnyNetwork]]:
     """One network for each method of the plan; methods that share a network are shown once."""
     examples = {entry.method: entry.run for entry in plan.comparisons}
     if not examples:
@@ -98,6 +104,6 @@ def _grouped(plan: Plan, networks: dict[str, AnyNetwork]) -> Iterator[tuple[str,
             layout = str(describe_modular(network))
         else:
             layout = str(describe(network))
-        seen.setdefault(layout, ([], network))[0].append(method_of(key).title)
+        seen.setdefault(layout, ([], network))[0].append(method_of(key, own).title)
     for titles, network in seen.values():
         yield "; ".join(titles), network

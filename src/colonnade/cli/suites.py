@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass
 
+from colonnade.errors import UsageError
+
 
 @dataclass(frozen=True)
 class Suites:
@@ -16,7 +18,7 @@ class Suites:
         from rich.table import Table
 
         from colonnade.experiments.plans.plan import SuiteOptions
-        from colonnade.experiments.suites import SUITES
+        from colonnade.experiments.suites import suite_from_name, suite_names
         from colonnade.experiments.words import duration
 
         table = Table(box=None)
@@ -24,10 +26,19 @@ class Suites:
         for name in ("runs", "steps", "two cores"):
             table.add_column(name, justify="right")
         table.add_column("what it shows", overflow="fold")
-        for suite in SUITES:
+        failed = []
+        for name in suite_names():
+            try:
+                suite = suite_from_name(name)
+            except UsageError as error:  # of a package that others cannot mend
+                failed.append(str(error))
+                continue
             plan = suite.plan(SuiteOptions())
             runs, steps = str(len(plan.runs)), f"{plan.steps / 1e6:,.1f} M"
-            time = duration(plan.steps / suite.steps_per_second)
-            table.add_row(suite.name, runs, steps, time, f"{suite.summary} ({suite.figure})")
+            rate = suite.steps_per_second
+            shows = suite.summary + (f" ({suite.figure})" if suite.figure else "")
+            table.add_row(name, runs, steps, duration(plan.steps / rate) if rate else "?", shows)
         # A pipe has no width: there, lines stay whole.
         Console(width=None if sys.stdout.isatty() else 200).print(table)
+        for line in failed:
+            print(f"colonnade: {line}", file=sys.stderr)

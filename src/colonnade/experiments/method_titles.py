@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+
+from colonnade.parts import Said
 
 PONG_SOUP, ATARI, LABYRINTH = "Pong Soup", "Atari", "Labyrinth"
 PAIRS, PERMUTED = "binary MNIST", "permuted MNIST"
@@ -72,23 +74,41 @@ METHODS = {method.key: method for method in _TABLE}
 """All methods by their keys, in the order of tables."""
 
 
-def method_of(key: str) -> Method:
-    """What is said of a method; a user's own has its own name and a colour that stays the same."""
+def method_of(key: str, own: Iterable[Said] = ()) -> Method:
+    """What is said of a method.
+
+    Args:
+        key: What specs and folders call it.
+        own: What a folder says of parts that are a user's own; one of which it says nothing has its
+            name for a title, and a colour that stays the same.
+    """
     columns = re.fullmatch(r"progressive-(\d+)", key)
     title = f"Progressive, {columns[1]} columns" if columns else key
-    place = sum(map(ord, key)) % len(FALLBACK_COLOURS)
-    return METHODS.get(key) or Method(key, title, FALLBACK_COLOURS[place])
+    colour = FALLBACK_COLOURS[sum(map(ord, key)) % len(FALLBACK_COLOURS)]
+    said = next((said for said in own if (said.kind, said.name) == ("methods", key)), None)
+    if said is not None:
+        title, colour = said.title or title, said.colour or colour
+    return METHODS.get(key) or Method(key, title, colour)
 
 
-def sequence_title(key: str, *, labelled: bool) -> str:
+def sequence_title(key: str, own: Iterable[Said] = (), *, labelled: bool) -> str:
     """Name a method where tasks are learned one after another; labels are learned by plain SGD."""
-    method = method_of(key)
+    method = method_of(key, own)
     return "SGD" if labelled and key == "finetune" else method.alone or method.title
 
 
-def in_order(keys: Iterable[str]) -> list[str]:
-    """Sort methods as in the paper's Table 1, unknown ones behind, as they come."""
+def in_order(keys: Iterable[str], own: Sequence[Said] = ()) -> list[str]:
+    """Sort methods as in the paper's Table 1.
+
+    Args:
+        keys: Of the methods.
+        own: What a folder says of a user's own; one that stands behind no other comes last, as
+            unknown ones do, in the order of `keys`.
+    """
     order = list(METHODS)
+    for said in own:
+        if said.kind == "methods" and said.after in order:
+            order.insert(order.index(said.after) + 1, said.name)
 
     def place(key: str) -> tuple[int, int]:
         columns = re.fullmatch(r"progressive-(\d+)", key)

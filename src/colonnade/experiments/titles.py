@@ -10,6 +10,8 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 
+from colonnade.parts import Said
+
 _DATA = {"digits": "Digits", "mnist": "MNIST", "cifar-10": "CIFAR-10", "svhn": "SVHN"}
 _PAIR = re.compile(r"(?:digits|mnist)/pair-(\d+)-(\d+)(?:-noise-(\d+))?")
 _MAZE = re.compile(r"(track|avoid|maze)-(\w)")
@@ -77,9 +79,10 @@ def option_titles(tasks: Iterable[tuple[str, str]]) -> dict[tuple[str, str], str
     return found
 
 
-def learner_title(learner: str) -> str:
-    """Name a learner."""
-    return _LEARNERS.get(learner, learner)
+def learner_title(learner: str, own: Iterable[Said] = ()) -> str:
+    """Name a learner; what a folder says of a user's `own` parts says it of theirs."""
+    said = (said.title for said in own if (said.kind, said.name) == ("learners", learner))
+    return _LEARNERS.get(learner) or next(said, "") or learner
 
 
 def slugs(names: Sequence[str]) -> list[str]:

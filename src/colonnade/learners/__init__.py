@@ -17,7 +17,6 @@ from __future__ import annotations
 from typing import Any
 
 from colonnade.checks import text
-from colonnade.errors import unknown_name
 from colonnade.learners.a2c import A2C
 from colonnade.learners.a3c import A3C
 from colonnade.learners.acting.collector import Collector
@@ -44,7 +43,7 @@ from colonnade.learners.trainer import (
     prefixed,
     under,
 )
-from colonnade.records import read
+from colonnade.parts import find_config
 
 LEARNERS: dict[str, type[A2C] | type[PPO] | type[DQN] | type[Supervised]] = {
     "a2c": A2C,
@@ -55,15 +54,20 @@ LEARNERS: dict[str, type[A2C] | type[PPO] | type[DQN] | type[Supervised]] = {
 }
 
 
-def learner_from_name(name: str, **options: Any) -> A2C | PPO | DQN | Supervised:
+_MEMBERS = ("outputs", "policy", "likelihood", "trainer")
+"""What makes a learner's configuration one; see `LearnerConfig`."""
+
+
+def learner_from_name(name: str, **options: Any) -> LearnerConfig:
     """Make a learner's configuration by name, with some hyperparameters changed.
 
     Raises:
-        UsageError: The learner or a hyperparameter is unknown, or a value has the wrong type.
+        UsageError: The learner or a hyperparameter is unknown, a value has the wrong type, or a
+            learner of a user's own (`colonnade.parts`) is none.
     """
-    if text("The name of a learner", name) not in LEARNERS:
-        raise unknown_name("learner", name, LEARNERS)
-    return read(LEARNERS[name], options)
+    known = text("The name of a learner", name)
+    made: LearnerConfig = find_config("learners", known, LEARNERS, options, _MEMBERS)
+    return made
 
 
 __all__ = [

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from colonnade.errors import unknown_name
+from colonnade.parts import find_config
 from colonnade.recognition.forget_me_not import FlatForgetMeNot, ForgetMeNot
 from colonnade.recognition.recogniser import Observation, Recogniser, RecogniserConfig
 from colonnade.recognition.true_labels import TrueLabels, TrueTasks
-from colonnade.records import read
 
 RECOGNISERS: dict[str, type[TrueLabels] | type[ForgetMeNot]] = {
     "true": TrueLabels,
@@ -16,15 +15,15 @@ RECOGNISERS: dict[str, type[TrueLabels] | type[ForgetMeNot]] = {
 }
 
 
-def recogniser_from_name(name: str, **options: Any) -> TrueLabels | ForgetMeNot:
+def recogniser_from_name(name: str, **options: Any) -> RecogniserConfig:
     """Make a way of telling tasks apart by its name, with some options changed.
 
     Raises:
-        UsageError: The name or an option is unknown, or a value has the wrong type.
+        UsageError: The name or an option is unknown, a value has the wrong type, or one of a user's
+            own (`colonnade.parts`) is no `RecogniserConfig`.
     """
-    if name not in RECOGNISERS:
-        raise unknown_name("kind of labels", name, RECOGNISERS)
-    return read(RECOGNISERS[name], options)
+    made: RecogniserConfig = find_config("recognisers", name, RECOGNISERS, options, ("build",))
+    return made
 
 
 __all__ = [

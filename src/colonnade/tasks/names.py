@@ -10,6 +10,8 @@ import gymnasium
 
 from colonnade.checks import text
 from colonnade.errors import UsageError, unknown_name
+from colonnade.parts import find, own_names, parameters
+from colonnade.records import shown
 from colonnade.tasks.arm.domains import DOMAINS, domain
 from colonnade.tasks.arm.task import JacoTask
 from colonnade.tasks.atari import AtariTask, game_name, games
@@ -23,7 +25,7 @@ from colonnade.tasks.mazes.t_maze import TMazeTask, corridor_length
 from colonnade.tasks.pong.mini import MiniPongTask
 from colonnade.tasks.pong.soup import PongSoupTask
 from colonnade.tasks.pong.variants import VARIANTS, check_variant
-from colonnade.types import Task
+from colonnade.types import Task, TaskSpec
 
 _TASKS: dict[str, tuple[type[Any], Callable[[str], object]]] = {
     "atari": (AtariTask, game_name),
@@ -63,7 +65,7 @@ def task_from_name(name: str, /, *, steps: int | None = None, **options: Any) ->
             "labyrinth/maze-y", "labyrinth/PATH.json" for a level of your own,
             "doom-labyrinth/maze-y", "jaco/reach", "gym/CartPole-v1", or a bare Gymnasium id; of
             data sets "digits/all", "digits/pair-3-5", "permuted-digits/3", "permuted-mnist/8x8-1",
-            "split-cifar-10/0" and the like.
+            "split-cifar-10/0" and the like; or of a family of one's own (`colonnade.parts`).
         steps: Budget in agent steps or examples; None for the family's default.
         **options: Fields of the task's class, such as `name`, by which the same environment appears
             twice in a sequence. For Gymnasium ids anything else goes to the
@@ -74,11 +76,14 @@ def task_from_name(name: str, /, *, steps: int | None = None, **options: Any) ->
             suggested.
     """
     family, _, rest = text("The name of a task", name).partition("/")
+    if family in own_names("tasks"):
+        return _own_task(name, {**options, **_given(steps)})
     if family in DATA_FAMILIES:
         return data_task_from_name(family, rest, **options, **_given(steps))
     if family not in _TASKS:
         if name not in gymnasium.registry and ":" not in name:
-            raise unknown_id("task", name, [*task_names(), *gymnasium.registry])
+            known = [*task_names(), *own_names("tasks"), *gymnasium.registry]
+            raise unknown_id("task", name, known)
         family, rest = "gym", name
     task_class, check = _TASKS[family]
     check(rest)
@@ -97,6 +102,34 @@ def task_from_name(name: str, /, *, steps: int | None = None, **options: Any) ->
     return task
 
 
+def _own_task(name: str, options: dict[str, Any]) -> Task:
+    """Make a task of a user's own family; see docs/plugins.md for what its maker takes."""
+    family, slash, rest = name.partition("/")
+    make: Any = find("tasks", family, dict.fromkeys((*_TASKS, *DATA_FAMILIES)))
+    known = parameters(f"Task {family!r}", make)
+    for key in options:
+        if key not in known and not any(p.kind is p.VAR_KEYWORD for p in known.values()):
+            raise unknown_name(f"option of {family!r} tasks", key, known)
+    try:
+        task = make(*([rest] if slash else []), **options)
+    except TypeError as error:
+        raise UsageError(f"Task {name!r} cannot be made with {options}: {error}.") from error
+    spec = getattr(task, "spec", None)
+    if not isinstance(spec, TaskSpec):
+        raise UsageError(
+            f"Task {name!r} must have a TaskSpec as its 'spec', but {type(task).__name__} has "
+            f"{shown(spec)}."
+        )
+    called = options.get("name") or name
+    if spec.id != called:
+        raise UsageError(
+            f"Task {name!r} must have the id {called!r}, which its networks and scores are found "
+            f"by, but has {spec.id!r}."
+        )
+    made: Task = task
+    return made
+
+
 def id_of_name(name: str) -> str:
     """Return the id of the task that a name stands for, whose user gave it no name of its own.
 
@@ -107,7 +140,8 @@ def id_of_name(name: str) -> str:
     """
     family, _, rest = name.partition("/")
     if family not in _TASKS:
-        return name if family in DATA_FAMILIES else f"gym/{name}"
+        own = family in DATA_FAMILIES or family in own_names("tasks")
+        return name if own else f"gym/{name}"
     if family not in ("atari", "t-maze"):
         return name
     try:

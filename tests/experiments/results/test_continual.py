@@ -274,7 +274,7 @@ def test_single_tasks_stand_beside(write: Write) -> None:
     suite = write([(spec_of("ewc"), EWC), *three("scratch", SGD)])
     (sequence,) = sequences(Results(suite))
     mean = (0.9 + 0.7 + 0.95) / 3 - 0.2
-    assert single_scores(sequence) == {"ppo": pytest.approx(mean)}
+    assert single_scores(sequence) == {"PPO": pytest.approx(mean)}
     (axes,) = continual_charts.average_curves(sequence, WORDS).axes
     ((_, heights),) = lines_of(axes, INK)
     np.testing.assert_allclose(heights, mean)
@@ -290,13 +290,13 @@ def test_single_tasks_of_several_learners_are_not_pooled(write: Write) -> None:
     suite = write([(spec_of("ewc"), EWC), (alone[0], SGD), (alone[1], worse(SGD, 0.3))])
     (sequence,) = sequences(Results(suite))
     mean = (0.9 + 0.7 + 0.95) / 3
-    expected = {"ppo": pytest.approx(mean), "a2c": pytest.approx(mean - 0.3)}
+    expected = {"PPO": pytest.approx(mean), "A2C": pytest.approx(mean - 0.3)}
     assert single_scores(sequence) == expected
     (axes,) = continual_charts.average_curves(sequence, WORDS).axes
     words = {text.get_text(): text.xy[1] for text in axes.texts}  # type: ignore[attr-defined]
     assert words == {
-        "single task (PPO)": expected["ppo"],
-        "single task (A2C)": expected["a2c"],
+        "single task (PPO)": expected["PPO"],
+        "single task (A2C)": expected["A2C"],
     }
     page = ContinualSection(Results(suite)).html(
         {f"continual-average-{sequence.slug}": Markup("x")}

@@ -284,7 +284,7 @@ def test_generations_have_the_folders_titles(trained: SuiteFolder, tmp_path: Pat
     assert generation_title(renamed, "scratch") == "From nothing"
     rows = [
         GenerationRow(method, generation_title(renamed, method), np.ones(3), np.ones(3), 3,
-                      mean_interval(np.arange(3.0)))
+                      mean_interval(np.arange(3.0)), "#112233")
         for method in ("scratch", "pathnet", "progressive-5")
     ]  # fmt: skip
     (axes,) = draw_generations(rows).axes

@@ -1,7 +1,8 @@
 """The door to the server, small enough that it ends with its command while the rest is imported.
 
-`python -m colonnade.experiments.execution OUT PARENT SECONDS`: the output folder, the process id of
-the command, and after how many seconds without a sign of life somebody is taken to hang.
+`python -m colonnade.experiments.execution OUT PARENT SECONDS PLUGIN...`: the output folder, the
+process id of the command, after how many seconds without a sign of life somebody is taken to hang,
+and what the command was given as plugins.
 """
 
 import sys
@@ -9,10 +10,10 @@ import sys
 from colonnade.watching import end_with, set_limit
 
 if __name__ == "__main__":
-    out, parent, seconds = sys.argv[1:]
+    out, parent, seconds, *plugins = sys.argv[1:]
     end_with(int(parent))
     set_limit(float(seconds))
 
     from colonnade.experiments.execution.server import main
 
-    main(out)
+    main(out, plugins)

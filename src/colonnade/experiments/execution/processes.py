@@ -20,6 +20,7 @@ from colonnade.experiments.execution.resources import Resources
 from colonnade.experiments.execution.workers import Ended
 from colonnade.experiments.store.files import disk_errors
 from colonnade.experiments.store.folders import RunFolder
+from colonnade.parts import loaded_plugins
 from colonnade.watching import START_SECONDS, Watch, limit, silence
 
 STOPPED = 143
@@ -116,7 +117,7 @@ class ForkedWorkers:
         # is in its spec, since sums depend on it.
         threads = {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "passive"}
         # -P: what lies in the current folder takes the place of no package.
-        told = (str(self._suite), str(os.getpid()), str(limit()))
+        told = (str(self._suite), str(os.getpid()), str(limit()), *loaded_plugins())
         command = [sys.executable, "-P", "-m", "colonnade.experiments.execution", *told]
         ours, theirs = socket.socketpair()
         with theirs, disk_errors(self._log), self._log.open("wb") as log:

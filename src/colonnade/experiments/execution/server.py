@@ -38,6 +38,7 @@ import signal
 import sys
 import time
 import traceback
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
@@ -49,6 +50,7 @@ from colonnade.errors import ColonnadeError
 from colonnade.experiments.execution.processes import STOPPED
 from colonnade.experiments.execution.run import train_run
 from colonnade.experiments.store.folders import SuiteFolder
+from colonnade.parts import load_plugin
 from colonnade.training import Interrupted
 from colonnade.watching import Pulses, Watch, end_with
 
@@ -191,7 +193,7 @@ def train(suite: SuiteFolder, run: str, env_threads: int, parent: int) -> int:
     return 0
 
 
-def main(out: str) -> None:
+def main(out: str, plugins: Sequence[str] = ()) -> None:
     """Serve until the other end of standard input is gone."""
     # Signals to a whole process group, such as Ctrl-C's, are the executor's to act on.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -199,6 +201,8 @@ def main(out: str) -> None:
     keep_memory()
     for name in PRELOADED:
         importlib.import_module(name)
+    for plugin in plugins:
+        load_plugin(plugin)
     # Objects that live for good are never looked at again, so that forks keep sharing their memory.
     gc.collect()
     gc.freeze()

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from colonnade.errors import UsageError, unknown_name
 from colonnade.experiments.plans.spec import DEFAULT_COLUMN, RunSpec, TaskBudget
 from colonnade.learners import LearnerConfig, learner_from_name
-from colonnade.methods import PATH_METHODS, ColumnMethod, PathMethod, method_from_name
+from colonnade.methods import ColumnMethod, PathMethod, follows_paths, method_from_name
 from colonnade.networks import (
     ColumnSpec,
     ModularSpec,
@@ -105,7 +105,7 @@ def build_method(spec: RunSpec) -> ColumnMethod | PathMethod:
                 f"{name!r} is no method option; what networks look like has a field of its own in "
                 "the spec, 'column'."
             )
-    if spec.method in PATH_METHODS:
+    if follows_paths(spec.method):
         modules = build_modules(spec.column)
         return method_from_name(spec.method, network=modules, **spec.method_options)
     return method_from_name(spec.method, column=build_column(spec.column), **spec.method_options)

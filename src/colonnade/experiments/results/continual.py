@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate
@@ -20,13 +20,14 @@ from colonnade.analysis.continual import (
     learned_scores,
     score_matrix,
 )
-from colonnade.experiments.method_titles import in_order, sequence_title
+from colonnade.experiments.method_titles import in_order, method_of, sequence_title
 from colonnade.experiments.plans.plan import SCRATCH
 from colonnade.experiments.plans.spec import RunSpec
 from colonnade.experiments.results.mean_lines import MeanLine, mean_line
 from colonnade.experiments.results.runs import RunResult
 from colonnade.experiments.results.transfer import Results
 from colonnade.experiments.titles import distinct, learner_title, slugs
+from colonnade.parts import Said
 from colonnade.training import Row
 
 
@@ -113,6 +114,7 @@ class Contender:
         variant: Number of the learner among those of the sequence.
         runs: All seeds of the configuration that validated best.
         configurations: How many there were to choose from.
+        colour: Of the method in pictures.
     """
 
     method: str
@@ -121,6 +123,7 @@ class Contender:
     variant: int
     runs: tuple[SequenceRun, ...]
     configurations: int
+    colour: str
 
     @property
     def done(self) -> list[SequenceRun]:
@@ -159,6 +162,7 @@ class TaskSequence:
         slug: Names its pictures; no other sequence of the folder has it.
         labelled: Whether labels are learned, and not policies.
         contenders: In the order of tables.
+        learners: Titles of their learners, by name.
     """
 
     tasks: tuple[str, ...]
@@ -166,6 +170,7 @@ class TaskSequence:
     slug: str
     labelled: bool
     contenders: tuple[Contender, ...]
+    learners: Mapping[str, str]
 
     @property
     def learners_of_all(self) -> list[Contender]:
@@ -220,9 +225,11 @@ def measured(sequence: TaskSequence) -> list[Measured]:
 
 
 def single_scores(sequence: TaskSequence) -> dict[str, float]:
-    """Average score of networks that learned one task each, by the learner; none where none did."""
+    """Average score of networks that learned one task each, by the learner's title."""
     return {
-        c.learner: float(np.mean([learned_scores(run.matrix).mean() for run in c.done]))
+        sequence.learners[c.learner]: float(
+            np.mean([learned_scores(run.matrix).mean() for run in c.done])
+        )
         for c in sequence.contenders
         if c.method == SCRATCH and c.done
     }
@@ -242,7 +249,7 @@ def sequences(results: Results) -> list[TaskSequence]:
         of_method.setdefault(configuration, []).append(SequenceRun(run, rows))
     names = slugs([f"{len(key)}-{key[0][0].partition('/')[0]}" for key in grouped])
     return [
-        _sequence(key, slug, methods)
+        _sequence(key, slug, methods, results.own)
         for (key, methods), slug in zip(grouped.items(), names, strict=True)
     ]
 
@@ -262,23 +269,28 @@ def _sequence(
     key: _Key,
     slug: str,
     methods: dict[tuple[str, str], dict[str, list[SequenceRun]]],
+    own: Sequence[Said],
 ) -> TaskSequence:
     learners = list(dict.fromkeys(learner for _, learner in methods))
     labelled = learners == ["supervised"]
-    order = in_order(method for method, _ in methods)
+    order = in_order((method for method, _ in methods), own)
     places = sorted(methods, key=lambda place: order.index(place[0]))
     contenders = []
     for method, learner in places:
         found = methods[method, learner]
-        title = sequence_title(method, labelled=learner == "supervised")
+        title = sequence_title(method, own, labelled=learner == "supervised")
         if len(learners) > 1:
-            title += f" ({learner_title(learner)})"
+            title += f" ({learner_title(learner, own)})"
         runs = max(found.values(), key=_validation)
         variant = learners.index(learner)
-        contenders.append(Contender(method, learner, title, variant, tuple(runs), len(found)))
+        colour = method_of(method, own).colour
+        contenders.append(
+            Contender(method, learner, title, variant, tuple(runs), len(found), colour)
+        )
     ids = _ids(key, (run for c in contenders for run in c.runs))
     tasks = tuple(name for name, _ in key)
-    return TaskSequence(tasks, ids, slug, labelled, tuple(contenders))
+    titles = {name: learner_title(name, own) for name in learners}
+    return TaskSequence(tasks, ids, slug, labelled, tuple(contenders), titles)
 
 
 def _validation(runs: list[SequenceRun]) -> float:

@@ -25,7 +25,7 @@ def facts(results: Results) -> list[tuple[str, str]]:
             _steps_word(runs).capitalize(),
             each([f"{short_number(run.spec.steps)}" for run in runs]) + " a run",
         ),
-        ("Learner", each([learner_title(run.spec.learner) for run in runs])),
+        ("Learner", each([learner_title(run.spec.learner, results.own) for run in runs])),
         ("Column", each([_column(run.spec.column) for run in runs])),
     ]
     if done:

@@ -93,6 +93,7 @@ class TableRow:
         planned: How many there are.
         runs: How many runs those that entered stand on, but for baseline 1's.
         paper: The paper's mean and median; None where it has none of this experiment.
+        colour: Of the method in pictures.
     """
 
     method: str
@@ -108,6 +109,7 @@ class TableRow:
     planned: int
     runs: int
     paper: tuple[int, int] | None
+    colour: str
 
 
 def transfer_table(results: Results) -> list[TableRow]:
@@ -138,4 +140,5 @@ def _row(results: Results, method: str) -> TableRow:
             if cell.method == method and not math.isnan(cell.score)
         ),
         paper=method_of(method).transfer.get(results.suite.basis.paper),
+        colour=results.colour(method),
     )

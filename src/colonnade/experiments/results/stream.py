@@ -12,12 +12,13 @@ import numpy as np
 from colonnade.analysis.human_scores import normalised, reference_of
 from colonnade.analysis.recognition import confusion, one_to_one_accuracy, owners, purity
 from colonnade.errors import UsageError
-from colonnade.experiments.method_titles import sequence_title
+from colonnade.experiments.method_titles import method_of, sequence_title
 from colonnade.experiments.plans.plan import SCRATCH
 from colonnade.experiments.results.mean_lines import MeanLine, mean_line
 from colonnade.experiments.results.runs import Floats, RunResult
 from colonnade.experiments.results.transfer import Results
 from colonnade.experiments.titles import learner_title
+from colonnade.parts import Said
 from colonnade.training import Row
 
 PARTS = 6
@@ -118,12 +119,14 @@ class Curve:
         method: Its name.
         inferred: Whether contexts are recognised.
         runs: One a seed.
+        colour: Of the method in pictures.
     """
 
     title: str
     method: str
     inferred: bool
     runs: tuple[StreamRun, ...]
+    colour: str
 
     @property
     def done(self) -> list[StreamRun]:
@@ -193,7 +196,7 @@ def streams(results: Results) -> list[Stream]:
         made = StreamRun(run, rows, _ids(run, rows))
         family = run.spec.tasks[0].name.partition("/")[0]
         families.setdefault((family, len(made.tasks)), []).append(made)
-    return [_stream(found) for found in families.values()]
+    return [_stream(found, results.own) for found in families.values()]
 
 
 def recognised(run: StreamRun, parts: int = PARTS) -> Recognised | None:
@@ -263,7 +266,7 @@ def _ids(run: RunResult, rows: Sequence[Row]) -> tuple[str, ...]:
     )
 
 
-def _stream(runs: Sequence[StreamRun]) -> Stream:
+def _stream(runs: Sequence[StreamRun], own: Sequence[Said]) -> Stream:
     grouped: dict[tuple[str, bool, str], list[StreamRun]] = {}
     singles: dict[int, StreamRun] = {}
     learners = {run.run.spec.learner for run in runs}
@@ -275,15 +278,20 @@ def _stream(runs: Sequence[StreamRun]) -> Stream:
         inferred = spec.labels.get("kind", "true") != "true"
         grouped.setdefault((spec.method, inferred, spec.learner), []).append(run)
     curves = tuple(
-        Curve(_title(method, inferred, learner if len(learners) > 1 else ""), method, inferred,
-              tuple(found))
+        Curve(
+            _title(method, inferred, learner if len(learners) > 1 else "", own),
+            method,
+            inferred,
+            tuple(found),
+            method_of(method, own).colour,
+        )
         for (method, inferred, learner), found in grouped.items()
-    )  # fmt: skip
+    )
     tasks = runs[0].tasks
     return Stream(tasks, curves, singles, tuple(task for task in tasks if not scored(task)))
 
 
-def _title(method: str, inferred: bool, learner: str) -> str:
-    name = "No penalty" if method == "finetune" else sequence_title(method, labelled=False)
+def _title(method: str, inferred: bool, learner: str, own: Sequence[Said]) -> str:
+    name = "No penalty" if method == "finetune" else sequence_title(method, own, labelled=False)
     how = ", tasks recognised" if inferred else ("" if method == "finetune" else ", tasks told")
-    return name + how + (f" ({learner_title(learner)})" if learner else "")
+    return name + how + (f" ({learner_title(learner, own)})" if learner else "")

@@ -16,6 +16,7 @@ from colonnade.experiments.method_titles import in_order, method_of
 from colonnade.experiments.plans.plan import SCRATCH, Comparison, Place
 from colonnade.experiments.results.runs import Floats, RunResult, read_run
 from colonnade.experiments.store.folders import SuiteFolder
+from colonnade.parts import Said
 
 
 @dataclass(frozen=True)
@@ -74,13 +75,22 @@ class Results:
     @property
     def methods(self) -> list[str]:
         """Keys of the methods compared, in the order that the folder names."""
-        present = in_order(entry.method for entry in self.comparisons)
+        present = in_order((entry.method for entry in self.comparisons), self.own)
         named = [method for method in self.suite.basis.methods if method in present]
         return named + [method for method in present if method not in named]
 
     def title(self, method: str) -> str:
         """Name a method as the folder does."""
-        return self.suite.basis.methods.get(method) or method_of(method).title
+        return self.suite.basis.methods.get(method) or method_of(method, self.own).title
+
+    def colour(self, method: str) -> str:
+        """Return a method's colour in pictures."""
+        return method_of(method, self.own).colour
+
+    @property
+    def own(self) -> tuple[Said, ...]:
+        """What the folder says of parts that are a user's own."""
+        return self.suite.basis.parts
 
     @property
     def targets(self) -> list[str]:

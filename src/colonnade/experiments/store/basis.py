@@ -7,8 +7,9 @@ they were made, which stands here as constants.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from colonnade.errors import UsageError
@@ -24,6 +25,7 @@ from colonnade.experiments.plans.plan import Plan
 from colonnade.experiments.plans.search_space import Choice, SearchSpace, parse_ranges
 from colonnade.experiments.plans.sweep import Sweep
 from colonnade.experiments.store.measures import FIRST_TRAINING, MEASURES
+from colonnade.parts import Kind, Said, own_names, said_of
 from colonnade.records import LATER, as_data, field_kinds, read, write
 
 if TYPE_CHECKING:
@@ -58,6 +60,7 @@ class Basis:
         paper: The paper's experiment that it repeats, whose numbers stand beside; empty if none.
         space: What a sweep draws; None where there is no sweep.
         steps_per_second: As in `Suite`; 0 where it is not known.
+        parts: What pages say of the parts that are a user's own.
     """
 
     measures: int
@@ -71,6 +74,7 @@ class Basis:
     paper: str = ""
     space: SearchSpace | None = None
     steps_per_second: int = field(default=0, metadata=LATER)
+    parts: tuple[Said, ...] = field(default=(), metadata=LATER)
 
     @classmethod
     def now(cls, suite: Suite | None, plan: Plan, sweep: Sweep | None) -> Basis:
@@ -86,14 +90,16 @@ class Basis:
         space = None
         if suite is not None and sweep is not None and plan.runs:
             space = suite.space(plan.runs[0].learner).with_ranges(parse_ranges(sweep.ranges))
+        own = said_of(_names(suite, plan))
         return cls(
             measures=MEASURES,
             training=asdict(TrainingOptions()),
-            methods=_methods(plan),
+            methods=_methods(plan, own),
             paper=suite.paper if suite else "",
             space=space,
             **_words(suite),
             steps_per_second=suite.steps_per_second if suite else 0,
+            parts=own,
         )
 
     @classmethod
@@ -132,7 +138,7 @@ class Basis:
             if not isinstance(value, Mapping):
                 raise TypeError(f"it should be a JSON object, but is {value!r}")
             given = {"measures": measures, **value}
-            if missing := field_kinds(cls).keys() - {"steps_per_second"} - given.keys():
+            if missing := field_kinds(cls).keys() - {"steps_per_second", "parts"} - given.keys():
                 raise UsageError(f"it lacks {min(missing)!r}.")
             return read(cls, given, "it")
         except (TypeError, ValueError) as error:
@@ -153,9 +159,52 @@ def _words(suite: Suite | None) -> dict[str, Any]:
     return {name: getattr(suite, name, "") for name in ("title", "summary", "figure")}
 
 
-def _methods(plan: Plan) -> dict[str, str]:
-    present = in_order(entry.method for entry in plan.comparisons)
-    return {method: method_of(method).title for method in present}
+def _methods(plan: Plan, own: Sequence[Said] = ()) -> dict[str, str]:
+    present = in_order((entry.method for entry in plan.comparisons), own)
+    return {method: method_of(method, own).title for method in present}
+
+
+def _names(suite: Suite | None, plan: Plan) -> Iterator[tuple[Kind, str]]:
+    """List by which names a plan's runs know their parts."""
+    if suite is not None:
+        yield "suites", suite.name
+    for entry in plan.comparisons:
+        yield "methods", entry.method
+    for spec in plan.runs:
+        yield "methods", spec.method
+        yield "learners", spec.learner
+        column = spec.column if isinstance(spec.column, str) else spec.column.get("preset")
+        if isinstance(column, str):
+            yield "columns", column
+        if isinstance(kind := spec.labels.get("kind"), str):
+            yield "recognisers", kind
+        for task in spec.tasks:
+            yield "tasks", task.name.partition("/")[0]
+
+
+def check_parts(parts: Iterable[Said], folder: Path) -> None:
+    """Refuse to go on with a folder whose parts are not all here; import none for it.
+
+    Args:
+        parts: What the folder says of them.
+        folder: As messages call it.
+
+    Raises:
+        UsageError: One is of a plugin that was not named, or of a package that is not installed.
+    """
+    for said in parts:
+        if said.name in own_names(said.kind):
+            continue
+        plugin = said.origin.removeprefix("plugin ")
+        if plugin == said.origin:
+            raise UsageError(
+                f"{folder} has the {said.words} of {said.origin}, which is not installed here; "
+                "install it."
+            )
+        raise UsageError(
+            f"{folder} has the {said.words} of the plugin {plugin}, which is only imported where "
+            f"you name it; add --plugin {plugin}."
+        )
 
 
 def _first_space(name: str, learner: str) -> SearchSpace:

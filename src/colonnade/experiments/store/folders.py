@@ -34,7 +34,7 @@ from colonnade.atomic import remove_unfinished
 from colonnade.errors import ColonnadeError, UsageError
 from colonnade.experiments.plans.plan import Plan, Selection
 from colonnade.experiments.plans.sweep import Sweep
-from colonnade.experiments.store.basis import Basis, suite_called
+from colonnade.experiments.store.basis import Basis, check_parts, suite_called
 from colonnade.experiments.store.contents import (
     CHOICE,
     SESSION,
@@ -197,6 +197,7 @@ class SuiteFolder:
                 )
             return self
         there = SuiteFolder.read(self.path)
+        check_parts(there.basis.parts, self.path)
         lost = {spec.id for spec in there.plan.runs} - {spec.id for spec in self.plan.runs}
         if lost or there.name != self.name or bool(there.sweep) != bool(self.sweep):
             raise UsageError(

@@ -1,6 +1,6 @@
 """The suites, one file per paper figure."""
 
-from colonnade.errors import unknown_name
+from colonnade.errors import UsageError
 from colonnade.experiments.suites.ewc.permuted import (
     EWC_OVERLAP,
     EWC_OVERLAP_MNIST,
@@ -38,6 +38,8 @@ from colonnade.experiments.suites.sim_to_real.gaps import SIM_TO_REAL_GAPS
 from colonnade.experiments.suites.sim_to_real.mini import SIM_TO_REAL_MINI
 from colonnade.experiments.suites.sim_to_real.robot import SIM_TO_REAL, SIM_TO_REAL_SHORT
 from colonnade.experiments.suites.suite import Suite
+from colonnade.parts import find, load_plugin, own_names
+from colonnade.records import shown
 
 SUITES: tuple[Suite, ...] = (
     DEMO_SUITE,
@@ -76,16 +78,35 @@ SUITES: tuple[Suite, ...] = (
 """All suites, the quickest first."""
 
 
+def suite_names() -> list[str]:
+    """Names of all suites: ours, the quickest first, and a user's own; imports none of those."""
+    return [suite.name for suite in SUITES] + own_names("suites")
+
+
 def suite_from_name(name: str) -> Suite:
-    """Find a suite.
+    """Find a suite, one of ours or of a user's own (`colonnade.parts`).
+
+    Args:
+        name: Of the suite; or a plugin's file that has one, as "my_suite.py", which is loaded.
 
     Raises:
-        UsageError: There is none of that name; the nearest is suggested.
+        UsageError: There is none of that name, and the nearest is suggested; or a user's own is
+            none.
     """
-    for suite in SUITES:
-        if suite.name == name:
-            return suite
-    raise unknown_name("suite", name, (suite.name for suite in SUITES))
+    if name.endswith(".py"):
+        names = [part.name for part in load_plugin(name) if part.kind == "suites"]
+        if len(names) != 1:
+            raise UsageError(
+                f"{name} has {len(names)} suites, where one is to be run; name one of its own by "
+                f"its name, with --plugin {name}."
+            )
+        name = names[0]
+    found: object = find("suites", name, {suite.name: suite for suite in SUITES})
+    if not isinstance(found, Suite):
+        raise UsageError(f"Suite {name!r} must be a Suite, but is {shown(found)}.")
+    if found.name != name:
+        raise UsageError(f"Suite {name!r} is called {found.name!r} itself; name both alike.")
+    return found
 
 
-__all__ = ["SUITES", "Suite", "suite_from_name"]
+__all__ = ["SUITES", "Suite", "suite_from_name", "suite_names"]

@@ -21,9 +21,10 @@ class Suite:
         name: As on the command line.
         title: Heading of its report.
         summary: What it shows, in one line.
-        figure: The paper and figure it follows.
-        steps_per_second: Agent steps per second of all runs together on two cores, for the cost.
         plan: Makes the runs.
+        figure: The paper and figure it follows; empty where it follows none.
+        steps_per_second: Agent steps per second of all runs together on two cores, for the cost; 0
+            where nobody has measured it.
         job: Makes what a sweep repeats for every job, if that is not the plan of one seed.
         spaces: What a sweep draws, by the learner's name; the paper's grids for any other.
         networks: Makes what `colonnade describe` shows of it, each with its title, if that is not
@@ -35,9 +36,9 @@ class Suite:
     name: str
     title: str
     summary: str
-    figure: str
-    steps_per_second: int
     plan: Callable[[SuiteOptions], Plan]
+    figure: str = ""
+    steps_per_second: int = 0
     job: Callable[[SuiteOptions], Plan] | None = None
     spaces: Mapping[str, SearchSpace] = field(default_factory=dict)
     networks: Callable[[], Iterator[tuple[str, ProgressiveNetwork]]] | None = None

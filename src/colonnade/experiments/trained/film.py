@@ -98,7 +98,8 @@ def _mp4(frames: Sequence[Image]) -> bytes:
         # Writers of films leave half a file and many words where they can't write.
         draft = Path(place) / "film.mp4"
         options: Any = {"fps": FRAMES_PER_SECOND, "codec": "libx264", "macro_block_size": 2}
-        with get_writer(draft, **options) as writer:
+        writer: Any = get_writer(draft, **options)
+        with writer:
             for frame in frames:
                 writer.append_data(frame)
         return draft.read_bytes()

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from colonnade.errors import ColonnadeError, UsageError, unknown_name
 from colonnade.experiments.plans.build import build_method
+from colonnade.experiments.store.basis import check_parts
 from colonnade.experiments.store.folders import RunFolder, SuiteFolder
 from colonnade.experiments.store.parents import foreign_states
 from colonnade.experiments.store.reading import is_there
@@ -51,7 +52,12 @@ def trusting(folder: Path, *, trust: bool) -> Iterator[None]:
 
     Raises:
         UntrustedError: It names code that is needed, and is not trusted.
+        UsageError: It has parts of a plugin, which is imported only where its user names it.
     """
+    for path in (folder, folder.parent.parent):
+        if is_there(path / "suite.json"):
+            check_parts(SuiteFolder.read(path).basis.parts, path)
+            break
     with only_if_trusted(folder, trust=trust), custom_factories("import"):
         yield
 

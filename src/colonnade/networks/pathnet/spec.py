@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal, cast
 
 from colonnade.checks import AT_LEAST_0, AT_LEAST_1, check_fields
-from colonnade.errors import UsageError, unknown_name
+from colonnade.errors import UsageError
 from colonnade.networks.stage import (
     LSTM,
     Activation,
@@ -21,6 +21,7 @@ from colonnade.networks.stage import (
     check_zero_sum,
     with_factories_of,
 )
+from colonnade.parts import find_preset
 from colonnade.records import read, write
 
 ModuleSpec = Conv | Dense | LSTM | Custom
@@ -172,8 +173,6 @@ def modular_preset(name: str) -> ModularSpec:
     """Return the modular network of a preset.
 
     Raises:
-        UsageError: There is no preset of that name.
+        UsageError: There is no preset of that name, or one of a user's own is no such spec.
     """
-    if name not in MODULAR_PRESETS:
-        raise unknown_name("modular network preset", name, MODULAR_PRESETS)
-    return MODULAR_PRESETS[name]()
+    return find_preset(name, MODULAR_PRESETS, ModularSpec, "modular network preset")

@@ -8,10 +8,10 @@ from dataclasses import replace
 from functools import partial
 from typing import Literal, get_args
 
-from colonnade.errors import unknown_name
 from colonnade.networks.progressive.network import ProgressiveNetwork
 from colonnade.networks.progressive.spec import ColumnSpec
 from colonnade.networks.stage import LSTM, Conv, Dense, Join, StageSpec
+from colonnade.parts import find_preset
 from colonnade.types import OBSERVATION, PROPRIOCEPTION, Shape
 
 Core = Literal["ff", "recurrent"]
@@ -175,11 +175,9 @@ def column_preset(name: str) -> ColumnSpec:
     """Return the column spec of a preset.
 
     Raises:
-        UsageError: There is no preset of that name.
+        UsageError: There is no preset of that name, or one of a user's own is no such spec.
     """
-    if name not in COLUMN_PRESETS:
-        raise unknown_name("column preset", name, COLUMN_PRESETS)
-    return COLUMN_PRESETS[name]()
+    return find_preset(name, COLUMN_PRESETS, ColumnSpec, "column preset")
 
 
 def sim_to_real_network(core: Core, columns: Literal[2, 3] = 2) -> ProgressiveNetwork:

@@ -7,14 +7,14 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
 from colonnade.analysis.continual import Floats
-from colonnade.experiments.method_titles import FALLBACK_COLOURS, method_of
+from colonnade.experiments.method_titles import FALLBACK_COLOURS
 from colonnade.experiments.results.continual import (
     Contender,
     TaskSequence,
     by_layer,
     single_scores,
 )
-from colonnade.experiments.titles import distinct, learner_title
+from colonnade.experiments.titles import distinct
 from colonnade.reports.interactive.chart import Chart, Panel, Series, mean_of, seeds_of
 
 _DASHES = ("solid", "dash", "dot", "dashdot")
@@ -67,7 +67,7 @@ def average_chart(sequence: TaskSequence, words: Mapping[str, str]) -> Chart:
                     if c.done and (line := c.average_line) is not None
                 ],
                 levels=[
-                    (score, f"single task ({learner_title(learner)})" if several else "single task")
+                    (score, f"single task ({learner})" if several else "single task")
                     for learner, score in singles.items()
                 ],
             )
@@ -104,6 +104,6 @@ def _key(contender: Contender) -> str:
 
 def _series(sequence: TaskSequence) -> list[Series]:
     return [
-        Series(_key(c), c.title, method_of(c.method).colour, _DASHES[c.variant % len(_DASHES)])
+        Series(_key(c), c.title, c.colour, _DASHES[c.variant % len(_DASHES)])
         for c in sequence.learners_of_all
     ]

@@ -14,7 +14,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from colonnade.analysis.continual import Floats
-from colonnade.experiments.method_titles import FALLBACK_COLOURS, method_of
+from colonnade.experiments.method_titles import FALLBACK_COLOURS
 from colonnade.experiments.results.continual import (
     Contender,
     TaskSequence,
@@ -22,7 +22,7 @@ from colonnade.experiments.results.continual import (
     single_scores,
 )
 from colonnade.experiments.results.mean_lines import MeanLine
-from colonnade.experiments.titles import distinct, learner_title
+from colonnade.experiments.titles import distinct
 from colonnade.experiments.words import short_number
 from colonnade.reports.style import FAINT, INK, PAPER, draw_mean, plain
 
@@ -80,7 +80,7 @@ def average_curves(sequence: TaskSequence, words: Mapping[str, str]) -> Figure:
         _draw_contender(axes, contender.average_line, contender, marker="o")
     singles = single_scores(sequence)
     for learner, single in singles.items():
-        name = f"single task ({learner_title(learner)})" if len(singles) > 1 else "single task"
+        name = f"single task ({learner})" if len(singles) > 1 else "single task"
         axes.axhline(single, color=INK, lw=1.1, ls=(0, (5, 4)))
         axes.annotate(name, (numbers[-1], single), ha="right", va="bottom", color=INK, fontsize=8.5)
     axes.set_xlabel("tasks learned so far")
@@ -158,7 +158,7 @@ def _draw_contender(
     axes: Axes, line: MeanLine | None, contender: Contender, marker: str = ""
 ) -> None:
     if line is not None:
-        _draw(axes, line, method_of(contender.method).colour, marker, dash=dash_of(contender))
+        _draw(axes, line, contender.colour, marker, dash=dash_of(contender))
 
 
 def _draw(
@@ -189,7 +189,6 @@ def dash_of(contender: Contender) -> str:
 
 def _legend(figure: Figure, contenders: Sequence[Contender]) -> None:
     handles = [
-        Line2D([], [], color=method_of(c.method).colour, ls=dash_of(c), label=plain(c.title))
-        for c in contenders
+        Line2D([], [], color=c.colour, ls=dash_of(c), label=plain(c.title)) for c in contenders
     ]
     figure.legend(handles=handles, loc="outside lower left", ncols=4)

@@ -11,7 +11,7 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from colonnade.analysis.continual import Floats
-from colonnade.experiments.method_titles import PERMUTED, method_of
+from colonnade.experiments.method_titles import PERMUTED
 from colonnade.experiments.results.continual import (
     Contender,
     Measured,
@@ -22,7 +22,7 @@ from colonnade.experiments.results.continual import (
     single_scores,
 )
 from colonnade.experiments.results.transfer import Results
-from colonnade.experiments.titles import distinct, learner_title
+from colonnade.experiments.titles import distinct
 from colonnade.reports.continual.chart import average_chart, overlap_chart, score_chart
 from colonnade.reports.continual.charts import (
     average_curves,
@@ -188,7 +188,7 @@ def _words(sequence: TaskSequence) -> dict[str, str]:
 def _row(row: Measured) -> _Row:
     return _Row(
         title=row.contender.title,
-        colour=method_of(row.contender.method).colour,
+        colour=row.contender.colour,
         average=_over_seeds(row.average),
         learned=_over_seeds(row.learned),
         forgetting=_over_seeds(row.forgetting),
@@ -222,4 +222,4 @@ def _singles(sequence: TaskSequence) -> str:
     found = single_scores(sequence)
     if len(found) == 1:
         return f"{next(iter(found.values())):.3f}"
-    return ", ".join(f"{value:.3f} ({learner_title(name)})" for name, value in found.items())
+    return ", ".join(f"{value:.3f} ({name})" for name, value in found.items())

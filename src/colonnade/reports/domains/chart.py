@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from colonnade.experiments.method_titles import method_of
 from colonnade.experiments.results.domains import Rewards, rewards, target_titles, zero_shot
 from colonnade.experiments.results.transfer import Results
 from colonnade.reports.interactive.chart import Chart, Line, Panel, Series
@@ -18,7 +17,7 @@ def rewards_chart(results: Results) -> Chart:
         x="agent steps",
         y="return of an episode",
         series=[
-            Series(method, results.title(method), method_of(method).colour)
+            Series(method, results.title(method), results.colour(method))
             for method in results.methods
         ],
         panels=[

@@ -8,7 +8,6 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from colonnade.experiments.method_titles import method_of
 from colonnade.experiments.results.domains import rewards, target_titles, zero_shot
 from colonnade.experiments.results.transfer import Results
 from colonnade.experiments.words import short_number
@@ -24,7 +23,7 @@ def reward_curves(results: Results) -> Figure:
     for axes, (target, title) in zip(panels, titles.items(), strict=True):
         axes.set_title(plain(title))
         for line in rewards(results, target):
-            colour = method_of(line.place.method).colour
+            colour = results.colour(line.place.method)
             steps = np.broadcast_to(line.steps, line.raw.shape)
             axes.plot(steps.ravel(), line.raw.ravel(), ".", color=colour, ms=2, mew=0, alpha=0.35)
             axes.plot(line.steps, line.filtered, color=colour)

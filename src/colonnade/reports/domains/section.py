@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
-from colonnade.experiments.method_titles import method_of
 from colonnade.experiments.results.domains import (
     Learned,
     domain_scores,
@@ -78,7 +77,14 @@ class RewardsSection(Section):
             places = [row.place for row in rows]
             before, error = zero_shot(results, target)
             chance, _ = results.random_score(target)
-            named = [_row(row, place_title(results, row.place, places)) for row in rows]
+            named = [
+                _row(
+                    row,
+                    place_title(results, row.place, places),
+                    results.colour(row.place.method),
+                )
+                for row in rows
+            ]
             tables.append((title, _number(chance), _with_error(before, error), named))
         return render(
             "domains/rewards.html.jinja",
@@ -88,11 +94,11 @@ class RewardsSection(Section):
         )
 
 
-def _row(row: Learned, title: str) -> _Row:
+def _row(row: Learned, title: str, colour: str) -> _Row:
     low, high = row.quartiles
     return _Row(
         title=title,
-        colour=method_of(row.place.method).colour,
+        colour=colour,
         runs=str(row.scores.size),
         mean=_number(row.mean),
         spread=_number(row.spread),

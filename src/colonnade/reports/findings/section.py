@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from colonnade.experiments.method_titles import method_of
 from colonnade.experiments.results.findings import Finding, findings
 from colonnade.experiments.results.transfer import Results
 from colonnade.experiments.titles import distinct, source_title
@@ -65,7 +64,7 @@ class FindingsSection(Section):
         row = finding.row
         return _Card(
             title=row.title,
-            colour=method_of(row.method).colour,
+            colour=self.results.colour(row.method),
             ratio=_short(finding.ratio),
             strong=finding.repeated,
             words=_sooner(finding),

@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 
-from colonnade.experiments.method_titles import FALLBACK_COLOURS, method_of
+from colonnade.experiments.method_titles import FALLBACK_COLOURS
 from colonnade.experiments.results.pathnet.generations import GenerationRow
 from colonnade.experiments.results.pathnet.paths import Paths, Reuse
 from colonnade.experiments.results.runs import RunResult
@@ -83,7 +83,7 @@ def draw_generations(rows: list[GenerationRow]) -> Figure:
     axes.grid(visible=False, axis="y")
     axes.grid(visible=True, axis="x")
     for place, row in enumerate(reversed(rows)):
-        colour = method_of(row.method).colour
+        colour = row.colour
         spread = np.linspace(-0.18, 0.18, row.generations.size)
         axes.scatter(row.generations, place + spread, s=12, color=colour, alpha=0.45, lw=0)
         axes.plot(list(row.interval), [place, place], color=colour, lw=5, alpha=0.5)

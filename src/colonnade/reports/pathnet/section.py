@@ -66,7 +66,7 @@ class PathSection(Section):
             generations=[
                 {
                     "title": row.title,
-                    "colour": method_of(row.method).colour,
+                    "colour": row.colour,
                     "mean": f"{row.generations.mean():.0f}",
                     "interval": _interval(row.interval),
                     "steps": f"{row.minibatches.mean():,.0f}",

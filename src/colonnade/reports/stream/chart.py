@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from colonnade.experiments.method_titles import method_of
 from colonnade.experiments.results.stream import Stream
 from colonnade.reports.interactive.chart import Chart, Line, Panel, Series, mean_of, seeds_of
 
@@ -26,9 +25,7 @@ def totals_chart(stream: Stream) -> Chart:
         y=f"sum of scores, of {len(stream.tasks) - len(stream.unscored)} tasks",
         series=[
             *(
-                Series(
-                    str(n), c.title, method_of(c.method).colour, "dash" if c.inferred else "solid"
-                )
+                Series(str(n), c.title, c.colour, "dash" if c.inferred else "solid")
                 for n, c in enumerate(stream.curves)
             ),
             Series(_CEILING, "Single tasks", "#1a1b1e", "dash"),

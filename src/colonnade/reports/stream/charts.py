@@ -10,7 +10,7 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
-from colonnade.experiments.method_titles import FALLBACK_COLOURS, method_of
+from colonnade.experiments.method_titles import FALLBACK_COLOURS
 from colonnade.experiments.results.stream import Curve, Recognised, Stream, StreamRun
 from colonnade.experiments.words import short_number
 from colonnade.reports.style import FAINT, INK, draw_mean, plain
@@ -85,5 +85,5 @@ def contexts(found: Recognised, tasks: Sequence[str]) -> Figure:
 
 def style_of(curve: Curve) -> dict[str, Any]:
     """Say how a curve looks: a method has its colour, and inferred contexts a dash."""
-    colour = method_of(curve.method).colour
-    return {"colour": colour, "ls": "--" if curve.inferred else "-", "label": plain(curve.title)}
+    ls = "--" if curve.inferred else "-"
+    return {"colour": curve.colour, "ls": ls, "label": plain(curve.title)}

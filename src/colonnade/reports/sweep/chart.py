@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from colonnade.experiments.method_titles import method_of
 from colonnade.experiments.results.hyperparameters import scatter_panels, sorted_panels
 from colonnade.experiments.results.jobs import JobRow
 from colonnade.experiments.results.transfer import Results
@@ -67,4 +66,4 @@ def against_chart(results: Results, rows: Sequence[JobRow]) -> Chart:
 
 
 def _series(results: Results, methods: Iterable[str]) -> list[Series]:
-    return [Series(key, results.title(key), method_of(key).colour) for key in methods]
+    return [Series(key, results.title(key), results.colour(key)) for key in methods]

@@ -8,7 +8,6 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from colonnade.experiments.method_titles import method_of
 from colonnade.experiments.results.hyperparameters import (
     BINS,
     Scatter,
@@ -38,7 +37,7 @@ def sorted_scores(results: Results, rows: Sequence[JobRow]) -> Figure:
         axes.set_title(plain(panel.title))
         for line in panel.lines:
             marker = "." * (line.jobs < 9)
-            axes.plot(line.share, line.scores, color=method_of(line.method).colour, marker=marker)
+            axes.plot(line.share, line.scores, color=results.colour(line.method), marker=marker)
         if not np.isnan(panel.random):
             axes.axhline(panel.random, color=INK, lw=1, ls=":")
         axes.set_xlim(0, 100)
@@ -63,7 +62,8 @@ def score_against(results: Results, rows: Sequence[JobRow]) -> Figure:
         axes.set_xlim(0.6 * panel.values[0], panel.values[-1] / 0.6)
         for scatter in panel.scatters:
             place = results.methods.index(scatter.method)
-            _draw(axes, scatter, (place - (len(results.methods) - 1) / 2) * 0.035)
+            offset = (place - (len(results.methods) - 1) / 2) * 0.035
+            _draw(axes, scatter, results.colour(scatter.method), offset)
         axes.axhline(1.0 if panel.relative else 0.0, color=FAINT, lw=1, ls=":")
         axes.set_ylabel("relative area" if panel.relative else "area")
         _mark_values(axes, panel)
@@ -72,9 +72,8 @@ def score_against(results: Results, rows: Sequence[JobRow]) -> Figure:
     return figure
 
 
-def _draw(axes: Axes, scatter: Scatter, offset: float) -> None:
+def _draw(axes: Axes, scatter: Scatter, colour: str, offset: float) -> None:
     """Scatter a method's jobs, a little beside those of the others, and join the medians."""
-    colour = method_of(scatter.method).colour
     values, middles = scatter.values, scatter.middles
     places = np.unique(values)
     if places.size <= BINS:

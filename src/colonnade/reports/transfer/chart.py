@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 
-from colonnade.experiments.method_titles import FALLBACK_COLOURS, method_of
+from colonnade.experiments.method_titles import FALLBACK_COLOURS
 from colonnade.experiments.results.curves import (
     CurveLine,
     CurvePanel,
@@ -26,7 +26,7 @@ def curves_chart(results: Results, source: str, title: str) -> Chart:
         x="agent steps",
         y="mean return",
         series=[
-            Series(method, results.title(method), method_of(method).colour)
+            Series(method, results.title(method), results.colour(method))
             for method in results.methods
         ],
         panels=[_panel(results, panel) for panel in panels],

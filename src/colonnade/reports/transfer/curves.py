@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from colonnade.experiments.method_titles import FALLBACK_COLOURS, method_of
+from colonnade.experiments.method_titles import FALLBACK_COLOURS
 from colonnade.experiments.results.curves import CurvePanel, plain_panels, source_panels
 from colonnade.experiments.results.transfer import Results
 from colonnade.experiments.words import short_number
@@ -32,7 +32,7 @@ def learning_curves(results: Results, source: str) -> Figure | None:
         return None
     figure, panels = panels_of(len(found))
     for axes, panel in zip(panels, found, strict=True):
-        colours = {line.key: method_of(line.key).colour for line in panel.lines}
+        colours = {line.key: results.colour(line.key) for line in panel.lines}
         _draw_panel(axes, panel, colours)
     method_legend(figure, results, {line.key for panel in found for line in panel.lines})
     return figure
@@ -55,7 +55,7 @@ def method_legend(
 ) -> None:
     """Name the methods that were drawn, below all panels."""
     handles = [
-        Line2D([], [], color=method_of(method).colour, label=results.title(method))
+        Line2D([], [], color=results.colour(method), label=results.title(method))
         for method in results.methods
         if method in drawn
     ]

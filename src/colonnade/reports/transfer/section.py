@@ -10,7 +10,6 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from colonnade.analysis.intervals import FEWEST_RUNS, STUDENT
-from colonnade.experiments.method_titles import method_of
 from colonnade.experiments.plans.plan import SCRATCH
 from colonnade.experiments.results.cautions import caution_of
 from colonnade.experiments.results.continual import looks_back
@@ -151,7 +150,7 @@ def _curve_names(results: Results) -> dict[str, tuple[str, str]]:
 def _table_row(row: TableRow) -> _TableRow:
     return _TableRow(
         title=row.title,
-        colour=method_of(row.method).colour,
+        colour=row.colour,
         mean=_percent(row.mean),
         interval="" if math.isnan(row.low) else f"{row.low:.0f} to {row.high:.0f}",
         caution=row.caution,

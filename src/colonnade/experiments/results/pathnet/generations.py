@@ -26,6 +26,7 @@ class GenerationRow:
         minibatches: [R] gradient steps.
         reached: How many of them reached the goal within their budget; the rest count as that.
         interval: Of the mean generations; NaN where runs are too few.
+        colour: Of the method in pictures.
     """
 
     method: str
@@ -34,6 +35,7 @@ class GenerationRow:
     minibatches: Floats
     reached: int
     interval: Interval
+    colour: str
 
 
 def goal_row(run: RunResult) -> dict[str, Any] | None:
@@ -72,6 +74,7 @@ def generation_rows(results: Results) -> list[GenerationRow]:
                 GenerationRow(
                     method=method,
                     title=generation_title(results, method),
+                    colour=results.colour(method),
                     generations=generations,
                     minibatches=np.array([float(row["episodes"]) for _, row in found]),
                     reached=sum(bool(row["reached"]) for _, row in found),

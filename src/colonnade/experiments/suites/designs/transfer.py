@@ -7,11 +7,16 @@ from dataclasses import dataclass, field, replace
 from itertools import combinations, permutations
 from typing import Literal
 
+from colonnade.checks import AT_LEAST_1, Range, check_fields
+from colonnade.errors import UsageError
 from colonnade.experiments.plans.plan import SCRATCH, Plan, PlanBuilder, SuiteOptions
-from colonnade.experiments.plans.spec import BUNDLED, Json, RunSpec, TaskBudget
+from colonnade.experiments.plans.spec import BUNDLED, DEFAULT_COLUMN, Json, RunSpec, TaskBudget
+
+_ALONE = ("scratch", "random-column")
+"""Methods that start from nothing; all others start from a source column."""
 
 _FROM_SOURCE = ("output-only", "finetune", "progressive")
-"""Methods that start from a source column."""
+"""Those of Rusu et al. that do, in the order of their Table 1."""
 
 
 @dataclass(frozen=True)
@@ -43,10 +48,13 @@ class TransferDesign:
     """Sources x targets x methods x seeds, as in Fig. 4 and 6 of Rusu et al. 2016.
 
     Attributes:
-        family: First part of the tasks' names, e.g. "pong-soup".
         sources: Variants that source columns are trained on.
         targets: Variants that are learned after each source; a source is no target of itself.
-        methods: Among "scratch", "output-only", "finetune", "random-column" and "progressive".
+        methods: "scratch" and "random-column", which learn a target alone; and others, each of
+            which learns it after each source: "output-only", "finetune", "progressive", or of a
+            user's own.
+        family: First part of the tasks' names, e.g. "pong-soup"; empty where sources and targets
+            are whole names.
         columns: Up to how many columns progressive networks have, from 2 on.
         orders: With several sources, whether one network learns them, in the order of `sources`, or
             one for each order.
@@ -56,6 +64,7 @@ class TransferDesign:
         column: Of every run, as in `RunSpec`.
         learner: Name of the learner, unless the options say otherwise.
         learner_options: Hyperparameters per learner's name.
+        method_options: Options per method's name.
         training_options: Fields of `TrainingOptions`.
         source_options: More of them, such as a return at which to end, for sources alone that are
             trained for `source_steps` and stand in no row of the report.
@@ -64,23 +73,38 @@ class TransferDesign:
         evaluation_episodes: How many episodes score the random and the final policy.
     """
 
-    family: str
     sources: tuple[str, ...]
     targets: tuple[str, ...]
     methods: tuple[str, ...]
     source_steps: int
     target_steps: int
-    seeds: int
-    column: str | dict[str, Json]
-    learner: str
+    seeds: int = 3
+    column: str | dict[str, Json] = DEFAULT_COLUMN
+    learner: str = "ppo"
+    family: str = ""
     columns: int = 2
     orders: Literal["one", "all"] = "one"
     learner_options: dict[str, dict[str, Json]] = field(default_factory=dict)
+    method_options: dict[str, dict[str, Json]] = field(default_factory=dict)
     training_options: dict[str, Json] = field(default_factory=dict)
     source_options: dict[str, Json] = field(default_factory=dict)
     task_options: dict[str, Json] = field(default_factory=dict)
     bundled: str | None = None
     evaluation_episodes: int = 30
+
+    def __post_init__(self) -> None:
+        """Refuse what would come to no comparison."""
+        counts = ("source_steps", "target_steps", "seeds", "evaluation_episodes")
+        check_fields(self, {**dict.fromkeys(counts, AT_LEAST_1), "columns": Range(2)})
+        for name in ("targets", "methods", *(["sources"] if self._from_source() else [])):
+            if not getattr(self, name):
+                raise UsageError(f"{name!r} of a transfer design is empty; name at least one.")
+        for name in ("sources", "targets", "methods"):
+            values = getattr(self, name)
+            if twice := next((value for value in values if values.count(value) > 1), None):
+                raise UsageError(
+                    f"{name!r} of a transfer design has {twice!r} twice; name it once."
+                )
 
     def plan(self, options: SuiteOptions) -> Plan:
         """Make the runs and what is compared; a source column is trained once per seed."""
@@ -97,13 +121,13 @@ class TransferDesign:
     def arms(self) -> tuple[Arm, ...]:
         """Everything that is trained, each after what it starts from."""
         arms: list[Arm] = []
-        for method in ("scratch", "random-column"):
+        for method in _ALONE:
             if method in self.methods:
                 arms += [self._arm(method, target, (), method) for target in self.targets]
         arms += [arm for arm in self._trunk() if not arm.sources]
         for source in self.sources:
             for target in (target for target in self.targets if target != source):
-                for method in (method for method in _FROM_SOURCE if method in self.methods):
+                for method in self._from_source():
                     row = "progressive-2" if method == "progressive" else method
                     arms.append(self._arm(method, target, (source,), row))
         for sources in self._chains():
@@ -112,6 +136,11 @@ class TransferDesign:
                 row = f"progressive-{len(sources) + 1}"
                 arms.append(self._arm("progressive", target, sources, row))
         return tuple(dict.fromkeys(arms))
+
+    def _from_source(self) -> list[str]:
+        """Methods that start from a source: the paper's, then others as they are listed."""
+        known = [method for method in _FROM_SOURCE if method in self.methods]
+        return known + [m for m in self.methods if m not in (*_FROM_SOURCE, *_ALONE)]
 
     def _chains(self) -> list[tuple[str, ...]]:
         """Sequences of two and more sources."""
@@ -125,7 +154,7 @@ class TransferDesign:
         """The arms that others start from, by what they have learned; none if one is shipped."""
         chains = self._chains()
         begun = [chain[:length] for chain in chains for length in range(1, len(chain) + 1)]
-        if set(self.methods) & set(_FROM_SOURCE):
+        if self._from_source():
             begun = [*((source,) for source in self.sources), *begun]
         if self.bundled is not None:
             begun = [chain for chain in begun if len(chain) > 1]
@@ -163,15 +192,19 @@ class TransferDesign:
         return RunSpec(
             label=f"{name} {origin}{arm.target}, seed {seed}",
             method=arm.method,
-            tasks=(TaskBudget(f"{self.family}/{arm.target}", steps, self.task_options),),
+            tasks=(TaskBudget(self._name(arm.target), steps, self.task_options),),
             learner=learner,
             column=self.column,
             seed=seed,
+            method_options=self.method_options.get(arm.method, {}),
             learner_options=self.learner_options.get(learner, {}),
             training_options={**training, "device": options.device},
             evaluation_episodes=self.evaluation_episodes,
             parent=parent,
         )
+
+    def _name(self, variant: str) -> str:
+        return f"{self.family}/{variant}" if self.family else variant
 
 
 def _words(arm: Arm) -> str | None:

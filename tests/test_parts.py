@@ -1,0 +1,300 @@
+"""Parts of one's own by name: from a plugin, from a package, refused in one sentence."""
+
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from colonnade import parts
+from colonnade.cli.main import main
+from colonnade.errors import UsageError
+from colonnade.experiments import suites
+from colonnade.experiments.method_titles import in_order, method_of, sequence_title
+from colonnade.experiments.plans.build import build_method
+from colonnade.experiments.plans.spec import RunSpec, TaskBudget
+from colonnade.experiments.store.folders import SuiteFolder
+from colonnade.experiments.suites import suite_from_name
+from colonnade.experiments.titles import learner_title
+from colonnade.learners import learner_from_name
+from colonnade.methods import ColumnMethod, method_from_name
+from colonnade.networks import column_preset, modular_preset
+from colonnade.parts import Part, Said, load_plugin
+from colonnade.recognition import recogniser_from_name
+from colonnade.tasks import task_from_name
+
+PAGE = Path(__file__).parents[1] / "docs" / "plugins.md"
+(SUITE,) = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
+
+HEAD = """
+from dataclasses import dataclass
+from colonnade.learners import A2C
+from colonnade.methods import Finetune
+from colonnade.networks import ColumnSpec, Dense
+from colonnade.parts import Part
+from colonnade.tasks import MiniPongTask
+
+class Mine(Finetune):
+    def __init__(self, column=None, strength=1.0):
+        super().__init__(column)
+        self.strength = strength
+
+@dataclass(frozen=True)
+class Slow(A2C):
+    learning_rate: float = 1e-5
+
+@dataclass(frozen=True)
+class Plain:
+    pass
+
+def wall(look, *, steps=100, name=None):
+    return MiniPongTask(look, steps=steps, name=name or f"wall/{look}")
+
+COLUMN = ColumnSpec((Dense(3),))
+"""
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder for plugins that forgets them afterwards."""
+    before = set(sys.modules)
+    monkeypatch.setattr(parts, "_loaded", {})
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    parts._points.cache_clear()
+    yield tmp_path
+    parts._points.cache_clear()
+    for name in set(sys.modules) - before:
+        if str(tmp_path) in str(getattr(sys.modules[name], "__file__", "")):
+            del sys.modules[name]
+
+
+def plugin(place: Path, listed: str, name: str = "own_parts") -> str:
+    (place / f"{name}.py").write_text(f"{HEAD}\nPARTS = [{listed}]\n")
+    return f"{name}.py"
+
+
+def package(place: Path, **groups: str) -> None:
+    """Install a distribution of entry points, as pip writes them down."""
+    info = place / "their_parts-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: their-parts\nVersion: 1.0\n")
+    lines = [f"[colonnade.{kind}]\n{line}\n" for kind, line in groups.items()]
+    (info / "entry_points.txt").write_text("\n".join(lines))
+
+
+def test_the_page_has_a_suite_of_ones_own_in_sixty_lines() -> None:
+    assert len(SUITE.splitlines()) <= 60
+
+
+def test_a_suite_of_ones_own_is_trained_in_workers_and_read_without_it(
+    place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (place / "my_suite.py").write_text(SUITE)
+    less = ["--seeds=1", "--budget=0.05", "--methods=shrink", "--tasks=left"]
+    assert main(["run", "my_suite.py", "--out=mine", *less, "--set=shrink.factor=0.25"]) == 0
+    suite = SuiteFolder.read(place / "mine")
+    assert [run.done for run in suite.runs] == [True] * 3
+    shrunk = [run for run in suite.runs if run.spec.method == "shrink"]
+    assert [run.result()["spec"]["method_options"] for run in shrunk] == [{"factor": 0.25}]
+    # From here on nobody has loaded it: what pages say stands in the folder.
+    monkeypatch.setattr(parts, "_loaded", {})
+    del sys.modules["my_suite"]
+    page = place / "mine" / "report.html"
+    page.unlink()
+    assert main(["report", "mine"]) == 0
+    for words in ("Shrunk weights", "#117733", "Lines"):
+        assert words in page.read_text()
+    capsys.readouterr()
+    for command in (["play", "mine"], ["play", "mine", "--trust"]):
+        assert main(command) == 2
+        said = capsys.readouterr().err
+        assert "the plugin my_suite.py, which is only imported where you name it; add" in said
+    assert "my_suite" not in sys.modules
+    assert main(["play", "mine", "--plugin=my_suite.py"]) == 0
+    assert "plays line/left" in capsys.readouterr().out
+
+
+def test_every_kind_of_part_is_found_by_its_name(place: Path) -> None:
+    load_plugin(
+        plugin(
+            place,
+            'Part("methods", "mine", Mine), Part("learners", "slow", Slow, title="Slow A2C"),'
+            'Part("columns", "three", COLUMN), Part("columns", "made", lambda: COLUMN),'
+            'Part("tasks", "wall", wall)',
+        )
+    )
+    assert type(method_from_name("mine", strength=2.0)).__name__ == "Mine"
+    assert learner_from_name("slow", gamma=0.5).learning_rate == 1e-5  # type: ignore[attr-defined]
+    assert column_preset("three") == column_preset("made")
+    assert task_from_name("wall/zoom", steps=7).spec.id == "wall/zoom"
+    assert task_from_name("wall/zoom", name="far", steps=7).spec.id == "far"
+    spec = RunSpec("x", "mine", (TaskBudget("wall/zoom", 7),), "slow", "three")
+    method = build_method(spec)
+    method.begin_task(task_from_name("wall/zoom").spec)
+    assert isinstance(method, ColumnMethod)
+    assert method.network.column(0).spec == column_preset("three")
+    with pytest.raises(UsageError, match="Unknown mine option 'strengt'; did you mean 'strength'"):
+        method_from_name("mine", strengt=2.0)
+    with pytest.raises(UsageError, match="Unknown option of 'wall' tasks 'loo'; did you mean"):
+        task_from_name("wall/zoom", loo=2)
+    with pytest.raises(UsageError, match="Unknown method 'min'; did you mean 'mine'"):
+        method_from_name("min")
+    assert load_plugin("own_parts.py") == load_plugin(str(place / "own_parts.py"))
+
+
+def test_packages_are_imported_when_their_names_are_asked_for(place: Path) -> None:
+    plugin(place, "", "their_code")
+    (place / "theirs.py").write_text(
+        'from their_code import Mine, Part\nMINE = Part("methods", "said", Mine, title="Theirs")\n'
+    )
+    package(place, methods="plain = their_code:Mine\nsaid = theirs:MINE\nlost = nowhere:Mine")
+    assert method_from_name("ewc")
+    assert not {"their_code", "theirs"} & set(sys.modules)
+    assert parts.own_names("methods") == ["plain", "said", "lost"]
+    assert type(method_from_name("plain")).__name__ == "Mine"
+    assert "theirs" not in sys.modules
+    assert parts.said_of([("methods", "said"), ("methods", "ewc"), ("methods", "said")]) == (
+        Said("methods", "said", "Theirs", origin="package their-parts"),
+    )
+    with pytest.raises(
+        UsageError,
+        match="^Method 'lost' of package their-parts cannot be imported from 'nowhere:Mine' "
+        r"\(ModuleNotFoundError: No module named 'nowhere'\)\.$",
+    ):
+        method_from_name("lost")
+
+
+def test_a_package_that_fails_hides_no_other_suite(
+    place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    package(place, suites="broken = nowhere:SUITE")
+    monkeypatch.setattr(suites, "SUITES", suites.SUITES[:1])
+    assert main(["suites"]) == 0
+    shown = capsys.readouterr()
+    assert "demo" in shown.out
+    assert shown.err.startswith("colonnade: Suite 'broken' of package their-parts cannot be")
+
+
+@pytest.mark.parametrize(
+    ("listed", "sentence"),
+    [
+        ('Part("methods", "ewc", Mine)', "has a method 'ewc', but so has Colonnade; rename it."),
+        (
+            'Part("methods", "a", Mine), Part("methods", "a", Mine)',
+            "plugin own_parts.py has a method 'a', but so has plugin own_parts.py; rename it.",
+        ),
+        ("Mine", "PARTS of plugin .* holds <class 'own_parts.Mine'>, no Part."),
+        ('Part("method", "a", Mine)', "Unknown kind of part 'method'; did you mean 'methods'?"),
+        ('Part("methods", "a b", Mine)', "must be letters, digits .*, but 'a b' came."),
+        ('Part("methods", "a", Mine, colour="red")', "of method 'a' must be as '#117733', but"),
+        ('Part("methods", "a", Mine, title=3)', "title of part 'a' must be a text; got 3."),
+        ("1 / 0", r"cannot be imported \(ZeroDivisionError: division by zero\)."),
+    ],
+)
+def test_plugins_that_will_not_do_are_refused(place: Path, listed: str, sentence: str) -> None:
+    def use() -> None:
+        load_plugin(plugin(place, listed))
+        method_from_name("ewc")
+
+    with pytest.raises(UsageError, match=sentence) as caught:
+        use()
+    assert "\n" not in str(caught.value)
+
+
+def test_files_that_will_not_do_are_refused(place: Path) -> None:
+    with pytest.raises(UsageError, match=r"no file .*missing.py to take parts from"):
+        load_plugin("missing.py")
+    (place / "gymnasium.py").write_text("raise SystemExit")
+    with pytest.raises(UsageError, match="another module is called 'gymnasium'; rename the file"):
+        load_plugin("gymnasium.py")
+    (place / "forgot.py").write_text("PART = []")
+    with pytest.raises(UsageError, match=r"Plugin .*forgot.py' has no PARTS; list its parts"):
+        load_plugin("forgot.py")
+    with pytest.raises(UsageError, match=r"Plugin 'no_such' cannot be imported \(ModuleNotFound"):
+        load_plugin("no_such")
+
+
+def test_two_origins_never_share_a_name(place: Path) -> None:
+    load_plugin(plugin(place, 'Part("methods", "mine", Mine)'))
+    with pytest.raises(UsageError, match=r"^plugin more.py has a method 'mine', but so has plugin"):
+        load_plugin(plugin(place, 'Part("methods", "mine", Mine)', "more"))
+    package(place, methods="mine = own_parts:Mine")
+    parts._points.cache_clear()
+    with pytest.raises(UsageError, match=r"own_parts.py and package their-parts both have a meth"):
+        method_from_name("mine")
+
+
+@pytest.mark.parametrize(
+    ("part", "use", "sentence"),
+    [
+        ('"methods", "x", Plain', lambda: method_from_name("x"), "must be a colonnade.methods.Col"),
+        ('"methods", "x", 3', lambda: method_from_name("x"), "must be a class or a function, but"),
+        ('"methods", "x", dict', lambda: method_from_name("x"), "must be a class or a function"),
+        ('"learners", "x", dict', lambda: learner_from_name("x"), "must be a dataclass, whose"),
+        (
+            '"recognisers", "x", Plain',
+            lambda: recogniser_from_name("x"),
+            r"Kind of labels 'x' \(Plain\) has no method 'build'",
+        ),
+        ('"columns", "x", COLUMN', lambda: modular_preset("x"), "must be a ModularSpec, but is"),
+        ('"suites", "x", COLUMN', lambda: suite_from_name("x"), "Suite 'x' must be a Suite, but"),
+        ('"tasks", "x", Plain', lambda: task_from_name("x"), "must have a TaskSpec as its 'spec'"),
+        (
+            '"tasks", "x", wall',
+            lambda: task_from_name("x/zoom"),
+            "Task 'x/zoom' must have the id 'x/zoom', which .*, but has 'wall/zoom'",
+        ),
+        (
+            '"tasks", "x", wall',
+            lambda: task_from_name("x"),
+            "Task 'x' cannot be made with {}: wall",
+        ),
+    ],
+)
+def test_parts_that_miss_their_contract_are_refused(
+    place: Path, part: str, use: Any, sentence: str
+) -> None:
+    load_plugin(plugin(place, f"Part({part})"))
+    with pytest.raises(UsageError, match=sentence):
+        use()
+
+
+def test_a_file_in_a_suites_place_has_one(place: Path) -> None:
+    with pytest.raises(UsageError, match=r"own_parts.py has 0 suites, where one is to be run"):
+        suite_from_name(plugin(place, 'Part("methods", "mine", Mine)'))
+
+
+def test_the_command_line_takes_plugins_anywhere(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plugin(place, 'Part("methods", "mine", Mine)')
+    assert main(["--plugin", "own_parts", "describe", "nothing"]) == 2
+    assert parts.loaded_plugins() == ("own_parts",)
+    assert "Unknown suite 'nothing'" in capsys.readouterr().err
+    for given in (["suites", "--plugin"], ["--plugin=", "suites"], ["--plugin", "--debug"]):
+        assert main(given) == 2
+        assert "--plugin needs a module or a file behind it" in capsys.readouterr().err
+
+
+def test_what_a_folder_says_of_parts_decides_titles_colours_and_order() -> None:
+    own = (
+        Said("methods", "mine", "My own", "#010203", "finetune"),
+        Said("learners", "slow", "Slow A2C"),
+    )
+    assert (method_of("mine", own).title, method_of("mine", own).colour) == ("My own", "#010203")
+    assert sequence_title("mine", own, labelled=True) == "My own"
+    keys = ["other", "mine", "progressive-2", "finetune", "scratch"]
+    expected = ["scratch", "finetune", "mine", "progressive-2", "other"]
+    assert in_order(keys, own) == expected
+    assert in_order(keys)[-2:] == ["other", "mine"]
+    assert [learner_title(name, own) for name in ("slow", "ppo", "x")] == ["Slow A2C", "PPO", "x"]
+
+
+def test_colours_of_folders_are_checked() -> None:
+    with pytest.raises(UsageError, match="colour of method 'x' must be as '#117733', but 'url"):
+        Said("methods", "x", colour="url(http://x)")
+    assert Part("methods", "x", SimpleNamespace, colour="#AAbb09").said.colour == "#AAbb09"
