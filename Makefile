@@ -49,7 +49,7 @@ tests: $(VENV)/.dev
 test-slow: $(VENV)/.dev
 	$(BIN)/python -m pytest -m slow -q
 
-STRESS := OMP_NUM_THREADS=1 OMP_WAIT_POLICY=passive $(BIN)/python tests/stress.py
+STRESS := OMP_NUM_THREADS=1 OMP_WAIT_POLICY=passive $(BIN)/python tests/stress.py $(if $(RECORD),--record $(RECORD))
 
 stress: $(VENV)/.dev
 	@$(STRESS) --kills $(KILLS)
@@ -71,20 +71,20 @@ stress-memory: $(VENV)/.dev
 
 fuzz: $(VENV)/.dev
 	@OMP_NUM_THREADS=1 PYTHONPATH=tests:tests/support $(BIN)/python tests/fuzz.py \
-		--mutations $(MUTATIONS) --specs $(SPECS)
+		--mutations $(MUTATIONS) --specs $(SPECS) $(if $(RECORD),--record $(RECORD))
 
 mutants: $(VENV)/.dev
 	@OMP_NUM_THREADS=1 $(BIN)/python tests/mutants.py
 
 check: $(VENV)/.dev
-	$(BIN)/ruff format --check src tests benchmarks results
-	$(BIN)/ruff check src tests benchmarks results
+	$(BIN)/ruff format --check src tests benchmarks results examples
+	$(BIN)/ruff check src tests benchmarks results examples
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
 format: $(VENV)/.dev
-	$(BIN)/ruff format src tests benchmarks results
-	$(BIN)/ruff check --fix src tests benchmarks results
+	$(BIN)/ruff format src tests benchmarks results examples
+	$(BIN)/ruff check --fix src tests benchmarks results examples
 
 bench: $(VENV)/.bench
 	@for script in benchmarks/[a-z]*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done

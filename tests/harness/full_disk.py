@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from harness.injected import came_to, command, forked, injected, pair
+from harness.injected import UNFORESEEN, came_to, command, forked, injected, pair
 from harness.tally import Tally
 
 _BYTES = 8 * 2**20
@@ -56,7 +56,7 @@ def full_disks(count: int, tally: Tally) -> int:
                 os.posix_fallocate(file.fileno(), 0, shutil.disk_usage(disk).free - room)
             status = forked(lambda: command(pair, out))
             ballast.unlink()
-            wrong = ""
+            wrong = "no sentence was said of it" if status == UNFORESEEN else ""
             if forked(lambda: command(pair, out)):
                 wrong = "the same command failed"
             elif came_to(out) != expected:

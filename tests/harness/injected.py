@@ -10,6 +10,7 @@ import importlib
 import os
 import shutil
 import signal
+import sys
 import tempfile
 import time
 import traceback
@@ -20,6 +21,7 @@ from typing import Any
 from rich.console import Console
 
 from colonnade.cli.display import Display
+from colonnade.errors import ColonnadeError
 from colonnade.experiments.execution import server
 from colonnade.experiments.execution.execute import execute
 from colonnade.experiments.execution.processes import ending
@@ -37,6 +39,9 @@ from harness.runs import PAIR, content
 from harness.tally import Tally
 
 _SECONDS = 1800.0
+
+UNFORESEEN = 70
+"""Exit status of a command that failed without a sentence."""
 
 
 class Forks:
@@ -119,7 +124,7 @@ def forked(work: Callable[[], int]) -> int:
     """Return the exit status of a fork that does something; negative where a signal ended it."""
     process = os.fork()
     if not process:
-        status = 70
+        status = UNFORESEEN
         try:
             os.setsid()
             nothing = os.open(os.devnull, os.O_WRONLY)
@@ -127,6 +132,9 @@ def forked(work: Callable[[], int]) -> int:
                 os.dup2(nothing, 1)
                 os.dup2(nothing, 2)
             status = work()
+        except ColonnadeError as error:
+            print(error, file=sys.stderr)
+            status = error.exit_status
         except BaseException:
             traceback.print_exc()
         finally:
@@ -167,11 +175,14 @@ def trial(
         injection.install()
         return command(begin, out)
 
+    failed = 0
     with contextlib.suppress(TimeoutError):
-        forked(hit)
+        failed = forked(hit)
     calls = log.read_text().splitlines()
     log.unlink()
     met = calls[at - 1].split(maxsplit=2)[2] if len(calls) >= at else "none"
+    if failed == UNFORESEEN:
+        return met, "no sentence was said of it"
     try:
         status = forked(lambda: command(begin, out))
     except TimeoutError as error:

@@ -176,7 +176,7 @@ def test_what_was_run_is_summed_up(short: SuiteFolder) -> None:
     known = dict(facts(Results(short)))
     steps = sum(spec.steps - 8 for spec in short.plan.runs)
     assert known["Runs"] == "39 of 39 complete"
-    assert known["Seeds"] == "0, 1, 2"
+    assert known["Seeds"] == "3 (0, 1, 2)"
     assert known["Learner"] == "PPO"
     assert known["Training time"].startswith(duration(39 * 500))
     assert known["Wall time"].startswith(duration(600))

@@ -19,7 +19,7 @@ from colonnade.reports.suite import SECTIONS
 @pytest.mark.parametrize(
     ("compared", "expected"),
     [
-        (True, ["TableSection", "MatrixSection", "CurvesSection", "RunSection"]),
+        (True, ["FindingsSection", "TableSection", "MatrixSection", "CurvesSection", "RunSection"]),
         (False, ["CurvesSection", "RunSection"]),
     ],
 )

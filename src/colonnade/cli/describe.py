@@ -12,8 +12,7 @@ class Describe:
     """Print networks layer by layer: shapes, parameters, laterals."""
 
     what: Positional[str]
-    """Name of a suite, a plugin's file that has one, or a folder that `colonnade run --out`
-    made."""
+    """Name of a suite, or a folder that `colonnade run --out` made, or a file that has a suite."""
     trust: bool = False
     """Import the code that the folder names, where an environment must be made to know its shapes;
     see docs/trust.md."""

@@ -8,13 +8,14 @@ from pathlib import Path
 
 from rich.console import Console
 
+from colonnade.experiments.launch.named import named_suite
 from colonnade.experiments.launch.rehearsal import Rehearsal
 from colonnade.experiments.method_titles import method_of
 from colonnade.experiments.plans.plan import Plan, SuiteOptions
 from colonnade.experiments.store.basis import Basis
 from colonnade.experiments.store.folders import SuiteFolder
 from colonnade.experiments.store.reading import is_there
-from colonnade.experiments.suites import suite_from_name, suite_names
+from colonnade.experiments.suites import suite_names
 from colonnade.experiments.trained.load import network_of, trusting
 from colonnade.networks import (
     ModularNetwork,
@@ -65,7 +66,7 @@ def _networks(what: str, *, trust: bool) -> Iterator[tuple[str, AnyNetwork]]:
             networks = _of_folder(read)
         yield from _grouped(read.plan, networks, read.basis.parts)
         return
-    suite = suite_from_name(what)
+    suite = named_suite(what, "What is described is a suite or a folder")
     if suite.networks is not None:
         yield from suite.networks()
         return

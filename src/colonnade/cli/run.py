@@ -20,8 +20,8 @@ class Run:
     """Train a suite and write its report; goes on where an earlier run of it was interrupted."""
 
     suite: Positional[str]
-    """Name of a suite (see `colonnade suites`), or a plugin's file that has one; or a JSON file
-    with a run's spec or a list of specs."""
+    """Name of a suite (see `colonnade suites`); a plugin's file that has one; a JSON or TOML file
+    that describes one; or a JSON file with a run's spec or a list of specs."""
     out: Path
     """Folder for everything that comes of it. One that holds a part of the suite is completed."""
     jobs: int | None = None
@@ -37,13 +37,12 @@ class Run:
 
     def __call__(self) -> None:
         """Train, then write the report."""
-        from colonnade.experiments.suites import suite_from_name
+        from colonnade.experiments.launch.named import named
 
         if self.jobs is not None and self.jobs < 1:
             raise UsageError(f"--jobs is a number of processes from 1 on, but {self.jobs} came.")
         set_limit(real("--hang-seconds", self.hang_seconds, AT_LEAST_0))
-        named = self.suite
-        what = Path(named) if named.endswith(".json") else suite_from_name(named)
+        what = named(self.suite)
         # Heavy, and of no use to a mistake in the name.
         from rich.console import Console
 

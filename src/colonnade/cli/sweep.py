@@ -23,7 +23,7 @@ class Sweep:
     """
 
     suite: Positional[str]
-    """Name of a suite (see `colonnade suites`), or a plugin's file that has one."""
+    """Name of a suite (see `colonnade suites`), or a file that has one, of a plugin or as data."""
     out: Path | None = None
     """Folder for everything that comes of it; runs/sweep-SUITE if not given."""
     jobs: int = 25
@@ -52,19 +52,15 @@ class Sweep:
 
     def __call__(self) -> None:
         """Train, then write the report and the tables."""
+        from colonnade.experiments.launch.named import named_suite
         from colonnade.experiments.plans.sweep import Sweep as SweepOf
-        from colonnade.experiments.suites import suite_from_name
 
         if self.workers is not None and self.workers < 1:
             raise UsageError(f"--workers is a number from 1 on, but {self.workers} came.")
         set_limit(real("--hang-seconds", self.hang_seconds, AT_LEAST_0))
         sweep = SweepOf(self.jobs, self.top, self.seed, self.add_jobs, self.early_stop, self.range)
-        if self.suite.endswith(".json"):
-            raise UsageError(
-                f"A sweep is of a suite, whose ranges it draws from, but {self.suite} is a file; "
-                "see `colonnade suites`."
-            )
-        named = suite_from_name(self.suite)
+        needed = "A sweep is of a suite, whose ranges it draws from"
+        named = named_suite(self.suite, needed)
         out = self.out or Path("runs") / f"sweep-{named.name}"
         # Heavy, and of no use to a mistake in the name.
         from rich.console import Console

@@ -119,14 +119,14 @@ def write_page(path: Path, template: str, **values: Any) -> Path:
         **values,
     )
     text = str(page)
-    scripts = _scripts(charts='class="chart"' in text)
+    scripts = _scripts(charts='class="chart"' in text, films="data-film=" in text)
     write_text(path, text.replace("</body>", f"{scripts}</body>"))
     return path
 
 
-def _scripts(*, charts: bool) -> str:
+def _scripts(*, charts: bool, films: bool) -> str:
     """Put together a page's scripts: plotly only where it draws something."""
-    names = ["page.js", "pictures.js", "tables.js"]
+    names = ["page.js", "pictures.js", "tables.js", *(["films.js"] if films else [])]
     if charts:
         names = ["plotly/plotly-basic.min.js", *names, "charts.js"]
     texts = {name: text_of(f"interactive/{name}") for name in names}

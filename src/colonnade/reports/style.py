@@ -9,8 +9,11 @@ from contextlib import contextmanager
 from typing import Any
 
 import matplotlib as mpl
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.text import Text
+
+from colonnade.experiments.results.mean_lines import MeanLine
 
 INK, FAINT, PAPER = "#1a1b1e", "#8b8f98", "#fdfdfc"
 """Text, secondary lines and background. Chosen nowhere else, so that `to_svg` can find them."""
@@ -54,6 +57,26 @@ def drawing() -> Iterator[None]:
     }
     with mpl.rc_context(settings):
         yield
+
+
+def draw_mean(axes: Axes, line: MeanLine, colour: str, **style: Any) -> None:
+    """Draw a mean with its band or, where there is none, with its single runs behind it.
+
+    Args:
+        axes: Where.
+        line: The numbers.
+        colour: Of all of it.
+        style: Of the mean's line.
+    """
+    if line.banded:
+        axes.fill_between(line.steps, line.low, line.high, color=colour, alpha=0.16, lw=0)
+    elif len(line.each) > 1:
+        axes.plot(line.steps, line.each.T, color=colour, alpha=0.4, lw=_SINGLE)
+    axes.plot(line.steps, line.mean, color=colour, **style)
+
+
+_SINGLE = 0.7
+"""Width of a single run's line."""
 
 
 def _mend_texts(figure: Figure) -> None:

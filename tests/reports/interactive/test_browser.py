@@ -47,6 +47,7 @@ def barriers(tab: Tab) -> list[str]:
 
 def test_a_report_can_be_hovered_switched_sorted_and_taken_away(tab: Tab, page: Path) -> None:
     tab.open(page)
+    tab.place("#curves-pong")
     tab.until("document.querySelector('#curves-pong .main-svg')")
     # Every text of a picture is text.
     assert "agent steps" in tab.run("document.querySelector('#curves-pong .plot').textContent")
@@ -118,6 +119,7 @@ def test_a_report_can_be_hovered_switched_sorted_and_taken_away(tab: Tab, page: 
 
 def test_points_are_read_by_keyboard(tab: Tab, page: Path) -> None:
     tab.open(page)
+    tab.place("#curves-pong")
     tab.until("document.querySelector('#curves-pong .main-svg')")
     tab.run("document.querySelector('#curves-pong .plot').focus()")
     for _ in range(2):

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from colonnade.errors import ColonnadeError, UsageError
+from colonnade.errors import UsageError
 from colonnade.experiments.launch.changes import check_learner, with_changes
+from colonnade.experiments.launch.named import file_content
 from colonnade.experiments.plans.build import named_code
 from colonnade.experiments.plans.plan import Plan, SuiteOptions
 from colonnade.experiments.plans.spec import RunSpec
 from colonnade.experiments.store.basis import Basis
 from colonnade.experiments.store.folders import SuiteFolder
-from colonnade.experiments.store.reading import parse_json, read_content
 from colonnade.experiments.suites import Suite
 
 
@@ -65,12 +65,7 @@ def _from_file(path: Path, out: Path, options: SuiteOptions) -> SuiteFolder:
             "--seeds, --budget, --learner, --device, --tasks, --methods, --games and --set change "
             "a suite; a spec file states them itself, so edit it."
         )
-    try:
-        content = parse_json(read_content(path))
-    except ColonnadeError as error:
-        raise UsageError(f"The spec can't be read: {error}") from error
-    except ValueError as error:
-        raise UsageError(f"The spec {path} is no JSON: {error}.") from error
+    content = file_content(path)
     listed = content if isinstance(content, list) else [content]
     if not listed:
         raise UsageError(f"{path} lists no run; write at least one spec into it.")

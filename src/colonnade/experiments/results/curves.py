@@ -12,49 +12,37 @@ from numpy.typing import NDArray
 
 from colonnade.analysis.intervals import band
 from colonnade.analysis.transfer import carry_forward
+from colonnade.experiments.results.mean_lines import MeanLine
 from colonnade.experiments.results.runs import Floats, RunResult
 from colonnade.experiments.results.transfer import Results
 from colonnade.experiments.titles import distinct, option_titles
 
 
-@dataclass(frozen=True)
-class CurveLine:
+@dataclass(frozen=True, kw_only=True)
+class CurveLine(MeanLine):
     """A line of a panel: the mean over runs, as far as all of them have come.
+
+    A bin in which no episode ended takes the value before it, and the first ones the random
+    policy's score.
 
     Attributes:
         key: The method, or the label of the one run; its id where labels are the same. Of runs that
             differ in their seeds alone, the first one's label without its seed.
-        steps: [B] agent steps at the ends of the bins.
-        mean: [B] mean return; a bin in which no episode ended takes the value before it, and the
-            first ones the random policy's score.
-        low: [B] lower end of the mean's 95 % interval; NaN where there is none.
-        high: [B] upper end.
         early: [B] whether in some run a bin ended before every environment had finished an episode.
         seeds: [R] the runs' seeds; of a sweep's, the numbers that their draws come from.
-        each: [R, B] the runs' own curves.
         seconds: [B] seconds of training until then, averaged over the runs; NaN where one of them
             does not say.
     """
 
     key: str
-    steps: Floats
-    mean: Floats
-    low: Floats
-    high: Floats
     early: NDArray[np.bool_]
     seeds: tuple[int, ...]
-    each: Floats
     seconds: Floats
 
     @property
     def runs(self) -> int:
         """How many runs it averages."""
         return len(self.seeds)
-
-    @property
-    def banded(self) -> bool:
-        """Whether there is an interval."""
-        return not bool(np.isnan(self.low).all())
 
 
 @dataclass(frozen=True)

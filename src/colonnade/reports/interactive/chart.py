@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from markupsafe import Markup
 from numpy.typing import ArrayLike, NDArray
+
+from colonnade.experiments.results.mean_lines import MeanLine
+from colonnade.experiments.results.runs import RunResult
 
 Floats = NDArray[np.float64]
 
@@ -74,6 +77,25 @@ class Line:
     marked: NDArray[np.bool_] | None = None
     joined: bool = True
     labels: Sequence[str] = ()
+
+
+def mean_of(series: str, line: MeanLine, runs: Sequence[str], **more: Any) -> Line:
+    """Show a mean with its interval and its single runs.
+
+    Args:
+        series: Key of its series.
+        line: The numbers.
+        runs: What the runs are called.
+        more: Other attributes of the line.
+    """
+    return Line(
+        series, line.steps, line.mean, line.low, line.high, runs=runs, each=line.each, **more
+    )
+
+
+def seeds_of(runs: Iterable[RunResult]) -> list[str]:
+    """Call runs by their seeds."""
+    return [f"seed {run.spec.seed}" for run in runs]
 
 
 @dataclass(frozen=True)

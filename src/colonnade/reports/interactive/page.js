@@ -43,6 +43,18 @@ const page = (() => {
     tell(what + " is copied.");
   };
 
+  // What scrolls sideways must be reached by keyboard too.
+  const reach = () => {
+    for (const box of document.querySelectorAll(".wide, .picture"))
+      if (box.scrollWidth > box.clientWidth) {
+        box.tabIndex = 0;
+        box.setAttribute("role", "region");
+        box.setAttribute("aria-label", box.closest("section")?.querySelector("h2, h3")?.textContent.trim() || "More to the side");
+      } else box.removeAttribute("tabindex");
+  };
+  addEventListener("load", reach);
+  addEventListener("resize", reach);
+
   const light = (colour) =>
     [1, 3, 5]
       .map((at) => parseInt(colour.slice(at, at + 2), 16) / 255)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 
-from colonnade.experiments.method_titles import FALLBACK_COLOURS, method_of
+from colonnade.experiments.method_titles import FALLBACK_COLOURS
 from colonnade.experiments.results.curves import (
     CurveLine,
     CurvePanel,
@@ -12,7 +12,7 @@ from colonnade.experiments.results.curves import (
     source_panels,
 )
 from colonnade.experiments.results.transfer import Results
-from colonnade.reports.interactive.chart import Chart, Line, Panel, Series
+from colonnade.reports.interactive.chart import Chart, Line, Panel, Series, mean_of
 
 _ABOUT = "Mean return of the episodes that ended in each bin of agent steps."
 
@@ -26,7 +26,7 @@ def curves_chart(results: Results, source: str, title: str) -> Chart:
         x="agent steps",
         y="mean return",
         series=[
-            Series(method, results.title(method), method_of(method).colour)
+            Series(method, results.title(method), results.colour(method))
             for method in results.methods
         ],
         panels=[_panel(results, panel) for panel in panels],
@@ -67,14 +67,6 @@ def _panel(results: Results, panel: CurvePanel) -> Panel:
 
 
 def _line(results: Results, line: CurveLine) -> Line:
-    return Line(
-        series=line.key,
-        x=line.steps,
-        y=line.mean,
-        low=line.low,
-        high=line.high,
-        seconds=line.seconds,
-        runs=names_of(results, line.seeds),
-        each=line.each,
-        marked=line.early,
+    return mean_of(
+        line.key, line, names_of(results, line.seeds), seconds=line.seconds, marked=line.early
     )

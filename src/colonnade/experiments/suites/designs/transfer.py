@@ -7,8 +7,10 @@ from dataclasses import dataclass, field, replace
 from itertools import combinations, permutations
 from typing import Literal
 
+from colonnade.checks import AT_LEAST_1, Range, check_fields
+from colonnade.errors import UsageError
 from colonnade.experiments.plans.plan import SCRATCH, Plan, PlanBuilder, SuiteOptions
-from colonnade.experiments.plans.spec import BUNDLED, Json, RunSpec, TaskBudget
+from colonnade.experiments.plans.spec import BUNDLED, DEFAULT_COLUMN, Json, RunSpec, TaskBudget
 
 _ALONE = ("scratch", "random-column")
 """Methods that start from nothing; all others start from a source column."""
@@ -46,13 +48,13 @@ class TransferDesign:
     """Sources x targets x methods x seeds, as in Fig. 4 and 6 of Rusu et al. 2016.
 
     Attributes:
-        family: First part of the tasks' names, e.g. "pong-soup"; empty where variants are whole
-            names of tasks.
         sources: Variants that source columns are trained on.
         targets: Variants that are learned after each source; a source is no target of itself.
         methods: "scratch" and "random-column", which learn a target alone; and others, each of
             which learns it after each source: "output-only", "finetune", "progressive", or of a
             user's own.
+        family: First part of the tasks' names, e.g. "pong-soup"; empty where sources and targets
+            are whole names.
         columns: Up to how many columns progressive networks have, from 2 on.
         orders: With several sources, whether one network learns them, in the order of `sources`, or
             one for each order.
@@ -71,15 +73,15 @@ class TransferDesign:
         evaluation_episodes: How many episodes score the random and the final policy.
     """
 
-    family: str
     sources: tuple[str, ...]
     targets: tuple[str, ...]
     methods: tuple[str, ...]
     source_steps: int
     target_steps: int
-    seeds: int
-    column: str | dict[str, Json]
-    learner: str
+    seeds: int = 3
+    column: str | dict[str, Json] = DEFAULT_COLUMN
+    learner: str = "ppo"
+    family: str = ""
     columns: int = 2
     orders: Literal["one", "all"] = "one"
     learner_options: dict[str, dict[str, Json]] = field(default_factory=dict)
@@ -89,6 +91,20 @@ class TransferDesign:
     task_options: dict[str, Json] = field(default_factory=dict)
     bundled: str | None = None
     evaluation_episodes: int = 30
+
+    def __post_init__(self) -> None:
+        """Refuse what would come to no comparison."""
+        counts = ("source_steps", "target_steps", "seeds", "evaluation_episodes")
+        check_fields(self, {**dict.fromkeys(counts, AT_LEAST_1), "columns": Range(2)})
+        for name in ("targets", "methods", *(["sources"] if self._from_source() else [])):
+            if not getattr(self, name):
+                raise UsageError(f"{name!r} of a transfer design is empty; name at least one.")
+        for name in ("sources", "targets", "methods"):
+            values = getattr(self, name)
+            if twice := next((value for value in values if values.count(value) > 1), None):
+                raise UsageError(
+                    f"{name!r} of a transfer design has {twice!r} twice; name it once."
+                )
 
     def plan(self, options: SuiteOptions) -> Plan:
         """Make the runs and what is compared; a source column is trained once per seed."""

@@ -1,0 +1,179 @@
+"""What a user names: suites as data are what the same design is in Python."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from colonnade.cli.main import main
+from colonnade.errors import UsageError
+from colonnade.experiments.launch.named import named, named_suite
+from colonnade.experiments.launch.suite import begin
+from colonnade.experiments.launch.sweep import plan_sweep
+from colonnade.experiments.plans.plan import SuiteOptions
+from colonnade.experiments.plans.search_space import PAPER, Choice, LogUniform
+from colonnade.experiments.plans.sweep import Sweep
+from colonnade.experiments.suites import Suite
+from colonnade.experiments.suites.designs.transfer import TransferDesign
+
+TOML = """
+suite = "mine"
+title = "Two looks"
+summary = "what one gives to the other"
+sources = ["mini-pong/pong", "CartPole-v1"]
+targets = ["mini-pong/zoom", "CartPole-v1"]
+methods = ["scratch", "ewc", "progressive"]
+source_steps = 300
+target_steps = 200
+seeds = 2
+learner = "a2c"
+columns = 3
+method_options = { ewc = { lam = 7.0 } }
+training_options = { num_envs = 4 }
+
+[search]
+learner = { learning_rate = [0.003, 0.001], entropy_cost = { low = 1e-4, high = 1e-2 } }
+methods = { ewc = { lam = [1.0, 10.0] } }
+"""
+DATA = {
+    "suite": "mine",
+    "title": "Two looks",
+    "summary": "what one gives to the other",
+    "sources": ["mini-pong/pong", "CartPole-v1"],
+    "targets": ["mini-pong/zoom", "CartPole-v1"],
+    "methods": ["scratch", "ewc", "progressive"],
+    "source_steps": 300,
+    "target_steps": 200,
+    "seeds": 2,
+    "learner": "a2c",
+    "columns": 3,
+    "method_options": {"ewc": {"lam": 7.0}},
+    "training_options": {"num_envs": 4},
+    "search": {
+        "learner": {"learning_rate": [0.003, 0.001], "entropy_cost": {"low": 1e-4, "high": 1e-2}},
+        "methods": {"ewc": {"lam": [1.0, 10.0]}},
+    },
+}
+DESIGN = TransferDesign(
+    sources=("mini-pong/pong", "CartPole-v1"),
+    targets=("mini-pong/zoom", "CartPole-v1"),
+    methods=("scratch", "ewc", "progressive"),
+    source_steps=300,
+    target_steps=200,
+    seeds=2,
+    learner="a2c",
+    columns=3,
+    method_options={"ewc": {"lam": 7.0}},
+    training_options={"num_envs": 4},
+)
+
+
+def written(tmp_path: Path, **changes: object) -> Path:
+    path = tmp_path / "mine.json"
+    data = {**DATA, **changes}
+    path.write_text(json.dumps({key: value for key, value in data.items() if value is not None}))
+    return path
+
+
+def test_the_suite_of_the_page_is_one(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[3] / "docs" / "plugins.md").read_text()
+    (block,) = re.findall(r"```toml\n(suite.*?)```", page, re.DOTALL)
+    (tmp_path / "looks.toml").write_text(block)
+    suite = named_suite(str(tmp_path / "looks.toml"), "x")
+    plan = suite.plan(SuiteOptions())
+    places = {entry.place for entry in plan.comparisons}
+    assert len(plan.runs) == 3 * (2 + 2 + 3 * 3)
+    assert len(places) == 2 + 3 * 3
+    assert suite.space("ppo").names == ("learning_rate", "entropy_cost")
+
+
+def test_json_and_toml_are_the_suite_that_they_describe(tmp_path: Path) -> None:
+    (tmp_path / "mine.toml").write_text(TOML)
+    for path in (written(tmp_path), tmp_path / "mine.toml"):
+        suite = named(str(path))
+        assert isinstance(suite, Suite)
+        assert (suite.name, suite.title) == ("mine", "Two looks")
+        assert suite.plan(SuiteOptions()) == DESIGN.plan(SuiteOptions())
+        space = suite.space("a2c")
+        assert space.learner["learning_rate"] == Choice((0.003, 0.001))
+        assert space.learner["entropy_cost"] == LogUniform(1e-4, 1e-2)
+        assert space.methods["ewc"]["lam"] == Choice((1.0, 10.0))
+    assert named_suite(str(written(tmp_path, search=None)), "x").space("a2c") == PAPER
+
+
+def test_methods_of_any_name_learn_each_target_after_each_source() -> None:
+    """Worked by hand: a source is no target of itself, and its column is trained once a seed."""
+    plan = DESIGN.plan(SuiteOptions(seeds=1))
+    labels = {spec.label.removesuffix(", seed 0"): spec for spec in plan.runs}
+    pong, cart, zoom = "mini-pong/pong", "CartPole-v1", "mini-pong/zoom"
+    assert set(labels) == {
+        f"scratch {zoom}", f"scratch {cart}", f"source {pong}", f"source {cart}",
+        f"ewc {pong} to {zoom}", f"ewc {pong} to {cart}", f"ewc {cart} to {zoom}",
+        f"progressive {pong} to {zoom}", f"progressive {pong} to {cart}",
+        f"progressive {cart} to {zoom}", f"progressive {pong}, {cart} to {zoom}",
+    }  # fmt: skip
+    ewc = labels[f"ewc {pong} to {zoom}"]
+    assert ewc.method_options == {"lam": 7.0}
+    assert (ewc.parent, ewc.steps) == (labels[f"source {pong}"].id, 200)
+    assert labels[f"source {pong}"].steps == 300
+    assert labels[f"progressive {pong} to {cart}"].method_options == {}
+    rows = {(entry.method, entry.source, entry.target) for entry in plan.comparisons}
+    assert ("ewc", cart, zoom) in rows
+    assert ("progressive-3", f"{pong} + {cart}", zoom) in rows
+
+
+def test_a_suite_as_data_is_begun_and_swept_as_ours(tmp_path: Path) -> None:
+    looks = ["mini-pong/pong", "mini-pong/zoom"]
+    path = written(tmp_path, sources=looks, targets=looks, columns=2, column="tiny")
+    suite = named_suite(str(path), "x")
+    options = SuiteOptions(seeds=1, tasks=("zoom",), set=("ewc.lam=3",))
+    folder = begin(suite, tmp_path / "out", options)
+    assert (folder.basis.title, folder.name) == ("Two looks", "mine")
+    assert {run.method: run.method_options for run in folder.plan.runs}["ewc"] == {"lam": 3}
+    swept = plan_sweep(suite, Sweep(jobs=4, top=1), SuiteOptions())
+    drawn = {run.method_options["lam"] for run in swept.runs if run.method == "ewc"}
+    assert drawn <= {1.0, 10.0}
+    assert {run.learner_options["learning_rate"] for run in swept.runs} <= {0.003, 0.001}
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"suite": "demo"}, "mine.json calls its suite 'demo', but there is one already; rename"),
+        ({"title": 3}, "title of mine.json must be a text; got 3."),
+        ({"targets": None}, "mine.json lacks 'targets'; add it."),
+        ({"target": []}, "Unknown field of mine.json: 'target'; did you mean 'targets'"),
+        ({"targets": []}, "mine.json: 'targets' of a transfer design is empty; name at least one."),
+        ({"sources": []}, "mine.json: 'sources' of a transfer design is empty; name at least one."),
+        ({"methods": ["ewc"]}, "'methods' of mine.json lacks 'scratch', which every transfer"),
+        ({"methods": ["scratch"] * 2}, "'methods' of a transfer design has 'scratch' twice; name"),
+        ({"seeds": 0}, "seeds of .* must be a whole number at least 1; got 0"),
+        ({"columns": 1}, "columns of .* must be a whole number at least 2; got 1"),
+        (
+            {"search": {"learner": {"gamma": []}}},
+            "must be an object; got \\[\\]; a range is a list of numbers",
+        ),
+        ({"search": 3}, "search of mine.json must be a JSON object; got 3."),
+    ],
+)
+def test_what_is_wrong_with_a_suite_as_data_is_one_sentence(
+    tmp_path: Path, changes: dict[str, object], sentence: str
+) -> None:
+    with pytest.raises(UsageError, match=sentence):
+        named(str(written(tmp_path, **changes)))
+
+
+def test_files_that_are_no_suites(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "bad.toml").write_text("suite = ")
+    (tmp_path / "none.toml").write_text("seeds = 3")
+    (tmp_path / "specs.json").write_text("[]")
+    assert named(str(tmp_path / "specs.json")) == tmp_path / "specs.json"
+    for name, sentence in (
+        ("bad.toml", "bad.toml is no TOML: Invalid value"),
+        ("none.toml", "none.toml lacks 'suite', the name of the suite; add it."),
+        ("gone.toml", "The spec can't be read: "),
+        ("specs.json", "What is described is a suite or a folder, but "),
+    ):
+        assert main(["describe", str(tmp_path / name)]) == 2
+        assert sentence in capsys.readouterr().err
