@@ -116,9 +116,8 @@ def test_the_page_follows_the_folder(
         tab.until("document.querySelector('.main-svg')")
         tab.run("document.querySelector('.keys button').click()")
         run = suite.run(suite.plan.runs[9].id)
-        points = (
-            "document.querySelector('figure.chart').drawn.chart.panels.map(p => p.lines.length)"
-        )
+        drawn = "document.querySelector('figure.chart').drawn.chart.panels"
+        points = f"{drawn}.map(p => p.lines.length)"
         before = tab.run(points)
         run.path.joinpath("status.json").write_text("{}")
         text = run.metrics_path.read_text()
