@@ -1,4 +1,4 @@
-"""The live page: what it says of unfinished runs, who may read it, and that it follows the folder."""
+"""The live page: what it says of unfinished runs, who may read it, how it follows the folder."""
 
 import json
 import urllib.error
@@ -25,8 +25,10 @@ def suite(fabricate: Callable[..., SuiteFolder]) -> SuiteFolder:
     """Nine complete runs, one half-way, one that failed, three that wait."""
     folder = fabricate(SHORT.plan(SuiteOptions(seeds=1)), done=9)
     running, failed = (folder.run(spec.id) for spec in folder.plan.runs[9:11])
-    progress = {"task": "x", "task_index": 0, "step": 100_000, "total_steps": 1, "run_step": 100_000,
-                "steps_per_second": 2000.0, "recent_return": 3.25}  # fmt: skip
+    progress = {
+        "task": "x", "task_index": 0, "step": 100_000, "total_steps": 1, "run_step": 100_000,
+        "steps_per_second": 2000.0, "recent_return": 3.25,
+    }  # fmt: skip
     (running.path / "status.json").write_text(json.dumps({"progress": progress, "notes": []}))
     failed.path.mkdir(parents=True)
     (failed.path / "spec.json").write_text(json.dumps(folder.plan.runs[10].to_json()))
