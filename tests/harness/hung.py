@@ -21,6 +21,8 @@ from harness.tally import Tally
 _SLACK_SECONDS = 10.0
 """Between the limit and the note: one look, ending the process, and the next beginning."""
 _START_SECONDS = 900.0
+_IMPORT_SECONDS = 10.0
+"""Of a processor: more than a process that plays takes before it gives its first sign."""
 _LOOK_SECONDS = 0.2
 """Between two looks, which take time from what is looked at."""
 
@@ -49,6 +51,22 @@ def at_depth(depth: int) -> Callable[[dict[int, list[int]]], list[int]]:
     return lambda depths: depths.get(depth, [])
 
 
+def play(scratch: Path, mark: str) -> bool:
+    """Whether two processes play; to import what they need takes them less than that."""
+    return has_players(scratch, mark) and all(
+        sum(processor_seconds(pid)) > _IMPORT_SECONDS
+        for pid, words in marked(mark).items()
+        if "spawn_main" in words
+    )
+
+
+def processor_seconds(pid: int) -> tuple[float, float]:
+    """Return the processor seconds that a process has used, of its own and for the system."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    ticks = os.sysconf("SC_CLK_TCK")
+    return int(fields[11]) / ticks, int(fields[12]) / ticks
+
+
 def hangs() -> list[Hang]:
     """All kinds."""
     two: dict[str, Any] = {"learner_options": {"workers": 2}}
@@ -71,7 +89,7 @@ def hangs() -> list[Hang]:
         Hang("a run of a2c, whose workers live", a2c, trains, at_depth(2), "Its process gave"),
         Hang("a run of dqn", dqn, trains, at_depth(2), "Its process gave no sign"),
         Hang("a job of a sweep", sweep, trains, at_depth(2), "Its process gave no sign"),
-        Hang("a process that plays, of analyze", analyse, has_players, at_depth(1), "which played"),
+        Hang("a process that plays, of analyze", analyse, play, at_depth(1), "which played"),
     ]
 
 
