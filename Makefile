@@ -49,7 +49,7 @@ tests: $(VENV)/.dev
 test-slow: $(VENV)/.dev
 	$(BIN)/python -m pytest -m slow -q
 
-STRESS := OMP_NUM_THREADS=1 OMP_WAIT_POLICY=passive $(BIN)/python tests/stress.py
+STRESS := OMP_NUM_THREADS=1 OMP_WAIT_POLICY=passive $(BIN)/python tests/stress.py $(if $(RECORD),--record $(RECORD))
 
 stress: $(VENV)/.dev
 	@$(STRESS) --kills $(KILLS)
@@ -71,7 +71,7 @@ stress-memory: $(VENV)/.dev
 
 fuzz: $(VENV)/.dev
 	@OMP_NUM_THREADS=1 PYTHONPATH=tests:tests/support $(BIN)/python tests/fuzz.py \
-		--mutations $(MUTATIONS) --specs $(SPECS)
+		--mutations $(MUTATIONS) --specs $(SPECS) $(if $(RECORD),--record $(RECORD))
 
 mutants: $(VENV)/.dev
 	@OMP_NUM_THREADS=1 $(BIN)/python tests/mutants.py

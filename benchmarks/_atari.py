@@ -30,17 +30,14 @@ def emulator(num_envs: int, threads: int) -> Callable[[], int]:
     return work
 
 
-def ours(
-    config: A2C | PPO, num_envs: int, threads: int, *, columns: int = 1, advances: int = 1
-) -> Callable[[], int]:
-    """Train the last of `columns` columns.
+def trainer(config: A2C | PPO, num_envs: int, threads: int, columns: int = 1) -> Any:
+    """Make what trains the last of `columns` columns, and begin.
 
     Args:
         config: The learner; several workers have one thread each.
         num_envs: Environments.
         threads: That step them, where there are no workers.
         columns: Of the network of 12 maps.
-        advances: Updates in one piece of work.
     """
     keep_memory()  # as `train_sequence` does
     spec = TASK.spec
@@ -48,11 +45,19 @@ def ours(
     for _ in range(columns):
         network.add_column(atari_column(), spec.input_shapes, spec.outputs)
     compute = Compute.choose(spec, "cpu")
-    trainer = config.trainer(
+    made = config.trainer(
         Lesson(TASK, network.view(), lambda: None, compute, num_envs=num_envs, threads=threads)
     ).__enter__()
-    trainer.begin(lambda stream: 0)
-    return lambda: sum(trainer.advance().steps for _ in range(advances))
+    made.begin(lambda stream: 0)
+    return made
+
+
+def ours(
+    config: A2C | PPO, num_envs: int, threads: int, *, columns: int = 1, advances: int = 1
+) -> Callable[[], int]:
+    """Train, by several advances in one piece of work; see `trainer`."""
+    made = trainer(config, num_envs, threads, columns)
+    return lambda: sum(made.advance().steps for _ in range(advances))
 
 
 def stable_baselines3(

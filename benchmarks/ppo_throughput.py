@@ -1,10 +1,12 @@
 """PPO on Pong: against the emulator alone, against Stable-Baselines3, and with four columns.
 
-All sides use Rusu et al.'s network of 12 maps, 16 environments, and the same number of threads;
-rollouts are of 128 steps, gone through three times in four minibatches. Figures:
+All sides use Rusu et al.'s network of 12 maps, 16 environments, and the same number of threads, or
+of workers that have one thread each; rollouts are of 128 steps, gone through three times in four
+minibatches. Figures:
 
 - `ppo_vs_emulator`: training steps/s over those of the emulator alone, same environments;
-- `ppo_one_core_vs_emulator_core`: the same on one thread, as where every core has its own run;
+  `one_process_vs_emulator`: the same without workers, all threads in one process;
+- `ppo_one_core_vs_emulator_core`: on one thread, as where every core has its own run;
 - `ppo_vs_sb3`: over those of Stable-Baselines3's PPO (its SubprocVecEnv);
 - `ppo_fourth_column_vs_first`: training a fourth column over training a first.
 """
@@ -38,11 +40,13 @@ def one_core(work: Callable[[], int]) -> Callable[[], int]:
 def main() -> None:
     """Measure and report."""
     torch.set_num_threads(ARGS.threads)
+    ppo = PPO(workers=ARGS.threads)
     sides = {  # those with processes first: they fork, which is safest before other threads exist
         "sb3": stable_baselines3("PPO", 2048, n_steps=128, batch_size=512, n_epochs=3),
-        "ppo": ours(PPO(), ENVS, ARGS.threads),
+        "ppo": ours(ppo, ENVS, ARGS.threads),
         "ppo_one_core": one_core(ours(PPO(), ENVS, 1)),
-        "fourth_column": ours(PPO(), ENVS, ARGS.threads, columns=4),
+        "fourth_column": ours(ppo, ENVS, ARGS.threads, columns=4),
+        "one_process": ours(PPO(), ENVS, ARGS.threads),
         "emulator": emulator(ENVS, ARGS.threads),
         "emulator_core": emulator(ENVS, 1),
     }
@@ -51,6 +55,7 @@ def main() -> None:
     report(
         {
             "ppo_vs_emulator": rate["ppo"] / rate["emulator"],
+            "one_process_vs_emulator": rate["one_process"] / rate["emulator"],
             "ppo_vs_sb3": rate["ppo"] / rate["sb3"],
             "ppo_one_core_vs_emulator_core": rate["ppo_one_core"] / rate["emulator_core"],
             "ppo_fourth_column_vs_first": rate["fourth_column"] / rate["ppo"],

@@ -67,6 +67,7 @@ from colonnade.experiments.trained.prune_options import PruneOptions
 from colonnade.experiments.trained.sensitivity import analyse_run
 from colonnade.reports import page
 from colonnade.training import Interrupted, read_tensors, write_tensors
+from harness.tally import Tally
 
 LIMIT = 120
 """Seconds that a command may take, on a busy machine."""
@@ -596,22 +597,18 @@ def ask_spec(content: bytes, place: Path) -> Said:
 
 
 def fuzz(
-    mutations: int,
-    specs: int,
-    seed: int,
-    place: Path,
-    say: Callable[[str], None],
-    quick: bool = False,
+    mutations: int, specs: int, tally: Callable[[str], Tally], place: Path, quick: bool = False
 ) -> int:
     """Make, change, ask, judge; return how many answers were wrong."""
     os.environ["PYTHONHASHSEED"] = "0"
     (place / f"{CANARY}.py").write_text("def make(shape):\n    raise SystemExit\n")
     sys.path.append(str(place))
-    stream, wrong = random.Random(seed), 0
     counts: collections.Counter[str] = collections.Counter()
     made = place / "made"
     made.mkdir()
-    templates = make_templates(made, quick) if mutations else []
+    changes, hostile = tally("mutations"), tally("specs")
+    to_do = [number for number in range(1, mutations + 1) if number not in changes]
+    templates = make_templates(made, quick) if to_do else []
     expected: dict[tuple[str, str, bool], Said] = {}
 
     def undisturbed(template: Template, command: str, drawn: bool) -> Said:
@@ -625,7 +622,8 @@ def fuzz(
             shutil.rmtree(copy)
         return expected[key]
 
-    for number in range(mutations):
+    for number in to_do:
+        stream = changes.stream(number)
         template = stream.choices(templates, weights=(6, 2, 3)[: len(templates)])[0]
         other = stream.choice(templates)
         copy = place / "copy"
@@ -639,25 +637,25 @@ def fuzz(
         changed = place / "changed"
         copy.rename(changed)
         verdict = judge(said, undisturbed(template, command, drawn), mutation)
-        counts["refused" if said.status else "told" if said.told else "as before"] += 1
-        if verdict:
-            wrong += 1
-            name = mutation.file.relative_to(copy)
-            say(f"{number}: {command} {template.name}, {name}: {mutation.words}: {verdict}")
-        if number % 50 == 49:
-            say(f"{number + 1} mutations, {wrong} wrong answers")
-        if (seconds := time.monotonic() - started) > LIMIT / 2:
-            say(f"{number}: {command} took {seconds:.0f} s")
+        outcome = "refused" if said.status else "told" if said.told else "as before"
+        counts[outcome] += 1
+        name = mutation.file.relative_to(copy)
+        took = f", {time.monotonic() - started:.0f} s"
+        words = f"{command} {template.name}, {name}: {mutation.words}{took}"
+        changes.tell(number, words, verdict, outcome)
         shutil.rmtree(changed)
-    for number in range(specs):
-        content = hostile_spec(stream)
+    wrong = changes.end(" mutations")
+    for number in range(1, specs + 1):
+        if number in hostile:
+            continue
+        content = hostile_spec(hostile.stream(number))
         said = ask_spec(content, place)
         verdict = judge(said, Said(0, "accepted"), Mutation(place, "", True))
-        counts["spec refused" if said.status else "spec accepted"] += 1
-        if verdict:
-            wrong += 1
-            say(f"spec {number}: {content[:300]!r}: {verdict}")
-    say(", ".join(f"{count} {what}" for what, count in sorted(counts.items())))
+        outcome = "refused" if said.status else "accepted"
+        counts[f"specs {outcome}"] += 1
+        hostile.tell(number, f"spec {content[:100]!r}", verdict, outcome)
+    wrong += hostile.end(" specs")
+    print(", ".join(f"{count} {what}" for what, count in sorted(counts.items())), flush=True)
     sys.path.remove(str(place))
     return wrong
 
@@ -668,20 +666,15 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--mutations", type=int, default=1000)
     parser.add_argument("--specs", type=int, default=200)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--record", type=Path, help="a file for each answer; gone on from there")
     given = parser.parse_args(arguments)
     logging.basicConfig(level=logging.WARNING, handlers=[logging.NullHandler()])
 
-    def say(line: str) -> None:
-        print(line, flush=True)
+    def tally(form: str) -> Tally:
+        return Tally(form, given.seed, given.record)
 
     with tempfile.TemporaryDirectory() as scratch:
-        wrong = fuzz(
-            given.mutations,
-            given.specs,
-            given.seed,
-            Path(scratch),
-            say,
-        )
+        wrong = fuzz(given.mutations, given.specs, tally, Path(scratch))
     total = given.mutations + given.specs
     print(f"{total - wrong} of {total} answers were right", flush=True)
     return 1 if wrong else 0

@@ -252,7 +252,7 @@ MUTANTS: list[Mutant] = [
         "experiments.results.transfer",
         _JOBS,
         ("Results.counting", "argument", "sorted", "reverse", "zero"),
-        ("Results.area", "doubled", "#1"),
+        ("Results._area_of", "doubled", "#1"),
         ("Results._by_job", "assigned", "areas[self.suite.sweep.number_of(run.spec.seed)]", "zero"),
     ),
     *_of(

@@ -7,6 +7,7 @@
     python tests/stress.py --orphans 50        nothing is alive 10 s after a SIGKILL
     python tests/stress.py --memory 7200       seconds of training in flat memory
 
+With `--record FILE` each case's outcome is noted there, and the same command goes on after them.
 The last line says how many came out as they should; the exit status is 0 where all did.
 docs/reliability.md says what is promised.
 """
@@ -15,6 +16,9 @@ from __future__ import annotations
 
 import argparse
 import sys
+from pathlib import Path
+
+from harness.tally import Tally
 
 
 def main(arguments: list[str]) -> int:
@@ -34,27 +38,33 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--only", default="", help="of --hung and --orphans: kinds of this name")
     parser.add_argument("--limit", type=float, default=20.0, help="--hung: seconds without a sign")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--record", type=Path, help="a file for each case's outcome")
     given = parser.parse_args(arguments)
     wrong = 0
+
+    def tally(form: str) -> Tally:
+        return Tally(form, given.seed, given.record)
+
     if given.injected is not None:
         from harness.injected import injected
 
         every = not given.injected
+        sweeps = 50 if every else 0
         wrong += injected(
-            ["kill", "tear"], given.injected or None, given.seed, sweeps=50 if every else 0
+            ["kill", "tear"], given.injected or None, tally("injected"), sweeps=sweeps
         )
     if given.full_disk:
         from harness.full_disk import full_disks
 
-        wrong += full_disks(given.full_disk, given.seed)
+        wrong += full_disks(given.full_disk, tally("full disk"))
     if given.hung:
         from harness.hung import hung
 
-        wrong += hung(given.hung, given.seed, given.only, given.limit)
+        wrong += hung(given.hung, tally("hung"), given.only, given.limit)
     if given.orphans:
         from harness.orphans import orphans
 
-        wrong += orphans(given.orphans, given.seed, given.only)
+        wrong += orphans(given.orphans, tally("orphans"), given.only)
     if given.memory:
         from harness.memory import memory
 
@@ -62,7 +72,7 @@ def main(arguments: list[str]) -> int:
     if given.kills:
         from harness.kills import kills
 
-        wrong += kills(given.kills, given.seed, commands=not given.runs_alone)
+        wrong += kills(given.kills, tally("kills"), commands=not given.runs_alone)
     return 1 if wrong else 0
 
 

@@ -92,7 +92,7 @@ def test_a_label_is_right_or_wrong_and_chance_is_one_in_so_many():
 def test_a_curve_says_how_many_bins_it_has_come_through():
     def come(reached: int) -> int:
         nothing = np.zeros(4)
-        return LearningCurve(nothing, nothing > 0, 100, reached, nothing).bins_reached
+        return LearningCurve(nothing, nothing > 0, 100, reached, nothing, nothing).bins_reached
 
     # Rows of the first version close a little behind their bin's end, or before it at a task's end.
     assert [come(n) for n in (0, 103, 190, 207, 400, 460)] == [1, 1, 2, 2, 4, 4]

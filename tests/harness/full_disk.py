@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import random
 import shutil
 import subprocess
 import tempfile
@@ -11,7 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from harness.injected import came_to, command, forked, injected, pair
+from harness.injected import UNFORESEEN, came_to, command, forked, injected, pair
+from harness.tally import Tally
 
 _BYTES = 8 * 2**20
 
@@ -32,18 +32,16 @@ def small_disk(place: Path) -> Iterator[Path | None]:
             subprocess.run(["umount", "--lazy", str(place)], check=True)  # even if in use still
 
 
-def full_disks(count: int, seed: int) -> int:
+def full_disks(count: int, tally: Tally) -> int:
     """Fill the disk at random moments of a short command; free it, and give the command again.
 
     Returns:
         How many were not equal in the end; the last line counts those that were.
     """
-    stream = random.Random(seed)
-    well = 0
     with tempfile.TemporaryDirectory() as scratch, small_disk(Path(scratch) / "disk") as disk:
         if disk is None:
             print("no file system may be mounted here: errors are put in")
-            return injected(["full"], count, seed)
+            return injected(["full"], count, tally)
         out, ballast = disk / "out", disk / "ballast"
         if forked(lambda: command(pair, out)):
             raise RuntimeError("the undisturbed command failed")
@@ -51,20 +49,19 @@ def full_disks(count: int, seed: int) -> int:
         expected = came_to(out)
         shutil.rmtree(out)
         for number in range(1, count + 1):
-            room = stream.randint(0, int(0.9 * needed))
+            if number in tally:
+                continue
+            room = tally.stream(number).randint(0, int(0.9 * needed))
             with ballast.open("wb") as file:
                 os.posix_fallocate(file.fileno(), 0, shutil.disk_usage(disk).free - room)
             status = forked(lambda: command(pair, out))
             ballast.unlink()
-            wrong = ""
+            wrong = "no sentence was said of it" if status == UNFORESEEN else ""
             if forked(lambda: command(pair, out)):
                 wrong = "the same command failed"
             elif came_to(out) != expected:
                 wrong = "other numbers or files"
-            well += not wrong
-            verdict = f"WRONG, {wrong}" if wrong else "freed and resumed, equal"
             words = f"{room:,} of {needed:,} bytes, status {status}"
-            print(f"{number:>4}  {words}: {verdict}", flush=True)
+            tally.tell(number, words, wrong and f"WRONG, {wrong}", "freed and resumed, equal")
             shutil.rmtree(out, ignore_errors=True)
-    print(f"{well} of {count}", flush=True)
-    return count - well
+    return tally.end()

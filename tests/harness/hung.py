@@ -16,10 +16,13 @@ from typing import Any
 
 from colonnade.experiments.store.folders import RunFolder
 from harness.orphans import analyse, begun, endless, has_players, marked, run, sweep, trains
+from harness.tally import Tally
 
 _SLACK_SECONDS = 10.0
 """Between the limit and the note: one look, ending the process, and the next beginning."""
 _START_SECONDS = 900.0
+_IMPORT_SECONDS = 10.0
+"""Of a processor: more than a process that plays takes before it gives its first sign."""
 _LOOK_SECONDS = 0.2
 """Between two looks, which take time from what is looked at."""
 
@@ -48,6 +51,22 @@ def at_depth(depth: int) -> Callable[[dict[int, list[int]]], list[int]]:
     return lambda depths: depths.get(depth, [])
 
 
+def play(scratch: Path, mark: str) -> bool:
+    """Whether two processes play; to import what they need takes them less than that."""
+    return has_players(scratch, mark) and all(
+        sum(processor_seconds(pid)) > _IMPORT_SECONDS
+        for pid, words in marked(mark).items()
+        if "spawn_main" in words
+    )
+
+
+def processor_seconds(pid: int) -> tuple[float, float]:
+    """Return the processor seconds that a process has used, of its own and for the system."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    ticks = os.sysconf("SC_CLK_TCK")
+    return int(fields[11]) / ticks, int(fields[12]) / ticks
+
+
 def hangs() -> list[Hang]:
     """All kinds."""
     two: dict[str, Any] = {"learner_options": {"workers": 2}}
@@ -70,7 +89,7 @@ def hangs() -> list[Hang]:
         Hang("a run of a2c, whose workers live", a2c, trains, at_depth(2), "Its process gave"),
         Hang("a run of dqn", dqn, trains, at_depth(2), "Its process gave no sign"),
         Hang("a job of a sweep", sweep, trains, at_depth(2), "Its process gave no sign"),
-        Hang("a process that plays, of analyze", analyse, has_players, at_depth(1), "which played"),
+        Hang("a process that plays, of analyze", analyse, play, at_depth(1), "which played"),
     ]
 
 
@@ -154,12 +173,12 @@ def trial(hang: Hang, stream: random.Random, limit_seconds: float) -> tuple[floa
     return seconds, ""
 
 
-def hung(count: int, seed: int, only: str = "", limit_seconds: float = 20.0) -> int:
+def hung(count: int, tally: Tally, only: str = "", limit_seconds: float = 20.0) -> int:
     """Stop a process of each kind, or of more kinds over again.
 
     Args:
         count: How many processes are stopped.
-        seed: Of what is random.
+        tally: Counts them.
         only: Kinds whose name holds it.
         limit_seconds: After so many without a sign a process hangs; more on a busy machine, where
             who works may be kept from it for so long.
@@ -167,15 +186,14 @@ def hung(count: int, seed: int, only: str = "", limit_seconds: float = 20.0) -> 
     Returns:
         How many were not noticed in time; each is told, and the last line counts those that were.
     """
-    stream = random.Random(seed)
     chosen = [hang for hang in hangs() if only in hang.name]
-    well = 0
-    for number in range(count):
-        hang = chosen[number % len(chosen)]
-        seconds, wrong = trial(hang, stream, limit_seconds)
-        in_time = seconds <= limit_seconds + _SLACK_SECONDS
-        well += in_time and not wrong
-        verdict = wrong or ("named and replaced" if in_time else "TOO LATE")
-        print(f"{number + 1:>4}  {hang.name}: noted after {seconds:.1f} s, {verdict}", flush=True)
-    print(f"{well} of {count}, limit {limit_seconds:.0f} s", flush=True)
-    return count - well
+    for number in range(1, count + 1):
+        if number in tally:
+            continue
+        hang = chosen[(number - 1) % len(chosen)]
+        seconds, wrong = trial(hang, tally.stream(number), limit_seconds)
+        if not wrong and seconds > limit_seconds + _SLACK_SECONDS:
+            wrong = "TOO LATE"
+        words = f"{hang.name}: noted after {seconds:.1f} s"
+        tally.tell(number, words, wrong, "named and replaced")
+    return tally.end(f", limit {limit_seconds:.0f} s")

@@ -8,9 +8,9 @@ from __future__ import annotations
 import contextlib
 import importlib
 import os
-import random
 import shutil
 import signal
+import sys
 import tempfile
 import time
 import traceback
@@ -21,6 +21,7 @@ from typing import Any
 from rich.console import Console
 
 from colonnade.cli.display import Display
+from colonnade.errors import ColonnadeError
 from colonnade.experiments.execution import server
 from colonnade.experiments.execution.execute import execute
 from colonnade.experiments.execution.processes import ending
@@ -35,8 +36,12 @@ from colonnade.reports.suite import write_report
 from colonnade.watching import end_with
 from harness.injection import Deed, Injection
 from harness.runs import PAIR, content
+from harness.tally import Tally
 
 _SECONDS = 1800.0
+
+UNFORESEEN = 70
+"""Exit status of a command that failed without a sentence."""
 
 
 class Forks:
@@ -119,7 +124,7 @@ def forked(work: Callable[[], int]) -> int:
     """Return the exit status of a fork that does something; negative where a signal ended it."""
     process = os.fork()
     if not process:
-        status = 70
+        status = UNFORESEEN
         try:
             os.setsid()
             nothing = os.open(os.devnull, os.O_WRONLY)
@@ -127,6 +132,9 @@ def forked(work: Callable[[], int]) -> int:
                 os.dup2(nothing, 1)
                 os.dup2(nothing, 2)
             status = work()
+        except ColonnadeError as error:
+            print(error, file=sys.stderr)
+            status = error.exit_status
         except BaseException:
             traceback.print_exc()
         finally:
@@ -167,11 +175,14 @@ def trial(
         injection.install()
         return command(begin, out)
 
+    failed = 0
     with contextlib.suppress(TimeoutError):
-        forked(hit)
+        failed = forked(hit)
     calls = log.read_text().splitlines()
     log.unlink()
     met = calls[at - 1].split(maxsplit=2)[2] if len(calls) >= at else "none"
+    if failed == UNFORESEEN:
+        return met, "no sentence was said of it"
     try:
         status = forked(lambda: command(begin, out))
     except TimeoutError as error:
@@ -203,13 +214,13 @@ def reference(begin: Callable[[Path], SuiteFolder], place: Path) -> tuple[list[s
     return calls, expected
 
 
-def injected(deeds: list[Deed], count: int | None, seed: int, *, sweeps: int = 0) -> int:
+def injected(deeds: list[Deed], count: int | None, tally: Tally, *, sweeps: int = 0) -> int:
     """Hit every call of a short command in each way, or some of them.
 
     Args:
         deeds: In which ways.
         count: How many calls are hit, drawn at random; all if None.
-        seed: Of what is random.
+        tally: Counts them.
         sweeps: How many calls of a sweep are hit as well.
 
     Returns:
@@ -217,9 +228,8 @@ def injected(deeds: list[Deed], count: int | None, seed: int, *, sweeps: int = 0
     """
     for name in server.PRELOADED:
         importlib.import_module(name)
-    stream = random.Random(seed)
-    well = total = 0
-    met: dict[str, int] = {}
+    number = 0
+    met: set[str] = set()
     with tempfile.TemporaryDirectory() as scratch:
         plans = [(pair, count), *([(sweep, sweeps)] if sweeps else [])]
         for begin, some in plans:
@@ -232,16 +242,16 @@ def injected(deeds: list[Deed], count: int | None, seed: int, *, sweeps: int = 0
                 if deed != "tear" or call == "write"  # nothing else can be torn
             ]
             if some is not None:
-                cases = sorted(stream.sample(cases, min(some, len(cases))))
+                cases = sorted(tally.stream(0).sample(cases, min(some, len(cases))))
             for at, deed in cases:
+                number += 1
+                if number in tally:
+                    continue
                 out = Path(scratch) / f"out-{at}-{deed}"
                 call, wrong = trial(begin, at, deed, out, expected)
-                total += 1
-                well += not wrong
-                met[call] = met.get(call, 0) + 1
-                verdict = f"WRONG, {wrong}" if wrong else "went on, equal"
-                print(f"{total:>4}  {deed} at call {at} ({call}): {verdict}", flush=True)
+                met.add(call)
+                words = f"{begin.__name__}, {deed} at call {at} ({call})"
+                tally.tell(number, words, wrong and f"WRONG, {wrong}", "went on, equal")
                 shutil.rmtree(out, ignore_errors=True)
     print(f"kinds of calls: {len(met)}")
-    print(f"{well} of {total}", flush=True)
-    return total - well
+    return tally.end()

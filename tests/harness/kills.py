@@ -31,6 +31,7 @@ from harness.analysed import SPEC as ANALYSED
 from harness.analysed import trained
 from harness.orphans import begun
 from harness.runs import SPECS, content, faults
+from harness.tally import Tally
 
 _COMMAND_EVERY = 10
 """One kill of so many is of a whole command."""
@@ -38,7 +39,8 @@ _COMMAND_EVERY = 10
 _SERVER_EVERY = 6
 """One kill of so many is of the process that workers are forked from, too."""
 
-_LOOK_SECONDS = 0.001
+Moment = Callable[[], float]
+"""Says in how many seconds it is worth asking again; 0 where the moment has come."""
 
 
 class Stress:
@@ -55,21 +57,21 @@ class Stress:
         self.workers.start(spec.id, Resources())
         return folder
 
-    def wait(self, until: Callable[[], bool] = lambda: False) -> bool:
+    def wait(self, moment: Moment = lambda: 1.0) -> bool:
         """Say whether the worker ended before a moment, other than with its server."""
-        while not until():
-            for end in self.workers.ended(_LOOK_SECONDS):
+        while seconds := moment():
+            for end in self.workers.ended(seconds):
                 return end.outcome != "lost"
         return False
 
-    def train(self, spec: RunSpec, watched: Callable[[], bool] = lambda: False) -> RunFolder:
+    def train(self, spec: RunSpec, moment: Moment = lambda: 1.0) -> RunFolder:
         folder = self.begin(spec)
-        self.wait(watched)
+        self.wait(moment)
         if not folder.done:
             sys.exit(f"{spec.label} did not complete; see {folder.log_path}")
         return folder
 
-    def kill(self, spec: RunSpec, moment: Callable[[], bool], server: bool) -> bool:
+    def kill(self, spec: RunSpec, moment: Moment, server: bool) -> bool:
         """Kill a run at a moment; False where it was complete before."""
         folder = self.begin(spec)
         if self.wait(moment):
@@ -99,10 +101,10 @@ def damage(folder: RunFolder, stream: random.Random) -> bool:
     return True
 
 
-def after(seconds: float) -> Callable[[], bool]:
+def after(seconds: float) -> Moment:
     """Say when that many seconds have passed."""
     limit = time.monotonic() + seconds
-    return lambda: time.monotonic() >= limit
+    return lambda: max(0.0, limit - time.monotonic())
 
 
 class Changes:
@@ -110,7 +112,7 @@ class Changes:
 
     Args:
         path: The folder.
-        wanted: After how many it is time.
+        wanted: After how many the moment has come.
     """
 
     def __init__(self, path: Path, wanted: float = float("inf")) -> None:
@@ -119,12 +121,12 @@ class Changes:
         self._seen: set[str] = set()
         self.count = 0
 
-    def __call__(self) -> bool:
-        """Look; say whether there have been as many as are wanted."""
-        names = {path.name for path in self._path.iterdir()}
+    def __call__(self) -> float:
+        """Look."""
+        names = set(os.listdir(self._path))  # noqa: PTH208 (asked all the time, beside the run)
         self.count += names != self._seen
         self._seen = names
-        return self.count >= self._wanted
+        return 0.002 if self.count < self._wanted else 0.0
 
 
 class Commands:
@@ -209,71 +211,93 @@ def equal(spec: RunSpec, folder: RunFolder, reference: Any, damaged: bool) -> li
     return [f"other files: {sorted(other)}"] if other else []
 
 
-def kills(count: int, seed: int, *, commands: bool) -> int:
+class Kills:
+    """Kills runs and resumes them, and compares with runs that nobody disturbed.
+
+    Args:
+        place: A folder for them.
+    """
+
+    def __init__(self, place: Path) -> None:
+        self._stress = Stress(place)
+        self._reference: dict[str, Any] = {}
+        self._seconds: dict[str, float] = {}
+        self._changes: dict[str, int] = {}
+
+    def close(self) -> None:
+        """End the processes that are left."""
+        self._stress.workers.close()
+
+    def kill(
+        self, spec: RunSpec, stream: random.Random, server: bool, harm: bool
+    ) -> tuple[str, str]:
+        """Kill a run at a moment, damage what it left if asked, resume it, and compare.
+
+        Returns:
+            What was done, and what is wrong; empty where all is well.
+        """
+        if spec.id not in self._reference:
+            self._train_undisturbed(spec)
+        folder = self._stress.suite.run(spec.id)
+        while True:
+            folder.path.mkdir()
+            moment: Moment = after(stream.uniform(0, self._seconds[spec.id]))
+            if stream.random() < 0.5:
+                moment = Changes(folder.path, stream.randint(1, self._changes[spec.id]))
+            started = time.monotonic()
+            if self._stress.kill(spec, moment, server):
+                break
+            # The machine is less busy than it was.
+            self._seconds[spec.id] = time.monotonic() - started
+            shutil.rmtree(folder.path)
+        rows = len(folder.metrics())
+        damaged = harm and damage(folder, stream)
+        self._stress.train(spec)
+        wrong = equal(spec, folder, self._reference[spec.id], damaged)
+        if wrong:
+            shutil.copytree(folder.path, Path("stress-different") / spec.id, dirs_exist_ok=True)
+        shutil.rmtree(folder.path)
+        who = "worker and server" if server else "worker"
+        what = ", its newest checkpoint damaged" if damaged else ""
+        return f"{spec.label}: {who} killed at row {rows}{what}", "; ".join(wrong)
+
+    def _train_undisturbed(self, spec: RunSpec) -> None:
+        folder = self._stress.suite.run(spec.id)
+        folder.path.mkdir()
+        started, seen = time.monotonic(), Changes(folder.path)
+        self._reference[spec.id] = content(self._stress.train(spec, seen))
+        self._seconds[spec.id] = time.monotonic() - started
+        self._changes[spec.id] = seen.count
+        shutil.rmtree(folder.path)
+
+
+def kills(count: int, tally: Tally, *, commands: bool) -> int:
     """Kill, resume, compare.
 
     Args:
         count: How many kills.
-        seed: Of what is random.
+        tally: Counts them.
         commands: Whether whole commands are killed too.
 
     Returns:
         How many went wrong; each kill is told, and the last line counts those that went well.
     """
-    stream = random.Random(seed)
-    well = 0
     with tempfile.TemporaryDirectory() as scratch:
         whole = Commands(Path(scratch) / "commands") if commands else None
-        stress = Stress(Path(scratch) / "runs")
-        reference: dict[str, Any] = {}
-        seconds: dict[str, float] = {}
-        changes: dict[str, int] = {}
-        number = turn = 0
-        while number < count:
-            if whole is not None and number % _COMMAND_EVERY == _COMMAND_EVERY - 1:
-                number += 1
-                name = ("analyze", "sweep")[number // _COMMAND_EVERY % 2]
-                after_seconds, wrong = whole.kill(name, stream)
-                well += not wrong
-                words = f"killed after {after_seconds:.1f} s: {wrong or 'equal'}"
-                print(f"{number:>4}  {name}: {words}", flush=True)
+        runs = Kills(Path(scratch) / "runs")
+        for number in range(1, count + 1):
+            if number in tally:
                 continue
-            spec = SPECS[turn % len(SPECS)]
-            turn += 1
-            folder = stress.suite.run(spec.id)
-            if spec.id not in reference:
-                folder.path.mkdir()
-                started, seen = time.monotonic(), Changes(folder.path)
-                reference[spec.id] = content(stress.train(spec, seen))
-                seconds[spec.id] = time.monotonic() - started
-                changes[spec.id] = seen.count
-                shutil.rmtree(folder.path)
-            server = number % _SERVER_EVERY == 2
-            if stream.random() < 0.5:
-                moment = after(stream.uniform(0, seconds[spec.id]))
-            else:
-                folder.path.mkdir(parents=True)
-                moment = Changes(folder.path, stream.randint(1, changes[spec.id]))
-            started = time.monotonic()
-            if not stress.kill(spec, moment, server):
-                seconds[spec.id] = time.monotonic() - started  # less busy than it was, or compiled
-                shutil.rmtree(folder.path)
+            tens, rest = divmod(number, _COMMAND_EVERY)
+            if whole is not None and not rest:
+                name = ("analyze", "sweep")[tens % 2]
+                seconds, wrong = whole.kill(name, tally.stream(number))
+                tally.tell(number, f"{name} killed after {seconds:.1f} s", wrong, "equal")
                 continue
-            number += 1
-            rows = len(folder.metrics())
-            damaged = number % 4 == 0 and damage(folder, stream)
-            stress.train(spec)
-            found = equal(spec, folder, reference[spec.id], damaged)
-            well += not found
-            who = "worker and server" if server else "worker"
-            what = ", its newest checkpoint damaged" if damaged else ""
-            good = "complete, nothing lost or twice" if spec.learner == "a3c" else "equal"
-            verdict = "; ".join(found) or good
-            print(f"{number:>4}  {spec.label}: {who} killed at row {rows}{what}: {verdict}")
-            sys.stdout.flush()
-            if found:
-                shutil.copytree(folder.path, f"stress-different-{number}", dirs_exist_ok=True)
-            shutil.rmtree(folder.path)
-        stress.workers.close()
-    print(f"{well} of {count}", flush=True)
-    return count - well
+            spec = SPECS[(number - 1 - tens) % len(SPECS)]
+            server, harm = number % _SERVER_EVERY == 2, number % 4 == 0
+            words, wrong = runs.kill(spec, tally.stream(number), server, harm)
+            whole_steps = "complete, nothing lost or twice"
+            tally.tell(number, words, wrong, whole_steps if spec.learner == "a3c" else "equal")
+        runs.close()
+    return tally.end()

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from colonnade.experiments.plans.spec import RunSpec, TaskBudget
+from harness.tally import Tally
 
 MARK = "COLONNADE_STRESS"
 WITHIN_SECONDS = 10.0
@@ -226,30 +227,32 @@ def trial(
             return len(others), time.monotonic() - died, left, left_over(temporary, before)
 
 
-def orphans(count: int, seed: int, only: str = "") -> int:
+def orphans(count: int, tally: Tally, only: str = "") -> int:
     """Kill commands of all kinds, with some of their processes stopped or none.
+
+    Args:
+        count: How many.
+        tally: Counts them.
+        only: Kinds whose name holds it.
 
     Returns:
         How many left a process behind; each is told, and the last line counts those that did not.
     """
-    stream = random.Random(seed)
     chosen = [kind for kind in kinds() if only in kind.name]
-    well, longest = 0, 0.0
-    for number in range(count):
-        kind, stop = chosen[number % len(chosen)], ("none", "one", "all")[number % 3]
-        try:
-            processes, seconds, left, files = trial(kind, stream, stop)
-        except DidNotBeginError as error:
-            print(f"{number + 1:>4}  {kind.name}: DID NOT BEGIN: {error}", flush=True)
+    longest = 0.0
+    for number in range(1, count + 1):
+        if number in tally:
             continue
-        well += not left
+        kind, stop = chosen[(number - 1) % len(chosen)], ("none", "one", "all")[(number - 1) % 3]
+        try:
+            processes, seconds, left, files = trial(kind, tally.stream(number), stop)
+        except DidNotBeginError as error:
+            tally.tell(number, kind.name, f"DID NOT BEGIN: {error}", "")
+            continue
         longest = max(longest, seconds)
-        verdict = f"ALIVE: {left}" if left else f"all gone after {seconds:.1f} s"
-        verdict += f", leaving {files}" if files else ""
-        print(
-            f"{number + 1:>4}  {kind.name}, {processes} processes, {stop} stopped: {verdict}",
-            flush=True,
-        )
+        wrong = f"ALIVE: {left}" if left else ""
+        good = f"all gone after {seconds:.1f} s" + (f", leaving {files}" if files else "")
+        words = f"{kind.name}, {processes} processes, {stop} stopped"
+        tally.tell(number, words, wrong, good)
     print(f"the longest: {longest:.1f} s")
-    print(f"{well} of {count}", flush=True)
-    return count - well
+    return tally.end()

@@ -19,7 +19,7 @@ from colonnade.reports.suite import SECTIONS
 @pytest.mark.parametrize(
     ("compared", "expected"),
     [
-        (True, ["TableSection", "MatrixSection", "CurvesSection", "RunSection"]),
+        (True, ["FindingsSection", "TableSection", "MatrixSection", "CurvesSection", "RunSection"]),
         (False, ["CurvesSection", "RunSection"]),
     ],
 )
@@ -36,8 +36,9 @@ def test_pictures_lie_beside_the_page_and_stand_in_it(tmp_path: Path) -> None:
     drawings = drawn({"one": Figure((1, 1))}, tmp_path, "of-")
     assert [path.name for path in (tmp_path / "figures").iterdir()] == ["of-one.png"]
     assert drawings["one"].startswith("<svg")
+    assert 'aria-label="Of one"' in drawings["one"]
 
 
 def test_what_a_template_lacks_is_an_error() -> None:
-    with pytest.raises(jinja2.UndefinedError, match="matrix"):
+    with pytest.raises(jinja2.UndefinedError, match="columns"):
         render("transfer/matrix.html.jinja")

@@ -1,6 +1,9 @@
 """Reading numbers back from what a report shows: from pictures and from pages."""
 
+import json
+import re
 from html.parser import HTMLParser
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -43,12 +46,29 @@ def table_of(page: str, heading: str) -> dict[str, dict[str, str]]:
     return {row[0]: dict(zip(head, row, strict=True)) for row in rows}
 
 
+def charts_of(page: str) -> dict[str, dict[str, Any]]:
+    """The numbers of a page's charts, by their names, as its scripts read them."""
+    found = re.findall(
+        r'<figure class="chart" id="([^"]+)".*?<script type="application/json">(.*?)</script>',
+        page,
+        re.DOTALL,
+    )
+    return {name: json.loads(data) for name, data in found}
+
+
+def without_scripts(page: str) -> str:
+    """A page without its scripts."""
+    return re.sub(r"<script.*?</script>", "", page, flags=re.DOTALL)
+
+
 def lines_of(axes: Axes, colour: str) -> list[tuple[Floats, Floats]]:
-    """The points of all lines of a colour, but for those that only mark some of another's."""
+    """The points of all lines of a colour, but for marks on them and single runs behind a mean."""
     return [
         (np.array(line.get_xdata(), dtype=float), np.array(line.get_ydata(), dtype=float))
         for line in axes.lines
-        if to_hex(line.get_color()) == to_hex(colour) and line.get_marker() not in ("|", ".")
+        if to_hex(line.get_color()) == to_hex(colour)
+        and line.get_marker() not in ("|", ".")
+        and line.get_linewidth() >= 1
     ]
 
 

@@ -268,6 +268,7 @@ CUT_OFF = LengthsTask((30, 170), (30.0, 170.0), steps=4000)
         (A2C(), CUT_OFF),
         (A2C(workers=2), CUT_OFF),
         (PPO(rollout_steps=16, epochs=1), CUT_OFF),
+        (PPO(rollout_steps=16, epochs=1, workers=2), CUT_OFF),
         (PPO(rollout_steps=16, epochs=1), CountingTask(steps=2000)),  # counts its resets
     ],
 )

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tyro.conf import Positional
+
+if TYPE_CHECKING:
+    from colonnade.experiments.store.folders import SuiteFolder
 
 
 @dataclass(frozen=True)
@@ -14,12 +18,28 @@ class Report:
 
     dir: Positional[Path]
     """A folder that `colonnade run --out` made."""
+    films: bool = False
+    """Let the trained networks play first, and show each task before and after training; it takes
+    some seconds a task, once."""
+    trust: bool = False
+    """For films: import the code that the folder names, such as an environment's module; see
+    docs/trust.md."""
 
     def __call__(self) -> None:
         """Write the report and say where it is."""
         from colonnade.experiments.store.folders import SuiteFolder
 
         suite = SuiteFolder.read(self.dir)
+        if self.films:
+            film(suite, trust=self.trust)
         from colonnade.reports.suite import write_report  # heavy, and of no use to a mistake
 
         print(write_report(suite))
+
+
+def film(suite: SuiteFolder, *, trust: bool = False) -> None:
+    """Film what has not been filmed yet, and say of what there can be no film."""
+    from colonnade.experiments.trained.films import make_films
+
+    for label, problem in make_films(suite, trust=trust):
+        print(f"No film of {label}: {problem}" if problem else f"Filmed: {label}")

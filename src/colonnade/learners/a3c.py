@@ -65,6 +65,7 @@ class A3CTrainer(WorkerTrainer):
             UsageError: The device, the system or the number of environments doesn't suit.
         """
         super().__init__(config, lesson)
+        self._loss = config.loss
         # What a single worker does hangs on no timing, and is done again to the digit.
         self.may_lose_workers = config.workers == 1
         self._budget = lesson.spec.steps
@@ -102,7 +103,7 @@ class A3CTrainer(WorkerTrainer):
         shared.pull()
         own, before = collector.taken, statistics.taken
         rollout = collector.collect()
-        loss, metrics = config.loss(
+        loss, metrics = self._loss(
             self._network, rollout, self._task.spec, self._compute, self._penalty
         )
         rate = statistics.anneal(worker, rollout.steps)

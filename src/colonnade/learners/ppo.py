@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import nullcontext
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -20,10 +21,35 @@ from colonnade.learners.descent.optimisation import Optimisation, trainable
 from colonnade.learners.descent.reference import Reference, statistics_kept
 from colonnade.learners.hyperparameters import COMMON
 from colonnade.learners.on_policy import OnPolicyTrainer, recent_steps
-from colonnade.learners.trainer import Lesson
+from colonnade.learners.processes.epochs import EpochsTrainer
+from colonnade.learners.processes.trainer import unwatched
+from colonnade.learners.trainer import Lesson, Trainer
+from colonnade.memory_layout import take
 from colonnade.networks import mode_matters
 from colonnade.types import Metrics, Network, Penalty, Rollout, TaskSpec
 from colonnade.watching import beat
+
+
+class Minibatch(NamedTuple):
+    """Part of a rollout, and what the network is compared with there, each shaped as its rewards.
+
+    Attributes:
+        steps: The part.
+        log_probs: Of its actions, before the update.
+        advantages: Normalised.
+        targets: Of the values.
+        reference: Where the log-probabilities come from, if not from the policy that acted.
+    """
+
+    steps: Rollout
+    log_probs: Tensor
+    advantages: Tensor
+    targets: Tensor
+    reference: Reference | None
+
+    def randomness(self) -> AbstractContextManager[None]:
+        """Let the network draw the random numbers that the log-probabilities came about with."""
+        return nullcontext() if self.reference is None else self.reference.repeated()
 
 
 @dataclass(frozen=True)
@@ -55,24 +81,156 @@ class PPO(ActorCritic):
     """Added to Adam's root mean square."""
     anneal: bool = True
     """Whether the learning rate falls linearly to zero."""
+    workers: int = 1
+    """Processes that each play an equal share of the environments and differentiate the loss on
+    their share of each minibatch, with one thread; every step waits for all of them and takes their
+    mean gradient. One does everything in this process."""
 
     def __post_init__(self) -> None:
         """Refuse values out of range."""
         own = {"epochs": AT_LEAST_1, "minibatches": AT_LEAST_1, "clip": ABOVE_0}
-        check_fields(self, COMMON | own)
+        check_fields(self, COMMON | own | {"workers": AT_LEAST_1})
 
     def build(self, network: Network, spec: TaskSpec, compute: Compute) -> PPOLearner:
         """Make a learner for one task over the network's parameters that require gradients."""
         return PPOLearner(self, network, spec, compute)
 
     def memory(self, lesson: Lesson) -> RecentSteps | None:
-        """Keep the last steps, where nobody says when tasks change."""
+        """Keep the last steps, where nobody says when tasks change.
+
+        Raises:
+            UsageError: There are workers, who show nobody what they see.
+        """
+        if not lesson.told and self.workers > 1:
+            raise unwatched(type(self).__name__)
         return recent_steps(lesson)
 
-    def trainer(self, lesson: Lesson) -> OnPolicyTrainer:
+    def trainer(self, lesson: Lesson) -> Trainer:
         """Make the environments of a task and a learner, and join them."""
         learner = self.build(lesson.network, lesson.spec, lesson.compute)
+        if self.workers > 1:
+            return EpochsTrainer(self, lesson, learner.optimisation)
         return OnPolicyTrainer(self, lesson, learner)
+
+    def size(self, steps: int, environments: int, recurrent: bool) -> int:
+        """Say how many are split into minibatches: steps, or environments of a recurrent network.
+
+        Raises:
+            UsageError: They are fewer than minibatches.
+        """
+        size, what = (environments, "environments") if recurrent else (steps, "steps a rollout")
+        if size < self.minibatches:
+            raise UsageError(
+                f"PPO can't split {size} {what} into {self.minibatches} minibatches; "
+                f"use fewer minibatches or more {what}."
+            )
+        return size
+
+    def orders(self, size: int) -> Tensor:
+        """Draw in which order each epoch goes through a rollout: [epochs, size]."""
+        return torch.stack([torch.randperm(size) for _ in range(self.epochs)])
+
+    def split(
+        self,
+        network: Network,
+        rollout: Rollout,
+        orders: Tensor,
+        spec: TaskSpec,
+        compute: Compute,
+        advantages: Tensor | None = None,
+        worker: int = 0,
+    ) -> Iterator[Minibatch]:
+        """Split a rollout into `epochs` x `minibatches` parts.
+
+        By time where steps are independent, and by environment, whose steps then stay in order,
+        where the network is recurrent.
+
+        Advantages are normalised over the minibatch, all workers' parts together; where that is a
+        single step, over the rollout, since less its own mean it would be zero.
+
+        Args:
+            network: Before any step of the update.
+            rollout: Of one worker.
+            orders: [epochs, size], as `orders` drew them.
+            spec: The task.
+            compute: Where and in which precision.
+            advantages: [W, T, N] of all workers' rollouts; None where there is one.
+            worker: Whose rollout it is.
+        """
+        axis = 1 if rollout.recurrent else 0
+        every = orders.to(rollout.rewards.device).tensor_split(self.minibatches, 1)
+        indices = [part[epoch] for epoch in range(self.epochs) for part in every]
+        references = self._references(network, rollout, indices, axis, spec, compute)
+        if advantages is None:
+            advantages = advantages_of(rollout, self.gamma, self.lam).unsqueeze(0)
+        for index, reference in zip(indices, references, strict=True):
+            steps, together = _part(rollout, index, axis), take(advantages, axis + 1, index)
+            yield Minibatch(
+                steps,
+                steps.log_probs if reference is None else reference.log_probs,
+                _normalised(together[worker], together, advantages),
+                together[worker] + steps.values,
+                reference,
+            )
+
+    def loss(
+        self,
+        network: Network,
+        minibatch: Minibatch,
+        spec: TaskSpec,
+        compute: Compute,
+        penalty: Penalty,
+    ) -> tuple[Tensor, Metrics]:
+        """Compute the clipped objective of a minibatch (Schulman et al. 2017, Eq. 7 and 9).
+
+        Returns:
+            The loss with the penalty, and its parts.
+        """
+        steps, before, advantages, targets, _ = minibatch
+        with minibatch.randomness():
+            policy, values = self.unroll(network, steps, spec, compute)
+        # On the first minibatch the network is still the one that acted: the ratio is one.
+        log_ratio = policy.log_prob(steps.actions) - before
+        ratio = log_ratio.exp()
+        clipped = ratio.clamp(1 - self.clip, 1 + self.clip)
+        policy_loss = -torch.min(ratio * advantages, clipped * advantages).mean()
+        value_loss = (targets - values).square().mean()
+        entropy = policy.entropy().mean()
+        loss = policy_loss + self.value_cost * value_loss - self.entropy_cost * entropy
+        metrics = {}
+        if (held := penalty()) is not None:
+            metrics["penalty"] = held.detach()
+            loss = loss + held
+        metrics |= {
+            "policy_loss": policy_loss.detach(),
+            "value_loss": value_loss.detach(),
+            "entropy": entropy.detach(),
+            "kl": (ratio.detach() - 1 - log_ratio.detach()).mean(),
+        }
+        return loss, metrics
+
+    def _references(
+        self,
+        network: Network,
+        rollout: Rollout,
+        indices: Sequence[Tensor],
+        axis: int,
+        spec: TaskSpec,
+        compute: Compute,
+    ) -> Sequence[Reference | None]:
+        """Evaluate all minibatches before any step, where training mode changes the policy.
+
+        Elsewhere the log-probabilities of the policy that acted serve as they are.
+        """
+        if not isinstance(network, nn.Module) or not mode_matters(network):
+            return [None] * len(indices)
+
+        def evaluate(index: Tensor) -> Tensor:
+            part = _part(rollout, index, axis)
+            return self.unroll(network, part, spec, compute)[0].log_prob(part.actions)
+
+        with statistics_kept(network):
+            return [Reference(partial(evaluate, index), compute.device) for index in indices]
 
 
 class PPOLearner:
@@ -92,99 +250,38 @@ class PPOLearner:
         )
 
     def update(self, rollout: Rollout, penalty: Penalty) -> Metrics:
-        """Take `epochs` x `minibatches` gradient steps (Schulman et al. 2017, Eq. 7 and 9).
-
-        Minibatches are drawn over time where steps are independent, and over environments, whose
-        steps then stay in order, where the network is recurrent.
-
-        Advantages are normalised over the minibatch; where that is a single step, over the rollout,
-        since less its own mean it would be zero.
+        """Take `epochs` x `minibatches` gradient steps.
 
         Returns:
             The parts of the loss and the gradient's norm, averaged over minibatches.
         """
-        config, descent = self._config, self.optimisation
+        config, descent, network = self._config, self.optimisation, self._network
+        spec, compute = self._spec, self._compute
         descent.anneal(rollout.steps)
-        every = advantages_of(rollout, config.gamma, config.lam)
-        axis = 1 if rollout.recurrent else 0
-        minibatches = [
-            index for _ in range(config.epochs) for index in self._minibatches(rollout, axis)
-        ]
-        references = self._references(rollout, minibatches, axis)
+        steps, environments = rollout.rewards.shape
+        orders = config.orders(config.size(steps, environments, rollout.recurrent))
         total: Metrics = {}
-        for index, reference in zip(minibatches, references, strict=True):
+        for minibatch in config.split(network, rollout, orders, spec, compute):
             beat()
-            part = _part(rollout, index, axis)
-            own = every.index_select(axis, index)
-            targets, advantages = own + part.values, _normalised(own, every)
-            with nullcontext() if reference is None else reference.repeated():
-                policy, values = config.unroll(self._network, part, self._spec, self._compute)
-            # On the first minibatch the network is still the one that acted: the ratio is one.
-            before = part.log_probs if reference is None else reference.log_probs
-            log_ratio = policy.log_prob(part.actions) - before
-            ratio = log_ratio.exp()
-            clipped = ratio.clamp(1 - config.clip, 1 + config.clip)
-            policy_loss = -torch.min(ratio * advantages, clipped * advantages).mean()
-            value_loss = (targets - values).square().mean()
-            entropy = policy.entropy().mean()
-            loss = policy_loss + config.value_cost * value_loss - config.entropy_cost * entropy
-            metrics = {} if (held := penalty()) is None else {"penalty": held.detach()}
+            loss, metrics = config.loss(network, minibatch, spec, compute, penalty)
             descent.optimizer.zero_grad()
-            (loss if held is None else loss + held).backward()
-            metrics |= {
-                "policy_loss": policy_loss.detach(),
-                "value_loss": value_loss.detach(),
-                "entropy": entropy.detach(),
-                "gradient_norm": clip_grad_norm_(descent.parameters, config.clip_norm),
-                "kl": (ratio - 1 - log_ratio).mean().detach(),
-            }
+            loss.backward()
+            metrics["gradient_norm"] = clip_grad_norm_(descent.parameters, config.clip_norm)
             descent.optimizer.step()
             total = {name: total.get(name, 0) + value for name, value in metrics.items()}
-        return {name: value / len(minibatches) for name, value in total.items()}
-
-    def _references(
-        self, rollout: Rollout, minibatches: Sequence[Tensor], axis: int
-    ) -> Sequence[Reference | None]:
-        """Evaluate all minibatches before any step, where training mode changes the policy.
-
-        Elsewhere the log-probabilities of the policy that acted serve as they are.
-        """
-        network = self._network
-        if not isinstance(network, nn.Module) or not mode_matters(network):
-            return [None] * len(minibatches)
-
-        def evaluate(index: Tensor) -> Tensor:
-            part = _part(rollout, index, axis)
-            policy, _ = self._config.unroll(network, part, self._spec, self._compute)
-            return policy.log_prob(part.actions)
-
-        with statistics_kept(network):
-            return [
-                Reference(partial(evaluate, index), self._compute.device) for index in minibatches
-            ]
-
-    def _minibatches(self, rollout: Rollout, axis: int) -> tuple[Tensor, ...]:
-        size = rollout.rewards.shape[axis]
-        if size < self._config.minibatches:
-            what = "environments" if axis else "steps a rollout"
-            raise UsageError(
-                f"PPO can't split {size} {what} into {self._config.minibatches} minibatches; "
-                f"use fewer minibatches or more {what}."
-            )
-        order = torch.randperm(size).to(rollout.rewards.device)
-        return order.tensor_split(self._config.minibatches)
+        return {name: value / (config.epochs * config.minibatches) for name, value in total.items()}
 
 
 def _part(rollout: Rollout, index: Tensor, axis: int) -> Rollout:
     return rollout.of_environments(index) if axis else rollout.at_times(index)
 
 
-def _normalised(advantages: Tensor, rollout: Tensor) -> Tensor:
-    """Bring a minibatch's advantages to mean 0 and deviation 1; a single one by the rollout's.
+def _normalised(advantages: Tensor, *over: Tensor) -> Tensor:
+    """Bring advantages to mean 0 and deviation 1, of the first group that has more than one.
 
     A rollout of a single step has no scale to take: its advantage stays as it is.
     """
-    over = advantages if advantages.numel() > 1 else rollout
-    if over.numel() == 1:
-        return advantages
-    return (advantages - over.mean()) / (over.std() + 1e-8)
+    for group in over:
+        if group.numel() > 1:
+            return (advantages - group.mean()) / (group.std() + 1e-8)
+    return advantages

@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 
 from colonnade.experiments.results.transfer import Results
 from colonnade.experiments.store.files import begin_folder, write_bytes, write_text
+from colonnade.reports.interactive.chart import Chart, to_script
 from colonnade.reports.style import to_png, to_svg
 
 _TEMPLATES = jinja2.Environment(
@@ -43,8 +44,12 @@ class Section:
         """Draw its pictures, each with a name that no other section uses."""
         return {}
 
+    def charts(self) -> dict[str, Chart]:
+        """Return the pictures that the page shows as charts instead; named as in `figures`."""
+        return {}
+
     def html(self, drawings: Mapping[str, Markup]) -> Markup:
-        """Write it, given the pictures as SVG by their names."""
+        """Write it, given the pictures by their names: charts, or drawings as SVG."""
         raise NotImplementedError
 
 
@@ -58,21 +63,50 @@ def render(template: str, **values: Any) -> Markup:
     return Markup(_TEMPLATES.get_template(template).render(**values))
 
 
-def drawn(figures: Mapping[str, Figure], folder: Path, prefix: str = "") -> dict[str, Markup]:
-    """Write pictures as PNG files under figures/ in a folder, and return them as SVG.
+def drawn(
+    figures: Mapping[str, Figure],
+    folder: Path,
+    prefix: str = "",
+    charts: Mapping[str, Chart] | None = None,
+) -> dict[str, Markup]:
+    """Write pictures as PNG files under figures/ in a folder, and return what a page shows of them.
+
+    Args:
+        figures: The pictures by their names.
+        folder: Where.
+        prefix: Begins the files' names.
+        charts: Those that the page shows as charts, by the same names.
+
+    Returns:
+        By the same names: a chart where there is one, else the picture as SVG.
 
     Raises:
         ColonnadeError: Writing failed.
     """
+    charts = charts or {}
     for name, figure in figures.items():
         path = folder / "figures" / f"{prefix}{name}.png"
         begin_folder(path.parent)
         write_bytes(path, to_png(figure))
-    return {name: Markup(to_svg(figure)) for name, figure in figures.items()}
+    shown = {name: _chart(prefix + name, chart) for name, chart in charts.items()}
+    for name, figure in figures.items():
+        if name not in charts:
+            shown[name] = Markup(to_svg(figure, prefix + name))
+    return shown
+
+
+def _chart(name: str, chart: Chart) -> Markup:
+    return render(
+        "interactive/chart.html.jinja",
+        name=name,
+        title=chart.title,
+        description=chart.description,
+        data=to_script(chart.to_json()),
+    )
 
 
 def write_page(path: Path, template: str, **values: Any) -> Path:
-    """Write a page that needs nothing else, with its style, its time and its version.
+    """Write a page that needs nothing else, with its style, scripts, time and version.
 
     Raises:
         ColonnadeError: Writing failed.
@@ -84,5 +118,16 @@ def write_page(path: Path, template: str, **values: Any) -> Path:
         version=version("colonnade"),
         **values,
     )
-    write_text(path, page)
+    text = str(page)
+    scripts = _scripts(charts='class="chart"' in text, films="data-film=" in text)
+    write_text(path, text.replace("</body>", f"{scripts}</body>"))
     return path
+
+
+def _scripts(*, charts: bool, films: bool) -> str:
+    """Put together a page's scripts: plotly only where it draws something."""
+    names = ["page.js", "pictures.js", "tables.js", *(["films.js"] if films else [])]
+    if charts:
+        names = ["plotly/plotly-basic.min.js", *names, "charts.js"]
+    texts = {name: text_of(f"interactive/{name}") for name in names}
+    return "".join(f'<script data-name="{name}">{text}</script>\n' for name, text in texts.items())

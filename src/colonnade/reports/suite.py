@@ -8,6 +8,8 @@ from colonnade.experiments.results.transfer import Results
 from colonnade.experiments.store.folders import SuiteFolder
 from colonnade.reports.continual.section import ContinualSection
 from colonnade.reports.domains.section import DomainsSection, RewardsSection
+from colonnade.reports.films.section import FilmsSection
+from colonnade.reports.findings.section import FindingsSection
 from colonnade.reports.mazes.section import MazeSection
 from colonnade.reports.page import Section, drawn, write_page
 from colonnade.reports.pathnet.section import PathSection
@@ -18,12 +20,14 @@ from colonnade.reports.sweep.section import SweepSection
 from colonnade.reports.transfer.section import CurvesSection, MatrixSection, TableSection
 
 SECTIONS: tuple[type[Section], ...] = (
+    FindingsSection,
     DomainsSection,
     RewardsSection,
     TableSection,
     ContinualSection,
     StreamSection,
     MatrixSection,
+    FilmsSection,
     CurvesSection,
     SweepSection,
     PathSection,
@@ -49,7 +53,8 @@ def write_report(suite: SuiteFolder) -> Path:
     sections = [section for make in SECTIONS if (section := make(results)).applies]
     with drawing():
         figures = {name: f for section in sections for name, f in section.figures().items()}
-        drawings = drawn(figures, suite.path)
+        charts = {name: c for section in sections for name, c in section.charts().items()}
+        drawings = drawn(figures, suite.path, charts=charts)
     runs, title = list(results.runs.values()), basis.title or suite.name
     return write_page(
         suite.path / "report.html",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -39,6 +40,15 @@ def frame_of(observation: object) -> Image | None:
     if pixels.shape[0] == 3:
         return np.ascontiguousarray(pixels.transpose(1, 2, 0))
     return np.repeat(pixels[-1][..., None], 3, axis=-1)
+
+
+def to_png(image: Image) -> bytes:
+    """Write an image [H, W, 3] as a PNG file."""
+    from PIL import Image as Picture
+
+    buffer = io.BytesIO()
+    Picture.fromarray(image).save(buffer, format="PNG")
+    return buffer.getvalue()
 
 
 def film_strip(task: Task, seed: int) -> Image | None:

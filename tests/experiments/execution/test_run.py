@@ -319,7 +319,7 @@ def test_a_film_that_cannot_be_written(tmp_path: Path, whole: SuiteFolder) -> No
 
 
 def test_playing_what_is_not_there(tmp_path: Path, whole: SuiteFolder) -> None:
-    with pytest.raises(UsageError, match=r"ends in \.mp4 or \.gif"):
+    with pytest.raises(UsageError, match=r"ends in \.webp, \.gif or \.mp4"):
         play(whole, None, None, episodes=1, film=Path("film.avi"), seed=0)
     with pytest.raises(UsageError, match="Unknown complete run 'zzz'"):
         play(whole, "zzz", None, episodes=1, film=None, seed=0)

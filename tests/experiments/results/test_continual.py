@@ -11,7 +11,7 @@ from fabricated import COLUMN
 from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
-from reading import lines_of, table_of, texts_of
+from reading import charts_of, lines_of, table_of, texts_of, without_scripts
 
 from colonnade.experiments.method_titles import METHODS
 from colonnade.experiments.plans.plan import Plan, PlanBuilder
@@ -211,19 +211,55 @@ def band_of(axes: Axes, colour: str) -> dict[float, tuple[float, float]]:
     return {x: (min(found), max(found)) for x, found in ends.items()}
 
 
-def test_bands_reach_from_the_worst_seed_to_the_best(write: Write) -> None:
+STUDENT = 4.302652729911275
+"""The 97.5 % quantile of Student's t with two degrees of freedom."""
+
+
+def test_bands_are_students_intervals_of_the_mean(write: Write) -> None:
     (sequence,) = sequences(Results(write(three())))
     colour = METHODS["ewc"].colour
+    # The seeds' scores are 0, 0.1 and 0.5 below the best.
+    error = np.std([0, -0.1, -0.5], ddof=1) / 3**0.5
+    less, reach = 0.2, STUDENT * error
     (axes,) = continual_charts.average_curves(sequence, WORDS).axes
     assert band_of(axes, colour) == {
-        number: pytest.approx((best - 0.5, best))
+        number: pytest.approx((best - less - reach, best - less + reach))
         for number, best in ((1, 0.9), (2, (0.7 + 0.8) / 2), (3, (0.8 + 0.5 + 0.6) / 3))
     }
     for tested, axes in enumerate(continual_charts.score_curves(sequence, WORDS).axes):
         band = band_of(axes, colour)
         for trained in range(tested, 3):
-            best = EWC[trained][tested]
-            assert band[(trained + 1) * BUDGET] == pytest.approx((best - 0.5, best))
+            best = EWC[trained][tested] - less
+            assert band[(trained + 1) * BUDGET] == pytest.approx((best - reach, best + reach))
+
+
+def test_two_seeds_have_no_band_and_stand_as_thin_lines(write: Write) -> None:
+    (sequence,) = sequences(Results(write(three()[:2])))
+    (axes,) = continual_charts.average_curves(sequence, WORDS).axes
+    assert not axes.collections
+    thin = [line for line in axes.lines if line.get_linewidth() < 1]
+    assert [line.get_ydata()[0] for line in thin] == pytest.approx([0.9, 0.8])  # type: ignore[index]
+
+
+def test_the_page_holds_the_numbers_of_the_pictures(write: Write) -> None:
+    suite = write([*three(), *three("scratch", SGD)])
+    charts = charts_of(write_report(suite).read_text())
+    average = next(c for name, c in charts.items() if name.startswith("continual-average"))
+    (averages,) = average["panels"]
+    (line,) = averages["lines"]
+    assert line["y"] == pytest.approx([0.9 - 0.2, 0.75 - 0.2, 1.9 / 3 - 0.2], rel=1e-5)
+    reach = STUDENT * np.std([0, -0.1, -0.5], ddof=1) / 3**0.5
+    assert line["low"] == pytest.approx(np.array(line["y"]) - reach, rel=1e-4)
+    assert line["each"][1] == pytest.approx([0.8, 0.65, 1.9 / 3 - 0.1], rel=1e-5)
+    assert averages["levels"][0]["at"] == pytest.approx((0.9 + 0.7 + 0.95) / 3 - 0.2, rel=1e-5)
+    curves = next(c for name, c in charts.items() if name.startswith("continual-curves"))
+    for tested, panel in enumerate(curves["panels"]):
+        (line,) = panel["lines"]
+        assert [mark["at"] for mark in panel["switches"]] == [0, BUDGET, 2 * BUDGET]
+        by_step = dict(zip(line["x"], line["y"], strict=True))
+        for trained in range(tested, 3):
+            shown = by_step[(trained + 1) * BUDGET]
+            assert shown == pytest.approx(EWC[trained][tested] - 0.2, rel=1e-5)
 
 
 def test_budgets_that_differ_have_no_common_ends(write: Write) -> None:
@@ -311,8 +347,11 @@ def test_each_order_of_tasks_has_its_own_pictures(write: Write) -> None:
     ))  # fmt: skip
     assert first < second
     # The page holds what the pictures hold: no drawing stands there twice.
-    drawings = [part.partition("</svg>")[0] for part in page.split("<svg")[1:]]
-    assert len(drawings) == len(set(drawings)) >= 6
+    shown = without_scripts(page)
+    drawings = [part.partition("</desc>")[2] for part in shown.split("<svg")[1:]]
+    charts = [json.dumps(chart["panels"]) for chart in charts_of(page).values()]
+    assert len(drawings) == len(set(drawings)) >= 2
+    assert len(charts) == len(set(charts)) == 4
 
 
 def test_tasks_that_differ_in_their_options_are_another_sequence(write: Write) -> None:
@@ -446,7 +485,8 @@ def test_overlaps_of_other_configurations_are_not_pooled(write: Write) -> None:
         path.write_text(json.dumps(result))
     figure = ContinualSection(Results(suite)).figures()["fisher-overlap"]
     (axes,) = figure.axes
-    shown = {str(line.get_label()): list(np.asarray(line.get_ydata())) for line in axes.lines}
+    thick = (line for line in axes.lines if line.get_linewidth() >= 1)
+    shown = {str(line.get_label()): list(np.asarray(line.get_ydata())) for line in thick}
     assert shown == {
         "lambda 1": pytest.approx([0.1, 0.2]),
         "lambda 2": pytest.approx([0.3, 0.4]),

@@ -20,7 +20,7 @@ from interrupting import without_clock
 from worlds import MARK, ClockNetwork, Counting, CountingTask
 
 from colonnade.errors import ColonnadeError, HungError, UsageError
-from colonnade.learners import A2C, A3C, Compute, Lesson, WorkerDiedError, torch_threads
+from colonnade.learners import A2C, A3C, PPO, Compute, Lesson, WorkerDiedError, torch_threads
 from colonnade.learners.processes.workers import Report, Work, Workers
 from colonnade.methods import Progressive, Scratch
 from colonnade.networks import LSTM, ColumnSpec, Conv, Dense
@@ -389,7 +389,13 @@ class KillingOnce(MemoryRecorder):
 
 
 @pytest.mark.parametrize(
-    ("learner", "updates"), [(A2C(workers=2), 2), (A2C(workers=2), 25), (A3C(workers=1), 11)]
+    ("learner", "updates"),
+    [
+        (A2C(workers=2), 2),
+        (A2C(workers=2), 25),
+        (PPO(workers=2, rollout_steps=5, minibatches=2, epochs=2), 25),
+        (A3C(workers=1), 11),
+    ],
 )
 def test_a_lost_worker_changes_no_number(learner, updates):
     task = MiniPongTask("pong", steps=600)

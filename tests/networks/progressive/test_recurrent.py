@@ -3,6 +3,7 @@
 import torch
 
 from colonnade.networks import LSTM, ColumnSpec, Dense, ProgressiveNetwork
+from colonnade.ops.fisher.layer_calls import Discovery
 from colonnade.seeding import generator
 
 VECTOR = {"observation": (5,)}
@@ -29,6 +30,51 @@ def test_an_lstm_stage_is_torchs_lstm_with_one_bias_vector():
     torch.testing.assert_close(out, expected @ column.output.weight.T + column.output.bias)
     torch.testing.assert_close(after["column0/stage0/h"], last_h[0])
     torch.testing.assert_close(after["column0/stage0/c"], last_c[0])
+
+
+def test_gradients_through_time_are_those_of_torchs_cell_that_is_reset_by_hand():
+    torch.manual_seed(3)
+    network = ProgressiveNetwork()
+    network.add_column(ColumnSpec((LSTM(4),)), VECTOR, 2, generator(0))
+    stage, names = network.columns[0].stages[0], ("weight_ih", "weight_hh")
+    peer = torch.nn.LSTMCell(5, 4)
+    order = [0, 1, 3, 2]  # torch's order of gates
+    with torch.no_grad():
+        for name, own in zip(names, (stage.weight, stage.recurrent_weight), strict=True):
+            peer.get_parameter(name).copy_(torch.cat([own.chunk(4)[gate] for gate in order]))
+        peer.bias_ih.copy_(torch.cat([stage.bias.chunk(4)[gate] for gate in order]))
+        peer.bias_hh.zero_()
+    x, weights = torch.randn(7, 3, 5), torch.randn(7, 3, 4)
+    starts = torch.rand(7, 3) < 0.3
+    starts[2] = False  # a step at which nobody begins
+    first = [torch.randn(3, 4, requires_grad=True) for _ in range(2)]
+    outputs, *_ = stage(x.flatten(0, 1), (), *first, starts)
+    (outputs * weights.flatten(0, 1)).sum().backward()
+    found = [part.grad for part in (*first, stage.weight, stage.recurrent_weight, stage.bias)]
+
+    again = [part.detach().clone().requires_grad_() for part in first]
+    (h, c), total = again, 0
+    for step, start, weight in zip(x, starts, weights, strict=True):
+        keep = (~start).float().unsqueeze(1)
+        h, c = peer(step, (h * keep, c * keep))
+        total = total + (h * weight).sum()
+    total.backward()
+    peers = [
+        torch.cat([part.grad.chunk(4)[gate] for gate in order])
+        for part in (peer.weight_ih, peer.weight_hh, peer.bias_ih)
+    ]
+    for own, expected in zip(found, [part.grad for part in again] + peers, strict=True):
+        torch.testing.assert_close(own, expected)
+
+
+def test_the_fisher_sees_the_recurrent_weights_at_work():
+    network = ProgressiveNetwork()
+    network.add_column(ColumnSpec((LSTM(4),)), VECTOR, 2, generator(0))
+    parameters = dict(network.columns[0].stages[0].named_parameters())
+    with Discovery(parameters) as watch:
+        network({"observation": torch.randn(1, 5)})
+    assert [call.weight.name for call in watch.calls] == ["weight", "recurrent_weight"]
+    assert not watch.elsewhere
 
 
 def test_forget_gates_start_open_and_the_other_biases_at_zero():

@@ -132,6 +132,7 @@ class _Execution:
         self._machine = machine
         self._judge = judge
         self._needs: dict[str, Resources] = {}
+        self._competing = machine.runs
         self._condemned: dict[str, str] = {}
         self._hung: dict[str, str] = {}
         self._started, self._clock = time.time(), monotonic()
@@ -140,6 +141,7 @@ class _Execution:
     def advance(self) -> bool:
         """Start what can start; False when nothing is left."""
         schedule = self.schedule
+        self._competing = schedule.competing(self._machine.runs)
         for spec in schedule.startable(lambda spec: self._share(spec) is not None):
             self._start(spec)
         hopeless = self._judge(list(schedule.running.values())) if self._judge else {}
@@ -187,7 +189,7 @@ class _Execution:
 
     def _share(self, spec: RunSpec) -> Resources | None:
         need = self._needs.get(spec.id) or self._needs.setdefault(spec.id, needs(spec))
-        return self._machine.share(need)
+        return self._machine.share(need, self._competing)
 
     def _start(self, spec: RunSpec) -> None:
         folder = self._suite.run(spec.id)

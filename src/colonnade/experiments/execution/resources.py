@@ -49,8 +49,7 @@ class Machine:
 
     Args:
         whole: All of it.
-        runs: How many runs have a share at most. Where they are fewer than the cores, each gets
-            more cores than it needs, as long as some are free: emulators use those.
+        runs: How many runs have a share at most.
 
     Attributes:
         runs: How many runs have a share at most.
@@ -62,18 +61,25 @@ class Machine:
         self.runs = runs
         self.shares: dict[str, Resources] = {}
 
-    def share(self, need: Resources) -> Resources | None:
+    def share(self, need: Resources, competing: int | None = None) -> Resources | None:
         """Say what a run can have now; None if it must wait.
 
-        One that needs more than there is gets the whole, when no other run has anything.
+        One that needs more than there is gets the whole, when no other run has anything. Where
+        runs are fewer than cores, each gets more cores than it needs, as long as some are free:
+        emulators use those.
+
+        Args:
+            need: What the run needs.
+            competing: How many runs have a share or could have one now; many if None.
         """
+        runs = self.runs if competing is None else max(1, min(self.runs, competing))
         cores = self._whole.cores - sum(share.cores for share in self.shares.values())
         memory = self._whole.memory - sum(share.memory for share in self.shares.values())
         least = min(need.cores, self._whole.cores)
         need = replace(need, memory=min(need.memory, self._whole.memory))
         if len(self.shares) == self.runs or least > cores or need.memory > memory:
             return None
-        return replace(need, cores=max(least, min(self._whole.cores // self.runs, cores)))
+        return replace(need, cores=max(least, min(self._whole.cores // runs, cores)))
 
 
 def available_cores() -> int:

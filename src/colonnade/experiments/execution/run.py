@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import platform
 import time
 from collections import Counter
@@ -12,7 +11,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal, cast
 
-import imageio.v3 as imageio
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -49,7 +47,7 @@ from colonnade.experiments.store.recorder import RunRecorder
 from colonnade.learners import Acting
 from colonnade.networks import custom_factories, factories_named
 from colonnade.seeding import derive
-from colonnade.tasks.frames import film_strip
+from colonnade.tasks.frames import film_strip, to_png
 from colonnade.training import (
     Interrupted,
     Row,
@@ -269,6 +267,4 @@ def _save_frames(task: Task, path: Path, seed: int) -> None:
     """Write a PNG that shows a task, unless it is there already or there is nothing to see."""
     strip = None if is_there(path) else film_strip(task, seed)
     if strip is not None:
-        buffer = io.BytesIO()
-        imageio.imwrite(buffer, strip, extension=".png")
-        write_bytes(path, buffer.getvalue())
+        write_bytes(path, to_png(strip))

@@ -33,7 +33,7 @@ class Failure:
 
 
 class Schedule:
-    """The runs of a plan, from waiting to over.
+    """The runs of a plan, from waiting to over; those with the longest line behind them go first.
 
     Args:
         suite: The output folder.
@@ -69,6 +69,8 @@ class Schedule:
                 self._fail(Failure(spec.id, reason, folder.log_path))
             else:
                 self._waiting.append(spec)
+        # Else the last run would often be a long one, with the other cores idle.
+        self._waiting.sort(key=lambda spec: -plan.line(spec.id))
 
     @property
     def over(self) -> bool:
@@ -89,6 +91,15 @@ class Schedule:
                 self._waiting.remove(spec)
                 self.running[spec.id] = spec
                 yield spec
+
+    def competing(self, most: int) -> int:
+        """Count the runs that train and those that could start now, up to `most`."""
+        count = len(self.running)
+        for spec in self._waiting:
+            if count >= most:
+                break
+            count += self._hopeless(spec) is None and self._ready(spec)
+        return count
 
     def complete(self, run: str) -> None:
         """Take note that a run is done."""

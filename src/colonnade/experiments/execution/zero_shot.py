@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import base64
-import io
 from collections.abc import Sequence
 from dataclasses import replace
 
-import imageio.v3 as imageio
 import numpy as np
 
 from colonnade.errors import UsageError
 from colonnade.learners import Acting
 from colonnade.methods import ColumnMethod
 from colonnade.tasks.arm import DOMAINS, JacoTask
+from colonnade.tasks.frames import to_png
 from colonnade.training import Row, evaluate
 from colonnade.types import Method, Task
 
@@ -76,10 +75,8 @@ def _picture(task: JacoTask) -> str:
     envs = replace(task, view="pixels").make_vec(_SHOWN)
     observations, _ = envs.reset(seed=0)
     envs.close()
-    buffer = io.BytesIO()
     pictures = np.concatenate([*observations.transpose(0, 2, 3, 1)], axis=1)
-    imageio.imwrite(buffer, pictures, extension=".png")
-    return base64.b64encode(buffer.getvalue()).decode()
+    return base64.b64encode(to_png(pictures)).decode()
 
 
 def _row(kind: str, task: Task, method: Method, learner: Acting) -> Row:

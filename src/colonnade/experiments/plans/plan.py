@@ -230,6 +230,23 @@ class Plan:
         selection = self.selection(spec.learner_from)
         return () if selection is None else selection.runs
 
+    @cached_property
+    def _lines(self) -> dict[str, int]:
+        """For each run, its steps and those of the longest line of runs behind it."""
+        own = {spec.id: spec.steps for spec in self.runs}
+        lines = dict(own)
+        for spec in reversed(self.runs):
+            for before in own.keys() & set(self.waits_for(spec)):
+                lines[before] = max(lines[before], own[before] + lines[spec.id])
+        return lines
+
+    def line(self, run: str) -> int:
+        """Agent steps of a run, and of those that wait for it one after another, at most.
+
+        No machine completes the plan before the longest line is through.
+        """
+        return self._lines[run]
+
     def waits_for(self, spec: RunSpec) -> tuple[str, ...]:
         """Ids of all runs that come before one."""
         return self.parents(spec) + self.models(spec)

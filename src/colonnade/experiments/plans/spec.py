@@ -11,6 +11,7 @@ import json
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any, TypeAlias
 
 from colonnade.checks import AT_LEAST_1, check_fields
@@ -159,7 +160,7 @@ class RunSpec:
         for name in ("column", "method_options", "learner_options", "training_options", "labels"):
             object.__setattr__(self, name, _copied(name, getattr(self, name)))
 
-    @property
+    @cached_property
     def id(self) -> str:
         """Readable label and content hash, fit for a folder name."""
         label = re.sub(r"[^a-z0-9]+", "-", self.label.lower()).strip("-")[:60]

@@ -23,6 +23,7 @@ from colonnade.analysis.continual import (
 from colonnade.experiments.method_titles import in_order, method_of, sequence_title
 from colonnade.experiments.plans.plan import SCRATCH
 from colonnade.experiments.plans.spec import RunSpec
+from colonnade.experiments.results.mean_lines import MeanLine, mean_line
 from colonnade.experiments.results.runs import RunResult
 from colonnade.experiments.results.transfer import Results
 from colonnade.experiments.titles import distinct, learner_title, slugs
@@ -140,6 +141,16 @@ class Contender:
         """Score [R, T] averaged over all tasks so far, after each task, of each complete run."""
         return np.array([average_scores(run.matrix) for run in self.done])
 
+    def line(self, tested: int) -> MeanLine | None:
+        """Average the runs' scores on a task over the sequence, as far as all have come."""
+        return mean_line([run.curve(tested) for run in self.runs])
+
+    @property
+    def average_line(self) -> MeanLine | None:
+        """The average score on all tasks so far, by their number."""
+        numbers = np.arange(1.0, len(self.runs[0].spec.tasks) + 1)
+        return mean_line([(numbers, averages) for averages in self.averages])
+
 
 @dataclass(frozen=True)
 class TaskSequence:
@@ -160,6 +171,11 @@ class TaskSequence:
     labelled: bool
     contenders: tuple[Contender, ...]
     learners: Mapping[str, str]
+
+    @property
+    def learners_of_all(self) -> list[Contender]:
+        """The contenders but for those whose networks learn one task each."""
+        return [c for c in self.contenders if c.method != SCRATCH]
 
     @property
     def starts(self) -> Floats | None:
@@ -314,6 +330,14 @@ def overlaps(results: Results) -> dict[str, Sequence[Floats]]:
     named = {key: text if text != key else examples[key].label for key, text in words.items()}
     order = sorted(found, key=lambda key: _natural(named[key]))
     return {named[key]: found[key] for key in order}
+
+
+def by_layer(runs: Sequence[Floats]) -> MeanLine:
+    """Average overlaps [L] of runs layer by layer, the first one's number 1."""
+    depth = np.arange(1.0, len(runs[0]) + 1)
+    line = mean_line([(depth, np.asarray(values)) for values in runs])
+    assert line is not None
+    return line
 
 
 def _difference(task: str) -> str:

@@ -12,39 +12,37 @@ from numpy.typing import NDArray
 
 from colonnade.analysis.intervals import band
 from colonnade.analysis.transfer import carry_forward
+from colonnade.experiments.results.mean_lines import MeanLine
 from colonnade.experiments.results.runs import Floats, RunResult
 from colonnade.experiments.results.transfer import Results
 from colonnade.experiments.titles import distinct, option_titles
 
 
-@dataclass(frozen=True)
-class CurveLine:
+@dataclass(frozen=True, kw_only=True)
+class CurveLine(MeanLine):
     """A line of a panel: the mean over runs, as far as all of them have come.
+
+    A bin in which no episode ended takes the value before it, and the first ones the random
+    policy's score.
 
     Attributes:
         key: The method, or the label of the one run; its id where labels are the same. Of runs that
             differ in their seeds alone, the first one's label without its seed.
-        steps: [B] agent steps at the ends of the bins.
-        mean: [B] mean return; a bin in which no episode ended takes the value before it, and the
-            first ones the random policy's score.
-        low: [B] lower end of the mean's interval, in a sweep the lowest; NaN where there is none.
-        high: [B] upper end.
         early: [B] whether in some run a bin ended before every environment had finished an episode.
-        runs: How many.
+        seeds: [R] the runs' seeds; of a sweep's, the numbers that their draws come from.
+        seconds: [B] seconds of training until then, averaged over the runs; NaN where one of them
+            does not say.
     """
 
     key: str
-    steps: Floats
-    mean: Floats
-    low: Floats
-    high: Floats
     early: NDArray[np.bool_]
-    runs: int
+    seeds: tuple[int, ...]
+    seconds: Floats
 
     @property
-    def banded(self) -> bool:
-        """Whether there is an interval."""
-        return not bool(np.isnan(self.low).all())
+    def runs(self) -> int:
+        """How many runs it averages."""
+        return len(self.seeds)
 
 
 @dataclass(frozen=True)
@@ -134,8 +132,7 @@ def _lines(
 ) -> list[CurveLine]:
     """Average runs of the same width of bins; as a rule all have the same.
 
-    The best few of a sweep are no sample of anything, so that their mean has no interval: low and
-    high are theirs.
+    The best few of a sweep are no sample of anything, so that their mean has no interval.
     """
     begun = [run for run in runs if not np.isnan(run.curve).all()]
     widths = dict.fromkeys(run.learning.width for run in begun)
@@ -150,12 +147,7 @@ def _line(
 ) -> CurveLine:
     bins = min(run.learning.bins_reached for run in runs)
     curves = carry_forward([run.curve[:bins] for run in runs], start)
-    if not best:
-        low, high = band(curves)
-    elif len(runs) > 1:
-        low, high = curves.min(axis=0), curves.max(axis=0)
-    else:
-        low = high = np.full(bins, math.nan)
+    low, high = np.full((2, bins), math.nan) if best else band(curves)
     return CurveLine(
         key=key,
         steps=width * np.arange(1.0, bins + 1),
@@ -163,5 +155,7 @@ def _line(
         low=low,
         high=high,
         early=np.any([run.learning.early[:bins] for run in runs], axis=0),
-        runs=len(runs),
+        seeds=tuple(run.spec.seed for run in runs),
+        each=curves,
+        seconds=np.mean([run.learning.seconds[:bins] for run in runs], axis=0),
     )

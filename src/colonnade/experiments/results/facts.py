@@ -20,7 +20,7 @@ def facts(results: Results) -> list[tuple[str, str]]:
 
     stated = [
         ("Runs", f"{len(done)} of {len(runs)} complete"),
-        ("Seeds", each([str(run.spec.seed) for run in runs])),
+        ("Seeds", _seeds({run.spec.seed for run in runs})),
         (
             _steps_word(runs).capitalize(),
             each([f"{short_number(run.spec.steps)}" for run in runs]) + " a run",
@@ -62,6 +62,14 @@ def facts(results: Results) -> list[tuple[str, str]]:
         busy = f"{workers} at once, {used / max(there, 1e-9):.0%} of their time on a processor"
         stated.append(("Processes", busy))
     return stated
+
+
+def _seeds(seeds: set[int]) -> str:
+    """Say how many there are, and which: "1 (0)", "3 (0, 1, 2)", "25 (0 to 24)"."""
+    found = sorted(seeds)
+    gapless = len(found) > 4 and found == list(range(found[0], found[-1] + 1))
+    named = f"{found[0]} to {found[-1]}" if gapless else ", ".join(map(str, found))
+    return f"{len(found)} ({named})"
 
 
 def _steps_word(runs: list[RunResult]) -> str:

@@ -60,6 +60,7 @@ class Scatter:
         heights: [J] areas, relative to baseline 1's or as they are.
         middles: [M] where the line of medians has its points.
         medians: [M] medians of the heights: of each value of a grid, or of fifths of a range.
+        jobs: [J] the jobs' numbers.
     """
 
     method: str
@@ -67,6 +68,7 @@ class Scatter:
     heights: Floats
     middles: Floats
     medians: Floats
+    jobs: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -112,15 +114,16 @@ def scatter_panels(results: Results, rows: Sequence[JobRow]) -> list[ScatterPane
         scatters = []
         for method in results.methods:
             points = [
-                (row.hyperparameters[name], height)
+                (row.hyperparameters[name], height, row.job)
                 for row in rows
                 if row.method == method
                 and not math.isnan(height := row.transfer if relative else row.area)
                 and not math.isnan(row.hyperparameters[name])
             ]
             if points:
-                values, heights = np.array(points).T
-                scatters.append(Scatter(method, values, heights, *_medians(values, heights)))
+                values, heights = np.array([point[:2] for point in points]).T
+                jobs = tuple(job for *_, job in points)
+                scatters.append(Scatter(method, values, heights, *_medians(values, heights), jobs))
         drawn = sorted({v for row in rows if not math.isnan(v := row.hyperparameters[name])})
         panels.append(ScatterPanel(name, relative, tuple(drawn), tuple(scatters)))
     return panels

@@ -28,6 +28,7 @@ class TransferMatrix:
         high: [M, T] upper ends.
         planned: [M, T] whether there is such a cell.
         complete: [M, T] whether one of its runs is over.
+        runs: [M, T] how many runs each score stands on, but for baseline 1's.
         caution: What must be said of the intervals; often nothing.
     """
 
@@ -38,6 +39,7 @@ class TransferMatrix:
     high: Floats
     planned: NDArray[np.bool_]
     complete: NDArray[np.bool_]
+    runs: NDArray[np.int64]
     caution: str
 
 
@@ -48,12 +50,13 @@ def matrix_of(results: Results) -> TransferMatrix:
     targets = results.targets
     scores, low, high = np.full((3, len(places), len(targets)), math.nan)
     planned, complete = np.zeros((2, *scores.shape), dtype=bool)
+    runs = np.zeros(scores.shape, dtype=np.int64)
     shown = [cell for cell in results.cells if cell.method != SCRATCH]
     for cell in shown:
         at = places.index((cell.method, cell.source)), targets.index(cell.target)
         scores[at], planned[at] = cell.score, True
         low[at], high[at] = cell.interval
-        complete[at] = cell.areas.size > 0
+        complete[at], runs[at] = cell.areas.size > 0, cell.areas.size
     titles = distinct(targets)
     return TransferMatrix(
         rows=tuple(
@@ -67,6 +70,7 @@ def matrix_of(results: Results) -> TransferMatrix:
         high=high,
         planned=planned,
         complete=complete,
+        runs=runs,
         caution="; ".join(dict.fromkeys(c.interval.caution for c in shown if c.interval.caution)),
     )
 
@@ -87,6 +91,7 @@ class TableRow:
         improvement: Probability that a run has a larger area than one of baseline 1; NaN of itself.
         pairs: How many pairs entered.
         planned: How many there are.
+        runs: How many runs those that entered stand on, but for baseline 1's.
         paper: The paper's mean and median; None where it has none of this experiment.
         colour: Of the method in pictures.
     """
@@ -102,6 +107,7 @@ class TableRow:
     improvement: float
     pairs: int
     planned: int
+    runs: int
     paper: tuple[int, int] | None
     colour: str
 
@@ -128,6 +134,11 @@ def _row(results: Results, method: str) -> TableRow:
         improvement=improvement,
         pairs=summary.pairs,
         planned=summary.pairs + summary.undefined,
+        runs=sum(
+            cell.areas.size
+            for cell in results.cells
+            if cell.method == method and not math.isnan(cell.score)
+        ),
         paper=method_of(method).transfer.get(results.suite.basis.paper),
         colour=results.colour(method),
     )

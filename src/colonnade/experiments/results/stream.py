@@ -14,6 +14,7 @@ from colonnade.analysis.recognition import confusion, one_to_one_accuracy, owner
 from colonnade.errors import UsageError
 from colonnade.experiments.method_titles import method_of, sequence_title
 from colonnade.experiments.plans.plan import SCRATCH
+from colonnade.experiments.results.mean_lines import MeanLine, mean_line
 from colonnade.experiments.results.runs import Floats, RunResult
 from colonnade.experiments.results.transfer import Results
 from colonnade.experiments.titles import learner_title
@@ -132,6 +133,11 @@ class Curve:
         """The complete runs."""
         return [run for run in self.runs if run.run.done]
 
+    @property
+    def line(self) -> MeanLine | None:
+        """The sum of all tasks' scores over time, averaged over the runs."""
+        return mean_line([run.total() for run in self.runs])
+
 
 @dataclass(frozen=True)
 class Stream:
@@ -172,6 +178,12 @@ class Stream:
                     own.append(own[-1] + stay * (run.visited[visit] == task))
                 total += np.interp(own, *single.own_curve(task))
         return times, total
+
+    @property
+    def ceiling_line(self) -> MeanLine | None:
+        """The ceiling of the first curve's runs, averaged; None where there is none."""
+        runs = self.curves[0].runs if self.curves else ()
+        return mean_line([found for run in runs if (found := self.ceiling(run)) is not None])
 
 
 def streams(results: Results) -> list[Stream]:

@@ -49,6 +49,7 @@ class Results:
 
     def __init__(self, suite: SuiteFolder) -> None:
         self.suite = suite
+        self._known: dict[str, float] = {}
         basis = suite.basis
         self.runs: dict[str, RunResult] = {
             spec.id: read_run(suite.run(spec.id), spec, basis.training, basis.measures)
@@ -122,6 +123,11 @@ class Results:
         """
         if run.looks_back:
             return run.gain
+        if run.spec.id not in self._known:
+            self._known[run.spec.id] = self._area_of(run)
+        return self._known[run.spec.id]
+
+    def _area_of(self, run: RunResult) -> float:
         key = run.spec.tasks[-1].key
         if not (run.done or run.stopped) or key not in self.random_scores:
             return math.nan

@@ -61,6 +61,8 @@ class LearningCurve:
         reached: Agent steps taken.
         pooled: [B] the same, of which areas are taken: in version 2 bins with few episodes share
             their mean (`transfer.pool_bins`); in version 1 they are `returns`.
+        seconds: [B] seconds of training from the task's begin to each bin's end; NaN where the run
+            has not come yet, or its rows do not say how fast it was.
     """
 
     returns: NDArray[np.float64]
@@ -68,6 +70,7 @@ class LearningCurve:
     width: int
     reached: int
     pooled: NDArray[np.float64]
+    seconds: NDArray[np.float64]
 
     @property
     def bins_reached(self) -> int:
@@ -125,7 +128,20 @@ def learning_curve(
         width,
         reached=max((row["step"] for row in curve), default=0),
         pooled=pool_bins(returns, episodes) if version_of(curve) == 2 else returns,
+        seconds=_seconds(curve, bins, width),
     )
+
+
+def _seconds(rows: Iterable[Row], bins: int, width: int) -> NDArray[np.float64]:
+    """Add up how long a task's bins took, by the speed of each row."""
+    found, spent, before = np.full(bins, np.nan), 0.0, 0
+    for row in sorted(rows, key=lambda row: row["step"]):
+        # 0 where the clock said nothing; a row without a speed ends what is known.
+        speed = row.get("steps_per_second") or np.nan
+        spent += (row["step"] - before) / speed
+        before = row["step"]
+        found[min(bins, max(1, round(row["step"] / width))) - 1] = spent
+    return found
 
 
 def version_of(rows: Iterable[Row]) -> int | None:

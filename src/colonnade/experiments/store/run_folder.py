@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,6 +38,12 @@ if TYPE_CHECKING:
 
 _LISTED = ("metrics.jsonl", "network.json", "weights.safetensors", "frames.png")
 """Files whose checksums are in a complete run's result.json."""
+
+
+@lru_cache(maxsize=4096)
+def _spec_of(content: str, where: str) -> RunSpec:
+    """Read a spec; a page asks each run's folder several times for what has not changed."""
+    return RunSpec.from_json(json.loads(content), where)
 
 
 @dataclass(frozen=True)
@@ -79,7 +87,7 @@ class RunFolder:
                 f"{path} is missing, so it can't be known what {self.path} holds; restore it, or "
                 "delete the folder to train the run again."
             )
-        spec = RunSpec.from_json(read_json(path), str(path))
+        spec = _spec_of(json.dumps(read_json(path)), str(path))
         if spec.id != self.id:
             raise ColonnadeError(
                 f"{path} is the spec of run {spec.id}, which does not belong in this folder; "
@@ -270,7 +278,7 @@ class RunFolder:
         if wrong := misfit_of_result(value):
             raise ColonnadeError(f"{path} {wrong}; {self._advice}.")
         spec = self.spec
-        if "spec" in value and RunSpec.from_json(value["spec"], str(path)) != spec:
+        if "spec" in value and _spec_of(json.dumps(value["spec"]), str(path)) != spec:
             raise ColonnadeError(
                 f"{path} is the result of another run than {self.id}; {self._advice}."
             )

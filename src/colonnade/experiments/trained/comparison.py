@@ -85,3 +85,25 @@ def new_vision(
         if vision and not math.isnan(score):
             points.append((float(np.nanmean(vision)), score, target, len(each.columns)))
     return points
+
+
+def reuse_words(*analyses: RunAnalysis) -> str:
+    """Say in words what a network's new column reuses; analyses of several seeds are averaged."""
+    first = analyses[0]
+    kinds: dict[str, list[str]] = {"reuses": [], "mixes": [], "learned anew": []}
+    for level, name in enumerate(first.level_names):
+        new = float(np.nanmean([each.new_share(level) for each in analyses]))
+        kind = "reuses" if new <= 0.25 else "learned anew" if new >= 0.75 else "mixes"
+        kinds[kind].append(f"{name} ({1 - new:.0%} from earlier columns)")
+    parts = []
+    if kinds["reuses"]:
+        parts.append(f"reuses {_list(kinds['reuses'])}")
+    if kinds["mixes"]:
+        parts.append(f"joins old and new features in {_list(kinds['mixes'])}")
+    if kinds["learned anew"]:
+        parts.append(f"learned {_list(kinds['learned anew'])} anew")
+    return f"The column for {column_title(first.columns[-1])} {_list(parts)}."
+
+
+def _list(words: Sequence[str]) -> str:
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"

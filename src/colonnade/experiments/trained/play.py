@@ -3,34 +3,30 @@
 from __future__ import annotations
 
 import errno
+import math
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory, TemporaryFile
+from tempfile import TemporaryFile
 from typing import Any
 
 import numpy as np
 from gymnasium.vector import VectorEnv, VectorWrapper
-from imageio.v2 import get_writer
 from numpy.typing import NDArray
 
 from colonnade.errors import ColonnadeError, UsageError, unknown_name
 from colonnade.experiments.plans.build import build_learner, build_task
-from colonnade.experiments.store.files import disk_errors, write_bytes
+from colonnade.experiments.plans.spec import RunSpec
+from colonnade.experiments.store.files import disk_errors
 from colonnade.experiments.store.folders import RunFolder, SuiteFolder
+from colonnade.experiments.trained.film import check_kind, write_film
 from colonnade.experiments.trained.load import load_method, trusting
+from colonnade.learners import LearnerConfig
 from colonnade.tasks.frames import Image, first_of, frame_of
 from colonnade.tasks.vector import episodes_ended
 from colonnade.training import evaluate
-from colonnade.types import EnvironmentTask, TaskSpec, environments_of
-
-FILM_KINDS = (".mp4", ".gif")
-
-_FRAMES_PER_SECOND = 15
-"""Real time for Atari: 60 frames a second, of which an agent sees every fourth."""
-
-_FILM_SIDE = 320
-"""Films are enlarged by a whole factor up to about this many pixels a side."""
+from colonnade.types import EnvironmentTask, Network, TaskSpec, environments_of
 
 
 @dataclass(frozen=True)
@@ -75,13 +71,42 @@ def play(
     """
     if episodes < 1:
         raise UsageError(f"--episodes is at least 1, but {episodes} came.")
-    if film is not None and film.suffix not in FILM_KINDS:
-        raise UsageError(
-            f"A film's name ends in {' or '.join(FILM_KINDS)}, but {str(film)!r} came."
-        )
     if film is not None:
+        check_kind(film)
         _check_place(film)
     folder = _find(suite, run)
+    spec = folder.spec
+    task_played, network, learner = trained_player(suite, folder, task, trust=trust)
+    stage = _FilmedTask(task_played, episodes)
+    returns = evaluate(
+        stage,
+        network,
+        learner=learner,
+        episodes=episodes,
+        seed=seed,
+        num_envs=1,
+        limit=spec.evaluation_limit,
+    )
+    if film is not None:
+        write_film(film, stage.frames)
+    return Played(spec.id, stage.spec.id, returns)
+
+
+def trained_player(
+    suite: SuiteFolder, folder: RunFolder, task: str | None, *, trust: bool = False
+) -> tuple[EnvironmentTask, Network, LearnerConfig]:
+    """Return what a complete run's network plays, the network, and how it acts.
+
+    Args:
+        suite: The output folder.
+        folder: The run's.
+        task: Name of a task that the run has learned; None takes its last.
+        trust: Whether code that the folder names, such as an environment's module, is imported.
+
+    Raises:
+        UsageError: The task is unknown.
+        ColonnadeError: The run's weights are damaged.
+    """
     spec = folder.spec
     # Where contexts were recognised, networks go by those.
     contexts: dict[str, str] = folder.result().get("contexts", {})
@@ -90,21 +115,30 @@ def play(
     if name not in known:
         raise unknown_name(f"task of run {spec.id}:", name, known)
     with trusting(suite.path, trust=trust):
-        stage = _FilmedTask(environments_of(build_task(suite.plan.task(spec, name))), episodes)
+        stage = environments_of(build_task(suite.plan.task(spec, name)))
         method = load_method(folder)
     network = method.network_for(contexts.get(stage.spec.id, stage.spec.id))
-    returns = evaluate(
-        stage,
-        network,
-        learner=build_learner(spec),
-        episodes=episodes,
-        seed=seed,
-        num_envs=1,
-        limit=spec.evaluation_limit,
-    )
-    if film is not None:
-        _write_film(film, stage.frames)
-    return Played(spec.id, stage.spec.id, returns)
+    return stage, network, build_learner(spec)
+
+
+def film_frames(
+    task: EnvironmentTask, network: Network | None, learner: LearnerConfig, spec: RunSpec, most: int
+) -> list[Image]:
+    """Film the beginning of an episode: [H, W, 3] frames, none of a task that shows no images.
+
+    Args:
+        task: What is played.
+        network: What plays; None plays at random.
+        learner: How it acts.
+        spec: Of the run.
+        most: After how many frames the film ends.
+    """
+    stage = _FilmedTask(task, 1, most)
+    with suppress(_FilmOver):
+        evaluate(
+            stage, network, learner=learner, episodes=1, num_envs=1, limit=spec.evaluation_limit
+        )
+    return stage.frames
 
 
 def _find(suite: SuiteFolder, run: str | None) -> RunFolder:
@@ -129,9 +163,10 @@ def _find(suite: SuiteFolder, run: str | None) -> RunFolder:
 class _FilmedTask:
     """A task whose environments note what the first of them shows, for some episodes."""
 
-    def __init__(self, task: EnvironmentTask, episodes: int) -> None:
+    def __init__(self, task: EnvironmentTask, episodes: int, most: float = math.inf) -> None:
         self._task = task
         self._episodes = episodes
+        self._most = most
         self.frames: list[Image] = []
 
     @property
@@ -139,13 +174,22 @@ class _FilmedTask:
         return self._task.spec
 
     def make_vec(self, num_envs: int, threads: int = 1) -> VectorEnv[Any, Any, Any]:
-        return _Camera(self._task.make_vec(num_envs, threads), self.frames, self._episodes)
+        envs = self._task.make_vec(num_envs, threads)
+        return _Camera(envs, self.frames, self._episodes, self._most)
+
+
+class _FilmOver(Exception):
+    """As many frames as were asked for are there."""
 
 
 class _Camera(VectorWrapper):
-    def __init__(self, env: VectorEnv[Any, Any, Any], frames: list[Image], episodes: int) -> None:
+    def __init__(
+        self, env: VectorEnv[Any, Any, Any], frames: list[Image], episodes: int, most: float
+    ) -> None:
         super().__init__(env)
         self._frames = frames
+        self._most = most
+        self._looks = 0
         self._left = episodes
         # Some draw larger than they show, or what they do not show at all.
         self._renders = env.render_mode == "rgb_array"
@@ -171,6 +215,9 @@ class _Camera(VectorWrapper):
         frame = frame_of(observation) if rendered is None else rendered[0]
         if frame is not None:
             self._frames.append(frame)
+        self._looks += 1
+        if self._looks >= self._most:
+            raise _FilmOver
 
 
 def _check_place(film: Path) -> None:
@@ -187,23 +234,3 @@ def _check_place(film: Path) -> None:
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
         with TemporaryFile(dir=film.parent):
             pass
-
-
-def _write_film(path: Path, frames: list[Image]) -> None:
-    if not frames:
-        raise UsageError("This task shows no images, so it can't be filmed; leave --film away.")
-    factor = max(1, _FILM_SIDE // max(frames[0].shape[:2]))
-    options: dict[str, Any]
-    if path.suffix == ".gif":
-        options = {"duration": 1000 / _FRAMES_PER_SECOND, "loop": 0}
-    else:
-        options = {"fps": _FRAMES_PER_SECOND, "codec": "libx264", "macro_block_size": 2}
-    with TemporaryDirectory() as place:
-        # Writers of films leave half a file and many words where they can't write.
-        draft = Path(place) / f"film{path.suffix}"
-        writer: Any = get_writer(draft, **options)
-        with writer:
-            for frame in frames:
-                writer.append_data(frame.repeat(factor, axis=0).repeat(factor, axis=1))
-        content = draft.read_bytes()
-    write_bytes(path, content)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
+from torch import Tensor
 from torch.nn.utils import clip_grad_norm_
 
 from colonnade.learners.acting.collector import Collector
+from colonnade.learners.compute import Compute
 from colonnade.learners.descent.optimisation import Optimisation
 from colonnade.learners.processes.parameters import SharedBuffers, SharedGradients
 from colonnade.learners.processes.trainer import (
@@ -14,7 +18,22 @@ from colonnade.learners.processes.trainer import (
     when_it_ended,
 )
 from colonnade.learners.trainer import Advance, Lesson
-from colonnade.types import Metrics
+from colonnade.types import Metrics, Network, Penalty, Rollout, TaskSpec
+
+
+class GradientConfig(WorkerConfig, Protocol):
+    """A learner that takes a gradient of each rollout; its loss is a mean over environments."""
+
+    def loss(
+        self,
+        network: Network,
+        rollout: Rollout,
+        spec: TaskSpec,
+        compute: Compute,
+        penalty: Penalty,
+    ) -> tuple[Tensor, Metrics]:
+        """Compute the loss of a rollout, and its parts."""
+        ...
 
 
 class DataParallelTrainer(WorkerTrainer):
@@ -30,14 +49,14 @@ class DataParallelTrainer(WorkerTrainer):
     optimisation: Optimisation
     may_lose_workers = True
 
-    def __init__(self, config: WorkerConfig, lesson: Lesson, optimisation: Optimisation) -> None:
+    def __init__(self, config: GradientConfig, lesson: Lesson, optimisation: Optimisation) -> None:
         """Move the network to shared memory; call `begin` before use.
 
         Raises:
             UsageError: The device, the system or the number of environments doesn't suit.
         """
         super().__init__(config, lesson)
-        self.optimisation = optimisation
+        self._loss, self.optimisation = config.loss, optimisation
         self._gradients = SharedGradients(self._shared.parameters, config.workers)
         self._moving = SharedBuffers(lesson.network)
 
@@ -60,7 +79,7 @@ class DataParallelTrainer(WorkerTrainer):
     def _learn(self, collector: Collector, worker: int) -> tuple[int, Metrics]:
         rollout = collector.collect()
         with self._moving.apart(worker):
-            loss, metrics = self._config.loss(
+            loss, metrics = self._loss(
                 self._network, rollout, self._task.spec, self._compute, self._penalty
             )
             self.optimisation.optimizer.zero_grad()

@@ -18,7 +18,6 @@ from torch import Tensor
 from colonnade.errors import UsageError
 from colonnade.learners.acting.collector import Collector, Share
 from colonnade.learners.acting.sampling import whole_episodes
-from colonnade.learners.compute import Compute
 from colonnade.learners.processes.parameters import SharedParameters
 from colonnade.learners.processes.workers import Report, Work, Workers
 from colonnade.learners.trainer import (
@@ -32,7 +31,7 @@ from colonnade.learners.trainer import (
     under,
 )
 from colonnade.seeding import globals_state, load_globals_state, seed_globals
-from colonnade.types import Episode, Metrics, Network, Penalty, Rollout, TaskSpec, environments_of
+from colonnade.types import Episode, Metrics, Rollout, environments_of
 
 
 def unwatched(learner: str) -> UsageError:
@@ -45,7 +44,7 @@ def unwatched(learner: str) -> UsageError:
 
 
 class WorkerConfig(RolloutConfig, Protocol):
-    """A learner whose workers collect rollouts; its loss is a mean over environments."""
+    """A learner whose workers collect rollouts."""
 
     @property
     def workers(self) -> int:
@@ -55,17 +54,6 @@ class WorkerConfig(RolloutConfig, Protocol):
     @property
     def clip_norm(self) -> float:
         """Largest norm of a gradient."""
-        ...
-
-    def loss(
-        self,
-        network: Network,
-        rollout: Rollout,
-        spec: TaskSpec,
-        compute: Compute,
-        penalty: Penalty,
-    ) -> tuple[Tensor, Metrics]:
-        """Compute the loss of a rollout, and its parts."""
         ...
 
 

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from colonnade.networks.cells import cell_step, initialise_cells
+from colonnade.networks.cells import begins, cell_step, initialise_cells
 from colonnade.networks.initialisation import Initialiser, room
 from colonnade.networks.pathnet.bank import ModularLayer, Routes, scaled
 from colonnade.networks.pathnet.spec import ModularSpec
@@ -128,8 +128,9 @@ class LSTMLayer(ModularLayer):
             active = None
             if chosen is not None:
                 active = chosen.unflatten(0, (-1, count)).transpose(1, 2).unsqueeze(3)
+            begun = begins(starts, len(steps))
             for t, step in enumerate(steps.transpose(1, 2).unbind(0)):
-                if starts is not None:
+                if starts is not None and begun[t]:
                     start = starts[t].unsqueeze(1)
                     h, c = h.masked_fill(start, 0), c.masked_fill(start, 0)
                 h, c = cell_step(torch.baddbmm(step, h, recurrent), c)

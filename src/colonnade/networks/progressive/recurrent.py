@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from colonnade.networks.cells import cell_step, initialise_cells
+from colonnade.networks.cells import Recurrence, begins, cell_step, initialise_cells
 from colonnade.networks.initialisation import Initialiser, room
 from colonnade.networks.progressive.spec import ColumnSpec
 from colonnade.networks.progressive.stages import Stage, linear_laterals_into
@@ -66,12 +66,13 @@ class LSTMStage(Stage):
             total = total + self.lateral(sources)
         outputs = []
         with torch.autocast(features.device.type, enabled=False):
-            recurrent = self.recurrent_weight.t()
-            steps = total.to(cell.dtype).view(-1, cell.shape[0], total.shape[1]).unbind(0)
+            recurrence = Recurrence(self.recurrent_weight, total.to(cell.dtype))
+            steps = recurrence.read.view(-1, cell.shape[0], total.shape[1]).unbind(0)
+            begun = begins(starts, len(steps))
             for t, step in enumerate(steps):
-                if starts is not None:
+                if starts is not None and begun[t]:
                     start = starts[t].unsqueeze(1)
                     hidden, cell = hidden.masked_fill(start, 0), cell.masked_fill(start, 0)
-                hidden, cell = cell_step(torch.addmm(step, hidden, recurrent), cell)
+                hidden, cell = cell_step(recurrence.gates(step, hidden), cell)
                 outputs.append(hidden)
         return torch.cat(outputs), hidden, cell

@@ -15,9 +15,16 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from colonnade.analysis.continual import Floats
 from colonnade.experiments.method_titles import FALLBACK_COLOURS
-from colonnade.experiments.results.continual import Contender, TaskSequence, single_scores
+from colonnade.experiments.results.continual import (
+    Contender,
+    TaskSequence,
+    by_layer,
+    single_scores,
+)
+from colonnade.experiments.results.mean_lines import MeanLine
+from colonnade.experiments.titles import distinct
 from colonnade.experiments.words import short_number
-from colonnade.reports.style import FAINT, INK, PAPER, plain
+from colonnade.reports.style import FAINT, INK, PAPER, draw_mean, plain
 
 _WIDTH = 9.4
 _SCORES = LinearSegmentedColormap.from_list("scores", ["#f4f4f2", "#a8c8e4", "#1f6fb2"])
@@ -33,16 +40,17 @@ def score_curves(sequence: TaskSequence, words: Mapping[str, str]) -> Figure:
     count = len(sequence.tasks)
     figure = Figure(figsize=(_WIDTH, 1.5 * count + 1.1), layout="constrained")
     panels = figure.subplots(count, 1, sharex=True, squeeze=False)[:, 0]
-    shown = [c for c in sequence.contenders if c.method != "scratch"]
-    starts = sequence.starts
+    shown, starts = sequence.learners_of_all, sequence.starts
+    titles = distinct(sequence.ids)
+    names = [titles[task] for task in sequence.ids]
     for tested, axes in enumerate(panels):
         if starts is not None:
             for switch in starts[1:-1]:
                 axes.axvline(switch, color=FAINT, lw=0.9, ls=(0, (2, 3)))
             axes.set_xlim(0, starts[-1])
         for contender in shown:
-            _draw_mean(axes, [run.curve(tested) for run in contender.runs], contender)
-        axes.set_title(f"Task {chr(ord('A') + tested)}")
+            _draw_contender(axes, contender.line(tested), contender)
+        axes.set_title(plain(names[tested]))
         axes.set_ylabel(words["score"])
         if words["score"] == "accuracy":
             axes.set_ylim(0, 1.02)
@@ -50,7 +58,7 @@ def score_curves(sequence: TaskSequence, words: Mapping[str, str]) -> Figure:
     panels[-1].xaxis.set_major_formatter(FuncFormatter(lambda x, _: short_number(x)))
     for place, (start, end) in enumerate(pairwise(starts if starts is not None else ())):
         panels[0].annotate(
-            f"learns {chr(ord('A') + place)}",
+            plain(f"learns {names[place]}"),
             ((start + end) / 2, 1.0),
             xycoords=("data", "axes fraction"),
             ha="center",
@@ -66,11 +74,10 @@ def average_curves(sequence: TaskSequence, words: Mapping[str, str]) -> Figure:
     """Draw the average score on all tasks so far against their number (Fig. 2B)."""
     figure = Figure(figsize=(7.0, 4.2), layout="constrained")
     axes = figure.subplots()
-    shown = [c for c in sequence.contenders if c.done and c.method != "scratch"]
+    shown = [c for c in sequence.learners_of_all if c.done]
     numbers = np.arange(1.0, len(sequence.tasks) + 1)
     for contender in shown:
-        curves = [(numbers, averages) for averages in contender.averages]
-        _draw_mean(axes, curves, contender, marker="o")
+        _draw_contender(axes, contender.average_line, contender, marker="o")
     singles = single_scores(sequence)
     for learner, single in singles.items():
         name = f"single task ({learner})" if len(singles) > 1 else "single task"
@@ -85,7 +92,7 @@ def average_curves(sequence: TaskSequence, words: Mapping[str, str]) -> Figure:
 
 def matrices(sequence: TaskSequence, words: Mapping[str, str]) -> Figure:
     """Draw the score on each task (across) after each task (down), a panel for each method."""
-    shown = [c for c in sequence.contenders if c.done and c.method != "scratch"]
+    shown = [c for c in sequence.learners_of_all if c.done]
     count = len(sequence.tasks)
     columns = min(3, len(shown))
     rows = -(-len(shown) // columns)
@@ -137,8 +144,8 @@ def overlap_curves(overlaps: Mapping[str, Sequence[Floats]]) -> Figure:
     axes = figure.subplots()
     shades = itertools.chain((FAINT, INK), itertools.cycle(FALLBACK_COLOURS))
     for (words, runs), colour in zip(overlaps.items(), shades, strict=False):
-        depth = np.arange(1.0, len(runs[0]) + 1)
-        _draw(axes, depth, np.array(runs), colour, marker="o", label=plain(words))
+        line = by_layer(runs)
+        _draw(axes, line, colour, marker="o", label=plain(words))
     axes.set_xlabel("layer, from the input to the output")
     axes.set_ylabel("overlap of the Fishers")
     axes.set_ylim(0, 1.02)
@@ -147,40 +154,27 @@ def overlap_curves(overlaps: Mapping[str, Sequence[Floats]]) -> Figure:
     return figure
 
 
-def _draw_mean(
-    axes: Axes, curves: Sequence[tuple[Floats, Floats]], contender: Contender, marker: str = ""
+def _draw_contender(
+    axes: Axes, line: MeanLine | None, contender: Contender, marker: str = ""
 ) -> None:
-    """Draw the mean over runs, as far as all have come, and the span between the extremes."""
-    curves = [(steps, scores) for steps, scores in curves if steps.size]
-    if not curves:
-        return
-    common = set.intersection(*({float(x) for x in steps} for steps, _ in curves))
-    steps = np.array(sorted(common))
-    if not steps.size:
-        return
-    values = np.array([scores[np.isin(xs, steps)] for xs, scores in curves])
-    _draw(axes, steps, values, contender.colour, marker, dash=_dash(contender))
+    if line is not None:
+        _draw(axes, line, contender.colour, marker, dash=dash_of(contender))
 
 
 def _draw(
     axes: Axes,
-    steps: Floats,
-    values: Floats,
+    line: MeanLine,
     colour: str,
     marker: str,
     label: str | None = None,
     dash: str = "-",
 ) -> None:
-    if len(values) > 1:
-        low, high = values.min(axis=0), values.max(axis=0)
-        axes.fill_between(steps, low, high, color=colour, alpha=0.16, lw=0)
-    marker = marker if steps.size > 1 else "o"
-    axes.plot(
-        steps,
-        values.mean(axis=0),
-        color=colour,
+    draw_mean(
+        axes,
+        line,
+        colour,
         linestyle=dash,
-        marker=marker,
+        marker=marker if line.steps.size > 1 else "o",
         markersize=4,
         markeredgecolor=PAPER,
         markeredgewidth=0.6,
@@ -188,13 +182,13 @@ def _draw(
     )
 
 
-def _dash(contender: Contender) -> str:
+def dash_of(contender: Contender) -> str:
     """Tell contenders of one method and several learners apart."""
     return ("-", "--", ":", "-.")[contender.variant % 4]
 
 
 def _legend(figure: Figure, contenders: Sequence[Contender]) -> None:
     handles = [
-        Line2D([], [], color=c.colour, ls=_dash(c), label=plain(c.title)) for c in contenders
+        Line2D([], [], color=c.colour, ls=dash_of(c), label=plain(c.title)) for c in contenders
     ]
     figure.legend(handles=handles, loc="outside lower left", ncols=4)

@@ -23,12 +23,14 @@ from colonnade.experiments.results.continual import (
 )
 from colonnade.experiments.results.transfer import Results
 from colonnade.experiments.titles import distinct
+from colonnade.reports.continual.chart import average_chart, overlap_chart, score_chart
 from colonnade.reports.continual.charts import (
     average_curves,
     matrices,
     overlap_curves,
     score_curves,
 )
+from colonnade.reports.interactive.chart import Chart
 from colonnade.reports.page import Section, render
 
 _MOST_PANELS = 4
@@ -69,12 +71,25 @@ class ContinualSection(Section):
             slug, words = sequence.slug, _words(sequence)
             if len(sequence.tasks) <= _MOST_PANELS:
                 found[f"continual-curves-{slug}"] = score_curves(sequence, words)
-            if any(c.done for c in sequence.contenders if c.method != "scratch"):
+            if any(c.done for c in sequence.learners_of_all):
                 if len(sequence.tasks) > 2:
                     found[f"continual-average-{slug}"] = average_curves(sequence, words)
                 found[f"continual-matrices-{slug}"] = matrices(sequence, words)
         if self._overlaps:
             found["fisher-overlap"] = overlap_curves(self._overlaps)
+        return found
+
+    def charts(self) -> dict[str, Chart]:
+        """Show the lines as charts; the matrices stay as they are drawn."""
+        found: dict[str, Chart] = {}
+        for sequence in self._compared():
+            slug, words = sequence.slug, _words(sequence)
+            if len(sequence.tasks) <= _MOST_PANELS:
+                found[f"continual-curves-{slug}"] = score_chart(sequence, words)
+            if len(sequence.tasks) > 2 and any(c.done for c in sequence.learners_of_all):
+                found[f"continual-average-{slug}"] = average_chart(sequence, words)
+        if self._overlaps:
+            found["fisher-overlap"] = overlap_chart(self._overlaps)
         return found
 
     def html(self, drawings: Mapping[str, Markup]) -> Markup:

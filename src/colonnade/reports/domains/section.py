@@ -19,7 +19,9 @@ from colonnade.experiments.results.domains import (
     zero_shot,
 )
 from colonnade.experiments.results.transfer import Results
+from colonnade.reports.domains.chart import rewards_chart
 from colonnade.reports.domains.charts import reward_curves
+from colonnade.reports.interactive.chart import Chart
 from colonnade.reports.page import Section, render
 
 
@@ -61,6 +63,10 @@ class RewardsSection(Section):
     def figures(self) -> dict[str, Figure]:
         """Draw the rewards."""
         return {"rewards": reward_curves(self.results)}
+
+    def charts(self) -> dict[str, Chart]:
+        """Show the rewards as a chart."""
+        return {"rewards": rewards_chart(self.results)}
 
     def html(self, drawings: Mapping[str, Markup]) -> Markup:
         """Write the section."""

@@ -15,10 +15,10 @@ from colonnade.experiments.results.transfer import Results
 from colonnade.experiments.store.folders import SuiteFolder
 from colonnade.experiments.trained.analysis import RunAnalysis
 from colonnade.experiments.trained.comparison import (
-    column_title,
     groups_of,
     net_title,
     new_vision,
+    reuse_words,
     used_shares,
 )
 from colonnade.reports.page import drawn, write_page
@@ -76,9 +76,9 @@ def write_analysis(
         folder / PAGE,
         "sensitivity/page.html.jinja",
         title=f"What {net_title(analyses[0].columns)} reuses" if single else "What was reused",
-        lead=_sentence(analyses[0]) if single else f"{len(analyses)} networks of {suite.name}.",
+        lead=reuse_words(analyses[0]) if single else f"{len(analyses)} networks of {suite.name}.",
         pictures=drawings,
-        verdicts=[(title, _sentence(*group)) for title, group in groups.items()],
+        verdicts=[(title, reuse_words(*group)) for title, group in groups.items()],
         details=[
             {"title": net_title(each.columns), "label": each.label, "number": number}
             for number, each in enumerate(detailed)
@@ -91,28 +91,6 @@ def write_analysis(
         options=analyses[0].options,
         states=analyses[0].states,
     )
-
-
-def _sentence(*analyses: RunAnalysis) -> str:
-    """Say in words what a network's new column reuses; analyses of several seeds are averaged."""
-    first = analyses[0]
-    kinds: dict[str, list[str]] = {"reuses": [], "mixes": [], "learned anew": []}
-    for level, name in enumerate(first.level_names):
-        new = float(np.nanmean([each.new_share(level) for each in analyses]))
-        kind = "reuses" if new <= 0.25 else "learned anew" if new >= 0.75 else "mixes"
-        kinds[kind].append(f"{name} ({1 - new:.0%} from earlier columns)")
-    parts = []
-    if kinds["reuses"]:
-        parts.append(f"reuses {_list(kinds['reuses'])}")
-    if kinds["mixes"]:
-        parts.append(f"joins old and new features in {_list(kinds['mixes'])}")
-    if kinds["learned anew"]:
-        parts.append(f"learned {_list(kinds['learned anew'])} anew")
-    return f"The column for {column_title(first.columns[-1])} {_list(parts)}."
-
-
-def _list(words: Sequence[str]) -> str:
-    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
 
 
 def _agreement_words(pooled: float, single: Sequence[float]) -> str:

@@ -6,16 +6,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
-from colonnade.analysis.continual import Floats
 from colonnade.experiments.method_titles import FALLBACK_COLOURS
 from colonnade.experiments.results.stream import Curve, Recognised, Stream, StreamRun
 from colonnade.experiments.words import short_number
-from colonnade.reports.style import FAINT, INK, plain
+from colonnade.reports.style import FAINT, INK, draw_mean, plain
 
 _WIDTH = 9.4
 _COUNTS = LinearSegmentedColormap.from_list("counts", ["#f4f4f2", "#a8c8e4", "#1f6fb2"])
@@ -45,13 +43,10 @@ def totals(stream: Stream) -> Figure:
     figure = Figure(figsize=(_WIDTH, 4.2), layout="constrained")
     axes = figure.subplots()
     for curve in stream.curves:
-        _draw(axes, [run.total() for run in curve.runs], **style_of(curve))
-    ceilings = [
-        found
-        for run in (stream.curves[0].runs if stream.curves else ())
-        if (found := stream.ceiling(run)) is not None
-    ]
-    _draw(axes, ceilings, color=INK, ls=(0, (5, 4)), label="Single tasks")
+        if (line := curve.line) is not None:
+            draw_mean(axes, line, **style_of(curve))
+    if (line := stream.ceiling_line) is not None:
+        draw_mean(axes, line, INK, ls=(0, (5, 4)), label="Single tasks")
     axes.axhline(1, color=FAINT, lw=0.9, ls=(0, (2, 3)))
     axes.set_ylim(bottom=min(0.0, axes.get_ylim()[0]))
     axes.set_xlim(left=0)
@@ -90,21 +85,5 @@ def contexts(found: Recognised, tasks: Sequence[str]) -> Figure:
 
 def style_of(curve: Curve) -> dict[str, Any]:
     """Say how a curve looks: a method has its colour, and inferred contexts a dash."""
-    colour = curve.colour
-    return {"color": colour, "ls": "--" if curve.inferred else "-", "label": plain(curve.title)}
-
-
-def _draw(axes: Axes, curves: Sequence[tuple[Floats, Floats]], **style: Any) -> None:
-    """Draw the mean over runs at the times that all have, and the span between the extremes."""
-    curves = [(times, values) for times, values in curves if times.size]
-    if not curves:
-        return
-    common = sorted(set.intersection(*({float(t) for t in times} for times, _ in curves)))
-    if not common:
-        return
-    values = np.array([found[np.isin(times, common)] for times, found in curves])
-    if len(values) > 1:
-        axes.fill_between(
-            common, values.min(0), values.max(0), color=style["color"], alpha=0.14, lw=0
-        )
-    axes.plot(common, values.mean(0), **style)
+    ls = "--" if curve.inferred else "-"
+    return {"colour": curve.colour, "ls": ls, "label": plain(curve.title)}

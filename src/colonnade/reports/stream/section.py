@@ -20,7 +20,9 @@ from colonnade.experiments.results.stream import (
 )
 from colonnade.experiments.results.transfer import Results
 from colonnade.experiments.titles import distinct
+from colonnade.reports.interactive.chart import Chart
 from colonnade.reports.page import Section, render
+from colonnade.reports.stream.chart import totals_chart
 from colonnade.reports.stream.charts import contexts, schedule, style_of, totals
 
 
@@ -66,6 +68,14 @@ class StreamSection(Section):
                     found[f"stream-contexts-{number}"] = contexts(seen, named)
         return found
 
+    def charts(self) -> dict[str, Chart]:
+        """Show the scores over time as charts; the rest stays as it is drawn."""
+        return {
+            f"stream-totals-{number}": totals_chart(stream)
+            for number, stream in enumerate(self._streams)
+            if any(run.total()[0].size for curve in stream.curves for run in curve.runs)
+        }
+
     def html(self, drawings: Mapping[str, Markup]) -> Markup:
         """Write the section."""
         return render(
@@ -103,7 +113,7 @@ def _row(stream: Stream, curve: Curve) -> _Row:
     relative = ""
     if base is not None and base is not curve and stream.final(base).size and finals.size:
         relative = f"{finals.mean() / stream.final(base).mean():.2f}"
-    colour = str(style_of(curve)["color"])
+    colour = str(style_of(curve)["colour"])
     return _Row(curve.title, colour, _over_seeds(finals), relative, finals.size)
 
 

@@ -21,7 +21,9 @@ from colonnade.experiments.results.jobs import (
 from colonnade.experiments.results.transfer import Results
 from colonnade.experiments.store.folders import SuiteFolder
 from colonnade.experiments.titles import distinct, source_title
+from colonnade.reports.interactive.chart import Chart
 from colonnade.reports.page import Section, render
+from colonnade.reports.sweep.chart import against_chart, sorted_chart
 from colonnade.reports.sweep.charts import score_against, sorted_scores
 
 _PICTURES = ("sorted_scores", "score_against")
@@ -46,6 +48,13 @@ class SweepSection(Section):
         return {
             "sorted-scores": sorted_scores(self.results, self.rows),
             "score-against": score_against(self.results, self.rows),
+        }
+
+    def charts(self) -> dict[str, Chart]:
+        """Show both pictures as charts."""
+        return {
+            "sorted-scores": sorted_chart(self.results, self.rows),
+            "score-against": against_chart(self.results, self.rows),
         }
 
     def html(self, drawings: Mapping[str, Markup]) -> Markup:

@@ -15,7 +15,7 @@ from colonnade.experiments.method_titles import FALLBACK_COLOURS
 from colonnade.experiments.results.curves import CurvePanel, plain_panels, source_panels
 from colonnade.experiments.results.transfer import Results
 from colonnade.experiments.words import short_number
-from colonnade.reports.style import INK, plain
+from colonnade.reports.style import INK, draw_mean, plain
 
 _WIDTH = 9.4
 """Of a row of panels, in inches."""
@@ -82,12 +82,10 @@ def _draw_panel(
     axes.set_title(plain(panel.title))
     for line in panel.lines:
         colour = colours[line.key]
-        if line.banded:
-            axes.fill_between(line.steps, line.low, line.high, color=colour, alpha=0.16, lw=0)
-        axes.plot(
-            line.steps,
-            line.mean,
-            color=colour,
+        draw_mean(
+            axes,
+            line,
+            colour,
             marker="o" if line.steps.size == 1 else "",
             label=plain(line.key) if labelled else None,
         )

@@ -1,15 +1,16 @@
-"""The picture of a transfer matrix."""
+"""A transfer matrix as a picture for papers, and as a table of a page, in the same colours."""
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
-from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.colors import LinearSegmentedColormap, to_hex
 from matplotlib.figure import Figure
 
 from colonnade.analysis.transfer import DISPLAY_LIMIT
-from colonnade.experiments.results.matrix_and_table import matrix_of
+from colonnade.experiments.results.matrix_and_table import TransferMatrix, matrix_of
 from colonnade.experiments.results.transfer import Results
 from colonnade.reports.style import FAINT, PAPER, plain
 
@@ -17,6 +18,62 @@ _TRANSFER_COLOURS = LinearSegmentedColormap.from_list(
     "transfer", ["#c8641e", "#f0c9a4", "#f4f4f2", "#a8c8e4", "#1f6fb2"]
 )
 """Below 1 orange, above 1 blue."""
+
+
+@dataclass(frozen=True)
+class MatrixCell:
+    """A cell as a page shows it.
+
+    Attributes:
+        text: The score, or what stands in its place.
+        interval: Its interval in words; often nothing.
+        paper: Its colour; nothing where there is no score.
+        ink: The colour of its text.
+        runs: How many runs it stands on.
+    """
+
+    text: str
+    interval: str
+    paper: str
+    ink: str
+    runs: int
+
+
+def matrix_rows(matrix: TransferMatrix) -> list[tuple[str, list[MatrixCell]]]:
+    """Arrange the matrix for a table: each row's title and cells."""
+    return [
+        (title, [_cell(matrix, row, column) for column in range(len(matrix.columns))])
+        for row, title in enumerate(matrix.rows)
+    ]
+
+
+def _cell(matrix: TransferMatrix, row: int, column: int) -> MatrixCell:
+    score, low, high = (float(v[row, column]) for v in (matrix.scores, matrix.low, matrix.high))
+    known = not math.isnan(low + high)
+    paper = "" if math.isnan(score) else to_hex(_TRANSFER_COLOURS(score / DISPLAY_LIMIT))
+    return MatrixCell(
+        text=_text(matrix, row, column),
+        interval=f"{low:.2f} to {high:.2f}" if known else "",
+        paper=paper,
+        ink=_ink(score),
+        runs=int(matrix.runs[row, column]),
+    )
+
+
+def _text(matrix: TransferMatrix, row: int, column: int) -> str:
+    score = float(matrix.scores[row, column])
+    if not math.isnan(score):
+        return f"{score:.2f}"
+    if not matrix.planned[row, column]:
+        return ""
+    return "?" if matrix.complete[row, column] else "·"
+
+
+def _ink(score: float) -> str:
+    """Choose a number's colour; cells have colours of their own, which follow no theme."""
+    if math.isnan(score):
+        return FAINT
+    return "#ffffff" if abs(np.clip(score, 0, DISPLAY_LIMIT) - 1) > 0.7 else "#202124"
 
 
 def transfer_matrix(results: Results) -> Figure:
@@ -40,12 +97,7 @@ def transfer_matrix(results: Results) -> Figure:
     for (row, column), score in np.ndenumerate(matrix.scores):
         if not matrix.planned[row, column]:
             continue
-        text = f"{score:.2f}"
-        if math.isnan(score):
-            text = "?" if matrix.complete[row, column] else "·"
-        strong = not math.isnan(score) and abs(np.clip(score, 0, 2) - 1) > 0.7
-        # Numbers stand on coloured cells, whose colours do not follow the page's theme.
-        colour = FAINT if math.isnan(score) else "#ffffff" if strong else "#202124"
+        text, colour = _text(matrix, row, column), _ink(float(score))
         low, high = matrix.low[row, column], matrix.high[row, column]
         known = not math.isnan(low + high)
         level = row - 0.13 if known else row

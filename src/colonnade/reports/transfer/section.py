@@ -17,9 +17,11 @@ from colonnade.experiments.results.curves import source_panels
 from colonnade.experiments.results.matrix_and_table import TableRow, matrix_of, transfer_table
 from colonnade.experiments.results.transfer import Results
 from colonnade.experiments.titles import distinct, slugs, source_title
+from colonnade.reports.interactive.chart import Chart
 from colonnade.reports.page import Section, render
+from colonnade.reports.transfer.chart import curves_chart, plain_chart
 from colonnade.reports.transfer.curves import learning_curves, plain_curves
-from colonnade.reports.transfer.matrix import transfer_matrix
+from colonnade.reports.transfer.matrix import matrix_rows, transfer_matrix
 
 _MOST_TARGETS = 16
 """With more, pictures of each target would say nothing any more."""
@@ -36,6 +38,7 @@ class _TableRow:
     middle: str
     improvement: str
     pairs: str
+    runs: int
     paper: str
 
 
@@ -73,10 +76,14 @@ class MatrixSection(Section):
 
     def html(self, drawings: Mapping[str, Markup]) -> Markup:
         """Write the section."""
+        matrix = matrix_of(self.results)
+        counts = sorted({int(count) for count in matrix.runs[matrix.runs > 0]})
         return render(
             "transfer/matrix.html.jinja",
-            matrix=drawings["transfer-matrix"],
-            matrix_caution=matrix_of(self.results).caution,
+            columns=matrix.columns,
+            rows=matrix_rows(matrix),
+            runs=" or ".join(map(str, counts)),
+            matrix_caution=matrix.caution,
             sweep=self.results.suite.sweep,
         )
 
@@ -100,6 +107,17 @@ class CurvesSection(Section):
             name: learning_curves(self.results, source) for source, (name, _) in self._names.items()
         }
         return {name: figure for name, figure in drawn.items() if figure is not None}
+
+    def charts(self) -> dict[str, Chart]:
+        """Show every picture as a chart."""
+        if self._plain:
+            return {"curves": plain_chart(self.results)}
+        named = {name: (source, title) for source, (name, title) in self._names.items()}
+        return {
+            name: curves_chart(self.results, source, title)
+            for name, (source, title) in named.items()
+            if source_panels(self.results, source)
+        }
 
     def html(self, drawings: Mapping[str, Markup]) -> Markup:
         """Write the section."""
@@ -140,6 +158,7 @@ def _table_row(row: TableRow) -> _TableRow:
         middle=_percent(row.middle),
         improvement="" if math.isnan(row.improvement) else f"{row.improvement:.2f}",
         pairs=f"{row.pairs} of {row.planned}",
+        runs=row.runs,
         paper=f"{row.paper[0]} / {row.paper[1]}" if row.paper else "",
     )
 

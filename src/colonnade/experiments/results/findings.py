@@ -1,0 +1,94 @@
+"""What a suite found, for somebody who reads one screen of its page."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from colonnade.experiments.plans.plan import SCRATCH
+from colonnade.experiments.results.curves import CurveLine, source_panels
+from colonnade.experiments.results.matrix_and_table import TableRow, transfer_table
+from colonnade.experiments.results.transfer import Results
+
+_END = 10
+"""Baseline 1's final return is the mean over one bin in so many, its last ones."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """How a method did against learning from scratch.
+
+    Attributes:
+        row: Its row of the table of transfer.
+        references: How many runs of baseline 1 it is set against.
+        sooner: How many times sooner it came to baseline 1's final return than baseline 1 itself,
+            the median over source-target pairs; NaN where it came to it in less than half of them.
+        pairs: Of how many pairs there is such a number, those that never came to it included.
+    """
+
+    row: TableRow
+    references: int
+    sooner: float
+    pairs: int
+
+    @property
+    def ratio(self) -> float:
+        """Mean transfer score, 1 for as fast as from scratch."""
+        return self.row.mean / 100
+
+    @property
+    def repeated(self) -> bool:
+        """Whether both sides stand on more than one run for each pair."""
+        pairs = max(1, self.row.pairs)
+        return self.row.runs > pairs and self.references > 1
+
+    @property
+    def verdict(self) -> str:
+        """What may be said: "faster", "slower", "not told apart" or "not known"."""
+        if math.isnan(self.row.low + self.row.high):
+            return "not known"
+        if self.row.low > 100:
+            return "faster"
+        return "slower" if self.row.high < 100 else "not told apart"
+
+
+def findings(results: Results) -> list[Finding]:
+    """Return what every method but baseline 1 came to, where something is complete."""
+    found = []
+    counts = [areas.size for areas in results.references.values()]
+    for row in transfer_table(results):
+        if row.method == SCRATCH or math.isnan(row.mean):
+            continue
+        factors = np.array(list(_factors(results, row.method)))
+        # What never came to it is later than any that did.
+        middle = float(np.median(factors)) if factors.size else math.nan
+        sooner = middle if middle > 0 else math.nan
+        found.append(Finding(row, min(counts), sooner, factors.size))
+    return found
+
+
+def _factors(results: Results, method: str) -> Iterator[float]:
+    """Yield, for each pair, how many times sooner a method was there; 0 where it never was."""
+    seen = set()
+    for source in results.sources:
+        for panel in source_panels(results, source):
+            lines = {line.key: line for line in panel.lines}
+            own = results.runs_of(method, source, panel.target)
+            pair = (source if own else None, panel.target)
+            if method not in lines or SCRATCH not in lines or pair in seen:
+                continue
+            seen.add(pair)
+            reference = lines[SCRATCH]
+            last = reference.mean[-max(1, reference.mean.size // _END) :]
+            level = float(last.mean())
+            if level > panel.random:
+                yield steps_to(reference, level) / steps_to(lines[method], level)
+
+
+def steps_to(line: CurveLine, level: float) -> float:
+    """Agent steps until a mean curve first comes to a level; infinite where it never does."""
+    there = np.flatnonzero(line.mean >= level)
+    return float(line.steps[there[0]]) if there.size else math.inf

@@ -1,0 +1,42 @@
+"""Rewards on the way as a chart: the numbers and colours of `charts`."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from colonnade.experiments.results.domains import Rewards, rewards, target_titles, zero_shot
+from colonnade.experiments.results.transfer import Results
+from colonnade.reports.interactive.chart import Chart, Line, Panel, Series
+
+
+def rewards_chart(results: Results) -> Chart:
+    """Show every run's bins as dots, and each method's running median; see `reward_curves`."""
+    return Chart(
+        title="Rewards while learning",
+        description="Mean return of every bin of every run, and each method's running median.",
+        x="agent steps",
+        y="return of an episode",
+        series=[
+            Series(method, results.title(method), results.colour(method))
+            for method in results.methods
+        ],
+        panels=[
+            Panel(
+                title,
+                [line for found in rewards(results, target) for line in _lines(found)],
+                levels=[(zero_shot(results, target)[0], "without learning here")],
+            )
+            for target, title in target_titles(results).items()
+        ],
+    )
+
+
+def _lines(found: Rewards) -> tuple[Line, Line]:
+    steps = np.broadcast_to(found.steps, found.raw.shape)
+    known = ~np.isnan(found.raw)
+    seeds = [f"run {run + 1}" for run in np.nonzero(known)[0]]
+    key, runs = found.place.method, [f"run {n + 1}" for n in range(len(found.raw))]
+    return (
+        Line(key, steps[known], found.raw[known], joined=False, labels=seeds),
+        Line(key, found.steps, found.filtered, runs=runs),
+    )

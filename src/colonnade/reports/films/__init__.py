@@ -1,0 +1,1 @@
+"""The agent at play, before and after training."""

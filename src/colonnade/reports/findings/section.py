@@ -1,0 +1,114 @@
+"""The first section of a report: what was learned from what, how much faster, how sure that is."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from markupsafe import Markup
+
+from colonnade.experiments.results.findings import Finding, findings
+from colonnade.experiments.results.transfer import Results
+from colonnade.experiments.titles import distinct, source_title
+from colonnade.experiments.trained.analysis import RunAnalysis
+from colonnade.experiments.trained.comparison import groups_of, reuse_words
+from colonnade.reports.page import Section, render
+
+_MOST_REUSED = 4
+"""Of how many networks the section says what they reuse; analysis.html has all."""
+
+
+@dataclass(frozen=True)
+class _Card:
+    title: str
+    colour: str
+    ratio: str
+    strong: bool
+    words: str
+    sure: str
+
+
+class FindingsSection(Section):
+    """What a suite that compares with learning from scratch came to, in words."""
+
+    def __init__(self, results: Results) -> None:
+        super().__init__(results)
+        self._findings = findings(results)
+        self.applies = bool(self._findings)
+
+    def html(self, drawings: Mapping[str, Markup]) -> Markup:
+        """Write the section."""
+        results = self.results
+        analyses = [
+            found
+            for run in results.runs.values()
+            if run.done and (found := RunAnalysis.load(run.folder.path)) is not None
+        ]
+        groups = groups_of(analyses, results.suite)
+        targets = distinct(results.targets)
+        # Of sources that were learned one after another, each has learned alone too, as a rule.
+        alone = [source for source in results.sources if " + " not in source]
+        sources = distinct(alone or results.sources, source_title)
+        return render(
+            "findings/section.html.jinja",
+            targets=list(targets.values()),
+            sources=list(sources.values()),
+            cards=[self._card(finding) for finding in self._findings],
+            reused=[reuse_words(*group) for group in groups.values()][:_MOST_REUSED],
+            grows=any(finding.row.method.startswith("progressive") for finding in self._findings),
+            folder=results.suite.path.name,
+        )
+
+    def _card(self, finding: Finding) -> _Card:
+        row = finding.row
+        return _Card(
+            title=row.title,
+            colour=self.results.colour(row.method),
+            ratio=_short(finding.ratio),
+            strong=finding.repeated,
+            words=_sooner(finding),
+            sure=_sure(finding, jobs=self.results.top is not None),
+        )
+
+
+def _short(ratio: float) -> str:
+    """Write two digits of a ratio, or all before the point."""
+    size = abs(ratio)
+    return f"{ratio:.2f}" if size < 0.995 else f"{ratio:.1f}" if size < 9.95 else f"{ratio:.0f}"
+
+
+def _sooner(finding: Finding) -> str:
+    pairs = f" (median of {finding.pairs} pairs)" if finding.pairs > 1 else ""
+    if math.isnan(finding.sooner):
+        return f"It does not come to what scratch ends with{pairs}." if finding.pairs else ""
+    if abs(finding.sooner - 1) < 0.05:
+        return f"It comes to what scratch ends with as soon as scratch does{pairs}."
+    if finding.sooner < 1:
+        return f"It comes to what scratch ends with {1 / finding.sooner:.1f} times later{pairs}."
+    return f"It comes to what scratch ends with {finding.sooner:.1f} times sooner{pairs}."
+
+
+def _sure(finding: Finding, *, jobs: bool) -> str:
+    """Say how sure a ratio is, and on how many runs it stands."""
+    row, what = finding.row, "jobs" if jobs else "runs"
+    stands = (
+        f"{row.runs} {what if row.runs > 1 else what[:-1]}, "
+        f"{finding.references} from scratch{' for each task' if row.pairs > 1 else ''}"
+    )
+    if finding.verdict == "not known":
+        lone = row.runs <= row.pairs or finding.references == 1
+        words = (
+            "One run a side shows what happened, not what will"
+            if lone
+            else ("Too few runs to say how sure that is")
+        )
+        return f"{words}: {stands}."
+    reach = f"95 % interval {row.low / 100:.2f} to {row.high / 100:.2f}"
+    verdict = {
+        "faster": "Surely faster",
+        "slower": "Surely slower",
+        "not told apart": "Not to be told apart from scratch",
+    }[finding.verdict]
+    caution = f" ({row.caution})" if row.caution else ""
+    return f"{verdict}: {reach}{caution}; {stands}."

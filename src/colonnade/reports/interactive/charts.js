@@ -1,0 +1,267 @@
+// Draws a page's charts with plotly.js, from the numbers that stand in the page.
+"use strict";
+(() => {
+  const { make, button, css, ink, short } = page;
+  const plain = (text) => text.replace(/&/g, "&amp;").replace(/</g, "&lt;");
+  const faded = (colour, alpha) => colour + Math.round(255 * alpha).toString(16).padStart(2, "0");
+
+  // A running mean that forgets: each value counts `weight` times as much as the one after it.
+  const smooth = (values, weight) => {
+    let sum = 0, total = 0;
+    return values.map((value) => {
+      if (value === null) return null;
+      sum = weight * sum + value;
+      total = weight * total + 1;
+      return sum / total;
+    });
+  };
+
+  const placesOf = (line, view) => (view.time && line.seconds ? line.seconds.map(minutes) : line.x);
+  const minutes = (seconds) => (seconds === null ? null : seconds / 60);
+
+  const tracesOf = (panel, view) => {
+    const traces = [], shown = panel.lines.filter((line) => !view.off.has(line.series));
+    const add = (x, y, more) => traces.push({ type: "scatter", mode: "lines", hoverinfo: "skip", x, y, ...more });
+    for (const line of shown) {
+      const series = view.series.get(line.series), colour = ink(series.colour);
+      const x = placesOf(line, view), even = (values) => smooth(values, view.weight);
+      if (line.low && !view.runs) {
+        const known = x.map((_, k) => k).filter((k) => line.low[k] !== null && x[k] !== null);
+        const [low, high] = [even(line.low), even(line.high)], back = known.slice().reverse();
+        add([...known, ...back].map((k) => x[k]),
+            [...known.map((k) => high[k]), ...back.map((k) => low[k])],
+            { fill: "toself", fillcolor: faded(colour, 0.18), line: { width: 0 } });
+      }
+      if (line.each && (view.runs || !line.low))
+        for (const run of line.each)
+          add(x, even(run), { line: { color: faded(colour, 0.45), width: 1 } });
+    }
+    for (const line of shown) {
+      const series = view.series.get(line.series), colour = ink(series.colour);
+      const x = placesOf(line, view), y = smooth(line.y, line.joined === false ? 0 : view.weight);
+      const mode = line.joined === false ? "markers" : x.length > 1 ? "lines" : "markers";
+      add(x, y, { mode, hoverinfo: "none", meta: line, line: { color: colour, width: 2.2, dash: series.dash },
+                  marker: { color: faded(colour, line.joined === false ? 0.6 : 1), size: 6 } });
+      if (line.marked)
+        add(line.marked.map((k) => x[k]), line.marked.map((k) => y[k]),
+            { mode: "markers", marker: { symbol: "line-ns", size: 8, line: { color: colour, width: 1.5 } } });
+    }
+    const ends = shown.flatMap((line) => placesOf(line, view)).filter((x) => x !== null);
+    const [first, last] = [Math.min(...ends, view.logX ? Infinity : 0), Math.max(...ends)];
+    for (const level of ends.length ? panel.levels : []) {
+      if (level.at === null) continue;
+      add([first, last], [level.at, level.at], { line: { color: css("--ink"), width: 1, dash: "dot" } });
+      add([last], [level.at], { mode: "text", text: [plain(level.title)], textposition: "top left", cliponaxis: false,
+                                textfont: { size: 11, color: css("--faint") } });
+    }
+    return traces;
+  };
+
+  const layoutOf = (chart, panel, view) => {
+    const axis = { gridcolor: css("--line"), linecolor: css("--faint"), zeroline: false, tickcolor: css("--faint"),
+                   ticks: "outside", ticklen: 4, automargin: true, title: { standoff: 8 }, fixedrange: view.coarse };
+    const time = view.time && panel.lines.every((line) => line.seconds);
+    const marks = view.time || view.logX ? [] : panel.switches;
+    return {
+      margin: { l: 44, r: 10, t: marks.length ? 20 : 8, b: 40 },
+      paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", showlegend: false,
+      font: { family: getComputedStyle(document.body).fontFamily, size: 12, color: css("--ink") },
+      hovermode: view.dots ? "closest" : "x", dragmode: view.coarse ? false : "zoom", hoverdistance: -1,
+      xaxis: { ...axis, title: { text: plain(time ? "minutes of training" : chart.x), standoff: 8 },
+               type: view.logX ? "log" : "linear", rangemode: view.dots ? "normal" : "tozero", showgrid: false,
+               tickformat: view.dots ? "" : "~s", nticks: 6,
+               showspikes: !view.dots, spikemode: "across", spikethickness: 1, spikedash: "dot", spikecolor: css("--faint") },
+      yaxis: { ...axis, title: { text: plain(chart.y), standoff: 6 }, type: view.logY ? "log" : "linear", nticks: 6 },
+      shapes: marks.map(({ at }) => ({ type: "line", x0: at, x1: at, y0: 0, y1: 1, yref: "paper",
+                                       line: { color: css("--faint"), width: 1, dash: "dot" } })),
+      annotations: marks.filter(({ title }) => title).map(({ at, title }) =>
+        ({ x: at, y: 1, yref: "paper", yanchor: "bottom", xanchor: "left", showarrow: false, text: plain(title),
+           font: { size: 11, color: css("--faint") } })),
+    };
+  };
+
+  const nearest = (xs, x) => {
+    let best = -1;
+    xs.forEach((each, k) => {
+      if (each !== null && (best < 0 || Math.abs(each - x) < Math.abs(xs[best] - x))) best = k;
+    });
+    return best;
+  };
+  const sentence = (line, k) => {
+    const parts = [short(line.y[k])];
+    if (line.low && line.low[k] !== null) parts.push(`95 % ${short(line.low[k])} to ${short(line.high[k])}`);
+    if (line.labels) parts.push(line.labels[k]);
+    if (line.runs) parts.push(line.runs.length > 1 ? line.runs.length + " runs" : line.runs[0]);
+    return parts.join(" · ");
+  };
+
+  const about = (chart, panel) => {
+    const ends = panel.lines.slice(0, 12).map((line) => {
+      const title = chart.series.find((series) => series.key === line.series).title;
+      const last = line.y.length - 1;
+      return line.joined === false ? `${title}: ${line.y.length} points` : `${title} ends at ${sentence(line, last)}`;
+    });
+    return `${panel.title || chart.title}. ${chart.y} against ${chart.x}. ${ends.join("; ")}. Arrow keys read single points.`;
+  };
+
+  class Drawn {
+    constructor(figure) {
+      this.figure = figure;
+      const chart = (this.chart = JSON.parse(figure.querySelector("script").textContent));
+      const lines = chart.panels.flatMap((panel) => panel.lines);
+      this.view = { off: new Set(), hidden: new Set(), weight: 0, time: false, runs: false, logX: chart.logX, logY: false,
+                    series: new Map(chart.series.map((each) => [each.key, each])),
+                    dots: lines.some((line) => line.joined === false),
+                    coarse: matchMedia("(pointer: coarse)").matches };
+      this.panels = chart.panels.map((panel, k) => this.panel(panel, k));
+      const grid = make("div", { className: "panels" + (chart.wide || chart.panels.length === 1 ? " one" : "") },
+                        ...this.panels.map(({ box }) => box));
+      figure.querySelector("noscript").before(this.legend(), grid, this.controls(lines));
+      figure.drawn = this;
+      this.keys();
+    }
+
+    panel(content, k) {
+      const title = make("p", { className: "panel-title", textContent: content.title });
+      const plot = make("div", { className: "plot", tabIndex: 0, role: "img", "aria-label": about(this.chart, content) });
+      const tip = make("div", { className: "tip", hidden: true, "aria-live": "polite" });
+      const box = make("div", { className: "panel" }, title, plot, tip);
+      const panel = { content, box, plot, tip, seen: false, cursor: -1 };
+      plot.onkeydown = (event) => this.walk(panel, event);
+      plot.onblur = () => (tip.hidden = true);
+      watcher.observe(box);
+      box.draw = () => this.draw(panel);
+      return panel;
+    }
+
+    draw(panel) {
+      const first = !panel.seen;
+      panel.seen = true;
+      Plotly.react(panel.plot, tracesOf(panel.content, this.view), layoutOf(this.chart, panel.content, this.view),
+                   { displayModeBar: false, responsive: true, doubleClick: "reset", showTips: false });
+      if (!first) return;
+      panel.plot.on("plotly_hover", (event) => this.tip(panel, event.points[0]));
+      panel.plot.on("plotly_unhover", () => (panel.tip.hidden = true));
+    }
+
+    redraw() {
+      for (const panel of this.panels) {
+        panel.box.hidden = this.view.hidden.has(panel.content);
+        panel.tip.hidden = true;
+        if (panel.seen && !panel.box.hidden) this.draw(panel);
+      }
+      this.keys();
+    }
+
+    tip(panel, point) {
+      const rows = [];
+      for (const line of panel.content.lines) {
+        if (this.view.off.has(line.series) || (this.view.dots && line !== point.data.meta)) continue;
+        const places = placesOf(line, this.view), k = this.view.dots ? point.pointNumber : nearest(places, point.x);
+        if (k < 0) continue;
+        const { title, colour } = this.view.series.get(line.series);
+        rows.push(make("p", {}, this.swatch(colour), make("b", { textContent: title }), " " + sentence(line, k)));
+      }
+      const unit = this.view.time ? "minutes" : this.chart.x;
+      panel.tip.replaceChildren(make("p", { className: "where", textContent: `${unit}: ${short(point.x)}` }), ...rows);
+      panel.tip.hidden = !rows.length;
+      const range = panel.plot._fullLayout.xaxis, share = range.d2p(point.x) / range._length;
+      panel.tip.classList.toggle("left", share > 0.5);
+    }
+
+    walk(panel, event) {
+      const step = { ArrowRight: 1, ArrowLeft: -1, Home: -Infinity, End: Infinity }[event.key];
+      if (event.key === "Escape") panel.tip.hidden = true;
+      if (!step || !panel.seen) return;
+      event.preventDefault();
+      const traces = panel.plot.data, at = traces.findIndex((trace) => trace.meta);
+      if (at < 0) return;
+      panel.cursor = Math.max(0, Math.min(traces[at].x.length - 1, panel.cursor + step));
+      const x = traces[at].x[panel.cursor];
+      if (x !== null) this.tip(panel, { x, data: traces[at], pointNumber: panel.cursor });
+    }
+
+    swatch(colour) {
+      const dot = make("span", { className: "dot" });
+      dot.dataset.colour = colour;
+      dot.style.background = ink(colour);
+      return dot;
+    }
+
+    legend() {
+      const switches = (words, entries, set, content) =>
+        entries.length < 2 ? [] : [make("div", { className: "keys", role: "group", "aria-label": words }, ...entries.map((entry) => {
+          const key = button("", () => {
+            const value = entry.key ?? entry;
+            if (!set.delete(value)) set.add(value);
+            key.setAttribute("aria-pressed", !set.has(value));
+            this.redraw();
+          }, { "aria-pressed": "true" });
+          key.append(...content(entry));
+          key.title = "Click to show or hide; double-click to see it alone";
+          key.ondblclick = () => {
+            const alone = entries.every((each) => each === entry || set.has(each.key ?? each));
+            set.clear();
+            if (!alone) entries.filter((each) => each !== entry).forEach((each) => set.add(each.key ?? each));
+            [...key.parentNode.children].forEach((each, k) =>
+              each.setAttribute("aria-pressed", !set.has(entries[k].key ?? entries[k])));
+            this.redraw();
+          };
+          return key;
+        }))];
+      const { series, panels } = this.chart, single = series.length === 1;
+      return make("div", { className: "legend" },
+        ...(single ? [make("span", { className: "key" }, this.swatch(series[0].colour), series[0].title)] : []),
+        ...switches("Lines", series, this.view.off, (each) => [this.swatch(each.colour), each.title]),
+        ...switches("Panels", panels, this.view.hidden, (each) => [each.title]));
+    }
+
+    keys() {
+      for (const dot of this.figure.querySelectorAll(".dot")) dot.style.background = ink(dot.dataset.colour);
+    }
+
+    controls(lines) {
+      const { view } = this, change = (set) => (event) => (set(event.target), this.redraw());
+      const choice = (words, options, set) =>
+        make("label", {}, words + " ", make("select", { onchange: change(set) },
+          ...options.map(([value, title]) => new Option(title, value))));
+      const check = (words, property, checked = false) =>
+        make("label", {}, make("input", { type: "checkbox", checked, onchange: change(({ checked }) => (view[property] = checked)) }), " " + words);
+      const parts = [];
+      if (lines.every((line) => line.seconds))
+        parts.push(choice("Across", [["", this.chart.x], ["time", "minutes of training"]], ({ value }) => (view.time = value === "time")));
+      if (lines.every((line) => line.x.every((x) => x === null || x > 0))) parts.push(check("log x", "logX", view.logX));
+      const positive = (values) => (values ?? []).every((y) => y === null || y > 0);
+      if (lines.every((line) => [line.y, line.low, ...(line.each ?? [])].every(positive))) parts.push(check("log y", "logY"));
+      if (lines.some((line) => line.each && line.low)) parts.push(check("single runs", "runs"));
+      if (lines.some((line) => line.joined !== false && line.x.length > 8))
+        parts.push(make("label", {}, "Smoothing ", make("input", { type: "range", min: 0, max: 0.95, step: 0.05, value: 0,
+          oninput: change(({ value }) => (view.weight = +value)) })));
+      parts.push(button("SVG", () => pictures.ofChart(this, "svg"), { title: "Save this picture as SVG" }),
+                 button("PNG", () => pictures.ofChart(this, "png"), { title: "Save this picture as PNG" }));
+      return make("div", { className: "controls" }, ...parts);
+    }
+
+    // The visible panels as SVG, each of so many pixels.
+    async svgs(width, height) {
+      const visible = this.panels.filter(({ content }) => !this.view.hidden.has(content));
+      return Promise.all(visible.map(async ({ content }) => {
+        const layout = { ...layoutOf(this.chart, content, this.view), width, height };
+        const url = await Plotly.toImage({ data: tracesOf(content, this.view), layout }, { format: "svg", width, height });
+        return { title: content.title, svg: decodeURIComponent(url.slice(url.indexOf(",") + 1)) };
+      }));
+    }
+  }
+
+  const watcher = new IntersectionObserver((entries) => {
+    for (const { isIntersecting, target } of entries)
+      if (isIntersecting) {
+        watcher.unobserve(target);
+        target.draw();
+      }
+  }, { rootMargin: "600px" });
+
+  const charts = [...document.querySelectorAll("figure.chart")].map((figure) => new Drawn(figure));
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => charts.forEach((each) => each.redraw()));
+  addEventListener("beforeprint", () => charts.forEach((each) => each.panels.forEach((panel) => each.draw(panel))));
+})();

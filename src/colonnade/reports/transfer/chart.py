@@ -1,0 +1,72 @@
+"""Learning curves as charts: numbers and colours of `curves`, every run behind its mean."""
+
+from __future__ import annotations
+
+import itertools
+
+from colonnade.experiments.method_titles import FALLBACK_COLOURS
+from colonnade.experiments.results.curves import (
+    CurveLine,
+    CurvePanel,
+    plain_panels,
+    source_panels,
+)
+from colonnade.experiments.results.transfer import Results
+from colonnade.reports.interactive.chart import Chart, Line, Panel, Series, mean_of
+
+_ABOUT = "Mean return of the episodes that ended in each bin of agent steps."
+
+
+def curves_chart(results: Results, source: str, title: str) -> Chart:
+    """Show, for each target begun from a source, all methods' curves; see `learning_curves`."""
+    panels = source_panels(results, source)
+    return Chart(
+        title=f"Learning curves from {title}",
+        description=_ABOUT,
+        x="agent steps",
+        y="mean return",
+        series=[
+            Series(method, results.title(method), results.colour(method))
+            for method in results.methods
+        ],
+        panels=[_panel(results, panel) for panel in panels],
+    )
+
+
+def plain_chart(results: Results) -> Chart:
+    """Show the curves of runs that are not compared; see `plain_curves`."""
+    panels = plain_panels(results)
+    colours: dict[str, str] = {}
+    for panel in panels:
+        shades = itertools.cycle(FALLBACK_COLOURS)
+        colours |= {line.key: next(shades) for line in panel.lines}
+    return Chart(
+        title="Learning curves",
+        description=_ABOUT,
+        x="agent steps",
+        y="mean return",
+        series=[Series(key, key, colour) for key, colour in colours.items()],
+        panels=[_panel(results, panel) for panel in panels],
+    )
+
+
+def names_of(results: Results, seeds: tuple[int, ...]) -> list[str]:
+    """Call runs by what tells them apart: their seed, or their number in a sweep."""
+    sweep = results.suite.sweep
+    if sweep is None:
+        return [f"seed {seed}" for seed in seeds]
+    return [f"job {sweep.number_of(seed)}" for seed in seeds]
+
+
+def _panel(results: Results, panel: CurvePanel) -> Panel:
+    return Panel(
+        title=panel.title,
+        lines=[_line(results, line) for line in panel.lines],
+        levels=[(panel.random, "random policy")],
+    )
+
+
+def _line(results: Results, line: CurveLine) -> Line:
+    return mean_of(
+        line.key, line, names_of(results, line.seeds), seconds=line.seconds, marked=line.early
+    )

@@ -1,0 +1,61 @@
+"""Which run begins when, and with how many cores."""
+
+from pathlib import Path
+
+from colonnade.experiments.execution.resources import Machine, Resources
+from colonnade.experiments.execution.schedule import Schedule
+from colonnade.experiments.plans.plan import Plan, Selection
+from colonnade.experiments.plans.spec import RunSpec, TaskBudget
+from colonnade.experiments.store.folders import SuiteFolder
+
+
+def spec(label: str, steps: int, **options: str | None) -> RunSpec:
+    task = TaskBudget("mini-pong/pong", steps)
+    return RunSpec(label, "scratch", (task,), "ppo", "tiny", **options)  # type: ignore[arg-type]
+
+
+def schedule(path: Path, plan: Plan) -> Schedule:
+    return Schedule(SuiteFolder(path, "test", {}, plan).begin(), plan, retry=False)
+
+
+def test_the_run_with_the_longest_line_behind_it_goes_first(tmp_path: Path) -> None:
+    tries = [spec("try", 60), spec("other try", 70)]
+    best = Selection(tuple(run.id for run in tries))
+    source = spec("source", 50)
+    child = spec("child", 100, parent=source.id)
+    grandchild = spec("grandchild", 300, parent=child.id)
+    like = spec("like the best", 350, learner_from=best.name)
+    short, long = spec("short", 100), spec("long", 410)
+    runs = (short, *tries, source, child, grandchild, like, long)
+    plan = Plan(runs, selections=(best,))
+    lines = {run.label: plan.line(run.id) for run in runs}
+    assert lines == {
+        "source": 450,
+        "other try": 420,
+        "try": 410,
+        "long": 410,
+        "child": 400,
+        "like the best": 350,
+        "grandchild": 300,
+        "short": 100,
+    }
+    begun = [run.label for run in schedule(tmp_path, plan).startable(lambda _: True)]
+    assert begun == ["source", "other try", "try", "long", "short"]
+
+
+def test_runs_that_nothing_competes_with_get_the_cores_that_would_idle(tmp_path: Path) -> None:
+    source = spec("source", 50)
+    plan = Plan((source, *(spec(f"child {i}", 10, parent=source.id) for i in range(3))))
+    waiting = schedule(tmp_path, plan)
+    assert waiting.competing(most=4) == 1
+    machine = Machine(Resources(4), runs=4)
+    assert machine.share(Resources(1), waiting.competing(4)) == Resources(4)
+    next(iter(waiting.startable(lambda _: True)))
+    assert waiting.competing(most=4) == 1
+    waiting.complete(source.id)
+    assert waiting.competing(most=4) == 3
+    assert waiting.competing(most=2) == 2
+    assert machine.share(Resources(1), 3) == Resources(1)
+    assert machine.share(Resources(1), 2) == Resources(2)
+    assert machine.share(Resources(3), 3) == Resources(3)
+    assert Machine(Resources(8), runs=2).share(Resources(1), 9) == Resources(4)

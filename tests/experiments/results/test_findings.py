@@ -1,0 +1,97 @@
+"""What a page's first section says: ratios, how much sooner, how sure, against hand-made curves."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from colonnade.experiments.plans.plan import Plan, SuiteOptions
+from colonnade.experiments.results.findings import Finding, findings
+from colonnade.experiments.results.transfer import Results
+from colonnade.experiments.store.folders import SuiteFolder
+from colonnade.experiments.suites.progressive.pong_soup import SHORT
+from colonnade.reports.findings.section import FindingsSection
+
+Write = Callable[..., Results]
+BINS = 20
+
+
+@pytest.fixture
+def write(fabricate: Callable[..., SuiteFolder]) -> Write:
+    """Make the runs of one pair, whose bins each seed's function gives, and what they came to."""
+
+    def make(seeds: int, **curves: Callable[[int, int], float]) -> Results:
+        plan = SHORT.plan(SuiteOptions(seeds=seeds))
+        wanted = {entry.run for entry in plan.comparisons if entry.target.endswith("/zoom")}
+        suite = fabricate(plan.select(wanted.__contains__))
+        for spec in suite.plan.runs:
+            if spec.id not in wanted:
+                continue
+            folder = suite.run(spec.id)
+            rows = [
+                {**row, "return_mean": curves[spec.method](spec.seed, number + 1)}
+                for number, row in enumerate(folder.metrics())
+            ]
+            folder.metrics_path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+        return Results(suite)
+
+    return make
+
+
+def found(results: Results) -> dict[str, Finding]:
+    return {finding.row.method: finding for finding in findings(results)}
+
+
+def rise(last: int, height: float = 20.0) -> Callable[[int, int], float]:
+    """From the random policy's -20 in a straight line to a height above it, in so many bins."""
+    return lambda seed, bin: -20 + height * min(1.0, bin / last) + 0.1 * seed
+
+
+def test_how_much_sooner_is_read_off_the_mean_curves(write: Write) -> None:
+    results = write(3, scratch=rise(BINS), finetune=rise(5), progressive=rise(BINS, 10.0))
+    bins = results.runs_of("scratch", None, "pong-soup/zoom")[0].curve.size
+    shown = found(results)
+    # Scratch ends with the mean of its last tenth, and comes to it in the middle of that.
+    tail = [min(1.0, k / BINS) for k in range(bins - bins // 10 + 1, bins + 1)]
+    level = sum(tail) / len(tail)
+    first = next(k for k in range(1, bins + 1) if min(1.0, k / BINS) >= level - 1e-9)
+    quick = next(k for k in range(1, 6) if min(1.0, k / 5) >= level - 1e-9)
+    assert shown["finetune"].sooner == pytest.approx(first / quick)
+    assert shown["finetune"].pairs == 1
+    assert shown["progressive-2"].sooner != shown["progressive-2"].sooner, "it never came there"
+    assert shown["progressive-2"].pairs == 1
+
+
+def test_what_may_be_said_follows_the_interval(write: Write) -> None:
+    shown = found(write(3, scratch=rise(BINS), finetune=rise(5), progressive=rise(BINS, 10.0)))
+    assert shown["finetune"].verdict == "faster"
+    assert shown["progressive-2"].verdict == "slower"
+    assert shown["progressive-2"].ratio == pytest.approx(0.5, abs=0.02)
+    assert (shown["finetune"].row.runs, shown["finetune"].references) == (3, 3)
+    assert shown["finetune"].repeated
+
+
+def test_what_the_interval_holds_is_not_told_apart(write: Write) -> None:
+    def noisy(seed: int, bin: int) -> float:
+        return rise(BINS)(seed, bin) + (6 * (seed - 1) if bin > 1 else 0)
+
+    shown = found(write(3, scratch=rise(BINS), finetune=noisy, progressive=rise(5)))
+    assert shown["finetune"].verdict == "not told apart"
+
+
+def test_one_run_a_side_says_nothing_of_how_sure_it_is(write: Write) -> None:
+    results = write(1, scratch=rise(BINS), finetune=rise(5), progressive=rise(5))
+    shown = found(results)["finetune"]
+    assert (shown.verdict, shown.repeated, shown.row.runs) == ("not known", False, 1)
+    words = " ".join(FindingsSection(results).html({}).split())
+    assert "One run a side shows what happened, not what will: 1 run, 1 from scratch." in words
+    assert "ratio main" not in words
+    assert "learned Pong before learns Zoom" in words
+
+
+def test_nothing_is_found_before_anything_is_complete(
+    fabricate: Callable[..., SuiteFolder], tmp_path: Path
+) -> None:
+    plan: Plan = SHORT.plan(SuiteOptions(seeds=1))
+    assert not FindingsSection(Results(fabricate(plan, done=0))).applies

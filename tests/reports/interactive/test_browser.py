@@ -1,0 +1,147 @@
+"""Pages in a browser: hovered, switched, sorted, on small and dark screens, by keyboard."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from browser import BROWSER, Tab, browser
+from reading import charts_of
+
+from colonnade.experiments.plans.plan import SuiteOptions
+from colonnade.experiments.store.folders import SuiteFolder
+from colonnade.experiments.suites.progressive.pong_soup import SHORT
+from colonnade.reports.suite import write_report
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(BROWSER is None, reason="there is no Chromium"),
+]
+
+AXE = Path(__file__).parents[2] / "support" / "axe" / "axe.min.js"
+
+
+@pytest.fixture(scope="module")
+def tab() -> Iterator[Tab]:
+    with browser() as found:
+        yield found
+
+
+@pytest.fixture
+def page(fabricate: Callable[..., SuiteFolder]) -> Path:
+    return write_report(fabricate(SHORT.plan(SuiteOptions(seeds=3))))
+
+
+def quiet(tab: Tab) -> None:
+    assert tab.said == []
+    assert tab.asked == []
+
+
+def barriers(tab: Tab) -> list[str]:
+    tab.run(AXE.read_text() + ";0")
+    found = tab.run(
+        "axe.run({runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa']}).then(r =>"
+        "r.violations.map(v => v.id + ': ' + v.nodes.slice(0, 3).map(n => n.html.slice(0, 200))))"
+    )
+    return list(found)
+
+
+def test_a_report_can_be_hovered_switched_sorted_and_taken_away(tab: Tab, page: Path) -> None:
+    tab.open(page)
+    tab.place("#curves-pong")
+    tab.until("document.querySelector('#curves-pong .main-svg')")
+    # Every text of a picture is text.
+    assert "agent steps" in tab.run("document.querySelector('#curves-pong .plot').textContent")
+
+    tab.hover("#curves-pong .panel .plot")
+    tab.until("!document.querySelector('#curves-pong .tip').hidden")
+    words = tab.run("document.querySelector('#curves-pong .tip').innerText")
+    shown = charts_of(page.read_text())["curves-pong"]["panels"][0]
+    places = [f"{x // 1000} k" for x in shown["lines"][0]["x"]]
+    step = words.splitlines()[0].removeprefix("agent steps: ")
+    line = next(each for each in shown["lines"] if each["series"] == "scratch")
+    mean = line["y"][places.index(step)]
+    said = next(row for row in words.splitlines() if row.startswith("Baseline 1"))
+    assert float(said.split(") ")[1].split(" ·")[0]) == pytest.approx(mean, rel=1e-3)
+    assert "95 %" in said
+    assert "3 runs" in said
+
+    count = "document.querySelector('#curves-pong .plot').data.filter(t => t.meta).length"
+    assert tab.run(count) == 3
+    tab.run("document.querySelector('#curves-pong .keys button').click()")
+    assert tab.run(count) == 2
+    assert tab.run("document.querySelector('.keys button').getAttribute('aria-pressed')") == "false"
+    tab.run("document.querySelectorAll('#curves-pong .keys')[1].children[1].click()")
+    assert tab.run("[...document.querySelectorAll('#curves-pong .panel')].map(p => p.hidden)") == [
+        False, True, False, False,
+    ]  # fmt: skip
+
+    pick = "document.querySelector('#curves-pong .controls {}')"
+    tab.run(f"{pick.format('input[type=checkbox]')}.click()")
+    axis = "document.querySelector('#curves-pong .plot')._fullLayout.xaxis"
+    assert tab.run(f"{axis}.type") == "log"
+    tab.run(f"(s => (s.value = 'time', s.onchange({{target: s}})))({pick.format('select')})")
+    assert tab.run(f"{axis}.title.text") == "minutes of training"
+    smoothing = pick.format("input[type=range]")
+    raw = "document.querySelector('#curves-pong .plot').data.find(t => t.meta).y.slice()"
+    before = tab.run(raw)
+    tab.run(f"(s => (s.value = 0.5, s.oninput({{target: s}})))({smoothing})")
+    after = tab.run(raw)
+    assert after[1] == pytest.approx((0.5 * before[0] + before[1]) / 1.5)
+
+    tab.run("document.querySelectorAll('th button')[1].click()")
+    means = tab.run(
+        "[...document.querySelector('table').tBodies[0].rows].map(r => +r.cells[1].innerText)"
+    )
+    assert means == sorted(means, reverse=True)
+    kept = (
+        "window.kept = []; URL.createObjectURL = b => (kept.push(b), 'blob:x');"
+        "HTMLAnchorElement.prototype.click = () => {}; Object.defineProperty(navigator,"
+        "'clipboard', {value: {writeText: async t => kept.push(t)}}); 0"
+    )
+    tab.run(kept)
+    tab.run("[...document.querySelectorAll('.controls button')].slice(0, 2).map(b => b.click())")
+    csv, latex = tab.run("kept")
+    assert csv.splitlines()[0].startswith("Method,Mean,95 % interval")
+    assert "\\toprule\nMethod & Mean & 95 \\% interval" in latex
+
+    tab.run(f"kept = []; {pick.format('button')}.click()")
+    tab.until("kept.length")
+    svg = tab.run("kept[0].text()")
+    assert svg.startswith("<svg")
+    assert "Learning curves from Pong</title>" in svg
+    assert ">Zoom</text>" in svg
+    assert ">White</text>" not in svg, "that panel is switched off"
+    tab.run(f"kept = []; {pick.format('button:last-of-type')}.click()")
+    tab.until("kept.length")
+    assert tab.run("kept[0].type") == "image/png"
+    quiet(tab)
+
+
+def test_points_are_read_by_keyboard(tab: Tab, page: Path) -> None:
+    tab.open(page)
+    tab.place("#curves-pong")
+    tab.until("document.querySelector('#curves-pong .main-svg')")
+    tab.run("document.querySelector('#curves-pong .plot').focus()")
+    for _ in range(2):
+        tab.press("ArrowRight")
+    tab.until("!document.querySelector('#curves-pong .tip').hidden")
+    assert tab.run("document.querySelector('.tip .where').innerText") == "agent steps: 20 k"
+    tab.press("Escape")
+    assert tab.run("document.querySelector('#curves-pong .tip').hidden")
+    quiet(tab)
+
+
+@pytest.mark.parametrize(("width", "dark"), [(1280, False), (390, False), (390, True)])
+def test_a_page_fits_its_screen_and_bars_nobody(
+    tab: Tab, page: Path, width: int, dark: bool
+) -> None:
+    tab.open(page, width, dark=dark)
+    tab.run("document.querySelectorAll('.panel').forEach(panel => panel.draw())")
+    tab.run("document.querySelectorAll('details').forEach(d => d.open = true)")
+    assert tab.run("document.documentElement.scrollWidth") <= width
+    paper = tab.run("getComputedStyle(document.body).backgroundColor")
+    assert (paper == "rgb(23, 24, 27)") == dark
+    ink = tab.run("document.querySelector('#curves-pong .xtick text').style.fill")
+    assert (ink == "rgb(230, 230, 227)") == dark
+    assert barriers(tab) == []
+    quiet(tab)
