@@ -94,7 +94,8 @@ def analyze(
     from colonnade.analysis.policies.players import player_pool
     from colonnade.experiments.execution.resources import available_cores
     from colonnade.experiments.results.transfer import Results
-    from colonnade.experiments.trained.load import find_runs, is_progressive
+    from colonnade.experiments.store.folders import find_runs
+    from colonnade.experiments.trained.load import is_progressive
     from colonnade.experiments.trained.sensitivity import analyse_run, known_analysis
     from colonnade.reports.sensitivity.page import write_analysis
 

@@ -78,7 +78,8 @@ def _networks(what: str, *, trust: bool) -> Iterator[tuple[str, AnyNetwork]]:
 
 def _of_folder(suite: SuiteFolder) -> dict[str, AnyNetwork]:
     """Build the networks of all runs; of complete ones from their files where code would be run."""
-    rehearsal, networks = Rehearsal(suite.plan), dict[str, AnyNetwork]()
+    rehearsal = Rehearsal(suite.plan, folder=suite.path)
+    networks = dict[str, AnyNetwork]()
     for spec in suite.plan.runs:
         try:
             networks[spec.id] = rehearsal.method(spec).network

@@ -87,7 +87,7 @@ def weight_noise(
 
     from colonnade.analysis.policies.players import player_pool
     from colonnade.experiments.execution.resources import available_cores
-    from colonnade.experiments.trained.load import find_runs
+    from colonnade.experiments.store.folders import find_runs
     from colonnade.experiments.trained.weight_noise import disturb_run, known_weight_noise
     from colonnade.reports.sensitivity.weight_noise import write_weight_noise
 

@@ -43,7 +43,7 @@ from colonnade.learners.trainer import (
     prefixed,
     under,
 )
-from colonnade.parts import find_config
+from colonnade.parts import find_config, own_names, own_part
 
 LEARNERS: dict[str, type[A2C] | type[PPO] | type[DQN] | type[Supervised]] = {
     "a2c": A2C,
@@ -68,6 +68,13 @@ def learner_from_name(name: str, **options: Any) -> LearnerConfig:
     known = text("The name of a learner", name)
     made: LearnerConfig = find_config("learners", known, LEARNERS, options, _MEMBERS)
     return made
+
+
+def name_of_learner(config: object) -> str | None:
+    """Return the name by which `learner_from_name` makes such a configuration; None if by none."""
+    own = (own_part("learners", name) for name in own_names("learners"))
+    known = {**LEARNERS, **{part.name: part.make for part in own if part is not None}}
+    return next((name for name, cls in known.items() if cls is type(config)), None)
 
 
 __all__ = [
@@ -97,6 +104,7 @@ __all__ = [
     "WorkerDiedError",
     "WorkerLostError",
     "learner_from_name",
+    "name_of_learner",
     "prefixed",
     "torch_threads",
     "under",

@@ -184,6 +184,31 @@ class ColumnMethod(ABC):
         if meta["features_frozen"]:
             self.network.freeze_features()
 
+    def load_states(self, states: Sequence[tuple[dict[str, Tensor], dict[str, Any]]]) -> None:
+        """Begin with the columns of several networks, which were trained independently.
+
+        They stand side by side, as in `ProgressiveNetwork.stand_beside`; the next column reads all
+        of them. A task that several have learned stays with the first.
+
+        Args:
+            states: As `state` of any column method gave them.
+
+        Raises:
+            UsageError: As for `load_state`.
+        """
+        self.load_state(*states[0])
+        columns, rows = dict(self.columns), dict(self.rows)
+        network = self.network
+        for tensors, meta in states[1:]:
+            self.load_state(tensors, meta)
+            begin = network.stand_beside(self.network)
+            columns = {task: begin + at for task, at in self.columns.items()} | columns
+            rows = self.rows | rows
+        self.network = network
+        self.columns = dict(sorted(columns.items(), key=lambda entry: entry[1]))
+        self.rows = rows
+        self.network.learn_row(0)
+
     def _own_columns(self, index: int, tasks: Mapping[str, int]) -> list[ColumnSpec]:
         """List columns of the user's own that column `index` may have been made by, likely first.
 

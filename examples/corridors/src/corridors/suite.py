@@ -24,7 +24,6 @@ CORRIDORS = Suite(
     title="Corridors",
     summary="ways to three walls of a small room",
     plan=DESIGN.plan,
-    steps_per_second=15_000,
     spaces={
         "ppo": SearchSpace(
             learner={"learning_rate": Choice((0.01, 0.003, 0.001))},

@@ -39,6 +39,7 @@ from colonnade.experiments.store.parents import (
     foreign_states,
     lineage,
     read_parent,
+    take_over,
     with_learner,
 )
 from colonnade.experiments.store.reading import is_there
@@ -99,9 +100,9 @@ def train_run(
         torch.set_num_threads(options.threads)
         recorder.write_status()
         _save_frames(tasks[-1], folder.frames_path, spec.seed)
-        if spec.parent is not None:
-            with foreign_states(suite / "runs" / spec.parent):
-                method.load_state(*read_parent(suite, spec.parent))
+        if spec.origins:
+            with foreign_states(suite / "runs" / spec.origins[0]):
+                take_over(method, [read_parent(suite, origin) for origin in spec.origins])
         started = time.time()
         # First, so that an environment without an end costs no training.
         by_chance = []

@@ -157,21 +157,27 @@ class Schedule:
 
     def _hopeless(self, spec: RunSpec) -> str | None:
         """Say why a run can never start, if it can't."""
-        for name, does in ((spec.parent, "starts from"), (spec.learner_from, "learns like")):
+        origins = [(origin, "starts from") for origin in spec.origins]
+        for name, does in (*origins, (spec.learner_from, "learns like")):
             selection = self._plan.selection(name)
             lost = self._failed | self._stopped
             if selection is not None and lost.issuperset(selection.runs):
                 return f"it {does} the best of {len(selection.runs)} runs, and none succeeded"
-        if spec.parent in self._failed or spec.parent in self._stopped:
-            return f"it starts from run {spec.parent}, which failed"
+        for origin in spec.origins:
+            if origin in self._failed or origin in self._stopped:
+                return f"it starts from run {origin}, which failed"
         return None
 
     def _ready(self, spec: RunSpec) -> bool:
-        if self._plan.selection(spec.parent) is None:
-            begun = spec.parent not in self._planned or spec.parent in self._done
-        else:
-            begun = self._chose(spec.parent)
-        return begun and (spec.learner_from is None or self._chose(spec.learner_from))
+        return all(map(self._begun, spec.origins)) and (
+            spec.learner_from is None or self._chose(spec.learner_from)
+        )
+
+    def _begun(self, origin: str) -> bool:
+        """Whether what a run starts from is there."""
+        if self._plan.selection(origin) is None:
+            return origin not in self._planned or origin in self._done
+        return self._chose(origin)
 
     def _chose(self, name: str | None) -> bool:
         """Choose the best run of a selection; False while some of its runs may still win."""

@@ -30,14 +30,16 @@ def with_changes(plan: Plan, given: Sequence[str]) -> Plan:
     names: dict[str, str] = {}  # of runs and selections, before and after
     runs, selections = [], []
     for spec in plan.runs:
-        for choice in map(plan.selection, (spec.parent, spec.learner_from)):
+        for choice in map(plan.selection, (*spec.origins, spec.learner_from)):
             if choice is not None and choice.name not in names:
                 renamed = Selection(tuple(names[run] for run in choice.runs))
                 names[choice.name] = renamed.name
                 selections.append(renamed)
         parent = spec.parent if spec.parent is None else names.get(spec.parent, spec.parent)
         model = names[spec.learner_from] if spec.learner_from else None
-        changed = replace(spec, parent=parent, learner_from=model).with_options(changes)
+        parents = tuple(names.get(each, each) for each in spec.parents)
+        moved = replace(spec, parent=parent, parents=parents, learner_from=model)
+        changed = moved.with_options(changes)
         if changed.id in names.values():
             raise UsageError(
                 f"--set {' '.join(given)} makes run {spec.label!r} the same as another; what tells "

@@ -8,10 +8,11 @@ output that does not fit the actions, a device that is not there.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from torch import Tensor
@@ -28,7 +29,7 @@ from colonnade.experiments.plans.build import (
 )
 from colonnade.experiments.plans.plan import Plan
 from colonnade.experiments.plans.spec import RunSpec
-from colonnade.experiments.store.parents import read_parent
+from colonnade.experiments.store.parents import Kept, read_parent, take_over
 from colonnade.learners import Compute, Demanding, LearnerConfig, Lesson, Remembering
 from colonnade.learners.supervised import data_set_of
 from colonnade.methods import ColumnMethod, PathMethod
@@ -48,10 +49,19 @@ class Rehearsal:
 
     Args:
         plan: Where runs start from the best of a selection: what says which runs those are.
+        networks: What runs start from that is not in their folder yet.
+        folder: Where they find what is.
     """
 
-    def __init__(self, plan: Plan | None = None) -> None:
+    def __init__(
+        self,
+        plan: Plan | None = None,
+        networks: Mapping[str, Kept] = MappingProxyType({}),
+        folder: Path = Path(),
+    ) -> None:
         self._plan = plan
+        self._networks = networks
+        self._folder = folder
         self._layouts: dict[str, str] = {}
         self._methods: dict[str, ColumnMethod | PathMethod] = {}
 
@@ -76,22 +86,31 @@ class Rehearsal:
                 f"The tasks of a run must differ, but came as {', '.join(ids)}; to go on with a "
                 "task, let a second run start from this one as its 'parent'."
             )
-        parent, learner = self._one_of(spec.parent), build_learner(spec)
+        origins = [self._one_of(origin) for origin in spec.origins]
+        learner = build_learner(spec)
         outputs = [learner.outputs(task) for task in tasks]
         layout = spec.to_json() | {
             "tasks": [str((task.observation_space, task.action_space)) for task in tasks],
             "outputs": outputs,
-            "parent": self._layouts.get(parent or "", parent),
+            "parents": [self._layouts.get(origin, origin) for origin in origins],
         }
+        del layout["parent"]
         key = json.dumps({k: v for k, v in layout.items() if k not in _DECIDES_NO_LAYOUT})
         self._layouts[spec.id] = key
         if key not in self._methods:
             with _building(spec), undrawn():
                 method = build_method(spec)
-                if parent is not None:
-                    method.load_state(*self._state(parent))
+                if origins:
+                    take_over(method, [self._state(origin) for origin in origins])
+                columns = _columns(method)
                 for task, width in zip(tasks, outputs, strict=True):
                     method.begin_task(task, width)
+            if spec.parents and _columns(method) == columns:
+                raise UsageError(
+                    f"Method {spec.method!r} moves one column on, but the run has "
+                    f"{len(spec.parents)} 'parents'; give one 'parent', or a method that adds a "
+                    "column, such as 'progressive'."
+                )
             self._methods[key] = method
         return self._methods[key]
 
@@ -121,7 +140,7 @@ class Rehearsal:
         device = "cpu" if options.device == "auto" else options.device
         Compute.choose(tasks[-1].spec, device, options.precision)
 
-    def _one_of(self, parent: str | None) -> str | None:
+    def _one_of(self, parent: str) -> str:
         """Take the first run of a selection for its best: their networks are alike."""
         selection = self._plan.selection(parent) if self._plan else None
         return selection.runs[0] if selection else parent
@@ -129,7 +148,14 @@ class Rehearsal:
     def _state(self, parent: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
         if parent in self._layouts:
             return self._methods[self._layouts[parent]].state()
-        return read_parent(Path(), parent)
+        if parent in self._networks:
+            kept = self._networks[parent]
+            return kept.tensors, kept.meta
+        return read_parent(self._folder, parent)
+
+
+def _columns(method: ColumnMethod | PathMethod) -> int:
+    return len(method.network.columns) if isinstance(method, ColumnMethod) else 0
 
 
 def _check_untold(

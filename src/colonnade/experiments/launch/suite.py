@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from colonnade.errors import UsageError
+from colonnade.experiments.launch.adoption import adopted, keep
 from colonnade.experiments.launch.changes import check_learner, with_changes
 from colonnade.experiments.launch.named import file_content
 from colonnade.experiments.plans.build import named_code
@@ -13,6 +14,7 @@ from colonnade.experiments.plans.plan import Plan, SuiteOptions
 from colonnade.experiments.plans.spec import RunSpec
 from colonnade.experiments.store.basis import Basis
 from colonnade.experiments.store.folders import SuiteFolder
+from colonnade.experiments.store.parents import Kept
 from colonnade.experiments.suites import Suite
 
 
@@ -37,8 +39,9 @@ def begin(
     """
     from colonnade.experiments.launch.rehearsal import Rehearsal
 
+    networks: dict[str, Kept] = {}
     if isinstance(what, Path):
-        suite = _from_file(what, out, options)
+        suite, networks = _from_file(what, out, options)
     else:
         plan = what.plan(options).narrowed(options.tasks, options.methods)
         check_learner(plan, options.learner)
@@ -48,7 +51,7 @@ def begin(
     accept(suite.plan)
     if named := named_code(suite.plan.runs):
         say(f"Imports {', '.join(named)}, which {what.name} names.")
-    rehearsal = Rehearsal(suite.plan)
+    rehearsal = Rehearsal(suite.plan, networks)
     for spec in suite.plan.runs:
         try:
             rehearsal.check(spec)
@@ -56,10 +59,12 @@ def begin(
             # The runs of a suite are alike; in a file of specs the reader must find the wrong one.
             where = f"Run {spec.label!r} of {what.name}: " if isinstance(what, Path) else ""
             raise UsageError(f"{where}{error}") from error
-    return suite.begin()
+    begun = suite.begin()
+    keep(out, networks)
+    return begun
 
 
-def _from_file(path: Path, out: Path, options: SuiteOptions) -> SuiteFolder:
+def _from_file(path: Path, out: Path, options: SuiteOptions) -> tuple[SuiteFolder, dict[str, Kept]]:
     if options != SuiteOptions():
         raise UsageError(
             "--seeds, --budget, --learner, --device, --tasks, --methods, --games and --set change "
@@ -69,5 +74,6 @@ def _from_file(path: Path, out: Path, options: SuiteOptions) -> SuiteFolder:
     listed = content if isinstance(content, list) else [content]
     if not listed:
         raise UsageError(f"{path} lists no run; write at least one spec into it.")
-    specs = tuple(RunSpec.from_json(value, path.name) for value in listed)
-    return SuiteFolder(out, path.name, {}, Plan(specs))
+    given = tuple(RunSpec.from_json(value, path.name) for value in listed)
+    specs, networks = adopted(given)
+    return SuiteFolder(out, path.name, {}, Plan(specs)), networks

@@ -15,7 +15,7 @@ from tyro.conf import UseAppendAction
 
 from colonnade.checks import ANY, check_fields
 from colonnade.errors import UsageError, unknown_name
-from colonnade.experiments.plans.spec import BEST, BUNDLED, RunSpec, TaskBudget
+from colonnade.experiments.plans.spec import BEST, FOREIGN, RunSpec, TaskBudget
 from colonnade.records import fitting, read, shown, write
 
 SCRATCH = "scratch"
@@ -161,8 +161,8 @@ class Plan:
                 )
             if any(parent not in seen for parent in self.parents(spec)):
                 raise UsageError(
-                    f"Run {spec.label!r} starts from run {spec.parent!r}, which is not among the "
-                    "runs before it; list the parent first."
+                    f"Run {spec.label!r} starts from run {' and '.join(map(repr, spec.origins))}, "
+                    "which is not among the runs before it; list the parent first."
                 )
             seen.add(spec.id)
         for name, count in Counter(spec.id for spec in self.runs).items():
@@ -182,12 +182,16 @@ class Plan:
         learned: dict[str, list[str]] = {}
         places = {}
         for spec in self.runs:
-            before = [name for parent in self.parents(spec)[:1] for name in learned[parent]]
+            before = [name for each in spec.origins for name in self._learned_in(each, learned)]
             learned[spec.id] = before + [task.name.partition("/")[2] for task in spec.tasks]
             source = " + ".join(learned[spec.id][:-1]) or None
             method = "source" if spec.id in origins else spec.method
             places[spec.id] = compared.get(spec.id, Place(method, source, spec.target))
         return places
+
+    def _learned_in(self, origin: str, learned: dict[str, list[str]]) -> list[str]:
+        selection = self.selection(origin)
+        return learned.get(selection.runs[0] if selection else origin, [])
 
     def place(self, run: str) -> Place:
         """Say what a run, given its id, has in common with its repetitions."""
@@ -212,12 +216,14 @@ class Plan:
         return next((choice for choice in self.selections if choice.name == parent), None)
 
     def parents(self, spec: RunSpec) -> tuple[str, ...]:
-        """Ids of the runs that one starts from, or may start from; none for a shipped column."""
-        if (selection := self.selection(spec.parent)) is not None:
-            return selection.runs
-        if spec.parent is None or spec.parent.startswith(BUNDLED):
-            return ()
-        return (spec.parent,)
+        """Ids of the plan's runs that one starts from, or may start from."""
+        found: dict[str, None] = {}
+        for origin in spec.origins:
+            if (selection := self.selection(origin)) is not None:
+                found |= dict.fromkeys(selection.runs)
+            elif not origin.startswith(FOREIGN):
+                found[origin] = None
+        return tuple(found)
 
     def models(self, spec: RunSpec) -> tuple[str, ...]:
         """Ids of the runs of which one has the hyperparameters that a run takes; see the spec."""
@@ -260,6 +266,8 @@ class Plan:
         if origins := self.parents(spec):
             names = {self.configuration(by_id[run]) for run in origins}
             values["parent"] = [str(spec.parent).startswith(BEST), *sorted(names)]
+            if spec.parents:
+                values["parents"] = len(spec.parents)
         return json.dumps(values, sort_keys=True)
 
     def select(self, wanted: Callable[[str], bool]) -> Plan:

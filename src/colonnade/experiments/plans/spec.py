@@ -16,7 +16,7 @@ from typing import Any, TypeAlias
 
 from colonnade.checks import AT_LEAST_1, check_fields
 from colonnade.errors import UsageError
-from colonnade.records import LATER, read, write
+from colonnade.records import LATER, read, shown, write
 
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 
@@ -28,6 +28,16 @@ KINDS = {"learner": "learner_options", "training": "training_options", "column":
 
 BUNDLED = "bundled:"
 """Prefix of a `RunSpec.parent` that names a column shipped with Colonnade instead of a run."""
+
+FILE = "file:"
+"""Prefix of a `RunSpec.parent` that names a run's folder of another output folder, or a file that
+`TrainedPolicy.save` wrote; it is copied where the folder is begun, and is then one `KEPT`."""
+
+KEPT = "kept:"
+"""Prefix of a `RunSpec.parent` that is in the output folder itself, named by what is in it."""
+
+FOREIGN = (BUNDLED, FILE, KEPT)
+"""Prefixes of parents that are no runs of the plan."""
 
 BEST = "best:"
 """Prefix of a `RunSpec.parent` or `learner_from` that names a `plan.Selection`, of whose runs the
@@ -104,7 +114,8 @@ class RunSpec:
         training_options: Fields of `TrainingOptions` that differ from the defaults.
         evaluation_episodes: How many episodes score the random and the final policy.
         parent: Id of the run whose final method state this one starts from; or "bundled:NAME"; or
-            "best:NAME", the best run of a selection of the plan.
+            "best:NAME", the best run of a selection of the plan; or "file:PATH", a run's folder
+            elsewhere or a file of `TrainedPolicy.save`.
         analyses: Names of what is measured of the networks in the end; see `analyses.ANALYSES`.
         evaluation_limit: Agent steps that an episode may last where a policy is scored; a longer
             one ends the run with an error, for the random policy before anything is trained.
@@ -114,6 +125,8 @@ class RunSpec:
             its options, as in {"kind": "forget-me-not"}; by default it is told.
         learner_from: "best:NAME", a selection of the plan whose best run's hyperparameters are
             taken instead of `learner_options`: those that did best where trying costs little.
+        parents: Instead of a parent: several, each as `parent`, trained independently, whose
+            columns stand side by side and are all read by the new one.
     """
 
     label: str
@@ -132,10 +145,16 @@ class RunSpec:
     visits: tuple[TaskVisit, ...] = field(default=(), metadata=LATER)
     labels: dict[str, Json] = field(default_factory=dict, metadata=LATER)
     learner_from: str | None = field(default=None, metadata=LATER)
+    parents: tuple[str, ...] = field(default=(), metadata=LATER)
 
     def __post_init__(self) -> None:
         counts = dict.fromkeys(("evaluation_episodes", "evaluation_limit"), AT_LEAST_1)
         check_fields(self, counts)
+        if self.parents and (self.parent is not None or len(set(self.parents)) < 2):
+            raise UsageError(
+                "'parents' are two or more different runs, instead of a 'parent'; got "
+                f"{shown(self.parents)} and the parent {self.parent!r}."
+            )
         if not self.tasks:
             raise UsageError("'tasks' is empty; a run needs at least one task.")
         for name in ("column", "method_options", "learner_options", "training_options", "labels"):
@@ -147,6 +166,11 @@ class RunSpec:
         label = re.sub(r"[^a-z0-9]+", "-", self.label.lower()).strip("-")[:60]
         digest = hashlib.sha256(_canonical(self.to_json()).encode()).hexdigest()[:8]
         return f"{label or 'run'}-{digest}"
+
+    @property
+    def origins(self) -> tuple[str, ...]:
+        """What it starts from: its parents, or its parent, or nothing."""
+        return self.parents or (() if self.parent is None else (self.parent,))
 
     @property
     def steps(self) -> int:

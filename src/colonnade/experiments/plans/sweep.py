@@ -132,7 +132,8 @@ def swept(once: Plan, space: SearchSpace, jobs: Sequence[Job], first: int) -> Pl
         for job in jobs:
             label = spec.label.replace(f"seed {spec.seed}", f"job {job.number}")
             parent = best.get(spec.parent or "", spec.parent)
-            run = replace(spec, label=label, seed=job.seed, parent=parent)
+            parents = tuple(best.get(each, each) for each in spec.parents)
+            run = replace(spec, label=label, seed=job.seed, parent=parent, parents=parents)
             drawn = builder.add(space.put(job.values, run))
             for place in own:
                 builder.add(drawn, place.method, place.source)

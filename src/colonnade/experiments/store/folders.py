@@ -31,7 +31,7 @@ from pathlib import Path
 from typing import Any
 
 from colonnade.atomic import remove_unfinished
-from colonnade.errors import ColonnadeError, UsageError
+from colonnade.errors import ColonnadeError, UsageError, unknown_name
 from colonnade.experiments.plans.plan import Plan, Selection
 from colonnade.experiments.plans.sweep import Sweep
 from colonnade.experiments.store.basis import Basis, check_parts, suite_called
@@ -54,7 +54,7 @@ from colonnade.records import read, shown, write
 
 logger = logging.getLogger(__name__)
 
-__all__ = ["FORMAT", "RunFolder", "SuiteFolder"]
+__all__ = ["FORMAT", "RunFolder", "SuiteFolder", "find_runs"]
 
 FORMAT = 1
 """Version of the folder's layout, in suite.json."""
@@ -308,3 +308,32 @@ class SuiteFolder:
         else:
             basis = Basis.from_json(measures, content.get("basis"), str(file))
         return cls(path, name, options if isinstance(options, dict) else {}, plan, sweep, basis)
+
+
+def find_runs(path: Path) -> tuple[SuiteFolder, list[RunFolder], bool]:
+    """Find what a path on the command line means.
+
+    Args:
+        path: An output folder of `colonnade run --out`, or the folder of one run inside it.
+
+    Returns:
+        The output folder; the runs; whether one was asked for.
+
+    Raises:
+        UsageError: It is neither.
+    """
+    if is_there(path / "suite.json"):
+        suite = SuiteFolder.read(path)
+        return suite, list(suite.runs), False
+    outer = path.resolve().parent.parent
+    if path.resolve().parent.name == "runs" and is_there(outer / "suite.json"):
+        suite = SuiteFolder.read(outer)
+        name = path.resolve().name
+        names = [spec.id for spec in suite.plan.runs]
+        if name not in names:
+            raise unknown_name(f"run in {outer}:", name, names)
+        return suite, [suite.run(name)], True
+    raise UsageError(
+        f"{path} is neither a folder that `colonnade run --out` made (with a suite.json) nor one "
+        "run's folder inside it (DIR/runs/ID)."
+    )

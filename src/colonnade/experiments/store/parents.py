@@ -1,24 +1,146 @@
-"""What a run takes from others: weights, or the hyperparameters of the best of several."""
+"""What a run takes from others: weights, or the hyperparameters of the best of several.
+
+And what is kept of a trained network in one file, from which a run may start elsewhere.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from colonnade.errors import ColonnadeError, UsageError, unknown_name
 from colonnade.experiments.plans.bundled import bundled_columns, bundled_folder
-from colonnade.experiments.plans.spec import BEST, BUNDLED, RunSpec
+from colonnade.experiments.plans.spec import (
+    BEST,
+    BUNDLED,
+    FILE,
+    FOREIGN,
+    KEPT,
+    RunSpec,
+    TaskBudget,
+)
 from colonnade.experiments.store.contents import CHOICE, misfit
-from colonnade.experiments.store.folders import RunFolder
+from colonnade.experiments.store.folders import RunFolder, find_runs
 from colonnade.experiments.store.measures import MEASURES
-from colonnade.experiments.store.reading import is_there, read_json
+from colonnade.experiments.store.reading import check_kind, is_there, read_json
+from colonnade.records import read, write
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from colonnade.methods import ColumnMethod, PathMethod
+
+
+class Kept(NamedTuple):
+    """What is kept of a trained network.
+
+    Attributes:
+        spec: Of its run; None where it had none.
+        tasks: What it has learned, by id, and what it started from had; the last one last. Empty
+            where there was no run.
+        tensors: Of its method's state.
+        meta: JSON data of its method's state.
+        alone: Where there was no run: the task's spec and the learner, as JSON data.
+    """
+
+    spec: RunSpec | None
+    tasks: dict[str, TaskBudget]
+    tensors: dict[str, Tensor]
+    meta: dict[str, Any]
+    alone: dict[str, Any] | None = None
+
+    def write(self, path: Path) -> None:
+        """Write it to a file that executes nothing, for `read_kept`."""
+        from colonnade.training import write_tensors
+
+        policy: dict[str, Any] = {}
+        if self.spec is not None:
+            tasks = {name: write(budget) for name, budget in self.tasks.items()}
+            policy |= {"spec": self.spec.to_json(), "tasks": tasks}
+        if self.alone is not None:
+            policy["alone"] = self.alone
+        write_tensors(path, self.tensors, {"policy": policy, "method": self.meta})
+
+    @property
+    def name(self) -> str:
+        """Of it as a run's parent; it follows from the weights, and from how they lie."""
+        content = hashlib.sha256(json.dumps(self.meta, sort_keys=True).encode())
+        for name in sorted(self.tensors):
+            content.update(name.encode())
+            content.update(self.tensors[name].detach().cpu().contiguous().numpy().tobytes())
+        return KEPT + content.hexdigest()[:16]
+
+
+def kept_path(suite: Path, name: str) -> Path:
+    """Where a network is kept that runs of an output folder start from."""
+    return suite / "parents" / f"{name.removeprefix(KEPT)}.safetensors"
+
+
+def read_kept(path: Path) -> Kept:
+    """Read what `Kept.write` wrote.
+
+    Raises:
+        UsageError: It holds something else.
+        ColonnadeError: It is missing or damaged.
+    """
+    from colonnade.training import read_tensors
+
+    check_kind(path)
+    tensors, meta = read_tensors(path)
+    if "policy" not in meta:
+        raise UsageError(
+            f"{path} holds weights, but no policy; give a file that TrainedPolicy.save wrote, or a "
+            "run's folder."
+        )
+    policy, where = meta["policy"], f"The policy in {path}"
+    tasks = {
+        name: read(TaskBudget, value, f"{where}: task {name!r}")
+        for name, value in policy.get("tasks", {}).items()
+    }
+    spec = RunSpec.from_json(policy["spec"], where) if "spec" in policy else None
+    return Kept(spec, tasks, tensors, meta["method"], policy.get("alone"))
+
+
+def read_trained(source: str | Path) -> Kept:
+    """Read a trained network.
+
+    Args:
+        source: A run's folder; an output folder, for its last complete run; a file that
+            `Kept.write` wrote; or "bundled:NAME".
+
+    Raises:
+        UsageError: It is none of these.
+        ColonnadeError: No run is complete, or a file is damaged.
+    """
+    if str(source).startswith(BUNDLED):
+        return _bundled(str(source).removeprefix(BUNDLED))
+    path = Path(source)
+    if path.is_file():
+        return read_kept(path)
+    suite, runs, _ = find_runs(path)
+    complete = [folder for folder in runs if folder.done]
+    if not complete:
+        raise ColonnadeError(f"No run in {suite.path} is complete; `colonnade run` completes them.")
+    folder = complete[-1]
+    learned = {name: suite.plan.task(folder.spec, name) for name in folder.network()["tasks"]}
+    return Kept(folder.spec, learned, *folder.weights())
+
+
+def _bundled(name: str) -> Kept:
+    from colonnade.training import read_tensors
+
+    if name not in bundled_columns():
+        raise unknown_name("bundled column", name, bundled_columns())
+    with resources.as_file(bundled_folder() / f"{name}.json") as path:
+        spec = RunSpec.from_json(read_json(path)["spec"])
+    with resources.as_file(bundled_folder() / f"{name}.safetensors") as path:
+        return Kept(spec, {task.name: task for task in spec.tasks}, *read_tensors(path))
 
 
 @contextmanager
@@ -44,18 +166,44 @@ def foreign_states(where: Path) -> Iterator[None]:
 
 def lineage(suite: Path, spec: RunSpec) -> list[RunSpec]:
     """List a run and those that it starts from, one from the other, as far as they are there."""
-    line = [spec]
-    while (parent := line[-1].parent) is not None and not parent.startswith(BUNDLED):
-        if parent.startswith(BEST):
-            chosen = read_json(suite / "choices.json").get(parent, {})
+    found, waiting = [spec], list(spec.origins)
+    while waiting:
+        origin = waiting.pop(0)
+        if origin.startswith(KEPT):
+            kept = read_kept(kept_path(suite, origin))
+            found += [] if kept.spec is None else [kept.spec]
+            continue
+        if origin.startswith(FOREIGN):
+            continue
+        if origin.startswith(BEST):
+            chosen = read_json(suite / "choices.json").get(origin, {})
             if misfit(chosen, CHOICE):
-                break
-            parent = str(chosen["run"])
-        folder = RunFolder(suite / "runs" / parent)
-        if not is_there(folder.path / "spec.json"):
-            break
-        line.append(folder.spec)
-    return line
+                continue
+            origin = str(chosen["run"])
+        folder = RunFolder(suite / "runs" / origin)
+        if is_there(folder.path / "spec.json"):
+            found.append(folder.spec)
+            waiting += folder.spec.origins
+    return found
+
+
+def take_over(
+    method: ColumnMethod | PathMethod, states: Sequence[tuple[dict[str, Tensor], dict[str, Any]]]
+) -> None:
+    """Let a method begin with what one run learned, or several that stand side by side.
+
+    Raises:
+        UsageError: The states are no such method's, or several are given to one without columns.
+    """
+    if len(states) == 1:
+        method.load_state(*states[0])
+    elif not hasattr(method, "load_states"):
+        raise UsageError(
+            f"'parents' stand side by side as columns, but {type(method).__name__} has none; give "
+            "one 'parent'."
+        )
+    else:
+        method.load_states(states)
 
 
 def read_parent(suite: Path, parent: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -71,14 +219,17 @@ def read_parent(suite: Path, parent: str) -> tuple[dict[str, Tensor], dict[str, 
     Raises:
         ColonnadeError: The parent is not complete, or its weights are damaged.
     """
-    from colonnade.training import read_tensors
-
     if parent.startswith(BUNDLED):
-        name = parent.removeprefix(BUNDLED)
-        if name not in bundled_columns():
-            raise unknown_name("bundled column", name, bundled_columns())
-        with resources.as_file(bundled_folder() / f"{name}.safetensors") as path:
-            return read_tensors(path)
+        kept = _bundled(parent.removeprefix(BUNDLED))
+        return kept.tensors, kept.meta
+    if parent.startswith(KEPT):
+        kept = read_kept(kept_path(suite, parent))
+        return kept.tensors, kept.meta
+    if parent.startswith(FILE):
+        raise UsageError(
+            f"{parent!r} is a parent outside of the folder, which is copied into it where "
+            "`colonnade run` begins it; run the spec by that."
+        )
     if parent.startswith(BEST):
         parent = _best(suite, parent)
     folder = RunFolder(suite / "runs" / parent)

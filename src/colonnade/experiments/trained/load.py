@@ -1,4 +1,4 @@
-"""Finding finished runs by a path, and loading their networks."""
+"""Loading the networks of finished runs."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from colonnade.errors import ColonnadeError, UsageError, unknown_name
+from colonnade.errors import ColonnadeError, unknown_name
 from colonnade.experiments.plans.build import build_method
 from colonnade.experiments.store.basis import check_parts
 from colonnade.experiments.store.folders import RunFolder, SuiteFolder
@@ -15,35 +15,6 @@ from colonnade.experiments.store.reading import is_there
 from colonnade.methods import ColumnMethod, PathMethod
 from colonnade.networks import ColumnView, ModularNetwork, ProgressiveNetwork, custom_factories
 from colonnade.trust import only_if_trusted
-
-
-def find_runs(path: Path) -> tuple[SuiteFolder, list[RunFolder], bool]:
-    """Find what a path on the command line means.
-
-    Args:
-        path: An output folder of `colonnade run --out`, or the folder of one run inside it.
-
-    Returns:
-        The output folder; the runs; whether one was asked for.
-
-    Raises:
-        UsageError: It is neither.
-    """
-    if is_there(path / "suite.json"):
-        suite = SuiteFolder.read(path)
-        return suite, list(suite.runs), False
-    outer = path.resolve().parent.parent
-    if path.resolve().parent.name == "runs" and is_there(outer / "suite.json"):
-        suite = SuiteFolder.read(outer)
-        name = path.resolve().name
-        names = [spec.id for spec in suite.plan.runs]
-        if name not in names:
-            raise unknown_name(f"run in {outer}:", name, names)
-        return suite, [suite.run(name)], True
-    raise UsageError(
-        f"{path} is neither a folder that `colonnade run --out` made (with a suite.json) nor one "
-        "run's folder inside it (DIR/runs/ID)."
-    )
 
 
 @contextmanager

@@ -3,43 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from importlib import resources
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import gymnasium
 import numpy as np
 import torch
 from torch import Tensor
 
-from colonnade.errors import ColonnadeError, UsageError, unknown_name
+from colonnade.errors import UsageError, unknown_name
 from colonnade.experiments.plans.build import build_learner, build_method, build_task
-from colonnade.experiments.plans.bundled import bundled_columns, bundled_folder
-from colonnade.experiments.plans.spec import BUNDLED, RunSpec, TaskBudget
-from colonnade.experiments.store.reading import read_json
-from colonnade.experiments.trained.load import find_runs, trusting
+from colonnade.experiments.store.parents import Kept, read_trained
+from colonnade.experiments.trained.alone import kept_alone, read_alone
+from colonnade.experiments.trained.load import trusting
 from colonnade.learners import Acting, Compute
 from colonnade.ops import evaluation
-from colonnade.records import read, shown, write
+from colonnade.records import shown
 from colonnade.seeding import generator
-from colonnade.training import read_tensors, write_tensors
 from colonnade.types import OBSERVATION, Inputs, Network, State, TaskSpec
-
-
-class Kept(NamedTuple):
-    """What is kept of a trained network.
-
-    Attributes:
-        spec: Of its run.
-        tasks: What it has learned, by id, and what it started from had; the last one last.
-        tensors: Of its method's state.
-        meta: JSON data of its method's state.
-    """
-
-    spec: RunSpec
-    tasks: dict[str, TaskBudget]
-    tensors: dict[str, Tensor]
-    meta: dict[str, Any]
 
 
 class TrainedPolicy:
@@ -85,6 +66,7 @@ class TrainedPolicy:
             kept: What `save` writes; `colonnade.load` gives it.
         """
         self.spec = spec
+        self._acting = acting
         self._compute = Compute.choose(spec, device)
         self.network = network.to(self._compute.device)
         chance = generator(seed, "actions", device=self._compute.device)
@@ -157,23 +139,33 @@ class TrainedPolicy:
     def save(self, path: str | Path) -> None:
         """Write the network to one file, which `colonnade.load` reads wherever it is.
 
-        It holds the weights of the whole network and the spec of its run, and nothing that
-        executes.
+        It holds the weights of the whole network, and the spec of its run or else of its task, and
+        nothing that executes. A run may start from it: `parent` is "file:PATH".
 
         Raises:
-            UsageError: The policy was not loaded, so that nobody knows how to build its network.
+            UsageError: The network is of no run, and has no columns or no learner with a name.
         """
-        if self._kept is None:
-            raise UsageError(
-                "Only what colonnade.load gave can be saved again; of a network of your own keep "
-                "its state_dict()."
-            )
-        spec, tasks, tensors, meta = self._kept
-        policy = {
-            "spec": spec.to_json(),
-            "tasks": {name: write(budget) for name, budget in tasks.items()},
-        }
-        write_tensors(Path(path), tensors, {"policy": policy, "method": meta})
+        kept = self._kept or kept_alone(self.network, self.spec, self._acting)
+        kept.write(Path(path))
+
+    def export(self, path: str | Path) -> None:
+        """Write what it does as a program of its own, which needs no Colonnade.
+
+        It takes a batch of any size and gives the best actions, whatever `greedy` says; see
+        `colonnade.experiments.trained.export` for the names of what goes in and comes out.
+
+        Args:
+            path: "policy.pt2" for `torch.export.load`, or "policy.onnx", which takes what is in
+                colonnade[onnx].
+
+        Raises:
+            UsageError: The name ends otherwise, or the network can't be exported.
+            ColonnadeError: A package is missing.
+        """
+        from colonnade.experiments.trained.export import export
+
+        export(Path(path), self.network.cpu(), self.spec, self._acting, self._dtypes)
+        self.network.to(self._compute.device)
 
     def _initial(self, count: int) -> State:
         state = self.network.initial_state(count)
@@ -230,7 +222,14 @@ def load(
     """
     if not isinstance(source, str | Path):
         raise UsageError(f"source of load must be a path, or 'bundled:NAME'; got {shown(source)}.")
-    kept = _read(source)
+    kept = read_trained(source)
+    options: dict[str, Any] = {"greedy": greedy, "seed": seed, "device": device, "kept": kept}
+    if kept.spec is None:
+        with trusting(Path(source), trust=trust):
+            network, alone, learner = read_alone(kept)
+        if task not in (None, alone.id):
+            raise unknown_name(f"task of {source}:", str(task), [alone.id])
+        return TrainedPolicy(network, alone, learner, **options)
     name = task or next(reversed(kept.tasks))
     if name not in kept.tasks:
         raise unknown_name(f"task of {source}:", name, kept.tasks)
@@ -239,47 +238,4 @@ def load(
         method = build_method(kept.spec)
         method.load_state(kept.tensors, kept.meta)
         spec, learner = build_task(budget).spec, build_learner(kept.spec)
-    return TrainedPolicy(
-        method.network_for(name),
-        spec,
-        learner,
-        greedy=greedy,
-        seed=seed,
-        device=device,
-        kept=kept,
-    )
-
-
-def _read(source: str | Path) -> Kept:
-    if str(source).startswith(BUNDLED):
-        return _bundled(str(source).removeprefix(BUNDLED))
-    path = Path(source)
-    if path.is_file():
-        tensors, meta = read_tensors(path)
-        if "policy" not in meta:
-            raise UsageError(
-                f"{path} holds weights, but no policy; give a file that TrainedPolicy.save wrote, "
-                "or a run's folder."
-            )
-        where = f"The policy in {path}"
-        tasks = {
-            name: read(TaskBudget, value, f"{where}: task {name!r}")
-            for name, value in meta["policy"]["tasks"].items()
-        }
-        return Kept(RunSpec.from_json(meta["policy"]["spec"]), tasks, tensors, meta["method"])
-    suite, runs, _ = find_runs(path)
-    complete = [folder for folder in runs if folder.done]
-    if not complete:
-        raise ColonnadeError(f"No run in {suite.path} is complete; `colonnade run` completes them.")
-    folder = complete[-1]
-    learned = {name: suite.plan.task(folder.spec, name) for name in folder.network()["tasks"]}
-    return Kept(folder.spec, learned, *folder.weights())
-
-
-def _bundled(name: str) -> Kept:
-    if name not in bundled_columns():
-        raise unknown_name("bundled column", name, bundled_columns())
-    with resources.as_file(bundled_folder() / f"{name}.json") as path:
-        spec = RunSpec.from_json(read_json(path)["spec"])
-    with resources.as_file(bundled_folder() / f"{name}.safetensors") as path:
-        return Kept(spec, {task.name: task for task in spec.tasks}, *read_tensors(path))
+    return TrainedPolicy(method.network_for(name), spec, learner, **options)

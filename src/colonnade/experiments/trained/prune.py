@@ -15,8 +15,8 @@ from colonnade.analysis.policies.sensitivity import ActivationFisher, activation
 from colonnade.analysis.policies.states import joined, policy_states
 from colonnade.errors import ColonnadeError, UsageError, unknown_name
 from colonnade.experiments.plans.build import build_learner, build_task
-from colonnade.experiments.store.folders import RunFolder, SuiteFolder
-from colonnade.experiments.trained.load import columns_of, find_runs, is_progressive, trusting
+from colonnade.experiments.store.folders import RunFolder, SuiteFolder, find_runs
+from colonnade.experiments.trained.load import columns_of, is_progressive, trusting
 from colonnade.experiments.trained.prune_options import PruneOptions
 from colonnade.experiments.trained.pruned import SUITE, Cost, Returns, check_out, write_pruned
 from colonnade.learners import Acting, Compute

@@ -75,6 +75,7 @@ class Column(nn.Module):
         input_shapes: Shape of each named input of the task.
         outputs: Width of the output layer.
         earlier: The columns before this one.
+        sources: Indices of those that it may read; None is all.
 
     Raises:
         UsageError: A shape or a name does not fit.
@@ -85,6 +86,7 @@ class Column(nn.Module):
         input: Name of the input the first stage reads.
         reads: For each stage, the earlier columns' features that enter it, oldest first.
         output_reads: The same for the output layer.
+        sources: Indices of the earlier columns that it may read; None is all.
         rows: Tasks that may have gains and biases of their own (`ColumnSpec.task_gains`).
     """
 
@@ -94,9 +96,11 @@ class Column(nn.Module):
         input_shapes: Mapping[str, Shape],
         outputs: int,
         earlier: Sequence[Column],
+        sources: Sequence[int] | None = None,
     ) -> None:
         super().__init__()
         self.spec = spec
+        self.sources = None if sources is None else tuple(sources)
         self.index = len(earlier)
         self.input_shapes = {n: checked_shape(n, s) for n, s in input_shapes.items()}
         self.outputs = whole("A column's output width", outputs)
@@ -291,6 +295,8 @@ class Column(nn.Module):
         below_top = len(levels) - levels.index(position)
         features = []
         for column in earlier:
+            if self.sources is not None and column.index not in self.sources:
+                continue
             source_levels = _levels(column.spec)
             if below_top >= len(source_levels):
                 continue

@@ -11,7 +11,7 @@ Rusu et al. 2016 (arXiv 1606.04671); the recurrent and sim-to-real forms are of 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -154,6 +154,21 @@ class ColumnView(nn.Module):
         """Let the whole newest column learn, as it does when it is added (baseline 3)."""
         self.newest.unfreeze()
 
+    def spec_dict(self) -> dict[str, Any]:
+        """Return all columns' specs, input shapes and output widths as plain JSON data."""
+        return {
+            "columns": [
+                {
+                    "spec": column.spec.to_dict(),
+                    "input_shapes": {n: list(s) for n, s in column.input_shapes.items()},
+                    "outputs": column.outputs,
+                    **({"rows": column.rows} if column.rows > 1 else {}),
+                    **({} if column.sources is None else {"sources": list(column.sources)}),
+                }
+                for column in self._columns()
+            ]
+        }
+
     def _columns(self) -> list[Column]:
         return [self.column(i) for i in range(len(self.columns))]
 
@@ -170,6 +185,7 @@ class ProgressiveNetwork(ColumnView):
         input_shapes: Mapping[str, Shape],
         outputs: int,
         generator: torch.Generator | None = None,
+        sources: Sequence[int] | None = None,
     ) -> int:
         """Freeze all columns for good and add one that learns.
 
@@ -179,6 +195,7 @@ class ProgressiveNetwork(ColumnView):
             outputs: Width of the output layer: all policy logits and the value.
             generator: Where the first weights come from, custom modules' included; None is
                 PyTorch's global generator.
+            sources: Indices of the columns that it may read; None is all.
 
         Returns:
             The new column's index.
@@ -189,7 +206,7 @@ class ProgressiveNetwork(ColumnView):
         """
         earlier = self._columns()
         with _random_from(generator):
-            column = Column(spec, input_shapes, outputs, earlier)
+            column = Column(spec, input_shapes, outputs, earlier, sources)
             self._check_inputs_of_sources(column)
             if spec.output_init == "copy" and earlier:
                 column.copy_output_of(earlier[-1])
@@ -201,6 +218,32 @@ class ProgressiveNetwork(ColumnView):
         self.columns.append(column.train(self.training))
         self.learn_row(0)
         return column.index
+
+    def stand_beside(self, other: ProgressiveNetwork) -> int:
+        """Take over another network's columns, which go on reading each other alone.
+
+        A column that is added afterwards reads those of both: "lateral connections from multiple,
+        independent networks in an ensemble setting" (Rusu et al. 2016, section 2).
+
+        Args:
+            other: Trained by itself; it shares nothing with this one afterwards.
+
+        Returns:
+            The index that its first column has here.
+        """
+        begin = len(self.columns)
+        for column in other._columns():
+            sources = range(column.index) if column.sources is None else column.sources
+            index = self.add_column(
+                column.spec,
+                column.input_shapes,
+                column.outputs,
+                sources=[begin + source for source in sources],
+            )
+            for _ in range(column.rows - 1):
+                self.add_row()
+            self.column(index).load_state_dict(column.state_dict())
+        return begin
 
     def add_row(self) -> int:
         """Give another task gains and biases of its own in the newest column (`task_gains`).
@@ -271,20 +314,6 @@ class ProgressiveNetwork(ColumnView):
             return super().forward(inputs, state)
         return self.view(column).forward(inputs, state)
 
-    def spec_dict(self) -> dict[str, Any]:
-        """Return all columns' specs, input shapes and output widths as plain JSON data."""
-        return {
-            "columns": [
-                {
-                    "spec": column.spec.to_dict(),
-                    "input_shapes": {n: list(s) for n, s in column.input_shapes.items()},
-                    "outputs": column.outputs,
-                    **({"rows": column.rows} if column.rows > 1 else {}),
-                }
-                for column in self._columns()
-            ]
-        }
-
     @classmethod
     def from_spec(
         cls,
@@ -314,7 +343,8 @@ class ProgressiveNetwork(ColumnView):
                 columns = known(index) if callable(known) else known
                 stages = with_factories_of(spec.stages, [column.stages for column in columns])
                 spec = replace(spec, stages=stages)
-            network.add_column(spec, shapes, _field(entry, "outputs", int))
+            sources = _field(entry, "sources", list) if "sources" in entry else None
+            network.add_column(spec, shapes, _field(entry, "outputs", int), sources=sources)
             for _ in range(entry.get("rows", 1) - 1):
                 network.add_row()
         return network
