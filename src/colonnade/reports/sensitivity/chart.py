@@ -6,14 +6,16 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from colonnade.analysis.intervals import FEWEST_RUNS, band
-from colonnade.analysis.policies.perturbation import Floats
+from colonnade.analysis.policies.perturbation import PerturbationCurves
 from colonnade.experiments.method_titles import FALLBACK_COLOURS
 from colonnade.experiments.titles import distinct
 from colonnade.experiments.trained.analysis import RunAnalysis
 from colonnade.experiments.trained.comparison import column_title
-from colonnade.reports.interactive.chart import NOTHING, Chart, Line, Panel, Series
+from colonnade.networks import Feature
+from colonnade.reports.interactive.chart import Chart, Line, Panel, Series
 from colonnade.reports.sensitivity.charts import level_colours, spectrum_lines
 
 
@@ -30,7 +32,7 @@ def noise_chart(analysis: RunAnalysis) -> Chart:
     panels = []
     for column, task in enumerate(analysis.columns):
         lines = [
-            _played(name, curves.noise, curves.returns[feature])
+            _line(name, curves, feature)
             for name, features in zip(analysis.level_names, analysis.levels, strict=True)
             for feature in features
             if feature.column == column
@@ -96,6 +98,7 @@ def spectra_chart(analyses: Sequence[RunAnalysis]) -> Chart:
             lines = [
                 Line(str(count), np.linspace(0, 100, values.size), values)
                 for count, values in spectrum_lines(analyses, name, of_sources=of_sources)
+                if not np.isnan(values).all()
             ]
             if lines:
                 panels.append(Panel(f"{name}, {where}", lines))
@@ -140,15 +143,20 @@ def sweet_spot_chart(points: Sequence[tuple[float, float, str, int]]) -> Chart:
     )
 
 
-def _played(series: str, noise: Sequence[float], returns: Floats) -> Line:
-    """Show mean returns [S] of episodes [S, E] with their intervals, where these are enough."""
-    low, high = band(returns.T) if returns.shape[1] >= FEWEST_RUNS else (NOTHING, NOTHING)
+def _line(series: str, curves: PerturbationCurves, feature: Feature) -> Line:
+    """Show the mean return at every noise level, and intervals [S] where it was played."""
+    returns = curves.returns[feature]
+    played: NDArray[np.bool_] = np.asarray(~np.isnan(returns).any(axis=1))
+    low, high = np.full((2, len(returns)), math.nan)
+    if returns.shape[1] >= FEWEST_RUNS and played.any():
+        low[played], high[played] = band(returns[played].T)
     words = f"{returns.shape[1]} episodes"
     return Line(
         series,
-        np.asarray(noise, np.float64),
-        returns.mean(axis=1),
+        np.asarray(curves.noise, np.float64),
+        curves.means(feature),
         low,
         high,
-        labels=[words] * len(returns),
+        marked=played,
+        labels=[words if each else "follows from the others" for each in played],
     )
