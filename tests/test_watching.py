@@ -29,6 +29,17 @@ time.sleep(60)
 """
 
 
+ANEW = """
+import multiprocessing, os, sys, time
+sys.path[:0] = sys.argv[1:]
+from colonnade.watching import call_ending_with
+given = os.getpid(), "slow:never"
+multiprocessing.get_context("spawn").Process(target=call_ending_with, args=given).start()
+time.sleep(60)
+"""
+SLOW = "import os, signal\nprint(os.getpid(), flush=True)\nos.kill(os.getpid(), signal.SIGSTOP)\n"
+
+
 @pytest.fixture
 def limit() -> Iterator[None]:
     set_limit(0.3)
@@ -55,12 +66,31 @@ def test_a_child_ends_with_its_parent(how: str, what: str) -> None:
     child = int(parent.stdout.readline())
     if how == "kernel":
         os.kill(child, signal.SIGSTOP)
+    assert ends_with(parent, child)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="asks Linux's kernel")
+def test_a_child_ends_with_its_parent_even_if_it_is_stopped_while_it_imports(
+    tmp_path: Path,
+) -> None:
+    source = str(Path(watching.__file__).parents[1])
+    (tmp_path / "slow.py").write_text(SLOW)
+    parent = subprocess.Popen(
+        [sys.executable, "-c", ANEW, source, str(tmp_path)], stdout=subprocess.PIPE
+    )
+    assert parent.stdout is not None
+    assert ends_with(parent, int(parent.stdout.readline()))
+
+
+def ends_with(parent: subprocess.Popen[bytes], child: int) -> bool:
     parent.kill()
     parent.wait()
     end = time.monotonic() + 10
     while alive(child) and time.monotonic() < end:
         time.sleep(0.02)
-    assert not alive(child)
+    if left := alive(child):
+        os.kill(child, signal.SIGKILL)
+    return not left
 
 
 def test_signs_of_a_fork_are_seen_where_it_gives_them() -> None:

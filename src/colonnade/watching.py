@@ -10,6 +10,7 @@ one that waits (`end_with`).
 from __future__ import annotations
 
 import ctypes
+import importlib
 import mmap
 import os
 import signal
@@ -157,6 +158,22 @@ def end_with(parent: int, *, thread: bool = True) -> None:
         os._exit(1)
     if not asked:
         threading.Thread(target=_watch_parent, args=(parent,), daemon=True).start()
+
+
+def call_ending_with(parent: int, function: str, *given: Any) -> None:
+    """Call a function in a process that ends when its parent does.
+
+    To be the target of processes that begin anew (`multiprocessing`'s "spawn"): what the function
+    needs is imported here, when the kernel knows already, and torch takes seconds.
+
+    Args:
+        parent: The parent's process id.
+        function: As `module:name`.
+        given: Its arguments.
+    """
+    end_with(parent)
+    module, _, name = function.partition(":")
+    getattr(importlib.import_module(module), name)(*given)
 
 
 _SET_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG

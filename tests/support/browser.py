@@ -145,7 +145,7 @@ def browser() -> Iterator[Tab]:
                         break
                 else:
                     raise AssertionError("the browser did not start")
-                with connect(_address(found[1]), max_size=None) as socket:
+                with connect(_address(found[1]), max_size=None, ping_interval=None) as socket:
                     yield Tab(socket)
             finally:
                 process.terminate()

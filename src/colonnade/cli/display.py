@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from colonnade.experiments.execution.progress import RunView, State
+from colonnade.experiments.execution.progress import RunView, State, summary
 from colonnade.experiments.plans.spec import RunSpec
 from colonnade.experiments.results.jobs import hyperparameters
 from colonnade.experiments.store.folders import SuiteFolder
@@ -91,22 +91,6 @@ class Display:
     def say(self, text: str) -> None:
         """Print a line, above the table where there is one."""
         self._console.print(text, highlight=False, markup=False, soft_wrap=True)
-
-
-def summary(views: list[RunView]) -> str:
-    """Say in one line how far all runs together are."""
-    done = sum(view.state == "done" for view in views)
-    failed = sum(view.state == "failed" for view in views)
-    rate = sum(view.rate for view in views)
-    left = sum(v.spec.steps - v.step for v in views if v.state in ("waiting", "running"))
-    parts = [f"{done} of {len(views)} runs complete"]
-    if stopped := sum(view.state == "stopped" for view in views):
-        parts.append(f"{stopped} stopped early")
-    if failed:
-        parts.append(f"{failed} failed")
-    if rate:
-        parts += [f"{rate:,.0f} steps/s", f"about {duration(left / rate)} left"]
-    return ", ".join(parts)
 
 
 def silent_words(view: RunView) -> str:

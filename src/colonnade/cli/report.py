@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,15 +22,23 @@ class Report:
     films: bool = False
     """Let the trained networks play first, and show each task before and after training; it takes
     some seconds a task, once."""
+    watch: bool = False
+    """Serve a page that refreshes by itself while the runs train: how far they are, what failed,
+    the newest curves. On this machine alone, until Ctrl-C."""
+    port: int = 0
+    """With --watch: the port to serve on; 0 takes a free one."""
     trust: bool = False
     """For films: import the code that the folder names, such as an environment's module; see
     docs/trust.md."""
 
     def __call__(self) -> None:
-        """Write the report and say where it is."""
+        """Write the report and say where it is, or serve the live page."""
         from colonnade.experiments.store.folders import SuiteFolder
 
         suite = SuiteFolder.read(self.dir)
+        if self.watch:
+            watch(self.dir, self.port)
+            return
         if self.films:
             film(suite, trust=self.trust)
         from colonnade.reports.suite import write_report  # heavy, and of no use to a mistake
@@ -43,3 +52,12 @@ def film(suite: SuiteFolder, *, trust: bool = False) -> None:
 
     for label, problem in make_films(suite, trust=trust):
         print(f"No film of {label}: {problem}" if problem else f"Filmed: {label}")
+
+
+def watch(path: Path, port: int) -> None:
+    """Serve the live page of a folder until Ctrl-C."""
+    from colonnade.reports.live.server import LiveServer
+
+    with LiveServer(path, port) as server, suppress(KeyboardInterrupt):
+        print(f"{server.address} shows {path} on this machine alone; Ctrl-C ends it.", flush=True)
+        server.serve_forever()

@@ -96,12 +96,17 @@ def drawn(
 
 
 def _chart(name: str, chart: Chart) -> Markup:
+    return chart_of_json(name, chart.to_json())
+
+
+def chart_of_json(name: str, data: Mapping[str, Any]) -> Markup:
+    """Put a chart's numbers, as `Chart.to_json` writes them, where `charts.js` finds them."""
     return render(
         "interactive/chart.html.jinja",
         name=name,
-        title=chart.title,
-        description=chart.description,
-        data=to_script(chart.to_json()),
+        title=data["title"],
+        description=data["description"],
+        data=to_script(data),
     )
 
 
@@ -111,6 +116,18 @@ def write_page(path: Path, template: str, **values: Any) -> Path:
     Raises:
         ColonnadeError: Writing failed.
     """
+    write_text(path, page_text(template, **values))
+    return path
+
+
+def page_text(template: str, *, live: bool = False, **values: Any) -> str:
+    """Fill a page's template in, with its style, scripts, time and version.
+
+    Args:
+        template: Of the page.
+        live: Whether it asks its server for news.
+        values: What the template shows.
+    """
     page = render(
         template,
         css=text_of("page.css"),
@@ -119,15 +136,17 @@ def write_page(path: Path, template: str, **values: Any) -> Path:
         **values,
     )
     text = str(page)
-    scripts = _scripts(charts='class="chart"' in text, films="data-film=" in text)
-    write_text(path, text.replace("</body>", f"{scripts}</body>"))
-    return path
-
-
-def _scripts(*, charts: bool, films: bool) -> str:
-    """Put together a page's scripts: plotly only where it draws something."""
-    names = ["page.js", "pictures.js", "tables.js", *(["films.js"] if films else [])]
-    if charts:
-        names = ["plotly/plotly-basic.min.js", *names, "charts.js"]
+    names = ["page.js", "pictures.js"]
+    if live:
+        names += ["charts.js", "live.js"]
+    else:
+        names += ["tables.js"]
+        names += ["films.js"] if "data-film=" in text else []
+        names += ["charts.js"] if 'class="chart"' in text else []
+    if "charts.js" in names:
+        names.insert(0, "plotly/plotly-basic.min.js")
     texts = {name: text_of(f"interactive/{name}") for name in names}
-    return "".join(f'<script data-name="{name}">{text}</script>\n' for name, text in texts.items())
+    scripts = "".join(
+        f'<script data-name="{name}">{content}</script>\n' for name, content in texts.items()
+    )
+    return text.replace("</body>", f"{scripts}</body>")

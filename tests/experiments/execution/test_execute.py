@@ -181,7 +181,8 @@ def test_a_hopeless_run_is_stopped_for_good_and_the_others_complete(tmp_path: Pa
     suite.begin()
 
     def judge(running: list[RunSpec]) -> dict[str, str]:
-        begun = (tmp_path / "order.txt").exists()
+        order = tmp_path / "order.txt"
+        begun = order.exists() and "begins long" in order.read_text()
         return {s.id: "below the median" for s in running if begun and s == hopeless}
 
     def train() -> list[Failure]:

@@ -23,7 +23,7 @@ from colonnade.watching import (
     START_SECONDS,
     Watch,
     beat,
-    end_with,
+    call_ending_with,
     give_signs,
     limit,
     set_limit,
@@ -159,7 +159,8 @@ class Players(Executor):
         fresh = multiprocessing.get_context("spawn")
         ours, theirs = fresh.Pipe()
         signs = fresh.RawArray("Q", 1)
-        process = fresh.Process(target=_play, args=(theirs, signs, os.getpid(), limit()))
+        given = (os.getpid(), f"{__name__}:{_play.__name__}", theirs, signs, limit())
+        process = fresh.Process(target=call_ending_with, args=given)
         process.daemon = True
         process.start()
         theirs.close()
@@ -211,9 +212,8 @@ class Players(Executor):
             player.process.join()
 
 
-def _play(line: Connection[Any, Any], signs: Any, parent: int, seconds: float) -> None:
+def _play(line: Connection[Any, Any], signs: Any, seconds: float) -> None:
     """Do what is asked for over a line, in a process of its own, until that ends."""
-    end_with(parent)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the process that waits for us answers it
     give_signs(signs)
     set_limit(seconds)

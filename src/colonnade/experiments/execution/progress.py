@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 from colonnade.experiments.plans.spec import RunSpec
+from colonnade.experiments.words import duration
 from colonnade.watching import limit
 
 _SILENT_SECONDS = 30.0
@@ -54,6 +55,22 @@ class RunView:
         """Recent mean return, in words."""
         score = self.progress["recent_return"] if self.progress else None
         return "-" if score is None else f"{score:.2f}"
+
+
+def summary(views: list[RunView]) -> str:
+    """Say in one line how far all runs together are."""
+    done = sum(view.state == "done" for view in views)
+    failed = sum(view.state == "failed" for view in views)
+    rate = sum(view.rate for view in views)
+    left = sum(v.spec.steps - v.step for v in views if v.state in ("waiting", "running"))
+    parts = [f"{done} of {len(views)} runs complete"]
+    if stopped := sum(view.state == "stopped" for view in views):
+        parts.append(f"{stopped} stopped early")
+    if failed:
+        parts.append(f"{failed} failed")
+    if rate:
+        parts += [f"{rate:,.0f} steps/s", f"about {duration(left / rate)} left"]
+    return ", ".join(parts)
 
 
 class Display(AbstractContextManager[Any, None], Protocol):

@@ -38,8 +38,7 @@ def unwatched(learner: str) -> UsageError:
     """Explain that contexts can't be recognised where workers play."""
     return UsageError(
         f"Contexts are recognised in the process that learns, but {learner}'s workers play in "
-        "processes of their own; use the learner 'a2c' with one worker, 'ppo' or 'dqn', or true "
-        "labels."
+        "processes of their own; use 'a2c' or 'ppo' with one worker, or 'dqn', or true labels."
     )
 
 
@@ -81,11 +80,11 @@ class WorkerTrainer(ABC):
         if compute.device.type != "cpu":
             raise UsageError(
                 f"{learner}'s workers share the memory of the processor, but the device is "
-                f"{str(compute.device)!r}; choose device 'cpu', or learner 'a2c' with one worker."
+                f"{str(compute.device)!r}; choose device 'cpu', or one worker of 'a2c' or 'ppo'."
             )
         if "fork" not in multiprocessing.get_all_start_methods():
             raise UsageError(
-                f"{learner}'s workers need a system that can fork processes; use the learner 'a2c' "
+                f"{learner}'s workers need a system that can fork processes; use 'a2c' or 'ppo' "
                 "with one worker."
             )
         if num_envs % workers:

@@ -145,12 +145,25 @@
     }
 
     redraw() {
-      for (const panel of this.panels) {
-        panel.box.hidden = this.view.hidden.has(panel.content);
+      for (const [k, panel] of this.panels.entries()) {
+        panel.box.hidden = this.view.hidden.has(k);
         panel.tip.hidden = true;
         if (panel.seen && !panel.box.hidden) this.draw(panel);
       }
       this.keys();
+    }
+
+    // Show newer numbers of the same chart; what the reader has switched stays so.
+    update(chart) {
+      const titles = ({ panels, series }) => JSON.stringify([panels.map(({ title }) => title), series.map(({ key }) => key)]);
+      if (titles(chart) !== titles(this.chart)) return location.reload();
+      this.chart = chart;
+      chart.panels.forEach((content, k) => {
+        const panel = this.panels[k];
+        panel.content = content;
+        panel.plot.setAttribute("aria-label", about(chart, content));
+      });
+      this.redraw();
     }
 
     tip(panel, point) {
@@ -192,7 +205,7 @@
       const switches = (words, entries, set, content) =>
         entries.length < 2 ? [] : [make("div", { className: "keys", role: "group", "aria-label": words }, ...entries.map((entry) => {
           const key = button("", () => {
-            const value = entry.key ?? entry;
+            const value = entry.key;
             if (!set.delete(value)) set.add(value);
             key.setAttribute("aria-pressed", !set.has(value));
             this.redraw();
@@ -200,11 +213,11 @@
           key.append(...content(entry));
           key.title = "Click to show or hide; double-click to see it alone";
           key.ondblclick = () => {
-            const alone = entries.every((each) => each === entry || set.has(each.key ?? each));
+            const alone = entries.every((each) => each === entry || set.has(each.key));
             set.clear();
-            if (!alone) entries.filter((each) => each !== entry).forEach((each) => set.add(each.key ?? each));
+            if (!alone) entries.filter((each) => each !== entry).forEach((each) => set.add(each.key));
             [...key.parentNode.children].forEach((each, k) =>
-              each.setAttribute("aria-pressed", !set.has(entries[k].key ?? entries[k])));
+              each.setAttribute("aria-pressed", !set.has(entries[k].key)));
             this.redraw();
           };
           return key;
@@ -213,7 +226,7 @@
       return make("div", { className: "legend" },
         ...(single ? [make("span", { className: "key" }, this.swatch(series[0].colour), series[0].title)] : []),
         ...switches("Lines", series, this.view.off, (each) => [this.swatch(each.colour), each.title]),
-        ...switches("Panels", panels, this.view.hidden, (each) => [each.title]));
+        ...switches("Panels", panels.map(({ title }, k) => ({ key: k, title })), this.view.hidden, (each) => [each.title]));
     }
 
     keys() {
@@ -244,7 +257,7 @@
 
     // The visible panels as SVG, each of so many pixels.
     async svgs(width, height) {
-      const visible = this.panels.filter(({ content }) => !this.view.hidden.has(content));
+      const visible = this.panels.filter((_, k) => !this.view.hidden.has(k));
       return Promise.all(visible.map(async ({ content }) => {
         const layout = { ...layoutOf(this.chart, content, this.view), width, height };
         const url = await Plotly.toImage({ data: tracesOf(content, this.view), layout }, { format: "svg", width, height });

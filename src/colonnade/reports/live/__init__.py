@@ -1,0 +1,1 @@
+"""The page of a suite that is still learning, served on this machine alone."""
