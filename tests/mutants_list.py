@@ -334,8 +334,8 @@ MUTANTS: list[Mutant] = [
         ("Finding.verdict", "comparison turned"),
         ("findings", "word", "median", "min"),
         ("steps_to", "comparison turned"),
-        ("_factors", "times for over"),
-        ("_factors", "median for mean"),
+        ("_pairs", "times for over"),
+        ("_end", "median for mean"),
     ),
     *_of(
         "experiments.store.measures",
