@@ -503,14 +503,14 @@ MUTANTS: list[Mutant] = [
     *_of(
         "reports.sensitivity.page",
         _ANALYZE,
-        ("_sentence", "plus for minus"),
-        ("_sentence", "comparison turned"),
         ("_agreement_words", "median for mean"),
         ("_agreement_words", "word", "min", "max"),
     ),
     *_of(
         "experiments.trained.comparison",
         _ANALYZE,
+        ("reuse_words", "plus for minus"),
+        ("reuse_words", "comparison turned"),
         ("used_shares", "median for mean"),
         ("used_shares", "argument", "used_share", 0, "zero"),
         ("new_vision", "word", "nanmean", "nanmax"),
