@@ -37,7 +37,7 @@ $(VENV)/.bench: $(VENV)/.base
 	@touch $@
 
 demo: $(VENV)/.base
-	$(BIN)/colonnade run demo --out runs/demo
+	$(BIN)/colonnade run demo --films --out runs/demo
 
 # The checks beside the tests: together they keep two cores busy to the end.
 test: $(VENV)/.dev

@@ -334,8 +334,8 @@ MUTANTS: list[Mutant] = [
         ("Finding.verdict", "comparison turned"),
         ("findings", "word", "median", "min"),
         ("steps_to", "comparison turned"),
-        ("_factors", "times for over"),
-        ("_factors", "median for mean"),
+        ("_pairs", "times for over"),
+        ("_end", "median for mean"),
     ),
     *_of(
         "experiments.store.measures",
@@ -503,14 +503,14 @@ MUTANTS: list[Mutant] = [
     *_of(
         "reports.sensitivity.page",
         _ANALYZE,
-        ("_sentence", "plus for minus"),
-        ("_sentence", "comparison turned"),
         ("_agreement_words", "median for mean"),
         ("_agreement_words", "word", "min", "max"),
     ),
     *_of(
         "experiments.trained.comparison",
         _ANALYZE,
+        ("reuse_words", "plus for minus"),
+        ("reuse_words", "comparison turned"),
         ("used_shares", "median for mean"),
         ("used_shares", "argument", "used_share", 0, "zero"),
         ("new_vision", "word", "nanmean", "nanmax"),

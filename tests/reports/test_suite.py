@@ -52,6 +52,7 @@ def test_a_users_own_specs_have_curves_and_no_table(
 ) -> None:
     plan = Plan(SHORT.plan(options).runs[:3])
     page = write_report(fabricate(plan, name="my-specs.json")).read_text()
+    assert "<h1>my-specs</h1>" in page
     assert "my-specs.json" in page
     assert "Transfer matrix" not in page
     assert without_scripts(page).count("<svg") == 1, "the network"

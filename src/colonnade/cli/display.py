@@ -9,6 +9,7 @@ from collections.abc import Callable
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
+from rich.text import Text
 
 from colonnade.experiments.execution.progress import RunView, State, summary
 from colonnade.experiments.plans.spec import RunSpec
@@ -20,6 +21,10 @@ from colonnade.watching import limit
 _LINE_SECONDS = 20.0
 _SHOWN = 40
 """How many runs the table shows at most."""
+
+_NUMBERS = ("progress", "steps/s", "left", "recent score")
+_NARROW = 72
+"""In windows of fewer columns the table keeps to the run, its progress and the time left."""
 
 
 class Display:
@@ -68,7 +73,8 @@ class Display:
                 self._said.add(note)
                 self.say(f"Note: {note}")
         if self._live is not None:
-            self._live.update(_table(self._title, views, self._columns))
+            table = _table(self._title, views, self._columns, self._console.width)
+            self._live.update(table)
             return
         for view in views:
             if view.hangs and view.spec.id not in self._silent:
@@ -99,23 +105,38 @@ def silent_words(view: RunView) -> str:
     return f"no sign of life for {duration(view.silent)}{end}"
 
 
-def _table(title: str, views: list[RunView], columns: Callable[[RunSpec], dict[str, str]]) -> Table:
+def _table(
+    title: str, views: list[RunView], columns: Callable[[RunSpec], dict[str, str]], width: int
+) -> Table:
     table = Table(title=title, title_justify="left", caption=summary(views), box=None)
     shown = [view for view in views if view.state in ("running", "failed")]
-    for name in (*(columns(shown[0].spec) if shown else ["run"]), ""):
-        table.add_column(name)
-    for name in ("progress", "steps/s", "left", "recent score"):
-        table.add_column(name, justify="right")
+    names = list(columns(shown[0].spec)) if shown else ["run"]
+    if width < _NARROW:
+        names = names[-1:] if "run" not in names else ["run"]
+    for name in names:
+        # A label is broken at its words; a number stays whole.
+        table.add_column(name, overflow="fold", no_wrap=name != "run")
+    numbers = _NUMBERS if width >= _NARROW else _NUMBERS[:1] + _NUMBERS[2:3]
+    if width >= _NARROW:
+        table.add_column("", overflow="fold")
+    for name in numbers:
+        table.add_column(name, justify="right", no_wrap=True)
     for view in shown[-_SHOWN:]:
         rest = duration((view.spec.steps - view.step) / view.rate) if view.rate else "-"
-        table.add_row(
-            *columns(view.spec).values(),
-            silent_words(view) if view.hangs else view.state,
-            f"{view.step / view.spec.steps:.0%}",
-            f"{view.rate:,.0f}" if view.rate else "-",
-            rest,
-            view.score,
-        )
+        state = silent_words(view) if view.hangs else view.state
+        said = columns(view.spec)
+        figures = {
+            "progress": f"{view.step / view.spec.steps:.0%}",
+            "steps/s": f"{view.rate:,.0f}" if view.rate else "-",
+            "left": rest,
+            "recent score": view.score,
+        }
+        words = [said.get(name, "") for name in names]
+        if width >= _NARROW:
+            words.append(state)
+        elif view.hangs or view.state != "running":
+            words[-1] += f": {state}"
+        table.add_row(*map(Text, words), *(figures[name] for name in numbers))
     return table
 
 

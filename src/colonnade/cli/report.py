@@ -5,12 +5,8 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from tyro.conf import Positional
-
-if TYPE_CHECKING:
-    from colonnade.experiments.store.folders import SuiteFolder
 
 
 @dataclass(frozen=True)
@@ -40,18 +36,12 @@ class Report:
             watch(self.dir, self.port)
             return
         if self.films:
-            film(suite, trust=self.trust)
+            from colonnade.cli.train import film
+
+            film(suite, print, trust=self.trust)
         from colonnade.reports.suite import write_report  # heavy, and of no use to a mistake
 
         print(write_report(suite))
-
-
-def film(suite: SuiteFolder, *, trust: bool = False) -> None:
-    """Film what has not been filmed yet, and say of what there can be no film."""
-    from colonnade.experiments.trained.films import make_films
-
-    for label, problem in make_films(suite, trust=trust):
-        print(f"No film of {label}: {problem}" if problem else f"Filmed: {label}")
 
 
 def watch(path: Path, port: int) -> None:

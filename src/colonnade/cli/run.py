@@ -32,6 +32,9 @@ class Run:
     hang_seconds: float = HANG_SECONDS
     """Seconds without a sign of life after which a process is taken to hang: it is named, ended and
     begun again from its checkpoint. Longer than an environment's longest step; 0 is never."""
+    films: bool = False
+    """In the end let the trained networks play, and show each task before and after training in the
+    report; some seconds a task."""
     options: Annotated[SuiteOptions, arg(name="")] = field(default_factory=SuiteOptions)
     """What to change about the suite."""
 
@@ -56,7 +59,8 @@ class Run:
             console.print(line, markup=False, highlight=False, soft_wrap=True)
 
         suite = begin(what, self.out, self.options, say, self._selected)
-        train(suite, self._selected(suite.plan), self.jobs, Display(console, suite.name))
+        display = Display(console, suite.name)
+        train(suite, self._selected(suite.plan), self.jobs, display, films=self.films)
 
     def _selected(self, plan: Plan) -> Plan:
         """Choose what --only says, and what that starts from."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from colonnade.cli.display import Display
@@ -17,7 +17,13 @@ _LOGS_SHOWN, _LOG_LINES = 3, 3
 
 
 def train(
-    suite: SuiteFolder, plan: Plan, jobs: int | None, display: Display, **options: Any
+    suite: SuiteFolder,
+    plan: Plan,
+    jobs: int | None,
+    display: Display,
+    *,
+    films: bool = False,
+    **options: Any,
 ) -> None:
     """Say what it costs, train, write the report, and raise an error that lists what failed.
 
@@ -26,6 +32,7 @@ def train(
         plan: What of it is trained.
         jobs: How many runs train at once; None for one a core.
         display: Shows how far it is.
+        films: Whether the report shows the trained networks at play.
         options: Of `execute`.
     """
     from colonnade.experiments.execution.execute import execute
@@ -37,6 +44,8 @@ def train(
     lines = _failure_lines(failures, retry=suite.sweep is not None)
     from colonnade.reports.suite import write_report
 
+    if films:
+        film(suite, display.say)
     try:
         written = write_report(suite)
     except ColonnadeError as error:
@@ -66,3 +75,17 @@ def _failure_lines(failures: Sequence[Failure], *, retry: bool) -> list[str]:
 
 def _count(runs: int) -> str:
     return "1 run" if runs == 1 else f"{runs} runs"
+
+
+def film(suite: SuiteFolder, say: Callable[[str], None], *, trust: bool = False) -> None:
+    """Film what has not been filmed yet, and say of what there can be no film.
+
+    Args:
+        suite: The output folder.
+        say: Prints a line.
+        trust: Whether code that the folder names is imported.
+    """
+    from colonnade.experiments.trained.films import make_films
+
+    for label, problem in make_films(suite, trust=trust):
+        say(f"No film of {label}: {problem}" if problem else f"Filmed: {label}")

@@ -55,13 +55,13 @@ def write_report(suite: SuiteFolder) -> Path:
         figures = {name: f for section in sections for name, f in section.figures().items()}
         charts = {name: c for section in sections for name, c in section.charts().items()}
         drawings = drawn(figures, suite.path, charts=charts)
-    runs, title = list(results.runs.values()), basis.title or suite.name
+    runs, title = list(results.runs.values()), basis.title or suite.name.removesuffix(".json")
     return write_page(
         suite.path / "report.html",
         "suite.html.jinja",
         title=f"{title}: a sweep of {suite.sweep.total} jobs" if suite.sweep else title,
         subtitle=f"{basis.summary[0].upper()}{basis.summary[1:]}." if basis.summary else "",
-        figure=basis.figure,
+        figure=basis.figure or (suite.name if suite.name.endswith(".json") else ""),
         complete=sum(run.done for run in runs),
         total=len(runs),
         missing=[(run.spec, state_of(run)) for run in runs if not run.done],

@@ -61,6 +61,9 @@ def test_how_much_sooner_is_read_off_the_mean_curves(write: Write) -> None:
     assert shown["finetune"].pairs == 1
     assert shown["progressive-2"].sooner != shown["progressive-2"].sooner, "it never came there"
     assert shown["progressive-2"].pairs == 1
+    # Seeds lie 0, 0.1 and 0.2 above the first.
+    ends = (-20 + 20 + 0.1, -20 + 20 * level + 0.1)
+    assert shown["finetune"].ends == pytest.approx(ends)
 
 
 def test_what_may_be_said_follows_the_interval(write: Write) -> None:

@@ -17,9 +17,10 @@ from colonnade.experiments.plans.sweep import Sweep
 from colonnade.experiments.store.folders import SuiteFolder
 from colonnade.experiments.trained.analysis import RunAnalysis
 from colonnade.experiments.trained.analysis_options import AnalysisOptions
-from colonnade.experiments.trained.comparison import new_vision, used_shares
+from colonnade.experiments.trained.comparison import new_vision, reuse_words, used_shares
 from colonnade.experiments.trained.pruned import Cost, notes
 from colonnade.networks import Feature
+from colonnade.reports.sensitivity.chart import noise_chart, spectra_chart, sweet_spot_chart
 from colonnade.reports.sensitivity.charts import (
     agreement,
     noise_curves,
@@ -29,7 +30,6 @@ from colonnade.reports.sensitivity.charts import (
 )
 from colonnade.reports.sensitivity.page import (
     _agreement_words,
-    _sentence,
     write_analysis,
 )
 
@@ -61,12 +61,12 @@ def numbers(figure: Figure) -> list[tuple[float, float]]:
 
 
 def test_what_is_reused_is_said_by_its_share():
-    words = _sentence(analysis([0.1, 0.9]), analysis([0.2, 0.8]), analysis([0.0, 1.0]))
+    words = reuse_words(analysis([0.1, 0.9]), analysis([0.2, 0.8]), analysis([0.0, 1.0]))
     assert words == (
         "The column for Zoom reuses conv 1 (90% from earlier columns) and learned dense "
         "(10% from earlier columns) anew."
     )
-    assert "joins old and new features in conv 1 (40%" in _sentence(analysis([0.6, 1.0]))
+    assert "joins old and new features in conv 1 (40%" in reuse_words(analysis([0.6, 1.0]))
 
 
 def test_the_share_of_features_in_use():
@@ -139,6 +139,38 @@ def test_the_ranks_compared_are_those_of_the_shares_and_not_of_their_intervals()
     bars = [bar[2][0].get_segments()[0] for bar in figure.axes[0].containers]
     expected = [[(x, low), (x, high)] for x, low, high in zip(afs, lows, highs, strict=True)]
     np.testing.assert_allclose(bars, expected)
+
+
+def test_the_charts_of_an_analysis_hold_what_was_measured():
+    half = np.array([[5.0, 7.0, 9.0], [0.0, 1.0, 5.0]])
+    returns = dict.fromkeys((feature for level in LEVELS for feature in level), half)
+    curves = PerturbationCurves((1.0, 2.0), np.full(3, 10.0), 0.0, returns, LEVELS)
+    found = analysis([0.3, 0.9], curves=curves)
+    noise = noise_chart(found).to_json()
+    assert len(noise["panels"]) == len(found.columns)
+    line = noise["panels"][0]["lines"][0]
+    assert (line["x"], line["y"]) == ([1, 2], [7, 2])
+    # Student's 97.5 % quantile with two degrees of freedom, times the standard error.
+    reach = 4.302652729911275 * half.std(axis=1, ddof=1) / 3**0.5
+    assert line["low"] == pytest.approx([7 - reach[0], 2 - reach[1]], rel=1e-4)
+    assert line["labels"] == ["3 episodes"] * 2
+    assert [(m["at"], m["title"]) for m in noise["panels"][0]["levels"]] == [
+        (10, "no noise"), (5, "half"), (0, "random policy"),
+    ]  # fmt: skip
+    spread = spectra_chart([found]).to_json()
+    figure = spectra([found])
+    drawn = {
+        axes.get_title(loc="left") or axes.get_title(): axes.lines[0].get_ydata()
+        for axes in figure.axes[: len(LEVELS)]
+    }
+    for panel in spread["panels"]:
+        name, _, where = panel["title"].partition(", ")
+        if where == "earlier columns":
+            (line,) = panel["lines"]
+            assert line["y"] == pytest.approx(np.asarray(drawn[name]), rel=1e-5)
+    (points,) = sweet_spot_chart([(0.4, 1.5, "pong-soup/zoom", 2)]).to_json()["panels"]
+    (dots,) = points["lines"]
+    assert (dots["x"], dots["y"], dots["labels"]) == ([0.4], [1.5], ["2 columns"])
 
 
 def test_error_bars_are_standard_errors():

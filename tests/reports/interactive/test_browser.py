@@ -5,11 +5,15 @@ from pathlib import Path
 
 import pytest
 from browser import BROWSER, Tab, browser
+from finished import images, poles
 from reading import charts_of
 
+from colonnade.cli.analyze import analyze
 from colonnade.experiments.plans.plan import SuiteOptions
 from colonnade.experiments.store.folders import SuiteFolder
 from colonnade.experiments.suites.progressive.pong_soup import SHORT
+from colonnade.experiments.trained.analysis_options import AnalysisOptions
+from colonnade.experiments.trained.films import make_films
 from colonnade.reports.suite import write_report
 
 pytestmark = [
@@ -144,4 +148,33 @@ def test_a_page_fits_its_screen_and_bars_nobody(
     ink = tab.run("document.querySelector('#curves-pong .xtick text').style.fill")
     assert (ink == "rgb(230, 230, 227)") == dark
     assert barriers(tab) == []
+    quiet(tab)
+
+
+def test_films_stand_still_until_they_are_asked_to_play(tab: Tab, tmp_path: Path) -> None:
+    suite = images(tmp_path / "out")
+    assert [problem for _, problem in make_films(suite)] == ["", ""]
+    tab.open(write_report(suite), 390)
+    sources = "[...document.querySelectorAll('.film img')].map(i => i.src.slice(5, 15))"
+    assert tab.run(sources) == ["image/png;"] * 4
+    tab.run("document.querySelector('.film button').click()")
+    assert tab.run(sources) == ["image/webp"] * 2 + ["image/png;"] * 2
+    widths = "[...document.querySelectorAll('.film img')].map(i => i.naturalWidth)"
+    tab.until(f"{widths}.every(width => width === 16)")
+    tab.run("document.querySelector('.film button').click()")
+    assert tab.run(sources) == ["image/png;"] * 4
+    assert tab.run("document.documentElement.scrollWidth") <= 390
+    assert barriers(tab) == []
+    quiet(tab)
+
+
+def test_an_analysis_bars_nobody(tab: Tab, tmp_path: Path) -> None:
+    options = AnalysisOptions(states=120, episodes=3, noise=(1.0, 30.0))
+    path = analyze(poles(tmp_path / "out").path, None, options, jobs=1)
+    for width, dark in ((390, False), (1280, True)):
+        tab.open(path, width, dark=dark)
+        tab.run("document.querySelectorAll('.panel').forEach(panel => panel.draw())")
+        assert tab.run("document.documentElement.scrollWidth") <= width
+        assert barriers(tab) == []
+        assert tab.run("document.querySelectorAll('.main-svg').length") >= 6
     quiet(tab)

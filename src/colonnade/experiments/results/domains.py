@@ -80,6 +80,7 @@ class Rewards:
         raw: [R, B] mean return of each run's bins; NaN where no episode ended.
         filtered: [B] running median of the runs' mean.
         window: Of how many bins.
+        seeds: [R] the runs' seeds.
     """
 
     place: Place
@@ -87,6 +88,7 @@ class Rewards:
     raw: Floats
     filtered: Floats
     window: int
+    seeds: tuple[int, ...]
 
 
 def domain_scores(results: Results) -> list[DomainScore]:
@@ -147,14 +149,16 @@ def rewards(results: Results, target: str) -> list[Rewards]:
         if not begun:
             continue
         width = begun[0].learning.width
-        bins = min(run.curve.size for run in begun if run.learning.width == width)
-        raw = np.array([run.curve[:bins] for run in begun if run.learning.width == width])
+        alike = [run for run in begun if run.learning.width == width]
+        bins = min(run.curve.size for run in alike)
+        raw = np.array([run.curve[:bins] for run in alike])
         window = 2 * (bins // _SMOOTHED // 2) + 1
         mean = np.full(bins, np.nan)
         some = ~np.isnan(raw).all(axis=0)
         mean[some] = np.nanmean(raw[:, some], axis=0)
         steps = width * np.arange(1.0, bins + 1)
-        found.append(Rewards(place, steps, raw, median_filtered(mean, window), window))
+        seeds = tuple(run.spec.seed for run in alike)
+        found.append(Rewards(place, steps, raw, median_filtered(mean, window), window, seeds))
     return found
 
 

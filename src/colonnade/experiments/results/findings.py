@@ -27,12 +27,15 @@ class Finding:
         sooner: How many times sooner it came to baseline 1's final return than baseline 1 itself,
             the median over source-target pairs; NaN where it came to it in less than half of them.
         pairs: Of how many pairs there is such a number, those that never came to it included.
+        ends: The final returns of the method and of baseline 1, where there is one pair; else None.
+            Both are means over a run's last tenth of bins.
     """
 
     row: TableRow
     references: int
     sooner: float
     pairs: int
+    ends: tuple[float, float] | None
 
     @property
     def ratio(self) -> float:
@@ -62,16 +65,27 @@ def findings(results: Results) -> list[Finding]:
     for row in transfer_table(results):
         if row.method == SCRATCH or math.isnan(row.mean):
             continue
-        factors = np.array(list(_factors(results, row.method)))
+        pairs = list(_pairs(results, row.method))
+        factors = np.array([pair.factor for pair in pairs])
         # What never came to it is later than any that did.
         middle = float(np.median(factors)) if factors.size else math.nan
         sooner = middle if middle > 0 else math.nan
-        found.append(Finding(row, min(counts), sooner, factors.size))
+        ends = (pairs[0].end, pairs[0].level) if len(pairs) == 1 == row.planned else None
+        found.append(Finding(row, min(counts), sooner, factors.size, ends))
     return found
 
 
-def _factors(results: Results, method: str) -> Iterator[float]:
-    """Yield, for each pair, how many times sooner a method was there; 0 where it never was."""
+@dataclass(frozen=True)
+class _Pair:
+    """A source and a target: how many times sooner, 0 for never, and both final returns."""
+
+    factor: float
+    end: float
+    level: float
+
+
+def _pairs(results: Results, method: str) -> Iterator[_Pair]:
+    """Yield the pairs on which baseline 1 learned something."""
     seen = set()
     for source in results.sources:
         for panel in source_panels(results, source):
@@ -82,10 +96,14 @@ def _factors(results: Results, method: str) -> Iterator[float]:
                 continue
             seen.add(pair)
             reference = lines[SCRATCH]
-            last = reference.mean[-max(1, reference.mean.size // _END) :]
-            level = float(last.mean())
+            level = _end(reference)
             if level > panel.random:
-                yield steps_to(reference, level) / steps_to(lines[method], level)
+                factor = steps_to(reference, level) / steps_to(lines[method], level)
+                yield _Pair(factor, _end(lines[method]), level)
+
+
+def _end(line: CurveLine) -> float:
+    return float(line.mean[-max(1, line.mean.size // _END) :].mean())
 
 
 def steps_to(line: CurveLine, level: float) -> float:

@@ -7,6 +7,7 @@ import numpy as np
 from colonnade.experiments.results.domains import Rewards, rewards, target_titles, zero_shot
 from colonnade.experiments.results.transfer import Results
 from colonnade.reports.interactive.chart import Chart, Line, Panel, Series
+from colonnade.reports.transfer.chart import names_of
 
 
 def rewards_chart(results: Results) -> Chart:
@@ -23,7 +24,7 @@ def rewards_chart(results: Results) -> Chart:
         panels=[
             Panel(
                 title,
-                [line for found in rewards(results, target) for line in _lines(found)],
+                [line for found in rewards(results, target) for line in _lines(results, found)],
                 levels=[(zero_shot(results, target)[0], "without learning here")],
             )
             for target, title in target_titles(results).items()
@@ -31,12 +32,12 @@ def rewards_chart(results: Results) -> Chart:
     )
 
 
-def _lines(found: Rewards) -> tuple[Line, Line]:
+def _lines(results: Results, found: Rewards) -> tuple[Line, Line]:
     steps = np.broadcast_to(found.steps, found.raw.shape)
-    known = ~np.isnan(found.raw)
-    seeds = [f"run {run + 1}" for run in np.nonzero(known)[0]]
-    key, runs = found.place.method, [f"run {n + 1}" for n in range(len(found.raw))]
+    known, names = ~np.isnan(found.raw), names_of(results, found.seeds)
+    labels = [names[run] for run in np.nonzero(known)[0]]
+    key = found.place.method
     return (
-        Line(key, steps[known], found.raw[known], joined=False, labels=seeds),
-        Line(key, found.steps, found.filtered, runs=runs),
+        Line(key, steps[known], found.raw[known], joined=False, labels=labels),
+        Line(key, found.steps, found.filtered, runs=names),
     )

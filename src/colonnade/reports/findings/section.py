@@ -79,14 +79,20 @@ def _short(ratio: float) -> str:
 
 
 def _sooner(finding: Finding) -> str:
+    if not finding.pairs:
+        return ""
     pairs = f" (median of {finding.pairs} pairs)" if finding.pairs > 1 else ""
     if math.isnan(finding.sooner):
-        return f"It does not come to what scratch ends with{pairs}." if finding.pairs else ""
-    if abs(finding.sooner - 1) < 0.05:
-        return f"It comes to what scratch ends with as soon as scratch does{pairs}."
-    if finding.sooner < 1:
-        return f"It comes to what scratch ends with {1 / finding.sooner:.1f} times later{pairs}."
-    return f"It comes to what scratch ends with {finding.sooner:.1f} times sooner{pairs}."
+        words = f"It does not come to scratch's final return{pairs}."
+    elif abs(finding.sooner - 1) < 0.05:
+        words = f"It comes to scratch's final return as soon as scratch does{pairs}."
+    elif finding.sooner < 1:
+        words = f"It comes to scratch's final return {1 / finding.sooner:.1f} times later{pairs}."
+    else:
+        words = f"It comes to scratch's final return {finding.sooner:.1f} times sooner{pairs}."
+    if finding.ends is not None:
+        words += f" In the end it is at {finding.ends[0]:.1f}, scratch at {finding.ends[1]:.1f}."
+    return words
 
 
 def _sure(finding: Finding, *, jobs: bool) -> str:

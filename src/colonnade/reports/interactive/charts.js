@@ -62,6 +62,10 @@
                    ticks: "outside", ticklen: 4, automargin: true, title: { standoff: 8 }, fixedrange: view.coarse };
     const time = view.time && panel.lines.every((line) => line.seconds);
     const marks = view.time || view.logX ? [] : panel.switches;
+    const xs = panel.lines.flatMap((line) => placesOf(line, view)).filter((x) => x > 0);
+    const wide = Math.max(...xs) / Math.min(...xs) > 200, large = Math.max(...xs) >= 1000;
+    const empty = panel.lines.some(({ y }) => y.some((value) => value !== null)) ? [] :
+      [{ text: "no points yet", showarrow: false, xref: "paper", yref: "paper", x: 0.5, y: 0.5, font: { color: css("--faint") } }];
     return {
       margin: { l: 44, r: 10, t: marks.length ? 20 : 8, b: 40 },
       paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", showlegend: false,
@@ -69,14 +73,14 @@
       hovermode: view.dots ? "closest" : "x", dragmode: view.coarse ? false : "zoom", hoverdistance: -1,
       xaxis: { ...axis, title: { text: plain(time ? "minutes of training" : chart.x), standoff: 8 },
                type: view.logX ? "log" : "linear", rangemode: view.dots ? "normal" : "tozero", showgrid: false,
-               tickformat: view.dots ? "" : "~s", nticks: 6,
+               tickformat: large ? "~s" : "~g", ...(view.logX ? { dtick: wide ? 1 : "D2" } : { nticks: 6 }),
                showspikes: !view.dots, spikemode: "across", spikethickness: 1, spikedash: "dot", spikecolor: css("--faint") },
       yaxis: { ...axis, title: { text: plain(chart.y), standoff: 6 }, type: view.logY ? "log" : "linear", nticks: 6 },
       shapes: marks.map(({ at }) => ({ type: "line", x0: at, x1: at, y0: 0, y1: 1, yref: "paper",
                                        line: { color: css("--faint"), width: 1, dash: "dot" } })),
-      annotations: marks.filter(({ title }) => title).map(({ at, title }) =>
+      annotations: empty.concat(marks.filter(({ title }) => title).map(({ at, title }) =>
         ({ x: at, y: 1, yref: "paper", yanchor: "bottom", xanchor: "left", showarrow: false, text: plain(title),
-           font: { size: 11, color: css("--faint") } })),
+           font: { size: 11, color: css("--faint") } }))),
     };
   };
 
@@ -241,11 +245,11 @@
       const check = (words, property, checked = false) =>
         make("label", {}, make("input", { type: "checkbox", checked, onchange: change(({ checked }) => (view[property] = checked)) }), " " + words);
       const parts = [];
-      if (lines.every((line) => line.seconds))
+      if (lines.length && lines.every((line) => line.seconds))
         parts.push(choice("Across", [["", this.chart.x], ["time", "minutes of training"]], ({ value }) => (view.time = value === "time")));
-      if (lines.every((line) => line.x.every((x) => x === null || x > 0))) parts.push(check("log x", "logX", view.logX));
+      if (lines.length && lines.every((line) => line.x.every((x) => x === null || x > 0))) parts.push(check("log x", "logX", view.logX));
       const positive = (values) => (values ?? []).every((y) => y === null || y > 0);
-      if (lines.every((line) => [line.y, line.low, ...(line.each ?? [])].every(positive))) parts.push(check("log y", "logY"));
+      if (lines.length && lines.every((line) => [line.y, line.low, ...(line.each ?? [])].every(positive))) parts.push(check("log y", "logY"));
       if (lines.some((line) => line.each && line.low)) parts.push(check("single runs", "runs"));
       if (lines.some((line) => line.joined !== false && line.x.length > 8))
         parts.push(make("label", {}, "Smoothing ", make("input", { type: "range", min: 0, max: 0.95, step: 0.05, value: 0,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -211,15 +211,8 @@ def spectra(analyses: Sequence[RunAnalysis]) -> Figure:
     panels = figure.subplots(2, len(names), squeeze=False, sharex=True)
     for row, of_sources in enumerate((True, False)):
         for axes, name in zip(panels[row], names, strict=True):
-            for count in counts:
-                values = [
-                    np.concatenate(found)
-                    for each in analyses
-                    if len(each.columns) == count and (found := _of_level(each, name, of_sources))
-                ]
-                if values:
-                    drawn = mean_spectrum(values)
-                    axes.plot(np.linspace(0, 100, drawn.size), drawn, color=colours[count])
+            for count, drawn in spectrum_lines(analyses, name, of_sources=of_sources):
+                axes.plot(np.linspace(0, 100, drawn.size), drawn, color=colours[count])
             axes.set_yscale("symlog", linthresh=1e-3)
             axes.set_ylim(bottom=0)
             if row == 0:
@@ -234,6 +227,20 @@ def spectra(analyses: Sequence[RunAnalysis]) -> Figure:
     ]
     figure.legend(handles=handles, loc="outside lower left", ncols=len(handles))
     return figure
+
+
+def spectrum_lines(
+    analyses: Sequence[RunAnalysis], level: str, *, of_sources: bool
+) -> Iterator[tuple[int, Floats]]:
+    """Yield, for each number of columns, the mean spectrum of a level's features."""
+    for count in sorted({len(each.columns) for each in analyses}):
+        values = [
+            np.concatenate(found)
+            for each in analyses
+            if len(each.columns) == count and (found := _of_level(each, level, of_sources))
+        ]
+        if values:
+            yield count, mean_spectrum(values)
 
 
 def _of_level(analysis: RunAnalysis, name: str, of_sources: bool) -> list[Floats]:

@@ -22,6 +22,12 @@ from colonnade.experiments.trained.comparison import (
     used_shares,
 )
 from colonnade.reports.page import drawn, write_page
+from colonnade.reports.sensitivity.chart import (
+    agreement_chart,
+    noise_chart,
+    spectra_chart,
+    sweet_spot_chart,
+)
 from colonnade.reports.sensitivity.charts import (
     agreement,
     noise_curves,
@@ -70,7 +76,15 @@ def write_analysis(
                 pictures[f"features-{number}"] = maps
             if each.curves is not None:
                 pictures[f"noise-{number}"] = noise_curves(each)
-        drawings = drawn(pictures, folder, "analysis-")
+        charts = {"spectra": spectra_chart(analyses)}
+        if compared:
+            charts["aps-afs"] = agreement_chart(analyses)
+        if len(points) > 2:
+            charts["transfer-new-vision"] = sweet_spot_chart(points)
+        for number, each in enumerate(detailed):
+            if each.curves is not None:
+                charts[f"noise-{number}"] = noise_chart(each)
+        drawings = drawn(pictures, folder, "analysis-", charts)
     single = len(analyses) == 1
     return write_page(
         folder / PAGE,
