@@ -428,7 +428,7 @@ def time_limit(seconds: int) -> Iterator[None]:
         signal.signal(signal.SIGALRM, before)
 
 
-def outline(figure: Figure) -> str:
+def outline(figure: Figure, _: str) -> str:
     """What a picture says, without drawing it: its texts and its lines."""
     texts = [text.get_text() for text in figure.findobj(Text)]
     lines = [np.asarray(line.get_xydata()).tolist() for line in figure.findobj(Line2D)]

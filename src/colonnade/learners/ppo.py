@@ -168,7 +168,7 @@ class PPO(ActorCritic):
             yield Minibatch(
                 steps,
                 steps.log_probs if reference is None else reference.log_probs,
-                _normalised(together[worker], together, advantages),
+                _normalised(together[worker], advantages, together),
                 together[worker] + steps.values,
                 reference,
             )
@@ -276,12 +276,18 @@ def _part(rollout: Rollout, index: Tensor, axis: int) -> Rollout:
     return rollout.of_environments(index) if axis else rollout.at_times(index)
 
 
-def _normalised(advantages: Tensor, *over: Tensor) -> Tensor:
-    """Bring advantages to mean 0 and deviation 1, of the first group that has more than one.
+def _normalised(advantages: Tensor, rollout: Tensor, together: Tensor | None = None) -> Tensor:
+    """Bring a minibatch's advantages to mean 0 and deviation 1; a single one by the rollout's.
 
     A rollout of a single step has no scale to take: its advantage stays as it is.
+
+    Args:
+        advantages: Of one worker.
+        rollout: All that were collected.
+        together: Of the minibatch, with the other workers' parts; `advantages` if not given.
     """
-    for group in over:
-        if group.numel() > 1:
-            return (advantages - group.mean()) / (group.std() + 1e-8)
-    return advantages
+    over = advantages if together is None else together
+    over = over if over.numel() > 1 else rollout
+    if over.numel() == 1:
+        return advantages
+    return (advantages - over.mean()) / (over.std() + 1e-8)

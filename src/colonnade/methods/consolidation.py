@@ -15,6 +15,7 @@ from __future__ import annotations
 import fnmatch
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any, Literal, get_args
 
 import torch
@@ -133,6 +134,36 @@ class Consolidation:
             UsageError: The module has changed.
         """
         self.quadratic.add_gradient(dict(self.network.named_parameters()), self._lam)
+
+    def attach(self) -> Callable[[], None]:
+        """Add the penalty's gradient within every `backward`, for loops that are somebody else's.
+
+        Each parameter's `grad` then holds, as soon as it is there, what the loss and `penalty()`
+        together would have given it, so that clipping counts both. The loop must call `backward`
+        once a step.
+
+        Returns:
+            A function that ends it.
+
+        Raises:
+            UsageError: No task has ended yet, or the module has changed.
+        """
+        self.penalty()  # which says what is wrong
+        hooks = [
+            parameter.register_post_accumulate_grad_hook(partial(self._pull, name))
+            for name, parameter in self.network.named_parameters()
+            if name in self.quadratic.curvature and parameter.requires_grad
+        ]
+
+        def let_go() -> None:
+            for hook in hooks:
+                hook.remove()
+
+        return let_go
+
+    def _pull(self, name: str, parameter: Tensor) -> None:
+        assert parameter.grad is not None
+        parameter.grad.add_(self.quadratic.gradient(name, parameter.detach(), self._lam))
 
     def consolidate(
         self,

@@ -163,6 +163,13 @@ class Quadratic:
             else:  # the difference, of which few of 16 bits would be left, is taken in 32
                 theta.grad.add_((curvature * theta).sub_(pull[name]))
 
+    @torch.no_grad()
+    def gradient(self, name: str, theta: Tensor, weight: float = 1.0) -> Tensor:
+        """Return `weight` times the gradient A (theta - m) of one parameter that is held."""
+        if self.curvature[name].device != theta.device:
+            self._follow(dict.fromkeys(self.curvature, theta))
+        return (self._weighted(weight)[name] * theta).sub_(self._pull(weight)[name]).to(theta)
+
     def state(self, prefix: str) -> dict[str, Tensor]:
         """Return all tensors under names that begin with `prefix`."""
         return {

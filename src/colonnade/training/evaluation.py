@@ -60,6 +60,7 @@ def evaluate(
     greedy: bool = False,
     split: Split = "test",
     limit: int = EPISODE_LIMIT,
+    env_threads: int = 1,
 ) -> np.ndarray[Any, np.dtype[np.float64]]:
     """Play whole episodes and return their undiscounted, unclipped returns.
 
@@ -84,6 +85,7 @@ def evaluate(
         greedy: Take the best action instead of sampling.
         split: Part of a data set.
         limit: Agent steps that an episode may last; Atari's end after 27,000.
+        env_threads: Threads for environments that can use several, on which no number depends.
 
     Returns:
         [episodes] returns.
@@ -96,6 +98,7 @@ def evaluate(
     if network is not None and not isinstance(network, torch.nn.Module):
         raise UsageError(f"network of evaluate must be a network or None; got {shown(network)}.")
     limit, num_envs = whole("limit of evaluate", limit), whole("num_envs of evaluate", num_envs)
+    env_threads = whole("env_threads of evaluate", env_threads)
     seed, greedy = whole("seed of evaluate", seed, ANY), flag("greedy of evaluate", greedy)
     if episodes is not None:
         episodes = whole("episodes of evaluate", episodes)
@@ -121,7 +124,13 @@ def evaluate(
         torch_threads(1),
         kept_globals(derive(seed, "evaluation globals")),
         Collector(
-            environments_of(task), network, policy, compute, steps=_CHUNK, num_envs=num_envs
+            environments_of(task),
+            network,
+            policy,
+            compute,
+            steps=_CHUNK,
+            num_envs=num_envs,
+            threads=env_threads,
         ) as collector,
     ):
         collector.begin(derive(seed, "evaluation"))

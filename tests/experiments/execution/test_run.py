@@ -28,7 +28,8 @@ from colonnade.experiments.trained.play import play
 from colonnade.learners.a2c import A2CLearner
 from colonnade.networks import column_preset
 from colonnade.seeding import derive
-from colonnade.tasks import task_from_name
+from colonnade.tasks import MiniPongTask, task_from_name
+from colonnade.tasks.vector import AnyVectorEnv
 from colonnade.training import Interrupted, Row, evaluate
 from colonnade.types import Metrics, Penalty, Rollout
 
@@ -188,10 +189,20 @@ def test_the_threads_of_a_spec_are_used(tmp_path: Path, monkeypatch: pytest.Monk
         used.append(torch.get_num_threads())
         return update(self, rollout, penalty)
 
+    emulators: list[int] = []
+    make = MiniPongTask.make_vec
+
+    def counted(self: MiniPongTask, num_envs: int, threads: int = 1) -> AnyVectorEnv:
+        emulators.append(threads)
+        return make(self, num_envs, threads)
+
     monkeypatch.setattr(A2CLearner, "update", watched)
+    monkeypatch.setattr(MiniPongTask, "make_vec", counted)
     suite = begin(tmp_path, spec)
-    train_run(suite.path, spec)
+    train_run(suite.path, spec, env_threads=3)
     assert set(used) == {2}
+    scoring_and_learning = [count for count in emulators if count == 3]
+    assert len(scoring_and_learning) == 3  # of the random policy, of training, of the trained one
     assert suite.run(spec.id).result()["training"]["threads"] == 2
     assert suite.run(spec.id).result()["hardware"]["threads"] == 2
 

@@ -138,7 +138,7 @@ def test_a_folder_goes_on_with_the_same_sweep_only(small: SuiteFolder) -> None:
     ("arguments", "words"),
     [
         (["pong-soup-min"], "did you mean 'pong-soup-mini'"),
-        (["mine.json"], "A sweep is of a suite"),
+        (["mine.json"], "mine.json is missing"),
         (["pong-soup-mini", "--seeds", "3"], "leave --seeds out, give --jobs"),
         (["pong-soup-mini", "--learner", "pp"], "did you mean 'ppo'"),
     ],

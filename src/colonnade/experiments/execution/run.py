@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -58,6 +59,8 @@ from colonnade.training import (
 )
 from colonnade.types import DatasetTask, Network, Task
 
+_Policy = Literal["random", "trained", "validation"]
+
 _SLOWEST = 0.05
 """Steps per second that a row writes as 0.1; slower ones it writes as 0."""
 
@@ -103,13 +106,16 @@ def train_run(
         if spec.origins:
             with foreign_states(suite / "runs" / spec.origins[0]):
                 take_over(method, [read_parent(suite, origin) for origin in spec.origins])
+        returns = partial(
+            _returns, learner=learner, spec=spec, options=options, env_threads=env_threads
+        )
         started = time.time()
         # First, so that an environment without an end costs no training.
         by_chance = []
         for task in tasks:
             if recorder.should_stop():
                 raise Interrupted("Stopped before training, which the same command begins.")
-            by_chance.append(_returns(task, None, learner, "random", spec, options))
+            by_chance.append(returns(task, None, "random"))
         played_as = train_sequence(
             tasks,
             method,
@@ -129,7 +135,7 @@ def train_run(
                 raise Interrupted("Stopped before scoring, which the same command goes on with.")
             step = learned.get(index, task.spec.steps)
             network = method.network_for(played_as(task))
-            scores += _scores(task, network, learner, by_chance[index], spec, options, step)
+            scores += _scores(task, network, by_chance[index], returns, step)
         for name in spec.analyses:
             scores += analyse(name, tasks, method, learner)
         for score in scores:
@@ -173,19 +179,17 @@ def _steps_learned(rows: list[Row]) -> dict[int, int]:
 def _scores(
     task: Task,
     network: Network,
-    learner: Acting,
     by_chance: NDArray[np.float64],
-    spec: RunSpec,
-    options: TrainingOptions,
+    returns_of: Callable[[Task, Network, _Policy], NDArray[np.float64]],
     step: int,
 ) -> list[Row]:
     """Give the rows of the random policy, whose returns are known, and of the trained one.
 
     Of data sets the validation examples are scored too, to choose by.
     """
-    policies = {"random": by_chance}
-    for policy in ("trained", "validation") if isinstance(task, DatasetTask) else ("trained",):
-        policies[policy] = _returns(task, network, learner, policy, spec, options)
+    policies = {"random": by_chance, "trained": returns_of(task, network, "trained")}
+    if isinstance(task, DatasetTask):
+        policies["validation"] = returns_of(task, network, "validation")
     return [
         {
             "kind": "evaluation",
@@ -203,10 +207,12 @@ def _scores(
 def _returns(
     task: Task,
     network: Network | None,
+    policy: _Policy,
+    *,
     learner: Acting,
-    policy: Literal["random", "trained", "validation"],
     spec: RunSpec,
     options: TrainingOptions,
+    env_threads: int,
 ) -> NDArray[np.float64]:
     """Score a policy; the random one alike in all runs of a task. Of data sets all examples count.
 
@@ -227,6 +233,7 @@ def _returns(
         device=options.device,
         split="validation" if policy == "validation" else "test",
         limit=spec.evaluation_limit,
+        env_threads=env_threads,
     )
 
 

@@ -19,6 +19,7 @@ from colonnade.networks import (
 from colonnade.recognition import RecogniserConfig, recogniser_from_name
 from colonnade.records import read, write
 from colonnade.tasks import task_from_name
+from colonnade.tasks.gym.wrappers import modules_of
 from colonnade.training import TrainingOptions, Visit
 from colonnade.types import Task
 
@@ -45,6 +46,9 @@ def named_code(specs: Iterable[RunSpec]) -> list[str]:
             module, colon, _ = task.name.removeprefix("gym/").rpartition(":")
             if colon:
                 found[module] = None
+            wrappers = task.options.get("wrappers")
+            if isinstance(wrappers, list):
+                found |= dict.fromkeys(modules_of(wrappers))
         found |= dict.fromkeys(sorted(factories_named(spec.column)))
     return list(found)
 

@@ -55,7 +55,7 @@ def method_legend(
 ) -> None:
     """Name the methods that were drawn, below all panels."""
     handles = [
-        Line2D([], [], color=results.colour(method), label=results.title(method))
+        Line2D([], [], color=results.colour(method), label=plain(results.title(method)))
         for method in results.methods
         if method in drawn
     ]

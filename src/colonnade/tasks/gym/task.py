@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -33,6 +33,7 @@ from colonnade.tasks.gym.seeded_env import (
     make_seeded_vector,
     seeded_vector,
 )
+from colonnade.tasks.gym.wrappers import Named, as_json, wrapped
 from colonnade.tasks.observations import full_batch, present, presented_space
 from colonnade.tasks.task_ids import task_id
 from colonnade.tasks.vector import AnyVectorEnv, StepResult
@@ -64,6 +65,10 @@ class GymTask:
         action_levels: Of a Box of bounded numbers: how many evenly spaced levels, from the lowest
             to the highest, each is chosen from, all at once (Rusu et al. 2017 have three velocities
             a joint); None leaves numbers as they are.
+        wrappers: Put around each environment, the first one innermost, before its actions get
+            levels: each by its name, as "gymnasium.wrappers:FlattenObservation", or with options
+            {"wrapper": "gymnasium.wrappers:ResizeObservation", "shape": [84, 84]}. They must keep
+            nothing from one episode to the next.
 
     Raises:
         UsageError: The id is unknown (the nearest is suggested), a number is out of range, the
@@ -78,8 +83,10 @@ class GymTask:
     options: Mapping[str, Any] = field(default_factory=dict)
     name: str | None = None
     action_levels: int | None = None
+    wrappers: Sequence[Named] = ()
 
     def __post_init__(self) -> None:
+        as_json(self.wrappers)
         check_fields(self, {"steps": AT_LEAST_1, "reward_clip": ABOVE_0, "action_levels": Range(2)})
         try:
             json.dumps(dict(self.options), allow_nan=False)
@@ -98,7 +105,7 @@ class GymTask:
     @property
     def _made(self) -> _Made:
         options = json.dumps(dict(self.options), sort_keys=True)
-        return _Made(self.id, options, self.action_levels)
+        return _Made(self.id, options, self.action_levels, as_json(self.wrappers))
 
     @property
     def spec(self) -> TaskSpec:
@@ -128,7 +135,8 @@ class GymTask:
                 )
             return RealTimeVectorEnv(made.make())
         own_vector = gymnasium.registry[self.id.rpartition(":")[2]].vector_entry_point
-        if own_vector is not None and not self.processes and self.action_levels is None:
+        as_it_is = self.action_levels is None and not self.wrappers
+        if own_vector is not None and not self.processes and as_it_is:
             make_own = functools.partial(gymnasium.make_vec, self.id, **dict(self.options))
             own = make_seeded_vector(functools.partial(make_own, num_envs))
             same_step = own.metadata.get("autoreset_mode") == AutoresetMode.SAME_STEP
@@ -143,14 +151,16 @@ class GymTask:
 
 
 class _Made(NamedTuple):
-    """How an environment is made: its id, its options as JSON, the levels of its actions."""
+    """How an environment is made: its id, options as JSON, levels of its actions, and wrappers."""
 
     id: str
     options: str
     action_levels: int | None
+    wrappers: str = "[]"
 
     def make(self) -> gymnasium.Env[Any, Any]:
         env: gymnasium.Env[Any, Any] = gymnasium.make(self.id, **json.loads(self.options))
+        env = wrapped(env, self.wrappers)
         space, count = env.action_space, self.action_levels
         if count is None:
             return env

@@ -1,0 +1,1 @@
+"""Colonnade's parts in other libraries' training loops; each needs an extra of its own."""
