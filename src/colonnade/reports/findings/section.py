@@ -79,7 +79,7 @@ def _what(finding: Finding) -> str:
     words = "the area under scratch's learning curve"
     if finding.row.pairs > 1:
         median = _short(finding.row.median / 100)
-        words += f", mean of {finding.row.pairs} pairs; their median is {median} ×"
+        words += f", mean of {finding.row.pairs} pairs; their median is {median}"
     return words
 
 
