@@ -16,7 +16,7 @@ from colonnade.experiments.plans.plan import Comparison, Plan, SuiteOptions
 from colonnade.experiments.plans.spec import RunSpec, TaskBudget
 from colonnade.experiments.results.curves import plain_panels, source_panels
 from colonnade.experiments.results.facts import facts
-from colonnade.experiments.results.matrix_and_table import matrix_of, transfer_table
+from colonnade.experiments.results.matrix_and_table import TransferMatrix, matrix_of, transfer_table
 from colonnade.experiments.results.transfer import Results
 from colonnade.experiments.store.folders import SuiteFolder
 from colonnade.experiments.suites import suite_from_name
@@ -29,7 +29,7 @@ from colonnade.reports.network import largest_network, network_drawing
 from colonnade.reports.style import INK
 from colonnade.reports.suite import write_report
 from colonnade.reports.transfer.curves import learning_curves, plain_curves
-from colonnade.reports.transfer.matrix import transfer_matrix
+from colonnade.reports.transfer.matrix import luminance, matrix_rows, transfer_matrix
 
 Fabricate = Callable[..., SuiteFolder]
 
@@ -121,6 +121,19 @@ def test_the_matrix_shows_every_score_at_its_place(short: SuiteFolder) -> None:
             (shown,) = (t for (a, b), t in texts.items() if a == x and -0.2 <= b - y <= 0)
             assert shown == f"{score(short, start, target):.2f}"
     assert len(set(texts.values())) >= 8
+
+
+def test_every_number_of_the_matrix_can_be_read_on_its_colour() -> None:
+    scores = np.linspace(-0.5, 2.5, 61)[None]
+    nothing = np.full(scores.shape, np.nan)
+    there = np.ones(scores.shape, dtype=bool)
+    matrix = TransferMatrix(("a",), ("b",) * 61, scores, nothing, nothing, there, there,
+                            there.astype(np.int64), "")  # fmt: skip
+    ((_, cells),) = matrix_rows(matrix)
+    for cell in cells:
+        light, dark = sorted((luminance(cell.paper), luminance(cell.ink)), reverse=True)
+        assert (light + 0.05) / (dark + 0.05) >= 4.5, cell
+    assert luminance("#ffffff") == pytest.approx(1)
 
 
 def test_places_of_the_matrix_that_are_no_numbers(

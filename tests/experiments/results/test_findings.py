@@ -88,6 +88,7 @@ def test_one_run_a_side_says_nothing_of_how_sure_it_is(write: Write) -> None:
     shown = found(results)["finetune"]
     assert (shown.verdict, shown.repeated, shown.row.runs) == ("not known", False, 1)
     words = " ".join(FindingsSection(results).html({}).split())
+    assert "pairs; their median" not in words
     assert "One run a side shows what happened, not what will: 1 run, 1 from scratch." in words
     assert "ratio main" not in words
     assert "learned Pong before learns Zoom" in words

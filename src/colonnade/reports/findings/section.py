@@ -24,6 +24,7 @@ class _Card:
     title: str
     colour: str
     ratio: str
+    what: str
     strong: bool
     words: str
     sure: str
@@ -66,10 +67,20 @@ class FindingsSection(Section):
             title=row.title,
             colour=self.results.colour(row.method),
             ratio=_short(finding.ratio),
+            what=_what(finding),
             strong=finding.repeated,
             words=_sooner(finding),
             sure=_sure(finding, jobs=self.results.top is not None),
         )
+
+
+def _what(finding: Finding) -> str:
+    """Say what the ratio is of; a mean of few pairs may hang on one of them."""
+    words = "the area under scratch's learning curve"
+    if finding.row.pairs > 1:
+        median = _short(finding.row.median / 100)
+        words += f", mean of {finding.row.pairs} pairs; their median is {median}"
+    return words
 
 
 def _short(ratio: float) -> str:

@@ -73,7 +73,19 @@ def _ink(score: float) -> str:
     """Choose a number's colour; cells have colours of their own, which follow no theme."""
     if math.isnan(score):
         return FAINT
-    return "#ffffff" if abs(np.clip(score, 0, DISPLAY_LIMIT) - 1) > 0.7 else "#202124"
+    cell = luminance(to_hex(_TRANSFER_COLOURS(score / DISPLAY_LIMIT)))
+    light, dark = (luminance(ink) for ink in (_LIGHT, _DARK))
+    return _LIGHT if (light + 0.05) / (cell + 0.05) > (cell + 0.05) / (dark + 0.05) else _DARK
+
+
+_LIGHT, _DARK = "#ffffff", "#000000"
+
+
+def luminance(colour: str) -> float:
+    """Return a colour's relative luminance, from 0 to 1 (WCAG 2.1); it is written "#rrggbb"."""
+    parts = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+    linear = [p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
 
 def transfer_matrix(results: Results) -> Figure:
