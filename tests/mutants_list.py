@@ -28,11 +28,11 @@ _TABLE = (
 )
 _DRAWN = f"{_NUMBERS}::test_curves_are_drawn_where_they_were_measured {_INTERVALS} {_NUMBERS}"
 _MATRIX = f"{_NUMBERS}::test_the_matrix_shows_every_score_at_its_place"
-_JOBS = "experiments/results/test_hyperparameters.py"
+_JOBS = "experiments/results/sweep/test_hyperparameters.py"
 _CURVES = "experiments/store/test_measures.py reports/test_numbers.py"
 _DOMAINS = "experiments/results/test_domains.py"
 _CONTINUAL = "experiments/results/test_continual.py reports/test_continual.py"
-_SWEEP = "experiments/results/test_hyperparameters.py experiments/launch/test_sweep.py"
+_SWEEP = "experiments/results/sweep/test_hyperparameters.py experiments/launch/test_sweep.py"
 _PATHS = (
     "experiments/suites/test_pathnet.py::test_generations_and_speedups_by_hand "
     "experiments/suites/test_pathnet.py::test_generations_are_drawn_where_they_were_counted "
@@ -407,7 +407,7 @@ MUTANTS: list[Mutant] = [
         ("average_curves", "argument", "axhline", 0, "zero"),
     ),
     *_of(
-        "experiments.results.jobs",
+        "experiments.results.sweep.jobs",
         _SWEEP,
         ("job_rows", "argument", "JobRow", "area", "double"),
         ("job_rows", "argument", "JobRow", "transfer", "double"),
@@ -418,7 +418,7 @@ MUTANTS: list[Mutant] = [
         ("job_rows", "argument", "JobRow", "seconds", "double"),
     ),
     *_of(
-        "experiments.results.hyperparameters",
+        "experiments.results.sweep.hyperparameters",
         _SWEEP,
         ("sorted_panels", "sign dropped"),
         ("sorted_panels", "minus for plus"),
@@ -433,7 +433,7 @@ MUTANTS: list[Mutant] = [
         ("SweepSection._job", "doubled"),
     ),
     *_of(
-        "experiments.results.early_stop",
+        "experiments.results.sweep.early_stop",
         "experiments/launch/test_sweep.py",
         ("MedianRule._judge", "word", "median", "mean"),
         ("MedianRule._judge", "word", "nanmax", "nanmin"),

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from colonnade.experiments.execution.progress import RunView, State, summary
 from colonnade.experiments.plans.spec import RunSpec
-from colonnade.experiments.results.jobs import hyperparameters
+from colonnade.experiments.results.sweep.jobs import hyperparameters
 from colonnade.experiments.store.folders import SuiteFolder
 from colonnade.experiments.words import duration
 from colonnade.watching import limit

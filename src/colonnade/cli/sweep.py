@@ -68,7 +68,7 @@ class Sweep:
         from colonnade.cli.display import Display, job_columns
         from colonnade.cli.train import train
         from colonnade.experiments.launch.sweep import begin_sweep
-        from colonnade.experiments.results.early_stop import MedianRule
+        from colonnade.experiments.results.sweep.early_stop import MedianRule
 
         suite = begin_sweep(named, out, sweep, self.options)
         display = Display(Console(), f"Sweep of {suite.name}", job_columns(suite))

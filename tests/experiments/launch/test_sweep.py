@@ -21,8 +21,8 @@ from colonnade.experiments.plans.build import build_learner, build_method
 from colonnade.experiments.plans.plan import Plan, Selection, SuiteOptions
 from colonnade.experiments.plans.spec import RunSpec, TaskBudget
 from colonnade.experiments.plans.sweep import Sweep
-from colonnade.experiments.results.early_stop import MedianRule
-from colonnade.experiments.results.jobs import hyperparameters, job_rows
+from colonnade.experiments.results.sweep.early_stop import MedianRule
+from colonnade.experiments.results.sweep.jobs import hyperparameters, job_rows
 from colonnade.experiments.results.transfer import Results
 from colonnade.experiments.store.folders import SuiteFolder
 from colonnade.experiments.store.parents import read_parent

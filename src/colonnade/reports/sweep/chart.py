@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from colonnade.experiments.results.hyperparameters import scatter_panels, sorted_panels
-from colonnade.experiments.results.jobs import JobRow
+from colonnade.experiments.results.sweep.hyperparameters import scatter_panels, sorted_panels
+from colonnade.experiments.results.sweep.jobs import JobRow
 from colonnade.experiments.results.transfer import Results
 from colonnade.reports.interactive.chart import Chart, Line, Panel, Series
 

@@ -8,15 +8,15 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from colonnade.experiments.results.hyperparameters import (
+from colonnade.experiments.results.runs import Floats
+from colonnade.experiments.results.sweep.hyperparameters import (
     BINS,
     Scatter,
     ScatterPanel,
     scatter_panels,
     sorted_panels,
 )
-from colonnade.experiments.results.jobs import JobRow
-from colonnade.experiments.results.runs import Floats
+from colonnade.experiments.results.sweep.jobs import JobRow
 from colonnade.experiments.results.transfer import Results
 from colonnade.reports.style import FAINT, INK, plain
 from colonnade.reports.transfer.curves import method_legend, panels_of

@@ -11,7 +11,7 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from colonnade.experiments.plans.search_space import Choice, Range
-from colonnade.experiments.results.jobs import (
+from colonnade.experiments.results.sweep.jobs import (
     JobRow,
     ParquetUnavailableError,
     job_rows,

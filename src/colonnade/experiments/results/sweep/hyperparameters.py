@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from colonnade.experiments.results.jobs import JobRow
 from colonnade.experiments.results.runs import Floats
+from colonnade.experiments.results.sweep.jobs import JobRow
 from colonnade.experiments.results.transfer import Results
 from colonnade.experiments.titles import distinct
 

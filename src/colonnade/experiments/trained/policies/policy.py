@@ -14,8 +14,8 @@ from torch import Tensor
 from colonnade.errors import UsageError, unknown_name
 from colonnade.experiments.plans.build import build_learner, build_method, build_task
 from colonnade.experiments.store.parents import Kept, read_trained
-from colonnade.experiments.trained.alone import kept_alone, read_alone
 from colonnade.experiments.trained.load import trusting
+from colonnade.experiments.trained.policies.alone import kept_alone, read_alone
 from colonnade.learners import Acting, Compute
 from colonnade.ops import evaluation
 from colonnade.records import shown
@@ -152,7 +152,7 @@ class TrainedPolicy:
         """Write what it does as a program of its own, which needs no Colonnade.
 
         It takes a batch of any size and gives the best actions, whatever `greedy` says; see
-        `colonnade.experiments.trained.export` for the names of what goes in and comes out.
+        `colonnade.experiments.trained.policies.export` for the names of what goes in and comes out.
 
         Args:
             path: "policy.pt2" for `torch.export.load`, or "policy.onnx", which takes what is in
@@ -162,7 +162,7 @@ class TrainedPolicy:
             UsageError: The name ends otherwise, or the network can't be exported.
             ColonnadeError: A package is missing.
         """
-        from colonnade.experiments.trained.export import export
+        from colonnade.experiments.trained.policies.export import export
 
         export(Path(path), self.network.cpu(), self.spec, self._acting, self._dtypes)
         self.network.to(self._compute.device)

@@ -19,7 +19,7 @@ from colonnade.experiments.plans.plan import Plan, SuiteOptions
 from colonnade.experiments.plans.spec import RunSpec, TaskBudget
 from colonnade.experiments.store.folders import SuiteFolder
 from colonnade.experiments.store.parents import read_kept, read_parent
-from colonnade.experiments.trained.alone import kept_alone
+from colonnade.experiments.trained.policies.alone import kept_alone
 from colonnade.learners import A2C, PPO
 from colonnade.methods import PathNet, Progressive
 from colonnade.networks import ColumnSpec, Dense, ProgressiveNetwork, modular_preset

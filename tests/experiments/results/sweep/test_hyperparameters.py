@@ -20,9 +20,9 @@ from colonnade.experiments.plans.plan import SuiteOptions
 from colonnade.experiments.plans.search_space import Choice, LogUniform, SearchSpace
 from colonnade.experiments.plans.spec import RunSpec
 from colonnade.experiments.plans.sweep import Sweep
-from colonnade.experiments.results.hyperparameters import scatter_panels, sorted_panels
-from colonnade.experiments.results.jobs import hyperparameters, job_rows
 from colonnade.experiments.results.matrix_and_table import matrix_of
+from colonnade.experiments.results.sweep.hyperparameters import scatter_panels, sorted_panels
+from colonnade.experiments.results.sweep.jobs import hyperparameters, job_rows
 from colonnade.experiments.results.transfer import Results
 from colonnade.experiments.store.basis import Basis
 from colonnade.experiments.store.folders import SuiteFolder

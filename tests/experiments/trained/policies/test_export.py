@@ -11,7 +11,7 @@ from gymnasium.spaces import Box, Dict, Discrete, MultiDiscrete
 
 import colonnade
 from colonnade.errors import ColonnadeError, UsageError
-from colonnade.experiments.trained import export
+from colonnade.experiments.trained.policies import export
 from colonnade.learners import A2C, DQN
 from colonnade.methods import Progressive
 from colonnade.networks import LSTM, ColumnSpec, Conv, Dense, Join

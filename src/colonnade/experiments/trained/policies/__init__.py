@@ -1,0 +1,1 @@
+"""Trained policies outside of their folders: loaded, saved, exported."""
