@@ -42,6 +42,9 @@ SPEC = RunSpec(
     evaluation_episodes=1,
 )  # fmt: skip
 VICTIMS = ("run", "run and server", "holder", "engine")
+PARTS = ("rows", "weights", "meta", "scores", "files")
+"""Of what a run came to."""
+
 SHARED, PATIENCE = Path("/dev/shm"), 30.0
 
 
@@ -155,12 +158,13 @@ def main(arguments: list[str]) -> int:
                         left += not gone
                         rows = len(kills.folder.metrics())
                         kills.complete()
-                        same = content(kills.folder) == reference
-                        equal += same
+                        pairs = zip(PARTS, content(kills.folder), reference, strict=True)
+                        other = [f"{part} DIFFERENT" for part, a, b in pairs if a != b]
+                        equal += not other
                         print(
                             f"{number:>4}  {victim} killed at row {rows}: "
                             f"{'nothing' if gone else 'PROCESSES'} left, "
-                            f"{'equal' if same else 'DIFFERENT'}",
+                            f"{', '.join(other) or 'equal'}",
                             flush=True,
                         )
                 elif not kills.folder.done:
