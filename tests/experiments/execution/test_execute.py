@@ -138,6 +138,21 @@ def test_complete_runs_are_not_done_again(tmp_path: Path) -> None:
     assert sorted(order) == ["begins a", "begins b", "ends a", "ends b"]
 
 
+def test_what_a_kill_in_a_runs_last_moments_left_is_removed(tmp_path: Path) -> None:
+    specs = spec("a"), spec("b")
+    run(tmp_path, *specs)
+    one, held = (tmp_path / "runs" / each.id for each in specs)
+    left = {"checkpoint-000007.safetensors", "part-000005.safetensors", "lock-holder.txt"}
+    before = {path.name for path in one.iterdir()}
+    for folder in (one, held):
+        for name in left:
+            (folder / name).write_bytes(b"left")
+    with FolderLock(held):
+        run(tmp_path, *specs)
+        assert left <= {path.name for path in held.iterdir()}, "another process is at it"
+    assert {path.name for path in one.iterdir()} == before | {"lock"}
+
+
 def test_a_failed_run_stops_only_its_children_and_says_why(tmp_path: Path) -> None:
     failing, reports, killed = spec("fails"), spec("reports"), spec("killed")
     child = spec("child", failing)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from time import monotonic
@@ -21,9 +21,9 @@ from colonnade.experiments.plans.plan import Plan
 from colonnade.experiments.plans.spec import RunSpec
 from colonnade.experiments.store.files import begin_folder, disk_errors
 from colonnade.experiments.store.folders import SuiteFolder
-from colonnade.experiments.store.lock import FolderLock
+from colonnade.experiments.store.lock import LOCK_FILES, FolderLock
 from colonnade.experiments.store.metrics import append_line
-from colonnade.experiments.store.reading import check_folder
+from colonnade.experiments.store.reading import check_folder, is_there
 from colonnade.watching import limit, silence
 
 _SHOW_SECONDS = 0.5
@@ -78,6 +78,7 @@ def execute(
     cores = max(whole.cores, jobs or 0)
     count = min(jobs or cores, max(1, len(plan.runs)))
     with FolderLock(suite.path), _signals() as received:
+        _tidy(suite, plan)
         workers, schedule = make_workers(suite.path), Schedule(suite, plan, retry=retry)
         machine = Machine(replace(whole, cores=cores), count)
         work = _Execution(suite, schedule, workers, machine, judge)
@@ -97,6 +98,20 @@ def execute(
             finally:
                 work.stop(hurry=lambda: len(received) > 1)
     return work.schedule.failures
+
+
+def _tidy(suite: SuiteFolder, plan: Plan) -> None:
+    """Remove the checkpoints of complete runs whose process was killed before it could.
+
+    It held the run's lock then, and its name still stands there.
+    """
+    for spec in plan.runs:
+        folder = suite.run(spec.id)
+        if folder.done and is_there(folder.path / LOCK_FILES[1]):
+            from colonnade.experiments.store.checkpoints import CheckpointFiles
+
+            with suppress(ColonnadeError), FolderLock(folder.path):
+                CheckpointFiles(folder.path, lambda _: None).clear()
 
 
 @contextmanager
