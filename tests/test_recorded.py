@@ -181,7 +181,7 @@ def test_continual_learning() -> None:
         assert means == pytest.approx([learned, lost, backward], abs=1e-6), title
 
 
-NEWER = ("sim-to-real-mini", "sim-to-real-short")
+NEWER = ("sim-to-real-mini", "sim-to-real-short", "sim-to-real-conveyor")
 
 
 @pytest.mark.parametrize("name", [path.parent.name for path in RECORDED.glob("*/suite.json")])
