@@ -1,6 +1,7 @@
 """What a page's first section says: ratios, how much sooner, how sure, against hand-made curves."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from colonnade.reports.findings.section import FindingsSection
 
 Write = Callable[..., Results]
 BINS = 20
+RECORDED = Path(__file__).parents[3] / "results"
 
 
 @pytest.fixture
@@ -88,10 +90,22 @@ def test_one_run_a_side_says_nothing_of_how_sure_it_is(write: Write) -> None:
     shown = found(results)["finetune"]
     assert (shown.verdict, shown.repeated, shown.row.runs) == ("not known", False, 1)
     words = " ".join(FindingsSection(results).html({}).split())
-    assert "pairs; their median" not in words
+    assert "pairs; their mean" not in words
     assert "One run a side shows what happened, not what will: 1 run, 1 from scratch." in words
     assert "ratio main" not in words
     assert "learned Pong before learns Zoom" in words
+
+
+def test_one_pair_does_not_make_the_headline() -> None:
+    """As on the recorded Pong to four looks, where scratch hardly begins on one of them."""
+    results = Results(SuiteFolder.read(RECORDED / "pong-soup-short"))
+    shown = found(results)["finetune"]
+    assert shown.row.mean == pytest.approx(1824, abs=1)
+    assert shown.ratio == pytest.approx(2.01, abs=0.005)
+    words = " ".join(FindingsSection(results).html({}).split())
+    assert re.search(r"2\.0 .</p>", words)
+    assert "median of 4 pairs; their mean is 18" in words
+    assert not re.search(r"18 .</p>", words)
 
 
 def test_nothing_is_found_before_anything_is_complete(

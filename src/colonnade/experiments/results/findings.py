@@ -39,8 +39,11 @@ class Finding:
 
     @property
     def ratio(self) -> float:
-        """Mean transfer score, 1 for as fast as from scratch."""
-        return self.row.mean / 100
+        """Median transfer score over pairs, 1 for as fast as from scratch.
+
+        A mean may be one pair's alone, where scratch has hardly begun to learn.
+        """
+        return self.row.median / 100
 
     @property
     def repeated(self) -> bool:

@@ -75,11 +75,11 @@ class FindingsSection(Section):
 
 
 def _what(finding: Finding) -> str:
-    """Say what the ratio is of; a mean of few pairs may hang on one of them."""
+    """Say what the ratio is of."""
     words = "the area under scratch's learning curve"
     if finding.row.pairs > 1:
-        median = _short(finding.row.median / 100)
-        words += f", mean of {finding.row.pairs} pairs; their median is {median}"
+        mean = _short(finding.row.mean / 100)
+        words += f", median of {finding.row.pairs} pairs; their mean is {mean}"
     return words
 
 
@@ -121,7 +121,8 @@ def _sure(finding: Finding, *, jobs: bool) -> str:
             else ("Too few runs to say how sure that is")
         )
         return f"{words}: {stands}."
-    reach = f"95 % interval {row.low / 100:.2f} to {row.high / 100:.2f}"
+    what = "95 % interval of the mean" if row.pairs > 1 else "95 % interval"
+    reach = f"{what} {row.low / 100:.2f} to {row.high / 100:.2f}"
     verdict = {
         "faster": "Surely faster",
         "slower": "Surely slower",
