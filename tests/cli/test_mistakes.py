@@ -142,8 +142,8 @@ play done --run p --task nosuch  ->  'nosuch'; choose one of: gym/CartPole-v1
 play done --task gym/CartPol-v1  ->  did you mean 'gym/CartPole-v1'?
 play done --episodes 0  ->  --episodes is at least 1, but 0 came
 play done --episodes one  ->  --episodes is a whole number, but 'one' came
-play done --film x.avi  ->  A film's name ends in .mp4 or .gif, but 'x.avi' came
-play done --film film  ->  A film's name ends in .mp4 or .gif, but 'film' came
+play done --film x.avi  ->  A film's name ends in .webp, .gif or .mp4, but 'x.avi' came
+play done --film film  ->  A film's name ends in .webp, .gif or .mp4, but 'film' came
 play done --film file.txt/film.gif  ->  file.txt/film.gif could not be written: Not a directory
 play done --film folder.gif  ->  folder.gif could not be written: Is a directory
 play done --film /proc/film.gif  ->  /proc/film.gif could not be written

@@ -322,7 +322,7 @@ def test_a_run_that_lacks_what_was_drawn_is_named(swept: SuiteFolder) -> None:
 
 
 def test_the_spaces_of_the_first_sweeps_are_those_of_the_recorded_one() -> None:
-    recorded = Path(__file__).parents[3] / "results" / "sweep-pong-soup-mini" / "jobs.csv"
+    recorded = Path(__file__).parents[4] / "results" / "sweep-pong-soup-mini" / "jobs.csv"
     lines = [line.split(",") for line in recorded.read_text().splitlines()]
     names = ["learning_rate", "entropy_cost", "clip_norm", "alpha"]
     places = [lines[0].index(name) for name in names]
