@@ -15,9 +15,9 @@ from colonnade.learners.descent.rmsprop import rmsprop_step
 from colonnade.learners.processes.parameters import SharedParameters, shared_copy
 from colonnade.learners.processes.trainer import (
     WorkerTrainer,
+    heard,
     mean_metrics,
     unwatched,
-    when_it_ended,
 )
 from colonnade.learners.trainer import Advance, Lesson
 from colonnade.types import Metrics
@@ -82,10 +82,8 @@ class A3CTrainer(WorkerTrainer):
         rollout_steps = self._config.rollout_steps * self._envs_per_worker
         left = self._budget - before
         wanted = min(left, _ADVANCE_STEPS) if self._config.workers > 1 else 1
-        orders = iter(range(max(1, -(-wanted // rollout_steps))))
-        reports = self._workers.run(lambda: next(orders, None) is not None)
-        episodes = sorted((e for report in reports for e in report.episodes), key=when_it_ended)
-        notes = [note for report in reports for note in report.notes]
+        reports = self._work(max(1, -(-wanted // rollout_steps)))
+        episodes, notes = heard(reports)
         return Advance(
             # What a worker that died had learned is in the weights and counts.
             self.optimisation.taken - before,

@@ -14,8 +14,8 @@ from colonnade.learners.processes.parameters import SharedBuffers, SharedGradien
 from colonnade.learners.processes.trainer import (
     WorkerConfig,
     WorkerTrainer,
+    heard,
     mean_metrics,
-    when_it_ended,
 )
 from colonnade.learners.trainer import Advance, Lesson
 from colonnade.types import Metrics, Network, Penalty, Rollout, TaskSpec
@@ -62,9 +62,7 @@ class DataParallelTrainer(WorkerTrainer):
 
     def advance(self) -> Advance:
         """Take one gradient step, on a rollout of every worker."""
-        orders = iter(range(self._count))
-        reports = self._workers.run(lambda: next(orders, None) is not None)
-        reports.sort(key=lambda report: report.worker)
+        reports = self._work(self._count)
         steps = sum(report.steps for report in reports)
         self._gradients.take()
         self._moving.publish()
@@ -73,8 +71,7 @@ class DataParallelTrainer(WorkerTrainer):
         metrics = mean_metrics([report.metrics for report in reports])
         metrics["gradient_norm"] = clip_grad_norm_(descent.parameters, self._config.clip_norm)
         descent.optimizer.step()
-        episodes = sorted((e for report in reports for e in report.episodes), key=when_it_ended)
-        return Advance(steps, metrics, episodes, [n for report in reports for n in report.notes])
+        return Advance(steps, metrics, *heard(reports))
 
     def _learn(self, collector: Collector, worker: int) -> tuple[int, Metrics]:
         rollout = collector.collect()

@@ -17,10 +17,9 @@ from colonnade.learners.processes.parameters import SharedBuffers, SharedGradien
 from colonnade.learners.processes.trainer import (
     WorkerConfig,
     WorkerTrainer,
+    heard,
     mean_metrics,
-    when_it_ended,
 )
-from colonnade.learners.processes.workers import Report
 from colonnade.learners.trainer import Advance, Lesson
 from colonnade.types import Metrics, Network, Penalty, Rollout, TaskSpec
 
@@ -110,26 +109,18 @@ class EpochsTrainer(WorkerTrainer):
         """Let every worker collect a rollout, and take a gradient step for each minibatch."""
         config, descent = self._epochs, self.optimisation
         self._orders.copy_(config.orders(self._orders.shape[1]))
-        collected = self._each()
+        collected = self._work(self._count)
         steps = sum(report.steps for report in collected)
         descent.anneal(steps)
         found = []
         for _ in range(config.epochs * config.minibatches):
-            metrics = mean_metrics([report.metrics for report in self._each()])
+            metrics = mean_metrics([report.metrics for report in self._work(self._count)])
             self._gradients.take()
             self._moving.publish()
             metrics["gradient_norm"] = clip_grad_norm_(descent.parameters, config.clip_norm)
             descent.optimizer.step()
             found.append({name: float(value) for name, value in metrics.items()})
-        episodes = sorted((e for report in collected for e in report.episodes), key=when_it_ended)
-        notes = [note for report in collected for note in report.notes]
-        return Advance(steps, mean_metrics(found), episodes, notes)
-
-    def _each(self) -> list[Report]:
-        """Have every worker do its next part."""
-        orders = iter(range(self._count))
-        reports = self._workers.run(lambda: next(orders, None) is not None)
-        return sorted(reports, key=lambda report: report.worker)
+        return Advance(steps, mean_metrics(found), *heard(collected))
 
     def _learn(self, collector: Collector, worker: int) -> tuple[int, Metrics]:
         """Collect a rollout, or take the gradient of the next minibatch of the last one."""

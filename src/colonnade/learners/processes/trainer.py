@@ -207,6 +207,12 @@ class WorkerTrainer(ABC):
         """Say how many agent steps have been learned from, where workers are replaced."""
         return 0
 
+    def _work(self, orders: int) -> list[Report]:
+        """Hand out so many orders, and return what the workers report, in their order."""
+        left = iter(range(orders))
+        reports = self._workers.run(lambda: next(left, None) is not None)
+        return sorted(reports, key=lambda report: report.worker)
+
     def _report(self, collector: Collector, worker: int) -> Report:
         """Collect a rollout, do a worker's part of learning from it, and say what it came to."""
         steps, metrics = self._learn(collector, worker)
@@ -244,6 +250,8 @@ def mean_metrics(reports: list[dict[str, float]]) -> Metrics:
     return {name: torch.tensor(value).mean() for name, value in values.items()}
 
 
-def when_it_ended(episode: Episode) -> tuple[int, int]:
-    """Order episodes of several workers by when they ended, whoever says so first."""
-    return episode.step, episode.environment
+def heard(reports: list[Report]) -> tuple[list[Episode], list[str]]:
+    """Put together the episodes of several workers, by when they ended, and their notes."""
+    episodes = [episode for report in reports for episode in report.episodes]
+    episodes.sort(key=lambda episode: (episode.step, episode.environment))
+    return episodes, [note for report in reports for note in report.notes]
