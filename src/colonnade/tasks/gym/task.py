@@ -23,8 +23,7 @@ from colonnade.errors import UsageError
 from colonnade.records import shown
 from colonnade.tasks.episode_seeds import EpisodeSeeds, reset_mask
 from colonnade.tasks.gym.env_processes import EnvProcesses
-from colonnade.tasks.gym.failures import NamedEnv
-from colonnade.tasks.gym.ids import check_id
+from colonnade.tasks.gym.failures import NamedEnv, where_raised
 from colonnade.tasks.gym.probing import AnyEnv, Draws, probe, probe_vector, repeats
 from colonnade.tasks.gym.real_time import RealTimeVectorEnv, is_real_time
 from colonnade.tasks.gym.seeded_env import (
@@ -33,6 +32,7 @@ from colonnade.tasks.gym.seeded_env import (
     make_seeded_vector,
     seeded_vector,
 )
+from colonnade.tasks.gym.sources import Factory, Source, label_of, make, origin_of
 from colonnade.tasks.gym.wrappers import Named, as_json, wrapped
 from colonnade.tasks.observations import full_batch, present, presented_space
 from colonnade.tasks.task_ids import task_id
@@ -42,7 +42,7 @@ from colonnade.types import TaskSpec
 
 @dataclass(frozen=True)
 class GymTask:
-    """An environment that `gymnasium.make` can make.
+    """An environment that `gymnasium.make` can make, or a function of one's own.
 
     Observations are a Box, or a Dict of Boxes (a nested one must be flattened first), which
     `colonnade.tasks.observations` brings into a network's layout. Environments whose id is
@@ -54,12 +54,13 @@ class GymTask:
     Gaussians (`colonnade.ops.DiagonalGaussian`), or choices among `action_levels`.
 
     Attributes:
-        id: As in "CartPole-v1", or "module:Name-v0" to import the module that registers it.
+        id: As in "CartPole-v1", or "module:Name-v0" to import the module that registers it; or a
+            function that makes one environment, itself or by name: "my_package.envs:make".
         steps: Budget in agent steps.
         reward_clip: As in `TaskSpec.reward_clip`.
         processes: Whether each environment runs in a process of its own, which pays where a step
             takes longer than about a tenth of a millisecond.
-        options: Passed to the environment's constructor; plain JSON values.
+        options: Passed to the environment's constructor, or the function; plain JSON values.
         name: What the task is called in a sequence instead of "gym/" and the id,
             so that one may hold it twice with other options.
         action_levels: Of a Box of bounded numbers: how many evenly spaced levels, from the lowest
@@ -76,7 +77,7 @@ class GymTask:
             do not take. The last two when `spec` is first asked for.
     """
 
-    id: str
+    id: Source
     steps: int = 100_000
     reward_clip: float | None = None
     processes: bool = False
@@ -86,6 +87,7 @@ class GymTask:
     wrappers: Sequence[Named] = ()
 
     def __post_init__(self) -> None:
+        label = label_of(self.id)
         as_json(self.wrappers)
         check_fields(self, {"steps": AT_LEAST_1, "reward_clip": ABOVE_0, "action_levels": Range(2)})
         try:
@@ -95,8 +97,8 @@ class GymTask:
                 f"options of GymTask must be plain JSON values; got {shown(dict(self.options))} "
                 f"({error})."
             ) from None
-        check_id(self.id)
-        task_id(self.name, self.id)
+        origin_of(self.id)
+        task_id(self.name, label)
 
     def __hash__(self) -> int:
         numbers = self.steps, self.reward_clip, self.processes
@@ -112,7 +114,7 @@ class GymTask:
         """What methods and learners need to know; makes the environment once to ask for it."""
         known = _known(self._made)
         return TaskSpec(
-            task_id(self.name, f"gym/{self.id}"),
+            task_id(self.name, f"gym/{label_of(self.id)}"),
             known.observation_space,
             known.action_space,
             self.steps,
@@ -130,15 +132,13 @@ class GymTask:
         if known.real_time:
             if num_envs != 1:
                 raise UsageError(
-                    f"{self.id} runs in real time and there is one of it, but {num_envs} are "
+                    f"{made.label} runs in real time and there is one of it, but {num_envs} are "
                     "asked for; set num_envs=1, of a learner with one worker."
                 )
             return RealTimeVectorEnv(made.make())
-        own_vector = gymnasium.registry[self.id.rpartition(":")[2]].vector_entry_point
         as_it_is = self.action_levels is None and not self.wrappers
-        if own_vector is not None and not self.processes and as_it_is:
-            make_own = functools.partial(gymnasium.make_vec, self.id, **dict(self.options))
-            own = make_seeded_vector(functools.partial(make_own, num_envs))
+        if _has_own_vector(known.made_of) and not self.processes and as_it_is:
+            own = make_seeded_vector(functools.partial(made.make_vec, num_envs))
             same_step = own.metadata.get("autoreset_mode") == AutoresetMode.SAME_STEP
             if same_step and own.single_observation_space == self.spec.observation_space:
                 return seeded_vector(own, lambda: _vector_sources(made))
@@ -146,27 +146,37 @@ class GymTask:
         makers = [functools.partial(_make, made, known.draws, place) for place in range(num_envs)]
         mode = AutoresetMode.SAME_STEP
         if self.processes:
-            return _Batched(EnvProcesses(self.id, makers, autoreset_mode=mode))
+            return _Batched(EnvProcesses(made.label, makers, autoreset_mode=mode))
         return _Batched(SyncVectorEnv(makers, autoreset_mode=mode))
 
 
-class _Made(NamedTuple):
-    """How an environment is made: its id, options as JSON, levels of its actions, and wrappers."""
+def _has_own_vector(origin: EnvSpec | Factory) -> bool:
+    return isinstance(origin, EnvSpec) and origin.vector_entry_point is not None
 
-    id: str
+
+class _Made(NamedTuple):
+    """How an environment is made: its source, options as JSON, levels of actions, and wrappers."""
+
+    source: Source
     options: str
     action_levels: int | None
     wrappers: str = "[]"
 
-    def make(self) -> gymnasium.Env[Any, Any]:
-        env: gymnasium.Env[Any, Any] = gymnasium.make(self.id, **json.loads(self.options))
-        env = wrapped(env, self.wrappers)
+    @property
+    def label(self) -> str:
+        return label_of(self.source)
+
+    def make_vec(self, num_envs: int) -> AnyVectorEnv:
+        return gymnasium.make_vec(str(self.source), num_envs, **json.loads(self.options))
+
+    def make(self) -> AnyEnv:
+        env = wrapped(make(self.source, json.loads(self.options)), self.wrappers)
         space, count = env.action_space, self.action_levels
         if count is None:
             return env
         if not isinstance(space, Box) or not (space.is_bounded("both")):
             raise UsageError(
-                f"action_levels={count} are levels of numbers with bounds, but {self.id} has "
+                f"action_levels={count} are levels of numbers with bounds, but {self.label} has "
                 f"actions {space}; leave action_levels away, or wrap it to bound its actions."
             )
         levels = np.linspace(space.low.ravel(), space.high.ravel(), count, dtype=space.dtype)
@@ -180,9 +190,9 @@ class _Made(NamedTuple):
 
 @dataclass(frozen=True)
 class _Known:
-    """What making an environment once tells of it; `made_of` is its entry in the registry."""
+    """What making an environment once tells of it; `made_of` is where it came from."""
 
-    made_of: EnvSpec
+    made_of: EnvSpec | Factory
     observation_space: Space[Any]
     action_space: Space[Any]
     draws: Draws
@@ -194,16 +204,16 @@ _KNOWN: dict[_Made, _Known] = {}
 
 def _known(made: _Made) -> _Known:
     """Return what is known of an environment, made anew if its id was registered anew."""
-    made_of = gymnasium.registry[made.id.rpartition(":")[2]]
+    made_of = origin_of(made.source)
     known = _KNOWN.get(made)
     if known is None or known.made_of is not made_of:
         known = _KNOWN[made] = _look(made_of, made)
     return known
 
 
-def _look(made_of: EnvSpec, made: _Made) -> _Known:
-    env_id = made.id
-    if made_of.entry_point is None:
+def _look(made_of: EnvSpec | Factory, made: _Made) -> _Known:
+    env_id = made.label
+    if isinstance(made_of, EnvSpec) and made_of.entry_point is None:
         raise UsageError(
             f"{env_id} is registered with a vector environment alone; register it with an "
             "`entry_point` too, which makes a single one."
@@ -220,7 +230,7 @@ def _look(made_of: EnvSpec, made: _Made) -> _Known:
     except UsageError:
         raise
     except Exception as error:
-        words = " ".join(str(error).split())[:300]
+        words = " ".join(str(error).split())[:300] or where_raised(error)
         raise UsageError(
             f"{env_id} cannot be made with the options {made.options}: {type(error).__name__}: "
             f"{words}."
@@ -239,18 +249,17 @@ def _look(made_of: EnvSpec, made: _Made) -> _Known:
     return _Known(made_of, observations, env.action_space, draws)
 
 
-_KNOWN_VECTORS: dict[_Made, tuple[EnvSpec, frozenset[str]]] = {}
+_KNOWN_VECTORS: dict[_Made, tuple[EnvSpec | Factory, frozenset[str]]] = {}
 
 
 def _vector_sources(made: _Made) -> frozenset[str]:
     """Return what an id's own vector environment draws from, looked at once for a registration."""
-    made_of = gymnasium.registry[made.id.rpartition(":")[2]]
+    made_of = origin_of(made.source)
     known = _KNOWN_VECTORS.get(made)
     if known is None or known[0] is not made_of:
-        make = functools.partial(gymnasium.make_vec, made.id, 1, **json.loads(made.options))
-        sources, repeated = probe_vector(make)
+        sources, repeated = probe_vector(functools.partial(made.make_vec, 1))
         if not repeated:
-            _warn(made.id)
+            _warn(made.label)
         known = _KNOWN_VECTORS[made] = made_of, sources
     return known[1]
 
@@ -266,7 +275,7 @@ def _warn(env_id: str) -> None:
 def _make(made: _Made, draws: Draws, place: int) -> AnyEnv:
     """Make one environment, in the process that is to play it."""
     env = make_seeded(made.make, place)
-    return SeededEnv(NamedEnv(env, made.id, place), draws)
+    return SeededEnv(NamedEnv(env, made.label, place), draws)
 
 
 def _check_actions(env_id: str, space: Space[Any]) -> None:
