@@ -24,6 +24,7 @@ from colonnade.records import shown
 from colonnade.tasks.episode_seeds import EpisodeSeeds, reset_mask
 from colonnade.tasks.gym.env_processes import EnvProcesses
 from colonnade.tasks.gym.failures import NamedEnv, where_raised
+from colonnade.tasks.gym.inputs import with_named_inputs
 from colonnade.tasks.gym.probing import AnyEnv, Draws, probe, probe_vector, repeats
 from colonnade.tasks.gym.real_time import RealTimeVectorEnv, is_real_time
 from colonnade.tasks.gym.seeded_env import (
@@ -44,8 +45,9 @@ from colonnade.types import TaskSpec
 class GymTask:
     """An environment that `gymnasium.make` can make, or a function of one's own.
 
-    Observations are a Box, or a Dict of Boxes (a nested one must be flattened first), which
-    `colonnade.tasks.observations` brings into a network's layout. Environments whose id is
+    Observations are a Box, or a Dict of Boxes, which `colonnade.tasks.observations` brings into a
+    network's layout; other kinds, nested ones too, become Boxes by name as
+    `colonnade.tasks.gym.inputs` has it. Environments whose id is
     registered with a vector environment of its own that resets in the same step use it. One that
     runs in real time, such as a robot, is looked at without being played; see
     `colonnade.tasks.gym.real_time`.
@@ -171,6 +173,7 @@ class _Made(NamedTuple):
 
     def make(self) -> AnyEnv:
         env = wrapped(make(self.source, json.loads(self.options)), self.wrappers)
+        env = with_named_inputs(env)
         space, count = env.action_space, self.action_levels
         if count is None:
             return env
