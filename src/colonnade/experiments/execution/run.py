@@ -57,6 +57,7 @@ from colonnade.training import (
     train_sequence,
     write_tensors,
 )
+from colonnade.training.normalizing import normalizations, taken_apart
 from colonnade.types import DatasetTask, Network, Task
 
 _Policy = Literal["random", "trained", "validation"]
@@ -103,9 +104,13 @@ def train_run(
         torch.set_num_threads(options.threads)
         recorder.write_status()
         _save_frames(tasks[-1], folder.frames_path, spec.seed)
+        seen: dict[str, torch.Tensor] = {}  # of earlier tasks, by which their networks read
         if spec.origins:
             with foreign_states(suite / "runs" / spec.origins[0]):
-                take_over(method, [read_parent(suite, origin) for origin in spec.origins])
+                states = [read_parent(suite, origin) for origin in spec.origins]
+                take_over(method, states)
+            for tensors, _ in reversed(states):  # of one task the first's, as `load_states` has it
+                seen |= taken_apart(tensors)[1]
         returns = partial(
             _returns, learner=learner, spec=spec, options=options, env_threads=env_threads
         )
@@ -142,7 +147,8 @@ def train_run(
             recorder.append(score)
         tensors, meta = method.state()
         with disk_errors(folder.path):
-            write_tensors(folder.path / "weights.safetensors", tensors, meta)
+            beside = seen | normalizations(tasks)
+            write_tensors(folder.path / "weights.safetensors", tensors | beside, meta)
         write_json(folder.path / "network.json", meta)
         recorder.sync()
         result = {

@@ -4,41 +4,32 @@ from __future__ import annotations
 
 import functools
 import json
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from functools import cached_property
+from typing import Any
 
-import gymnasium
 import numpy as np
-from gymnasium.envs.registration import EnvSpec
-from gymnasium.spaces import Box, Discrete, MultiDiscrete, Space
+from gymnasium.spaces import Dict
 from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorWrapper
 from gymnasium.vector.utils import batch_space
-from gymnasium.wrappers import TransformAction
 from numpy.typing import NDArray
 
-from colonnade.checks import ABOVE_0, AT_LEAST_1, Range, check_fields, whole
+from colonnade.checks import ABOVE_0, AT_LEAST_1, SHARE, Range, check_fields, whole
 from colonnade.errors import UsageError
 from colonnade.records import shown
 from colonnade.tasks.episode_seeds import EpisodeSeeds, reset_mask
 from colonnade.tasks.gym.env_processes import EnvProcesses
-from colonnade.tasks.gym.failures import NamedEnv, where_raised
-from colonnade.tasks.gym.inputs import with_named_inputs
-from colonnade.tasks.gym.probing import AnyEnv, Draws, probe, probe_vector, repeats
-from colonnade.tasks.gym.real_time import RealTimeVectorEnv, is_real_time
-from colonnade.tasks.gym.seeded_env import (
-    SeededEnv,
-    make_seeded,
-    make_seeded_vector,
-    seeded_vector,
-)
-from colonnade.tasks.gym.sources import Factory, Source, label_of, make, origin_of
-from colonnade.tasks.gym.wrappers import Named, as_json, wrapped
+from colonnade.tasks.gym.made import Made, has_own_vector, known_of, make_one, vector_sources
+from colonnade.tasks.gym.real_time import RealTimeVectorEnv
+from colonnade.tasks.gym.seeded_env import make_seeded_vector, seeded_vector
+from colonnade.tasks.gym.sources import Source, label_of, origin_of
+from colonnade.tasks.gym.wrappers import Named, as_json
+from colonnade.tasks.normalization import Normalization, NormalizedVectorEnv, normalized_space
 from colonnade.tasks.observations import full_batch, present, presented_space
 from colonnade.tasks.task_ids import task_id
 from colonnade.tasks.vector import AnyVectorEnv, StepResult
-from colonnade.types import TaskSpec
+from colonnade.types import OBSERVATION, TaskSpec
 
 
 @dataclass(frozen=True)
@@ -72,6 +63,10 @@ class GymTask:
             levels: each by its name, as "gymnasium.wrappers:FlattenObservation", or with options
             {"wrapper": "gymnasium.wrappers:ResizeObservation", "shape": [84, 84]}. They must keep
             nothing from one episode to the next.
+        normalize_observations: Whether networks see observations less their mean, over their
+            deviation, in float32; see `normalization`.
+        normalize_rewards: Divide rewards by the deviation of returns of this discount, such as the
+            learner's `gamma`, for learning, never for reporting; None leaves them as they are.
 
     Raises:
         UsageError: The id is unknown (the nearest is suggested), a number is out of range, the
@@ -87,11 +82,14 @@ class GymTask:
     name: str | None = None
     action_levels: int | None = None
     wrappers: Sequence[Named] = ()
+    normalize_observations: bool = False
+    normalize_rewards: float | None = None
 
     def __post_init__(self) -> None:
         label = label_of(self.id)
         as_json(self.wrappers)
-        check_fields(self, {"steps": AT_LEAST_1, "reward_clip": ABOVE_0, "action_levels": Range(2)})
+        ranges = {"steps": AT_LEAST_1, "reward_clip": ABOVE_0, "action_levels": Range(2)}
+        check_fields(self, ranges | {"normalize_rewards": SHARE})
         try:
             json.dumps(dict(self.options), allow_nan=False)
         except (TypeError, ValueError) as error:
@@ -104,24 +102,39 @@ class GymTask:
 
     def __hash__(self) -> int:
         numbers = self.steps, self.reward_clip, self.processes
-        return hash((self._made, self.name, *numbers))
+        normalized = self.normalize_observations, self.normalize_rewards
+        return hash((self._made, self.name, *numbers, *normalized))
 
     @property
-    def _made(self) -> _Made:
+    def _made(self) -> Made:
         options = json.dumps(dict(self.options), sort_keys=True)
-        return _Made(self.id, options, self.action_levels, as_json(self.wrappers))
+        return Made(self.id, options, self.action_levels, as_json(self.wrappers))
 
     @property
     def spec(self) -> TaskSpec:
         """What methods and learners need to know; makes the environment once to ask for it."""
-        known = _known(self._made)
+        known, normalization = known_of(self._made), self.normalization
+        space = known.observation_space
         return TaskSpec(
             task_id(self.name, f"gym/{label_of(self.id)}"),
-            known.observation_space,
+            space if normalization is None else normalized_space(space, normalization),
             known.action_space,
             self.steps,
             self.reward_clip,
         )
+
+    @cached_property
+    def normalization(self) -> Normalization | None:
+        """What was seen while the task was learned, where it is to be normalised.
+
+        It is this object's own: an equal task that was made anew has seen nothing.
+        """
+        if not self.normalize_observations and self.normalize_rewards is None:
+            return None
+        space = known_of(self._made).observation_space
+        parts = space.spaces if isinstance(space, Dict) else {OBSERVATION: space}
+        shapes = {name: tuple(part.shape or ()) for name, part in parts.items()}
+        return Normalization(shapes if self.normalize_observations else {}, self.normalize_rewards)
 
     def make_vec(self, num_envs: int, threads: int = 1) -> AnyVectorEnv:
         """Make `num_envs` copies; `processes` says how they run, whatever `threads` says.
@@ -129,8 +142,12 @@ class GymTask:
         Raises:
             UsageError: Several of an environment that runs in real time, of which there is one.
         """
-        num_envs = whole("num_envs of make_vec", num_envs)
-        made, known = self._made, _known(self._made)
+        envs = self._make_vec(whole("num_envs of make_vec", num_envs))
+        normalization = self.normalization
+        return envs if normalization is None else NormalizedVectorEnv(envs, normalization)
+
+    def _make_vec(self, num_envs: int) -> AnyVectorEnv:
+        made, known = self._made, known_of(self._made)
         if known.real_time:
             if num_envs != 1:
                 raise UsageError(
@@ -139,165 +156,19 @@ class GymTask:
                 )
             return RealTimeVectorEnv(made.make())
         as_it_is = self.action_levels is None and not self.wrappers
-        if _has_own_vector(known.made_of) and not self.processes and as_it_is:
+        if has_own_vector(known.made_of) and not self.processes and as_it_is:
             own = make_seeded_vector(functools.partial(made.make_vec, num_envs))
             same_step = own.metadata.get("autoreset_mode") == AutoresetMode.SAME_STEP
-            if same_step and own.single_observation_space == self.spec.observation_space:
-                return seeded_vector(own, lambda: _vector_sources(made))
+            if same_step and own.single_observation_space == known.observation_space:
+                return seeded_vector(own, lambda: vector_sources(made))
             own.close()
-        makers = [functools.partial(_make, made, known.draws, place) for place in range(num_envs)]
+        makers = [
+            functools.partial(make_one, made, known.draws, place) for place in range(num_envs)
+        ]
         mode = AutoresetMode.SAME_STEP
         if self.processes:
             return _Batched(EnvProcesses(made.label, makers, autoreset_mode=mode))
         return _Batched(SyncVectorEnv(makers, autoreset_mode=mode))
-
-
-def _has_own_vector(origin: EnvSpec | Factory) -> bool:
-    return isinstance(origin, EnvSpec) and origin.vector_entry_point is not None
-
-
-class _Made(NamedTuple):
-    """How an environment is made: its source, options as JSON, levels of actions, and wrappers."""
-
-    source: Source
-    options: str
-    action_levels: int | None
-    wrappers: str = "[]"
-
-    @property
-    def label(self) -> str:
-        return label_of(self.source)
-
-    def make_vec(self, num_envs: int) -> AnyVectorEnv:
-        return gymnasium.make_vec(str(self.source), num_envs, **json.loads(self.options))
-
-    def make(self) -> AnyEnv:
-        env = wrapped(make(self.source, json.loads(self.options)), self.wrappers)
-        env = with_named_inputs(env)
-        space, count = env.action_space, self.action_levels
-        if count is None:
-            return env
-        if not isinstance(space, Box) or not (space.is_bounded("both")):
-            raise UsageError(
-                f"action_levels={count} are levels of numbers with bounds, but {self.label} has "
-                f"actions {space}; leave action_levels away, or wrap it to bound its actions."
-            )
-        levels = np.linspace(space.low.ravel(), space.high.ravel(), count, dtype=space.dtype)
-        numbers = np.arange(levels.shape[1])
-        return TransformAction(
-            env,
-            lambda chosen: levels[np.asarray(chosen), numbers].reshape(space.shape),
-            MultiDiscrete([count] * len(numbers)),
-        )
-
-
-@dataclass(frozen=True)
-class _Known:
-    """What making an environment once tells of it; `made_of` is where it came from."""
-
-    made_of: EnvSpec | Factory
-    observation_space: Space[Any]
-    action_space: Space[Any]
-    draws: Draws
-    real_time: bool = False
-
-
-_KNOWN: dict[_Made, _Known] = {}
-
-
-def _known(made: _Made) -> _Known:
-    """Return what is known of an environment, made anew if its id was registered anew."""
-    made_of = origin_of(made.source)
-    known = _KNOWN.get(made)
-    if known is None or known.made_of is not made_of:
-        known = _KNOWN[made] = _look(made_of, made)
-    return known
-
-
-def _look(made_of: EnvSpec | Factory, made: _Made) -> _Known:
-    env_id = made.label
-    if isinstance(made_of, EnvSpec) and made_of.entry_point is None:
-        raise UsageError(
-            f"{env_id} is registered with a vector environment alone; register it with an "
-            "`entry_point` too, which makes a single one."
-        )
-    make = functools.partial(make_seeded, made.make)
-    try:
-        env = make()
-    except TypeError as error:
-        raise UsageError(f"{env_id} does not take the options {made.options}: {error}.") from None
-    except gymnasium.error.DependencyNotInstalled as error:
-        raise UsageError(f"{env_id} needs a package that is not installed: {error}.") from None
-    except gymnasium.error.Error as error:
-        raise UsageError(f"{env_id} cannot be made: {' '.join(str(error).split())}") from None
-    except UsageError:
-        raise
-    except Exception as error:
-        words = " ".join(str(error).split())[:300] or where_raised(error)
-        raise UsageError(
-            f"{env_id} cannot be made with the options {made.options}: {type(error).__name__}: "
-            f"{words}."
-        ) from error
-    try:
-        observations = presented_space(env_id, env.observation_space)
-        _check_actions(env_id, env.action_space)
-        if is_real_time(env):  # nobody moves a robot to find out what it is
-            nothing = Draws(frozenset(), ignores_seed=False, spaces=False)
-            return _Known(made_of, observations, env.action_space, nothing, real_time=True)
-        draws = probe(env)
-    finally:
-        env.close()
-    if not repeats(lambda: SeededEnv(make(), draws)):
-        _warn(env_id)
-    return _Known(made_of, observations, env.action_space, draws)
-
-
-_KNOWN_VECTORS: dict[_Made, tuple[EnvSpec | Factory, frozenset[str]]] = {}
-
-
-def _vector_sources(made: _Made) -> frozenset[str]:
-    """Return what an id's own vector environment draws from, looked at once for a registration."""
-    made_of = origin_of(made.source)
-    known = _KNOWN_VECTORS.get(made)
-    if known is None or known[0] is not made_of:
-        sources, repeated = probe_vector(functools.partial(made.make_vec, 1))
-        if not repeated:
-            _warn(made.label)
-        known = _KNOWN_VECTORS[made] = made_of, sources
-    return known[1]
-
-
-def _warn(env_id: str) -> None:
-    warnings.warn(
-        f"{env_id} showed different episodes for the same seed and actions, so runs with it will "
-        "not repeat; have it draw from its `np_random`, which `reset(seed=...)` seeds.",
-        stacklevel=2,
-    )
-
-
-def _make(made: _Made, draws: Draws, place: int) -> AnyEnv:
-    """Make one environment, in the process that is to play it."""
-    env = make_seeded(made.make, place)
-    return SeededEnv(NamedEnv(env, made.label, place), draws)
-
-
-def _check_actions(env_id: str, space: Space[Any]) -> None:
-    if isinstance(space, Box):
-        if not np.issubdtype(space.dtype, np.floating) or not np.prod(space.shape):
-            raise UsageError(
-                f"{env_id} has actions {space}; Colonnade's policies need a Box of one or more "
-                "floating-point numbers, so wrap it in gymnasium.wrappers.TransformAction and "
-                "register the result."
-            )
-        return
-    discrete = isinstance(space, Discrete) and int(space.start) == 0
-    several = isinstance(space, MultiDiscrete) and len(space.shape) == 1 and not space.start.any()
-    if not discrete and not several:
-        raise UsageError(
-            f"{env_id} has actions {space}; Colonnade's policies need a Box, Discrete or one "
-            "row of MultiDiscrete actions counted from 0, so wrap it in "
-            "gymnasium.wrappers.TransformAction and register the result."
-        )
 
 
 class _Batched(VectorWrapper[Any, Any, Any, Any, NDArray[Any]]):
