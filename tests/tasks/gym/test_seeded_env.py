@@ -10,8 +10,8 @@ import torch
 
 from colonnade.learners.acting.under_way import UnderWay
 from colonnade.tasks import GymTask
-from colonnade.tasks.gym import probing
 from colonnade.tasks.gym import made as gym_made
+from colonnade.tasks.gym import probing
 from colonnade.tasks.gym.global_streams import GlobalStreams, drawn_from
 from colonnade.tasks.gym.probing import Draws
 

@@ -17,6 +17,7 @@ import torch
 from numpy.typing import NDArray
 
 from colonnade.experiments.execution.analyses import analyse
+from colonnade.experiments.execution.recorders import recorders_of
 from colonnade.experiments.execution.resources import available_cores
 from colonnade.experiments.plans.build import (
     build_labels,
@@ -90,14 +91,18 @@ def train_run(
     folder = RunFolder(suite / "runs" / spec.id)
     # What the specs name; not what weights and checkpoints do, which others may have written.
     named = factories_named([each.column for each in lineage(suite, spec)])
+    told: list[str] = []
+    trackers = recorders_of(suite, folder.path, spec, told.append)
     with (
-        RunRecorder(folder, spec, stop, patience) as recorder,
+        RunRecorder(folder, spec, stop, patience, trackers) as recorder,
         memory_errors(),
         custom_factories("import", only=named),
     ):
         if folder.done:
             recorder.clear_checkpoints()
             return
+        for each in told:
+            recorder.note(each)
         tasks, method = build_tasks(spec), build_method(spec)
         learner = build_learner(with_learner(suite, spec))
         options = build_training_options(spec)
