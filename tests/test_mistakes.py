@@ -134,7 +134,6 @@ learner_from_name("ppoo")  ->  Unknown learner 'ppoo'; did you mean 'ppo'?
 learner_from_name("ppo",learning_rat=1)  ->  Unknown field of PPO: 'learning_rat'; did you mean 'learning_rate'?
 learner_from_name("ppo",learning_rate="x")  ->  learning_rate of PPO must be a number; got 'x'.
 GymTask("CartPol-v1")  ->  Unknown Gymnasium id 'CartPol-v1'; did you mean 'CartPole-v1'? An id of another package
-GymTask(3)  ->  id of GymTask must be a text; got 3.
 GymTask("CartPole-v1",steps=0)  ->  steps of GymTask must be a whole number at least 1; got 0.
 GymTask("CartPole-v1",steps=2.5)  ->  steps of GymTask must be a whole number at least 1; got 2.5.
 GymTask("CartPole-v1",reward_clip=-1)  ->  reward_clip of GymTask must be a number above 0; got -1.
