@@ -108,6 +108,7 @@ class Column(nn.Module):
         self.rows = 1
         self.reads: list[tuple[Feature, ...]] = []
         self.stages = nn.ModuleList()
+        self._built: list[HiddenStage] = []  # the same; a module's own lists answer slowly
         shape = self.input_shapes[self.input]
         for position, stage in enumerate(spec.stages):
             reads = self._aligned(position, earlier)
@@ -116,6 +117,7 @@ class Column(nn.Module):
                 module.give_gains(_units(stage, module), self.rows)
             self.reads.append(reads)
             self.stages.append(module)
+            self._built.append(module)
             shape = module.out_shape
         self.output_reads = self._aligned(len(spec.stages), earlier)
         self.output_in_shape = shape
@@ -124,9 +126,7 @@ class Column(nn.Module):
 
     def stage(self, position: int) -> HiddenStage:
         """Return the hidden stage at `position`."""
-        module = self.stages[position]
-        assert isinstance(module, HiddenStage)
-        return module
+        return self._built[position]
 
     def silent(self, position: int) -> bool:
         """Whether the stage at `position` computes nothing, its features being zero."""
@@ -168,7 +168,7 @@ class Column(nn.Module):
             raise UsageError(
                 "The column has no gains and biases of single tasks; make it with task_gains=True."
             )
-        for module in (*self._hidden(), self.output):
+        for module in (*self.hidden, self.output):
             assert module.gains is not None
             module.gains.add_row()
         self.rows += 1
@@ -176,11 +176,13 @@ class Column(nn.Module):
 
     def learn_row(self, row: int) -> None:
         """Let the gains and biases of one task learn and freeze those of all others."""
-        for module in (*self._hidden(), self.output):
+        for module in (*self.hidden, self.output):
             module.learn_row(row)
 
-    def _hidden(self) -> list[HiddenStage]:
-        return [self.stage(position) for position in range(len(self.stages))]
+    @property
+    def hidden(self) -> list[HiddenStage]:
+        """The stages, lowest first."""
+        return self._built
 
     def replace_output(self, outputs: int, earlier: Sequence[Column]) -> None:
         """Start a new output layer of another width, as random as the spec says."""
