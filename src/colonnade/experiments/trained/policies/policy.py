@@ -120,6 +120,9 @@ class TrainedPolicy:
 
         Args:
             ended: [N] bool, the environments of a batch in which one begins; None for all.
+
+        Raises:
+            UsageError: It has another length than the last batch of observations.
         """
         if ended is None or not self._state:
             self._state = {}

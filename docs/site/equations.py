@@ -1,0 +1,43 @@
+"""Equations of the pages as MathML, which browsers draw themselves: no script, no other address."""
+
+import html
+import re
+
+from latex2mathml.converter import convert
+from markdown import Markdown
+from markdown.extensions import Extension
+from markdown.postprocessors import Postprocessor
+
+_FOUND = re.compile(
+    r'<(?P<tag>span|div) class="arithmatex">\\(?P<kind>[(\[])(?P<tex>.*?)\\[)\]]</(?P=tag)>',
+    re.DOTALL,
+)
+
+
+class _Drawn(Postprocessor):
+    """Turns what `pymdownx.arithmatex` found into MathML."""
+
+    def run(self, text: str) -> str:
+        return _FOUND.sub(_drawn, text)
+
+
+def _drawn(found: re.Match[str]) -> str:
+    tag, display = found["tag"], "block" if found["kind"] == "[" else "inline"
+    return f'<{tag} class="equation">{mathml(html.unescape(found["tex"]), display)}</{tag}>'
+
+
+def mathml(tex: str, display: str = "inline") -> str:
+    """Translate an equation; what the translator does not know stands in it as a command."""
+    return convert(tex.replace(r"\arg\max", r"\operatorname{argmax}"), display=display)
+
+
+class _Equations(Extension):
+    """Registers itself to run last, after raw HTML has come back."""
+
+    def extendMarkdown(self, md: Markdown) -> None:  # noqa: N802
+        md.postprocessors.register(_Drawn(md), "equations", 0)
+
+
+def makeExtension(**options: object) -> Extension:  # noqa: N802
+    """Make the extension; what Python-Markdown asks a module for."""
+    return _Equations(**options)
