@@ -17,6 +17,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from browser import BROWSER, browser
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -231,3 +232,26 @@ def test_a_warning_is_an_error(tmp_path, monkeypatch):
 
     monkeypatch.setattr(build, "lay_out", lay_out)
     assert build.build(tmp_path / "docs") != 0
+
+
+@pytest.mark.slow
+@pytest.mark.browser
+def test_pages_opened_as_files_search_draw_equations_and_ask_nobody(built):
+    pytest.importorskip("websockets")
+    if BROWSER is None:
+        pytest.skip("there is no browser")
+    with browser() as tab:
+        tab.open(built / "ewc.html")
+        assert tab.run(
+            "[...document.querySelectorAll('math')].every(m => m.getBoundingClientRect().width > 3)"
+        )
+        assert tab.run("document.fonts.ready.then(() => document.fonts.check('16px Equations'))")
+        x, y = tab.place(".md-search__button")
+        for kind in ("mousePressed", "mouseReleased"):
+            tab.send("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
+        tab.until("document.activeElement.shadowRoot || document.activeElement.tagName === 'INPUT'")
+        tab.send("Input.insertText", text="fisher_overlap")
+        found = "[...document.querySelectorAll('*')].map(e => e.shadowRoot?.innerHTML || '').join()"
+        tab.until(f"{found}.includes('analysis.html#colonnade.analysis.overlap.fisher_overlap')")
+        assert [url for url in tab.asked if not url.startswith("file:")] == []
+        assert tab.said == []

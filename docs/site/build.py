@@ -99,6 +99,7 @@ def lay_out(into: Path) -> None:
             text += listing(file.parent)
         (into / place).parent.mkdir(parents=True, exist_ok=True)
         (into / place).write_text(text)
+    shutil.copytree(HERE / "iframe-worker", into / "iframe-worker")
     (into / "style").mkdir()
     shutil.copy(HERE / "style.css", into / "style")
     shutil.copy(_font(), into / "style")

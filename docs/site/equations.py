@@ -28,7 +28,18 @@ def _drawn(found: re.Match[str]) -> str:
 
 def mathml(tex: str, display: str = "inline") -> str:
     """Translate an equation; what the translator does not know stands in it as a command."""
-    return convert(tex.replace(r"\arg\max", r"\operatorname{argmax}"), display=display)
+    for pattern, instead in _SAID_OTHERWISE:
+        tex = re.sub(pattern, instead, tex)
+    return convert(tex, display=display)
+
+
+_SAID_OTHERWISE = (
+    (r"\\arg\\max", r"\\operatorname{argmax}"),
+    (r"\\(log|max|operatorname\{\w+\})\s+(?=[A-Za-z\\])", r"\\\1\\,"),  # log p, not logp
+    (r"\\[bB]ig([(\[])", r"\\left\1"),  # the closing one of a pair stays small under an exponent
+    (r"\\[bB]ig([)\]])", r"\\right\1"),
+)
+"""What the translator, or a browser, makes too little of, and what says the same."""
 
 
 class _Equations(Extension):
