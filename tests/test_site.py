@@ -249,9 +249,9 @@ def test_pages_opened_as_files_search_draw_equations_and_ask_nobody(built):
         x, y = tab.place(".md-search__button")
         for kind in ("mousePressed", "mouseReleased"):
             tab.send("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
-        tab.until("document.activeElement.shadowRoot || document.activeElement.tagName === 'INPUT'")
+        tab.until("!!document.activeElement.shadowRoot")
         tab.send("Input.insertText", text="fisher_overlap")
-        found = "[...document.querySelectorAll('*')].map(e => e.shadowRoot?.innerHTML || '').join()"
-        tab.until(f"{found}.includes('analysis.html#colonnade.analysis.overlap.fisher_overlap')")
+        inner = "[...document.querySelectorAll('*')].map(e => e.shadowRoot?.innerHTML ?? '').join()"
+        tab.until(f"{inner}.includes('#colonnade.analysis.overlap.fisher_overlap')")
         assert [url for url in tab.asked if not url.startswith("file:")] == []
         assert tab.said == []
