@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +14,7 @@ from types import FrameType
 from colonnade.errors import ColonnadeError
 from colonnade.experiments.execution.processes import ForkedWorkers
 from colonnade.experiments.execution.progress import Display
+from colonnade.experiments.execution.recorders import write_recorders
 from colonnade.experiments.execution.resources import Machine, Resources, needs, this_machine
 from colonnade.experiments.execution.schedule import Failure, Schedule
 from colonnade.experiments.execution.workers import Ended, Workers
@@ -51,6 +52,7 @@ def execute(
     retry: bool = True,
     judge: Judge | None = None,
     make_workers: Callable[[Path], Workers] = ForkedWorkers,
+    recorders: Sequence[str] = (),
 ) -> list[Failure]:
     """Train all runs of a plan that are not complete yet.
 
@@ -66,6 +68,8 @@ def execute(
         retry: Whether runs that failed before are begun again.
         judge: Asked again and again which runs to stop as hopeless; None stops none.
         make_workers: Makes what trains the runs from the output folder.
+        recorders: Names of where runs show their rows besides their own files; TensorBoard's
+            events if none is given.
 
     Returns:
         The runs that failed.
@@ -79,6 +83,7 @@ def execute(
     count = min(jobs or cores, max(1, len(plan.runs)))
     with FolderLock(suite.path), _signals() as received:
         _tidy(suite, plan)
+        write_recorders(suite.path, recorders)
         workers, schedule = make_workers(suite.path), Schedule(suite, plan, retry=retry)
         machine = Machine(replace(whole, cores=cores), count)
         work = _Execution(suite, schedule, workers, machine, judge)

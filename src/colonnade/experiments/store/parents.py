@@ -102,7 +102,8 @@ class Kept(NamedTuple):
         policy: dict[str, Any] = {}
         if self.spec is not None:
             tasks = {name: write(budget) for name, budget in self.tasks.items()}
-            policy |= {"spec": self.spec.to_json(), "tasks": tasks}
+            # Files keep no order of names, but which task was the last one counts.
+            policy |= {"spec": self.spec.to_json(), "tasks": tasks, "order": list(tasks)}
         if self.alone is not None:
             policy["alone"] = self.alone
         if self.about != About():
@@ -145,6 +146,10 @@ def read_kept(path: Path) -> Kept:
         name: read(TaskBudget, value, f"{where}: task {name!r}")
         for name, value in policy.get("tasks", {}).items()
     }
+    order = policy.get("order", list(tasks))
+    if not isinstance(order, list) or sorted(map(str, order)) != sorted(tasks):
+        raise UsageError(f"{where} names other tasks than it has learned; restore the file.")
+    tasks = {name: tasks[name] for name in order}
     spec = RunSpec.from_json(policy["spec"], where) if "spec" in policy else None
     about = read(About, policy.get("about", {}), f"{where}: 'about'")
     return Kept(spec, tasks, tensors, meta["method"], policy.get("alone"), about)
@@ -261,6 +266,9 @@ def take_over(
     Raises:
         UsageError: The states are no such method's, or several are given to one without columns.
     """
+    from colonnade.training.normalizing import taken_apart
+
+    states = [(taken_apart(tensors)[0], meta) for tensors, meta in states]
     if len(states) == 1:
         method.load_state(*states[0])
     elif not hasattr(method, "load_states"):
