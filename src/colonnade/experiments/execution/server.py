@@ -51,6 +51,7 @@ from colonnade.errors import ColonnadeError
 from colonnade.experiments.execution.processes import PATIENCE_SECONDS, STOPPED
 from colonnade.experiments.execution.run import train_run
 from colonnade.experiments.store.folders import SuiteFolder
+from colonnade.experiments.store.parents import await_origins
 from colonnade.parts import load_plugin
 from colonnade.training import Interrupted
 from colonnade.watching import Pulses, Watch, end_with
@@ -62,6 +63,9 @@ _LOOK_SECONDS = 0.02
 """How often the server looks for workers that ended."""
 
 _TELL_SECONDS = 1.0
+
+_SEEN_SECONDS = 60.0
+"""How long what another machine wrote may take to be seen on this one."""
 
 
 def serve(
@@ -196,6 +200,7 @@ def train(
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.INFO)
     spec = next(spec for spec in suite.plan.runs if spec.id == run)
     try:
+        await_origins(suite.path, spec, _SEEN_SECONDS)
         train_run(
             suite.path,
             spec,
