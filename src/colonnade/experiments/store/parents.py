@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -30,11 +31,14 @@ from colonnade.experiments.store.folders import RunFolder, find_runs
 from colonnade.experiments.store.measures import MEASURES
 from colonnade.experiments.store.reading import check_kind, is_there, read_json
 from colonnade.records import read, write
+from colonnade.watching import beat
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from colonnade.methods import ColumnMethod, PathMethod
+
+_LOOK_SECONDS = 0.2
 
 
 @dataclass(frozen=True)
@@ -315,6 +319,36 @@ def read_parent(suite: Path, parent: str) -> tuple[dict[str, Tensor], dict[str, 
             f"which measured learning in another way; move {folder.path} away to train it again."
         )
     return folder.weights()
+
+
+def await_origins(suite: Path, spec: RunSpec, seconds: float) -> None:
+    """Wait until this machine sees what a run starts from, if another one has just written it.
+
+    Args:
+        suite: The output folder.
+        spec: The run.
+        seconds: How long to wait; what is missing then is for others to say.
+    """
+    limit = time.monotonic() + seconds
+    while not _sees_origins(suite, spec) and time.monotonic() < limit:
+        beat()
+        time.sleep(_LOOK_SECONDS)
+
+
+def _sees_origins(suite: Path, spec: RunSpec) -> bool:
+    for origin in (*spec.origins, *([spec.learner_from] if spec.learner_from else ())):
+        if origin.startswith(FOREIGN):
+            continue
+        if origin.startswith(BEST):
+            if not is_there(suite / "choices.json"):
+                return False
+            chosen = read_json(suite / "choices.json").get(origin, {})
+            if misfit(chosen, CHOICE):
+                return False
+            origin = str(chosen["run"])
+        if not RunFolder(suite / "runs" / origin).done:
+            return False
+    return True
 
 
 def with_learner(suite: Path, spec: RunSpec) -> RunSpec:
