@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import logging
 import math
 from collections.abc import Mapping
@@ -20,7 +19,7 @@ from colonnade.experiments.store.reading import is_there
 from colonnade.experiments.titles import distinct, option_titles, source_title
 from colonnade.experiments.words import duration
 from colonnade.reports.network import largest_network, network_drawing
-from colonnade.reports.page import Section, render
+from colonnade.reports.page import Section, embedded, render
 from colonnade.training import Row
 
 logger = logging.getLogger(__name__)
@@ -119,10 +118,9 @@ def _frames(results: Results) -> list[tuple[str, Markup]]:
         if key in pictures or run.foreign is not None or not is_there(run.folder.frames_path):
             continue
         try:
-            data = base64.b64encode(run.folder.frames()).decode()
+            pictures[key] = embedded("image/png", run.folder.frames())
         except ColonnadeError as error:  # a report without a picture is better than none
             logger.warning("A picture is left out: %s", error)
             continue
-        pictures[key] = Markup(f"data:image/png;base64,{data}")
     titles = option_titles(pictures)
     return [(titles[task], picture) for task, picture in pictures.items()]

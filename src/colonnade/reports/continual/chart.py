@@ -40,6 +40,7 @@ def score_chart(sequence: TaskSequence, words: Mapping[str, str]) -> Chart:
                     for c in sequence.learners_of_all
                     if (line := c.line(tested)) is not None
                 ],
+                plays={(run.spec.id, tested) for c in sequence.learners_of_all for run in c.runs},
                 switches=begun if tested == 0 else [(begin, "") for begin, _ in begun],
             )
             for tested, name in enumerate(names)

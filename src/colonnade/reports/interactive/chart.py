@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -107,12 +107,17 @@ class Panel:
         lines: In the order of drawing.
         levels: Horizontal lines: (y, words).
         switches: Vertical lines: (x, words).
+        plays: The runs that it shows, each by its id, with the place of the panel's task among the
+            run's own.
+        beside: What stands beside its axes: films of a run at play, as HTML.
     """
 
     title: str
     lines: Sequence[Line]
     levels: Sequence[tuple[float, str]] = ()
     switches: Sequence[tuple[float, str]] = ()
+    plays: Collection[tuple[str, int]] = ()
+    beside: Markup | None = None
 
 
 @dataclass(frozen=True)

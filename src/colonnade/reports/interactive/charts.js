@@ -118,7 +118,14 @@
                     dots: lines.some((line) => line.joined === false),
                     coarse: matchMedia("(pointer: coarse)").matches };
       this.panels = chart.panels.map((panel, k) => this.panel(panel, k));
-      const grid = make("div", { className: "panels" + (chart.wide || chart.panels.length === 1 ? " one" : "") },
+      const besides = [...figure.querySelectorAll(":scope > .beside")];
+      for (const each of besides) {
+        const { box } = this.panels[each.dataset.panel];
+        box.classList.add("accompanied");
+        box.append(each);
+      }
+      const rows = chart.wide || besides.length || chart.panels.length === 1;
+      const grid = make("div", { className: "panels" + (rows ? " one" : "") },
                         ...this.panels.map(({ box }) => box));
       figure.querySelector("noscript").before(this.legend(), grid, this.controls(lines));
       figure.drawn = this;
