@@ -18,7 +18,7 @@ from colonnade.experiments.results.transfer import Results
 from colonnade.experiments.store.reading import is_there
 from colonnade.experiments.titles import distinct, option_titles, source_title
 from colonnade.experiments.words import duration
-from colonnade.reports.network import largest_network, network_drawing
+from colonnade.reports.network import largest_network, layer_table, network_drawing
 from colonnade.reports.page import Section, embedded, render
 from colonnade.training import Row
 
@@ -46,6 +46,8 @@ class RunSection(Section):
             labelled=all(run.spec.learner == "supervised" for run in runs),
             network=drawings.get("network"),
             laterals=self._largest is not None and self._largest.laterals > 0,
+            layers=layer_table(self._largest) if self._largest else [],
+            analysed=self._largest is not None and bool(self._largest.shares),
             facts=facts(results),
             areas=bool(results.comparisons) or not looks_back(results),
             random_scores={

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
@@ -18,10 +17,7 @@ from colonnade.experiments.method_titles import FALLBACK_COLOURS
 from colonnade.experiments.titles import task_title
 from colonnade.experiments.trained.analysis import RunAnalysis
 from colonnade.experiments.trained.comparison import column_title
-from colonnade.reports.style import FAINT, INK, PAPER
-
-_SHADES = LinearSegmentedColormap.from_list("sensitivity", ["#eef3f8", "#7fb0d8", "#0b4f8a"])
-"""From no share to all of a level's sensitivity; readable on light and dark pages."""
+from colonnade.reports.style import FAINT, INK, PAPER, SENSITIVITY, text_on_share
 
 _BOX, _TALL, _GAP, _STEP = 1.0, 0.56, 0.42, 0.86
 
@@ -65,14 +61,14 @@ def _shade(axes: Axes, title: str, group: Sequence[RunAnalysis]) -> None:
             axes.add_patch(
                 FancyBboxPatch(
                     (x, y), _BOX, _TALL, boxstyle="round,pad=0,rounding_size=0.07",
-                    facecolor="none" if math.isnan(share) else _SHADES(share),
+                    facecolor="none" if math.isnan(share) else SENSITIVITY(share),
                     edgecolor=FAINT, linewidth=0.8,
                 )
             )  # fmt: skip
             axes.text(
                 x + _BOX / 2, y + _TALL / 2, "?" if math.isnan(share) else f"{share:.0%}",
                 ha="center", va="center", fontsize=9, fontweight="bold",
-                color="#ffffff" if share > 0.55 else "#202124",
+                color=text_on_share(share),
             )  # fmt: skip
             if level:
                 _arrow(axes, (x + _BOX / 2, y - _STEP + _TALL), (x + _BOX / 2, y))
