@@ -34,7 +34,7 @@ logger = logging.getLogger(__name__)
 class _Row:
     title: str
     colour: str
-    runs: str
+    runs: int
     mean: str
     spread: str
     quartiles: str
@@ -122,7 +122,7 @@ def _row(row: Learned, title: str, colour: str) -> _Row:
     return _Row(
         title=title,
         colour=colour,
-        runs=str(row.scores.size),
+        runs=row.scores.size,
         mean=_number(row.mean),
         spread=_number(row.spread),
         quartiles="?" if math.isnan(low) else f"{low:.2f} to {high:.2f}",

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
+from colonnade.analysis.intervals import FEWEST_RUNS, band
 from colonnade.analysis.policies.capacity import mean_spectrum
 from colonnade.analysis.policies.perturbation import Floats, rank_correlation
 from colonnade.experiments.method_titles import FALLBACK_COLOURS
@@ -102,13 +103,16 @@ def _arrow(axes: Axes, start: tuple[float, float], end: tuple[float, float]) -> 
     )  # fmt: skip
 
 
-def _standard_error(returns: Floats) -> Floats | None:
-    """Standard errors [S] of mean returns [S, E]; None where one episode was played."""
-    episodes = returns.shape[1]
-    if episodes < 2:
-        return None
-    error: Floats = returns.std(axis=1, ddof=1) / math.sqrt(episodes)
-    return error
+def episode_bands(returns: Floats) -> tuple[Floats, Floats]:
+    """Return the ends [S] of Student's 95 % intervals of mean returns over episodes, [S, E].
+
+    They are NaN where nothing was played, and where there are too few episodes.
+    """
+    played = ~np.isnan(returns).any(axis=1)
+    low, high = np.full((2, len(returns)), math.nan)
+    if returns.shape[1] >= FEWEST_RUNS and played.any():
+        low[played], high[played] = band(returns[played].T)
+    return low, high
 
 
 def noise_curves(analysis: RunAnalysis) -> Figure:
@@ -128,13 +132,11 @@ def noise_curves(analysis: RunAnalysis) -> Figure:
                 if feature.column != column:
                     continue
                 returns = curves.returns[feature]
-                error = _standard_error(returns)
+                low, high = episode_bands(returns)
                 # A line for what is known, a point for what was played.
                 axes.plot(curves.noise, curves.means(feature), color=colours[name], lw=1.6)
-                axes.errorbar(
-                    curves.noise, returns.mean(1), error, color=colours[name], fmt="o",
-                    markersize=3.5, elinewidth=1,
-                )  # fmt: skip
+                axes.plot(curves.noise, returns.mean(1), "o", color=colours[name], markersize=3.5)
+                axes.fill_between(curves.noise, low, high, color=colours[name], alpha=0.16, lw=0)
         for value, style in ((curves.clean.mean(), "-"), (half, "--"), (curves.floor, ":")):
             axes.axhline(value, color=FAINT, lw=0.9, ls=style, zorder=0)
         axes.set_xscale("log", base=2)
