@@ -12,13 +12,16 @@ from short_sequences import COLUMN, LEARNER, TASKS
 from colonnade.errors import UsageError
 from colonnade.learners import A2C, PPO
 from colonnade.methods import Finetune, OutputOnly, Progressive, Scratch
+from colonnade.networks import LSTM, ColumnSpec, Conv
 from colonnade.tasks import GymTask, MiniPongTask
 from colonnade.training import (
     DivergedError,
     Interrupted,
     TrainingOptions,
     evaluate,
+    read_tensors,
     train_sequence,
+    write_tensors,
 )
 
 OPTIONS = TrainingOptions(num_envs=4, segment_steps=240, curve_steps=100, device="cpu")
@@ -49,6 +52,40 @@ def test_interrupted_runs_end_with_the_same_numbers(make, rollouts):
     assert without_clock(recorder.history) == without_clock(reference.history)
     for name, value in expected.network.state_dict().items():
         assert torch.equal(value, method.network.state_dict()[name]), name
+
+
+class InFiles(Interrupting):
+    """Keeps checkpoints in a file, whose header moves tensors beside multiples of 64 bytes."""
+
+    def __init__(self, stop_at, path):
+        super().__init__(stop_at)
+        self._path = path
+
+    def save_checkpoint(self, tensors, meta):
+        write_tensors(self._path, tensors, {"meta": meta, "header": "longer"})
+
+    def load_checkpoint(self):
+        if not self._path.exists():
+            return None
+        tensors, meta = read_tensors(self._path)
+        return tensors, meta["meta"]
+
+
+def test_a_column_that_reads_a_frozen_lstm_goes_on_exactly_from_a_file(tmp_path):
+    def train(recorder):
+        method = Progressive(ColumnSpec((Conv(4, 8, 8), LSTM(8))))
+        options = TrainingOptions(num_envs=2, segment_steps=80, curve_steps=80, device="cpu")
+        tasks = [MiniPongTask(name, steps=160) for name in ("pong", "zoom")]
+        train_sequence(tasks, method, A2C(), options=options, recorder=recorder)
+        return method.state()[0]
+
+    expected = train(None)
+    recorder = InFiles(28, tmp_path / "file")
+    with pytest.raises(Interrupted):
+        train(recorder)
+    recorder.resume_for(1000)
+    resumed = train(recorder)
+    assert all(torch.equal(resumed[name], value) for name, value in expected.items())
 
 
 def test_the_curve_accounts_for_every_step_once():

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from colonnade.atomic import write_atomically
 from colonnade.errors import ColonnadeError
+from colonnade.memory_layout import settled
 
 
 def write_tensors(path: Path, tensors: dict[str, Tensor], meta: dict[str, Any]) -> None:
@@ -40,7 +41,7 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     try:
         with safetensors.safe_open(path, framework="pt") as file:
             header = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            tensors = {name: settled(file.get_tensor(name)) for name in file.keys()}  # noqa: SIM118
     except FileNotFoundError as error:
         raise ColonnadeError(f"Expected a weights file at {path}, but there is none.") from error
     except (safetensors.SafetensorError, OSError) as error:

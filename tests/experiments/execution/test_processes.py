@@ -173,7 +173,7 @@ def test_a_run_that_hangs_is_named_ended_and_goes_on(tmp_path: Path) -> None:
     finally:
         set_limit(HANG_SECONDS)
     assert gone(stopped[0])
-    (note,) = suite.runs[0].result()["notes"]
+    note = suite.runs[0].result()["notes"][0]  # a busy machine may add to them
     assert note.startswith("Its process gave no sign of life for ")
     assert note.endswith(" s and was ended; the run went on from its last checkpoint.")
     assert " silent  long: no sign of life for " in output.getvalue()

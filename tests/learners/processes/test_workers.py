@@ -3,6 +3,7 @@
 import copy
 import errno
 import faulthandler
+import mmap
 import multiprocessing
 import os
 import signal
@@ -19,6 +20,7 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from interrupting import without_clock
 from worlds import MARK, ClockNetwork, Counting, CountingTask
 
+from colonnade import watching
 from colonnade.errors import ColonnadeError, HungError, UsageError
 from colonnade.learners import A2C, A3C, PPO, Compute, Lesson, WorkerDiedError, torch_threads
 from colonnade.learners.processes.workers import Report, Work, Workers
@@ -126,10 +128,34 @@ def limit():
     set_limit(HANG_SECONDS)
 
 
+class Told:
+    """Time that is told, by two workers and in the end by the test: a busy machine takes none."""
+
+    def __init__(self):
+        self._parts = memoryview(mmap.mmap(-1, 4 * 8)).cast("d")  # the last counts looks
+
+    def monotonic(self):
+        self._parts[3] += 1
+        return sum(self._parts[:3])
+
+    def pass_by(self, place, seconds):
+        self._parts[place] += seconds
+
+    def pass_by_and_wait(self, place, seconds):
+        """Let both workers be looked at, twice if need be, before anything else happens."""
+        self.pass_by(place, seconds)
+        looks = self._parts[3]
+        while self._parts[3] < looks + 4:
+            time.sleep(0.001)
+
+
 @pytest.fixture
-def long_limit():
+def told(monkeypatch):
+    clock = Told()
+    monkeypatch.setattr(watching, "time", clock)
+    monkeypatch.setattr("colonnade.learners.processes.workers._WATCH_SECONDS", 0.01)
     set_limit(2)
-    yield
+    yield clock
     set_limit(HANG_SECONDS)
 
 
@@ -152,19 +178,29 @@ def test_a_worker_that_is_stopped_is_noticed_named_and_replaced(caplog):
     assert gone(pids(reports))
 
 
-@pytest.mark.usefixtures("long_limit")
-def test_a_worker_that_takes_its_time_but_gives_signs_is_left_alone(caplog):
+def test_a_worker_that_takes_its_time_but_gives_signs_is_left_alone(told, caplog):
     def work(index, attempt):
         for _ in range(12):
-            time.sleep(0.2)
+            told.pass_by_and_wait(index, 0.125)  # one alone can't use up the 2 s of the other
             beat()
         return attempt
 
     with workers(work) as made:
         assert [report.steps for report in made.run(budget(2))] == [0, 0]
-        time.sleep(2.2)  # at rest they need give none
+        told.pass_by(2, 2.2)  # at rest they need give none
         assert [report.steps for report in made.run(budget(2))] == [0, 0]
     assert not caplog.text
+
+
+def test_a_worker_that_takes_its_time_and_gives_no_signs_is_replaced(told, caplog):
+    def work(index, attempt):
+        while attempt == 0:
+            told.pass_by_and_wait(index, 0.125)
+        return attempt
+
+    with workers(work) as made:
+        assert [report.steps for report in made.run(budget(2))] == [1, 1]
+    assert "gave no sign of life for" in caplog.text
 
 
 @pytest.mark.usefixtures("limit")

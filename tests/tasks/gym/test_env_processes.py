@@ -23,7 +23,7 @@ def limit():
 
 @pytest.fixture
 def long_limit():
-    set_limit(2)
+    set_limit(10)
     yield
     set_limit(HANG_SECONDS)
 

@@ -30,6 +30,7 @@ from colonnade.learners.trainer import (
     prefixed,
     under,
 )
+from colonnade.memory_layout import settled
 from colonnade.seeding import globals_state, load_globals_state, seed_globals
 from colonnade.types import Episode, Metrics, Rollout, environments_of
 
@@ -235,7 +236,7 @@ def _whereabouts(collector: Collector, generator: torch.Generator) -> bytes:
 
 def _go_on(collector: Collector, generator: torch.Generator, state: bytes) -> None:
     """Return to where a worker stood."""
-    tensors = safetensors.torch.load(state)
+    tensors = {name: settled(value) for name, value in safetensors.torch.load(state).items()}
     size = int.from_bytes(state[:8], "little")
     meta = json.loads(json.loads(state[8 : 8 + size])["__metadata__"]["meta"])
     generator.set_state(tensors.pop("generator"))

@@ -109,11 +109,13 @@ class _Worker:
 
     def order(self) -> None:
         """Ask for one more rollout."""
-        self.orders += 1
         self.tell("rollout")
+        self.orders += 1
 
     def tell(self, order: _Order) -> None:
         """Give an order; that the worker died is noticed elsewhere."""
+        if not self.orders:
+            self.watch.look(busy=False)  # it rested until now, perhaps for longer than the limit
         with suppress(OSError):
             self.connection.send(order)
 
