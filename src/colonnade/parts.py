@@ -99,6 +99,9 @@ class Part:
         colour: Of a method in pictures, as "#117733".
         after: Of a method the name of the one that it stands behind in tables.
         origin: Where it comes from, as messages say it; filled in when it is loaded.
+
+    Raises:
+        UsageError: The kind is unknown, a text is none, or name or colour are not of their form.
     """
 
     kind: Kind

@@ -5,7 +5,7 @@ from __future__ import annotations
 import fnmatch
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from tyro.conf import Positional, UseAppendAction, arg
 
@@ -29,6 +29,9 @@ class Run:
     only: UseAppendAction[tuple[str, ...]] = ()
     """Train only runs whose id or label matches this pattern, and those they start from. May be
     repeated. Plain text matches anywhere; *, ? and [...] match as in file names."""
+    on: str = "here"
+    """Where runs train: here, or on the nodes of a Ray cluster: ray for the one that was started on
+    this machine, ray:HOST:PORT for another that it is a node of (docs/clusters.md)."""
     hang_seconds: float = HANG_SECONDS
     """Seconds without a sign of life after which a process is taken to hang: it is named, ended and
     begun again from its checkpoint. Longer than an environment's longest step; 0 is never."""
@@ -56,6 +59,7 @@ class Run:
 
         from colonnade.cli.display import Display
         from colonnade.cli.train import train
+        from colonnade.experiments.execution.executors import executor
         from colonnade.experiments.launch.suite import begin
 
         console = Console()
@@ -63,10 +67,12 @@ class Run:
         def say(line: str) -> None:
             console.print(line, markup=False, highlight=False, soft_wrap=True)
 
+        where = executor(self.on)
         suite = begin(what, self.out, self.options, say, self._selected)
         display = Display(console, suite.name)
         selected = self._selected(suite.plan)
-        train(suite, selected, self.jobs, display, films=self.films, recorders=recorders)
+        own: dict[str, Any] = {"films": self.films, "recorders": recorders}
+        train(suite, selected, self.jobs, display, where=where, **own)
 
     def _selected(self, plan: Plan) -> Plan:
         """Choose what --only says, and what that starts from."""

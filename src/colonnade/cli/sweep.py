@@ -44,6 +44,9 @@ class Sweep:
     """Stop runs whose curve is below the median of their cell's complete runs."""
     retry: bool = False
     """Begin failed runs again."""
+    on: str = "here"
+    """Where runs train: here, or on the nodes of a Ray cluster: ray for the one that was started on
+    this machine, ray:HOST:PORT for another that it is a node of (docs/clusters.md)."""
     hang_seconds: float = HANG_SECONDS
     """Seconds without a sign of life after which a process is taken to hang: it is named, ended and
     begun again from its checkpoint. Longer than an environment's longest step; 0 is never."""
@@ -72,12 +75,14 @@ class Sweep:
 
         from colonnade.cli.display import Display, job_columns
         from colonnade.cli.train import train
+        from colonnade.experiments.execution.executors import executor
         from colonnade.experiments.launch.sweep import begin_sweep
         from colonnade.experiments.results.sweep.early_stop import MedianRule
 
+        where = executor(self.on)
         suite = begin_sweep(named, out, sweep, self.options)
         display = Display(Console(), f"Sweep of {suite.name}", job_columns(suite))
         display.say(f"Sweep of {suite.name} in {out}.")
         judge = MedianRule(suite) if self.early_stop else None
         own: dict[str, Any] = {"retry": self.retry, "judge": judge, "recorders": recorders}
-        train(suite, suite.plan, self.workers, display, **own)
+        train(suite, suite.plan, self.workers, display, where=where, **own)

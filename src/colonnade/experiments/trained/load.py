@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from colonnade.errors import ColonnadeError, unknown_name
 from colonnade.experiments.plans.build import build_method, build_task
@@ -98,8 +99,20 @@ def network_of(folder: RunFolder) -> ProgressiveNetwork | ModularNetwork:
     Raises:
         ColonnadeError: The file is missing or damaged.
     """
-    layout = folder.network()["network"]
-    with foreign_states(folder.path / "network.json"):
+    return network_laid_out(folder.network()["network"], folder.path / "network.json")
+
+
+def network_laid_out(layout: Mapping[str, Any], where: Path) -> ProgressiveNetwork | ModularNetwork:
+    """Build the network that data describes, of paths the last, without its weights.
+
+    Args:
+        layout: The network in the state of a method (`Method.state`).
+        where: The file that it is from.
+
+    Raises:
+        ColonnadeError: It is none.
+    """
+    with foreign_states(where):
         if "columns" in layout:
             return ProgressiveNetwork.from_spec(layout)
         return ModularNetwork.from_spec(layout["modular"][-1])

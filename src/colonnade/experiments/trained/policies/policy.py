@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import gymnasium
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 from torch import Tensor
 
+from colonnade.checks import text
 from colonnade.errors import UsageError, unknown_name
 from colonnade.experiments.plans.build import build_learner, build_method, build_task
-from colonnade.experiments.store.parents import Kept, read_trained
+from colonnade.experiments.store.parents import About, Kept, Score, read_trained
 from colonnade.experiments.trained.load import trusting
 from colonnade.experiments.trained.policies.alone import kept_alone, read_alone
 from colonnade.learners import Acting, Compute
@@ -130,6 +133,9 @@ class TrainedPolicy:
 
         Args:
             ended: [N] bool, the environments of a batch in which one begins; None for all.
+
+        Raises:
+            UsageError: It has another length than the last batch of observations.
         """
         if ended is None or not self._state:
             self._state = {}
@@ -146,17 +152,48 @@ class TrainedPolicy:
             for name, part in self._state.items()
         }
 
-    def save(self, path: str | Path) -> None:
+    @property
+    def about(self) -> About:
+        """What the network says of itself: its score, its licence, what it was made with."""
+        return self._kept.about if self._kept else About()
+
+    def save(
+        self, path: str | Path, *, licence: str = "", note: str = "", returns: ArrayLike = ()
+    ) -> None:
         """Write the network to one file, which `colonnade.load` reads wherever it is.
 
-        It holds the weights of the whole network, and the spec of its run or else of its task, and
-        nothing that executes. A run may start from it: `parent` is "file:PATH".
+        It holds the weights of the whole network, the spec of its run or else of its task, what it
+        says of itself (`about`), and nothing that executes. A run may start from it: `parent` is
+        "file:PATH". `colonnade describe PATH` prints all but the weights.
+
+        Args:
+            path: Of the file.
+            licence: Under which others may use it: an SPDX name, as "CC-BY-4.0"; what was said
+                before if not given.
+            note: Whatever else they should know; what was said before if not given.
+            returns: [E] of episodes that it has played, as `colonnade.training.evaluate` gives
+                them; the scores of its run if not given.
 
         Raises:
-            UsageError: The network is of no run, and has no columns or no learner with a name.
+            UsageError: The network is of no run, and has no columns or no learner with a name; or
+                what is said of it is of another kind.
         """
         kept = self._kept or kept_alone(self.network, self.spec, self._acting, self._normalization)
-        kept.write(Path(path))
+        about = replace(
+            kept.about,
+            licence=text("licence of save", licence) or kept.about.licence,
+            note=text("note of save", note) or kept.about.note,
+        )
+        scores = np.asarray(returns, np.float64)
+        if scores.ndim != 1 or not np.isfinite(scores).all():
+            raise UsageError(
+                "returns of save are one number for each episode, as evaluate gives them; got "
+                f"{shown(returns)}."
+            )
+        if len(scores):
+            mean, std = float(scores.mean()), float(scores.std())
+            about = replace(about, score=Score(self.spec.id, len(scores), mean, std))
+        kept._replace(about=about).write(Path(path))
 
     def export(self, path: str | Path) -> None:
         """Write what it does as a program of its own, which needs no Colonnade.
