@@ -87,6 +87,7 @@ class Column(nn.Module):
         output_reads: The same for the output layer.
         sources: Indices of the earlier columns that it may read; None is all.
         rows: Tasks that may have gains and biases of their own (`ColumnSpec.task_gains`).
+        straight: Whether it is dense layers one upon the other, which read nothing else.
     """
 
     def __init__(
@@ -121,6 +122,7 @@ class Column(nn.Module):
         self.output_reads = self._aligned(len(spec.stages), earlier)
         self.output_in_shape = shape
         self.output = self._build_output(earlier)
+        self.straight = self._is_straight()
         _to_channels_last(self)
 
     def stage(self, position: int) -> HiddenStage:
@@ -246,6 +248,13 @@ class Column(nn.Module):
             own.copy_(weights[feature]) if feature in weights else own.zero_()
         self.output.weight.zero_()
         self.output.bias.copy_(previous.output.bias)
+
+    def _is_straight(self) -> bool:
+        own = self.spec
+        extras = own.dropout or own.input_dropout or own.task_gains
+        dense = all(isinstance(stage, DenseStage) for stage in self._built)
+        silent = any(self.silent(position) for position in range(len(self._built)))
+        return dense and not (extras or silent or any(self.reads) or self.output_reads)
 
     def _build(
         self,
