@@ -9,6 +9,7 @@ from functools import partial
 from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from colonnade.checks import ABOVE_0, AT_LEAST_1, check_fields
@@ -193,9 +194,12 @@ class PPO(ActorCritic):
         ratio = log_ratio.exp()
         clipped = ratio.clamp(1 - self.clip, 1 + self.clip)
         policy_loss = -torch.min(ratio * advantages, clipped * advantages).mean()
-        value_loss = (targets - values).square().mean()
-        entropy = policy.entropy().mean()
-        loss = policy_loss + self.value_cost * value_loss - self.entropy_cost * entropy
+        value_loss = F.mse_loss(values, targets)
+        loss = policy_loss + self.value_cost * value_loss
+        with torch.set_grad_enabled(self.entropy_cost > 0 and torch.is_grad_enabled()):
+            entropy = policy.entropy().mean()
+        if self.entropy_cost:
+            loss = loss - self.entropy_cost * entropy
         metrics = {}
         if (held := penalty()) is not None:
             metrics["penalty"] = held.detach()

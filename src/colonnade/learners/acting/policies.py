@@ -57,9 +57,7 @@ class ActorCritic(_Sampling):
 
     def likelihood(self, output: Tensor, spec: TaskSpec) -> PolicyDistribution:
         """Return the policy that an output [..., outputs] means."""
-        if spec.actions.continuous:
-            return DiagonalGaussian(output[..., :-1].float())
-        return MultiCategorical(output[..., :-1].float(), spec.action_sizes)
+        return _meant(output[..., :-1].float(), spec)
 
     def values(self, output: Tensor) -> Tensor:
         """Return the value [...] that ends an output [..., outputs]."""
@@ -71,7 +69,16 @@ class ActorCritic(_Sampling):
         """Run a network over a rollout: its policy, and its values [T, N]."""
         with compute.autocast():
             output = rollout.outputs(network)
-        return self.likelihood(output, spec), self.values(output)
+        # Taken apart at once, whose gradient is put together at once.
+        policy, value = output.float().split([output.shape[-1] - 1, 1], -1)
+        return _meant(policy, spec), value.squeeze(-1)
+
+
+def _meant(policy: Tensor, spec: TaskSpec) -> PolicyDistribution:
+    """Return the policy that the logits, or the means and widths, of an output mean."""
+    if spec.actions.continuous:
+        return DiagonalGaussian(policy)
+    return MultiCategorical(policy, spec.action_sizes)
 
 
 class Classifier(_Sampling):
