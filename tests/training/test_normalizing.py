@@ -1,5 +1,6 @@
 """Tasks that normalise what they show: learned, frozen, gone on with, and refused where not."""
 
+import contextlib
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ from interrupting import Interrupting, without_clock
 
 from colonnade.errors import UsageError
 from colonnade.learners import A2C, A3C, DQN, PPO
+from colonnade.learners.acting.under_way import UnderWay
 from colonnade.methods import EWC, Finetune
 from colonnade.networks import mlp_column
 from colonnade.tasks import GymTask
@@ -160,3 +162,21 @@ def test_what_does_not_go_with_it_is_told(learner: Any, more: Any, sentence: str
 def test_it_takes_a_learner_that_is_told_the_task() -> None:
     with pytest.raises(UsageError, match=r"nobody says which task is seen, .*; use true labels"):
         check_normalized(tasks(), A2C(), OPTIONS, told=False)
+
+
+def test_actions_that_are_played_again_teach_nothing() -> None:
+    task = tasks()[0]
+    with contextlib.closing(task.make_vec(2)) as envs:
+        under_way = UnderWay(envs, task.spec.actions)
+        under_way.count(True)
+        under_way.begin(3)
+        for _ in range(5):
+            envs.step(np.array([0, 1]))
+            under_way.note(np.array([[0], [1]]))
+        state = under_way.state(np.array([5, 5]))
+        before = normalizations([task])
+        returns = envs.discounted_returns.copy()  # type: ignore[attr-defined]
+        under_way.restore(state)
+        assert all(value.equal(before[name]) for name, value in normalizations([task]).items())
+        assert envs.discounted_returns.tolist() == returns.tolist()  # type: ignore[attr-defined]
+        assert returns.all()
