@@ -23,6 +23,7 @@ from colonnade.experiments.store.folders import RunFolder, SuiteFolder
 from colonnade.experiments.trained.film import check_kind, write_film
 from colonnade.experiments.trained.load import load_method, trusting
 from colonnade.learners import LearnerConfig
+from colonnade.tasks import GymTask
 from colonnade.tasks.frames import Image, first_of, frame_of
 from colonnade.tasks.vector import episodes_ended
 from colonnade.training import evaluate
@@ -77,6 +78,8 @@ def play(
     folder = _find(suite, run)
     spec = folder.spec
     task_played, network, learner = trained_player(suite, folder, task, trust=trust)
+    if film is not None and isinstance(task_played, GymTask):
+        task_played = task_played.drawn()
     stage = _FilmedTask(task_played, episodes)
     returns = evaluate(
         stage,

@@ -6,7 +6,7 @@ import functools
 import json
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import gymnasium
@@ -119,6 +119,17 @@ class GymTask:
             self.reward_clip,
         )
 
+    def drawn(self) -> GymTask:
+        """Return the task with environments that draw what happens, as films need.
+
+        Those can that have "rgb_array" among the `render_modes` of their metadata; of others it is
+        this task.
+        """
+        known = _known(self._made)
+        if known.real_time or not known.draws_pictures or "render_mode" in self.options:
+            return self
+        return replace(self, options={**self.options, "render_mode": "rgb_array"})
+
     def make_vec(self, num_envs: int, threads: int = 1) -> AnyVectorEnv:
         """Make `num_envs` copies; `processes` says how they run, whatever `threads` says.
 
@@ -187,6 +198,7 @@ class _Known:
     action_space: Space[Any]
     draws: Draws
     real_time: bool = False
+    draws_pictures: bool = False
 
 
 _KNOWN: dict[_Made, _Known] = {}
@@ -236,7 +248,8 @@ def _look(made_of: EnvSpec, made: _Made) -> _Known:
         env.close()
     if not repeats(lambda: SeededEnv(make(), draws)):
         _warn(env_id)
-    return _Known(made_of, observations, env.action_space, draws)
+    pictures = "rgb_array" in (env.metadata.get("render_modes") or ())
+    return _Known(made_of, observations, env.action_space, draws, draws_pictures=pictures)
 
 
 _KNOWN_VECTORS: dict[_Made, tuple[EnvSpec, frozenset[str]]] = {}
