@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -30,11 +31,14 @@ from colonnade.experiments.store.folders import RunFolder, find_runs
 from colonnade.experiments.store.measures import MEASURES
 from colonnade.experiments.store.reading import check_kind, is_there, read_json
 from colonnade.records import read, write
+from colonnade.watching import beat
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from colonnade.methods import ColumnMethod, PathMethod
+
+_LOOK_SECONDS = 0.2
 
 
 @dataclass(frozen=True)
@@ -102,7 +106,8 @@ class Kept(NamedTuple):
         policy: dict[str, Any] = {}
         if self.spec is not None:
             tasks = {name: write(budget) for name, budget in self.tasks.items()}
-            policy |= {"spec": self.spec.to_json(), "tasks": tasks}
+            # Files keep no order of names, but which task was the last one counts.
+            policy |= {"spec": self.spec.to_json(), "tasks": tasks, "order": list(tasks)}
         if self.alone is not None:
             policy["alone"] = self.alone
         if self.about != About():
@@ -145,6 +150,10 @@ def read_kept(path: Path) -> Kept:
         name: read(TaskBudget, value, f"{where}: task {name!r}")
         for name, value in policy.get("tasks", {}).items()
     }
+    order = policy.get("order", list(tasks))
+    if not isinstance(order, list) or sorted(map(str, order)) != sorted(tasks):
+        raise UsageError(f"{where} names other tasks than it has learned; restore the file.")
+    tasks = {name: tasks[name] for name in order}
     spec = RunSpec.from_json(policy["spec"], where) if "spec" in policy else None
     about = read(About, policy.get("about", {}), f"{where}: 'about'")
     return Kept(spec, tasks, tensors, meta["method"], policy.get("alone"), about)
@@ -261,6 +270,9 @@ def take_over(
     Raises:
         UsageError: The states are no such method's, or several are given to one without columns.
     """
+    from colonnade.training.normalizing import taken_apart
+
+    states = [(taken_apart(tensors)[0], meta) for tensors, meta in states]
     if len(states) == 1:
         method.load_state(*states[0])
     elif not hasattr(method, "load_states"):
@@ -307,6 +319,36 @@ def read_parent(suite: Path, parent: str) -> tuple[dict[str, Tensor], dict[str, 
             f"which measured learning in another way; move {folder.path} away to train it again."
         )
     return folder.weights()
+
+
+def await_origins(suite: Path, spec: RunSpec, seconds: float) -> None:
+    """Wait until this machine sees what a run starts from, if another one has just written it.
+
+    Args:
+        suite: The output folder.
+        spec: The run.
+        seconds: How long to wait; what is missing then is for others to say.
+    """
+    limit = time.monotonic() + seconds
+    while not _sees_origins(suite, spec) and time.monotonic() < limit:
+        beat()
+        time.sleep(_LOOK_SECONDS)
+
+
+def _sees_origins(suite: Path, spec: RunSpec) -> bool:
+    for origin in (*spec.origins, *([spec.learner_from] if spec.learner_from else ())):
+        if origin.startswith(FOREIGN):
+            continue
+        if origin.startswith(BEST):
+            if not is_there(suite / "choices.json"):
+                return False
+            chosen = read_json(suite / "choices.json").get(origin, {})
+            if misfit(chosen, CHOICE):
+                return False
+            origin = str(chosen["run"])
+        if not RunFolder(suite / "runs" / origin).done:
+            return False
+    return True
 
 
 def with_learner(suite: Path, spec: RunSpec) -> RunSpec:

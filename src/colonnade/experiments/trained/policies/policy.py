@@ -23,6 +23,12 @@ from colonnade.learners import Acting, Compute
 from colonnade.ops import evaluation
 from colonnade.records import shown
 from colonnade.seeding import generator
+from colonnade.tasks.normalization import Normalization
+from colonnade.training.normalizing import (
+    normalization_of,
+    restore_normalization,
+    taken_apart,
+)
 from colonnade.types import OBSERVATION, Inputs, Network, State, TaskSpec
 
 
@@ -55,6 +61,7 @@ class TrainedPolicy:
         seed: int = 0,
         device: str = "cpu",
         kept: Kept | None = None,
+        normalization: Normalization | None = None,
     ) -> None:
         """Make a policy of a network.
 
@@ -67,6 +74,8 @@ class TrainedPolicy:
             seed: Of the sampled actions.
             device: A torch device name, or "auto".
             kept: What `save` writes; `colonnade.load` gives it.
+            normalization: What the network's task has seen, `task.normalization`, where it
+                normalises; the policy itself takes observations as they come.
         """
         self.spec = spec
         self._acting = acting
@@ -82,6 +91,7 @@ class TrainedPolicy:
         self._state: State = {}
         self._envs = 0
         self._kept = kept
+        self._normalization = normalization
 
     @torch.no_grad()
     def __call__(self, observation: Any) -> Any:
@@ -168,7 +178,7 @@ class TrainedPolicy:
             UsageError: The network is of no run, and has no columns or no learner with a name; or
                 what is said of it is of another kind.
         """
-        kept = self._kept or kept_alone(self.network, self.spec, self._acting)
+        kept = self._kept or kept_alone(self.network, self.spec, self._acting, self._normalization)
         about = replace(
             kept.about,
             licence=text("licence of save", licence) or kept.about.licence,
@@ -201,7 +211,8 @@ class TrainedPolicy:
         """
         from colonnade.experiments.trained.policies.export import export
 
-        export(Path(path), self.network.cpu(), self.spec, self._acting, self._dtypes)
+        network, normalization = self.network.cpu(), self._normalization
+        export(Path(path), network, self.spec, self._acting, self._dtypes, normalization)
         self.network.to(self._compute.device)
 
     def _initial(self, count: int) -> State:
@@ -219,13 +230,17 @@ class TrainedPolicy:
                     f"Task {self.spec.id!r} shows {', '.join(map(repr, self._dtypes))}, but the "
                     f"observation has only {', '.join(map(repr, given)) or 'nothing'}."
                 )
-            value = np.asarray(given[name], self._dtypes[name])
+            seen = self._normalization
+            # In full, as it was seen in training: what is normalised is narrowed afterwards.
+            narrow = None if seen and name in seen.observations else self._dtypes[name]
+            value = np.asarray(given[name], narrow)
             single = value.shape == shape
             if not single and value.shape[1:] != shape:
                 raise UsageError(
                     f"{name!r} of task {self.spec.id!r} has the shape {list(shape)}, or "
                     f"[N, {', '.join(map(str, shape))}] in batches, but {list(value.shape)} came."
                 )
+            value = value if seen is None else seen.of(name, value)
             tensor = torch.from_numpy(np.ascontiguousarray(value[None] if single else value))
             tensor = tensor.float() if tensor.dtype == torch.float64 else tensor
             raw[name] = tensor.to(self._compute.device)
@@ -263,7 +278,8 @@ def load(
     options: dict[str, Any] = {"greedy": greedy, "seed": seed, "device": device, "kept": kept}
     if kept.spec is None:
         with trusting(Path(source), trust=trust):
-            network, alone, learner = read_alone(kept)
+            network, alone, learner, seen = read_alone(kept)
+        options["normalization"] = seen
         if task not in (None, alone.id):
             raise unknown_name(f"task of {source}:", str(task), [alone.id])
         return TrainedPolicy(network, alone, learner, **options)
@@ -273,6 +289,9 @@ def load(
     budget = kept.tasks[name]
     with trusting(Path(source), trust=trust):
         method = build_method(kept.spec)
-        method.load_state(kept.tensors, kept.meta)
-        spec, learner = build_task(budget).spec, build_learner(kept.spec)
+        tensors, beside = taken_apart(kept.tensors)
+        method.load_state(tensors, kept.meta)
+        learned, learner = build_task(budget), build_learner(kept.spec)
+        restore_normalization(learned, beside)
+    spec, options["normalization"] = learned.spec, normalization_of(learned)
     return TrainedPolicy(method.network_for(name), spec, learner, **options)
