@@ -139,7 +139,8 @@ class MadeUp:
             return agent.wrong
         return agent.ended[call.given[0] :], dict.fromkeys(agent.running, 7.0)
 
-    def end(self, agent: int) -> None:
+    def end(self, agent: int, *, stuck: bool = False) -> None:
+        assert stuck == self.agents[agent].mute
         self.agents[agent].dead = True
 
     def reserve(self, amounts: Mapping[str, float], nodes: Iterable[str]) -> Room:

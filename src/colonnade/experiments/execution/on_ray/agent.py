@@ -9,10 +9,12 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import os
+import signal
 import sys
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -71,6 +73,10 @@ class Agent:
         self._ended: list[Ended] = []
         self._workers: ForkedWorkers
         self._log: Path
+
+    async def process(self) -> int:
+        """Return its process id."""
+        return os.getpid()
 
     async def open(self, orders: Orders) -> str:
         """Make ready to train.
@@ -156,6 +162,12 @@ class Agent:
         self._log.unlink(missing_ok=True)
 
 
+def kill(process: int) -> None:
+    """End a process of this node, stopped as it may be."""
+    with suppress(ProcessLookupError):
+        os.kill(process, signal.SIGKILL)
+
+
 def other_versions(orders: Orders) -> str:
     """Say how this node's library is not the executor's; empty where it is."""
     for name in PACKAGES:
@@ -200,7 +212,7 @@ def version_of(name: str) -> str:
     """Return the version of a package; empty where there is none."""
     try:
         return version(name) if find_spec(name) else ""
-    except (PackageNotFoundError, ValueError):
+    except (ImportError, ValueError):
         return ""
 
 

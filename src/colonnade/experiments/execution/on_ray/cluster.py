@@ -59,6 +59,7 @@ class RayCluster:
         # As it is, so that a node without Colonnade can say so.
         ray.cloudpickle.register_pickle_by_value(agents)
         self._agent = ray.remote(agents.Agent)
+        self._processes: dict[Any, tuple[str, Any]] = {}
 
     def nodes(self) -> list[Node]:
         """Return the nodes that live and have cores."""
@@ -80,9 +81,10 @@ class RayCluster:
         agent = self._agent.options(
             num_cpus=0,
             max_task_retries=-1,  # while it can't be reached; a dead one is not begun again
-            scheduling_strategy=NodeAffinitySchedulingStrategy(node.id, soft=False),
+            scheduling_strategy=_only_on(node.id),
             runtime_env={"env_vars": {_KEEP_GPUS: "0"}} if node.gpus else None,
         ).remote(node.gpus)
+        self._processes[agent] = (node.id, agent.process.remote())
         return agent, agent.open.remote(orders)
 
     def call(self, agent: Any, method: str, *given: object) -> Any:
@@ -106,10 +108,16 @@ class RayCluster:
                 raise error.cause from error
             raise
 
-    def end(self, agent: Any) -> None:
-        """End an agent at once."""
+    def end(self, agent: Any, *, stuck: bool = False) -> None:
+        """End an agent at once, and one that is stuck by its process id too."""
         with suppress(RayActorError):
             ray.kill(agent)
+        node, process = self._processes.pop(agent)
+        if not stuck:
+            return
+        # What Ray sends is not heard by who is stopped.
+        kill = ray.remote(agents.kill).options(num_cpus=0, scheduling_strategy=_only_on(node))
+        kill.remote(process)
 
     def reserve(self, amounts: Mapping[str, float], nodes: Iterable[str]) -> Any:
         """Ask for room on one of some nodes."""
@@ -130,6 +138,10 @@ class RayCluster:
     def close(self) -> None:
         """Disconnect; Ray ends what is left of this command on its nodes."""
         ray.shutdown()
+
+
+def _only_on(node: str) -> NodeAffinitySchedulingStrategy:
+    return NodeAffinitySchedulingStrategy(node, soft=False)
 
 
 def _check_address(address: str) -> None:

@@ -308,7 +308,7 @@ class RayWorkers:
             self._answered(calls[call], call)
         for each in list(self._stations.values()):
             if each.watch.hangs():
-                self._cluster.end(each.agent)
+                self._cluster.end(each.agent, stuck=True)
                 self._leave(each, silence(each.watch.silent))
 
     def _answered(self, station: _Station, call: Call) -> None:
