@@ -1,9 +1,8 @@
 """Whole commands on a Ray cluster of several nodes on this machine; each takes minutes."""
 
 import os
+import re
 import signal
-import subprocess
-import sys
 import textwrap
 import time
 from collections.abc import Iterator
@@ -117,10 +116,10 @@ def test_who_hangs_on_a_node_is_noticed_and_replaced(
         stopped = run if who == "run" else parent(parent(run))
         os.kill(stopped, signal.SIGSTOP)
         assert process.wait(300) == 0
-    (note,) = SuiteFolder.read(out).runs[0].result()["notes"]
-    start = {"run": "Its process", "agent": "What Colonnade has on node "}[who]
-    assert note.startswith(start)
-    assert "gave no sign of life for" in note
+    # What the stopped agent had begun may have been completed before it was noticed.
+    (note,) = re.findall(r"Note: (.* gave no sign of life .*)", (tmp_path / "said").read_text())
+    assert note.startswith({"run": "Its process", "agent": "What Colonnade has on node "}[who])
+    assert SuiteFolder.read(out).runs[0].done
     assert gone(out)
     with suppress(ProcessLookupError):
         os.kill(stopped, 0)
@@ -197,36 +196,3 @@ def test_a_node_of_no_use_is_named_before_work_is_spent(
     }
     assert words[what] in last
     assert not list(out.glob("runs/*/metrics.jsonl"))
-
-
-def test_the_script_for_slurm_trains(tmp_path: Path) -> None:
-    """With stand-ins for Slurm's commands, and one node."""
-    page = Path(__file__).parent.parent / "docs" / "clusters.md"
-    script = page.read_text().partition("```bash\n")[2].partition("```")[0]
-    sweep = "colonnade sweep pong-soup-mini --jobs 25"
-    assert sweep in script
-    specs = write_specs(tmp_path / "specs.json", PAIR)
-    (tmp_path / "job.sh").write_text(
-        script.replace(sweep, f"{sys.executable} -m colonnade run {specs}")
-    )
-    stand_ins = {
-        "srun": 'while [ "${1#--}" != "$1" ]; do shift; done; exec "$@"',
-        "scontrol": 'test "$*" = "show hostnames nodes[1-4]" && echo 127.0.0.1 && echo other',
-        "ray": f'exec {sys.executable} -m ray.scripts.scripts "$@"',
-    }
-    for name, does in stand_ins.items():
-        (tmp_path / name).write_text(f"#!/bin/bash\n{does}\n")
-        (tmp_path / name).chmod(0o755)
-    given = {
-        "PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}",
-        "SLURM_JOB_NODELIST": "nodes[1-4]",
-        "SLURM_JOB_ID": str(os.getpid()),
-        "SLURM_NNODES": "1",
-        "SLURM_CPUS_PER_TASK": "2",
-        "SLURM_SUBMIT_DIR": str(tmp_path),
-        "RAY_USAGE_STATS_ENABLED": "0",
-    }
-    job = ["bash", str(tmp_path / "job.sh")]
-    said = subprocess.run(job, env=os.environ | given, capture_output=True, text=True)
-    assert said.returncode == 0, said.stdout + said.stderr
-    assert all(run.done for run in SuiteFolder.read(tmp_path / "sweep").runs)

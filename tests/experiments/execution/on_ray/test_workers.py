@@ -375,6 +375,15 @@ def test_who_has_no_room_yet_ends_at_once_and_others_are_told(tmp_path: Path) ->
     assert cluster.rooms == []
 
 
+def test_what_was_heard_is_not_heard_again(tmp_path: Path) -> None:
+    made, cluster = workers(tmp_path, 1)
+    for outcome in ("failed", "lost", "stopped"):
+        made.start("a", Resources())
+        assert hear(made) == []
+        cluster.train("a", outcome)
+        assert made.ended(0.0) == [Ended("a", outcome)]  # type: ignore[arg-type]
+
+
 def test_shares_become_cores_memory_and_parts_of_gpus(tmp_path: Path) -> None:
     made, cluster = workers(tmp_path, 8, gpus=2, memory=100)
     made.start("a", Resources(2, gpu=True, memory=10))
