@@ -264,6 +264,24 @@ def test_what_a_lost_node_had_is_lost_and_the_rest_goes_on(tmp_path: Path) -> No
     assert {room.node for room in cluster.rooms} == set(cluster.there)
 
 
+def test_who_waits_for_room_waits_on_the_nodes_that_are_there(tmp_path: Path) -> None:
+    made, cluster = workers(tmp_path, 1)
+    for run in ("a", "b"):
+        made.start(run, Resources())
+    made.ended(0.0)
+    new = cluster.join(1)
+    made.ended(0.0)
+    made.ended(0.0)
+    assert cluster.begun[1:] == [("b", new)]
+    made.start("c", Resources())
+    for node in list(cluster.there):
+        cluster.lose(node)
+    ended = {end.run: end.reason for end in (*made.ended(0.0), *made.ended(0.0))}
+    assert ended.keys() == {"a", "b", "c"}
+    assert ended["c"] == "all nodes were lost"
+    assert cluster.rooms == []
+
+
 def test_nothing_begins_before_all_nodes_that_were_there_are_ready(tmp_path: Path) -> None:
     with FolderLock(tmp_path):
         cluster = MadeUp(tmp_path, 1, 2)

@@ -71,6 +71,7 @@ class Agent:
         self._uses: dict[str, str] = {}
         self._tickets: set[int] = set()
         self._ended: list[Ended] = []
+        self._closed = False
         self._workers: ForkedWorkers
         self._log: Path
 
@@ -152,12 +153,13 @@ class Agent:
                 self._ended += ended
                 for end in ended:
                     self._uses.pop(end.run, None)
-            if len(self._ended) > seen or loop.time() >= limit:
+            if len(self._ended) > seen or loop.time() >= limit or self._closed:
                 return self._ended[seen:], dict(self._workers.silent())
             await asyncio.sleep(_LOOK_SECONDS)
 
     async def close(self) -> None:
         """End the server, and with it what still trains; its log goes too, unless it says much."""
+        self._closed = True
         self._workers.close()
         self._log.unlink(missing_ok=True)
 

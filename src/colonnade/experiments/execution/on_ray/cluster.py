@@ -80,7 +80,6 @@ class RayCluster:
         """Begin an agent on a node."""
         agent = self._agent.options(
             num_cpus=0,
-            max_task_retries=-1,  # while it can't be reached; a dead one is not begun again
             scheduling_strategy=_only_on(node.id),
             runtime_env={"env_vars": {_KEEP_GPUS: "0"}} if node.gpus else None,
         ).remote(node.gpus)
@@ -89,7 +88,9 @@ class RayCluster:
 
     def call(self, agent: Any, method: str, *given: object) -> Any:
         """Ask an agent for something."""
-        return getattr(agent, method).remote(*given)
+        # Again and again while it can't be reached; who only listens would have to be asked anew.
+        retries = 0 if method == "heard" else -1
+        return getattr(agent, method).options(max_task_retries=retries).remote(*given)
 
     def wait(self, calls: Sequence[Any], seconds: float) -> list[Any]:
         """Return the calls that are answered."""

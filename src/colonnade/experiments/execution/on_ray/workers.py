@@ -194,11 +194,11 @@ class RayWorkers:
 
     def close(self) -> None:
         """End the agents, and with them what still trains."""
-        closing = [
-            self._cluster.call(each.agent, "close")
-            for each in self._stations.values()
-            if each.opening is None
-        ]
+        closing: list[Call] = []
+        for each in self._stations.values():
+            if each.opening is None:
+                closing.append(self._cluster.call(each.agent, "close"))
+                closing += [each.hearing] if each.hearing else []
         until = time.monotonic() + _CLOSE_SECONDS
         while closing and (left := until - time.monotonic()) > 0:
             for call in self._cluster.wait(closing, left):
