@@ -69,18 +69,15 @@ class SimulatedCluster:
         os.environ |= {"RAY_USAGE_STATS_ENABLED": "0", "RAY_worker_niceness": "0"}
         given = {"num_cpus": 0, "include_dashboard": False, "_system_config": _HEALTH, **head}
         self._cluster = Cluster(initialize_head=False)
-        self._head = self._cluster.add_node(wait=False, **given)
+        self._head = SimulatedNode(self._cluster.add_node(wait=False, **given))
         self.nodes = [self.add(cores) for _ in range(nodes)]
 
     def __enter__(self) -> SimulatedCluster:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for node in self.nodes:
+        for node in (*self.nodes, self._head):
             node.kill()
-        for kind in self._head.all_processes.values():
-            for each in kind:
-                each.process.kill()
 
     @property
     def address(self) -> str:

@@ -185,12 +185,10 @@ class RayWorkers:
 
     def silent(self) -> Mapping[str, float]:
         """Say for how many seconds runs have given no sign of life, as their nodes tell."""
-        return {
-            run: seconds
-            for each in self._stations.values()
-            for run, seconds in each.silent.items()
-            if run in self._places
-        }
+        found: dict[str, float] = {}
+        for each in self._stations.values():
+            found |= each.silent
+        return found
 
     def close(self) -> None:
         """End the agents, and with them what still trains."""
