@@ -39,8 +39,8 @@ def cluster() -> Iterator[SimulatedCluster]:
         yield made
 
 
-def call(said: Path, *arguments: object) -> tuple[int, str]:
-    with command(*arguments, said=said) as process:
+def call(said: Path, *arguments: object, folder: Path | None = None) -> tuple[int, str]:
+    with command(*arguments, said=said, folder=folder) as process:
         status = process.wait(900)
     return status, said.read_text(errors="replace")
 
@@ -77,6 +77,21 @@ def test_sweeps_come_to_the_same_on_a_cluster_as_here(
     assert len(one.runs) > 3
     for run, same in zip(one.runs, other.runs, strict=True):
         assert content(run)[:4] == content(same)[:4]
+
+
+def test_parts_of_ones_own_reach_the_nodes(cluster: SimulatedCluster, tmp_path: Path) -> None:
+    """A suite in a file at hand, and a module of the folder where the command is given."""
+    page = (Path(__file__).parents[1] / "docs" / "plugins.md").read_text()
+    suite = page.partition("```python\n")[2].partition("```")[0]
+    assert "PARTS" in suite
+    (tmp_path / "my_suite.py").write_text(suite)
+    (tmp_path / "my_parts.py").write_text("PARTS = []")
+    given = ["run", "my_suite.py", "--plugin", "my_parts", "--out", "mine", "--seeds", "1"]
+    given += ["--budget", "0.05", "--methods", "shrink", "--tasks", "left"]
+    given += ["--on", f"ray:{cluster.address}"]
+    status, said = call(tmp_path / "said", *given, folder=tmp_path)
+    assert status == 0, said
+    assert all(run.done for run in SuiteFolder.read(tmp_path / "mine").runs)
 
 
 def test_a_killed_node_is_survived(capsys: pytest.CaptureFixture[str]) -> None:

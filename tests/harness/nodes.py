@@ -124,13 +124,16 @@ def at_work_in(out: Path) -> dict[int, str]:
 
 
 @contextmanager
-def command(*arguments: object, said: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """Begin a command whose words go to a file; it is ended afterwards."""
+def command(
+    *arguments: object, said: Path, folder: Path | None = None
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Begin a command in a folder whose words go to a file; it is ended afterwards."""
     with said.open("wb") as output:
         process = subprocess.Popen(
             [sys.executable, "-m", "colonnade", *map(str, arguments)],
             stdout=output,
             stderr=output,
+            cwd=folder,
             start_new_session=True,
         )
     try:

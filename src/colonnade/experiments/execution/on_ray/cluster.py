@@ -25,6 +25,11 @@ from colonnade.experiments.execution.on_ray.nodes import AgentAwayError, AgentGo
 
 _ANSWER_SECONDS = 5.0
 
+_SETTINGS = b"\x04"
+_HELLO = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0" + _SETTINGS + b"\0\0\0\0\0"
+"""How a client begins HTTP/2, which Ray's head speaks; who does too answers with settings of its
+own (RFC 9113, section 3.4)."""
+
 _KEEP_GPUS = "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO"
 """Unless this is 0, Ray hides all GPUs from an actor that holds none; an agent's runs use them."""
 
@@ -146,7 +151,7 @@ def _only_on(node: str) -> NodeAffinitySchedulingStrategy:
 
 
 def _check_address(address: str) -> None:
-    """Refuse at once what nobody listens at; Ray would try for a minute."""
+    """Refuse at once what does not answer; Ray would try for minutes."""
     if not address:
         if "RAY_ADDRESS" not in os.environ and not _started_here():
             raise UsageError(
@@ -163,17 +168,25 @@ def _check_address(address: str) -> None:
             f"but {address!r} came."
         )
     try:
-        socket.create_connection((host, int(port)), _ANSWER_SECONDS).close()
+        with socket.create_connection((host, int(port)), _ANSWER_SECONDS) as line:
+            if os.environ.get("RAY_USE_TLS", "0") == "0":
+                line.sendall(_HELLO)
+                answer = line.recv(9, socket.MSG_WAITALL)
+                if answer[3:4] != _SETTINGS:
+                    raise OSError("it speaks another language than Ray does")
     except OSError as error:
         raise UsageError(
-            f"Nothing answers at {address} ({error.strerror or error}); give HOST:PORT of the head "
-            "of a Ray cluster, as `ray start --head` printed it."
+            f"No Ray cluster answers at {address} ({error.strerror or error}); give HOST:PORT of "
+            "its head, as `ray start --head` printed it."
         ) from error
 
 
 def _started_here() -> bool:
-    from ray._private.services import find_gcs_addresses
-
+    """Whether a cluster was; Ray itself would take longer to say so, and many words."""
+    try:
+        from ray._private.services import find_gcs_addresses
+    except ImportError:  # which is no part of what Ray promises
+        return True
     return bool(find_gcs_addresses())
 
 
