@@ -9,7 +9,7 @@ SECONDS ?= 7200
 MUTATIONS ?= 1000
 SPECS ?= 200
 
-.PHONY: help demo test tests test-slow stress stress-injected stress-full-disk stress-hung stress-orphans stress-memory stress-nodes fuzz mutants check format bench clean
+.PHONY: help demo test tests test-slow stress stress-injected stress-full-disk stress-hung stress-orphans stress-memory stress-nodes fuzz mutants check format docs bench clean
 
 help:
 	@echo "make demo       learn a variant of Pong with a progressive network; runs/demo/report.html"
@@ -20,6 +20,7 @@ help:
 	@echo "make stress-injected, -full-disk, -hung, -orphans, -memory, -nodes    see docs/reliability.md"
 	@echo "make mutants    break each number of the reports; see which test notices"
 	@echo "make check      format, lint, types, layers"
+	@echo "make docs       the documentation site; build/docs/site/index.html"
 	@echo "make bench      every script in benchmarks/, in full"
 
 $(VENV)/.base: pyproject.toml constraints.txt
@@ -84,14 +85,21 @@ mutants: $(VENV)/.dev
 	@OMP_NUM_THREADS=1 $(BIN)/python tests/mutants.py
 
 check: $(VENV)/.dev
-	$(BIN)/ruff format --check src tests benchmarks results examples
-	$(BIN)/ruff check src tests benchmarks results examples
+	$(BIN)/ruff format --check src tests benchmarks results examples docs/site
+	$(BIN)/ruff check src tests benchmarks results examples docs/site
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
 format: $(VENV)/.dev
-	$(BIN)/ruff format src tests benchmarks results examples
-	$(BIN)/ruff check --fix src tests benchmarks results examples
+	$(BIN)/ruff format src tests benchmarks results examples docs/site
+	$(BIN)/ruff check --fix src tests benchmarks results examples docs/site
+
+$(VENV)/.docs: $(VENV)/.base
+	$(PIP) -e ".[docs]"
+	@touch $@
+
+docs: $(VENV)/.docs
+	@$(BIN)/python docs/site/build.py
 
 bench: $(VENV)/.bench
 	@for script in benchmarks/[a-z]*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done

@@ -477,6 +477,11 @@ MUTANTS: list[Mutant] = [
         ("draw_generations", "median for mean"),
     ),
     *_of(
+        "reports.pathnet.chart",
+        _PATHS,
+        ("generations_chart", "median for mean"),
+    ),
+    *_of(
         "experiments.results.pathnet.paths",
         _PATHS,
         ("chance_overlap", "times for over", "#0"),

@@ -25,7 +25,7 @@ from colonnade.experiments.titles import distinct, slugs, task_title
 from colonnade.experiments.trained.analysis import RunAnalysis
 from colonnade.experiments.trained.comparison import groups_of
 from colonnade.experiments.words import duration
-from colonnade.reports.network import largest_network, network_drawing
+from colonnade.reports.network import largest_network, layer_table, network_drawing
 from colonnade.reports.style import INK
 from colonnade.reports.suite import write_report
 from colonnade.reports.transfer.curves import learning_curves, plain_curves
@@ -329,6 +329,11 @@ def test_the_largest_network_is_the_one_with_laterals(
     assert "blue arrows are" in write_report(suite).read_text()
     # Two sources for the second column's upper stage and output, and so on: 2 + 4 laterals.
     assert arrows(network_drawing(drawn)) == 3 * 3 + 2 + 4
+    assert drawn.columns[2][2].reads == ((2, 1), (0, 1), (1, 1))
+    assert layer_table(drawn)[-1] == (
+        "gym/Task-v2", "policy, value (2)",
+        "dense 8, dense 8 of gym/Task-v0, dense 8 of gym/Task-v1", "",
+    )  # fmt: skip
 
     alone = fabricate_alone(suite, wide.id)
     drawn = largest_network(Results(alone))

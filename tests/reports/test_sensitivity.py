@@ -1,6 +1,7 @@
 """The analysis of runs whose answer is known, from the command line to the page."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,16 +9,22 @@ import numpy as np
 import pytest
 import torch
 from finished import POLE, balancing_network, images, poles, run_spec, write_suite
-from reading import Balance, without_scripts
+from matplotlib.patches import FancyBboxPatch
+from reading import Balance, table_of, without_scripts
 
 from colonnade.cli.analyze import analyze
 from colonnade.cli.main import main
 from colonnade.errors import UsageError
+from colonnade.experiments.results.transfer import Results
+from colonnade.experiments.store.folders import SuiteFolder
 from colonnade.experiments.trained import sensitivity as module
 from colonnade.experiments.trained.analysis import FILE, RunAnalysis
 from colonnade.experiments.trained.analysis_options import AnalysisOptions
 from colonnade.experiments.trained.sensitivity import analyse_run, known_analysis
 from colonnade.networks import Feature
+from colonnade.reports.network import largest_network, network_drawing
+from colonnade.reports.style import SENSITIVITY
+from colonnade.reports.suite import write_report
 from colonnade.training import read_tensors, write_tensors
 
 QUICK = AnalysisOptions(states=300, episodes=3, noise=(1.0, 30.0))
@@ -95,6 +102,34 @@ def test_a_suite_of_image_networks(tmp_path: Path) -> None:
     )
     assert next(iter(pictures.maps)) == best[1:]
     assert pictures.maps[best[1:]].shape[0] == len(pictures.frames) == 6
+    check_shades(suite, found)
+
+
+def check_shades(suite: SuiteFolder, found: RunAnalysis) -> None:
+    """The network of a report is shaded by what was analysed."""
+    drawn = largest_network(Results(suite))
+    assert drawn is not None
+    assert drawn.run == suite.runs[1].id
+    (axes,) = network_drawing(drawn).axes
+    shown = [text.get_text() for text in axes.texts if "AFS" in text.get_text()]
+    places = [Feature(column, stage) for column in range(3) for stage in range(3)]
+    assert [words.partition("\nAFS ")[2] for words in shown] == [
+        f"{found.layer_afs[place]:.0%}" for place in places
+    ]
+    boxes = [patch for patch in axes.patches if isinstance(patch, FancyBboxPatch)]
+    filled = [box.get_facecolor() for box in boxes if box.get_edgecolor()[3] == 0]
+    shades = [SENSITIVITY(found.layer_afs[place]) for place in places]
+    # Of each column's five layers the inner three have a share.
+    assert [shade for k, shade in enumerate(filled) if k % 5 in (1, 2, 3)] == shades
+    page = write_report(suite).read_text()
+    table = table_of(page, "Reads")
+    assert table["dense 64"]["AFS"] == f"{found.layer_afs[Feature(2, 2)]:.0%}", "the last column's"
+    assert table["dense 64"]["Reads"].endswith("of Pong, conv 16, 3 x 3 / 2 of Zoom")
+    # The analysis of an earlier column says nothing of the newest.
+    replace(found, columns=found.columns[:2]).save(suite.runs[1].path)
+    again = largest_network(Results(suite))
+    assert again is not None
+    assert (again.run, len(again.shares)) == (suite.runs[0].id, 6)
 
 
 def test_the_column_of_another_task(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import fnmatch
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from tyro.conf import Positional, UseAppendAction, arg
 
@@ -38,15 +38,20 @@ class Run:
     films: bool = False
     """In the end let the trained networks play, and show each task before and after training in the
     report; some seconds a task."""
+    recorder: UseAppendAction[tuple[str, ...]] = ()
+    """Where runs show their curves besides their own files: tensorboard (if none is given), wandb,
+    one of a plugin, or none. May be repeated."""
     options: Annotated[SuiteOptions, arg(name="")] = field(default_factory=SuiteOptions)
     """What to change about the suite."""
 
     def __call__(self) -> None:
         """Train, then write the report."""
+        from colonnade.experiments.execution.recorders import check_recorders
         from colonnade.experiments.launch.named import named
 
         if self.jobs is not None and self.jobs < 1:
             raise UsageError(f"--jobs is a number of processes from 1 on, but {self.jobs} came.")
+        recorders = check_recorders(self.recorder)
         set_limit(real("--hang-seconds", self.hang_seconds, AT_LEAST_0))
         what = named(self.suite)
         # Heavy, and of no use to a mistake in the name.
@@ -65,8 +70,9 @@ class Run:
         where = executor(self.on)
         suite = begin(what, self.out, self.options, say, self._selected)
         display = Display(console, suite.name)
-        plan = self._selected(suite.plan)
-        train(suite, plan, self.jobs, display, where=where, films=self.films)
+        selected = self._selected(suite.plan)
+        own: dict[str, Any] = {"films": self.films, "recorders": recorders}
+        train(suite, selected, self.jobs, display, where=where, **own)
 
     def _selected(self, plan: Plan) -> Plan:
         """Choose what --only says, and what that starts from."""

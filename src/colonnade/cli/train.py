@@ -92,7 +92,7 @@ def film(suite: SuiteFolder, say: Callable[[str], None], *, trust: bool = False)
         say: Prints a line.
         trust: Whether code that the folder names is imported.
     """
-    from colonnade.experiments.trained.films import make_films
+    from colonnade.experiments.trained.films.kept import make_films
 
     for label, problem in make_films(suite, trust=trust):
         say(f"No film of {label}: {problem}" if problem else f"Filmed: {label}")

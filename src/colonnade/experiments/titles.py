@@ -35,12 +35,13 @@ def task_title(name: str) -> str:
 
 def _words_of(family: str) -> tuple[str, ...]:
     """Names that are ours, whose family is left out of titles."""
+    from colonnade.tasks.arm import DOMAINS
     from colonnade.tasks.atari import games
     from colonnade.tasks.mazes import LEVELS
     from colonnade.tasks.pong.variants import VARIANTS
 
     mazes, pongs = ("labyrinth", "doom-labyrinth"), ("mini-pong", "pong-soup")
-    ours = {"atari": games(), **dict.fromkeys(pongs, VARIANTS)}
+    ours = {"atari": games(), "jaco": tuple(DOMAINS), **dict.fromkeys(pongs, VARIANTS)}
     return {**ours, **dict.fromkeys(mazes, tuple(LEVELS))}.get(family, ())
 
 

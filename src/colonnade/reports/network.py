@@ -1,9 +1,12 @@
-"""A drawing of a progressive network: its columns side by side, laterals between them."""
+"""A drawing of a progressive network: its columns side by side, and what each layer reads.
+
+Where the network was analysed, its layers are shaded by their Average Fisher Sensitivity.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from matplotlib.axes import Axes
@@ -11,13 +14,31 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
 from colonnade.experiments.method_titles import METHODS
+from colonnade.experiments.results.runs import RunResult
 from colonnade.experiments.results.transfer import Results
 from colonnade.experiments.titles import distinct
-from colonnade.reports.style import FAINT, INK, plain
+from colonnade.experiments.trained.analysis import RunAnalysis
+from colonnade.reports.style import FAINT, INK, SENSITIVITY, plain, text_on_share
 
 _WIDTH, _HEIGHT, _GAP_X, _GAP_Y = 1.7, 0.62, 1.25, 0.42
 _FROZEN = FAINT
 _NEW = METHODS["progressive-2"].colour
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A layer of a column.
+
+    Attributes:
+        name: Its kind and size.
+        reads: The layers that it reads, each by its column and its level; its own column's first.
+        share: Its AFS: the part of the sensitivity at its level that falls on it. None where the
+            network was not analysed, and of inputs and outputs.
+    """
+
+    name: str
+    reads: tuple[tuple[int, int], ...]
+    share: float | None
 
 
 @dataclass(frozen=True)
@@ -28,25 +49,49 @@ class DrawnNetwork:
         run: Id of the run.
         spec: As `ProgressiveNetwork.spec_dict` gives it.
         captions: What each column was trained on, oldest first.
+        shares: AFS of the layers, by column and level, where they were analysed; level 1 is the
+            first layer after the input.
     """
 
     run: str
     spec: Mapping[str, Any]
     captions: tuple[str, ...]
+    shares: Mapping[tuple[int, int], float] = field(default_factory=dict)
 
     @property
     def laterals(self) -> int:
         """How many columns read earlier ones."""
-        return sum(any(_reads(column)) for column in self.spec["columns"][1:])
+        return sum(any(_lateral(column)) for column in self.spec["columns"][1:])
+
+    @property
+    def columns(self) -> list[list[Layer]]:
+        """The layers of each column, the input first and the policy last."""
+        names = [_names(column) for column in self.spec["columns"]]
+        found = []
+        for index, own in enumerate(names):
+            lateral = _lateral(self.spec["columns"][index])
+            layers = []
+            for level, name in enumerate(own):
+                reads = [(index, level - 1)] if level else []
+                if lateral[level]:
+                    reads += [
+                        (source, level - 1)
+                        for source in range(index)
+                        if level < min(len(own), len(names[source]) + 1)
+                    ]
+                layers.append(Layer(name, tuple(reads), self.shares.get((index, level))))
+            found.append(layers)
+        return found
 
 
 def largest_network(results: Results) -> DrawnNetwork | None:
     """Choose the network to show: the one with the most columns that read others.
 
-    Of several the one with the most columns, and then the one that has learned the most tasks; the
-    first of those that are alike. None where no complete run has columns.
+    One that was analysed comes before those that were not. Of several the one with the most
+    columns, and then the one that has learned the most tasks; the first of those that are alike.
+    None where no complete run has columns.
     """
-    best, largest = None, (-1, 0, 0)
+    best, largest = None, (False, -1, 0, 0)
     for run in results.runs.values():
         if not run.done:
             continue
@@ -57,27 +102,35 @@ def largest_network(results: Results) -> DrawnNetwork | None:
         captions = ["never trained"] * len(meta["network"]["columns"])
         for task, column in meta["tasks"].items():
             captions[column] = titles[task]
-        drawn = DrawnNetwork(run.spec.id, meta["network"], tuple(captions))
-        size = drawn.laterals, len(captions), len(set(meta["tasks"].values()))
+        shares = _shares(run, len(captions))
+        drawn = DrawnNetwork(run.spec.id, meta["network"], tuple(captions), shares)
+        size = bool(shares), drawn.laterals, len(captions), len(set(meta["tasks"].values()))
         if size > largest:
             best, largest = drawn, size
     return best
 
 
+def _shares(run: RunResult, columns: int) -> dict[tuple[int, int], float]:
+    """Return the AFS of a network's layers; nothing where an earlier column was analysed."""
+    found = RunAnalysis.load(run.folder.path)
+    if found is None or len(found.columns) != columns:
+        return {}
+    return {(f.column, f.stage + 1): share for f, share in found.layer_afs.items()}
+
+
 def network_drawing(drawn: DrawnNetwork) -> Figure:
     """Draw a network's columns side by side, and laterals where a column has some."""
-    network = drawn.spec
-    columns = [_layers(column) for column in network["columns"]]
+    columns = drawn.columns
     count, levels = len(columns), max(map(len, columns))
     figure = Figure(figsize=(0.6 + 1.55 * count * 1.75, 0.9 * levels * 0.85 + 0.5))
     axes = figure.subplots()
     axes.set_axis_off()
     for index, layers in enumerate(columns):
         colour = _NEW if index == count - 1 else _FROZEN
-        for level, name in enumerate(layers):
-            _box(axes, index, level, name, colour, is_input=level == 0)
-            if level:
-                _arrow(axes, (index, level - 1), (index, level), INK)
+        for level, layer in enumerate(layers):
+            _box(axes, index, level, layer, colour)
+            for source in layer.reads:
+                _arrow(axes, source, (index, level), INK if source[0] == index else _NEW)
         x, _ = _corner(index, 0)
         state = "trains" if index == count - 1 else "frozen"
         axes.text(
@@ -90,17 +143,28 @@ def network_drawing(drawn: DrawnNetwork) -> Figure:
             fontweight="bold",
             color=INK,
         )
-        reads = _reads(network["columns"][index])
-        for source in range(index):
-            for level in range(2, min(len(layers), len(columns[source]) + 1)):
-                if reads[level]:
-                    _arrow(axes, (source, level - 1), (index, level), _NEW)
     axes.set_xlim(-0.2, count * _WIDTH + (count - 1) * _GAP_X + 0.2)
     axes.set_ylim(-0.85, levels * (_HEIGHT + _GAP_Y))
     return figure
 
 
-def _reads(column: Mapping[str, Any]) -> list[bool]:
+def layer_table(drawn: DrawnNetwork) -> list[tuple[str, str, str, str]]:
+    """Say layer by layer, from the inputs up: its column, its name, what it reads, its AFS."""
+    columns = drawn.columns
+    rows = []
+    for index, layers in enumerate(columns):
+        for layer in layers[1:]:
+            words = [
+                columns[column][level].name
+                + (f" of {drawn.captions[column]}" if column != index else "")
+                for column, level in layer.reads
+            ]
+            share = "" if layer.share is None else f"{layer.share:.0%}"
+            rows.append((drawn.captions[index], layer.name, ", ".join(words), share))
+    return rows
+
+
+def _lateral(column: Mapping[str, Any]) -> list[bool]:
     """Whether each layer, the input first, reads earlier columns."""
     spec = column["spec"]
     kinds = [stage.get("laterals") or spec["laterals"] for stage in spec["stages"]]
@@ -109,7 +173,7 @@ def _reads(column: Mapping[str, Any]) -> list[bool]:
     return [False, False, *(kind != "none" for kind in kinds[1:])]
 
 
-def _layers(column: dict[str, Any]) -> list[str]:
+def _names(column: Mapping[str, Any]) -> list[str]:
     """Name the layers of a column, the input first."""
     shape = next(iter(column["input_shapes"].values()))
     names = ["input " + " x ".join(map(str, shape))]
@@ -131,32 +195,34 @@ def _corner(column: int, level: int) -> tuple[float, float]:
     return column * (_WIDTH + _GAP_X), level * (_HEIGHT + _GAP_Y)
 
 
-def _box(axes: Axes, column: int, level: int, name: str, colour: str, *, is_input: bool) -> None:
+def _box(axes: Axes, column: int, level: int, layer: Layer, colour: str) -> None:
     x, y = _corner(column, level)
+    filled: Any = {"facecolor": colour, "alpha": 0.22}
+    words, ink = layer.name, INK
+    if level == 0:
+        filled = {"facecolor": "none"}
+    elif layer.share is not None:
+        filled = {"facecolor": SENSITIVITY(layer.share)}
+        words, ink = f"{words}\nAFS {layer.share:.0%}", text_on_share(layer.share)
+    shape = "round,pad=0,rounding_size=0.1"
     axes.add_patch(
-        FancyBboxPatch(
-            (x, y),
-            _WIDTH,
-            _HEIGHT,
-            boxstyle="round,pad=0,rounding_size=0.1",
-            facecolor="none" if is_input else colour,
-            alpha=1 if is_input else 0.22,
-            edgecolor="none",
-        )
+        FancyBboxPatch((x, y), _WIDTH, _HEIGHT, boxstyle=shape, edgecolor="none", **filled)
     )
     axes.add_patch(
         FancyBboxPatch(
             (x, y),
             _WIDTH,
             _HEIGHT,
-            boxstyle="round,pad=0,rounding_size=0.1",
+            boxstyle=shape,
             facecolor="none",
             edgecolor=colour,
-            linestyle="--" if is_input else "-",
+            linestyle="-" if level else "--",
             linewidth=1.3,
         )
     )
-    axes.text(x + _WIDTH / 2, y + _HEIGHT / 2, name, ha="center", va="center", fontsize=8.5)
+    axes.text(
+        x + _WIDTH / 2, y + _HEIGHT / 2, words, ha="center", va="center", fontsize=8.5, color=ink
+    )
 
 
 def _arrow(axes: Axes, start: tuple[int, int], end: tuple[int, int], colour: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -15,6 +16,7 @@ from matplotlib.figure import Figure
 
 from colonnade.experiments.results.transfer import Results
 from colonnade.experiments.store.files import begin_folder, write_bytes, write_text
+from colonnade.experiments.trained.films.writing import first_frame
 from colonnade.reports.interactive.chart import Chart, to_script
 from colonnade.reports.style import to_png, to_svg
 
@@ -51,6 +53,20 @@ class Section:
     def html(self, drawings: Mapping[str, Markup]) -> Markup:
         """Write it, given the pictures by their names: charts, or drawings as SVG."""
         raise NotImplementedError
+
+
+def embedded(kind: str, content: bytes) -> Markup:
+    """Write a picture or a film as an address that holds it."""
+    return Markup(f"data:{kind};base64,{base64.b64encode(content).decode()}")
+
+
+def embedded_film(content: bytes) -> tuple[Markup, Markup]:
+    """Write a film as addresses that hold its first frame and the whole of it.
+
+    Raises:
+        OSError: It is none.
+    """
+    return embedded("image/png", first_frame(content)), embedded("image/webp", content)
 
 
 def text_of(resource: str) -> Markup:
@@ -96,16 +112,26 @@ def drawn(
 
 
 def _chart(name: str, chart: Chart) -> Markup:
-    return chart_of_json(name, chart.to_json())
+    beside = {number: panel.beside for number, panel in enumerate(chart.panels) if panel.beside}
+    return chart_of_json(name, chart.to_json(), beside)
 
 
-def chart_of_json(name: str, data: Mapping[str, Any]) -> Markup:
-    """Put a chart's numbers, as `Chart.to_json` writes them, where `charts.js` finds them."""
+def chart_of_json(
+    name: str, data: Mapping[str, Any], beside: Mapping[int, Markup] | None = None
+) -> Markup:
+    """Put a chart's numbers, as `Chart.to_json` writes them, where `charts.js` finds them.
+
+    Args:
+        name: Of the chart.
+        data: The numbers.
+        beside: What stands beside its panels, by their numbers.
+    """
     return render(
         "interactive/chart.html.jinja",
         name=name,
         title=data["title"],
         description=data["description"],
+        beside=beside or {},
         data=to_script(data),
     )
 

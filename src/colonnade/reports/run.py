@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import logging
 import math
 from collections.abc import Mapping
@@ -19,8 +18,8 @@ from colonnade.experiments.results.transfer import Results
 from colonnade.experiments.store.reading import is_there
 from colonnade.experiments.titles import distinct, option_titles, source_title
 from colonnade.experiments.words import duration
-from colonnade.reports.network import largest_network, network_drawing
-from colonnade.reports.page import Section, render
+from colonnade.reports.network import largest_network, layer_table, network_drawing
+from colonnade.reports.page import Section, embedded, render
 from colonnade.training import Row
 
 logger = logging.getLogger(__name__)
@@ -47,6 +46,8 @@ class RunSection(Section):
             labelled=all(run.spec.learner == "supervised" for run in runs),
             network=drawings.get("network"),
             laterals=self._largest is not None and self._largest.laterals > 0,
+            layers=layer_table(self._largest) if self._largest else [],
+            analysed=self._largest is not None and bool(self._largest.shares),
             facts=facts(results),
             areas=bool(results.comparisons) or not looks_back(results),
             random_scores={
@@ -119,10 +120,9 @@ def _frames(results: Results) -> list[tuple[str, Markup]]:
         if key in pictures or run.foreign is not None or not is_there(run.folder.frames_path):
             continue
         try:
-            data = base64.b64encode(run.folder.frames()).decode()
+            pictures[key] = embedded("image/png", run.folder.frames())
         except ColonnadeError as error:  # a report without a picture is better than none
             logger.warning("A picture is left out: %s", error)
             continue
-        pictures[key] = Markup(f"data:image/png;base64,{data}")
     titles = option_titles(pictures)
     return [(titles[task], picture) for task, picture in pictures.items()]

@@ -10,6 +10,7 @@ from typing import Any
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
@@ -17,6 +18,18 @@ from colonnade.experiments.results.mean_lines import MeanLine
 
 INK, FAINT, PAPER = "#1a1b1e", "#8b8f98", "#fdfdfc"
 """Text, secondary lines and background. Chosen nowhere else, so that `to_svg` can find them."""
+
+
+SENSITIVITY = LinearSegmentedColormap.from_list("sensitivity", ["#eef3f8", "#7fb0d8", "#0b4f8a"])
+"""From no share to all of a level's sensitivity; readable on light and dark pages."""
+
+DARK, LIGHT = "#202124", "#ffffff"
+"""Text on light and on dark cells, whose colours do not follow the page's theme."""
+
+
+def text_on_share(share: float) -> str:
+    """Return a text's colour on a cell of `SENSITIVITY`."""
+    return LIGHT if share > 0.55 else DARK
 
 
 def plain(text: str) -> str:

@@ -54,6 +54,9 @@ def write_report(suite: SuiteFolder) -> Path:
     with drawing():
         figures = {name: f for section in sections for name, f in section.figures().items()}
         charts = {name: c for section in sections for name, c in section.charts().items()}
+        for section in sections:
+            if isinstance(section, FilmsSection):
+                charts = section.beside(charts)
         drawings = drawn(figures, suite.path, charts=charts)
     runs, title = list(results.runs.values()), basis.title or suite.name.removesuffix(".json")
     return write_page(

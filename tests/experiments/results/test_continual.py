@@ -11,7 +11,7 @@ from fabricated import COLUMN
 from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
-from reading import charts_of, lines_of, table_of, texts_of, without_scripts
+from reading import charts_of, lines_of, table_of, texts_of
 
 from colonnade.experiments.method_titles import METHODS
 from colonnade.experiments.plans.plan import Plan, PlanBuilder
@@ -346,12 +346,25 @@ def test_each_order_of_tasks_has_its_own_pictures(write: Write) -> None:
         "gym/Task_a-v1, gym/Task_b-v1, gym/Task_c-v1", "gym/Task_c-v1, gym/Task_b-v1, gym/Task_a-v1"
     ))  # fmt: skip
     assert first < second
-    # The page holds what the pictures hold: no drawing stands there twice.
-    shown = without_scripts(page)
-    drawings = [part.partition("</desc>")[2] for part in shown.split("<svg")[1:]]
-    charts = [json.dumps(chart["panels"]) for chart in charts_of(page).values()]
-    assert len(drawings) == len(set(drawings)) >= 2
-    assert len(charts) == len(set(charts)) == 4
+    # The page holds what the pictures hold, and nothing twice.
+    shown = charts_of(page)
+    charts = [json.dumps(chart["panels"]) for chart in shown.values()]
+    assert len(charts) == len(set(charts)) == 6
+    for sequence, matrix in zip(orders, (EWC, SGD), strict=True):
+        (panel,) = shown[f"continual-matrices-{sequence.slug}"]["panels"]
+        (cells,) = panel["lines"]
+        assert panel["title"].endswith(", 1 run")
+        scores = {(r, c): matrix[r][c] for r in range(3) for c in range(r + 1)}
+        places = list(zip(cells["y"], cells["x"], strict=True))
+        assert dict(zip(places, cells["texts"], strict=True)) == {
+            place: f"{score:.1f}" for place, score in scores.items()
+        }
+        low, high = min(scores.values()), max(scores.values())
+        assert cells["look"]["opacity"] == pytest.approx(
+            [(scores[place] - low) / (high - low) for place in places], rel=1e-5
+        )
+    # A number of one run is never bold.
+    assert 'class="main"' not in page
 
 
 def test_tasks_that_differ_in_their_options_are_another_sequence(write: Write) -> None:

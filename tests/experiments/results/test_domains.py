@@ -3,6 +3,7 @@
 import base64
 import json
 import math
+import re
 from collections.abc import Callable
 
 import numpy as np
@@ -16,6 +17,7 @@ from colonnade.experiments.results.transfer import Results
 from colonnade.experiments.store.folders import SuiteFolder
 from colonnade.experiments.suites.designs import reaching
 from colonnade.experiments.suites.sim_to_real import columns, conveyor, mini
+from colonnade.experiments.trained.films.writing import animated
 from colonnade.reports.domains.charts import reward_curves
 from colonnade.reports.suite import write_report
 
@@ -92,7 +94,7 @@ def test_the_page_has_all_domains_and_what_was_learned(results: Results) -> None
     balance.feed(page)
     assert balance.open == []
     assert page.count(f"base64,{PICTURE}") == 2
-    assert "jaco/reach: 10.00 ± 0.50" in page
+    assert "Reach: 10.00 ± 0.50" in page
     assert "scores 11.00 ± 0.35 here without learning" in page
     for words in ("15.25", "6.72", "12.88 to 17.62", "50%"):
         assert words in page
@@ -134,3 +136,19 @@ def test_finetuning_measures_nothing_that_is_gone() -> None:
         assert bool(spec.analyses) == (spec.method == "progressive")
     assert reaching.PROGRESSIVE.transfers
     assert not reaching.NARROW.transfers
+
+
+def test_films_of_all_domains_stand_side_by_side(results: Results) -> None:
+    suite = results.suite
+    (scored,) = [folder for folder in suite.runs if "domains" in folder.spec.analyses]
+    films = [animated([np.full((8, 8, 3), shade, np.uint8)] * 2) for shade in (10, 200)]
+    for number, film in enumerate(films, 1):
+        (scored.path / f"film-domain-{number}.webp").write_bytes(film)
+    page = write_report(suite).read_text()
+    section = page.partition("<h2>Domains</h2>")[2].partition("<h2>")[0]
+    shown = re.findall(r'data-film="data:image/webp;base64,([^"]+)" alt="([^"]+)"', section)
+    assert [base64.b64decode(content) for content, _ in shown] == films
+    assert [words for _, words in shown] == [
+        "The first column at play in Reach", "The first column at play in Robot-mild",
+    ]  # fmt: skip
+    assert "over 101 episodes" in section

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 from fabricated import COLUMN
+from reading import charts_of
 
 from colonnade.experiments.plans.plan import Plan, SuiteOptions
 from colonnade.experiments.plans.spec import RunSpec, TaskBudget, TaskVisit
@@ -188,6 +189,28 @@ def test_streams_are_no_sequences_and_their_page_says_what_came(suite):
         assert words in page, words
     assert (suite.path / "figures" / "stream-totals-0.png").exists()
     assert (suite.path / "figures" / "stream-contexts-0.png").exists()
+    # One seed is never bold.
+    assert 'class="main"' not in page
+
+    charts = charts_of(page)
+    (panel,) = charts["stream-schedule-0"]["panels"]
+    assert panel["yNames"] == ["Pong", B]
+    assert [line["y"] for line in panel["lines"]] == [[0] * 6, [1] * 6]
+    assert panel["lines"][0]["x"] == [0, 100, None, 200, 300, None]
+    assert panel["lines"][1]["x"] == [100, 200, None, 300, 400, None]
+    assert panel["lines"][1]["labels"][3] == "visit 4, steps 300 to 400"
+
+    (stream,) = streams(Results(suite))
+    table = recognised(stream.curves[2].runs[0]).table
+    panels = charts["stream-contexts-0"]["panels"]
+    assert len(panels) == len(table)
+    for panel, counts in zip(panels, table, strict=True):
+        (cells,) = panel["lines"]
+        assert panel["xNames"] == ["Pong", B]
+        shown = np.zeros_like(counts)
+        for x, y, words in zip(cells["x"], cells["y"], cells.get("texts", []), strict=True):
+            shown[y, x] = float(words)
+        np.testing.assert_array_equal(shown, counts)
 
 
 def test_a_plan_has_four_curves_a_seed_with_one_schedule_and_its_budget():

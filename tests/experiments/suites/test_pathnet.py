@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from finished import AROUND
 from markupsafe import Markup
-from reading import table_of, without_scripts
+from reading import charts_of, table_of, without_scripts
 
 from colonnade.analysis.intervals import mean_interval
 from colonnade.cli.networks import print_networks
@@ -23,7 +23,7 @@ from colonnade.experiments.results.pathnet.generations import (
     generation_rows,
     generation_title,
 )
-from colonnade.experiments.results.pathnet.paths import Paths, chance_overlap
+from colonnade.experiments.results.pathnet.paths import Paths, chance_overlap, moments
 from colonnade.experiments.results.transfer import Results
 from colonnade.experiments.store.folders import SuiteFolder
 from colonnade.experiments.suites.pathnet.atari import PATHNET_ATARI
@@ -31,6 +31,7 @@ from colonnade.experiments.suites.pathnet.labels import DIGITS, random_pairs
 from colonnade.experiments.suites.pathnet.pong_soup import MINI, PATHNET_PONG_SOUP_MINI
 from colonnade.methods.pathnet.evolution import GenotypeShape, draw_genotype, overlap, path_of
 from colonnade.networks import ModularSpec, atari_modules
+from colonnade.reports.pathnet.chart import generations_chart
 from colonnade.reports.pathnet.charts import draw_generations
 from colonnade.reports.pathnet.section import AGAINST, PATHS, PathSection
 from colonnade.reports.suite import write_report
@@ -254,7 +255,8 @@ def test_generations_and_speedups_by_hand(tmp_path: Path) -> None:
 
 
 def test_generations_are_drawn_where_they_were_counted(tmp_path: Path) -> None:
-    (axes,) = draw_generations(generation_rows(Results(goals(tmp_path / "out")))).axes
+    rows = generation_rows(Results(goals(tmp_path / "out")))
+    (axes,) = draw_generations(rows).axes
     titles = [label.get_text() for label in axes.get_yticklabels()]
     for title, counted in (("De novo path", [10, 20, 60]), ("PathNet", [5, 15, 40])):
         place = titles.index(title)
@@ -266,6 +268,44 @@ def test_generations_are_drawn_where_they_were_counted(tmp_path: Path) -> None:
         assert (runs, mean) == (counted, [pytest.approx(np.mean(counted))])
         (bar,) = (line for line in axes.lines if set(np.asarray(line.get_ydata())) == {place})
         assert list(np.asarray(bar.get_xdata())) == pytest.approx([*mean_interval(counted)])
+    ((panel,), names) = (
+        (shown := generations_chart(rows).to_json())["panels"],
+        {series["key"]: series["title"] for series in shown["series"]},
+    )
+    for title, counted in (("De novo path", [10, 20, 60]), ("PathNet", [5, 15, 40])):
+        bar, dots, mean = (line for line in panel["lines"] if names[line["series"]] == title)
+        interval = mean_interval(counted)
+        assert bar["x"] == pytest.approx([interval.low, interval.high], rel=1e-5)
+        assert (dots["x"], mean["x"]) == (counted, [pytest.approx(np.mean(counted), rel=1e-5)])
+        assert {round(y) for line in (bar, dots, mean) for y in line["y"]} == {
+            panel["yNames"].index(title)
+        }
+        assert "mean of 3 runs, 95 %" in mean["labels"][0]
+
+
+def test_moments_count_the_paths_that_use_a_module(trained: SuiteFolder) -> None:
+    paths = Paths(Results(trained))
+    run = paths.example
+    rows = moments(paths, run)
+    page = charts_of(write_report(trained).read_text())
+    panels = page["pathnet-paths"]["panels"]
+    assert len(panels) == sum(map(len, rows)) == 2 * 4
+    for row, history in zip(rows, paths.histories(run).values(), strict=True):
+        for moment, shot in ((row[0], history["snapshots"][0]), (row[3], history["snapshots"][-1])):
+            for (layer, module), share in np.ndenumerate(moment.uses):
+                using = [module in genotype[layer] for genotype in shot["genotypes"]]
+                assert share == np.mean(using)
+            for (layer, a, b), share in moment.edges.items():
+                using = [a in g[layer] and b in g[layer + 1] for g in shot["genotypes"]]
+                assert share == np.mean(using) > 0
+        assert row[0].best is None
+        assert row[3].best == history["best"]
+        panel = panels.pop(0)
+        dots = next(line for line in panel["lines"] if line.get("labels"))
+        places = [(x, y) for x in range(row[0].uses.shape[0]) for y in range(row[0].uses.shape[1])]
+        assert list(zip(dots["x"], dots["y"], strict=True)) == places
+        assert dots["look"]["opacity"] == pytest.approx(row[0].uses.ravel().tolist(), rel=1e-5)
+        del panels[:3]
 
 
 def test_pairs_of_tasks_differ_and_stay_the_same() -> None:

@@ -74,7 +74,7 @@ def test_the_share_of_features_in_use():
     even = analysis([0.5, 0.5])
     flat = {**even.sensitivity, Feature(1, 0): np.full(4, 0.125)}
     rows = used_shares([even, even, replace(even, sensitivity=flat)])
-    assert rows == [("2 columns", [("conv 1", "50%"), ("dense", "25%")])]
+    assert rows == [("2 columns, 3 networks", [("conv 1", "50%"), ("dense", "25%")])]
 
 
 def test_the_agreement_in_words():
@@ -173,15 +173,16 @@ def test_the_charts_of_an_analysis_hold_what_was_measured():
     assert (dots["x"], dots["y"], dots["labels"]) == ([0.4], [1.5], ["2 columns"])
 
 
-def test_error_bars_are_standard_errors():
+def test_bands_over_episodes_are_students_as_on_every_page():
     rows = np.array([[1.0, 3.0, 8.0], [2.0, 2.0, 5.0]])
     returns = dict.fromkeys((feature for level in LEVELS for feature in level), rows)
     curves = PerturbationCurves((1.0, 2.0), np.full(3, 10.0), 0.0, returns, LEVELS)
     figure = noise_curves(analysis([0.3, 0.9], curves=curves))
-    bar = figure.axes[0].containers[0]
-    (low, high), _ = bar[2][0].get_segments()
-    # Squared distances from the mean of 4: 9, 1 and 16, over 3 - 1.
-    assert high[1] - low[1] == pytest.approx(2 * (26 / 2 / 3) ** 0.5)
+    points = figure.axes[0].collections[0].get_paths()[0].vertices
+    ends = sorted({float(y) for x, y in points if x == 1.0})
+    # Squared distances from the mean of 4: 9, 1 and 16, over 3 - 1; two degrees of freedom.
+    reach = 4.302652729911275 * (26 / 2 / 3) ** 0.5
+    assert ends == pytest.approx([4 - reach, 4 + reach])
     one = {feature: values[:, :1] for feature, values in returns.items()}
     noise_curves(analysis([0.3, 0.9], curves=replace(curves, clean=np.ones(1), returns=one)))
 

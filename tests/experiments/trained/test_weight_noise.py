@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 from finished import balancing_network, images, poles
-from reading import Balance, without_scripts
+from reading import Balance, charts_of, without_scripts
 
 from colonnade.cli.main import main
 from colonnade.cli.weight_noise import weight_noise
@@ -49,6 +49,14 @@ def test_one_agent_from_the_command_to_the_page(tmp_path, monkeypatch):
     )
     assert f"<td>{found.null_share:.0%}</td>" in page
     assert "".join(f"<td>{value:.2f}</td>" for value in uniform) in page
+    (panel,) = charts_of(page)["weight-noise"]["panels"]
+    assert panel["levels"][0]["at"] == pytest.approx(found.clean.mean(), rel=1e-5)
+    for line in panel["lines"]:
+        returns = found.returns[line["series"]]
+        assert line["x"] == [0.3, 3.0]
+        np.testing.assert_allclose(line["y"], returns.mean(1), rtol=1e-5)
+        reach = 4.302652729911275 * returns.std(1, ddof=1) / 3**0.5
+        np.testing.assert_allclose(line["high"], returns.mean(1) + reach, rtol=1e-4)
     monkeypatch.setattr(module, "disturb_run", None)  # not measured again
     again = weight_noise(folder.path, None, QUICK, jobs=1).read_text()
     assert again.partition("Written")[0] == page.partition("Written")[0]

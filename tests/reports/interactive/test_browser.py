@@ -13,7 +13,7 @@ from colonnade.experiments.plans.plan import SuiteOptions
 from colonnade.experiments.store.folders import SuiteFolder
 from colonnade.experiments.suites.progressive.pong_soup import SHORT
 from colonnade.experiments.trained.analysis_options import AnalysisOptions
-from colonnade.experiments.trained.films import make_films
+from colonnade.experiments.trained.films.kept import make_films
 from colonnade.reports.suite import write_report
 
 pytestmark = [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +15,7 @@ from colonnade.errors import ColonnadeError
 from colonnade.experiments.execution.needs import needs
 from colonnade.experiments.execution.processes import ForkedWorkers
 from colonnade.experiments.execution.progress import Display
+from colonnade.experiments.execution.recorders import write_recorders
 from colonnade.experiments.execution.resources import Machines, Resources
 from colonnade.experiments.execution.schedule import Failure, Schedule
 from colonnade.experiments.execution.workers import Ended, Workers
@@ -52,6 +53,7 @@ def execute(
     retry: bool = True,
     judge: Judge | None = None,
     make_workers: Callable[[Path], Workers] = ForkedWorkers,
+    recorders: Sequence[str] = (),
 ) -> list[Failure]:
     """Train all runs of a plan that are not complete yet.
 
@@ -67,6 +69,8 @@ def execute(
         retry: Whether runs that failed before are begun again.
         judge: Asked again and again which runs to stop as hopeless; None stops none.
         make_workers: Makes what trains the runs from the output folder.
+        recorders: Names of where runs show their rows besides their own files; TensorBoard's
+            events if none is given.
 
     Returns:
         The runs that failed.
@@ -77,6 +81,7 @@ def execute(
     """
     with FolderLock(suite.path), _signals() as received:
         _tidy(suite, plan)
+        write_recorders(suite.path, recorders)
         workers, schedule = make_workers(suite.path), Schedule(suite, plan, retry=retry)
         work = _Execution(suite, schedule, workers, jobs or 0, judge)
         with display:

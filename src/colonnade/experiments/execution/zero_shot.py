@@ -11,7 +11,7 @@ import numpy as np
 from colonnade.errors import UsageError
 from colonnade.learners import Acting
 from colonnade.methods import ColumnMethod
-from colonnade.tasks.arm import DOMAINS, JacoTask
+from colonnade.tasks.arm import JacoTask, in_every_domain
 from colonnade.tasks.frames import to_png
 from colonnade.training import Row, evaluate
 from colonnade.types import Method, Task
@@ -37,11 +37,10 @@ def domains(tasks: Sequence[Task], method: Method, learner: Acting) -> list[Row]
     """
     last = tasks[-1]
     assert isinstance(last, JacoTask)
-    rows = []
-    for name in DOMAINS:
-        task = replace(last, domain=name, look=None, dynamics=None, rules=None, name=None)
-        rows.append(_row("domain", task, method, learner) | {"picture": _picture(task)})
-    return rows
+    return [
+        _row("domain", task, method, learner) | {"picture": _picture(task)}
+        for task in in_every_domain(last)
+    ]
 
 
 def check_first_column(method: Method) -> None:

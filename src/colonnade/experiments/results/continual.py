@@ -348,3 +348,15 @@ def _difference(task: str) -> str:
 def _natural(words: str) -> tuple[int, str]:
     digits = words.partition("x")[0]
     return (int(digits) if digits.isdigit() else 0, words)
+
+
+def score_range(matrices: Sequence[Floats], words: Mapping[str, str]) -> tuple[float, float]:
+    """Return the lowest and the highest score that a picture of matrices [T, T] shades."""
+    if words["score"] == "accuracy":
+        return 0.0, 1.0
+    return min(float(np.nanmin(m)) for m in matrices), max(float(np.nanmax(m)) for m in matrices)
+
+
+def score_text(score: float, words: Mapping[str, str]) -> str:
+    """Write a score of a matrix: an accuracy in per cent."""
+    return f"{100 * score:.0f}" if words["score"] == "accuracy" else f"{score:.1f}"

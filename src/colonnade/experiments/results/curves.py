@@ -30,6 +30,7 @@ class CurveLine(MeanLine):
             differ in their seeds alone, the first one's label without its seed.
         early: [B] whether in some run a bin ended before every environment had finished an episode.
         seeds: [R] the runs' seeds; of a sweep's, the numbers that their draws come from.
+        ids: [R] the runs' ids.
         seconds: [B] seconds of training until then, averaged over the runs; NaN where one of them
             does not say.
     """
@@ -37,6 +38,7 @@ class CurveLine(MeanLine):
     key: str
     early: NDArray[np.bool_]
     seeds: tuple[int, ...]
+    ids: tuple[str, ...]
     seconds: Floats
 
     @property
@@ -156,6 +158,7 @@ def _line(
         high=high,
         early=np.any([run.learning.early[:bins] for run in runs], axis=0),
         seeds=tuple(run.spec.seed for run in runs),
+        ids=tuple(run.spec.id for run in runs),
         each=curves,
         seconds=np.mean([run.learning.seconds[:bins] for run in runs], axis=0),
     )

@@ -28,12 +28,14 @@ class DomainScore:
         picture: How episodes begin there, a PNG in base64.
         mean: Mean return.
         error: Its standard error.
+        episodes: How many were played.
     """
 
     task: str
     picture: str
     mean: float
     error: float
+    episodes: int
 
 
 @dataclass(frozen=True)
@@ -96,7 +98,9 @@ def domain_scores(results: Results) -> list[DomainScore]:
     for run in results.runs.values():
         if rows := [row for row in _scores(run) if row["kind"] == "domain"]:
             return [
-                DomainScore(row["task"], row["picture"], row["return_mean"], _error(row))
+                DomainScore(
+                    row["task"], row["picture"], row["return_mean"], _error(row), row["episodes"]
+                )
                 for row in rows
             ]
     return []

@@ -10,14 +10,53 @@ from numpy.typing import NDArray
 
 from colonnade.errors import UsageError
 from colonnade.experiments.results.transfer import Results
-from colonnade.tasks.mazes import LabyrinthVectorEnv, Level, draw_plan, level_from_name
+from colonnade.tasks.mazes import (
+    LabyrinthVectorEnv,
+    Level,
+    draw_plan,
+    level_from_name,
+    plan_edges,
+)
 from colonnade.tasks.mazes.labyrinth import first_layout
+from colonnade.tasks.mazes.levels import Layout
 
 FAMILIES = ("labyrinth", "doom-labyrinth")
 _SEED = 0
 _SCALE = 16  # pixels a metre
 
 Picture = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A level from above.
+
+    Attributes:
+        picture: [H, W, 3], north up.
+        left: x of its left edge, in metres.
+        top: y of its top edge, in metres.
+    """
+
+    picture: Picture
+    left: float
+    top: float
+
+    def pixels(self, places: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return where places [..., 2] in metres are in the picture: columns and rows."""
+        return np.stack(
+            ((places[..., 0] - self.left) * _SCALE, (self.top - places[..., 1]) * _SCALE), axis=-1
+        )
+
+
+def plan_of(task: str, begin: Layout) -> Plan | None:
+    """Draw the level of a task as an episode began; None where a file of the user's is gone."""
+    try:
+        level = level_from_name(task.partition("/")[2])
+        picture = draw_plan(level, _SCALE, begin)
+    except (UsageError, ValueError):  # gone, or not the level that it was
+        return None
+    low, high = plan_edges(level)
+    return Plan(picture, float(low[0]), float(high[1]))
 
 
 @dataclass(frozen=True)

@@ -81,15 +81,16 @@ class RunResult:
         known = self.curve[~np.isnan(self.curve)] if self.stopped else np.empty(0)
         return float(known[-1]) if known.size else math.nan
 
-    def score(self, policy: str) -> Row | None:
-        """Return the evaluation of the "random" or the "trained" policy on the last task.
+    def score(self, policy: str, task: int = -1) -> Row | None:
+        """Return the evaluation of the "random" or the "trained" policy on one of the run's tasks.
 
         There is none of a network that was pruned for others alone.
         """
         rows = [row for row in self.result.get("scores", ()) if row["policy"] == policy]
-        own = [row for row in rows if self.spec.tasks[-1].is_called(row["task"])]
+        own = [row for row in rows if self.spec.tasks[task].is_called(row["task"])]
         if not own and "pruning" not in self.result:
-            own = rows  # tasks are scored in their order, whatever they are called
+            # Tasks are scored in their order, whatever they are called.
+            own = rows if task == -1 else rows[task : task + 1]
         return dict(own[-1]) if own else None
 
 

@@ -62,7 +62,8 @@ def used_shares(analyses: Sequence[RunAnalysis]) -> list[tuple[str, list[tuple[s
                 if feature.column == each.newest
             ]
             cells.append((name, f"{np.mean(shares):.0%}" if shares else ""))
-        rows.append((f"{count} columns", cells))
+        networks = "1 network" if len(nets) == 1 else f"{len(nets)} networks"
+        rows.append((f"{count} columns, {networks}", cells))
     return rows
 
 

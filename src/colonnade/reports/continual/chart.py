@@ -6,16 +6,27 @@ import itertools
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
+import numpy as np
+
 from colonnade.analysis.continual import Floats
 from colonnade.experiments.method_titles import FALLBACK_COLOURS
 from colonnade.experiments.results.continual import (
     Contender,
     TaskSequence,
     by_layer,
+    score_range,
+    score_text,
     single_scores,
 )
 from colonnade.experiments.titles import distinct
-from colonnade.reports.interactive.chart import Chart, Panel, Series, mean_of, seeds_of
+from colonnade.reports.interactive.chart import (
+    Chart,
+    Panel,
+    Series,
+    cells_of,
+    mean_of,
+    seeds_of,
+)
 
 _DASHES = ("solid", "dash", "dot", "dashdot")
 
@@ -40,6 +51,7 @@ def score_chart(sequence: TaskSequence, words: Mapping[str, str]) -> Chart:
                     for c in sequence.learners_of_all
                     if (line := c.line(tested)) is not None
                 ],
+                plays={(run.spec.id, tested) for c in sequence.learners_of_all for run in c.runs},
                 switches=begun if tested == 0 else [(begin, "") for begin, _ in begun],
             )
             for tested, name in enumerate(names)
@@ -72,6 +84,47 @@ def average_chart(sequence: TaskSequence, words: Mapping[str, str]) -> Chart:
                 ],
             )
         ],
+    )
+
+
+def matrices_chart(sequence: TaskSequence, words: Mapping[str, str]) -> Chart:
+    """Show the score on each task after each task, a panel for each method; see `matrices`."""
+    shown = [c for c in sequence.learners_of_all if c.done]
+    low, high = score_range([c.matrix for c in shown], words)
+    titles = distinct(sequence.ids)
+    names = [titles[task] for task in sequence.ids]
+    numbers = [str(n + 1) for n in range(len(names))]
+    panels = []
+    for contender in shown:
+        matrix, runs = contender.matrix, len(contender.done)
+        places = np.argwhere(~np.isnan(matrix))
+        panels.append(
+            Panel(
+                f"{contender.title}, {runs} run{'s' if runs > 1 else ''}",
+                [
+                    cells_of(
+                        "scores",
+                        matrix,
+                        (matrix - low) / ((high - low) or 1.0),
+                        [score_text(matrix[row, column], words) for row, column in places],
+                        [
+                            f"{score_text(matrix[row, column], words)} on {names[column]}, after "
+                            f"{names[row]}"
+                            for row, column in places
+                        ],
+                    )
+                ],
+                x_names=numbers,
+                y_names=numbers,
+            )
+        )
+    return Chart(
+        title=f"{words['score'].capitalize()} on every task after every task",
+        description=f"Mean {words['score']} over seeds on each task after each task was learned.",
+        x="tested on task",
+        y="after task",
+        series=[Series("scores", words["score"], "#1f6fb2")],
+        panels=panels,
     )
 
 

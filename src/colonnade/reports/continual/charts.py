@@ -19,6 +19,8 @@ from colonnade.experiments.results.continual import (
     Contender,
     TaskSequence,
     by_layer,
+    score_range,
+    score_text,
     single_scores,
 )
 from colonnade.experiments.results.mean_lines import MeanLine
@@ -99,10 +101,7 @@ def matrices(sequence: TaskSequence, words: Mapping[str, str]) -> Figure:
     figure = Figure(figsize=(_WIDTH, 3.3 * rows), layout="constrained")
     panels = figure.subplots(rows, columns, squeeze=False).ravel()
     values = [c.matrix for c in shown]
-    low = min(float(np.nanmin(v)) for v in values)
-    high = max(float(np.nanmax(v)) for v in values)
-    if words["score"] == "accuracy":
-        low, high = 0.0, 1.0
+    low, high = score_range(values, words)
     for unused in panels[len(shown) :]:
         unused.remove()
     for axes, contender, matrix in zip(panels, shown, values, strict=False):
@@ -112,7 +111,7 @@ def matrices(sequence: TaskSequence, words: Mapping[str, str]) -> Figure:
             if np.isnan(score):
                 continue
             strong = (score - low) > 0.7 * (high - low)
-            text = f"{100 * score:.0f}" if words["score"] == "accuracy" else f"{score:.1f}"
+            text = score_text(score, words)
             # Numbers stand on coloured cells, whose colours do not follow the page's theme.
             axes.text(
                 column,
@@ -123,7 +122,8 @@ def matrices(sequence: TaskSequence, words: Mapping[str, str]) -> Figure:
                 fontsize=8.5 if count <= 6 else 6.5,
                 color="#ffffff" if strong else "#202124",
             )
-        axes.set_title(plain(contender.title))
+        runs = len(contender.done)
+        axes.set_title(f"{plain(contender.title)}, {runs} run{'s' if runs > 1 else ''}")
         axes.set_xticks(range(count), [str(n + 1) for n in range(count)])
         axes.set_yticks(range(count), [str(n + 1) for n in range(count)])
         axes.set_xlabel("tested on task")

@@ -23,7 +23,12 @@ from colonnade.experiments.results.continual import (
 )
 from colonnade.experiments.results.transfer import Results
 from colonnade.experiments.titles import distinct
-from colonnade.reports.continual.chart import average_chart, overlap_chart, score_chart
+from colonnade.reports.continual.chart import (
+    average_chart,
+    matrices_chart,
+    overlap_chart,
+    score_chart,
+)
 from colonnade.reports.continual.charts import (
     average_curves,
     matrices,
@@ -80,7 +85,7 @@ class ContinualSection(Section):
         return found
 
     def charts(self) -> dict[str, Chart]:
-        """Show the lines as charts; the matrices stay as they are drawn."""
+        """Show all of them as charts."""
         found: dict[str, Chart] = {}
         for sequence in self._compared():
             slug, words = sequence.slug, _words(sequence)
@@ -88,6 +93,8 @@ class ContinualSection(Section):
                 found[f"continual-curves-{slug}"] = score_chart(sequence, words)
             if len(sequence.tasks) > 2 and any(c.done for c in sequence.learners_of_all):
                 found[f"continual-average-{slug}"] = average_chart(sequence, words)
+            if any(c.done for c in sequence.learners_of_all):
+                found[f"continual-matrices-{slug}"] = matrices_chart(sequence, words)
         if self._overlaps:
             found["fisher-overlap"] = overlap_chart(self._overlaps)
         return found

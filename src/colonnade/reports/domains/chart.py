@@ -26,6 +26,11 @@ def rewards_chart(results: Results) -> Chart:
                 title,
                 [line for found in rewards(results, target) for line in _lines(results, found)],
                 levels=[(zero_shot(results, target)[0], "without learning here")],
+                plays={
+                    (run.spec.id, len(run.spec.tasks) - 1)
+                    for found in rewards(results, target)
+                    for run in results.runs_of(*found.place)
+                },
             )
             for target, title in target_titles(results).items()
         ],

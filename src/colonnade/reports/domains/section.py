@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,17 +20,21 @@ from colonnade.experiments.results.domains import (
     zero_shot,
 )
 from colonnade.experiments.results.transfer import Results
+from colonnade.experiments.titles import distinct
+from colonnade.experiments.trained.films.kept import domain_films
 from colonnade.reports.domains.chart import rewards_chart
 from colonnade.reports.domains.charts import reward_curves
 from colonnade.reports.interactive.chart import Chart
-from colonnade.reports.page import Section, render
+from colonnade.reports.page import Section, embedded_film, render
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class _Row:
     title: str
     colour: str
-    runs: str
+    runs: int
     mean: str
     spread: str
     quartiles: str
@@ -46,11 +51,18 @@ class DomainsSection(Section):
 
     def html(self, drawings: Mapping[str, Markup]) -> Markup:
         """Write the section."""
-        shown = [
-            (s.task, f"data:image/png;base64,{s.picture}", _with_error(s.mean, s.error))
-            for s in self._scores
-        ]
-        return render("domains/domains.html.jinja", domains=shown)
+        films, titles = _films(self.results), distinct(score.task for score in self._scores)
+        shown = []
+        for score in self._scores:
+            beginnings = Markup(f"data:image/png;base64,{score.picture}")
+            still, film = films.get(score.task, (beginnings, ""))
+            shown.append((titles[score.task], still, film, _with_error(score.mean, score.error)))
+        return render(
+            "domains/domains.html.jinja",
+            domains=shown,
+            filmed=bool(films),
+            episodes=self._scores[0].episodes,
+        )
 
 
 class RewardsSection(Section):
@@ -94,12 +106,23 @@ class RewardsSection(Section):
         )
 
 
+def _films(results: Results) -> dict[str, tuple[Markup, Markup]]:
+    """Embed the films of domains: first frames and films, by the ids of the domains' tasks."""
+    found = {}
+    for task, content in domain_films(results.suite).items():
+        try:
+            found[task] = embedded_film(content)
+        except OSError as error:  # a report without a film is better than none
+            logger.warning("The film of %s is left out: %s", task, error)
+    return found
+
+
 def _row(row: Learned, title: str, colour: str) -> _Row:
     low, high = row.quartiles
     return _Row(
         title=title,
         colour=colour,
-        runs=str(row.scores.size),
+        runs=row.scores.size,
         mean=_number(row.mean),
         spread=_number(row.spread),
         quartiles="?" if math.isnan(low) else f"{low:.2f} to {high:.2f}",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -49,6 +49,27 @@ class Series:
 
 
 @dataclass(frozen=True)
+class Look:
+    """How a line or its dots are drawn.
+
+    Attributes:
+        width: Of the line, in pixels.
+        size: Of the dots, in pixels; 0 lets cells fill their place in a table.
+        symbol: Of the dots, as plotly calls it.
+        opacity: Of the line; of the dots, [B] or one for all.
+        ring: The colour of a ring around the dots; nothing for none.
+        quiet: Whether hovering says nothing of it.
+    """
+
+    width: float = 2.2
+    size: float = 6.0
+    symbol: str = "circle"
+    opacity: float | Floats = 1.0
+    ring: str = ""
+    quiet: bool = False
+
+
+@dataclass(frozen=True)
 class Line:
     """A line of a panel, or dots where they are not joined.
 
@@ -64,6 +85,8 @@ class Line:
         marked: [B] the points to be marked; empty for none.
         joined: Whether the points are joined by a line.
         labels: [B] words for single points; empty for none.
+        look: How it is drawn, where that says something.
+        texts: [B] words drawn at the points; empty for none.
     """
 
     series: str
@@ -77,6 +100,32 @@ class Line:
     marked: NDArray[np.bool_] | None = None
     joined: bool = True
     labels: Sequence[str] = ()
+    look: Look | None = None
+    texts: Sequence[str] = ()
+
+
+def cells_of(
+    series: str, table: Floats, shades: Floats, texts: Sequence[str], labels: Sequence[str]
+) -> Line:
+    """Show a table's known cells as squares, [rows, columns], for a panel whose axes have names.
+
+    Args:
+        series: Key of its series.
+        table: The numbers; NaN where there is none.
+        shades: [rows, columns] how dark each is, 0 to 1.
+        texts: Drawn in the known cells, row by row.
+        labels: What hovering says of each.
+    """
+    rows, columns = np.nonzero(~np.isnan(table))
+    return Line(
+        series,
+        columns.astype(np.float64),
+        rows.astype(np.float64),
+        joined=False,
+        labels=labels,
+        texts=texts,
+        look=Look(size=0, symbol="square", opacity=shades[rows, columns]),
+    )
 
 
 def mean_of(series: str, line: MeanLine, runs: Sequence[str], **more: Any) -> Line:
@@ -107,12 +156,21 @@ class Panel:
         lines: In the order of drawing.
         levels: Horizontal lines: (y, words).
         switches: Vertical lines: (x, words).
+        plays: The runs that it shows, each by its id, with the place of the panel's task among the
+            run's own.
+        beside: What stands beside its axes: films of a run at play, as HTML.
+        x_names: What stands at 0, 1, 2 ... along the horizontal axis; empty for numbers.
+        y_names: The same along the vertical axis, from the top.
     """
 
     title: str
     lines: Sequence[Line]
     levels: Sequence[tuple[float, str]] = ()
     switches: Sequence[tuple[float, str]] = ()
+    plays: Collection[tuple[str, int]] = ()
+    beside: Markup | None = None
+    x_names: Sequence[str] = ()
+    y_names: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -162,6 +220,8 @@ class Chart:
                     "levels": [_mark(level) for level in panel.levels],
                     "switches": [_mark(switch) for switch in panel.switches],
                     "lines": [_line(line, seeds=seeds) for line in panel.lines],
+                    **({"xNames": list(panel.x_names)} if panel.x_names else {}),
+                    **({"yNames": list(panel.y_names)} if panel.y_names else {}),
                 }
                 for panel in self.panels
             ],
@@ -190,6 +250,18 @@ def _rounded(values: Sequence[float]) -> Iterator[float | int | None]:
             yield float(f"{value:.{_DIGITS}g}")
 
 
+def _look(look: Look) -> dict[str, Any]:
+    opacity = look.opacity
+    return {
+        "width": look.width,
+        "size": look.size,
+        "symbol": look.symbol,
+        "opacity": opacity if isinstance(opacity, float) else numbers(opacity),
+        **({"ring": look.ring} if look.ring else {}),
+        **({"quiet": True} if look.quiet else {}),
+    }
+
+
 def _mark(mark: tuple[float, str]) -> dict[str, Any]:
     return {"at": numbers([mark[0]])[0], "title": mark[1]}
 
@@ -210,4 +282,8 @@ def _line(line: Line, *, seeds: bool) -> dict[str, Any]:
         data["joined"] = False
     if line.labels:
         data["labels"] = list(line.labels)
+    if line.look is not None:
+        data["look"] = _look(line.look)
+    if line.texts:
+        data["texts"] = list(line.texts)
     return data

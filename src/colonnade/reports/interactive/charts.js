@@ -19,7 +19,21 @@
   const placesOf = (line, view) => (view.time && line.seconds ? line.seconds.map(minutes) : line.x);
   const minutes = (seconds) => (seconds === null ? null : seconds / 60);
 
-  const tracesOf = (panel, view) => {
+  // What a line's own look says; cells of a table fill their places.
+  const lookOf = (look, colour, panel, plot) => {
+    const each = Array.isArray(look.opacity), inks = each ? look.opacity.map((share) => faded(colour, share)) : faded(colour, look.opacity);
+    const [width, height] = plot ? [plot.clientWidth - 90, plot.clientHeight - 60] : [350, 240];
+    const room = Math.min(width / (panel.xNames?.length || 1), height / (panel.yNames?.length || 1));
+    return {
+      ...(each ? {} : { line: { color: inks, width: look.width } }),
+      marker: { color: inks, size: look.size || Math.max(6, room - 2), symbol: look.symbol, opacity: 1,
+                line: { color: look.ring ? ink(look.ring) : "rgba(0,0,0,0)", width: look.ring ? 2 : 0 } },
+    };
+  };
+  const textInks = (look) =>
+    Array.isArray(look?.opacity) ? look.opacity.map((share) => (share > 0.6 ? css("--paper") : css("--ink"))) : css("--ink");
+
+  const tracesOf = (panel, view, plot) => {
     const traces = [], shown = panel.lines.filter((line) => !view.off.has(line.series));
     const add = (x, y, more) => traces.push({ type: "scatter", mode: "lines", hoverinfo: "skip", x, y, ...more });
     for (const line of shown) {
@@ -39,15 +53,20 @@
     for (const line of shown) {
       const series = view.series.get(line.series), colour = ink(series.colour);
       const x = placesOf(line, view), y = smooth(line.y, line.joined === false ? 0 : view.weight);
-      const mode = line.joined === false ? "markers" : x.length > 1 ? "lines" : "markers";
-      add(x, y, { mode, hoverinfo: "none", meta: line, line: { color: colour, width: 2.2, dash: series.dash },
-                  marker: { color: faded(colour, line.joined === false ? 0.6 : 1), size: 6 } });
+      const dots = line.joined === false || x.length < 2, look = line.look;
+      const mode = (dots ? "markers" : "lines") + (line.texts ? "+text" : "");
+      const trace = { mode, hoverinfo: "none", meta: line, line: { color: colour, width: 2.2, dash: series.dash },
+                      marker: { color: faded(colour, line.joined === false ? 0.6 : 1), size: 6 } };
+      if (look) Object.assign(trace, lookOf(look, colour, panel, plot));
+      if (line.texts) Object.assign(trace, { text: line.texts.map(plain), textfont: { size: 10, color: textInks(look) } });
+      if (look?.quiet) Object.assign(trace, { hoverinfo: "skip", meta: undefined });
+      add(x, y, trace);
       if (line.marked)
         add(line.marked.map((k) => x[k]), line.marked.map((k) => y[k]),
             { mode: "markers", marker: { symbol: "line-ns", size: 8, line: { color: colour, width: 1.5 } } });
     }
     const ends = shown.flatMap((line) => placesOf(line, view)).filter((x) => x !== null);
-    const [first, last] = [Math.min(...ends, view.logX ? Infinity : 0), Math.max(...ends)];
+    const [first, last] = [Math.min(...ends, view.logX || panel.xNames ? Infinity : 0), Math.max(...ends)];
     for (const level of ends.length ? panel.levels : []) {
       if (level.at === null) continue;
       add([first, last], [level.at, level.at], { line: { color: css("--ink"), width: 1, dash: "dot" } });
@@ -66,16 +85,20 @@
     const wide = Math.max(...xs) / Math.min(...xs) > 200, large = Math.max(...xs) >= 1000;
     const empty = panel.lines.some(({ y }) => y.some((value) => value !== null)) ? [] :
       [{ text: "no points yet", showarrow: false, xref: "paper", yref: "paper", x: 0.5, y: 0.5, font: { color: css("--faint") } }];
+    const named = (names, reversed) => names && {
+      type: "linear", tickmode: "array", tickvals: names.map((_, k) => k), ticktext: names.map(plain), showgrid: false,
+      range: reversed ? [names.length - 0.5, -0.5] : [-0.5, names.length - 0.5], ticks: "", nticks: 0, tickformat: "" };
+    const closest = view.dots || panel.yNames;
     return {
       margin: { l: 44, r: 10, t: marks.length ? 20 : 8, b: 40 },
       paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", showlegend: false,
       font: { family: getComputedStyle(document.body).fontFamily, size: 12, color: css("--ink") },
-      hovermode: view.dots ? "closest" : "x", dragmode: view.coarse ? false : "zoom", hoverdistance: -1,
+      hovermode: closest ? "closest" : "x", dragmode: view.coarse ? false : "zoom", hoverdistance: -1,
       xaxis: { ...axis, title: { text: plain(time ? "minutes of training" : chart.x), standoff: 8 },
-               type: view.logX ? "log" : "linear", rangemode: view.dots ? "normal" : "tozero", showgrid: false,
+               type: view.logX ? "log" : "linear", rangemode: view.dots && !panel.yNames ? "normal" : "tozero", showgrid: false,
                tickformat: large ? "~s" : "~g", ...(view.logX ? { dtick: wide ? 1 : "D2" } : { nticks: 6 }),
-               showspikes: !view.dots, spikemode: "across", spikethickness: 1, spikedash: "dot", spikecolor: css("--faint") },
-      yaxis: { ...axis, title: { text: plain(chart.y), standoff: 6 }, type: view.logY ? "log" : "linear", nticks: 6 },
+               showspikes: !closest, spikemode: "across", spikethickness: 1, spikedash: "dot", spikecolor: css("--faint"), ...named(panel.xNames) },
+      yaxis: { ...axis, title: { text: plain(chart.y), standoff: 6 }, type: view.logY ? "log" : "linear", nticks: 6, ...named(panel.yNames, true) },
       shapes: marks.map(({ at }) => ({ type: "line", x0: at, x1: at, y0: 0, y1: 1, yref: "paper",
                                        line: { color: css("--faint"), width: 1, dash: "dot" } })),
       annotations: empty.concat(marks.filter(({ title }) => title).map(({ at, title }) =>
@@ -91,8 +114,8 @@
     });
     return best;
   };
-  const sentence = (line, k) => {
-    const parts = [short(line.y[k])];
+  const sentence = (line, k, panel) => {
+    const parts = panel.yNames ? [] : [short(line.y[k])];
     if (line.low && line.low[k] !== null) parts.push(`95 % ${short(line.low[k])} to ${short(line.high[k])}`);
     if (line.labels) parts.push(line.labels[k]);
     if (line.runs) parts.push(line.runs.length > 1 ? line.runs.length + " runs" : line.runs[0]);
@@ -103,7 +126,7 @@
     const ends = panel.lines.slice(0, 12).map((line) => {
       const title = chart.series.find((series) => series.key === line.series).title;
       const last = line.y.length - 1;
-      return line.joined === false ? `${title}: ${line.y.length} points` : `${title} ends at ${sentence(line, last)}`;
+      return line.joined === false ? `${title}: ${line.y.length} points` : `${title} ends at ${sentence(line, last, panel)}`;
     });
     return `${panel.title || chart.title}. ${chart.y} against ${chart.x}. ${ends.join("; ")}. Arrow keys read single points.`;
   };
@@ -118,7 +141,14 @@
                     dots: lines.some((line) => line.joined === false),
                     coarse: matchMedia("(pointer: coarse)").matches };
       this.panels = chart.panels.map((panel, k) => this.panel(panel, k));
-      const grid = make("div", { className: "panels" + (chart.wide || chart.panels.length === 1 ? " one" : "") },
+      const besides = [...figure.querySelectorAll(":scope > .beside")];
+      for (const each of besides) {
+        const { box } = this.panels[each.dataset.panel];
+        box.classList.add("accompanied");
+        box.append(each);
+      }
+      const rows = chart.wide || besides.length || chart.panels.length === 1;
+      const grid = make("div", { className: "panels" + (rows ? " one" : "") },
                         ...this.panels.map(({ box }) => box));
       figure.querySelector("noscript").before(this.legend(), grid, this.controls(lines));
       figure.drawn = this;
@@ -127,7 +157,8 @@
 
     panel(content, k) {
       const title = make("p", { className: "panel-title", textContent: content.title });
-      const plot = make("div", { className: "plot", tabIndex: 0, role: "img", "aria-label": about(this.chart, content) });
+      const rows = content.yNames?.length;
+      const plot = make("div", { className: "plot", style: rows ? `height: ${Math.min(24, 5 + Math.max(3, 1.7 * rows))}rem` : "", tabIndex: 0, role: "img", "aria-label": about(this.chart, content) });
       const tip = make("div", { className: "tip", hidden: true, "aria-live": "polite" });
       const box = make("div", { className: "panel" }, title, plot, tip);
       const panel = { content, box, plot, tip, seen: false, cursor: -1 };
@@ -141,7 +172,7 @@
     draw(panel) {
       const first = !panel.seen;
       panel.seen = true;
-      Plotly.react(panel.plot, tracesOf(panel.content, this.view), layoutOf(this.chart, panel.content, this.view),
+      Plotly.react(panel.plot, tracesOf(panel.content, this.view, panel.plot), layoutOf(this.chart, panel.content, this.view),
                    { displayModeBar: false, responsive: true, doubleClick: "reset", showTips: false });
       if (!first) return;
       panel.plot.on("plotly_hover", (event) => this.tip(panel, event.points[0]));
@@ -171,16 +202,18 @@
     }
 
     tip(panel, point) {
-      const rows = [];
-      for (const line of panel.content.lines) {
-        if (this.view.off.has(line.series) || (this.view.dots && line !== point.data.meta)) continue;
-        const places = placesOf(line, this.view), k = this.view.dots ? point.pointNumber : nearest(places, point.x);
+      const rows = [], { content } = panel, alone = this.view.dots || content.yNames;
+      for (const line of content.lines) {
+        if (line.look?.quiet || this.view.off.has(line.series) || (alone && line !== point.data.meta)) continue;
+        const places = placesOf(line, this.view), k = alone ? point.pointNumber : nearest(places, point.x);
         if (k < 0) continue;
         const { title, colour } = this.view.series.get(line.series);
-        rows.push(make("p", {}, this.swatch(colour), make("b", { textContent: title }), " " + sentence(line, k)));
+        rows.push(make("p", {}, this.swatch(colour), make("b", { textContent: title }), " " + sentence(line, k, content)));
       }
       const unit = this.view.time ? "minutes" : this.chart.x;
-      panel.tip.replaceChildren(make("p", { className: "where", textContent: `${unit}: ${short(point.x)}` }), ...rows);
+      const where = [`${unit}: ${content.xNames?.[point.x] ?? short(point.x)}`];
+      if (content.yNames && this.chart.y) where.push(`${this.chart.y}: ${content.yNames[Math.round(point.y ?? point.data.y[point.pointNumber])]}`);
+      panel.tip.replaceChildren(make("p", { className: "where", textContent: where.join(", ") }), ...rows);
       panel.tip.hidden = !rows.length;
       const range = panel.plot._fullLayout.xaxis, share = range.d2p(point.x) / range._length;
       panel.tip.classList.toggle("left", share > 0.5);
@@ -247,11 +280,12 @@
       const parts = [];
       if (lines.length && lines.every((line) => line.seconds))
         parts.push(choice("Across", [["", this.chart.x], ["time", "minutes of training"]], ({ value }) => (view.time = value === "time")));
-      if (lines.length && lines.every((line) => line.x.every((x) => x === null || x > 0))) parts.push(check("log x", "logX", view.logX));
+      const named = this.chart.panels.some(({ xNames, yNames }) => xNames || yNames);
+      if (!named && lines.length && lines.every((line) => line.x.every((x) => x === null || x > 0))) parts.push(check("log x", "logX", view.logX));
       const positive = (values) => (values ?? []).every((y) => y === null || y > 0);
-      if (lines.length && lines.every((line) => [line.y, line.low, ...(line.each ?? [])].every(positive))) parts.push(check("log y", "logY"));
+      if (!named && lines.length && lines.every((line) => [line.y, line.low, ...(line.each ?? [])].every(positive))) parts.push(check("log y", "logY"));
       if (lines.some((line) => line.each && line.low)) parts.push(check("single runs", "runs"));
-      if (lines.some((line) => line.joined !== false && line.x.length > 8))
+      if (!named && lines.some((line) => line.joined !== false && line.x.length > 8))
         parts.push(make("label", {}, "Smoothing ", make("input", { type: "range", min: 0, max: 0.95, step: 0.05, value: 0,
           oninput: change(({ value }) => (view.weight = +value)) })));
       parts.push(button("SVG", () => pictures.ofChart(this, "svg"), { title: "Save this picture as SVG" }),

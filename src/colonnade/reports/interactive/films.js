@@ -1,4 +1,4 @@
-// Plays a page's films when they are asked to, both of a task at once.
+// Plays a page's films when they are asked to, all of a box at once.
 "use strict";
 for (const box of document.querySelectorAll(".film")) {
   const images = [...box.querySelectorAll("img[data-film]")], stills = images.map((image) => image.src);
@@ -9,6 +9,6 @@ for (const box of document.querySelectorAll(".film")) {
     images.forEach((image, k) => (image.src = plays ? image.dataset.film : stills[k]));
     toggle.textContent = plays ? "Stop" : "Play";
   });
-  toggle.title = "Both films of " + box.querySelector("h3").textContent;
-  box.append(page.make("p", { className: "controls" }, toggle));
+  toggle.title = "All films of " + box.dataset.title + " at once";
+  box.querySelector(".frames").after(page.make("p", { className: "controls" }, toggle));
 }

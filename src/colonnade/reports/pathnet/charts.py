@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgba
@@ -9,66 +11,41 @@ from matplotlib.figure import Figure
 
 from colonnade.experiments.method_titles import FALLBACK_COLOURS
 from colonnade.experiments.results.pathnet.generations import GenerationRow
-from colonnade.experiments.results.pathnet.paths import Paths, Reuse
-from colonnade.experiments.results.runs import RunResult
+from colonnade.experiments.results.pathnet.paths import Moment, Reuse
 from colonnade.experiments.titles import task_title
 from colonnade.reports.style import FAINT, INK, plain
 from colonnade.reports.style import PAPER as BACKGROUND
 
-_POPULATION, _FROZEN = "#0072b2", "#d55e00"
+POPULATION, FROZEN = "#0072b2", "#d55e00"
 
 
-def draw_moments(paths: Paths, run: RunResult) -> Figure:
+def draw_moments(found: Sequence[Sequence[Moment]]) -> Figure:
     """Draw four moments of each task of a run."""
-    histories = paths.histories(run)
-    figure = Figure(figsize=(9.4, 2.5 * len(histories)), layout="constrained")
-    rows = figure.subplots(len(histories), 4, squeeze=False)
-    modules = paths.modular(run)["modules"]
-    for panels, (task, history) in zip(rows, histories.items(), strict=True):
-        shots = history["snapshots"]
-        for column, axes in enumerate(panels):
-            place = round(column * (len(shots) - 1) / 3)
-            best = history["best"] if column == 3 else None
-            _draw_paths(axes, shots[place]["genotypes"], history["frozen"], best, modules)
-            unit = "generations" if history["scores"] else "evaluations"
-            words = f"{shots[place]['evaluations']} {unit}"
-            axes.set_title(f"{'' if column else task_title(task)}\n{words}")
+    figure = Figure(figsize=(9.4, 2.5 * len(found)), layout="constrained")
+    rows = figure.subplots(len(found), len(found[0]), squeeze=False)
+    for panels, row in zip(rows, found, strict=True):
+        for column, (axes, moment) in enumerate(zip(panels, row, strict=True)):
+            _draw_paths(axes, moment)
+            title = "" if column else plain(task_title(moment.task))
+            axes.set_title(f"{title}\n{moment.when}")
     return figure
 
 
-def _draw_paths(
-    axes: Axes,
-    genotypes: list[list[list[int]]],
-    frozen: list[list[int]],
-    best: list[list[int]] | None,
-    modules: int,
-) -> None:
+def _draw_paths(axes: Axes, moment: Moment) -> None:
     """Draw the grid of modules with a population's paths."""
-    paths = [[sorted(set(layer)) for layer in genotype] for genotype in genotypes]
-    size, layers = len(paths), len(paths[0])
-    counts: dict[tuple[int, int, int], int] = {}
-    for path in paths:
-        for layer in range(layers - 1):
-            for a in path[layer]:
-                for b in path[layer + 1]:
-                    counts[layer, a, b] = counts.get((layer, a, b), 0) + 1
-    for (layer, a, b), count in counts.items():
-        share = count / size
-        axes.plot([layer, layer + 1], [a, b], color=_POPULATION, lw=3 * share,
+    layers, modules = moment.uses.shape
+    for (layer, a, b), share in moment.edges.items():
+        axes.plot([layer, layer + 1], [a, b], color=POPULATION, lw=3 * share,
                   alpha=0.1 + 0.7 * share, zorder=1)  # fmt: skip
-    if best is not None:
-        for layer in range(layers - 1):
-            for a in best[layer]:
-                for b in best[layer + 1]:
-                    axes.plot([layer, layer + 1], [a, b], color=_FROZEN, lw=1.2, zorder=2)
-    for layer in range(layers):
-        uses = [sum(m in path[layer] for path in paths) / size for m in range(modules)]
-        rings = [_FROZEN if m in frozen[layer] else FAINT for m in range(modules)]
-        widths = [2.4 if m in frozen[layer] else 0.7 for m in range(modules)]
+    for layer, a, b in moment.best_edges:
+        axes.plot([layer, layer + 1], [a, b], color=FROZEN, lw=1.2, zorder=2)
+    for layer, uses in enumerate(moment.uses):
+        rings = [FROZEN if m in moment.frozen[layer] else FAINT for m in range(modules)]
+        widths = [2.4 if m in moment.frozen[layer] else 0.7 for m in range(modules)]
         place = [layer] * modules, range(modules)
         dot = min(90, 900 / modules)
         axes.scatter(*place, s=dot, color=BACKGROUND, zorder=3)
-        shades = [to_rgba(_POPULATION, share) for share in uses]
+        shades = [to_rgba(POPULATION, share) for share in uses]
         axes.scatter(*place, s=dot, c=shades, zorder=4, lw=0)
         axes.scatter(*place, s=dot, facecolors="none", edgecolors=rings, lw=widths, zorder=5)
     axes.set_axis_off()

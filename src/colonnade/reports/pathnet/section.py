@@ -13,10 +13,17 @@ from matplotlib.figure import Figure
 from colonnade.analysis.intervals import Interval
 from colonnade.experiments.method_titles import PAIRS, method_of
 from colonnade.experiments.results.pathnet.generations import generation_rows
-from colonnade.experiments.results.pathnet.paths import Paths, chance_overlap
+from colonnade.experiments.results.pathnet.paths import (
+    Paths,
+    Reuse,
+    chance_overlap,
+    moments,
+)
 from colonnade.experiments.results.transfer import Results
 from colonnade.experiments.titles import task_title
+from colonnade.reports.interactive.chart import Chart
 from colonnade.reports.page import Section, render, text_of
+from colonnade.reports.pathnet.chart import generations_chart, moments_chart, reuse_chart
 from colonnade.reports.pathnet.charts import draw_generations, draw_moments, draw_reuse
 
 PATHS, AGAINST, GENERATIONS = "pathnet-paths", "pathnet-overlap", "pathnet-generations"
@@ -38,13 +45,24 @@ class PathSection(Section):
 
     def figures(self) -> dict[str, Figure]:
         """Draw some moments of one run, and overlap against speedup where it is known."""
-        figures = {PATHS: draw_moments(self._paths, self._paths.example)}
+        figures = {PATHS: draw_moments(moments(self._paths, self._paths.example))}
         if self._generations:
             figures[GENERATIONS] = draw_generations(self._generations)
-        known = [reuse for reuse in self._paths.reuse() if not math.isnan(reuse.speedup)]
-        if len(known) > 1:
+        if len(known := self._known()) > 1:
             figures[AGAINST] = draw_reuse(known)
         return figures
+
+    def charts(self) -> dict[str, Chart]:
+        """Show all of them as charts."""
+        charts = {PATHS: moments_chart(moments(self._paths, self._paths.example))}
+        if self._generations:
+            charts[GENERATIONS] = generations_chart(self._generations)
+        if len(known := self._known()) > 1:
+            charts[AGAINST] = reuse_chart(known)
+        return charts
+
+    def _known(self) -> list[Reuse]:
+        return [reuse for reuse in self._paths.reuse() if not math.isnan(reuse.speedup)]
 
     def html(self, drawings: Mapping[str, Markup]) -> Markup:
         """Write the section."""
@@ -71,6 +89,7 @@ class PathSection(Section):
                     "interval": _interval(row.interval),
                     "steps": f"{row.minibatches.mean():,.0f}",
                     "reached": f"{row.reached} of {row.generations.size}",
+                    "runs": row.generations.size,
                     "paper": method_of(row.method).generations or "" if self._papers else "",
                 }
                 for row in self._generations

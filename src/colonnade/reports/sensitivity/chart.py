@@ -8,7 +8,6 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from colonnade.analysis.intervals import FEWEST_RUNS, band
 from colonnade.analysis.policies.perturbation import PerturbationCurves
 from colonnade.experiments.method_titles import FALLBACK_COLOURS
 from colonnade.experiments.titles import distinct
@@ -16,7 +15,7 @@ from colonnade.experiments.trained.analysis import RunAnalysis
 from colonnade.experiments.trained.comparison import column_title
 from colonnade.networks import Feature
 from colonnade.reports.interactive.chart import Chart, Line, Panel, Series
-from colonnade.reports.sensitivity.charts import level_colours, spectrum_lines
+from colonnade.reports.sensitivity.charts import episode_bands, level_colours, spectrum_lines
 
 
 def noise_chart(analysis: RunAnalysis) -> Chart:
@@ -147,9 +146,7 @@ def _line(series: str, curves: PerturbationCurves, feature: Feature) -> Line:
     """Show the mean return at every noise level, and intervals [S] where it was played."""
     returns = curves.returns[feature]
     played: NDArray[np.bool_] = np.asarray(~np.isnan(returns).any(axis=1))
-    low, high = np.full((2, len(returns)), math.nan)
-    if returns.shape[1] >= FEWEST_RUNS and played.any():
-        low[played], high[played] = band(returns[played].T)
+    low, high = episode_bands(returns)
     words = f"{returns.shape[1]} episodes"
     return Line(
         series,

@@ -7,21 +7,18 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
+from colonnade.analysis.intervals import FEWEST_RUNS, band
 from colonnade.analysis.policies.capacity import mean_spectrum
 from colonnade.analysis.policies.perturbation import Floats, rank_correlation
 from colonnade.experiments.method_titles import FALLBACK_COLOURS
 from colonnade.experiments.titles import task_title
 from colonnade.experiments.trained.analysis import RunAnalysis
 from colonnade.experiments.trained.comparison import column_title
-from colonnade.reports.style import FAINT, INK, PAPER
-
-_SHADES = LinearSegmentedColormap.from_list("sensitivity", ["#eef3f8", "#7fb0d8", "#0b4f8a"])
-"""From no share to all of a level's sensitivity; readable on light and dark pages."""
+from colonnade.reports.style import FAINT, INK, PAPER, SENSITIVITY, text_on_share
 
 _BOX, _TALL, _GAP, _STEP = 1.0, 0.56, 0.42, 0.86
 
@@ -65,14 +62,14 @@ def _shade(axes: Axes, title: str, group: Sequence[RunAnalysis]) -> None:
             axes.add_patch(
                 FancyBboxPatch(
                     (x, y), _BOX, _TALL, boxstyle="round,pad=0,rounding_size=0.07",
-                    facecolor="none" if math.isnan(share) else _SHADES(share),
+                    facecolor="none" if math.isnan(share) else SENSITIVITY(share),
                     edgecolor=FAINT, linewidth=0.8,
                 )
             )  # fmt: skip
             axes.text(
                 x + _BOX / 2, y + _TALL / 2, "?" if math.isnan(share) else f"{share:.0%}",
                 ha="center", va="center", fontsize=9, fontweight="bold",
-                color="#ffffff" if share > 0.55 else "#202124",
+                color=text_on_share(share),
             )  # fmt: skip
             if level:
                 _arrow(axes, (x + _BOX / 2, y - _STEP + _TALL), (x + _BOX / 2, y))
@@ -106,13 +103,16 @@ def _arrow(axes: Axes, start: tuple[float, float], end: tuple[float, float]) -> 
     )  # fmt: skip
 
 
-def _standard_error(returns: Floats) -> Floats | None:
-    """Standard errors [S] of mean returns [S, E]; None where one episode was played."""
-    episodes = returns.shape[1]
-    if episodes < 2:
-        return None
-    error: Floats = returns.std(axis=1, ddof=1) / math.sqrt(episodes)
-    return error
+def episode_bands(returns: Floats) -> tuple[Floats, Floats]:
+    """Return the ends [S] of Student's 95 % intervals of mean returns over episodes, [S, E].
+
+    They are NaN where nothing was played, and where there are too few episodes.
+    """
+    played = ~np.isnan(returns).any(axis=1)
+    low, high = np.full((2, len(returns)), math.nan)
+    if returns.shape[1] >= FEWEST_RUNS and played.any():
+        low[played], high[played] = band(returns[played].T)
+    return low, high
 
 
 def noise_curves(analysis: RunAnalysis) -> Figure:
@@ -132,13 +132,11 @@ def noise_curves(analysis: RunAnalysis) -> Figure:
                 if feature.column != column:
                     continue
                 returns = curves.returns[feature]
-                error = _standard_error(returns)
+                low, high = episode_bands(returns)
                 # A line for what is known, a point for what was played.
                 axes.plot(curves.noise, curves.means(feature), color=colours[name], lw=1.6)
-                axes.errorbar(
-                    curves.noise, returns.mean(1), error, color=colours[name], fmt="o",
-                    markersize=3.5, elinewidth=1,
-                )  # fmt: skip
+                axes.plot(curves.noise, returns.mean(1), "o", color=colours[name], markersize=3.5)
+                axes.fill_between(curves.noise, low, high, color=colours[name], alpha=0.16, lw=0)
         for value, style in ((curves.clean.mean(), "-"), (half, "--"), (curves.floor, ":")):
             axes.axhline(value, color=FAINT, lw=0.9, ls=style, zorder=0)
         axes.set_xscale("log", base=2)

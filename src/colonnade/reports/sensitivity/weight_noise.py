@@ -13,7 +13,9 @@ from colonnade.analysis.policies.perturbation import Floats
 from colonnade.analysis.policies.weight_noise import SHAPES, NoiseShape, sign_test
 from colonnade.experiments.titles import task_title
 from colonnade.experiments.trained.weight_noise import WeightNoise
+from colonnade.reports.interactive.chart import Chart, Line, Panel, Series
 from colonnade.reports.page import drawn, write_page
+from colonnade.reports.sensitivity.charts import episode_bands
 from colonnade.reports.style import FAINT, INK, drawing, plain
 
 PAGE = "weight-noise.html"
@@ -48,7 +50,11 @@ def write_weight_noise(folder: Path, found: Sequence[WeightNoise], name: str) ->
         ColonnadeError: Writing failed.
     """
     with drawing():
-        pictures = drawn({"weight-noise": weight_noise_curves(found)}, folder)
+        pictures = drawn(
+            {"weight-noise": weight_noise_curves(found)},
+            folder,
+            charts={"weight-noise": weight_noise_chart(found)},
+        )
     first = found[0]
     return write_page(
         folder / PAGE,
@@ -113,6 +119,36 @@ def weight_noise_curves(found: Sequence[WeightNoise]) -> Figure:
     return figure
 
 
+def weight_noise_chart(found: Sequence[WeightNoise]) -> Chart:
+    """Show score against the size of the noise, a panel for each agent; see the picture."""
+    return Chart(
+        title="Score against the size of the noise",
+        description="Mean return while all weights are disturbed, by the shape of the noise.",
+        x="size, in root mean squares of the weights",
+        y="mean return",
+        series=[Series(shape, TITLES[shape], _COLOURS[shape]) for shape in SHAPES],
+        panels=[
+            Panel(
+                each.label,
+                [
+                    Line(
+                        shape,
+                        np.asarray(each.options.sizes, np.float64),
+                        returns.mean(1),
+                        *episode_bands(returns),
+                        labels=[f"{returns.shape[1]} episodes"] * len(returns),
+                        marked=np.ones(len(returns), np.bool_),
+                    )
+                    for shape, returns in each.returns.items()
+                ],
+                levels=[(float(each.clean.mean()), "no noise"), (each.floor, "random policy")],
+            )
+            for each in found
+        ],
+        log_x=True,
+    )
+
+
 def _draw(axes: Axes, found: WeightNoise) -> None:
     sizes = found.options.sizes
     for value, style, label in (
@@ -121,12 +157,12 @@ def _draw(axes: Axes, found: WeightNoise) -> None:
     ):
         axes.axhline(value, color=FAINT, lw=0.9, ls=style, zorder=0, label=label)
     for shape, returns in found.returns.items():
-        count = returns.shape[1]
-        error = returns.std(1, ddof=1) / np.sqrt(count) if count > 1 else None
-        axes.errorbar(
-            sizes, returns.mean(1), error, color=_COLOURS[shape], fmt="o-", markersize=3.5,
-            elinewidth=1, lw=1.6, label=TITLES[shape],
+        low, high = episode_bands(returns)
+        axes.plot(
+            sizes, returns.mean(1), "o-", color=_COLOURS[shape], markersize=3.5, lw=1.6,
+            label=TITLES[shape],
         )  # fmt: skip
+        axes.fill_between(sizes, low, high, color=_COLOURS[shape], alpha=0.16, lw=0)
     axes.set_xscale("log")
     axes.set_xticks(sizes, [f"{size:g}" for size in sizes])
     axes.minorticks_off()

@@ -22,7 +22,7 @@ from colonnade.experiments.results.transfer import Results
 from colonnade.experiments.titles import distinct
 from colonnade.reports.interactive.chart import Chart
 from colonnade.reports.page import Section, render
-from colonnade.reports.stream.chart import totals_chart
+from colonnade.reports.stream.chart import contexts_chart, schedule_chart, totals_chart
 from colonnade.reports.stream.charts import contexts, schedule, style_of, totals
 
 
@@ -69,12 +69,20 @@ class StreamSection(Section):
         return found
 
     def charts(self) -> dict[str, Chart]:
-        """Show the scores over time as charts; the rest stays as it is drawn."""
-        return {
-            f"stream-totals-{number}": totals_chart(stream)
-            for number, stream in enumerate(self._streams)
-            if any(run.total()[0].size for curve in stream.curves for run in curve.runs)
-        }
+        """Show all of them as charts."""
+        found: dict[str, Chart] = {}
+        for number, stream in enumerate(self._streams):
+            if not stream.curves:
+                continue
+            first = stream.curves[0].runs[0]
+            found[f"stream-schedule-{number}"] = schedule_chart(first, distinct(stream.tasks))
+            if any(run.total()[0].size for curve in stream.curves for run in curve.runs):
+                found[f"stream-totals-{number}"] = totals_chart(stream)
+            for run in _inferred(stream)[:1]:
+                if (seen := recognised(run)) is not None:
+                    named = [distinct(run.tasks)[task] for task in run.tasks]
+                    found[f"stream-contexts-{number}"] = contexts_chart(seen, named)
+        return found
 
     def html(self, drawings: Mapping[str, Markup]) -> Markup:
         """Write the section."""

@@ -63,6 +63,9 @@ def _panel(results: Results, panel: CurvePanel) -> Panel:
         title=panel.title,
         lines=[_line(results, line) for line in panel.lines],
         levels=[(panel.random, "random policy")],
+        plays={
+            (run, len(results.runs[run].spec.tasks) - 1) for line in panel.lines for run in line.ids
+        },
     )
 
 

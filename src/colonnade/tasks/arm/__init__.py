@@ -4,6 +4,6 @@ from colonnade.tasks.arm.domains import DOMAINS, Domain
 from colonnade.tasks.arm.dynamics import Dynamics
 from colonnade.tasks.arm.look import Look
 from colonnade.tasks.arm.rules import Rules
-from colonnade.tasks.arm.task import JacoTask
+from colonnade.tasks.arm.task import JacoTask, in_every_domain
 
-__all__ = ["DOMAINS", "Domain", "Dynamics", "JacoTask", "Look", "Rules"]
+__all__ = ["DOMAINS", "Domain", "Dynamics", "JacoTask", "Look", "Rules", "in_every_domain"]

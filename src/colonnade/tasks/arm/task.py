@@ -10,7 +10,7 @@ from gymnasium.spaces import MultiDiscrete
 
 from colonnade.checks import AT_LEAST_1, check_fields
 from colonnade.errors import UsageError, unknown_name
-from colonnade.tasks.arm.domains import domain
+from colonnade.tasks.arm.domains import DOMAINS, domain
 from colonnade.tasks.arm.dynamics import Dynamics
 from colonnade.tasks.arm.look import Look
 from colonnade.tasks.arm.rules import Rules
@@ -104,6 +104,14 @@ class JacoTask:
         assert isinstance(self.look, Look)
         assert isinstance(self.dynamics, Dynamics)
         return len(compile_scene(self.look, self.dynamics, 0.1, self.mjcf).joints)
+
+
+def in_every_domain(task: JacoTask) -> list[JacoTask]:
+    """Return the same task in each of `DOMAINS`, as the domain is, under the domain's name."""
+    return [
+        replace(task, domain=name, look=None, dynamics=None, rules=None, name=None)
+        for name in DOMAINS
+    ]
 
 
 _T = TypeVar("_T", Look, Dynamics, Rules)

@@ -5,7 +5,7 @@ from colonnade.tasks.mazes.doom.labyrinth import DoomLabyrinthTask, DoomLabyrint
 from colonnade.tasks.mazes.labyrinth import LabyrinthTask, LabyrinthVectorEnv
 from colonnade.tasks.mazes.levels import Item, Level, level_from_json
 from colonnade.tasks.mazes.paper_levels import LEVELS, level_from_name
-from colonnade.tasks.mazes.plan_drawing import draw_plan
+from colonnade.tasks.mazes.plan_drawing import draw_plan, plan_edges
 
 __all__ = [
     "LEVELS",
@@ -19,4 +19,5 @@ __all__ = [
     "draw_plan",
     "level_from_json",
     "level_from_name",
+    "plan_edges",
 ]

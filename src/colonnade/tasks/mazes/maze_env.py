@@ -95,6 +95,11 @@ class MazeVectorEnv(VectorEnv[Views, NDArray[np.int64], NDArray[Any]], ABC):
     def poses(self) -> NDArray[np.float64]:
         """Where the players are, [N, 4]: x, y in metres, heading in degrees, tilt in rows."""
 
+    @property
+    @abstractmethod
+    def places(self) -> NDArray[np.float64]:
+        """Where the items of the episodes under way lie, [N, I, 2], in metres."""
+
     @abstractmethod
     def _begin(self, chosen: Mask) -> None:
         """Put the chosen copies at the start of an episode."""

@@ -37,8 +37,7 @@ def draw_plan(
     """
     scale = whole("pixels_per_metre", pixels_per_metre)
     begin = begin or layout(level, 0)
-    corners = np.array(level.outline)
-    low, high = corners.min(0) - _MARGIN, corners.max(0) + _MARGIN
+    low, high = plan_edges(level)
     width, height = np.ceil((high - low) * scale).astype(int)
     fine = (np.arange(max(width, height) * _FINE) + 0.5) / (scale * _FINE)
     points = np.stack(
@@ -61,6 +60,12 @@ def draw_plan(
     shrunk = picture.reshape(height, _FINE, width, _FINE, 3).mean((1, 3))
     plan: NDArray[np.uint8] = np.rint(shrunk).astype(np.uint8)
     return plan
+
+
+def plan_edges(level: Level) -> tuple[Points, Points]:
+    """Return the lowest and the highest x and y, in metres, that a plan shows."""
+    corners = np.array(level.outline)
+    return corners.min(0) - _MARGIN, corners.max(0) + _MARGIN
 
 
 def _ground(level: Level, points: Points) -> Points:

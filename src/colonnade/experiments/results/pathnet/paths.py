@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from colonnade.experiments.plans.plan import SCRATCH
 from colonnade.experiments.results.pathnet.generations import generations_of
@@ -103,3 +109,72 @@ def chance_overlap(modules: int, active: int) -> float:
         for common in range(active + 1)
         if active - common <= modules - active
     )
+
+
+@dataclass(frozen=True)
+class Moment:
+    """How a population ran through the modules at one moment.
+
+    Attributes:
+        task: Id of the task.
+        when: Evaluations or generations since it began, in words.
+        uses: [L, M] share of the paths that use a module.
+        edges: Share of the paths that lead from a module to one of the next layer, by the layer
+            and the two modules.
+        frozen: For each layer the modules that earlier tasks froze.
+        best: For each layer the modules of the task's best path; None but at its end.
+    """
+
+    task: str
+    when: str
+    uses: NDArray[np.float64]
+    edges: Mapping[tuple[int, int, int], float]
+    frozen: Sequence[Sequence[int]]
+    best: Sequence[Sequence[int]] | None
+
+    @property
+    def best_edges(self) -> list[tuple[int, int, int]]:
+        """The edges of the best path."""
+        best = self.best or []
+        return [
+            (layer, a, b)
+            for layer, (here, above) in enumerate(pairwise(best))
+            for a in here
+            for b in above
+        ]
+
+
+MOMENTS = 4
+"""How many moments of a task a picture shows."""
+
+
+def moments(paths: Paths, run: RunResult) -> list[list[Moment]]:
+    """Return moments of each task of a run, the first and the last among them."""
+    found = []
+    for task, history in paths.histories(run).items():
+        shots, last = history["snapshots"], MOMENTS - 1
+        unit = "generations" if history["scores"] else "evaluations"
+        row = []
+        for number in range(MOMENTS):
+            shot = shots[round(number * (len(shots) - 1) / last)]
+            uses, edges = _shares(shot["genotypes"], paths.modular(run)["modules"])
+            best = history["best"] if number == last else None
+            words = f"{shot['evaluations']} {unit}"
+            row.append(Moment(task, words, uses, edges, history["frozen"], best))
+        found.append(row)
+    return found
+
+
+def _shares(
+    genotypes: Sequence[Sequence[Sequence[int]]], modules: int
+) -> tuple[NDArray[np.float64], dict[tuple[int, int, int], float]]:
+    """Count in how many of the genotypes each module and each edge is, as shares."""
+    paths = [[sorted(set(layer)) for layer in genotype] for genotype in genotypes]
+    uses = np.zeros((len(paths[0]), modules))
+    counts: Counter[tuple[int, int, int]] = Counter()
+    for path in paths:
+        for layer, here in enumerate(path):
+            uses[layer, here] += 1
+        for layer, (here, above) in enumerate(pairwise(path)):
+            counts.update((layer, a, b) for a in here for b in above)
+    return uses / len(paths), {edge: count / len(paths) for edge, count in counts.items()}

@@ -83,6 +83,11 @@ class DoomLabyrinthVectorEnv(MazeVectorEnv):
         places = self._variables[:, :2] / UNITS
         return np.column_stack((places, self._variables[:, 2], self._tilt))
 
+    @property
+    def places(self) -> NDArray[np.float64]:
+        """Where the items of the episodes under way lie, [N, I, 2], in metres."""
+        return np.array([first_layout(self.level, int(s)).places for s in self.episode_seeds])
+
     def reset(
         self, *, seed: Any = None, options: dict[str, Any] | None = None
     ) -> tuple[Views, dict[str, Any]]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import numpy as np
 from PIL import Image as Picture
 
 from colonnade.errors import UsageError
@@ -59,13 +61,28 @@ def write_film(path: Path, frames: Sequence[Image]) -> None:
     write_bytes(path, _mp4(large) if path.suffix == ".mp4" else animated(large, path.suffix))
 
 
-def animated(frames: Sequence[Image], kind: str = ".webp") -> bytes:
-    """Make an animated picture of frames [H, W, 3], which repeats for ever."""
+def animated(frames: Sequence[Image], kind: str = ".webp", most: float = math.inf) -> bytes:
+    """Make an animated picture of frames [H, W, 3], which repeats for ever.
+
+    Args:
+        frames: What it shows; small ones are kept exactly.
+        kind: ".webp" or ".gif".
+        most: How many bytes an exact .webp may have; one of more is compressed.
+    """
     first, *others = [Picture.fromarray(frame) for frame in frames]
     options: dict[str, Any] = {}
     if kind == ".webp":
         exact = first.width * first.height <= _SMALL
-        options = {"lossless": exact, "quality": 55, "method": 3}
+        options = {"lossless": exact, "quality": 75 if exact else 55, "method": 3}
+    content = _written(first, others, kind, options)
+    if options.get("lossless") and len(content) > most:
+        content = _written(first, others, kind, {**options, "lossless": False})
+    return content
+
+
+def _written(
+    first: Picture.Image, others: Sequence[Picture.Image], kind: str, options: Mapping[str, Any]
+) -> bytes:
     buffer = io.BytesIO()
     first.save(
         buffer,
@@ -77,6 +94,18 @@ def animated(frames: Sequence[Image], kind: str = ".webp") -> bytes:
         **options,
     )
     return buffer.getvalue()
+
+
+def shrunk(frames: Sequence[Image], side: int = 240) -> list[Image]:
+    """Make frames [H, W, 3] no larger than a page shows them, by means over what merges."""
+    scale = side / max(frames[0].shape[:2])
+    if scale >= 1:
+        return list(frames)
+    height, width = (max(1, round(scale * size)) for size in frames[0].shape[:2])
+    return [
+        np.asarray(Picture.fromarray(frame).resize((width, height), Picture.Resampling.BOX))
+        for frame in frames
+    ]
 
 
 def first_frame(film: bytes) -> bytes:

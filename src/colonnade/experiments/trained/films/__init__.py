@@ -1,0 +1,1 @@
+"""Agents at play, as films: shot, written, and kept beside their runs."""
