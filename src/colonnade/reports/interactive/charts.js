@@ -84,7 +84,7 @@
     const xs = panel.lines.flatMap((line) => placesOf(line, view)).filter((x) => x > 0);
     const wide = Math.max(...xs) / Math.min(...xs) > 200, large = Math.max(...xs) >= 1000;
     const empty = panel.lines.some(({ y }) => y.some((value) => value !== null)) ? [] :
-      [{ text: "no points yet", showarrow: false, xref: "paper", yref: "paper", x: 0.5, y: 0.5, font: { color: css("--faint") } }];
+      [{ text: panel.xNames ? "none" : "no points yet", showarrow: false, xref: "paper", yref: "paper", x: 0.5, y: 0.5, font: { color: css("--faint") } }];
     const named = (names, reversed) => names && {
       type: "linear", tickmode: "array", tickvals: names.map((_, k) => k), ticktext: names.map(plain), showgrid: false,
       range: reversed ? [names.length - 0.5, -0.5] : [-0.5, names.length - 0.5], ticks: "", nticks: 0, tickformat: "" };
@@ -214,8 +214,8 @@
         if (line.look?.quiet || this.view.off.has(line.series) || (alone && line !== point.data.meta)) continue;
         const places = placesOf(line, this.view), k = alone ? point.pointNumber : nearest(places, point.x);
         if (k < 0) continue;
-        const { title, colour } = this.view.series.get(line.series);
-        rows.push(make("p", {}, this.swatch(colour), make("b", { textContent: title }), " " + sentence(line, k, content)));
+        const { title, colour, dash } = this.view.series.get(line.series);
+        rows.push(make("p", {}, this.swatch(colour, dash), make("b", { textContent: title }), " " + sentence(line, k, content)));
       }
       const unit = this.view.time ? "minutes" : this.chart.x;
       const where = [`${unit}: ${content.xNames?.[point.x] ?? short(point.x)}`];
@@ -238,10 +238,11 @@
       if (x !== null) this.tip(panel, { x, data: traces[at], pointNumber: panel.cursor });
     }
 
-    swatch(colour) {
+    swatch(colour, dash = "solid") {
       const dot = make("span", { className: "dot" });
       dot.dataset.colour = colour;
       dot.style.background = ink(colour);
+      dot.classList.toggle("dashed", dash !== "solid");
       return dot;
     }
 
@@ -268,8 +269,8 @@
         }))];
       const { series, panels } = this.chart, single = series.length === 1;
       return make("div", { className: "legend" },
-        ...(single ? [make("span", { className: "key" }, this.swatch(series[0].colour), series[0].title)] : []),
-        ...switches("Lines", series, this.view.off, (each) => [this.swatch(each.colour), each.title]),
+        ...(single ? [make("span", { className: "key" }, this.swatch(series[0].colour, series[0].dash), series[0].title)] : []),
+        ...switches("Lines", series, this.view.off, (each) => [this.swatch(each.colour, each.dash), each.title]),
         ...switches("Panels", panels.map(({ title }, k) => ({ key: k, title })), this.view.hidden, (each) => [each.title]));
     }
 
