@@ -9,7 +9,7 @@ SECONDS ?= 7200
 MUTATIONS ?= 1000
 SPECS ?= 200
 
-.PHONY: help demo test tests test-slow stress stress-injected stress-full-disk stress-hung stress-orphans stress-memory fuzz mutants check format bench clean
+.PHONY: help demo test tests test-slow stress stress-injected stress-full-disk stress-hung stress-orphans stress-memory stress-nodes fuzz mutants check format docs bench clean
 
 help:
 	@echo "make demo       learn a variant of Pong with a progressive network; runs/demo/report.html"
@@ -17,9 +17,10 @@ help:
 	@echo "make test-slow  the tests that train for minutes"
 	@echo "make stress     kill runs at KILLS random moments, resume them, compare"
 	@echo "make fuzz       change files of run folders MUTATIONS times, give SPECS hostile specs"
-	@echo "make stress-injected, -full-disk, -hung, -orphans, -memory    see docs/reliability.md"
+	@echo "make stress-injected, -full-disk, -hung, -orphans, -memory, -nodes    see docs/reliability.md"
 	@echo "make mutants    break each number of the reports; see which test notices"
 	@echo "make check      format, lint, types, layers"
+	@echo "make docs       the documentation site; build/docs/site/index.html"
 	@echo "make bench      every script in benchmarks/, in full"
 
 $(VENV)/.base: pyproject.toml constraints.txt
@@ -36,6 +37,10 @@ $(VENV)/.bench: $(VENV)/.base
 	$(PIP) -e ".[bench]"
 	@touch $@
 
+$(VENV)/.ray: $(VENV)/.dev
+	$(PIP) -e ".[ray]"
+	@touch $@
+
 demo: $(VENV)/.base
 	$(BIN)/colonnade run demo --films --out runs/demo
 
@@ -46,7 +51,7 @@ test: $(VENV)/.dev
 tests: $(VENV)/.dev
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal -q
 
-test-slow: $(VENV)/.dev
+test-slow: $(VENV)/.ray
 	$(BIN)/python -m pytest -m slow -q
 
 STRESS := OMP_NUM_THREADS=1 OMP_WAIT_POLICY=passive $(BIN)/python tests/stress.py $(if $(RECORD),--record $(RECORD))
@@ -69,6 +74,9 @@ stress-orphans: $(VENV)/.dev
 stress-memory: $(VENV)/.dev
 	@$(STRESS) --memory $(SECONDS)
 
+stress-nodes: $(VENV)/.ray
+	@$(STRESS) --nodes 10
+
 fuzz: $(VENV)/.dev
 	@OMP_NUM_THREADS=1 PYTHONPATH=tests:tests/support $(BIN)/python tests/fuzz.py \
 		--mutations $(MUTATIONS) --specs $(SPECS) $(if $(RECORD),--record $(RECORD))
@@ -77,14 +85,21 @@ mutants: $(VENV)/.dev
 	@OMP_NUM_THREADS=1 $(BIN)/python tests/mutants.py
 
 check: $(VENV)/.dev
-	$(BIN)/ruff format --check src tests benchmarks results examples
-	$(BIN)/ruff check src tests benchmarks results examples
+	$(BIN)/ruff format --check src tests benchmarks results examples docs/site
+	$(BIN)/ruff check src tests benchmarks results examples docs/site
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
 format: $(VENV)/.dev
-	$(BIN)/ruff format src tests benchmarks results examples
-	$(BIN)/ruff check --fix src tests benchmarks results examples
+	$(BIN)/ruff format src tests benchmarks results examples docs/site
+	$(BIN)/ruff check --fix src tests benchmarks results examples docs/site
+
+$(VENV)/.docs: $(VENV)/.base
+	$(PIP) -e ".[docs]"
+	@touch $@
+
+docs: $(VENV)/.docs
+	@$(BIN)/python docs/site/build.py
 
 bench: $(VENV)/.bench
 	@for script in benchmarks/[a-z]*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done

@@ -5,6 +5,7 @@
     python tests/stress.py --full-disk 20      a full disk, at random moments
     python tests/stress.py --hung 10           stopped processes, noticed and replaced
     python tests/stress.py --orphans 50        nothing is alive 10 s after a SIGKILL
+    python tests/stress.py --nodes 10          killed nodes of a Ray cluster
     python tests/stress.py --memory 7200       seconds of training in flat memory
 
 With `--record FILE` each case's outcome is noted there, and the same command goes on after them.
@@ -34,6 +35,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--full-disk", type=int, help="how many full disks")
     parser.add_argument("--hung", type=int, help="how many stopped processes")
     parser.add_argument("--orphans", type=int, help="how many killed commands")
+    parser.add_argument("--nodes", type=int, help="how many killed nodes of a Ray cluster")
     parser.add_argument("--memory", type=float, help="for how many seconds")
     parser.add_argument("--only", default="", help="of --hung and --orphans: kinds of this name")
     parser.add_argument("--limit", type=float, default=20.0, help="--hung: seconds without a sign")
@@ -65,6 +67,10 @@ def main(arguments: list[str]) -> int:
         from harness.orphans import orphans
 
         wrong += orphans(given.orphans, tally("orphans"), given.only)
+    if given.nodes:
+        from harness.nodes import node_kills
+
+        wrong += node_kills(given.nodes, tally("nodes"))
     if given.memory:
         from harness.memory import memory
 

@@ -14,7 +14,7 @@ from colonnade.training import TrainingOptions, train_sequence
 FEED_FORWARD = ColumnSpec((Conv(4, 4, 2), Dense(8)))
 RECURRENT = ColumnSpec((Conv(4, 4, 2), Dense(8), LSTM(6)))
 OPTIONS = TrainingOptions(num_envs=4, segment_steps=1000, curve_steps=100, device="cpu")
-TASKS = [MiniPongTask(variant, steps=320) for variant in ("pong", "h-flip", "noisy")]
+TASKS = [MiniPongTask(variant, steps=160) for variant in ("pong", "h-flip", "noisy")]
 
 pairs = pytest.mark.parametrize(
     ("method", "learner", "column"),
@@ -46,7 +46,7 @@ def labelled(task):
     seed = sum(map(ord, task.spec.id))
     frames = torch.randint(0, 256, (160, 2, 16, 16), generator=torch.Generator().manual_seed(seed))
     frames, labels = frames.to(torch.uint8), frames[:, 0, 0, 0] % 3
-    return DataTask(task.spec.id, train=(frames, labels), test=(frames, labels), steps=320)
+    return DataTask(task.spec.id, train=(frames, labels), test=(frames, labels), steps=160)
 
 
 def small(learner, workers=2):

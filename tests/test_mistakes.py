@@ -63,6 +63,14 @@ def train(*arguments: Any, **options: Any) -> None:
 MISTAKES = [
     line.split("  ->  ")
     for line in r"""
+GymTask(3)  ->  id of GymTask must be a Gymnasium id, a function that makes an environment, or its name
+GymTask("math:pi")  ->  'math:pi' should name a function that makes an environment, but names 3.14159
+GymTask("math:pie")  ->  'math:pie' is neither an id that the module 'math' registers nor a function in it
+GymTask(lambda: None).spec  ->  'tests.test_mistakes:<lambda>' should make a gymnasium.Env, but returned None
+GymTask("CartPole-v1", normalize_observations=1)  ->  normalize_observations of GymTask must be True or False; got 1
+GymTask("CartPole-v1", normalize_rewards=2)  ->  normalize_rewards of GymTask must be a number from 0 to 1; got 2
+GymTask("CartPole-v1", action_levels=3).spec  ->  action_levels=3 are levels of numbers with bounds, but CartPole-v1 has actions Discrete(2)
+train([GymTask("CartPole-v1", normalize_observations=True)], Scratch(), A3C())  ->  Task 'gym/CartPole-v1' is normalised by statistics of all that was seen of it, but workers
 ColumnSpec(())  ->  A column needs at least one stage, but its `stages` are empty.
 ColumnSpec(3)  ->  stages of ColumnSpec must be a list; got 3.
 ColumnSpec((Dense(0),))  ->  units of Dense must be a whole number at least 1; got 0.
@@ -126,7 +134,6 @@ learner_from_name("ppoo")  ->  Unknown learner 'ppoo'; did you mean 'ppo'?
 learner_from_name("ppo",learning_rat=1)  ->  Unknown field of PPO: 'learning_rat'; did you mean 'learning_rate'?
 learner_from_name("ppo",learning_rate="x")  ->  learning_rate of PPO must be a number; got 'x'.
 GymTask("CartPol-v1")  ->  Unknown Gymnasium id 'CartPol-v1'; did you mean 'CartPole-v1'? An id of another package
-GymTask(3)  ->  id of GymTask must be a text; got 3.
 GymTask("CartPole-v1",steps=0)  ->  steps of GymTask must be a whole number at least 1; got 0.
 GymTask("CartPole-v1",steps=2.5)  ->  steps of GymTask must be a whole number at least 1; got 2.5.
 GymTask("CartPole-v1",reward_clip=-1)  ->  reward_clip of GymTask must be a number above 0; got -1.

@@ -1,4 +1,4 @@
-"""Parts by name that are not ours: tasks, methods, learners, columns, recognisers and suites.
+"""Parts by name that are not ours: tasks, methods, learners, columns, recorders, suites and others.
 
 What a name in a spec or on the command line stands for is looked for among ours, then among these,
 from two places. A package that is installed names parts as entry points::
@@ -37,7 +37,7 @@ from colonnade.trust import import_named
 
 _T = TypeVar("_T")
 
-Kind = Literal["tasks", "methods", "learners", "columns", "recognisers", "suites"]
+Kind = Literal["tasks", "methods", "learners", "columns", "recognisers", "suites", "recorders"]
 
 WORDS: dict[Kind, str] = {
     "tasks": "task",
@@ -46,6 +46,7 @@ WORDS: dict[Kind, str] = {
     "columns": "column preset",
     "recognisers": "kind of labels",
     "suites": "suite",
+    "recorders": "recorder",
 }
 """What messages call a part of each kind."""
 
@@ -90,7 +91,7 @@ class Part:
     """A part under a name.
 
     Attributes:
-        kind: "tasks", "methods", "learners", "columns", "recognisers" or "suites".
+        kind: "tasks", "methods", "learners", "columns", "recognisers", "suites" or "recorders".
         name: Of a task its family, which begins its names: "grid" of "grid/small".
         make: The part itself: a class, a function, a `Suite`; docs/plugins.md says what of each
             kind.
@@ -98,6 +99,9 @@ class Part:
         colour: Of a method in pictures, as "#117733".
         after: Of a method the name of the one that it stands behind in tables.
         origin: Where it comes from, as messages say it; filled in when it is loaded.
+
+    Raises:
+        UsageError: The kind is unknown, a text is none, or name or colour are not of their form.
     """
 
     kind: Kind

@@ -18,6 +18,7 @@ from colonnade.__main__ import main as door
 from colonnade.cli.main import main
 from colonnade.errors import ColonnadeError
 from colonnade.experiments.execution.execute import Failure
+from colonnade.experiments.execution.resources import Resources
 from colonnade.experiments.plans.plan import Plan
 from colonnade.experiments.plans.spec import RunSpec, TaskBudget
 from colonnade.experiments.store.reading import read_json
@@ -373,7 +374,8 @@ def test_a_long_suite_says_what_it_costs(
 ) -> None:
     monkeypatch.setattr("colonnade.experiments.execution.execute.execute", lambda *_, **__: [])
     monkeypatch.setattr("colonnade.reports.suite.write_report", lambda suite: suite.path)
-    monkeypatch.setattr("colonnade.experiments.launch.cost.available_cores", lambda: 2)
+    two = Resources(2)
+    monkeypatch.setattr("colonnade.experiments.execution.executors.this_machine", lambda: two)
     _, printed, errors = call("run", "atari-transfer", "--out", tmp_path / "out")
     assert errors == ""
     assert re.search(

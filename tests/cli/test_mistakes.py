@@ -57,6 +57,9 @@ run demo --out x --budget -1  ->  --budget is a factor above 0, but -1.0 came
 run demo --out x --budget nan  ->  --budget is a factor above 0, but nan came
 run demo --out x --budget 1e400  ->  --budget is a factor above 0, but inf came
 run demo --out x --budget abc  ->  --budget is a number, but 'abc' came
+run demo --out x --recorder wand  ->  Unknown recorder 'wand'; did you mean 'wandb'?
+run demo --out x --recorder none --recorder tensorboard  ->  --recorder none stands for no recorder
+sweep demo --out x --recorder nosuch  ->  Unknown recorder 'nosuch'; choose one of:
 run demo --out x --learner ppoo  ->  Unknown learner 'ppoo'; did you mean 'ppo'?
 run demo --out x --learner supervised  ->  is no data set, as the learner 'supervised' needs
 run ewc-permuted --out x --learner ppo  ->  always learned with 'supervised', but --learner ppo came

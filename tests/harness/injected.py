@@ -157,7 +157,7 @@ def came_to(out: Path) -> tuple[Any, ...]:
         str(path.relative_to(out).parent / path.name.partition(".tfevents")[0])
         for path in out.rglob("*")
     )
-    return [content(run) for run in suite.runs], sorted(set(files))
+    return [content(run)[:-1] for run in suite.runs], sorted(set(files))
 
 
 def trial(

@@ -14,7 +14,15 @@ import traceback
 from pathlib import Path
 from typing import NamedTuple
 
-_LOADED = ("colonnade.learners", "colonnade.methods", "colonnade.tasks", "colonnade.training")
+_LOADED = (
+    "colonnade.experiments.trained.policies.policy",
+    "colonnade.learners",
+    "colonnade.methods",
+    "colonnade.tasks",
+    "colonnade.testing",
+    "colonnade.training",
+    "torch._dynamo",  # which the first optimizer of a process imports, for seconds
+)
 
 
 class Ended(NamedTuple):

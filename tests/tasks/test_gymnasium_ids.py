@@ -38,7 +38,7 @@ def test_ids_are_the_documented_ones():
 @pytest.mark.parametrize("env_id", [*CHECKED, *ARM_IDS])
 def test_single_environments_pass_gymnasiums_checker_and_draw(env_id, mode):
     env = gymnasium.make(env_id, render_mode=mode)
-    if mode is None or "PongSoup" not in env_id or "Zoom" in env_id:
+    if "PongSoup" not in env_id or "Zoom" in env_id:  # one of the eight looks: loading takes long
         check_env(env.unwrapped)
     env.reset(seed=0)
     picture = env.render() if mode else None

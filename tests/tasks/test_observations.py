@@ -6,7 +6,7 @@ import gymnasium
 import numpy as np
 import pytest
 import torch
-from gymnasium.spaces import Box, Dict, Discrete, MultiDiscrete, Space, Text
+from gymnasium.spaces import Box, Dict, Discrete, MultiDiscrete, Space
 from gymnasium.wrappers import FilterObservation, FlattenObservation, TransformObservation
 
 from colonnade.errors import UsageError
@@ -177,18 +177,18 @@ def test_a_path_network_plays_what_a_grids_walker_sees(shown):
     assert method_from_name("pathnet").begin_task(spec).initial_state(16)
 
 
-class Mission(Space):
-    """As MiniGrid's: a space of Gymnasium's kind that nothing in Gymnasium can flatten."""
+class Sound(Space):
+    """A space of Gymnasium's kind of which nothing can be known."""
 
     def sample(self, mask=None, probability=None):
-        return "go to the red door"
+        return object()
 
     def contains(self, x):
-        return isinstance(x, str)
+        return True
 
 
-def minigrid():
-    return Dict({"direction": Discrete(4), "image": image(7, 7, 3), "mission": Mission()})
+def heard():
+    return Dict({"direction": Discrete(4), "image": image(7, 7, 3), "sound": Sound()})
 
 
 ADVICE = {"FlattenObservation": FlattenObservation, "FilterObservation": FilterObservation}
@@ -197,12 +197,8 @@ ADVICE = {"FlattenObservation": FlattenObservation, "FilterObservation": FilterO
 @pytest.mark.parametrize(
     ("make", "advice"),
     [
-        (minigrid, "FlattenObservation"),
-        (lambda: Dict({"image": image(7, 7, 3), "mission": Mission()}), "FilterObservation"),
-        (lambda: Dict({"image": image(7, 7, 3), "text": Text(5)}), "FlattenObservation"),
-        (lambda: Dict({"a": Dict({"b": Box(0, 1, (2,))})}), "FlattenObservation"),
-        (lambda: Discrete(5), "FlattenObservation"),
-        (lambda: MultiDiscrete([2, 3]), "FlattenObservation"),
+        (heard, "FlattenObservation"),
+        (lambda: Dict({"image": image(7, 7, 3), "sound": Sound()}), "FilterObservation"),
     ],
 )
 def test_the_advice_works_when_it_is_followed(make, advice, shown):
@@ -278,9 +274,9 @@ def test_an_id_that_gymnasium_cannot_make_gets_one_sentence(shown):
 
 def test_what_nothing_flattens_is_to_be_made_a_box(shown):
     with pytest.raises(UsageError, match=r"make a Box of them with .*TransformObservation"):
-        _ = GymTask(shown(lambda: Shows(Mission()))).spec
+        _ = GymTask(shown(lambda: Shows(Sound()))).spec
     box = Box(0, 1, (2,), np.float32)
-    env_id = shown(lambda: TransformObservation(Shows(Mission()), lambda o: np.ones(2), box))
+    env_id = shown(lambda: TransformObservation(Shows(Sound()), lambda o: np.ones(2), box))
     assert GymTask(env_id).spec.input_shapes == {"observation": (2,)}
 
 

@@ -117,9 +117,9 @@ def test_a_budget_without_a_name_is_written_as_before():
 
 def test_an_unknown_gymnasium_id_is_answered_with_few_names_and_the_way_to_others():
     with pytest.raises(UsageError) as error:
-        GymTask("MiniGrid-Empty-5x5-v0")
+        GymTask("FlappyBird-v0")
     assert len(str(error.value)) < 400
-    assert "minigrid:MiniGrid-Empty-5x5-v0" in str(error.value)
+    assert "pip install flappy-bird-gymnasium" in str(error.value)
     with pytest.raises(UsageError) as error:
         task_from_name("highway-v0x")
     assert len(str(error.value)) < 500

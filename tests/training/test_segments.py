@@ -259,7 +259,7 @@ def test_a_goal_sees_long_episodes_too():
     assert row["return_mean"] >= 0.4
 
 
-CUT_OFF = LengthsTask((30, 170), (30.0, 170.0), steps=4000)
+CUT_OFF = LengthsTask((30, 170), (30.0, 170.0), steps=2000)
 
 
 @pytest.mark.parametrize(
@@ -269,11 +269,11 @@ CUT_OFF = LengthsTask((30, 170), (30.0, 170.0), steps=4000)
         (A2C(workers=2), CUT_OFF),
         (PPO(rollout_steps=16, epochs=1), CUT_OFF),
         (PPO(rollout_steps=16, epochs=1, workers=2), CUT_OFF),
-        (PPO(rollout_steps=16, epochs=1), CountingTask(steps=2000)),  # counts its resets
+        (PPO(rollout_steps=16, epochs=1), CountingTask(steps=1000)),  # counts its resets
     ],
 )
 def test_a_run_that_was_cut_off_in_the_middle_of_episodes_has_the_same_rows(learner, task):
-    options = TrainingOptions(num_envs=4, segment_steps=400, curve_steps=300, device="cpu")
+    options = TrainingOptions(num_envs=4, segment_steps=400, curve_steps=150, device="cpu")
     reference, recorder = MemoryRecorder(), Interrupting(17)
     train_sequence([task], Finetune(TINY), learner, options=options, recorder=reference)
     for _ in range(50):

@@ -329,6 +329,9 @@ def enough_runs(samples: ArrayLike, half_width: float, *, level: float = LEVEL) 
     Returns:
         The least number of runs, never below `FEWEST_RUNS`; that one too where there is one run,
         which has no spread.
+
+    Raises:
+        UsageError: The half-width is not above 0, or the level not between 0 and 1.
     """
     check_level(level)
     if not half_width > 0:

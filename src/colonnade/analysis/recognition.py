@@ -87,6 +87,9 @@ def switch_delays(
     Returns:
         [S - 1] agent steps; infinity where a visit ended before a right verdict. A visit without
         any verdict counts as that too.
+
+    Raises:
+        UsageError: There are not as many times as verdicts.
     """
     found, true = _verdicts(contexts, tasks)
     at, starts = np.asarray(times, np.int64), np.asarray(begins, np.int64)

@@ -117,6 +117,9 @@ def top_k_mean(areas: ArrayLike, k: int) -> Floats:
 
     Returns:
         [...] means; NaN where no run is available.
+
+    Raises:
+        UsageError: `k` is below 1.
     """
     if k < 1:
         raise UsageError(f"top_k_mean keeps at least 1 run, but k is {k}.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import fnmatch
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from tyro.conf import Positional, UseAppendAction, arg
 
@@ -29,21 +29,29 @@ class Run:
     only: UseAppendAction[tuple[str, ...]] = ()
     """Train only runs whose id or label matches this pattern, and those they start from. May be
     repeated. Plain text matches anywhere; *, ? and [...] match as in file names."""
+    on: str = "here"
+    """Where runs train: here, or on the nodes of a Ray cluster: ray for the one that was started on
+    this machine, ray:HOST:PORT for another that it is a node of (docs/clusters.md)."""
     hang_seconds: float = HANG_SECONDS
     """Seconds without a sign of life after which a process is taken to hang: it is named, ended and
     begun again from its checkpoint. Longer than an environment's longest step; 0 is never."""
     films: bool = False
     """In the end let the trained networks play, and show each task before and after training in the
     report; some seconds a task."""
+    recorder: UseAppendAction[tuple[str, ...]] = ()
+    """Where runs show their curves besides their own files: tensorboard (if none is given), wandb,
+    one of a plugin, or none. May be repeated."""
     options: Annotated[SuiteOptions, arg(name="")] = field(default_factory=SuiteOptions)
     """What to change about the suite."""
 
     def __call__(self) -> None:
         """Train, then write the report."""
+        from colonnade.experiments.execution.recorders import check_recorders
         from colonnade.experiments.launch.named import named
 
         if self.jobs is not None and self.jobs < 1:
             raise UsageError(f"--jobs is a number of processes from 1 on, but {self.jobs} came.")
+        recorders = check_recorders(self.recorder)
         set_limit(real("--hang-seconds", self.hang_seconds, AT_LEAST_0))
         what = named(self.suite)
         # Heavy, and of no use to a mistake in the name.
@@ -51,6 +59,7 @@ class Run:
 
         from colonnade.cli.display import Display
         from colonnade.cli.train import train
+        from colonnade.experiments.execution.executors import executor
         from colonnade.experiments.launch.suite import begin
 
         console = Console()
@@ -58,9 +67,12 @@ class Run:
         def say(line: str) -> None:
             console.print(line, markup=False, highlight=False, soft_wrap=True)
 
+        where = executor(self.on)
         suite = begin(what, self.out, self.options, say, self._selected)
         display = Display(console, suite.name)
-        train(suite, self._selected(suite.plan), self.jobs, display, films=self.films)
+        selected = self._selected(suite.plan)
+        own: dict[str, Any] = {"films": self.films, "recorders": recorders}
+        train(suite, selected, self.jobs, display, where=where, **own)
 
     def _selected(self, plan: Plan) -> Plan:
         """Choose what --only says, and what that starts from."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from tyro.conf import Positional, UseAppendAction, arg
 
@@ -44,19 +44,27 @@ class Sweep:
     """Stop runs whose curve is below the median of their cell's complete runs."""
     retry: bool = False
     """Begin failed runs again."""
+    on: str = "here"
+    """Where runs train: here, or on the nodes of a Ray cluster: ray for the one that was started on
+    this machine, ray:HOST:PORT for another that it is a node of (docs/clusters.md)."""
     hang_seconds: float = HANG_SECONDS
     """Seconds without a sign of life after which a process is taken to hang: it is named, ended and
     begun again from its checkpoint. Longer than an environment's longest step; 0 is never."""
+    recorder: UseAppendAction[tuple[str, ...]] = ()
+    """Where runs show their curves besides their own files: tensorboard (if none is given), wandb,
+    one of a plugin, or none. May be repeated."""
     options: Annotated[SuiteOptions, arg(name="")] = field(default_factory=SuiteOptions)
     """What to change about the suite."""
 
     def __call__(self) -> None:
         """Train, then write the report and the tables."""
+        from colonnade.experiments.execution.recorders import check_recorders
         from colonnade.experiments.launch.named import named_suite
         from colonnade.experiments.plans.sweep import Sweep as SweepOf
 
         if self.workers is not None and self.workers < 1:
             raise UsageError(f"--workers is a number from 1 on, but {self.workers} came.")
+        recorders = check_recorders(self.recorder)
         set_limit(real("--hang-seconds", self.hang_seconds, AT_LEAST_0))
         sweep = SweepOf(self.jobs, self.top, self.seed, self.add_jobs, self.early_stop, self.range)
         needed = "A sweep is of a suite, whose ranges it draws from"
@@ -67,11 +75,14 @@ class Sweep:
 
         from colonnade.cli.display import Display, job_columns
         from colonnade.cli.train import train
+        from colonnade.experiments.execution.executors import executor
         from colonnade.experiments.launch.sweep import begin_sweep
         from colonnade.experiments.results.sweep.early_stop import MedianRule
 
+        where = executor(self.on)
         suite = begin_sweep(named, out, sweep, self.options)
         display = Display(Console(), f"Sweep of {suite.name}", job_columns(suite))
         display.say(f"Sweep of {suite.name} in {out}.")
         judge = MedianRule(suite) if self.early_stop else None
-        train(suite, suite.plan, self.workers, display, retry=self.retry, judge=judge)
+        own: dict[str, Any] = {"retry": self.retry, "judge": judge, "recorders": recorders}
+        train(suite, suite.plan, self.workers, display, where=where, **own)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from colonnade.cli.display import Display
 from colonnade.errors import ColonnadeError
@@ -11,6 +11,9 @@ from colonnade.experiments.execution.processes import last_lines
 from colonnade.experiments.execution.schedule import Failure
 from colonnade.experiments.plans.plan import Plan
 from colonnade.experiments.store.folders import SuiteFolder
+
+if TYPE_CHECKING:
+    from colonnade.experiments.execution.executors import Executor
 
 _LOGS_SHOWN, _LOG_LINES = 3, 3
 """Of how many failed runs the log is shown, and how many of its lines."""
@@ -22,6 +25,7 @@ def train(
     jobs: int | None,
     display: Display,
     *,
+    where: Executor,
     films: bool = False,
     **options: Any,
 ) -> None:
@@ -32,15 +36,18 @@ def train(
         plan: What of it is trained.
         jobs: How many runs train at once; None for one a core.
         display: Shows how far it is.
+        where: Where runs train.
         films: Whether the report shows the trained networks at play.
         options: Of `execute`.
     """
     from colonnade.experiments.execution.execute import execute
     from colonnade.experiments.launch.cost import estimate
 
-    if cost := estimate(suite, (spec.id for spec in plan.runs), jobs):
+    there = (where.machines, where.words)
+    if cost := estimate(suite, (spec.id for spec in plan.runs), jobs, *there):
         display.say(cost)
-    failures = execute(suite, plan, jobs=jobs, display=display, **options)
+    workers = where.make_workers
+    failures = execute(suite, plan, jobs=jobs, display=display, make_workers=workers, **options)
     lines = _failure_lines(failures, retry=suite.sweep is not None)
     from colonnade.reports.suite import write_report
 

@@ -30,6 +30,9 @@ class Compute:
             spec: Tasks with images gain from bfloat16; small vectors do not.
             device: A torch device name, or "auto".
             precision: "auto" takes bfloat16 only where the processor computes in it natively.
+
+        Raises:
+            UsageError: The device is not there, or the precision is unknown.
         """
         if device == "auto":
             device = "cuda" if torch.cuda.is_available() else "cpu"

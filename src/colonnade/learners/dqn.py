@@ -38,6 +38,10 @@ class DQN:
     The defaults are those of Kirkpatrick et al. 2017 (supplement on Atari, text and Table S2) where
     it states one; [chosen] marks those it does not. Steps are agent steps, of all environments
     together, and those of one task, whose clock they are.
+
+    Raises:
+        UsageError: A value has the wrong type or is out of range, or the replay is smaller than a
+            minibatch.
     """
 
     learning_rate: float = 2.5e-4

@@ -134,6 +134,10 @@ class Custom:
             import path, "my_package.nets:make_stage", and imported at once.
         out_shape: Shape of the module's output, without the batch axis.
         laterals: Overrides the column's kind of lateral for this stage.
+
+    Raises:
+        UsageError: The factory is no function, or its import path leads nowhere; or a side of the
+            shape is below 1.
     """
 
     factory: Factory = field(metadata=as_data(factory_from_data, import_path))

@@ -58,7 +58,19 @@ def n_step_returns(
 ) -> Tensor:
     """Discounted returns up to the rollout's end, bootstrapped there (Mnih et al. 2016, Alg. S3).
 
-    Arguments and shapes are those of `gae`; with `lam` = 1 its residuals telescope into these.
+    With `lam` = 1 the residuals of `gae` telescope into these.
+
+    Args:
+        rewards: [T, N], as in `gae`.
+        values: [T, N].
+        terminated: [T, N] bool.
+        truncated: [T, N] bool.
+        final_values: [T, N], read where an episode was truncated.
+        last_value: [N].
+        gamma: Discount.
+
+    Returns:
+        [T, N] returns.
     """
     advantages = gae(
         rewards, values, terminated, truncated, final_values, last_value, gamma=gamma, lam=1.0

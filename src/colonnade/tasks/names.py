@@ -15,7 +15,8 @@ from colonnade.records import shown
 from colonnade.tasks.arm.domains import DOMAINS, domain
 from colonnade.tasks.arm.task import JacoTask
 from colonnade.tasks.atari import AtariTask, game_name, games
-from colonnade.tasks.gym.ids import check_id, unknown_id
+from colonnade.tasks.gym.ids import is_known, unknown_id
+from colonnade.tasks.gym.sources import origin_of
 from colonnade.tasks.gym.task import GymTask
 from colonnade.tasks.images.names import DATA_FAMILIES, data_task_from_name, data_task_names
 from colonnade.tasks.mazes.doom.labyrinth import DoomLabyrinthTask
@@ -30,7 +31,7 @@ from colonnade.types import Task, TaskSpec
 _TASKS: dict[str, tuple[type[Any], Callable[[str], object]]] = {
     "atari": (AtariTask, game_name),
     "doom-labyrinth": (DoomLabyrinthTask, level_from_name),
-    "gym": (GymTask, check_id),
+    "gym": (GymTask, origin_of),
     "labyrinth": (LabyrinthTask, level_from_name),
     "jaco": (JacoTask, domain),
     "mini-pong": (MiniPongTask, check_variant),
@@ -63,8 +64,9 @@ def task_from_name(name: str, /, *, steps: int | None = None, **options: Any) ->
     Args:
         name: "atari/seaquest", "pong-soup/h-flip", "mini-pong/zoom", "t-maze/10",
             "labyrinth/maze-y", "labyrinth/PATH.json" for a level of your own,
-            "doom-labyrinth/maze-y", "jaco/reach", "gym/CartPole-v1", or a bare Gymnasium id; of
-            data sets "digits/all", "digits/pair-3-5", "permuted-digits/3", "permuted-mnist/8x8-1",
+            "doom-labyrinth/maze-y", "jaco/reach", "gym/CartPole-v1", or a bare Gymnasium id;
+            "gym/my_package.envs:make" for a function that makes an environment; of data sets
+            "digits/all", "digits/pair-3-5", "permuted-digits/3", "permuted-mnist/8x8-1",
             "split-cifar-10/0" and the like; or of a family of one's own (`colonnade.parts`).
         steps: Budget in agent steps or examples; None for the family's default.
         **options: Fields of the task's class, such as `name`, by which the same environment appears
@@ -81,7 +83,7 @@ def task_from_name(name: str, /, *, steps: int | None = None, **options: Any) ->
     if family in DATA_FAMILIES:
         return data_task_from_name(family, rest, **options, **_given(steps))
     if family not in _TASKS:
-        if name not in gymnasium.registry and ":" not in name:
+        if ":" not in name and not is_known(name):
             known = [*task_names(), *own_names("tasks"), *gymnasium.registry]
             raise unknown_id("task", name, known)
         family, rest = "gym", name

@@ -37,8 +37,8 @@ def presented_space(name: str, space: Space[Any]) -> Space[Any]:
         return Dict({key: presented_space(name, part) for key, part in space.items()})
     if not isinstance(space, Box):
         raise UsageError(
-            f"{name} has observations {space}; Colonnade's networks need a Box or a Dict of Boxes, "
-            f"so {_advice(space)}, and register the result."
+            f"{name} has observations {space}; Colonnade's networks need numbers, choices or "
+            f"texts, alone or in a Dict or a Tuple, so {_advice(space)}, and register the result."
         )
     if layout_of(space.shape) is None:
         raise UsageError(

@@ -74,6 +74,17 @@ def episodes_ended(
     return np.asarray(terminated & ~np.asarray(info.get("lives_on", False)) | truncated, np.bool_)
 
 
+def rewards_as_they_came(rewards: NDArray[Any], info: dict[str, Any]) -> NDArray[Any]:
+    """Return the rewards [N] of a step as the environments gave them.
+
+    Args:
+        rewards: [N], as `step` returned them: to learn from.
+        info: Whose "raw_rewards" [N], if it is there, are those to report.
+    """
+    raw: NDArray[Any] = info.get("raw_rewards", rewards)
+    return raw
+
+
 def newest_frame(observation: NDArray[Any]) -> NDArray[np.uint8]:
     """Draw the last of the frames [C, H, W] as grey RGB [H, W, 3]."""
     return np.repeat(observation[-1][..., None], 3, axis=-1)

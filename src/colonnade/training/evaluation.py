@@ -26,6 +26,7 @@ from colonnade.ops import evaluation
 from colonnade.records import shown
 from colonnade.seeding import derive, generator, kept_globals
 from colonnade.tasks.data.reading import batches_of
+from colonnade.training.normalizing import normalization_of
 from colonnade.types import (
     Actions,
     DatasetTask,
@@ -103,6 +104,13 @@ def evaluate(
     if episodes is not None:
         episodes = whole("episodes of evaluate", episodes)
     spec = task.spec
+    seen = normalization_of(task)
+    if network is not None and seen is not None and not seen.known:
+        raise UsageError(
+            f"Task {spec.id!r} normalises what it shows by what was seen in training, and this "
+            "object of it has seen none; evaluate the task that was trained, or the network that "
+            "colonnade.load gives."
+        )
     learner, compute = learner or usual_acting(spec), Compute.choose(spec, device)
     if network is not None:
         network.to(compute.device)

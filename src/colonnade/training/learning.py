@@ -18,6 +18,7 @@ from colonnade.training.goal import Goal
 from colonnade.training.labels import Labels
 from colonnade.training.memories import Memories
 from colonnade.training.monitoring import Monitor
+from colonnade.training.normalizing import normalization_of, normalizations
 from colonnade.training.options import TrainingOptions
 from colonnade.training.recorder import DivergedError, Interrupted, Progress, Recorder, Row
 from colonnade.training.schedule import Visit, name_of
@@ -165,6 +166,8 @@ class Learning:
         if self._around.options.goal_episodes:
             self._around.recorder.append(self._goal_row())
         self._note_episodes()
+        if (normalization := normalization_of(self.task)) is not None:
+            normalization.frozen = True  # with the network that has learned to read it
         self._consolidate(trainer)
         self._around.memories.close(keep=self._returns)
         tensors, meta = self._content()
@@ -291,6 +294,7 @@ class Learning:
         kept, memories = self._around.memories.state()
         labels, contexts = self._labels.state()
         tensors = prefixed("method/", tensors) | prefixed("memory/", kept)
+        tensors |= normalizations(self._around.tasks)
         return tensors | prefixed("labels/", labels), {
             "format": FORMAT,
             "tasks": [task.spec.id for task in self._around.tasks],

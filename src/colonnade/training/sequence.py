@@ -34,6 +34,11 @@ from colonnade.training.labels import Labels, check_alike
 from colonnade.training.learning import FORMAT, Checkpoint, Learning, Surroundings
 from colonnade.training.memories import Memories
 from colonnade.training.monitoring import Monitor
+from colonnade.training.normalizing import (
+    begin_normalizing,
+    check_normalized,
+    restore_normalization,
+)
 from colonnade.training.options import TrainingOptions
 from colonnade.training.playing import Playing
 from colonnade.training.recorder import MemoryRecorder, Recorder
@@ -104,6 +109,7 @@ def train_sequence(
     contexts = Labels(labels or TrueLabels(), tasks, seed)
     if not contexts.told:
         _check_untold(method, options)
+    check_normalized(tasks, learner, options, told=contexts.told)
     if options.test_unseen:
         check_alike(tasks, "Where tasks are tested before they are visited")
     monitor = Monitor(
@@ -169,6 +175,7 @@ class _Training:
     def restore(self) -> _Place:
         """Return to the newest checkpoint, or to the beginning."""
         recorder, ids = self._around.recorder, [task.spec.id for task in self._around.tasks]
+        begin_normalizing(self._around.tasks)
         names = [visit.task for visit in self._around.schedule]
         found = recorder.load_checkpoint()
         if found is None:
@@ -314,6 +321,8 @@ class _Training:
         if isinstance(method, Expecting):
             method.expect([task.spec for task in self._around.tasks])
         method.load_state(under("method/", tensors), meta["method"])
+        for task in self._around.tasks:
+            restore_normalization(task, tensors)
         self._around.memories.load_state(under("memory/", tensors), meta.get("memories", {}))
         self._around.labels.load_state(under("labels/", tensors), meta.get("labels", {}))
         visit = meta["visit"] if "visit" in meta else meta["task"]  # before tasks could come back

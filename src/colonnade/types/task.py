@@ -114,6 +114,11 @@ def _check_pixels(task: str, space: gymnasium.Space[Any]) -> None:
 def check_heads(task: str, head: object, heads: object) -> None:
     """Check that a task's head is one of the heads of an output layer; see `TaskSpec`.
 
+    Args:
+        task: Its id, for the message.
+        head: Which, counted from 0.
+        heads: How many there are, or the width of each.
+
     Raises:
         UsageError: It is not.
     """

@@ -71,6 +71,9 @@ class FakeWorkers:
         self.suite = suite
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
 
+    def machines(self, runs: int) -> list[Resources]:
+        return [Resources(max(2, runs), memory=2**30)]
+
     def start(self, run: str, share: Resources) -> None:
         with (self.suite / "runs" / run / "log.txt").open("ab") as file:
             self.processes[run] = subprocess.Popen(

@@ -243,6 +243,30 @@ def test_a_process_that_cannot_be_forked_fails_its_run_alone(
     assert not thread.is_alive()
 
 
+def test_a_run_sees_the_gpu_that_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    suite = begin(tmp_path, tiny("one"))
+    seen = tmp_path / "seen"
+
+    def train(*_: object) -> int:
+        seen.write_text(os.environ.get("CUDA_VISIBLE_DEVICES", "all"))
+        return 7
+
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    monkeypatch.setattr(server, "train", train)
+    ours, theirs = multiprocessing.Pipe()
+    thread = threading.Thread(target=server.serve, args=(theirs, suite))
+    thread.start()
+    assert ours.recv() == {}
+    for gpu, expected in (("3", "3"), ("", "all")):
+        ours.send(("start", suite.runs[0].id, 1, gpu))
+        while "run" not in (said := ours.recv()):
+            pass
+        assert said["status"] == 7
+        assert seen.read_text() == expected
+    ours.close()
+    thread.join(5)
+
+
 def test_a_server_that_cannot_start_is_one_sentence(
     tmp_path: Path, workers: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:

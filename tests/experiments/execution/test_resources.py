@@ -10,7 +10,8 @@ from rich.console import Console
 
 from colonnade.cli.display import Display
 from colonnade.experiments.execution import execute as executing
-from colonnade.experiments.execution.resources import Machine, Resources, needs
+from colonnade.experiments.execution.needs import needs
+from colonnade.experiments.execution.resources import Machines, Resources
 from colonnade.experiments.execution.workers import Ended
 from colonnade.experiments.plans.plan import Plan
 from colonnade.experiments.plans.spec import RunSpec, TaskBudget
@@ -40,7 +41,7 @@ def test_runs_are_packed_as_the_slow_packing_does(
     needed: list[Resources], cores: int, memory: int, runs: int
 ) -> None:
     """Of all sets of runs that a machine has room for, the one that favours the first runs most."""
-    machine = Machine(Resources(cores, memory=memory), runs)
+    machine = Machines([Resources(cores, memory=memory)], runs)
     for index, need in enumerate(needed):
         if (share := machine.share(need)) is not None:
             machine.shares[str(index)] = share
@@ -78,7 +79,7 @@ def test_a_run_needs_a_core_for_each_worker_or_thread() -> None:
 
 
 def test_a_run_of_many_workers_trains_alone_and_runs_get_the_cores_that_idle() -> None:
-    machine = Machine(Resources(8), runs=8)
+    machine = Machines([Resources(8)], runs=8)
     machine.shares["small"] = machine.share(Resources(1)) or pytest.fail("room for one")
     assert machine.share(Resources(16)) is None
     del machine.shares["small"]
@@ -86,13 +87,25 @@ def test_a_run_of_many_workers_trains_alone_and_runs_get_the_cores_that_idle() -
     assert whole == Resources(8)
     machine.shares["big"] = whole
     assert machine.share(Resources(1)) is None
-    assert Machine(Resources(8), runs=2).share(Resources(1)) == Resources(4)
+    assert Machines([Resources(8)], runs=2).share(Resources(1)) == Resources(4)
 
 
-def test_a_machine_is_never_oversubscribed_and_no_run_waits_for_ever(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(executing, "this_machine", lambda: Resources(4, memory=10))
+def test_machines_together_give_each_run_what_the_smallest_has_room_for() -> None:
+    machines = Machines([Resources(4, memory=8), Resources(2, memory=30)])
+    assert machines.runs == 6
+    assert machines.share(Resources(1), 1) == Resources(2)
+    assert machines.share(Resources(3), 1) == Resources(3)
+    assert machines.share(Resources(16, memory=99)) == Resources(4, memory=30)
+    machines.shares["a"] = Resources(4)
+    assert machines.share(Resources(1)) == Resources(1)
+    machines.wholes = [Resources(2)]  # the larger one is lost, and what ran there not yet noted
+    assert machines.share(Resources(1)) is None
+    machines.shares.clear()
+    machines.wholes = []
+    assert machines.share(Resources(1)) is None
+
+
+def test_a_machine_is_never_oversubscribed_and_no_run_waits_for_ever(tmp_path: Path) -> None:
     widths = {"a": 1, "b": 16, "c": 3, "d": 1, "e": 2, "f": 2, "g": 4}
     specs = [spec(label, workers=width) for label, width in widths.items()]
     log: list[set[str]] = []
@@ -102,6 +115,9 @@ def test_a_machine_is_never_oversubscribed_and_no_run_waits_for_ever(
 
         def __init__(self, _: Path) -> None:
             self.shares: dict[str, int] = {}
+
+        def machines(self, _: int) -> list[Resources]:
+            return [Resources(4, memory=10)]
 
         def start(self, run: str, share: Resources) -> None:
             self.shares[run] = share.cores

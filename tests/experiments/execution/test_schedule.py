@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from colonnade.experiments.execution.resources import Machine, Resources
+from colonnade.experiments.execution.resources import Machines, Resources
 from colonnade.experiments.execution.schedule import Schedule
 from colonnade.experiments.plans.plan import Plan, Selection
 from colonnade.experiments.plans.spec import RunSpec, TaskBudget
@@ -48,7 +48,7 @@ def test_runs_that_nothing_competes_with_get_the_cores_that_would_idle(tmp_path:
     plan = Plan((source, *(spec(f"child {i}", 10, parent=source.id) for i in range(3))))
     waiting = schedule(tmp_path, plan)
     assert waiting.competing(most=4) == 1
-    machine = Machine(Resources(4), runs=4)
+    machine = Machines([Resources(4)], runs=4)
     assert machine.share(Resources(1), waiting.competing(4)) == Resources(4)
     next(iter(waiting.startable(lambda _: True)))
     assert waiting.competing(most=4) == 1
@@ -58,4 +58,4 @@ def test_runs_that_nothing_competes_with_get_the_cores_that_would_idle(tmp_path:
     assert machine.share(Resources(1), 3) == Resources(1)
     assert machine.share(Resources(1), 2) == Resources(2)
     assert machine.share(Resources(3), 3) == Resources(3)
-    assert Machine(Resources(8), runs=2).share(Resources(1), 9) == Resources(4)
+    assert Machines([Resources(8)], runs=2).share(Resources(1), 9) == Resources(4)

@@ -10,8 +10,8 @@ import torch
 
 from colonnade.learners.acting.under_way import UnderWay
 from colonnade.tasks import GymTask
+from colonnade.tasks.gym import made as gym_made
 from colonnade.tasks.gym import probing
-from colonnade.tasks.gym import task as gym_task
 from colonnade.tasks.gym.global_streams import GlobalStreams, drawn_from
 from colonnade.tasks.gym.probing import Draws
 
@@ -172,8 +172,8 @@ def test_a_checkpoint_holds_which_sources_were_found(monkeypatch, processes):
             saved.note(action)
         tensors = saved.state(np.full(N, 5))
     blind = Draws(frozenset(), ignores_seed=False, spaces=False)
-    monkeypatch.setattr(gym_task, "probe", lambda env: blind)
-    monkeypatch.setattr(gym_task, "_KNOWN", {})
+    monkeypatch.setattr(gym_made, "probe", lambda env: blind)
+    monkeypatch.setattr(gym_made, "_KNOWN", {})
     with made(task) as other:
         assert not other.seeded_sources.any()
         disturb_everything()
@@ -202,8 +202,8 @@ def test_an_environment_that_does_not_follow_from_its_seed_is_named_once(own):
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("task", [TASK, GymTask("drawing/OwnVector-v0"), GymTask("CartPole-v1")])
 def test_an_environment_that_follows_from_its_seed_is_not_warned_of(monkeypatch, task):
-    monkeypatch.setattr(gym_task, "_KNOWN", {})
-    monkeypatch.setattr(gym_task, "_KNOWN_VECTORS", {})
+    monkeypatch.setattr(gym_made, "_KNOWN", {})
+    monkeypatch.setattr(gym_made, "_KNOWN_VECTORS", {})
     with made(task) as env:
         env.reset(seed=0)
 

@@ -55,7 +55,15 @@ class SiteStatistics:
         return total
 
     def sensitivity(self, normalisation: Normalisation = "map") -> Floats:
-        """[n] Fisher with respect to normalised features, `F(m, m)`."""
+        """[n] Fisher with respect to normalised features, `F(m, m)`.
+
+        Args:
+            normalisation: What is scaled to unit variance: each "map", of its places together; or
+                each "pixel" of it; "map-shift" is a map whose places all move alike.
+
+        Raises:
+            UsageError: There is no such normalisation.
+        """
         if normalisation not in get_args(Normalisation):
             raise unknown_name("normalisation", normalisation, get_args(Normalisation))
         result: Floats

@@ -59,6 +59,12 @@ def policy_states(
         seed: Of the environments, of the actions and of what is drawn.
         num_envs: How many to play side by side.
         batch: How many states to yield at a time, at most.
+
+    Yields:
+        Batches of states, until there have been `count`.
+
+    Raises:
+        UsageError: A count is below 1, or the task has no environments.
     """
     if min(count, num_envs, batch) < 1:
         raise UsageError(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -12,9 +12,11 @@ from time import monotonic
 from types import FrameType
 
 from colonnade.errors import ColonnadeError
+from colonnade.experiments.execution.needs import needs
 from colonnade.experiments.execution.processes import ForkedWorkers
 from colonnade.experiments.execution.progress import Display
-from colonnade.experiments.execution.resources import Machine, Resources, needs, this_machine
+from colonnade.experiments.execution.recorders import write_recorders
+from colonnade.experiments.execution.resources import Machines, Resources
 from colonnade.experiments.execution.schedule import Failure, Schedule
 from colonnade.experiments.execution.workers import Ended, Workers
 from colonnade.experiments.plans.plan import Plan
@@ -51,6 +53,7 @@ def execute(
     retry: bool = True,
     judge: Judge | None = None,
     make_workers: Callable[[Path], Workers] = ForkedWorkers,
+    recorders: Sequence[str] = (),
 ) -> list[Failure]:
     """Train all runs of a plan that are not complete yet.
 
@@ -66,6 +69,8 @@ def execute(
         retry: Whether runs that failed before are begun again.
         judge: Asked again and again which runs to stop as hopeless; None stops none.
         make_workers: Makes what trains the runs from the output folder.
+        recorders: Names of where runs show their rows besides their own files; TensorBoard's
+            events if none is given.
 
     Returns:
         The runs that failed.
@@ -74,14 +79,11 @@ def execute(
         StoppedError: Ctrl-C or SIGTERM came; all runs have been stopped, checkpoints are kept.
         ColonnadeError: Another process is at work in the folder.
     """
-    whole = this_machine()
-    cores = max(whole.cores, jobs or 0)
-    count = min(jobs or cores, max(1, len(plan.runs)))
     with FolderLock(suite.path), _signals() as received:
         _tidy(suite, plan)
+        write_recorders(suite.path, recorders)
         workers, schedule = make_workers(suite.path), Schedule(suite, plan, retry=retry)
-        machine = Machine(replace(whole, cores=cores), count)
-        work = _Execution(suite, schedule, workers, machine, judge)
+        work = _Execution(suite, schedule, workers, jobs or 0, judge)
         with display:
             try:
                 while work.advance():
@@ -138,16 +140,18 @@ class _Execution:
         suite: SuiteFolder,
         schedule: Schedule,
         workers: Workers,
-        machine: Machine,
+        jobs: int,
         judge: Judge | None,
     ) -> None:
         self.schedule = schedule
         self._suite = suite
         self._workers = workers
-        self._machine = machine
+        self._jobs = jobs
+        self._machines = Machines([], jobs)
         self._judge = judge
         self._needs: dict[str, Resources] = {}
-        self._competing = machine.runs
+        self._competing = 0
+        self._at_once = 1
         self._condemned: dict[str, str] = {}
         self._hung: dict[str, str] = {}
         self._started, self._clock = time.time(), monotonic()
@@ -156,7 +160,9 @@ class _Execution:
     def advance(self) -> bool:
         """Start what can start; False when nothing is left."""
         schedule = self.schedule
-        self._competing = schedule.competing(self._machine.runs)
+        self._machines.wholes = self._workers.machines(self._jobs)
+        self._competing = schedule.competing(self._machines.runs)
+        self._at_once = max(self._at_once, min(self._machines.runs, schedule.planned))
         for spec in schedule.startable(lambda spec: self._share(spec) is not None):
             self._start(spec)
         hopeless = self._judge(list(schedule.running.values())) if self._judge else {}
@@ -204,7 +210,7 @@ class _Execution:
 
     def _share(self, spec: RunSpec) -> Resources | None:
         need = self._needs.get(spec.id) or self._needs.setdefault(spec.id, needs(spec))
-        return self._machine.share(need, self._competing)
+        return self._machines.share(need, self._competing)
 
     def _start(self, spec: RunSpec) -> None:
         folder = self._suite.run(spec.id)
@@ -215,14 +221,14 @@ class _Execution:
                 (folder.path / name).unlink(missing_ok=True)
         share = self._share(spec)
         assert share is not None, "it fitted when the schedule let it start"
-        self._machine.shares[spec.id] = share
+        self._machines.shares[spec.id] = share
         self._workers.start(spec.id, share)
 
     def _end(self, end: Ended) -> None:
         self._ended.append(end)
         if (hung := self._hung.pop(end.run, None)) and end.outcome == "failed":
             end = replace(end, outcome="lost", reason=hung)
-        del self._machine.shares[end.run]
+        del self._machines.shares[end.run]
         if end.outcome == "finished":
             self.schedule.complete(end.run)
         elif end.run in self._condemned:
@@ -237,7 +243,7 @@ class _Execution:
         session = {
             "started": round(self._started, 1),
             "seconds": round(monotonic() - self._clock, 1),
-            "workers": self._machine.runs,
+            "workers": self._at_once,
             "runs": len(self._ended),
             "cpu_seconds": round(sum(end.cpu_seconds for end in self._ended), 1),
         }

@@ -9,14 +9,15 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
 from colonnade.errors import ColonnadeError, HungError
-from colonnade.experiments.execution.resources import Resources
+from colonnade.experiments.execution.resources import Resources, this_machine
 from colonnade.experiments.execution.workers import Ended
 from colonnade.experiments.store.files import disk_errors
 from colonnade.experiments.store.folders import RunFolder
@@ -26,6 +27,9 @@ from colonnade.watching import START_SECONDS, Watch, limit, silence
 STOPPED = 143
 """Exit status of a worker that was asked to stop: 128 + SIGTERM."""
 
+PATIENCE_SECONDS = 60.0
+"""How long a worker waits for one before it that ends; what that one started may end later."""
+
 _EXIT_SECONDS = 5.0
 
 
@@ -34,25 +38,58 @@ class ForkedWorkers:
 
     Args:
         suite: The output folder.
+        log: Name of the server's log in it.
+        plugins: What the server loads; by default the plugins of this process.
+        patience: Seconds that a run waits for a process before it that still writes its folder.
+
+    Attributes:
+        ready: Whether the server has imported all that runs need.
     """
 
-    def __init__(self, suite: Path) -> None:
+    def __init__(
+        self,
+        suite: Path,
+        log: str = "workers.txt",
+        plugins: Sequence[str] | None = None,
+        patience: float = PATIENCE_SECONDS,
+    ) -> None:
         self._suite = suite
-        self._log = suite / "workers.txt"
+        self._log = suite / log
+        self._plugins = loaded_plugins() if plugins is None else plugins
+        self._patience = patience
         self._server: subprocess.Popen[bytes] | None = None
         self._line: Connection[Any, Any]
         self._running: set[str] = set()
         self._silent: dict[str, float] = {}
         self._heard = 0
         self._watch = self._new_watch()
-        self._ready = False
+        self.ready = False
 
-    def start(self, run: str, share: Resources) -> None:
-        """Begin to train a run, starting the server if there is none."""
+    def machines(self, runs: int) -> Sequence[Resources]:
+        """Return this machine."""
+        whole = this_machine()
+        return [replace(whole, cores=max(whole.cores, runs))]
+
+    def open(self) -> None:
+        """Start the server if there is none; `ended` hears when it is ready.
+
+        Raises:
+            ColonnadeError: It can't be started.
+        """
         if self._server is None:
             self._start_server()
+
+    def start(self, run: str, share: Resources, gpu: str = "") -> None:
+        """Begin to train a run, starting the server if there is none.
+
+        Args:
+            run: Its id.
+            share: What it has of the machine.
+            gpu: The GPU that it sees, by its number or id; empty for all that the server sees.
+        """
+        self.open()
         self._running.add(run)
-        self._tell("start", run, share.cores)
+        self._tell("start", run, share.cores, gpu)
 
     def stop(self, run: str) -> None:
         """Ask a run's process to stop after its next update."""
@@ -81,7 +118,7 @@ class ForkedWorkers:
                 return self._lost(silence(self._watch.silent))
             return []
         self._heard += 1
-        self._ready = True
+        self.ready = True
         self._silent = message.get("silent", self._silent)
         if "run" not in message:
             return []
@@ -117,8 +154,15 @@ class ForkedWorkers:
         # is in its spec, since sums depend on it.
         threads = {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "passive"}
         # -P: what lies in the current folder takes the place of no package.
-        told = (str(self._suite), str(os.getpid()), str(limit()), *loaded_plugins())
-        command = [sys.executable, "-P", "-m", "colonnade.experiments.execution", *told]
+        told = (str(self._suite), str(os.getpid()), str(limit()), str(self._patience))
+        command = [
+            sys.executable,
+            "-P",
+            "-m",
+            "colonnade.experiments.execution",
+            *told,
+            *self._plugins,
+        ]
         ours, theirs = socket.socketpair()
         with theirs, disk_errors(self._log), self._log.open("wb") as log:
             # A session of its own: a Ctrl-C at the terminal reaches the executor alone.
@@ -147,7 +191,7 @@ class ForkedWorkers:
         server = self._server
         self.close()
         # One that a signal ended may do better the next time; one that gave up will not.
-        if not self._ready and server.returncode >= 0:
+        if not self.ready and server.returncode >= 0:
             raise ColonnadeError(
                 f"No worker could be started: {last_line(self._log) or 'its process was ended'} "
                 f"({self._log})."
@@ -157,7 +201,7 @@ class ForkedWorkers:
         self._running.clear()
         self._silent = {}
         self._watch = self._new_watch()
-        self._ready = False
+        self.ready = False
         return lost
 
 

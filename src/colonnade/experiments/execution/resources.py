@@ -1,14 +1,10 @@
-"""What a run needs of a machine, and the sharing out of a machine among runs."""
+"""Machines, and the sharing out of them among runs."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-
-from colonnade.errors import ColonnadeError
-from colonnade.experiments.plans.build import build_learner, build_tasks, build_training_options
-from colonnade.experiments.plans.spec import RunSpec
-from colonnade.learners import Demanding
 
 
 @dataclass(frozen=True)
@@ -26,60 +22,58 @@ class Resources:
     memory: int = 0
 
 
-def needs(spec: RunSpec) -> Resources:
-    """Say what a run needs: a core for each of its learner's workers, or each of its threads.
+class Machines:
+    """Shares out machines among runs, so that they never have more together than there is.
 
-    Memory is that of a learner that keeps much of a task, such as a replay: of the task of which
-    it is most, since the others' rests packed.
-    """
-    try:
-        learner, options = build_learner(spec), build_training_options(spec)
-        memory = 0
-        if isinstance(learner, Demanding):
-            tasks = [task.spec for task in build_tasks(spec)]
-            memory = max(learner.memory_bytes(task, options.num_envs) for task in tasks)
-    except ColonnadeError:
-        return Resources()  # the run itself will say what is wrong with it
-    cores = max(getattr(learner, "workers", 1), options.threads)
-    return Resources(cores, options.device != "cpu", memory)
-
-
-class Machine:
-    """Shares out a machine among runs, so that they never have more together than there is.
+    Where there are several, whoever trains the runs finds each a machine with room for its share.
 
     Args:
-        whole: All of it.
-        runs: How many runs have a share at most.
+        wholes: All of each machine.
+        runs: How many runs have a share at most; 0 for one a core.
 
     Attributes:
-        runs: How many runs have a share at most.
+        wholes: May be set, as machines come and go.
         shares: What the runs have that train, by id; entries come with them and go with them.
     """
 
-    def __init__(self, whole: Resources, runs: int) -> None:
-        self._whole = whole
-        self.runs = runs
+    def __init__(self, wholes: Sequence[Resources], runs: int = 0) -> None:
+        self.wholes = wholes
+        self._runs = runs
         self.shares: dict[str, Resources] = {}
+
+    @property
+    def runs(self) -> int:
+        """How many runs have a share at most."""
+        return self._runs or self._cores
 
     def share(self, need: Resources, competing: int | None = None) -> Resources | None:
         """Say what a run can have now; None if it must wait.
 
-        One that needs more than there is gets the whole, when no other run has anything. Where
-        runs are fewer than cores, each gets more cores than it needs, as long as some are free:
-        emulators use those.
+        One that needs more than any machine has gets the whole of one, when there is one to itself.
+        Where runs are fewer than cores, each gets more cores than it needs, as long as some are
+        free: emulators use those.
 
         Args:
             need: What the run needs.
             competing: How many runs have a share or could have one now; many if None.
         """
-        runs = self.runs if competing is None else max(1, min(self.runs, competing))
-        cores = self._whole.cores - sum(share.cores for share in self.shares.values())
-        memory = self._whole.memory - sum(share.memory for share in self.shares.values())
-        least = min(need.cores, self._whole.cores)
-        need = replace(need, memory=min(need.memory, self._whole.memory))
-        if len(self.shares) == self.runs or least > cores or need.memory > memory:
+        if not self.wholes:
             return None
-        return replace(need, cores=max(least, min(self._whole.cores // runs, cores)))
+        runs = self.runs if competing is None else max(1, min(self.runs, competing))
+        cores = self._cores - sum(share.cores for share in self.shares.values())
+        memory = sum(whole.memory for whole in self.wholes)
+        memory -= sum(share.memory for share in self.shares.values())
+        least = min(need.cores, max(whole.cores for whole in self.wholes))
+        need = replace(need, memory=min(need.memory, max(each.memory for each in self.wholes)))
+        if len(self.shares) >= self.runs or least > cores or need.memory > memory:
+            return None
+        # Of any machine, so that the smallest has room for it too.
+        many = min(self._cores // runs, cores, *(whole.cores for whole in self.wholes))
+        return replace(need, cores=max(least, many))
+
+    @property
+    def _cores(self) -> int:
+        return sum(whole.cores for whole in self.wholes)
 
 
 def available_cores() -> int:

@@ -17,6 +17,7 @@ import torch
 from numpy.typing import NDArray
 
 from colonnade.experiments.execution.analyses import analyse
+from colonnade.experiments.execution.recorders import recorders_of
 from colonnade.experiments.execution.resources import available_cores
 from colonnade.experiments.plans.build import (
     build_labels,
@@ -57,6 +58,7 @@ from colonnade.training import (
     train_sequence,
     write_tensors,
 )
+from colonnade.training.normalizing import normalizations, taken_apart
 from colonnade.types import DatasetTask, Network, Task
 
 _Policy = Literal["random", "trained", "validation"]
@@ -89,23 +91,31 @@ def train_run(
     folder = RunFolder(suite / "runs" / spec.id)
     # What the specs name; not what weights and checkpoints do, which others may have written.
     named = factories_named([each.column for each in lineage(suite, spec)])
+    told: list[str] = []
+    trackers = recorders_of(suite, folder.path, spec, told.append)
     with (
-        RunRecorder(folder, spec, stop, patience) as recorder,
+        RunRecorder(folder, spec, stop, patience, trackers) as recorder,
         memory_errors(),
         custom_factories("import", only=named),
     ):
         if folder.done:
             recorder.clear_checkpoints()
             return
+        for each in told:
+            recorder.note(each)
         tasks, method = build_tasks(spec), build_method(spec)
         learner = build_learner(with_learner(suite, spec))
         options = build_training_options(spec)
         torch.set_num_threads(options.threads)
         recorder.write_status()
         _save_frames(tasks[-1], folder.frames_path, spec.seed)
+        seen: dict[str, torch.Tensor] = {}  # of earlier tasks, by which their networks read
         if spec.origins:
             with foreign_states(suite / "runs" / spec.origins[0]):
-                take_over(method, [read_parent(suite, origin) for origin in spec.origins])
+                states = [read_parent(suite, origin) for origin in spec.origins]
+                take_over(method, states)
+            for tensors, _ in reversed(states):  # of one task the first's, as `load_states` has it
+                seen |= taken_apart(tensors)[1]
         returns = partial(
             _returns, learner=learner, spec=spec, options=options, env_threads=env_threads
         )
@@ -142,7 +152,8 @@ def train_run(
             recorder.append(score)
         tensors, meta = method.state()
         with disk_errors(folder.path):
-            write_tensors(folder.path / "weights.safetensors", tensors, meta)
+            beside = seen | normalizations(tasks)
+            write_tensors(folder.path / "weights.safetensors", tensors | beside, meta)
         write_json(folder.path / "network.json", meta)
         recorder.sync()
         result = {

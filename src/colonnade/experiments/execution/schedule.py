@@ -73,6 +73,11 @@ class Schedule:
         self._waiting.sort(key=lambda spec: -plan.line(spec.id))
 
     @property
+    def planned(self) -> int:
+        """How many runs there are, complete ones too."""
+        return len(self._planned)
+
+    @property
     def over(self) -> bool:
         """Whether nothing is left to do."""
         return not (self.running or self._waiting)

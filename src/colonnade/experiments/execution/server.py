@@ -5,7 +5,8 @@ imports it once and computes nothing; each run then gets a fork, a process of it
 killed, run out of memory or crash without harm to the others. Standard input is a socket of
 `multiprocessing.connection`, over which come the tuples
 
-    ("start", RUN_ID, CORES)       begin a run, its emulators on that many threads
+    ("start", RUN_ID, CORES, GPU)  begin a run, its emulators on that many threads; of several GPUs
+                                   it sees the one that is named
     ("signal", RUN_ID, NUMBER)     send a signal to its process, if there still is one; the last one
                                    of all, SIGKILL, goes to those that it started too
 
@@ -47,9 +48,10 @@ from typing import Any
 
 from colonnade.allocation import keep_memory
 from colonnade.errors import ColonnadeError
-from colonnade.experiments.execution.processes import STOPPED
+from colonnade.experiments.execution.processes import PATIENCE_SECONDS, STOPPED
 from colonnade.experiments.execution.run import train_run
 from colonnade.experiments.store.folders import SuiteFolder
+from colonnade.experiments.store.parents import await_origins
 from colonnade.parts import load_plugin
 from colonnade.training import Interrupted
 from colonnade.watching import Pulses, Watch, end_with
@@ -62,16 +64,18 @@ _LOOK_SECONDS = 0.02
 
 _TELL_SECONDS = 1.0
 
-PATIENCE_SECONDS = 60.0
-"""How long a worker waits for one before it that ends; what that one started may end later."""
+_SEEN_SECONDS = 60.0
+"""How long what another machine wrote may take to be seen on this one."""
 
 
-def serve(line: Connection[Any, Any], suite: SuiteFolder) -> None:
+def serve(
+    line: Connection[Any, Any], suite: SuiteFolder, patience: float = PATIENCE_SECONDS
+) -> None:
     """Fork a worker for each run that is asked for, until the line ends."""
     line.send({})
     runs: dict[int, _Run] = {}
     try:
-        _serve(line, suite, runs)
+        _serve(line, suite, runs, patience)
     except (EOFError, BrokenPipeError, ConnectionResetError):
         return
     finally:
@@ -87,7 +91,9 @@ class _Run:
     watch: Watch
 
 
-def _serve(line: Connection[Any, Any], suite: SuiteFolder, runs: dict[int, _Run]) -> None:
+def _serve(
+    line: Connection[Any, Any], suite: SuiteFolder, runs: dict[int, _Run], patience: float
+) -> None:
     told = time.monotonic()
     while True:
         if runs:
@@ -97,14 +103,15 @@ def _serve(line: Connection[Any, Any], suite: SuiteFolder, runs: dict[int, _Run]
             line.send({"silent": {run.id: run.watch.look() for run in runs.values()}})
         if not line.poll(_LOOK_SECONDS if runs else None):
             continue
-        what, run, number = line.recv()
+        what, run, number, *gpu = line.recv()
         if what == "signal":
             for process in (process for process, its in runs.items() if its.id == run):
                 _kill(process) if number == signal.SIGKILL else os.kill(process, number)
             continue
         pulses = Pulses(1)
         try:
-            runs[_fork(suite, run, number, pulses)] = _Run(run, Watch(pulses.of(0)))
+            process = _fork(suite, run, number, *gpu, pulses=pulses, patience=patience)
+            runs[process] = _Run(run, Watch(pulses.of(0)))
         except OSError as error:
             reason = (
                 f"no process could be started for it ({error.strerror}); fewer at once need less"
@@ -141,7 +148,15 @@ def _report(line: Connection[Any, Any], runs: dict[int, _Run]) -> None:
         line.send(report | {"cpu_seconds": usage.ru_utime + usage.ru_stime, "memory": memory})
 
 
-def _fork(suite: SuiteFolder, run: str, env_threads: int, pulses: Pulses) -> int:
+def _fork(
+    suite: SuiteFolder,
+    run: str,
+    env_threads: int,
+    gpu: str = "",
+    *,
+    pulses: Pulses,
+    patience: float,
+) -> int:
     """Return the id of a new process that trains a run."""
     server = os.getpid()
     if process := os.fork():
@@ -155,7 +170,9 @@ def _fork(suite: SuiteFolder, run: str, env_threads: int, pulses: Pulses) -> int
         with open(os.devnull) as nothing, suite.run(run).log_path.open("ab") as log:  # noqa: PTH123
             for file, number in ((nothing, 0), (log, 1), (log, 2)):
                 os.dup2(file.fileno(), number)
-        status = train(suite, run, env_threads, server)
+        if gpu:
+            os.environ["CUDA_VISIBLE_DEVICES"] = gpu  # which is read when a GPU is first used
+        status = train(suite, run, env_threads, server, patience)
     except BaseException:
         traceback.print_exc()
     finally:
@@ -165,7 +182,13 @@ def _fork(suite: SuiteFolder, run: str, env_threads: int, pulses: Pulses) -> int
         os._exit(status)
 
 
-def train(suite: SuiteFolder, run: str, env_threads: int, parent: int) -> int:
+def train(
+    suite: SuiteFolder,
+    run: str,
+    env_threads: int,
+    parent: int,
+    patience: float = PATIENCE_SECONDS,
+) -> int:
     """Train one run in this process, which does nothing else, and return the exit status.
 
     Messages go to standard error, which is the run's log.txt; how far it is and what went wrong go
@@ -177,12 +200,13 @@ def train(suite: SuiteFolder, run: str, env_threads: int, parent: int) -> int:
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.INFO)
     spec = next(spec for spec in suite.plan.runs if spec.id == run)
     try:
+        await_origins(suite.path, spec, _SEEN_SECONDS)
         train_run(
             suite.path,
             spec,
             env_threads=env_threads,
             stop=lambda: bool(asked) or os.getppid() != parent,
-            patience=PATIENCE_SECONDS,
+            patience=patience,
         )
     except Interrupted as error:
         logging.info("%s", error)
@@ -193,7 +217,7 @@ def train(suite: SuiteFolder, run: str, env_threads: int, parent: int) -> int:
     return 0
 
 
-def main(out: str, plugins: Sequence[str] = ()) -> None:
+def main(out: str, patience: float, plugins: Sequence[str] = ()) -> None:
     """Serve until the other end of standard input is gone."""
     # Signals to a whole process group, such as Ctrl-C's, are the executor's to act on.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -206,4 +230,4 @@ def main(out: str, plugins: Sequence[str] = ()) -> None:
     # Objects that live for good are never looked at again, so that forks keep sharing their memory.
     gc.collect()
     gc.freeze()
-    serve(Connection(sys.stdin.fileno()), suite)
+    serve(Connection(sys.stdin.fileno()), suite, patience)

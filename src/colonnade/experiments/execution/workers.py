@@ -1,14 +1,13 @@
 """What a schedule asks of those who train its runs, wherever they are.
 
-`local` has processes of this machine. Other executors fit as well, since nothing here is a signal's
-number, an exit code or a path: one on Ray would submit a task with the run's share as `num_cpus`,
-`num_gpus` and `memory`, get what ended from `ray.wait`, end a run by `ray.cancel`, and call those
-lost whose node died. The output folder must be on a file system that all machines share.
+`processes` has those of this machine, `on_ray` those of a cluster's. Nothing here is a signal's
+number, an exit code or a path of one machine; the output folder is on a file system that all of
+them share.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -39,6 +38,14 @@ class Ended:
 
 class Workers(Protocol):
     """Trains runs of a suite, each somewhere of its own."""
+
+    def machines(self, runs: int) -> Sequence[Resources]:
+        """Return the whole of each machine that runs can train on now; none while none is ready.
+
+        Args:
+            runs: How many are to train at once. Where cores are fewer, runs share them, and there
+                are as many here; 0 for as many as there are cores.
+        """
 
     def start(self, run: str, share: Resources) -> None:
         """Begin to train a run with a share of the machine."""

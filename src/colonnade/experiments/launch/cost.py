@@ -1,10 +1,11 @@
-"""How long a suite takes on this machine, before it is begun."""
+"""How long a suite takes where it is to train, before it is begun."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
-from colonnade.experiments.execution.resources import available_cores, needs
+from colonnade.experiments.execution.needs import needs
+from colonnade.experiments.execution.resources import Resources
 from colonnade.experiments.store.folders import SuiteFolder
 from colonnade.experiments.words import duration
 
@@ -18,13 +19,21 @@ _LONG_SECONDS = 1800.0
 _SHORTER = 0.1
 
 
-def estimate(suite: SuiteFolder, runs: Iterable[str], workers: int | None) -> str | None:
+def estimate(
+    suite: SuiteFolder,
+    runs: Iterable[str],
+    workers: int | None,
+    machines: Sequence[Resources],
+    words: str = "this machine",
+) -> str | None:
     """Say how long the runs that are not complete will take.
 
     Args:
         suite: The output folder, begun.
         runs: Ids of the runs that are wanted.
         workers: How many train at once; as many as there are cores if None.
+        machines: What there is to train on.
+        words: What it is called.
 
     Returns:
         A sentence; None where nothing is known or nothing left.
@@ -34,8 +43,8 @@ def estimate(suite: SuiteFolder, runs: Iterable[str], workers: int | None) -> st
     left = [spec for spec in specs if not suite.run(spec.id).done]
     if not left:
         return None
-    cores = available_cores()
-    each = max(min(needs(spec).cores, cores) for spec in left)
+    cores, largest = sum(each.cores for each in machines), max(each.cores for each in machines)
+    each = max(min(needs(spec).cores, largest) for spec in left)
     together = min(workers or cores, cores // each, len(left))
     # One run's: of those that are complete, or where two cores train two.
     rate = _measured(suite) or suite.basis.steps_per_second / _REFERENCE_CORES * each
@@ -44,7 +53,7 @@ def estimate(suite: SuiteFolder, runs: Iterable[str], workers: int | None) -> st
     seconds = sum(spec.steps for spec in left) / (rate * together)
     many = f"{len(left)} runs" if len(left) > 1 else "1 run"
     where = f"{cores} cores, {together} at once" if together > 1 else f"{cores} cores, one at once"
-    text = f"{many}, about {duration(seconds)} on this machine ({where})"
+    text = f"{many}, about {duration(seconds)} on {words} ({where})"
     budget = float(suite.options.get("budget", 1.0))
     if seconds > _LONG_SECONDS and len(left) == len(specs):
         shorter = _SHORTER * budget

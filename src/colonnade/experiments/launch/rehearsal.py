@@ -36,6 +36,7 @@ from colonnade.methods import ColumnMethod, PathMethod
 from colonnade.networks import custom_factories
 from colonnade.networks.initialisation import undrawn
 from colonnade.training.labels import Labels
+from colonnade.training.normalizing import check_normalized
 from colonnade.training.schedule import checked
 from colonnade.types import Task, environments_of
 
@@ -133,6 +134,7 @@ class Rehearsal:
             for task in tasks:
                 steps = sum(visit.steps for visit in visits if visit.task == task.spec.id)
                 learner.check(replace(task.spec, steps=steps), options.num_envs)
+        check_normalized(tasks, learner, options, told=labels.told)
         if not labels.told:
             _check_untold(learner, tasks[-1], method, spec.steps, options.num_envs)
         check_analysable(spec.analyses, tasks, method)

@@ -127,6 +127,10 @@ class RunSpec:
             taken instead of `learner_options`: those that did best where trying costs little.
         parents: Instead of a parent: several, each as `parent`, trained independently, whose
             columns stand side by side and are all read by the new one.
+
+    Raises:
+        UsageError: There is no task, a value has the wrong type or is out of range, or parent and
+            parents are both given.
     """
 
     label: str

@@ -13,8 +13,10 @@ from filelock import FileLock, Timeout
 
 from colonnade.errors import ColonnadeError
 from colonnade.experiments.store.files import disk_errors, write_text
+from colonnade.watching import beat
 
 _POLL_SECONDS = 0.1
+_BEAT_SECONDS = 1.0
 
 LOCK_FILES = ("lock", "lock-holder.txt")
 """Names of what a lock puts into a folder."""
@@ -35,11 +37,11 @@ class FolderLock:
 
     def __init__(self, folder: Path, patience: float = 0.0) -> None:
         self._folder = folder
+        self._patience = patience
         self._holder = folder / LOCK_FILES[1]
         # Not a thread's: any may free it.
         self._lock = FileLock(
             folder / LOCK_FILES[0],
-            timeout=patience,
             poll_interval=_POLL_SECONDS,
             thread_local=False,
         )
@@ -52,7 +54,7 @@ class FolderLock:
         """
         with disk_errors(self._folder / LOCK_FILES[0]):
             try:
-                self._lock.acquire()
+                self._acquire()
             except Timeout:
                 holder = "unknown"
                 with suppress(OSError):
@@ -73,6 +75,20 @@ class FolderLock:
         with suppress(OSError):  # who held it is of no use any more, but does no harm
             self._holder.unlink(missing_ok=True)
         self._lock.release()
+
+    def _acquire(self) -> None:
+        """Take the lock within the patience; who waits gives signs of life."""
+        limit = time.monotonic() + self._patience
+        while True:
+            beat()
+            left = limit - time.monotonic()
+            try:
+                self._lock.acquire(timeout=min(_BEAT_SECONDS, max(0.0, left)))
+            except Timeout:
+                if left <= _BEAT_SECONDS:
+                    raise
+            else:
+                return
 
 
 def _this_process() -> str:

@@ -105,6 +105,9 @@ class MetricsFile:
     Args:
         path: The file; made if missing. A torn last line is cut, and `cut` says so.
 
+    Attributes:
+        content: All rows.
+
     Raises:
         ColonnadeError: A line before the last is damaged, or the file cannot be opened.
     """
@@ -148,6 +151,7 @@ class MetricsFile:
             self._file.append(line)
         self._ends.append(self._ends[-1] + len(line))
         self._sum.update(line[len(head) :])
+        self.content.append(finite)
 
     def rewind(self, rows: int) -> None:
         """Drop all rows after the first `rows`.
@@ -163,6 +167,7 @@ class MetricsFile:
         with disk_errors(self._path):
             self._file.cut(self._ends[rows])
         del self._ends[rows + 1 :]
+        del self.content[rows:]
         self._sum = _begun(self._path, self._file.read())
 
     @property

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -30,11 +31,52 @@ from colonnade.experiments.store.folders import RunFolder, find_runs
 from colonnade.experiments.store.measures import MEASURES
 from colonnade.experiments.store.reading import check_kind, is_there, read_json
 from colonnade.records import read, write
+from colonnade.watching import beat
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from colonnade.methods import ColumnMethod, PathMethod
+
+_LOOK_SECONDS = 0.2
+
+
+@dataclass(frozen=True)
+class Score:
+    """How well a trained network did.
+
+    Attributes:
+        task: At what; its id.
+        episodes: Over how many episodes; of a data set, 1.
+        return_mean: Mean undiscounted return; of a data set, the share that was right.
+        return_std: Standard deviation over the episodes.
+    """
+
+    task: str
+    episodes: int
+    return_mean: float
+    return_std: float
+
+
+@dataclass(frozen=True)
+class About:
+    """What a trained network says of itself to those who would start from it.
+
+    Attributes:
+        steps: Agent steps, or examples, that its last task was learned for; None if not known.
+        score: How well it did in the end; None if not known.
+        licence: An SPDX name, as "CC-BY-4.0"; empty where nobody said.
+        note: Whatever else should be known.
+        versions: Of the packages that it was made with.
+        hardware: What it was made on, in words.
+    """
+
+    steps: int | None = None
+    score: Score | None = None
+    licence: str = ""
+    note: str = ""
+    versions: Mapping[str, str] = field(default_factory=dict)
+    hardware: str = ""
 
 
 class Kept(NamedTuple):
@@ -47,6 +89,7 @@ class Kept(NamedTuple):
         tensors: Of its method's state.
         meta: JSON data of its method's state.
         alone: Where there was no run: the task's spec and the learner, as JSON data.
+        about: What it says of itself.
     """
 
     spec: RunSpec | None
@@ -54,6 +97,7 @@ class Kept(NamedTuple):
     tensors: dict[str, Tensor]
     meta: dict[str, Any]
     alone: dict[str, Any] | None = None
+    about: About = About()
 
     def write(self, path: Path) -> None:
         """Write it to a file that executes nothing, for `read_kept`."""
@@ -62,9 +106,12 @@ class Kept(NamedTuple):
         policy: dict[str, Any] = {}
         if self.spec is not None:
             tasks = {name: write(budget) for name, budget in self.tasks.items()}
-            policy |= {"spec": self.spec.to_json(), "tasks": tasks}
+            # Files keep no order of names, but which task was the last one counts.
+            policy |= {"spec": self.spec.to_json(), "tasks": tasks, "order": list(tasks)}
         if self.alone is not None:
             policy["alone"] = self.alone
+        if self.about != About():
+            policy["about"] = write(self.about)
         write_tensors(path, self.tensors, {"policy": policy, "method": self.meta})
 
     @property
@@ -103,8 +150,13 @@ def read_kept(path: Path) -> Kept:
         name: read(TaskBudget, value, f"{where}: task {name!r}")
         for name, value in policy.get("tasks", {}).items()
     }
+    order = policy.get("order", list(tasks))
+    if not isinstance(order, list) or sorted(map(str, order)) != sorted(tasks):
+        raise UsageError(f"{where} names other tasks than it has learned; restore the file.")
+    tasks = {name: tasks[name] for name in order}
     spec = RunSpec.from_json(policy["spec"], where) if "spec" in policy else None
-    return Kept(spec, tasks, tensors, meta["method"], policy.get("alone"))
+    about = read(About, policy.get("about", {}), f"{where}: 'about'")
+    return Kept(spec, tasks, tensors, meta["method"], policy.get("alone"), about)
 
 
 def read_trained(source: str | Path) -> Kept:
@@ -129,7 +181,7 @@ def read_trained(source: str | Path) -> Kept:
         raise ColonnadeError(f"No run in {suite.path} is complete; `colonnade run` completes them.")
     folder = complete[-1]
     learned = {name: suite.plan.task(folder.spec, name) for name in folder.network()["tasks"]}
-    return Kept(folder.spec, learned, *folder.weights())
+    return Kept(folder.spec, learned, *folder.weights(), about=_about(folder))
 
 
 def _bundled(name: str) -> Kept:
@@ -138,9 +190,32 @@ def _bundled(name: str) -> Kept:
     if name not in bundled_columns():
         raise unknown_name("bundled column", name, bundled_columns())
     with resources.as_file(bundled_folder() / f"{name}.json") as path:
-        spec = RunSpec.from_json(read_json(path)["spec"])
+        record = read_json(path)
+    spec, score = RunSpec.from_json(record["spec"]), record["score"]
+    said = {name: record[name] for name in ("steps", "licence", "note", "versions", "hardware")}
+    about = About(**said, score=Score(spec.target, *(score[name] for name in _SCORED)))
     with resources.as_file(bundled_folder() / f"{name}.safetensors") as path:
-        return Kept(spec, {task.name: task for task in spec.tasks}, *read_tensors(path))
+        tasks = {task.name: task for task in spec.tasks}
+        return Kept(spec, tasks, *read_tensors(path), about=about)
+
+
+_SCORED = ("episodes", "return_mean", "return_std")
+
+
+def _about(folder: RunFolder) -> About:
+    """What a complete run's result says of its network."""
+    result = folder.result()
+    trained = [row for row in result["scores"] if row["policy"] == "trained"]
+    score = (
+        Score(trained[-1]["task"], *(trained[-1][name] for name in _SCORED)) if trained else None
+    )
+    machine = result["hardware"]
+    return About(
+        steps=trained[-1]["step"] if trained else None,
+        score=score,
+        versions=result["versions"],
+        hardware=", ".join(filter(None, (machine["cpu"], machine["gpu"]))),
+    )
 
 
 @contextmanager
@@ -195,6 +270,9 @@ def take_over(
     Raises:
         UsageError: The states are no such method's, or several are given to one without columns.
     """
+    from colonnade.training.normalizing import taken_apart
+
+    states = [(taken_apart(tensors)[0], meta) for tensors, meta in states]
     if len(states) == 1:
         method.load_state(*states[0])
     elif not hasattr(method, "load_states"):
@@ -241,6 +319,36 @@ def read_parent(suite: Path, parent: str) -> tuple[dict[str, Tensor], dict[str, 
             f"which measured learning in another way; move {folder.path} away to train it again."
         )
     return folder.weights()
+
+
+def await_origins(suite: Path, spec: RunSpec, seconds: float) -> None:
+    """Wait until this machine sees what a run starts from, if another one has just written it.
+
+    Args:
+        suite: The output folder.
+        spec: The run.
+        seconds: How long to wait; what is missing then is for others to say.
+    """
+    limit = time.monotonic() + seconds
+    while not _sees_origins(suite, spec) and time.monotonic() < limit:
+        beat()
+        time.sleep(_LOOK_SECONDS)
+
+
+def _sees_origins(suite: Path, spec: RunSpec) -> bool:
+    for origin in (*spec.origins, *([spec.learner_from] if spec.learner_from else ())):
+        if origin.startswith(FOREIGN):
+            continue
+        if origin.startswith(BEST):
+            if not is_there(suite / "choices.json"):
+                return False
+            chosen = read_json(suite / "choices.json").get(origin, {})
+            if misfit(chosen, CHOICE):
+                return False
+            origin = str(chosen["run"])
+        if not RunFolder(suite / "runs" / origin).done:
+            return False
+    return True
 
 
 def with_learner(suite: Path, spec: RunSpec) -> RunSpec:

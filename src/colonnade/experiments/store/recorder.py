@@ -27,11 +27,11 @@ from colonnade.experiments.store.lock import FolderLock
 from colonnade.experiments.store.metrics import MetricsFile
 from colonnade.experiments.store.notes import NOTES, read_notes, write_notes
 from colonnade.experiments.store.reading import check_folder, is_there
-from colonnade.training import Progress, Row
+from colonnade.training import Interrupted, Progress, Row
+from colonnade.training.tracking import TensorBoard, Tracker, Trackers
 
 if TYPE_CHECKING:
     from torch import Tensor
-    from torch.utils.tensorboard.writer import SummaryWriter
 
 logger = logging.getLogger(__name__)
 
@@ -40,15 +40,9 @@ _STATUS_SECONDS = 0.5
 _OWN = "recorder"
 """Key of what the recorder adds to a checkpoint: whose it is, and the metrics it belongs to."""
 
-_TOLD_APART = ("task", "tested", "other", "policy", "layer")
-"""Fields of a row that say what its numbers are of."""
-
-_NO_CURVES = ("step", "width", "task_index", "tested_index", "depth")
-"""Fields of a row that are places and no measures."""
-
 
 class RunRecorder:
-    """Writes metrics, checkpoints, status and TensorBoard events; a `training.Recorder`.
+    """Writes metrics, checkpoints and status, and shows rows to trackers; a `training.Recorder`.
 
     A context: while it is open, no other process can write the folder.
 
@@ -57,6 +51,7 @@ class RunRecorder:
         spec: What is being run.
         stop: Asked between updates whether to stop.
         patience: How many seconds to wait for another process that writes the folder.
+        trackers: To whom the rows are shown; TensorBoard, in the folder, if not given.
     """
 
     def __init__(
@@ -65,6 +60,7 @@ class RunRecorder:
         spec: RunSpec,
         stop: Callable[[], bool] = lambda: False,
         patience: float = 0.0,
+        trackers: Sequence[Tracker] | None = None,
     ) -> None:
         self.folder = folder
         self.notes: list[str] = []
@@ -75,8 +71,9 @@ class RunRecorder:
         self._notes_path = folder.path / NOTES
         self._checkpoints = CheckpointFiles(folder.path, self.note)
         self._metrics: MetricsFile
-        self._events: SummaryWriter | None = None
-        self._reach = 0
+        shown = [TensorBoard(folder.path)] if trackers is None else trackers
+        steps = [part.steps for part in spec.visits or spec.tasks]
+        self._trackers = Trackers(shown, lambda: self._metrics.content, self.note, steps)
         self._progress: Progress | None = None
         self._written = 0.0
 
@@ -102,7 +99,6 @@ class RunRecorder:
             self._metrics = MetricsFile(self.folder.metrics_path)
             if self._metrics.cut:
                 self.note(f"The last line of {self.folder.metrics_path} was torn and is cut.")
-            self._reach = self._reach_of(self._metrics.content)
         except BaseException:
             self._lock.__exit__()
             raise
@@ -113,9 +109,9 @@ class RunRecorder:
         try:
             # What went wrong first is what counts: closing must not hide it.
             with suppress(OSError, ColonnadeError) if error else disk_errors(self.folder.path):
-                if self._events is not None:
-                    self._events.close()
                 self._metrics.close()
+                failed = error is not None and not isinstance(error, Interrupted)
+                self._trackers.close(failed=failed)
                 self.write_status(error)
         finally:
             self._lock.__exit__()
@@ -126,24 +122,15 @@ class RunRecorder:
         return self._metrics.rows
 
     def append(self, row: Row) -> None:
-        """Add a metrics row, and draw its numbers in TensorBoard."""
+        """Add a metrics row, and show it to the trackers."""
         self._metrics.append(row)
-        events = self._tensorboard()
-        self._reach = max(self._reach, self._reach_of([row]))
-        # What is measured of the networks in the end stands at the end of the whole sequence.
-        place = self._reach_of([row]) if "task_index" in row else self._reach
-        with disk_errors(self.folder.path):
-            for name, value in row.items():
-                if name not in _NO_CURVES and isinstance(value, int | float):
-                    events.add_scalar(_tag(row, name), value, place)
+        self._trackers.append(row)
 
     def rewind(self, rows: int) -> None:
         """Drop metrics rows written after a checkpoint."""
+        if rows != self._metrics.rows:
+            self._trackers.rewind()
         self._metrics.rewind(rows)
-        if self._events is not None:  # opened anew, TensorBoard hides the rows dropped here
-            self._events.close()
-            self._events = None
-        self._reach = self._reach_of(self._metrics.content[:rows])
 
     def save_checkpoint(self, tensors: dict[str, Tensor], meta: dict[str, Any]) -> None:
         """Keep a checkpoint, and of the older ones the newest."""
@@ -217,28 +204,6 @@ class RunRecorder:
             "kind": type(error).__name__ if error else None,
         }
         write_json(self.folder.path / "status.json", status)
-
-    def _reach_of(self, rows: Sequence[Row]) -> int:
-        """The furthest that rows lie on the axis of all steps of the sequence."""
-        known = [row for row in rows if "task_index" in row]
-        return max(
-            (self._offsets[row["task_index"]] + row.get("step", 0) for row in known), default=0
-        )
-
-    def _tensorboard(self) -> SummaryWriter:
-        if self._events is None:
-            from torch.utils.tensorboard.writer import SummaryWriter
-
-            # TensorBoard hides older events from the purge step on: rows that were rewound.
-            purge = self._reach + 1 if self._reach else 0
-            with disk_errors(self.folder.path):
-                self._events = SummaryWriter(str(self.folder.path), purge_step=purge)
-        return self._events
-
-
-def _tag(row: Row, name: str) -> str:
-    """Name a number of a row, so that what differs has another tag: tasks, policies, layers."""
-    return "/".join([row["kind"], *(str(row[key]) for key in _TOLD_APART if key in row), name])
 
 
 def _sentence(error: BaseException) -> str:

@@ -5,16 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from colonnade.errors import ColonnadeError, unknown_name
-from colonnade.experiments.plans.build import build_method
+from colonnade.experiments.plans.build import build_method, build_task
 from colonnade.experiments.store.basis import check_parts
 from colonnade.experiments.store.folders import RunFolder, SuiteFolder
 from colonnade.experiments.store.parents import foreign_states
 from colonnade.experiments.store.reading import is_there
 from colonnade.methods import ColumnMethod, PathMethod
 from colonnade.networks import ColumnView, ModularNetwork, ProgressiveNetwork, custom_factories
+from colonnade.training.normalizing import (
+    normalization_of,
+    restore_normalization,
+    taken_apart,
+)
 from colonnade.trust import only_if_trusted
+from colonnade.types import Task
 
 
 @contextmanager
@@ -46,8 +53,26 @@ def load_method(folder: RunFolder) -> ColumnMethod | PathMethod:
     return method
 
 
+def task_as_learned(suite: SuiteFolder, folder: RunFolder, name: str) -> Task:
+    """Build a task of a complete run, which normalises what it shows as when it was learned.
+
+    Args:
+        suite: The output folder.
+        folder: The run's.
+        name: Of a task that it, or what it started from, has learned.
+
+    Raises:
+        UsageError: The run's file says nothing of what it normalises by.
+    """
+    task = build_task(suite.plan.task(folder.spec, name))
+    if normalization_of(task) is not None:
+        restore_normalization(task, folder.weights()[0])
+    return task
+
+
 def _load(method: ColumnMethod | PathMethod, folder: RunFolder) -> None:
     tensors, meta = folder.weights()
+    tensors, _ = taken_apart(tensors)
     with foreign_states(folder.path / "weights.safetensors"):
         method.load_state(tensors, meta)
 
@@ -74,8 +99,20 @@ def network_of(folder: RunFolder) -> ProgressiveNetwork | ModularNetwork:
     Raises:
         ColonnadeError: The file is missing or damaged.
     """
-    layout = folder.network()["network"]
-    with foreign_states(folder.path / "network.json"):
+    return network_laid_out(folder.network()["network"], folder.path / "network.json")
+
+
+def network_laid_out(layout: Mapping[str, Any], where: Path) -> ProgressiveNetwork | ModularNetwork:
+    """Build the network that data describes, of paths the last, without its weights.
+
+    Args:
+        layout: The network in the state of a method (`Method.state`).
+        where: The file that it is from.
+
+    Raises:
+        ColonnadeError: It is none.
+    """
+    with foreign_states(where):
         if "columns" in layout:
             return ProgressiveNetwork.from_spec(layout)
         return ModularNetwork.from_spec(layout["modular"][-1])

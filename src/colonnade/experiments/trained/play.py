@@ -12,12 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from colonnade.errors import ColonnadeError, UsageError, unknown_name
-from colonnade.experiments.plans.build import build_learner, build_task
+from colonnade.experiments.plans.build import build_learner
 from colonnade.experiments.store.files import disk_errors
 from colonnade.experiments.store.folders import RunFolder, SuiteFolder
 from colonnade.experiments.trained.films.camera import FilmedTask
 from colonnade.experiments.trained.films.writing import check_kind, write_film
-from colonnade.experiments.trained.load import load_method, trusting
+from colonnade.experiments.trained.load import load_method, task_as_learned, trusting
 from colonnade.learners import LearnerConfig
 from colonnade.training import evaluate
 from colonnade.types import EnvironmentTask, Network, environments_of
@@ -109,7 +109,7 @@ def trained_player(
     if name not in known:
         raise unknown_name(f"task of run {spec.id}:", name, known)
     with trusting(suite.path, trust=trust):
-        stage = environments_of(build_task(suite.plan.task(spec, name)))
+        stage = environments_of(task_as_learned(suite, folder, name))
         method = load_method(folder)
     network = method.network_for(contexts.get(stage.spec.id, stage.spec.id))
     return stage, network, build_learner(spec)

@@ -14,9 +14,14 @@ from colonnade.analysis.policies.pruning import choose_features
 from colonnade.analysis.policies.sensitivity import ActivationFisher, activation_fisher
 from colonnade.analysis.policies.states import joined, policy_states
 from colonnade.errors import ColonnadeError, UsageError, unknown_name
-from colonnade.experiments.plans.build import build_learner, build_task
+from colonnade.experiments.plans.build import build_learner
 from colonnade.experiments.store.folders import RunFolder, SuiteFolder, find_runs
-from colonnade.experiments.trained.load import columns_of, is_progressive, trusting
+from colonnade.experiments.trained.load import (
+    columns_of,
+    is_progressive,
+    task_as_learned,
+    trusting,
+)
 from colonnade.experiments.trained.prune_options import PruneOptions
 from colonnade.experiments.trained.pruned import SUITE, Cost, Returns, check_out, write_pruned
 from colonnade.learners import Acting, Compute
@@ -181,10 +186,9 @@ def _tasks(
     for name in asked:
         if name not in columns:
             raise unknown_name(f"task of run {folder.id}:", name, columns)
-    spec = folder.spec
     # In the order in which they were learned, as scores stand: the last one is the target's.
     wanted = [name for name in columns if not asked or name in asked]
-    return {name: build_task(suite.plan.task(spec, name)) for name in wanted}
+    return {name: task_as_learned(suite, folder, name) for name in wanted}
 
 
 def _fisher(

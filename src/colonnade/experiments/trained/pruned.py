@@ -29,6 +29,7 @@ from colonnade.experiments.store.metrics import MetricsFile
 from colonnade.experiments.store.reading import is_there
 from colonnade.networks import ProgressiveNetwork
 from colonnade.training import write_tensors
+from colonnade.training.normalizing import taken_apart
 
 SUITE = "pruned"
 """Name of the suite that pruned runs belong to."""
@@ -140,7 +141,9 @@ def write_pruned(
         "features_frozen": False,
     }
     with disk_errors(folder.path):
-        write_tensors(folder.path / "weights.safetensors", dict(network.state_dict()), meta)
+        beside = taken_apart(original.weights()[0])[1]
+        tensors = dict(network.state_dict()) | beside
+        write_tensors(folder.path / "weights.safetensors", tensors, meta)
     write_json(folder.path / "network.json", meta)
     result = original.result()
     told = notes(report)

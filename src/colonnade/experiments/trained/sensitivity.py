@@ -14,7 +14,7 @@ from colonnade.analysis.policies.noise import perturbation_curves
 from colonnade.analysis.policies.sensitivity import ActivationFisher, activation_fisher
 from colonnade.analysis.policies.states import joined, policy_states
 from colonnade.errors import ColonnadeError
-from colonnade.experiments.plans.build import build_learner, build_task
+from colonnade.experiments.plans.build import build_learner
 from colonnade.experiments.store.folders import RunFolder, SuiteFolder
 from colonnade.experiments.trained.analysis import FeaturePictures, RunAnalysis
 from colonnade.experiments.trained.analysis_options import AnalysisOptions
@@ -22,6 +22,7 @@ from colonnade.experiments.trained.load import (
     check_progressive,
     column_of,
     columns_of,
+    task_as_learned,
     trusting,
 )
 from colonnade.learners import Acting
@@ -110,7 +111,7 @@ def _analysed(
     spec, learner = folder.spec, build_learner(folder.spec)
 
     def stage_of(task: str) -> EnvironmentTask:
-        return environments_of(build_task(suite.plan.task(spec, task)))
+        return environments_of(task_as_learned(suite, folder, task))
 
     stage = stage_of(name)
     seed = derive(options.seed, "analysis", folder.id, name)

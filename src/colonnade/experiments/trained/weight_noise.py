@@ -23,11 +23,16 @@ from colonnade.analysis.policies.weight_noise import (
     root_mean_square,
 )
 from colonnade.errors import ColonnadeError, UsageError
-from colonnade.experiments.plans.build import build_learner, build_task
+from colonnade.experiments.plans.build import build_learner
 from colonnade.experiments.store.files import disk_errors, write_json
 from colonnade.experiments.store.folders import RunFolder, SuiteFolder
 from colonnade.experiments.store.reading import read_json
-from colonnade.experiments.trained.load import column_method, column_of, trusting
+from colonnade.experiments.trained.load import (
+    column_method,
+    column_of,
+    task_as_learned,
+    trusting,
+)
 from colonnade.experiments.trained.weight_noise_options import WeightNoiseOptions
 from colonnade.learners import Acting, Compute, whole_episodes
 from colonnade.networks import ColumnView
@@ -168,7 +173,7 @@ def _disturbed(
     view = method.network_for(name)
     assert isinstance(view, ColumnView)
     view.unfreeze()  # all that the column has of its own is disturbed
-    stage = environments_of(build_task(suite.plan.task(folder.spec, name)))
+    stage = environments_of(task_as_learned(suite, folder, name))
     seed = derive(options.seed, "weight noise", folder.id, name)
     limit = folder.spec.evaluation_limit
     played = evaluate(stage, None, episodes=max(10, options.episodes), seed=seed, limit=limit)

@@ -16,7 +16,7 @@ from colonnade.learners.compute import Compute
 from colonnade.learners.trainer import Policy, Watch, under
 from colonnade.ops import evaluation
 from colonnade.seeding import derive
-from colonnade.tasks.vector import episodes_ended
+from colonnade.tasks.vector import episodes_ended, rewards_as_they_came
 from colonnade.types import EnvironmentTask, Episode, Inputs, Network, Rollout, State
 from colonnade.watching import beat
 
@@ -91,7 +91,8 @@ class Collector:
             num_envs: N.
             threads: Threads that step the environments, where they can use several.
             share: Which of more environments these are, where others step the rest.
-            resumable: Whether `state` will be asked for.
+            resumable: Whether this is training: `state` will be asked for, and what is seen
+                counts where a task normalises it.
             watch: Called with what the first environment shows after each step.
         """
         self.episodes: list[Episode] = []
@@ -136,6 +137,7 @@ class Collector:
 
     def _begin(self, seed: int) -> None:
         self._to_begin = None
+        self._under_way.count(self._resumable)
         observations = self._under_way.begin(seed)
         self._returns[:] = 0
         self._lengths[:] = 0
@@ -183,6 +185,7 @@ class Collector:
             )
             self._begin(derive(self._seed, "begun anew", self.taken))
             return
+        self._under_way.count(self._resumable)
         self._needed = tuple(inputs)
         for name, value in inputs.items():
             if name not in self._buffers:
@@ -242,7 +245,7 @@ class Collector:
                 final_values[t] = self._values_of(final)
             self.taken += 1
             self._show(observations)
-            self._count(host.rewards[t], ended)
+            self._count(rewards_as_they_came(host.rewards[t], info), ended)
             self._observe(observations, t + 1)
         self._under_way.forget(self._lengths)
         return final_values

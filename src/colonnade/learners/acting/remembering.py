@@ -15,7 +15,7 @@ from colonnade.learners.acting.replay import Replay
 from colonnade.learners.compute import Compute
 from colonnade.learners.trainer import Policy, Watch, under
 from colonnade.ops import evaluation
-from colonnade.tasks.vector import episodes_ended
+from colonnade.tasks.vector import episodes_ended, rewards_as_they_came
 from colonnade.types import EnvironmentTask, Inputs, Network, Shape, State, TaskSpec
 from colonnade.watching import beat
 
@@ -154,7 +154,7 @@ class RememberingCollector(Collector):
             final = self._now(spare, self._perceive(last, spare))
         self.taken += 1
         self._show(observations)
-        self._count(rewards, ended)
+        self._count(rewards_as_they_came(rewards, info), ended)
         self._host.starts[now] = ended
         self._observe(observations, now)
         clip = self._spec.reward_clip

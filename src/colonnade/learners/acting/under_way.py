@@ -6,6 +6,9 @@ Three ways, the first that an environment allows (`colonnade.types.EnvironmentTa
 - the seeds of the episodes and their actions are saved, and the actions played again
   (`SeededEpisodes`);
 - the seed of the last reset of all environments and every action since are saved and played again.
+
+What a task has seen of its observations and rewards, where it normalises them, is no part of this:
+it does not move while actions are played again, and a checkpoint keeps it by itself.
 """
 
 from __future__ import annotations
@@ -39,8 +42,14 @@ class UnderWay:
         # Asked of the object: a wrapper may offer it only where what it wraps does.
         self._stateful = hasattr(envs, "state") and hasattr(envs, "load_state")
         self._seeded = not self._stateful and hasattr(envs, "episode_seeds")
+        self._normalized = hasattr(envs, "learns") and hasattr(envs, "discounted_returns")
         self._seed = 0
         self._log: deque[NDArray[Any]] = deque()
+
+    def count(self, learns: bool) -> None:
+        """Say whether what is seen from now on counts, where it is normalised."""
+        if self._normalized:
+            self._envs.learns = learns
 
     def begin(self, seed: int) -> Any:
         """Reset all environments and return their observations."""
@@ -65,11 +74,16 @@ class UnderWay:
         Args:
             lengths: [N] steps taken in each episode under way.
         """
+        tensors: dict[str, Tensor] = {}
+        if self._normalized:
+            returns = np.array(self._envs.discounted_returns, np.float32)
+            tensors["discounted returns"] = torch.from_numpy(returns)
         if self._stateful:
             saved = self._envs.state()
-            return {f"state/{name}": torch.from_numpy(np.array(v)) for name, v in saved.items()}
+            entries = {f"state/{k}": torch.from_numpy(np.array(v)) for k, v in saved.items()}
+            return tensors | entries
         self.forget(lengths)
-        tensors = {"seed": torch.tensor(self._seed)}
+        tensors["seed"] = torch.tensor(self._seed)
         if self._log:
             tensors["actions"] = torch.from_numpy(np.stack(self._log))
         if self._seeded:
@@ -86,6 +100,13 @@ class UnderWay:
             Their observations, to be compared with what was seen; None where the environments'
             own state was loaded.
         """
+        self.count(False)
+        observations = self._restored(tensors)
+        if "discounted returns" in tensors and self._normalized:
+            self._envs.discounted_returns = tensors["discounted returns"].numpy().copy()
+        return observations
+
+    def _restored(self, tensors: dict[str, Tensor]) -> Any:
         saved = {
             name.removeprefix("state/"): value.numpy()
             for name, value in tensors.items()

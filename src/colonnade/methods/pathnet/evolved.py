@@ -54,6 +54,9 @@ class PathNet(PathMethod):
                 paper's choice, active where a task is learned by reinforcement.
             duplication: Probability that a tournament is followed by copying a useful module's
                 weights into another slot; 0 never does.
+
+        Raises:
+            UsageError: A number is out of range, or `frozen` is unknown.
         """
         super().__init__(network)
         if frozen not in get_args(Frozen):

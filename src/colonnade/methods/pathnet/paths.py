@@ -95,7 +95,11 @@ class PathMethod(ABC):
         """Do nothing: the next `begin_task` freezes what must not move."""
 
     def network_for(self, task: str) -> Network:
-        """Return the network that plays `task`; never adds or changes a parameter."""
+        """Return the network that plays `task`; never adds or changes a parameter.
+
+        Raises:
+            UsageError: The task, by its id, has not begun.
+        """
         if task not in self.tasks:
             known = ", ".join(self.tasks) or "none yet"
             raise UsageError(f"No path plays task {task!r}; tasks begun so far: {known}.")

@@ -50,6 +50,10 @@ class ModularSpec:
             the features as it is where N modules are active, and biases zero; or "zero-sum", the
             same but that the kernels of first convolutions sum to zero, as in `ColumnSpec`.
         output_gain: Gain of the heads, but under "default".
+
+    Raises:
+        UsageError: There is no layer, a number is out of range, or a path would need more distinct
+            modules than a layer has.
     """
 
     layers: tuple[ModuleSpec, ...]

@@ -71,7 +71,6 @@ class Column(nn.Module):
 
     Args:
         spec: What to build.
-        index: Number of columns before this one.
         input_shapes: Shape of each named input of the task.
         outputs: Width of the output layer.
         earlier: The columns before this one.

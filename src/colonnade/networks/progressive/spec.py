@@ -46,6 +46,10 @@ class ColumnSpec:
             last features if not given. Pruning sets it.
         task_gains: Whether each task that the column learns has gains and biases of its own in
             every layer (Kirkpatrick et al. 2017, supplement); see `task_gains`.
+
+    Raises:
+        UsageError: There is no stage, a value has the wrong type or is out of range, or two do not
+            go together.
     """
 
     stages: tuple[StageSpec, ...]

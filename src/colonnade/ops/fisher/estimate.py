@@ -208,7 +208,14 @@ class _Estimate:
 def check_fisher_options(
     kind: str, how: str, samples: int | None, max_bytes: int, forward: object = None
 ) -> None:
-    """Check the options of a Fisher.
+    """Check the options of a Fisher, as `parameter_fisher` takes them.
+
+    Args:
+        kind: A `FisherKind`.
+        how: A `How`.
+        samples: How many states or examples, at least 1; None for all.
+        max_bytes: Of memory, at least 1.
+        forward: Called with a batch; None for the module itself.
 
     Raises:
         UsageError: One is unknown or out of range.

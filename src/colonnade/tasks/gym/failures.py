@@ -93,15 +93,22 @@ class NamedEnv(gymnasium.Wrapper[Any, Any, Any, Any]):
         return EnvironmentFailure(f"{self._where} gave {what}; mend the environment.")
 
     def _failed(self, error: Exception) -> EnvironmentFailure:
-        frames = traceback.extract_tb(error.__traceback__)
-        place = f" ({frames[-1].filename}, line {frames[-1].lineno})" if frames else ""
         words = " ".join(str(error).split())[:200]
         return EnvironmentFailure(
-            f"{self._where} failed: {type(error).__name__}: {words}{place}; mend the environment "
-            "and give the same command again, which goes on from the last checkpoint."
+            f"{self._where} failed: {type(error).__name__}: {words} {where_raised(error)}; mend "
+            "the environment and give the same command again, which goes on from the last "
+            "checkpoint."
         )
 
     @property
     def _where(self) -> str:
         when = f"in step {self._taken:,} of its episode" if self._taken else "when it was reset"
         return f"Environment {self._place} of {self._name!r}, {when},"
+
+
+def where_raised(error: Exception) -> str:
+    """Name the file and the line that an error came from, in brackets."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return (
+        f"({frames[-1].filename}, line {frames[-1].lineno})" if frames else "(no one knows where)"
+    )

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from importlib import import_module
 from importlib.util import find_spec
+from types import ModuleType
 
 import gymnasium
+from gymnasium.envs.registration import EnvSpec
 
 from colonnade.errors import UsageError, unknown_name
 from colonnade.records import shown
@@ -38,21 +41,39 @@ _PACKAGES = {
 _BUILD_WHAT_OPTIONS_NAME = ("GymV21Environment-v0", "GymV26Environment-v0")
 
 
-def check_id(env_id: str) -> None:
-    """Check that Gymnasium knows an id, importing the module that the id names.
+def entry_of(env_id: str) -> EnvSpec:
+    """Return what Gymnasium knows of an id, whose module was imported if it names one.
+
+    An id of a package in the list above needs no module before it: one that is installed is
+    imported, as it is no code that whoever wrote the id has chosen.
 
     Raises:
-        UsageError: It does not; the nearest is suggested, or how to get it.
-        UntrustedError: It names a module, or builds what its options name, and stands in what is
-            only looked at.
+        UsageError: It knows nothing; the nearest is suggested, or how to get it.
+        UntrustedError: It builds what its options name, and stands in what is only looked at.
     """
-    module, colon, name = env_id.rpartition(":")
-    if colon:
-        _import(env_id, module)
+    name = env_id.rpartition(":")[2]
     if name in _BUILD_WHAT_OPTIONS_NAME:
         check_trusted(f"{name!r}, which builds any environment that its options name,")
-    if name not in gymnasium.registry:
+    if not is_known(name):
         raise unknown_id("Gymnasium id", name, gymnasium.registry)
+    return gymnasium.registry[name]
+
+
+def is_known(name: str) -> bool:
+    """Whether Gymnasium knows an id without a module, once its package is imported.
+
+    Raises:
+        UsageError: The package is installed, and fails when it is imported.
+    """
+    if name not in gymnasium.registry:
+        for lead, (module, _) in _PACKAGES.items():
+            if name.startswith(lead) and find_spec(module.partition(".")[0]) is not None:
+                try:
+                    gymnasium.register_envs(import_module(module))
+                except Exception as error:
+                    raise _failing(shown(name), module, error) from error
+                break
+    return name in gymnasium.registry
 
 
 def unknown_id(kind: str, name: str, choices: Iterable[str]) -> UsageError:
@@ -66,11 +87,11 @@ def unknown_id(kind: str, name: str, choices: Iterable[str]) -> UsageError:
     for lead, (module, package) in _PACKAGES.items():
         if name.startswith(lead):
             there = find_spec(module.partition(".")[0]) is not None
-            get = "" if there else f"install it (pip install {package}) and "
+            get = "which has no such id; look it up there" if there else "which is not installed"
+            do = "" if there else f"; install it (pip install {package})"
             return UsageError(
                 f"Unknown {kind} {shown(name)}; it looks like one of the package "
-                f"{package.strip(chr(39))}: {get}write it with the module that registers it, "
-                f"'gym/{module}:{name[:80]}'."
+                f"{package.strip(chr(39))}, {get}{do}."
             )
     return UsageError(
         f"{unknown_name(kind, name, choices)} An id of another package is written with the module "
@@ -78,7 +99,16 @@ def unknown_id(kind: str, name: str, choices: Iterable[str]) -> UsageError:
     )
 
 
-def _import(env_id: str, module: str) -> None:
+def module_of(env_id: str) -> ModuleType | None:
+    """Import the module that an id or the name of a function begins with; None where it has none.
+
+    Raises:
+        UsageError: It can't be imported.
+        UntrustedError: It stands in what is only looked at.
+    """
+    module, colon, _ = env_id.rpartition(":")
+    if not colon:
+        return None
     shown_id = shown(env_id)
     if not all(part.isidentifier() for part in module.split(".")):
         raise UsageError(
@@ -86,7 +116,7 @@ def _import(env_id: str, module: str) -> None:
             "'my_package.envs:MyEnv-v0'."
         )
     try:
-        import_named(module)
+        return import_named(module)
     except UntrustedError:
         raise
     except ModuleNotFoundError as error:
@@ -95,7 +125,11 @@ def _import(env_id: str, module: str) -> None:
             f"{error}; install its package, or give the command in the folder that holds it."
         ) from None
     except Exception as error:
-        raise UsageError(
-            f"Gymnasium id {shown_id} needs the module {module!r}, which fails when it is "
-            f"imported: {type(error).__name__}: {' '.join(str(error).split())[:200]}."
-        ) from error
+        raise _failing(shown_id, module, error) from error
+
+
+def _failing(shown_id: str, module: str, error: Exception) -> UsageError:
+    return UsageError(
+        f"Gymnasium id {shown_id} needs the module {module!r}, which fails when it is "
+        f"imported: {type(error).__name__}: {' '.join(str(error).split())[:200]}."
+    )

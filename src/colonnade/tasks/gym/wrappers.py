@@ -76,7 +76,7 @@ def _entry(given: Named) -> tuple[str, dict[str, Any]]:
     if name.rpartition(":")[2] in _REMEMBERING:
         raise UsageError(
             f"Wrapper {name!r} goes on from one episode to the next, so that runs could not be "
-            "gone on with exactly; leave it out."
+            "gone on with exactly; use normalize_observations or normalize_rewards of the task."
         )
     try:
         json.dumps(options, allow_nan=False)

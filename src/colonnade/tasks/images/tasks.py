@@ -66,6 +66,10 @@ class PermutedTask:
         side: Side of the central square within which pixels are permuted (the paper's Fig. 2C
             compares 8 and 26); 0 permutes all. A square's pixels move together in all channels.
         steps: Budget in examples; 0 stands for twenty passes.
+
+    Raises:
+        UsageError: The data set is unknown, a number is below 0, or the square is wider than the
+            images.
     """
 
     data: str
@@ -123,6 +127,10 @@ class LabelsTask:
         head: Which part of the output layer is this task's.
         heads: Into how many parts it is divided.
         steps: Budget in examples; 0 stands for twenty passes.
+
+    Raises:
+        UsageError: The data set, a label or the head is not there, or the share of noise is not
+            between 0 and 1.
     """
 
     id: str
@@ -172,6 +180,13 @@ def split_tasks(
 ) -> list[LabelsTask]:
     """Split a data set by its labels into tasks of equally many, in order.
 
+    Args:
+        data: Name of the data set, one of `IMAGE_SETS`.
+        parts: How many tasks.
+        heads: "shared", all tasks count their labels from 0 on the same outputs; "own", each has
+            outputs of its own; "all", the output is over all labels of the data set.
+        steps: Budget of each in examples; 0 stands for twenty passes.
+
     Raises:
         UsageError: The labels can't be divided so.
     """
@@ -181,7 +196,18 @@ def split_tasks(
 def split_task(
     data: str, number: int, parts: int = 5, heads: Heads = "shared", steps: int = 0
 ) -> LabelsTask:
-    """Make one part of a data set that is split by its labels; see `split_tasks`."""
+    """Make one part of a data set that is split by its labels.
+
+    Args:
+        data: Name of the data set, one of `IMAGE_SETS`.
+        number: Which part, counted from 0.
+        parts: Of how many.
+        heads: As in `split_tasks`.
+        steps: Budget in examples; 0 stands for twenty passes.
+
+    Raises:
+        UsageError: The labels can't be divided so, or there is no such part.
+    """
     classes = image_set(data).classes
     if parts < 1 or classes % parts:
         raise UsageError(f"The {classes} labels of {data} can't be split into {parts} equal parts.")
@@ -195,7 +221,14 @@ def split_task(
 
 
 def pair_task(data: str, labels: Sequence[int], noise: float = 0.0, steps: int = 0) -> LabelsTask:
-    """Make the task of telling two labels apart, as PathNet's binary MNIST tasks."""
+    """Make the task of telling two labels apart, as PathNet's binary MNIST tasks.
+
+    Args:
+        data: Name of the data set, one of `IMAGE_SETS`.
+        labels: The two, in the order in which the task counts them.
+        noise: Share of the pixels that are turned black or white, 0 to 1.
+        steps: Budget in examples; 0 stands for twenty passes.
+    """
     name = f"{data}/pair-{'-'.join(map(str, labels))}" + (
         f"-noise-{noise:.0%}"[:-1] if noise else ""
     )

@@ -52,6 +52,9 @@ class Item:
         x: Of its middle, in metres.
         y: Of its middle, in metres.
         value: Reward for eating it; None for its kind's.
+
+    Raises:
+        UsageError: The kind is unknown, or something else is no number.
     """
 
     kind: str

@@ -41,6 +41,9 @@ class Look:
         zoom: Size of the small picture, at least 1/2 and below 1. The paper's is 75 %.
         zoom_offset: Where the small picture lies: the share of the free rows above it, and of the
             free columns to its left. (2/3, 1/3) moves it off centre, down and to the left.
+
+    Raises:
+        UsageError: A number is out of range.
     """
 
     background: int = 87

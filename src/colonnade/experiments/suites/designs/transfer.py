@@ -71,6 +71,9 @@ class TransferDesign:
         task_options: Fields of every task.
         bundled: Name of a shipped column that stands for the one source; None trains the sources.
         evaluation_episodes: How many episodes score the random and the final policy.
+
+    Raises:
+        UsageError: Nothing would be compared, or a number is out of range.
     """
 
     sources: tuple[str, ...]

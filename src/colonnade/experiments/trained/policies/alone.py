@@ -9,14 +9,22 @@ from colonnade.experiments.store.parents import Kept
 from colonnade.learners import Acting, LearnerConfig, learner_from_name, name_of_learner
 from colonnade.networks import ColumnView, ProgressiveNetwork, load_weights
 from colonnade.records import shown, write
+from colonnade.tasks.normalization import Normalization
 from colonnade.tasks.space_data import space_data, space_from_data
+from colonnade.training.normalizing import (
+    load_normalization,
+    normalizations_by_id,
+    taken_apart,
+)
 from colonnade.types import Network, TaskSpec
 
 _PLAIN = ("id", "steps", "reward_clip", "labelled", "head", "heads")
 """Fields of a task's spec that are JSON data."""
 
 
-def kept_alone(network: Network, spec: TaskSpec, acting: Acting) -> Kept:
+def kept_alone(
+    network: Network, spec: TaskSpec, acting: Acting, seen: Normalization | None = None
+) -> Kept:
     """Say what is kept of a network that no run has trained.
 
     It is the state that methods with columns have, so that a run may start from it.
@@ -26,6 +34,7 @@ def kept_alone(network: Network, spec: TaskSpec, acting: Acting) -> Kept:
             it.
         spec: The task.
         acting: The learner whose network it is.
+        seen: What the task has seen, where it normalises.
 
     Raises:
         UsageError: The network has no columns, or the learner no name.
@@ -57,10 +66,16 @@ def kept_alone(network: Network, spec: TaskSpec, acting: Acting) -> Kept:
     }
     options = write(acting)
     alone = {"task": task, "learner": {"name": learner, "options": options}}
-    return Kept(None, {}, dict(network.state_dict()), meta, alone)
+    tensors = dict(network.state_dict())
+    if seen is not None:
+        alone["normalization"] = {"inputs": list(seen.observations), "discount": seen.discount}
+        tensors |= normalizations_by_id({spec.id: seen})
+    return Kept(None, {}, tensors, meta, alone)
 
 
-def read_alone(kept: Kept) -> tuple[Network, TaskSpec, LearnerConfig]:
+def read_alone(
+    kept: Kept,
+) -> tuple[Network, TaskSpec, LearnerConfig, Normalization | None]:
     """Build the network of a file that `kept_alone` was written to.
 
     Raises:
@@ -87,5 +102,11 @@ def read_alone(kept: Kept) -> tuple[Network, TaskSpec, LearnerConfig]:
             f"{error}); restore it."
         ) from error
     network = ProgressiveNetwork.from_spec(layout)
-    load_weights(network, kept.tensors)
-    return network.view(column, row), spec, learner_from_name(name, **options)
+    tensors, beside = taken_apart(kept.tensors)
+    load_weights(network, tensors)
+    seen = None
+    if "normalization" in data:
+        shapes = {name: spec.input_shapes[name] for name in data["normalization"]["inputs"]}
+        seen = Normalization(shapes, data["normalization"]["discount"])
+        load_normalization(spec.id, seen, beside)
+    return network.view(column, row), spec, learner_from_name(name, **options), seen

@@ -24,6 +24,7 @@ from colonnade.atomic import write_atomically
 from colonnade.errors import ColonnadeError, UsageError
 from colonnade.learners import Acting
 from colonnade.ops import evaluation
+from colonnade.tasks.normalization import Normalization
 from colonnade.types import Network, State, TaskSpec
 
 if TYPE_CHECKING:
@@ -44,10 +45,24 @@ class Acts(nn.Module):
         spec: The task.
         acting: Whose network it is.
         state: An initial state, for its names.
+        seen: What the task has seen, where it normalises.
     """
 
-    def __init__(self, network: Network, spec: TaskSpec, acting: Acting, state: State) -> None:
+    def __init__(
+        self,
+        network: Network,
+        spec: TaskSpec,
+        acting: Acting,
+        state: State,
+        seen: Normalization | None = None,
+    ) -> None:
         super().__init__()
+        self._normalized = tuple(seen.observations) if seen else ()
+        for place, name in enumerate(self._normalized):
+            assert seen is not None
+            moments = seen.observations[name]
+            self.register_buffer(f"mean{place}", torch.from_numpy(np.array(moments.mean)))
+            self.register_buffer(f"deviation{place}", torch.from_numpy(np.array(moments.deviation)))
         self.network = network
         self.inputs = tuple(spec.input_shapes)
         self.remembered = tuple(state)
@@ -63,6 +78,9 @@ class Acts(nn.Module):
         """Take a step: inputs and state in their order, to actions, output and the next state."""
         count = len(self.inputs)
         inputs = dict(zip(self.inputs, tensors[:count], strict=True))
+        for place, name in enumerate(self._normalized):
+            mean, deviation = self.get_buffer(f"mean{place}"), self.get_buffer(f"deviation{place}")
+            inputs[name] = ((inputs[name].double() - mean) / deviation).float()
         state = dict(zip(self.remembered, tensors[count:], strict=True))
         output, state = self.network(inputs, state)
         return (self._actions(output), output, *(state[name] for name in self.remembered))
@@ -80,7 +98,12 @@ class Acts(nn.Module):
 
 
 def export(
-    path: Path, network: Network, spec: TaskSpec, acting: Acting, dtypes: Mapping[str, Any]
+    path: Path,
+    network: Network,
+    spec: TaskSpec,
+    acting: Acting,
+    dtypes: Mapping[str, Any],
+    seen: Normalization | None = None,
 ) -> None:
     """Write a policy as a program.
 
@@ -90,6 +113,8 @@ def export(
         spec: The task.
         acting: Whose network it is.
         dtypes: Of each input.
+        seen: What the task has seen, where it normalises: the program takes observations as they
+            come.
 
     Raises:
         UsageError: The file's name ends otherwise, or the network cannot be exported.
@@ -102,7 +127,7 @@ def export(
     if path.suffix == ".onnx":
         _check_onnx()
     state = network.initial_state(_BATCH)
-    acts = Acts(network, spec, acting, state)
+    acts = Acts(network, spec, acting, state, seen)
     example = (
         *(
             torch.from_numpy(np.zeros((_BATCH, *shape), dtypes[name]))

@@ -3,23 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import gymnasium
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 from torch import Tensor
 
+from colonnade.checks import text
 from colonnade.errors import UsageError, unknown_name
 from colonnade.experiments.plans.build import build_learner, build_method, build_task
-from colonnade.experiments.store.parents import Kept, read_trained
+from colonnade.experiments.store.parents import About, Kept, Score, read_trained
 from colonnade.experiments.trained.load import trusting
 from colonnade.experiments.trained.policies.alone import kept_alone, read_alone
 from colonnade.learners import Acting, Compute
 from colonnade.ops import evaluation
 from colonnade.records import shown
 from colonnade.seeding import generator
+from colonnade.tasks.normalization import Normalization
+from colonnade.training.normalizing import (
+    normalization_of,
+    restore_normalization,
+    taken_apart,
+)
 from colonnade.types import OBSERVATION, Inputs, Network, State, TaskSpec
 
 
@@ -52,6 +61,7 @@ class TrainedPolicy:
         seed: int = 0,
         device: str = "cpu",
         kept: Kept | None = None,
+        normalization: Normalization | None = None,
     ) -> None:
         """Make a policy of a network.
 
@@ -64,6 +74,8 @@ class TrainedPolicy:
             seed: Of the sampled actions.
             device: A torch device name, or "auto".
             kept: What `save` writes; `colonnade.load` gives it.
+            normalization: What the network's task has seen, `task.normalization`, where it
+                normalises; the policy itself takes observations as they come.
         """
         self.spec = spec
         self._acting = acting
@@ -79,6 +91,7 @@ class TrainedPolicy:
         self._state: State = {}
         self._envs = 0
         self._kept = kept
+        self._normalization = normalization
 
     @torch.no_grad()
     def __call__(self, observation: Any) -> Any:
@@ -120,6 +133,9 @@ class TrainedPolicy:
 
         Args:
             ended: [N] bool, the environments of a batch in which one begins; None for all.
+
+        Raises:
+            UsageError: It has another length than the last batch of observations.
         """
         if ended is None or not self._state:
             self._state = {}
@@ -136,17 +152,48 @@ class TrainedPolicy:
             for name, part in self._state.items()
         }
 
-    def save(self, path: str | Path) -> None:
+    @property
+    def about(self) -> About:
+        """What the network says of itself: its score, its licence, what it was made with."""
+        return self._kept.about if self._kept else About()
+
+    def save(
+        self, path: str | Path, *, licence: str = "", note: str = "", returns: ArrayLike = ()
+    ) -> None:
         """Write the network to one file, which `colonnade.load` reads wherever it is.
 
-        It holds the weights of the whole network, and the spec of its run or else of its task, and
-        nothing that executes. A run may start from it: `parent` is "file:PATH".
+        It holds the weights of the whole network, the spec of its run or else of its task, what it
+        says of itself (`about`), and nothing that executes. A run may start from it: `parent` is
+        "file:PATH". `colonnade describe PATH` prints all but the weights.
+
+        Args:
+            path: Of the file.
+            licence: Under which others may use it: an SPDX name, as "CC-BY-4.0"; what was said
+                before if not given.
+            note: Whatever else they should know; what was said before if not given.
+            returns: [E] of episodes that it has played, as `colonnade.training.evaluate` gives
+                them; the scores of its run if not given.
 
         Raises:
-            UsageError: The network is of no run, and has no columns or no learner with a name.
+            UsageError: The network is of no run, and has no columns or no learner with a name; or
+                what is said of it is of another kind.
         """
-        kept = self._kept or kept_alone(self.network, self.spec, self._acting)
-        kept.write(Path(path))
+        kept = self._kept or kept_alone(self.network, self.spec, self._acting, self._normalization)
+        about = replace(
+            kept.about,
+            licence=text("licence of save", licence) or kept.about.licence,
+            note=text("note of save", note) or kept.about.note,
+        )
+        scores = np.asarray(returns, np.float64)
+        if scores.ndim != 1 or not np.isfinite(scores).all():
+            raise UsageError(
+                "returns of save are one number for each episode, as evaluate gives them; got "
+                f"{shown(returns)}."
+            )
+        if len(scores):
+            mean, std = float(scores.mean()), float(scores.std())
+            about = replace(about, score=Score(self.spec.id, len(scores), mean, std))
+        kept._replace(about=about).write(Path(path))
 
     def export(self, path: str | Path) -> None:
         """Write what it does as a program of its own, which needs no Colonnade.
@@ -164,7 +211,8 @@ class TrainedPolicy:
         """
         from colonnade.experiments.trained.policies.export import export
 
-        export(Path(path), self.network.cpu(), self.spec, self._acting, self._dtypes)
+        network, normalization = self.network.cpu(), self._normalization
+        export(Path(path), network, self.spec, self._acting, self._dtypes, normalization)
         self.network.to(self._compute.device)
 
     def _initial(self, count: int) -> State:
@@ -182,13 +230,17 @@ class TrainedPolicy:
                     f"Task {self.spec.id!r} shows {', '.join(map(repr, self._dtypes))}, but the "
                     f"observation has only {', '.join(map(repr, given)) or 'nothing'}."
                 )
-            value = np.asarray(given[name], self._dtypes[name])
+            seen = self._normalization
+            # In full, as it was seen in training: what is normalised is narrowed afterwards.
+            narrow = None if seen and name in seen.observations else self._dtypes[name]
+            value = np.asarray(given[name], narrow)
             single = value.shape == shape
             if not single and value.shape[1:] != shape:
                 raise UsageError(
                     f"{name!r} of task {self.spec.id!r} has the shape {list(shape)}, or "
                     f"[N, {', '.join(map(str, shape))}] in batches, but {list(value.shape)} came."
                 )
+            value = value if seen is None else seen.of(name, value)
             tensor = torch.from_numpy(np.ascontiguousarray(value[None] if single else value))
             tensor = tensor.float() if tensor.dtype == torch.float64 else tensor
             raw[name] = tensor.to(self._compute.device)
@@ -226,7 +278,8 @@ def load(
     options: dict[str, Any] = {"greedy": greedy, "seed": seed, "device": device, "kept": kept}
     if kept.spec is None:
         with trusting(Path(source), trust=trust):
-            network, alone, learner = read_alone(kept)
+            network, alone, learner, seen = read_alone(kept)
+        options["normalization"] = seen
         if task not in (None, alone.id):
             raise unknown_name(f"task of {source}:", str(task), [alone.id])
         return TrainedPolicy(network, alone, learner, **options)
@@ -236,6 +289,9 @@ def load(
     budget = kept.tasks[name]
     with trusting(Path(source), trust=trust):
         method = build_method(kept.spec)
-        method.load_state(kept.tensors, kept.meta)
-        spec, learner = build_task(budget).spec, build_learner(kept.spec)
+        tensors, beside = taken_apart(kept.tensors)
+        method.load_state(tensors, kept.meta)
+        learned, learner = build_task(budget), build_learner(kept.spec)
+        restore_normalization(learned, beside)
+    spec, options["normalization"] = learned.spec, normalization_of(learned)
     return TrainedPolicy(method.network_for(name), spec, learner, **options)

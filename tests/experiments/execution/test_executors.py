@@ -1,0 +1,67 @@
+"""Where runs train, as `--on` says it, and what is said where that is nowhere."""
+
+import socket
+
+import pytest
+
+from colonnade.errors import UsageError
+from colonnade.experiments.execution import executors
+from colonnade.experiments.execution.executors import executor
+from colonnade.experiments.execution.processes import ForkedWorkers
+
+
+def test_here_is_this_machine() -> None:
+    here = executor("here")
+    assert here.make_workers is ForkedWorkers
+    assert len(here.machines) == 1
+    assert here.words == "this machine"
+
+
+@pytest.mark.parametrize("on", ["there", "ray:", "rays", "slurm:4", ""])
+def test_what_is_no_place_is_told(on: str) -> None:
+    with pytest.raises(
+        UsageError, match=r"^--on is 'here', 'ray' or 'ray:HOST:PORT', as in .*came"
+    ):
+        executor(on)
+
+
+def test_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(executors, "find_spec", lambda _: None)
+    with pytest.raises(UsageError, match=r"pip install 'colonnade\[ray\]'"):
+        executor("ray")
+
+
+@pytest.mark.parametrize(
+    ("address", "said"),
+    [
+        ("10.0.0.1", r"is HOST:PORT of its head, .* but '10\.0\.0\.1' came\."),
+        ("ray://host:10001", r"is HOST:PORT of its head, .* but 'ray://host:10001' came\."),
+        ("host:port", r"but 'host:port' came\."),
+        ("host:70000", r"but 'host:70000' came\."),
+        ("no-such-host.invalid:6379", r"Nothing answers at no-such-host\.invalid:6379 \("),
+    ],
+)
+def test_an_address_that_is_none_or_does_not_answer(address: str, said: str) -> None:
+    pytest.importorskip("ray")
+    with pytest.raises(UsageError, match=said):
+        executor(f"ray:{address}")
+
+
+def test_a_port_that_nobody_listens_at() -> None:
+    pytest.importorskip("ray")
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    with pytest.raises(
+        UsageError, match=rf"Nothing answers at 127\.0\.0\.1:{port} \(Connection re"
+    ):
+        executor(f"ray:127.0.0.1:{port}")
+
+
+def test_a_machine_without_a_cluster(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("ray")
+    from colonnade.experiments.execution.on_ray import cluster
+
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.setattr(cluster, "_started_here", lambda: False)
+    with pytest.raises(UsageError, match=r"No Ray cluster was started on this machine; start one"):
+        executor("ray")
