@@ -124,6 +124,21 @@ def test_a_state_comes_back_in_the_middle_of_a_return():
     assert torch.equal(*values)
 
 
+def test_a_state_between_two_visits_comes_back_with_all_that_ended():
+    script = Scripted(EWC(COLUMN, lam=2.0, own="released"), 2.0)
+    for name in ("pong", "black"):
+        script.begin(name)
+        script.end(name)
+    state = script.method.state()
+    again = EWC(COLUMN, lam=2.0, own="released")
+    again.load_state(*state)
+    assert again.state()[1] == state[1]
+    script.method = again
+    script.begin("zoom")  # a new task: both hold
+    script.move_to(4.0)
+    script.check(script.held["pong"] + script.held["black"])
+
+
 def test_without_returns_a_penalty_a_task_comes_to_the_same_bits_as_one_for_all():
     tasks = [MiniPongTask(name, steps=160) for name in ("pong", "black", "zoom")]
     options = TrainingOptions(num_envs=4, segment_steps=1000, device="cpu")

@@ -112,6 +112,7 @@ class HeldColumn(ColumnMethod):
         if enough:
             place = dict(self.network.named_parameters())
             self._tasks.replace(self._current, self.curvature(samples, likelihood), place)
+        self._current = ""  # until one begins or comes back, all that ended hold
         self.consolidation.quadratic = self._tasks.merged()
 
     def curvature(self, samples: Iterator[Batch], likelihood: Likelihood) -> dict[str, Tensor]:
