@@ -141,7 +141,7 @@ class Normalization:
         self.frozen, self.known = bool(tensors["frozen"]), True
 
 
-class NormalizedVectorEnv(VectorWrapper[Any, Any, Any, Any, NDArray[Any]]):
+class NormalizedVectorEnv(VectorWrapper):
     """Shows normalised observations and rewards; `info["raw_rewards"]` [N] has them as they came.
 
     The final observation of an episode and the first of the next both count. A return begins anew

@@ -22,7 +22,7 @@ GOING_ON = ("state", "load_state", "episode_seeds", "steps_since_seed")
 StepResult = tuple[Any, NDArray[Any], NDArray[Any], NDArray[Any], dict[str, Any]]
 
 
-class TransformedVectorEnv(VectorWrapper[Any, Any, Any, Any, NDArray[Any]]):
+class TransformedVectorEnv(VectorWrapper):
     """A vector environment whose images pass through a transform, whole batches at a time.
 
     Observations and `info["final_obs"]` are transformed. Each is a freshly allocated array (or,

@@ -12,7 +12,6 @@ import gymnasium
 import numpy as np
 from gymnasium.utils import seeding
 from gymnasium.vector import VectorWrapper
-from numpy.typing import NDArray
 
 from colonnade.seeding import derive
 from colonnade.tasks.episode_seeds import next_seed
@@ -160,7 +159,7 @@ def seeded_vector(env: AnyVectorEnv, find_sources: Callable[[], frozenset[str]])
     return _SeededVectorEnv(env, sorted(sources)) if sources else env
 
 
-class _SeededVectorEnv(VectorWrapper[Any, Any, Any, Any, NDArray[Any]]):
+class _SeededVectorEnv(VectorWrapper):
     """A vector environment with streams for the global generators that it draws from."""
 
     def __init__(self, env: AnyVectorEnv, sources: list[str]) -> None:

@@ -171,7 +171,7 @@ class GymTask:
         return _Batched(SyncVectorEnv(makers, autoreset_mode=mode))
 
 
-class _Batched(VectorWrapper[Any, Any, Any, Any, NDArray[Any]]):
+class _Batched(VectorWrapper):
     """Observations as networks take them, final ones as one batch, float32 rewards, known seeds.
 
     Every returned array is fresh; no later step writes to it. The environments wear
