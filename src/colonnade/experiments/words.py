@@ -1,6 +1,11 @@
 """Numbers in words."""
 
 
+def run_count(runs: int) -> str:
+    """Say how many runs a number stands on."""
+    return "1 run" if runs == 1 else f"{runs} runs"
+
+
 def duration(seconds: float) -> str:
     """Write a duration in the two largest units that matter."""
     minutes, rest = divmod(round(seconds), 60)

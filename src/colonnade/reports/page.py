@@ -29,6 +29,10 @@ _TEMPLATES = jinja2.Environment(
 )
 
 
+_KEPT = ' type="text/plain"'
+"""Of the script that `charts.js` runs when it is needed."""
+
+
 class Section:
     """A part of the page on a suite's results.
 
@@ -173,6 +177,7 @@ def page_text(template: str, *, live: bool = False, **values: Any) -> str:
         names.insert(0, "plotly/plotly-basic.min.js")
     texts = {name: text_of(f"interactive/{name}") for name in names}
     scripts = "".join(
-        f'<script data-name="{name}">{content}</script>\n' for name, content in texts.items()
+        f'<script data-name="{name}"{_KEPT * name.startswith("plotly")}>{content}</script>\n'
+        for name, content in texts.items()
     )
     return text.replace("</body>", f"{scripts}</body>")

@@ -16,7 +16,7 @@ from colonnade.experiments.results.facts import facts
 from colonnade.experiments.results.runs import RunResult
 from colonnade.experiments.results.transfer import Results
 from colonnade.experiments.store.reading import is_there
-from colonnade.experiments.titles import distinct, option_titles, source_title
+from colonnade.experiments.titles import option_titles, source_title
 from colonnade.experiments.words import duration
 from colonnade.reports.network import largest_network, layer_table, network_drawing
 from colonnade.reports.page import Section, embedded, render
@@ -65,7 +65,7 @@ class RunSection(Section):
 
 def _undefined(results: Results) -> list[str]:
     """Name the cells that are complete and have no score."""
-    titles = distinct(results.targets)
+    titles = results.target_titles
     return [
         f"{results.title(cell.method)}, "
         f"{source_title(cell.source) + ' to ' if cell.source else ''}{titles[cell.target]}"

@@ -1,26 +1,40 @@
 """Pages in a browser: hovered, switched, sorted, on small and dark screens, by keyboard."""
 
+import base64
+import json
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 from browser import BROWSER, Tab, browser
 from finished import images, poles
 from reading import charts_of
 
 from colonnade.cli.analyze import analyze
+from colonnade.experiments.launch.sweep import plan_sweep
 from colonnade.experiments.plans.plan import SuiteOptions
+from colonnade.experiments.plans.sweep import Sweep
 from colonnade.experiments.store.folders import SuiteFolder
+from colonnade.experiments.suites import suite_from_name
+from colonnade.experiments.suites.progressive.labyrinth import MINI
 from colonnade.experiments.suites.progressive.pong_soup import SHORT
+from colonnade.experiments.suites.sim_to_real import mini as sim_mini
 from colonnade.experiments.trained.analysis_options import AnalysisOptions
 from colonnade.experiments.trained.films.kept import make_films
+from colonnade.experiments.trained.films.ways import Way
+from colonnade.experiments.trained.films.writing import animated, first_frame
 from colonnade.reports.suite import write_report
+from colonnade.tasks.arm import DOMAINS
+from colonnade.tasks.mazes import LEVELS
 
 pytestmark = [
     pytest.mark.browser,
     pytest.mark.skipif(BROWSER is None, reason="there is no Chromium"),
 ]
 
+RESULTS = Path(__file__).parents[3] / "results"
 AXE = Path(__file__).parents[2] / "support" / "axe" / "axe.min.js"
 
 
@@ -165,6 +179,112 @@ def test_films_stand_still_until_they_are_asked_to_play(tab: Tab, tmp_path: Path
     assert tab.run(sources) == ["image/png;"] * 4
     assert tab.run("document.documentElement.scrollWidth") <= 390
     assert barriers(tab) == []
+    quiet(tab)
+
+
+def sweep(make: Callable[..., SuiteFolder]) -> Path:
+    """The page of a small sweep."""
+    small, drawn = suite_from_name("pong-soup-mini"), Sweep(jobs=3, top=3)
+    plan = plan_sweep(small, drawn, SuiteOptions(budget=0.2, tasks=("zoom",)))
+    return write_report(make(plan, name=small.name, sweep=drawn))
+
+
+def mazes(make: Callable[..., SuiteFolder]) -> Path:
+    """The page of mazes, with films and the ways walked beside a curve."""
+    suite = make(MINI.plan(SuiteOptions(seeds=1)), name="labyrinth")
+    film, level = animated([np.full((84, 84, 3), 99, np.uint8)] * 2), LEVELS["track-2"]
+    items = np.array([[item.x, item.y] for item in level.items])
+    (run,) = [f for f in suite.runs if f.spec.label.startswith("progressive track-1 to track-2")]
+    way = Way(np.array([[1.0, 1.0], [3.0, 1.0]]), np.zeros(2), items, np.full(len(items), -1))
+    for when in ("before", "after"):
+        (run.path / f"film-{when}.webp").write_bytes(film)
+        (run.path / f"film-{when}.json").write_text(json.dumps(way.to_json()))
+    return write_report(suite)
+
+
+def sim_to_real(make: Callable[..., SuiteFolder]) -> Path:
+    """The page of a robot's stand-in, with a film of every domain."""
+    suite = make(sim_mini.plan(SuiteOptions(budget=0.1)), name="sim-to-real-mini")
+    row = {"episodes": 100, "return_mean": 10.0, "return_std": 5.0}
+    for folder in suite.runs:
+        path = folder.path / "result.json"
+        result = json.loads(path.read_text())
+        if "zero-shot" in folder.spec.analyses:
+            task = folder.spec.target
+            result["scores"].append(
+                {**row, "kind": "zero-shot", "policy": "zero-shot", "task": task}
+            )
+        if "domains" in folder.spec.analyses:
+            film = animated([np.full((64, 64, 3), 99, np.uint8)] * 2)
+            for number, name in enumerate(DOMAINS, 1):
+                result["scores"].append({
+                    **row, "kind": "domain", "policy": "domain", "task": f"jaco/{name}",
+                    "picture": base64.b64encode(first_frame(film)).decode(),
+                })  # fmt: skip
+                (folder.path / f"film-domain-{number}.webp").write_bytes(film)
+        path.write_text(json.dumps(result))
+    return write_report(suite)
+
+
+def recorded(folder: str, into: Path) -> Path:
+    """The page of runs that the repository keeps."""
+    shutil.copytree(RESULTS / folder, into / folder)
+    return write_report(SuiteFolder.read(into / folder))
+
+
+KINDS = {"sweep": sweep, "mazes": mazes, "sim-to-real": sim_to_real}
+SCREENS = [(390, True), (768, False), (1280, True)]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_of_page_fits_and_bars_nobody(
+    tab: Tab, fabricate: Callable[..., SuiteFolder], kind: str
+) -> None:
+    check(tab, KINDS[kind](fabricate), SCREENS)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("folder", ["pong-soup-mini", "ewc-permuted"])
+def test_the_pages_of_recorded_runs_bar_nobody(tab: Tab, tmp_path: Path, folder: str) -> None:
+    every = [(width, dark) for width in (390, 768, 1280) for dark in (False, True)]
+    check(tab, recorded(folder, tmp_path), every)
+
+
+def check(tab: Tab, page: Path, screens: list[tuple[int, bool]]) -> None:
+    for width, dark in screens:
+        tab.open(page, width, dark=dark)
+        tab.run("document.querySelectorAll('details').forEach(d => d.open = true)")
+        tab.run("document.querySelectorAll('.panel').forEach(panel => panel.draw())")
+        assert tab.run("document.documentElement.scrollWidth") <= width
+        assert barriers(tab) == []
+        quiet(tab)
+
+
+def test_a_page_opens_before_the_library_of_its_charts_is_read(tab: Tab, page: Path) -> None:
+    tab.open(page, 390, 300)
+    assert not tab.run("window.Plotly")
+    tab.place("#curves-pong")
+    tab.until("document.querySelector('#curves-pong .main-svg')")
+    assert tab.run("Plotly.version")
+    quiet(tab)
+
+
+def test_films_stand_beside_their_curve(tab: Tab, fabricate: Callable[..., SuiteFolder]) -> None:
+    tab.open(mazes(fabricate), 1280)
+    places = (
+        "(() => { const box = document.querySelector('.accompanied');"
+        "const [plot, film] = ['.plot', '.beside'].map(s => box.querySelector(s)"
+        ".getBoundingClientRect()); return [box.querySelector('.panel-title').textContent,"
+        "plot.right <= film.left, plot.top < film.bottom, plot.bottom <= film.top]; })()"
+    )
+    assert tab.run(places) == ["Track 2", True, True, False]
+    tab.run("document.querySelector('.accompanied .film button').click()")
+    sources = "[...document.querySelectorAll('.accompanied img')].map(i => i.src.slice(5, 15))"
+    assert tab.run(sources) == ["image/webp"] * 2
+    tab.run("document.querySelectorAll('#curves-track-1 .keys')[1].children[0].click()")
+    assert not tab.run("document.querySelector('.beside').checkVisibility()")
+    tab.open(tab.run("location.href"), 390)
+    assert tab.run(places)[3], "on a narrow screen films stand below"
     quiet(tab)
 
 

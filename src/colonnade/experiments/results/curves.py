@@ -74,7 +74,7 @@ def source_panels(results: Results, source: str) -> list[CurvePanel]:
         for entry in results.comparisons
         if entry.source == source and results.runs[entry.run].reached
     )
-    titles = distinct(results.targets)
+    titles = results.target_titles
     panels = []
     for target in begun:
         lines = [

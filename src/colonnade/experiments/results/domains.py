@@ -12,7 +12,7 @@ from colonnade.analysis.policies.filters import median_filtered
 from colonnade.experiments.plans.plan import Place
 from colonnade.experiments.results.runs import Floats, RunResult
 from colonnade.experiments.results.transfer import Results
-from colonnade.experiments.titles import distinct
+from colonnade.experiments.titles import source_title
 from colonnade.training import Row
 
 _SMOOTHED = 20
@@ -170,12 +170,12 @@ def place_title(results: Results, place: Place, places: Sequence[Place]) -> str:
     """Name a row; its source stands behind it where a method has several."""
     title = results.title(place.method)
     several = len({other.source for other in places if other.method == place.method}) > 1
-    return f"{title}, from {place.source}" if several and place.source else title
+    return f"{title}, from {source_title(place.source)}" if several and place.source else title
 
 
 def target_titles(results: Results) -> dict[str, str]:
     """Name the targets."""
-    return distinct(results.targets)
+    return results.target_titles
 
 
 def _places(results: Results, target: str) -> Iterator[tuple[Place, list[RunResult]]]:

@@ -13,7 +13,7 @@ from colonnade.experiments.method_titles import method_of
 from colonnade.experiments.plans.plan import SCRATCH
 from colonnade.experiments.results.runs import Floats
 from colonnade.experiments.results.transfer import Results
-from colonnade.experiments.titles import distinct, source_title
+from colonnade.experiments.titles import source_title
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ def matrix_of(results: Results) -> TransferMatrix:
         scores[at], planned[at] = cell.score, True
         low[at], high[at] = cell.interval
         complete[at], runs[at] = cell.areas.size > 0, cell.areas.size
-    titles = distinct(targets)
+    titles = results.target_titles
     return TransferMatrix(
         rows=tuple(
             results.title(method).partition(" (")[0]

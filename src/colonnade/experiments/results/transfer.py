@@ -16,6 +16,7 @@ from colonnade.experiments.method_titles import in_order, method_of
 from colonnade.experiments.plans.plan import SCRATCH, Comparison, Place
 from colonnade.experiments.results.runs import Floats, RunResult, read_run
 from colonnade.experiments.store.folders import SuiteFolder
+from colonnade.experiments.titles import distinct, task_title
 from colonnade.parts import Said
 
 
@@ -97,6 +98,16 @@ class Results:
     def targets(self) -> list[str]:
         """Names of the targets, in the order of the plan."""
         return list(dict.fromkeys(entry.target for entry in self.comparisons))
+
+    @cached_property
+    def target_titles(self) -> dict[str, str]:
+        """Titles of the targets: a task that its user gave a name has that one."""
+        given: dict[str, set[str]] = {}
+        for entry in self.comparisons:
+            name = self.runs[entry.run].spec.tasks[-1].options.get("name", "")
+            given.setdefault(entry.target, set()).add(str(name))
+        own = {target: min(names) for target, names in given.items() if len(names) == 1}
+        return distinct(self.targets, lambda target: own.get(target) or task_title(target))
 
     @property
     def sources(self) -> list[str]:

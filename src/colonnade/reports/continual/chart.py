@@ -19,6 +19,7 @@ from colonnade.experiments.results.continual import (
     single_scores,
 )
 from colonnade.experiments.titles import distinct
+from colonnade.experiments.words import run_count
 from colonnade.reports.interactive.chart import (
     Chart,
     Panel,
@@ -100,7 +101,7 @@ def matrices_chart(sequence: TaskSequence, words: Mapping[str, str]) -> Chart:
         places = np.argwhere(~np.isnan(matrix))
         panels.append(
             Panel(
-                f"{contender.title}, {runs} run{'s' if runs > 1 else ''}",
+                f"{contender.title}, {run_count(runs)}",
                 [
                     cells_of(
                         "scores",

@@ -25,7 +25,7 @@ from colonnade.experiments.results.continual import (
 )
 from colonnade.experiments.results.mean_lines import MeanLine
 from colonnade.experiments.titles import distinct
-from colonnade.experiments.words import short_number
+from colonnade.experiments.words import run_count, short_number
 from colonnade.reports.style import FAINT, INK, PAPER, draw_mean, plain
 
 _WIDTH = 9.4
@@ -123,7 +123,7 @@ def matrices(sequence: TaskSequence, words: Mapping[str, str]) -> Figure:
                 color="#ffffff" if strong else "#202124",
             )
         runs = len(contender.done)
-        axes.set_title(f"{plain(contender.title)}, {runs} run{'s' if runs > 1 else ''}")
+        axes.set_title(f"{plain(contender.title)}, {run_count(runs)}")
         axes.set_xticks(range(count), [str(n + 1) for n in range(count)])
         axes.set_yticks(range(count), [str(n + 1) for n in range(count)])
         axes.set_xlabel("tested on task")

@@ -23,6 +23,7 @@ from colonnade.experiments.results.continual import (
 )
 from colonnade.experiments.results.transfer import Results
 from colonnade.experiments.titles import distinct
+from colonnade.experiments.words import run_count
 from colonnade.reports.continual.chart import (
     average_chart,
     matrices_chart,
@@ -140,7 +141,8 @@ class ContinualSection(Section):
                 continue
             if len(sequence.tasks) <= _MOST_PANELS:
                 parts = [
-                    f"{done[m].title} {_final(done[m], 0):.0%} and {_final(done[m], -1):.0%}"
+                    f"{done[m].title} {_final(done[m], 0):.0%} and {_final(done[m], -1):.0%} "
+                    f"({run_count(len(done[m].done))})"
                     for m in ("ewc", "l2", "finetune")
                     if m in done
                 ]
@@ -156,7 +158,7 @@ class ContinualSection(Section):
                 )
             else:
                 averages = [
-                    f"{done[m].title} {_average(done[m]):.1%}"
+                    f"{done[m].title} {_average(done[m]):.1%} ({run_count(len(done[m].done))})"
                     for m in ("ewc", "l2", "dropout", "finetune")
                     if m in done
                 ]
@@ -173,8 +175,10 @@ class ContinualSection(Section):
                     )
                 )
         if len(self._overlaps) > 1:
-            means = {words: np.mean(runs, axis=0) for words, runs in self._overlaps.items()}
-            parts = [f"{words}: {m[0]:.2f} and {m[-1]:.2f}" for words, m in means.items()]
+            parts = []
+            for words, runs in self._overlaps.items():
+                mean = np.mean(runs, axis=0)
+                parts.append(f"{words}: {mean[0]:.2f} and {mean[-1]:.2f} ({run_count(len(runs))})")
             claims.append(
                 (
                     "C",

@@ -47,7 +47,7 @@ class FindingsSection(Section):
             if run.done and (found := RunAnalysis.load(run.folder.path)) is not None
         ]
         groups = groups_of(analyses, results.suite)
-        targets = distinct(results.targets)
+        targets = results.target_titles
         # Of sources that were learned one after another, each has learned alone too, as a rule.
         alone = [source for source in results.sources if " + " not in source]
         sources = distinct(alone or results.sources, source_title)

@@ -84,7 +84,7 @@
     const xs = panel.lines.flatMap((line) => placesOf(line, view)).filter((x) => x > 0);
     const wide = Math.max(...xs) / Math.min(...xs) > 200, large = Math.max(...xs) >= 1000;
     const empty = panel.lines.some(({ y }) => y.some((value) => value !== null)) ? [] :
-      [{ text: "no points yet", showarrow: false, xref: "paper", yref: "paper", x: 0.5, y: 0.5, font: { color: css("--faint") } }];
+      [{ text: panel.xNames ? "none" : "no points yet", showarrow: false, xref: "paper", yref: "paper", x: 0.5, y: 0.5, font: { color: css("--faint") } }];
     const named = (names, reversed) => names && {
       type: "linear", tickmode: "array", tickvals: names.map((_, k) => k), ticktext: names.map(plain), showgrid: false,
       range: reversed ? [names.length - 0.5, -0.5] : [-0.5, names.length - 0.5], ticks: "", nticks: 0, tickformat: "" };
@@ -131,6 +131,13 @@
     return `${panel.title || chart.title}. ${chart.y} against ${chart.x}. ${ends.join("; ")}. Arrow keys read single points.`;
   };
 
+  // The library is read when the first chart comes near the screen: a page opens a second sooner without it.
+  const plotly = () => {
+    const source = document.querySelector('script[type="text/plain"][data-name^="plotly"]');
+    if (source && !window.Plotly) document.head.append(make("script", { textContent: source.textContent }));
+    return window.Plotly;
+  };
+
   class Drawn {
     constructor(figure) {
       this.figure = figure;
@@ -172,7 +179,7 @@
     draw(panel) {
       const first = !panel.seen;
       panel.seen = true;
-      Plotly.react(panel.plot, tracesOf(panel.content, this.view, panel.plot), layoutOf(this.chart, panel.content, this.view),
+      plotly().react(panel.plot, tracesOf(panel.content, this.view, panel.plot), layoutOf(this.chart, panel.content, this.view),
                    { displayModeBar: false, responsive: true, doubleClick: "reset", showTips: false });
       if (!first) return;
       panel.plot.on("plotly_hover", (event) => this.tip(panel, event.points[0]));
@@ -207,8 +214,8 @@
         if (line.look?.quiet || this.view.off.has(line.series) || (alone && line !== point.data.meta)) continue;
         const places = placesOf(line, this.view), k = alone ? point.pointNumber : nearest(places, point.x);
         if (k < 0) continue;
-        const { title, colour } = this.view.series.get(line.series);
-        rows.push(make("p", {}, this.swatch(colour), make("b", { textContent: title }), " " + sentence(line, k, content)));
+        const { title, colour, dash } = this.view.series.get(line.series);
+        rows.push(make("p", {}, this.swatch(colour, dash), make("b", { textContent: title }), " " + sentence(line, k, content)));
       }
       const unit = this.view.time ? "minutes" : this.chart.x;
       const where = [`${unit}: ${content.xNames?.[point.x] ?? short(point.x)}`];
@@ -231,10 +238,11 @@
       if (x !== null) this.tip(panel, { x, data: traces[at], pointNumber: panel.cursor });
     }
 
-    swatch(colour) {
+    swatch(colour, dash = "solid") {
       const dot = make("span", { className: "dot" });
       dot.dataset.colour = colour;
       dot.style.background = ink(colour);
+      dot.classList.toggle("dashed", dash !== "solid");
       return dot;
     }
 
@@ -261,8 +269,8 @@
         }))];
       const { series, panels } = this.chart, single = series.length === 1;
       return make("div", { className: "legend" },
-        ...(single ? [make("span", { className: "key" }, this.swatch(series[0].colour), series[0].title)] : []),
-        ...switches("Lines", series, this.view.off, (each) => [this.swatch(each.colour), each.title]),
+        ...(single ? [make("span", { className: "key" }, this.swatch(series[0].colour, series[0].dash), series[0].title)] : []),
+        ...switches("Lines", series, this.view.off, (each) => [this.swatch(each.colour, each.dash), each.title]),
         ...switches("Panels", panels.map(({ title }, k) => ({ key: k, title })), this.view.hidden, (each) => [each.title]));
     }
 
@@ -298,7 +306,7 @@
       const visible = this.panels.filter((_, k) => !this.view.hidden.has(k));
       return Promise.all(visible.map(async ({ content }) => {
         const layout = { ...layoutOf(this.chart, content, this.view), width, height };
-        const url = await Plotly.toImage({ data: tracesOf(content, this.view), layout }, { format: "svg", width, height });
+        const url = await plotly().toImage({ data: tracesOf(content, this.view), layout }, { format: "svg", width, height });
         return { title: content.title, svg: decodeURIComponent(url.slice(url.indexOf(",") + 1)) };
       }));
     }

@@ -46,7 +46,8 @@ const page = (() => {
   // What scrolls sideways must be reached by keyboard too.
   const reach = () => {
     for (const box of document.querySelectorAll(".wide, .picture"))
-      if (box.scrollWidth > box.clientWidth) {
+      if (box.closest("details:not([open])")) continue; // asking how wide it is would lay it out
+      else if (box.scrollWidth > box.clientWidth) {
         box.tabIndex = 0;
         box.setAttribute("role", "region");
         box.setAttribute("aria-label", box.closest("section")?.querySelector("h2, h3")?.textContent.trim() || "More to the side");
@@ -54,6 +55,7 @@ const page = (() => {
   };
   addEventListener("load", reach);
   addEventListener("resize", reach);
+  document.addEventListener("toggle", reach, true);
 
   const light = (colour) =>
     [1, 3, 5]

@@ -12,6 +12,7 @@ from colonnade.experiments.method_titles import FALLBACK_COLOURS
 from colonnade.experiments.results.pathnet.generations import GenerationRow
 from colonnade.experiments.results.pathnet.paths import Moment, Reuse
 from colonnade.experiments.titles import distinct
+from colonnade.experiments.words import run_count
 from colonnade.reports.interactive.chart import Chart, Line, Look, Panel, Series
 from colonnade.reports.pathnet.charts import FROZEN, POPULATION
 
@@ -91,7 +92,7 @@ def generations_chart(rows: Sequence[GenerationRow]) -> Chart:
     for place, row in enumerate(rows):
         count = row.generations.size
         spread = np.linspace(-_SPREAD, _SPREAD, count) if count > 1 else np.zeros(1)
-        words = f"mean of {count} run{'s' if count > 1 else ''}"
+        words = f"mean of {run_count(count)}"
         if row.interval.known:
             words += f", 95 % {row.interval.low:.0f} to {row.interval.high:.0f}"
             ends = np.array([row.interval.low, row.interval.high])

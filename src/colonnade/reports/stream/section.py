@@ -20,6 +20,7 @@ from colonnade.experiments.results.stream import (
 )
 from colonnade.experiments.results.transfer import Results
 from colonnade.experiments.titles import distinct
+from colonnade.experiments.words import run_count
 from colonnade.reports.interactive.chart import Chart
 from colonnade.reports.page import Section, render
 from colonnade.reports.stream.chart import contexts_chart, schedule_chart, totals_chart
@@ -154,11 +155,11 @@ def _seed(run: StreamRun, seen: Recognised) -> _Seed:
 
 def _claims(stream: Stream) -> list[tuple[str, str]]:
     """Set what the paper says of Fig. 3B beside what was measured here."""
-    finals = {
-        (c.method, c.inferred): float(ends.mean())
-        for c in stream.curves
-        if (ends := stream.final(c)).size
+    ends_of = {
+        (c.method, c.inferred): ends for c in stream.curves if (ends := stream.final(c)).size
     }
+    finals = {key: float(ends.mean()) for key, ends in ends_of.items()}
+    over = {key: f" ({run_count(ends.size)})" for key, ends in ends_of.items()}
     count = len(stream.tasks) - len(stream.unscored)
     none, told, found = (
         finals.get(key) for key in (("finetune", False), ("ewc", False), ("ewc", True))
@@ -168,21 +169,22 @@ def _claims(stream: Stream) -> list[tuple[str, str]]:
         claims.append(
             (
                 "Without a penalty the agent never learns to play more than one game.",
-                f"In the end {none:.2f} of {count}.",
+                f"In the end {none:.2f} of {count}{over['finetune', False]}.",
             )
         )
     if none is not None and told is not None:
         claims.append(
             (
                 "With EWC the same network learns to play several games.",
-                f"In the end {told:.2f} of {count}, {told - none:+.2f} against no penalty.",
+                f"In the end {told:.2f} of {count}, {told - none:+.2f} against no penalty"
+                f"{over['ewc', False]}.",
             )
         )
     if told is not None and found is not None:
         claims.append(
             (
                 "Being told the game helps only little over recognising it.",
-                f"Recognised {found:.2f}, told {told:.2f}.",
+                f"Recognised {found:.2f}{over['ewc', True]}, told {told:.2f}{over['ewc', False]}.",
             )
         )
     return claims

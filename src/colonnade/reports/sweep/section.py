@@ -20,7 +20,7 @@ from colonnade.experiments.results.sweep.jobs import (
 )
 from colonnade.experiments.results.transfer import Results
 from colonnade.experiments.store.folders import SuiteFolder
-from colonnade.experiments.titles import distinct, source_title
+from colonnade.experiments.titles import source_title
 from colonnade.reports.interactive.chart import Chart
 from colonnade.reports.page import Section, render
 from colonnade.reports.sweep.chart import against_chart, sorted_chart
@@ -113,7 +113,7 @@ class SweepSection(Section):
 
     def _best(self) -> list[tuple[str, str]]:
         found: dict[str, list[str]] = {}
-        titles = distinct(self.results.targets)
+        titles = self.results.target_titles
         for row in sorted(self.rows, key=lambda row: -row.area if row.counts else 0.0):
             if row.counts:
                 origin = f" from {source_title(row.source)}" if row.source else ""

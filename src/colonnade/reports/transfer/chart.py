@@ -15,16 +15,17 @@ from colonnade.experiments.results.transfer import Results
 from colonnade.reports.interactive.chart import Chart, Line, Panel, Series, mean_of
 
 _ABOUT = "Mean return of the episodes that ended in each bin of agent steps."
+_LABELLED = "Training accuracy in each bin of training examples."
 
 
 def curves_chart(results: Results, source: str, title: str) -> Chart:
     """Show, for each target begun from a source, all methods' curves; see `learning_curves`."""
-    panels = source_panels(results, source)
+    panels, (about, x, y) = source_panels(results, source), _words(results)
     return Chart(
         title=f"Learning curves from {title}",
-        description=_ABOUT,
-        x="agent steps",
-        y="mean return",
+        description=about,
+        x=x,
+        y=y,
         series=[
             Series(method, results.title(method), results.colour(method))
             for method in results.methods
@@ -35,19 +36,26 @@ def curves_chart(results: Results, source: str, title: str) -> Chart:
 
 def plain_chart(results: Results) -> Chart:
     """Show the curves of runs that are not compared; see `plain_curves`."""
-    panels = plain_panels(results)
+    panels, (about, x, y) = plain_panels(results), _words(results)
     colours: dict[str, str] = {}
     for panel in panels:
         shades = itertools.cycle(FALLBACK_COLOURS)
         colours |= {line.key: next(shades) for line in panel.lines}
     return Chart(
         title="Learning curves",
-        description=_ABOUT,
-        x="agent steps",
-        y="mean return",
+        description=about,
+        x=x,
+        y=y,
         series=[Series(key, key, colour) for key, colour in colours.items()],
         panels=[_panel(results, panel) for panel in panels],
     )
+
+
+def _words(results: Results) -> tuple[str, str, str]:
+    """Say what curves show, and name their axes; returns on labels are accuracies."""
+    if results.runs and all(r.spec.learner == "supervised" for r in results.runs.values()):
+        return _LABELLED, "training examples", "accuracy"
+    return _ABOUT, "agent steps", "mean return"
 
 
 def names_of(results: Results, seeds: tuple[int, ...]) -> list[str]:

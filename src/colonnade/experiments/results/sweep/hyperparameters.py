@@ -11,7 +11,6 @@ import numpy as np
 from colonnade.experiments.results.runs import Floats
 from colonnade.experiments.results.sweep.jobs import JobRow
 from colonnade.experiments.results.transfer import Results
-from colonnade.experiments.titles import distinct
 
 BINS = 5
 """Into how many parts a continuous hyperparameter is divided for its median line."""
@@ -90,7 +89,7 @@ class ScatterPanel:
 
 def sorted_panels(results: Results, rows: Sequence[JobRow]) -> list[SortedPanel]:
     """Sort every method's final scores on each target that has some."""
-    titles = distinct(results.targets)
+    titles = results.target_titles
     panels = []
     for target in results.targets:
         lines = []

@@ -172,8 +172,8 @@ def _domain_paths(folder: RunFolder) -> dict[str, Path]:
 
 def _scored_domains(suite: SuiteFolder) -> RunFolder | None:
     """Return the first run that scored the first column in every domain."""
-    for folder in suite.runs:
-        if folder.done and "domains" in folder.spec.analyses:
+    for spec in suite.plan.runs:
+        if "domains" in spec.analyses and (folder := suite.run(spec.id)).done:
             return folder
     return None
 
@@ -185,14 +185,16 @@ def _chosen(suite: SuiteFolder) -> list[tuple[RunFolder, int]]:
     """
     methods = {entry.run: entry.method for entry in suite.plan.comparisons}
     done = [
-        folder for folder in suite.runs if folder.done and (not methods or folder.id in methods)
+        (spec, folder)
+        for spec in suite.plan.runs
+        if (not methods or spec.id in methods) and (folder := suite.run(spec.id)).done
     ]
-    named = {folder.id: methods.get(folder.id, folder.spec.method) for folder in done}
-    order = in_order(named.values())
+    order = in_order(methods.get(spec.id, spec.method) for spec, _ in done)
     chosen: dict[tuple[str, str], tuple[tuple[int, bool], RunFolder, int]] = {}
-    for folder in done:
-        for place, task in enumerate(folder.spec.tasks):
-            rank = order.index(named[folder.id]), place == len(folder.spec.tasks) - 1
+    for spec, folder in done:
+        for place, task in enumerate(spec.tasks):
+            method = methods.get(spec.id, spec.method)
+            rank = order.index(method), place == len(spec.tasks) - 1
             if task.key not in chosen or rank > chosen[task.key][0]:
                 chosen[task.key] = rank, folder, place
     return [(folder, place) for _, folder, place in list(chosen.values())[:MOST_TASKS]]
