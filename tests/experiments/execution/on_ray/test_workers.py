@@ -34,6 +34,7 @@ class Agent:
     wrong: str = ""
     dead: bool = False
     mute: bool = False
+    closed: bool = False
     away: int = 0
     running: list[str] = field(default_factory=list)
     tickets: set[int] = field(default_factory=set)
@@ -118,6 +119,7 @@ class MadeUp:
         elif method in ("stop", "kill"):
             its.told.append((method, given[0]))
         elif method == "close":
+            its.closed = True
             its.running.clear()
         return call
 
@@ -129,7 +131,7 @@ class MadeUp:
 
     def answered(self, call: Call) -> bool:
         agent = self.agents[call.agent]
-        if agent.dead or call.method != "heard":
+        if agent.dead or agent.closed or call.method != "heard":
             return agent.dead or not agent.mute
         return not agent.mute and (bool(agent.away) or len(agent.ended) > call.given[0])
 
@@ -415,6 +417,7 @@ def test_who_has_no_room_yet_ends_at_once_and_others_are_told(tmp_path: Path) ->
     assert cluster.agents[0].told == [("stop", "a"), ("kill", "a")]
     cluster.train("a", "stopped")
     assert made.ended(0.0) == [Ended("a", "stopped")]
+    made.start("c", Resources())
     made.close()
     assert cluster.rooms == []
 
