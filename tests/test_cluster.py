@@ -1,13 +1,11 @@
 """Whole commands on a Ray cluster of several nodes on this machine; each takes minutes."""
 
 import os
+import re
 import signal
-import subprocess
-import sys
 import textwrap
 import time
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -41,8 +39,8 @@ def cluster() -> Iterator[SimulatedCluster]:
         yield made
 
 
-def call(said: Path, *arguments: object) -> tuple[int, str]:
-    with command(*arguments, said=said) as process:
+def call(said: Path, *arguments: object, folder: Path | None = None) -> tuple[int, str]:
+    with command(*arguments, said=said, folder=folder) as process:
         status = process.wait(900)
     return status, said.read_text(errors="replace")
 
@@ -81,6 +79,21 @@ def test_sweeps_come_to_the_same_on_a_cluster_as_here(
         assert content(run)[:4] == content(same)[:4]
 
 
+def test_parts_of_ones_own_reach_the_nodes(cluster: SimulatedCluster, tmp_path: Path) -> None:
+    """A suite in a file at hand, and a module of the folder where the command is given."""
+    page = (Path(__file__).parents[1] / "docs" / "plugins.md").read_text()
+    suite = page.partition("```python\n")[2].partition("```")[0]
+    assert "PARTS" in suite
+    (tmp_path / "my_suite.py").write_text(suite)
+    (tmp_path / "my_parts.py").write_text("PARTS = []")
+    given = ["run", "my_suite.py", "--plugin", "my_parts", "--out", "mine", "--seeds", "1"]
+    given += ["--budget", "0.05", "--methods", "shrink", "--tasks", "left"]
+    given += ["--on", f"ray:{cluster.address}"]
+    status, said = call(tmp_path / "said", *given, folder=tmp_path)
+    assert status == 0, said
+    assert all(run.done for run in SuiteFolder.read(tmp_path / "mine").runs)
+
+
 def test_a_killed_node_is_survived(capsys: pytest.CaptureFixture[str]) -> None:
     assert stress.main(["--nodes", "1"]) == 0
     assert capsys.readouterr().out.splitlines()[-1] == "1 of 1"
@@ -109,22 +122,24 @@ def test_nothing_outlives_a_command(
 def test_who_hangs_on_a_node_is_noticed_and_replaced(
     cluster: SimulatedCluster, tmp_path: Path, who: str
 ) -> None:
-    file, out = write_specs(tmp_path / "specs.json", (SPECS[1],)), tmp_path / "out"
+    file, out = write_specs(tmp_path / "specs.json", ENDLESS[:1]), tmp_path / "out"
     arguments = ("run", file, "--out", out, "--on", f"ray:{cluster.address}")
-    with command(*arguments, "--hang-seconds", 20, said=tmp_path / "said") as process:
+    said = tmp_path / "said"
+    with command(*arguments, "--hang-seconds", 20, said=said) as process:
         assert until(lambda: steps(out), process)
         run = max(at_work_in(out))
         stopped = run if who == "run" else parent(parent(run))
         os.kill(stopped, signal.SIGSTOP)
-        assert process.wait(300) == 0
-    (note,) = SuiteFolder.read(out).runs[0].result()["notes"]
-    start = {"run": "Its process", "agent": "What Colonnade has on node "}[who]
-    assert note.startswith(start)
-    assert "gave no sign of life for" in note
+        assert until(lambda: " gave no sign of life " in said.read_text(), process)
+        reached = steps(out)
+        assert until(lambda: steps(out) > reached, process), "it goes on"
+        assert run not in at_work_in(out)
+        assert not Path(f"/proc/{stopped}").exists()
+        process.send_signal(signal.SIGINT)
+        assert process.wait(60) == 130
+    (note,) = re.findall(r"Note: (.* gave no sign of life .*)", said.read_text())
+    assert note.startswith({"run": "Its process", "agent": "What Colonnade has on node "}[who])
     assert gone(out)
-    with suppress(ProcessLookupError):
-        os.kill(stopped, 0)
-        pytest.fail(f"the stopped {who} is still there")
 
 
 def parent(process: int) -> int:
@@ -197,36 +212,3 @@ def test_a_node_of_no_use_is_named_before_work_is_spent(
     }
     assert words[what] in last
     assert not list(out.glob("runs/*/metrics.jsonl"))
-
-
-def test_the_script_for_slurm_trains(tmp_path: Path) -> None:
-    """With stand-ins for Slurm's commands, and one node."""
-    page = Path(__file__).parent.parent / "docs" / "clusters.md"
-    script = page.read_text().partition("```bash\n")[2].partition("```")[0]
-    sweep = "colonnade sweep pong-soup-mini --jobs 25"
-    assert sweep in script
-    specs = write_specs(tmp_path / "specs.json", PAIR)
-    (tmp_path / "job.sh").write_text(
-        script.replace(sweep, f"{sys.executable} -m colonnade run {specs}")
-    )
-    stand_ins = {
-        "srun": 'while [ "${1#--}" != "$1" ]; do shift; done; exec "$@"',
-        "scontrol": 'test "$*" = "show hostnames nodes[1-4]" && echo 127.0.0.1 && echo other',
-        "ray": f'exec {sys.executable} -m ray.scripts.scripts "$@"',
-    }
-    for name, does in stand_ins.items():
-        (tmp_path / name).write_text(f"#!/bin/bash\n{does}\n")
-        (tmp_path / name).chmod(0o755)
-    given = {
-        "PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}",
-        "SLURM_JOB_NODELIST": "nodes[1-4]",
-        "SLURM_JOB_ID": str(os.getpid()),
-        "SLURM_NNODES": "1",
-        "SLURM_CPUS_PER_TASK": "2",
-        "SLURM_SUBMIT_DIR": str(tmp_path),
-        "RAY_USAGE_STATS_ENABLED": "0",
-    }
-    job = ["bash", str(tmp_path / "job.sh")]
-    said = subprocess.run(job, env=os.environ | given, capture_output=True, text=True)
-    assert said.returncode == 0, said.stdout + said.stderr
-    assert all(run.done for run in SuiteFolder.read(tmp_path / "sweep").runs)

@@ -220,6 +220,10 @@ def test_every_public_name_has_an_anchor_and_the_search_knows_it(built):
     for name in build.documented():
         assert any(f'id="{name}"' in text for text in pages.values()), name
         assert name.rpartition(".")[2] in words
+    # A class shows its own source, not the inherited constructor's.
+    page = (built / "reference" / "methods.html").read_text()
+    place = page.index('id="colonnade.methods.Progressive"')
+    assert "colonnade/methods/progressive.py" in page[place:].split("</details>", 1)[0]
 
 
 @pytest.mark.slow

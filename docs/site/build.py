@@ -12,7 +12,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-HERE = Path(__file__).parent
+HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 ELSEWHERE = {
     "results/README.md": "results.md",
@@ -116,8 +116,9 @@ def build(folder: Path) -> int:
     """Build the site in `folder/site`; returns 0, or the number of things that were amiss."""
     shutil.rmtree(folder, ignore_errors=True)
     lay_out(folder / "pages")
-    config = (HERE / "zensical.toml").read_text().replace("{src}", str(ROOT / "src"))
-    (folder / "zensical.toml").write_text(config)
+    config = (HERE / "zensical.toml").read_text()
+    places = config.replace("{src}", str(ROOT / "src")).replace("{here}", str(HERE))
+    (folder / "zensical.toml").write_text(places)
     paths = os.pathsep.join([str(HERE), os.environ.get("PYTHONPATH", "")])
     done = subprocess.run(
         [sys.executable, "-m", "zensical", "build", "--strict"],

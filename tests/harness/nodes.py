@@ -69,18 +69,15 @@ class SimulatedCluster:
         os.environ |= {"RAY_USAGE_STATS_ENABLED": "0", "RAY_worker_niceness": "0"}
         given = {"num_cpus": 0, "include_dashboard": False, "_system_config": _HEALTH, **head}
         self._cluster = Cluster(initialize_head=False)
-        self._head = self._cluster.add_node(wait=False, **given)
+        self._head = SimulatedNode(self._cluster.add_node(wait=False, **given))
         self.nodes = [self.add(cores) for _ in range(nodes)]
 
     def __enter__(self) -> SimulatedCluster:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for node in self.nodes:
+        for node in (*self.nodes, self._head):
             node.kill()
-        for kind in self._head.all_processes.values():
-            for each in kind:
-                each.process.kill()
 
     @property
     def address(self) -> str:
@@ -127,13 +124,16 @@ def at_work_in(out: Path) -> dict[int, str]:
 
 
 @contextmanager
-def command(*arguments: object, said: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """Begin a command whose words go to a file; it is ended afterwards."""
+def command(
+    *arguments: object, said: Path, folder: Path | None = None
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Begin a command in a folder whose words go to a file; it is ended afterwards."""
     with said.open("wb") as output:
         process = subprocess.Popen(
             [sys.executable, "-m", "colonnade", *map(str, arguments)],
             stdout=output,
             stderr=output,
+            cwd=folder,
             start_new_session=True,
         )
     try:

@@ -11,7 +11,7 @@ from gymnasium.vector import AutoresetMode
 from torch import nn
 
 from colonnade.learners import A2C, A3C, DQN, PPO
-from colonnade.methods import METHODS, PATH_METHODS, Progressive, method_from_name
+from colonnade.methods import EWC, METHODS, PATH_METHODS, Progressive, method_from_name
 from colonnade.networks import LSTM, ColumnSpec, Conv, Custom, Dense, ModularSpec
 from colonnade.tasks import AtariTask, DataTask, GymTask, MiniPongTask, TMazeTask
 from colonnade.testing import (
@@ -34,6 +34,10 @@ def test_our_methods(name):
     options |= {"population": 4, "episodes": 1} if name == "pathnet" else {}
     options |= {"network": MODULES} if name in PATH_METHODS else {"column": COLUMN}
     check_method(lambda: method_from_name(name, **options))
+
+
+def test_a_method_that_lets_a_returning_task_go():
+    check_method(lambda: EWC(COLUMN, samples=40, own="released"))
 
 
 @pytest.mark.parametrize(

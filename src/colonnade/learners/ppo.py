@@ -10,14 +10,13 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils import clip_grad_norm_
 
 from colonnade.checks import ABOVE_0, AT_LEAST_1, check_fields
 from colonnade.errors import UsageError
 from colonnade.learners.acting.policies import ActorCritic, advantages_of
 from colonnade.learners.acting.recent import RecentSteps
 from colonnade.learners.compute import Compute
-from colonnade.learners.descent.optimisation import Optimisation, trainable
+from colonnade.learners.descent.optimisation import Optimisation, clip_gradient, trainable
 from colonnade.learners.descent.reference import Reference, statistics_kept
 from colonnade.learners.hyperparameters import COMMON
 from colonnade.learners.on_policy import OnPolicyTrainer, recent_steps
@@ -260,16 +259,17 @@ class PPOLearner:
         descent.anneal(rollout.steps)
         steps, environments = rollout.rewards.shape
         orders = config.orders(config.size(steps, environments, rollout.recurrent))
-        total: Metrics = {}
+        found: dict[str, list[Tensor]] = {}
         for minibatch in config.split(network, rollout, orders, spec, compute):
             beat()
             loss, metrics = config.loss(network, minibatch, spec, compute, penalty)
-            descent.optimizer.zero_grad()
+            descent.clear()
             loss.backward()
-            metrics["gradient_norm"] = clip_grad_norm_(descent.parameters, config.clip_norm)
-            descent.optimizer.step()
-            total = {name: total.get(name, 0) + value for name, value in metrics.items()}
-        return {name: value / (config.epochs * config.minibatches) for name, value in total.items()}
+            metrics["gradient_norm"] = clip_gradient(descent.parameters, config.clip_norm)
+            descent.step()
+            for name, value in metrics.items():
+                found.setdefault(name, []).append(value)
+        return {name: torch.stack(values).mean() for name, values in found.items()}
 
 
 def _part(rollout: Rollout, index: Tensor, axis: int) -> Rollout:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -36,7 +37,7 @@ class DiagonalGaussian:
         self.mean, log_std = output.chunk(2, -1)
         self.log_std = log_std.clamp(*LOG_STD)
 
-    @property
+    @cached_property
     def std(self) -> Tensor:
         """Standard deviations [..., A]."""
         return self.log_std.exp()

@@ -121,7 +121,11 @@ def _check_file(make: Callable[[], Method], method: Method, ids: Sequence[str]) 
         write_tensors(path, tensors, meta)
         loaded = make()
         loaded.load_state(*read_tensors(path))
-    names = differing(tensors, loaded.state()[0])
+    again, said = loaded.state()
+    names = [
+        *differing(tensors, again),
+        *(key for key in meta if as_json(said.get(key)) != as_json(meta[key])),
+    ]
     demand(not names, f"A state should come back from its file, but {_some(names)} differ.")
     for name in ids:
         one, other = (dict(m.network_for(name).named_parameters()) for m in (method, loaded))

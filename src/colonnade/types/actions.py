@@ -46,6 +46,10 @@ class Actions:
                 "MultiDiscrete or Box actions, so wrap the environment to give it one of these."
             )
         self.width = len(self.sizes) or int(np.prod(space.shape or ()))
+        if isinstance(space, gymnasium.spaces.Box):
+            bounded = np.isfinite(space.low) & np.isfinite(space.high)
+            self._low = np.where(bounded, space.low, -1).astype(np.float64)
+            self._half = (np.where(bounded, space.high, 1).astype(np.float64) - self._low) / 2
 
     @property
     def continuous(self) -> bool:
@@ -69,12 +73,9 @@ class Actions:
             return actions[:, 0]
         if not isinstance(space, gymnasium.spaces.Box):
             return actions
-        shaped = actions.reshape(len(actions), *space.shape)
-        bounded = np.isfinite(space.low) & np.isfinite(space.high)
-        low = np.where(bounded, space.low, -1).astype(np.float64)
-        high = np.where(bounded, space.high, 1).astype(np.float64)
-        numbers = low + (shaped.astype(np.float64) + 1) * (high - low) / 2
-        return np.clip(numbers, space.low, space.high).astype(space.dtype)
+        shaped = actions.reshape(len(actions), *space.shape).astype(np.float64)
+        numbers = self._low + (shaped + 1) * self._half
+        return np.minimum(np.maximum(numbers, space.low), space.high).astype(space.dtype)
 
     def random(self, count: int, generator: torch.Generator) -> Tensor:
         """Draw actions [count, A] evenly; a number without bounds from a unit Gaussian."""

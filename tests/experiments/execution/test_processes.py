@@ -53,7 +53,7 @@ def begin(path: Path, *specs: RunSpec) -> SuiteFolder:
     return suite
 
 
-def until(condition: Callable[[], object], seconds: float = 60.0) -> None:
+def until(condition: Callable[[], object], seconds: float = 240.0) -> None:
     limit = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < limit, "waited too long"

@@ -29,7 +29,7 @@ from colonnade.experiments.trained.films.camera import shoot
 from colonnade.experiments.trained.films.kept import films_of, make_films
 from colonnade.experiments.trained.films.ways import Tracker, Way
 from colonnade.experiments.trained.films.writing import animated, check_kind, first_frame
-from colonnade.networks import ProgressiveNetwork
+from colonnade.networks import ColumnSpec, Dense, ProgressiveNetwork
 from colonnade.reports.films.section import FilmsSection
 from colonnade.reports.suite import write_report
 from colonnade.tasks import GymTask
@@ -91,7 +91,7 @@ def test_what_cannot_be_drawn_has_no_film(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 class Painter(gymnasium.Env[np.ndarray, int]):
-    """Shows numbers, and paints its age where it is asked to."""
+    """Shows numbers, and paints its age, as a grey, where it is asked to."""
 
     metadata: ClassVar = {"render_modes": ["rgb_array"]}
 
@@ -110,18 +110,26 @@ class Painter(gymnasium.Env[np.ndarray, int]):
         return np.zeros(2, np.float32), 1.0, self.age == 5, False, {}
 
     def render(self):
-        return np.full((8, 12, 3), self.age, np.uint8)
+        return np.full((8, 12, 3), 50 * self.age, np.uint8)
 
 
-def test_what_shows_no_images_is_rendered(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_shows_no_images_is_rendered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gymnasium, "registry", dict(gymnasium.registry))
     monkeypatch.setattr(registration, "registry", gymnasium.registry)
     gymnasium.register("Painter-v0", Painter)
     spec = run_spec("painter", "scratch", "gym/Painter-v0")
     shot = shoot(GymTask("Painter-v0"), None, build_learner(spec), spec, 100)
-    assert [frame[0, 0, 0] for frame in shot.frames] == [0, 1, 2, 3, 4]
+    assert [frame[0, 0, 0] for frame in shot.frames] == [0, 50, 100, 150, 200]
     assert shot.frames[0].shape == (8, 12, 3)
     assert shot.way is None
+
+    network = ProgressiveNetwork()
+    shapes = GymTask("Painter-v0").spec.input_shapes
+    network.add_column(ColumnSpec((Dense(4),)), shapes, GymTask("Painter-v0").spec.outputs)
+    suite = write_suite(tmp_path / "out", [(spec, network, {"gym/Painter-v0": 0})])
+    film = tmp_path / "painter.gif"
+    assert main(["play", str(suite.path), "--film", str(film)]) == 0
+    assert [frame[0, 0, 0] for frame in frames_of(film.read_bytes())] == [0, 50, 100, 150, 200]
 
 
 def test_each_task_of_a_sequence_is_filmed_with_the_network_that_learned_all(

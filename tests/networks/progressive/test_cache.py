@@ -214,3 +214,38 @@ def test_the_output_layer_keeps_full_precision_under_autocast(laterals):
     own, w = inputs["column1/stage1"].double(), layer.weight.double()
     expected = own @ w.T + source.double() @ u.double().T + layer.bias
     torch.testing.assert_close(output.double(), expected, atol=1e-6, rtol=1e-5)
+
+
+@pytest.mark.parametrize("frozen", [False, True])
+def test_layer_after_layer_is_what_is_computed_the_long_way(frozen):
+    network = ProgressiveNetwork()
+    spec = ColumnSpec((Dense(6), Dense(5)), activation="tanh")
+    network.add_column(spec, {"observation": (4,)}, 3, generator(0))
+    assert network.newest.straight
+    seen = torch.randn(7, 4)
+    if frozen:
+        network.freeze_features()
+    inputs, _ = network.precompute({"observation": seen}, {})
+    assert ("observation" in inputs) != frozen
+    outputs = [network(given)[0] for given in (inputs, {"observation": seen})]
+    hidden = seen
+    for stage in network.newest.hidden:
+        hidden = torch.tanh(hidden @ stage.weight.T + stage.bias)
+    by_hand = hidden @ network.newest.output.weight.T + network.newest.output.bias
+    for output in outputs:
+        torch.testing.assert_close(output, by_hand)
+    network.newest.straight = False
+    assert network(inputs)[0].equal(outputs[0])
+    network.add_column(spec, {"observation": (4,)}, 3, generator(1))
+    assert not network.newest.straight  # it reads the first
+
+
+def test_what_is_frozen_later_is_cached_from_then_on():
+    network = ProgressiveNetwork()
+    network.add_column(ColumnSpec((Dense(6),)), {"observation": (4,)}, 3, generator(0))
+    seen = {"observation": torch.randn(2, 4)}
+    assert set(network.precompute(seen, {})[0]) == {"observation"}
+    network.freeze_features()
+    assert set(network.precompute(seen, {})[0]) == {"column0/stage0"}
+    network.unfreeze()
+    assert set(network.precompute(seen, {})[0]) == {"observation"}

@@ -153,7 +153,7 @@ def test_each_episode_of_a_small_level_has_its_own_layout():
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
-@pytest.mark.parametrize("victim", ["parent", "worker"])
+@pytest.mark.parametrize("victim", ["parent", "parent, engines stopped", "worker"])
 def test_engines_end_with_who_is_killed(victim, tmp_path):
     before = doom_names()
     program = (
@@ -171,7 +171,10 @@ def test_engines_end_with_who_is_killed(victim, tmp_path):
     (worker,) = children(parent.pid)
     engines = children(worker)
     assert len(engines) == 2
-    os.kill(parent.pid if victim == "parent" else worker, signal.SIGKILL)
+    if victim.endswith("stopped"):
+        for engine in engines:
+            os.kill(engine, signal.SIGSTOP)
+    os.kill(worker if victim == "worker" else parent.pid, signal.SIGKILL)
     deadline = time.monotonic() + 30
     while any(map(running, (worker, *engines))) and time.monotonic() < deadline:
         time.sleep(0.05)

@@ -15,7 +15,7 @@ from colonnade.errors import ColonnadeError, UsageError, unknown_name
 from colonnade.experiments.plans.build import build_learner
 from colonnade.experiments.store.files import disk_errors
 from colonnade.experiments.store.folders import RunFolder, SuiteFolder
-from colonnade.experiments.trained.films.camera import FilmedTask
+from colonnade.experiments.trained.films.camera import FilmedTask, drawn_task
 from colonnade.experiments.trained.films.writing import check_kind, write_film
 from colonnade.experiments.trained.load import load_method, task_as_learned, trusting
 from colonnade.learners import LearnerConfig
@@ -71,7 +71,7 @@ def play(
     folder = _find(suite, run)
     spec = folder.spec
     task_played, network, learner = trained_player(suite, folder, task, trust=trust)
-    stage = FilmedTask(task_played, episodes)
+    stage = FilmedTask(drawn_task(task_played) if film else task_played, episodes)
     returns = evaluate(
         stage,
         network,

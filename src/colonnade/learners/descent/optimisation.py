@@ -7,9 +7,10 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils import clip_grad_norm_, clip_grads_with_norm_, get_total_norm
+from torch.nn.utils import clip_grad_norm_
 
 from colonnade.errors import UsageError
+from colonnade.learners.descent.adam import adam_step
 from colonnade.types import Network
 
 
@@ -35,9 +36,12 @@ def clip_gradient(parameters: Sequence[nn.Parameter], largest: float) -> Tensor:
     """
     if any(p.device.type != "cpu" for p in parameters):
         return clip_grad_norm_(parameters, largest)
-    norm = get_total_norm([p.grad for p in parameters if p.grad is not None])
+    gradients: Any = [p.grad for p in parameters if p.grad is not None]
+    if not gradients or len({gradient.dtype for gradient in gradients}) > 1:
+        return clip_grad_norm_(parameters, largest)
+    norm: Tensor = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
     if not norm <= largest:
-        clip_grads_with_norm_(parameters, largest, norm)
+        torch._foreach_mul_(gradients, (largest / (norm + 1e-6)).clamp_max(1.0))
     return norm
 
 
@@ -70,6 +74,15 @@ class Optimisation:
             for group, rate in zip(self.optimizer.param_groups, self._rates, strict=True):
                 group["lr"] = rate * left
         self._taken += steps
+
+    def clear(self) -> None:
+        """Forget the gradients."""
+        for parameter in self.parameters:
+            parameter.grad = None
+
+    def step(self) -> None:
+        """Take a step along the gradients."""
+        adam_step(self.optimizer)
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Return the optimiser's tensors as "parameter|entry", and its counters."""

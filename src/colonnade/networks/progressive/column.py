@@ -87,6 +87,7 @@ class Column(nn.Module):
         output_reads: The same for the output layer.
         sources: Indices of the earlier columns that it may read; None is all.
         rows: Tasks that may have gains and biases of their own (`ColumnSpec.task_gains`).
+        straight: Whether it is dense layers one upon the other, which read nothing else.
     """
 
     def __init__(
@@ -107,6 +108,7 @@ class Column(nn.Module):
         self.rows = 1
         self.reads: list[tuple[Feature, ...]] = []
         self.stages = nn.ModuleList()
+        self._built: list[HiddenStage] = []  # the same; a module's own lists answer slowly
         shape = self.input_shapes[self.input]
         for position, stage in enumerate(spec.stages):
             reads = self._aligned(position, earlier)
@@ -115,17 +117,17 @@ class Column(nn.Module):
                 module.give_gains(_units(stage, module), self.rows)
             self.reads.append(reads)
             self.stages.append(module)
+            self._built.append(module)
             shape = module.out_shape
         self.output_reads = self._aligned(len(spec.stages), earlier)
         self.output_in_shape = shape
         self.output = self._build_output(earlier)
+        self.straight = self._is_straight()
         _to_channels_last(self)
 
     def stage(self, position: int) -> HiddenStage:
         """Return the hidden stage at `position`."""
-        module = self.stages[position]
-        assert isinstance(module, HiddenStage)
-        return module
+        return self._built[position]
 
     def silent(self, position: int) -> bool:
         """Whether the stage at `position` computes nothing, its features being zero."""
@@ -167,7 +169,7 @@ class Column(nn.Module):
             raise UsageError(
                 "The column has no gains and biases of single tasks; make it with task_gains=True."
             )
-        for module in (*self._hidden(), self.output):
+        for module in (*self.hidden, self.output):
             assert module.gains is not None
             module.gains.add_row()
         self.rows += 1
@@ -175,11 +177,13 @@ class Column(nn.Module):
 
     def learn_row(self, row: int) -> None:
         """Let the gains and biases of one task learn and freeze those of all others."""
-        for module in (*self._hidden(), self.output):
+        for module in (*self.hidden, self.output):
             module.learn_row(row)
 
-    def _hidden(self) -> list[HiddenStage]:
-        return [self.stage(position) for position in range(len(self.stages))]
+    @property
+    def hidden(self) -> list[HiddenStage]:
+        """The stages, lowest first."""
+        return self._built
 
     def replace_output(self, outputs: int, earlier: Sequence[Column]) -> None:
         """Start a new output layer of another width, as random as the spec says."""
@@ -244,6 +248,13 @@ class Column(nn.Module):
             own.copy_(weights[feature]) if feature in weights else own.zero_()
         self.output.weight.zero_()
         self.output.bias.copy_(previous.output.bias)
+
+    def _is_straight(self) -> bool:
+        own = self.spec
+        extras = own.dropout or own.input_dropout or own.task_gains
+        dense = all(isinstance(stage, DenseStage) for stage in self._built)
+        silent = any(self.silent(position) for position in range(len(self._built)))
+        return dense and not (extras or silent or any(self.reads) or self.output_reads)
 
     def _build(
         self,

@@ -14,13 +14,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
 from colonnade.errors import UsageError, unknown_name
-from colonnade.networks.progressive.column import Column
+from colonnade.networks.progressive.column import Column, Feature
 from colonnade.networks.progressive.forward import (
     Evaluation,
     frontier,
@@ -54,6 +54,7 @@ class ColumnView(nn.Module):
         super().__init__()
         self.columns = nn.ModuleList(columns)
         self.row = row
+        self._found: tuple[tuple[bool, ...], tuple[list[Feature], list[str]]] | None = None
 
     def column(self, index: int) -> Column:
         """Return a column.
@@ -73,7 +74,8 @@ class ColumnView(nn.Module):
     @property
     def newest(self) -> Column:
         """The last column."""
-        return self.column(len(self.columns) - 1)
+        columns = self._columns()
+        return columns[-1] if columns else self.column(-1)
 
     def initial_state(self, batch: int) -> State:
         """Make the state at the start of an episode: zeros [batch, H] for each LSTM in use."""
@@ -100,7 +102,9 @@ class ColumnView(nn.Module):
             state with the frozen LSTMs' entries moved on by this step.
         """
         columns = self._columns()
-        cached, names = frontier(columns, self.newest.index)
+        cached, names = self._frontier(columns)
+        if not cached:
+            return {name: inputs[name] for name in names if name in inputs}, dict(state)
         evaluation = Evaluation(columns, inputs, state, row=self.row)
         features = {feature.key: evaluation.feature(feature) for feature in cached}
         return {**{n: inputs[n] for n in names if n in inputs}, **features}, evaluation.state
@@ -170,7 +174,14 @@ class ColumnView(nn.Module):
         }
 
     def _columns(self) -> list[Column]:
-        return [self.column(i) for i in range(len(self.columns))]
+        return list(cast("Iterable[Column]", self.columns))
+
+    def _frontier(self, columns: Sequence[Column]) -> tuple[list[Feature], list[str]]:
+        """Return what `frontier` finds, looked for anew where other stages are frozen."""
+        frozen = tuple(stage.frozen for column in columns for stage in column.hidden)
+        if self._found is None or self._found[0] != frozen:
+            self._found = frozen, frontier(columns, self.newest.index)
+        return self._found[1]
 
 
 class ProgressiveNetwork(ColumnView):

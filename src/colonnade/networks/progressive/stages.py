@@ -249,8 +249,12 @@ class OutputStage(Stage):
 
     def forward(self, features: Tensor, sources: Sequence[Tensor], row: int = 0) -> Tensor:
         """Map [B, ...] and the sources' features to [B, outputs]."""
-        with torch.autocast(features.device.type, enabled=False):
-            total = F.linear(features.flatten(1).to(self.weight.dtype), self.weight)
+        kind = features.device.type
+        if torch.is_autocast_enabled(kind):
+            with torch.autocast(kind, enabled=False):
+                total = F.linear(features.flatten(1).to(self.weight.dtype), self.weight)
+        else:
+            total = F.linear(features.flatten(1), self.weight)
         if self.lateral is not None:
             total = total + self.lateral(sources)
         return self.of_task(total + self.bias, row)

@@ -97,13 +97,13 @@ def test_runs_get_the_gpu_that_fewest_use(monkeypatch: pytest.MonkeyPatch) -> No
     async def go() -> None:
         for ticket, run in enumerate("abc"):
             await agent.start(ticket, run, Resources(gpu=True))
-        workers.over = [Ended("b", "finished")]
+        workers.over = [Ended("a", "finished"), Ended("c", "finished")]
         await agent.heard(0, 0.0)
         await agent.start(3, "d", Resources(gpu=True))
         await agent.start(4, "e", Resources())
 
     asyncio.run(go())
-    assert workers.begun == [("a", "0"), ("b", "1"), ("c", "0"), ("d", "1"), ("e", "")]
+    assert workers.begun == [("a", "0"), ("b", "1"), ("c", "0"), ("d", "0"), ("e", "")]
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "5,7")
     assert agents.visible_gpus(2) == ["5", "7"]
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")

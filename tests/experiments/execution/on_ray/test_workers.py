@@ -67,6 +67,7 @@ class MadeUp:
         self.rooms: list[Room] = []
         self.wrong: dict[str, str] = {}
         self.begun: list[tuple[str, str]] = []
+        self.shares: dict[str, int] = {}
         self.closed = False
         for count in cores:
             self.join(count, **more)
@@ -105,8 +106,12 @@ class MadeUp:
     def call(self, agent: int, method: str, *given: Any) -> Call:
         call, its = Call(agent, next(self.numbers), method, given), self.agents[agent]
         if method == "start" and not its.dead:
-            ticket, run, _ = given
+            ticket, run, share = given
             assert ticket not in its.tickets
+            self.shares[run] = share.cores
+            held = [room for room in self.rooms if room.node == its.node.id]
+            whole = sum(room.amounts["CPU"] for room in held)
+            assert sum(self.shares[each] for each in (run, *its.running)) <= whole
             its.tickets.add(ticket)
             its.running.append(run)
             self.begun.append((run, its.node.id))
@@ -139,7 +144,8 @@ class MadeUp:
             return agent.wrong
         return agent.ended[call.given[0] :], dict.fromkeys(agent.running, 7.0)
 
-    def end(self, agent: int) -> None:
+    def end(self, agent: int, *, stuck: bool = False) -> None:
+        assert stuck == self.agents[agent].mute
         self.agents[agent].dead = True
 
     def reserve(self, amounts: Mapping[str, float], nodes: Iterable[str]) -> Room:
@@ -263,6 +269,45 @@ def test_what_a_lost_node_had_is_lost_and_the_rest_goes_on(tmp_path: Path) -> No
     assert {room.node for room in cluster.rooms} == set(cluster.there)
 
 
+def test_who_waits_for_room_waits_on_the_nodes_that_are_there(tmp_path: Path) -> None:
+    made, cluster = workers(tmp_path, 1)
+    for run in ("a", "b"):
+        made.start(run, Resources())
+    made.ended(0.0)
+    new = cluster.join(1)
+    made.ended(0.0)
+    made.ended(0.0)
+    assert cluster.begun[1:] == [("b", new)]
+    made.start("c", Resources())
+    for node in list(cluster.there):
+        cluster.lose(node)
+    ended = {end.run: end.reason for end in (*made.ended(0.0), *made.ended(0.0))}
+    assert ended.keys() == {"a", "b", "c"}
+    assert ended["c"] == "all nodes were lost"
+    assert cluster.rooms == []
+
+
+def test_room_is_handed_over_to_who_needs_as_much_and_else_given_back(tmp_path: Path) -> None:
+    made, cluster = workers(tmp_path, 2)
+    made.start("a", Resources(1))
+    made.start("b", Resources(2))
+    made.start("c", Resources(1))
+    made.start("d", Resources(1))
+    made.ended(0.0)
+    assert sorted(cluster.running) == ["a", "c"]
+    first = next(room for room in cluster.rooms if room.node)
+    cluster.train("a", "failed")
+    made.ended(0.0)
+    assert sorted(cluster.running) == ["c", "d"]
+    assert first in cluster.rooms, "d has what a had"
+    for run in ("c", "d"):
+        cluster.train(run, "failed")
+        made.ended(0.0)
+    made.ended(0.0)
+    assert cluster.running == ["b"]
+    assert [room.amounts["CPU"] for room in cluster.rooms] == [2.0]
+
+
 def test_nothing_begins_before_all_nodes_that_were_there_are_ready(tmp_path: Path) -> None:
     with FolderLock(tmp_path):
         cluster = MadeUp(tmp_path, 1, 2)
@@ -372,6 +417,15 @@ def test_who_has_no_room_yet_ends_at_once_and_others_are_told(tmp_path: Path) ->
     assert made.ended(0.0) == [Ended("a", "stopped")]
     made.close()
     assert cluster.rooms == []
+
+
+def test_what_was_heard_is_not_heard_again(tmp_path: Path) -> None:
+    made, cluster = workers(tmp_path, 1)
+    for outcome in ("failed", "lost", "stopped"):
+        made.start("a", Resources())
+        assert hear(made) == []
+        cluster.train("a", outcome)
+        assert made.ended(0.0) == [Ended("a", outcome)]  # type: ignore[arg-type]
 
 
 def test_shares_become_cores_memory_and_parts_of_gpus(tmp_path: Path) -> None:

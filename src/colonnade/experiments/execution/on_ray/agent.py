@@ -9,10 +9,12 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import os
+import signal
 import sys
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -69,8 +71,13 @@ class Agent:
         self._uses: dict[str, str] = {}
         self._tickets: set[int] = set()
         self._ended: list[Ended] = []
+        self._closed = False
         self._workers: ForkedWorkers
         self._log: Path
+
+    async def process(self) -> int:
+        """Return its process id."""
+        return os.getpid()
 
     async def open(self, orders: Orders) -> str:
         """Make ready to train.
@@ -146,14 +153,21 @@ class Agent:
                 self._ended += ended
                 for end in ended:
                     self._uses.pop(end.run, None)
-            if len(self._ended) > seen or loop.time() >= limit:
+            if len(self._ended) > seen or loop.time() >= limit or self._closed:
                 return self._ended[seen:], dict(self._workers.silent())
             await asyncio.sleep(_LOOK_SECONDS)
 
     async def close(self) -> None:
         """End the server, and with it what still trains; its log goes too, unless it says much."""
+        self._closed = True
         self._workers.close()
         self._log.unlink(missing_ok=True)
+
+
+def kill(process: int) -> None:
+    """End a process of this node, stopped as it may be."""
+    with suppress(ProcessLookupError):
+        os.kill(process, signal.SIGKILL)
 
 
 def other_versions(orders: Orders) -> str:
@@ -200,7 +214,7 @@ def version_of(name: str) -> str:
     """Return the version of a package; empty where there is none."""
     try:
         return version(name) if find_spec(name) else ""
-    except (PackageNotFoundError, ValueError):
+    except (ImportError, ValueError):
         return ""
 
 

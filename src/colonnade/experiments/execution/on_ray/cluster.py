@@ -25,6 +25,11 @@ from colonnade.experiments.execution.on_ray.nodes import AgentAwayError, AgentGo
 
 _ANSWER_SECONDS = 5.0
 
+_SETTINGS = b"\x04"
+_HELLO = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0" + _SETTINGS + b"\0\0\0\0\0"
+"""How a client begins HTTP/2, which Ray's head speaks; who does too answers with settings of its
+own (RFC 9113, section 3.4)."""
+
 _KEEP_GPUS = "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO"
 """Unless this is 0, Ray hides all GPUs from an actor that holds none; an agent's runs use them."""
 
@@ -59,6 +64,7 @@ class RayCluster:
         # As it is, so that a node without Colonnade can say so.
         ray.cloudpickle.register_pickle_by_value(agents)
         self._agent = ray.remote(agents.Agent)
+        self._processes: dict[Any, tuple[str, Any]] = {}
 
     def nodes(self) -> list[Node]:
         """Return the nodes that live and have cores."""
@@ -79,15 +85,17 @@ class RayCluster:
         """Begin an agent on a node."""
         agent = self._agent.options(
             num_cpus=0,
-            max_task_retries=-1,  # while it can't be reached; a dead one is not begun again
-            scheduling_strategy=NodeAffinitySchedulingStrategy(node.id, soft=False),
+            scheduling_strategy=_only_on(node.id),
             runtime_env={"env_vars": {_KEEP_GPUS: "0"}} if node.gpus else None,
         ).remote(node.gpus)
+        self._processes[agent] = (node.id, agent.process.remote())
         return agent, agent.open.remote(orders)
 
     def call(self, agent: Any, method: str, *given: object) -> Any:
         """Ask an agent for something."""
-        return getattr(agent, method).remote(*given)
+        # Again and again while it can't be reached; who only listens would have to be asked anew.
+        retries = 0 if method == "heard" else -1
+        return getattr(agent, method).options(max_task_retries=retries).remote(*given)
 
     def wait(self, calls: Sequence[Any], seconds: float) -> list[Any]:
         """Return the calls that are answered."""
@@ -106,10 +114,16 @@ class RayCluster:
                 raise error.cause from error
             raise
 
-    def end(self, agent: Any) -> None:
-        """End an agent at once."""
+    def end(self, agent: Any, *, stuck: bool = False) -> None:
+        """End an agent at once, and one that is stuck by its process id too."""
         with suppress(RayActorError):
             ray.kill(agent)
+        node, process = self._processes.pop(agent)
+        if not stuck:
+            return
+        # What Ray sends is not heard by who is stopped.
+        kill = ray.remote(agents.kill).options(num_cpus=0, scheduling_strategy=_only_on(node))
+        kill.remote(process)
 
     def reserve(self, amounts: Mapping[str, float], nodes: Iterable[str]) -> Any:
         """Ask for room on one of some nodes."""
@@ -132,8 +146,12 @@ class RayCluster:
         ray.shutdown()
 
 
+def _only_on(node: str) -> NodeAffinitySchedulingStrategy:
+    return NodeAffinitySchedulingStrategy(node, soft=False)
+
+
 def _check_address(address: str) -> None:
-    """Refuse at once what nobody listens at; Ray would try for a minute."""
+    """Refuse at once what does not answer; Ray would try for minutes."""
     if not address:
         if "RAY_ADDRESS" not in os.environ and not _started_here():
             raise UsageError(
@@ -150,17 +168,25 @@ def _check_address(address: str) -> None:
             f"but {address!r} came."
         )
     try:
-        socket.create_connection((host, int(port)), _ANSWER_SECONDS).close()
+        with socket.create_connection((host, int(port)), _ANSWER_SECONDS) as line:
+            if os.environ.get("RAY_USE_TLS", "0") == "0":
+                line.sendall(_HELLO)
+                answer = line.recv(9, socket.MSG_WAITALL)
+                if answer[3:4] != _SETTINGS:
+                    raise OSError("it speaks another language than Ray does")
     except OSError as error:
         raise UsageError(
-            f"Nothing answers at {address} ({error.strerror or error}); give HOST:PORT of the head "
-            "of a Ray cluster, as `ray start --head` printed it."
+            f"No Ray cluster answers at {address} ({error.strerror or error}); give HOST:PORT of "
+            "its head, as `ray start --head` printed it."
         ) from error
 
 
 def _started_here() -> bool:
-    from ray._private.services import find_gcs_addresses
-
+    """Whether a cluster was; Ray itself would take longer to say so, and many words."""
+    try:
+        from ray._private.services import find_gcs_addresses
+    except ImportError:  # which is no part of what Ray promises
+        return True
     return bool(find_gcs_addresses())
 
 

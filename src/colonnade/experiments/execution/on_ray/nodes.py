@@ -70,8 +70,8 @@ class Cluster(Protocol):
             ColonnadeError: The agent raised it.
         """
 
-    def end(self, agent: Agent) -> None:
-        """End an agent at once."""
+    def end(self, agent: Agent, *, stuck: bool = False) -> None:
+        """End an agent at once, also if it is stuck and hears nothing."""
 
     def reserve(self, amounts: Mapping[str, float], nodes: Iterable[str]) -> Room:
         """Ask for room on one of some nodes: "CPU", "GPU" and "memory"."""

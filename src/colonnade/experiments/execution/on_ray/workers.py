@@ -185,20 +185,18 @@ class RayWorkers:
 
     def silent(self) -> Mapping[str, float]:
         """Say for how many seconds runs have given no sign of life, as their nodes tell."""
-        return {
-            run: seconds
-            for each in self._stations.values()
-            for run, seconds in each.silent.items()
-            if run in self._places
-        }
+        found: dict[str, float] = {}
+        for each in self._stations.values():
+            found |= each.silent
+        return found
 
     def close(self) -> None:
         """End the agents, and with them what still trains."""
-        closing = [
-            self._cluster.call(each.agent, "close")
-            for each in self._stations.values()
-            if each.opening is None
-        ]
+        closing: list[Call] = []
+        for each in self._stations.values():
+            if each.opening is None:
+                closing.append(self._cluster.call(each.agent, "close"))
+                closing += [each.hearing] if each.hearing else []
         until = time.monotonic() + _CLOSE_SECONDS
         while closing and (left := until - time.monotonic()) > 0:
             for call in self._cluster.wait(closing, left):
@@ -308,7 +306,7 @@ class RayWorkers:
             self._answered(calls[call], call)
         for each in list(self._stations.values()):
             if each.watch.hangs():
-                self._cluster.end(each.agent)
+                self._cluster.end(each.agent, stuck=True)
                 self._leave(each, silence(each.watch.silent))
 
     def _answered(self, station: _Station, call: Call) -> None:

@@ -55,7 +55,10 @@ def write_film(path: Path, frames: Sequence[Image]) -> None:
         ColonnadeError: Writing failed.
     """
     if not frames:
-        raise UsageError("This task shows no images, so it can't be filmed; leave --film away.")
+        raise UsageError(
+            "This task shows no images, so it can't be filmed; leave --film away, or give its "
+            'environment `render` and "rgb_array" among the `render_modes` of its metadata.'
+        )
     factor = max(1, _FILM_SIDE // max(frames[0].shape[:2]))
     large = [frame.repeat(factor, axis=0).repeat(factor, axis=1) for frame in frames]
     write_bytes(path, _mp4(large) if path.suffix == ".mp4" else animated(large, path.suffix))

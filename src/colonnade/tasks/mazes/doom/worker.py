@@ -18,7 +18,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 SHARED = Path("/dev/shm")
 AT_ONCE = 4
@@ -50,6 +50,17 @@ def forget_names(folder: Path, game: str = "*") -> None:
     for noted in folder.glob(f"{game}.instance"):
         for kind in ("SM", "MQCtr", "MQDoom"):
             (SHARED / f"ViZDoom{kind}{noted.read_text()}").unlink(missing_ok=True)
+
+
+def end(folder: Path) -> NoReturn:
+    """End this process, and leave nothing behind; the kernel ends its engines with it.
+
+    They are not asked to end: one that hangs does not answer, and ViZDoom, which would wait for it
+    for ever, lets no other thread of Python's run meanwhile.
+    """
+    forget_names(folder)
+    shutil.rmtree(folder, ignore_errors=True)
+    os._exit(0)
 
 
 class Games:
@@ -220,10 +231,9 @@ def serve(connection: Any, folder: Path) -> None:
     except (EOFError, OSError):
         return
     finally:
-        if games is not None:
+        if games is not None and sys.platform != "linux":
             games.close()
-        forget_names(folder)
-        shutil.rmtree(folder, ignore_errors=True)
+        end(folder)
 
 
 def _follow(parent: int, folder: Path) -> None:
@@ -238,9 +248,7 @@ def _follow(parent: int, folder: Path) -> None:
         while os.getppid() == parent:
             time.sleep(_LOOK_SECONDS)
         time.sleep(_LAST_SECONDS)
-        forget_names(folder)
-        shutil.rmtree(folder, ignore_errors=True)
-        os._exit(1)  # the engines end with this process
+        end(folder)
 
     threading.Thread(target=watch, daemon=True).start()
 
