@@ -1,13 +1,17 @@
 """Labels that mean something to others (TeX, markup, half a surrogate pair): shown as they are."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
 from colonnade.cli.main import main
-from colonnade.experiments.plans.plan import Plan
+from colonnade.experiments.plans.plan import Plan, SuiteOptions
 from colonnade.experiments.plans.spec import RunSpec, TaskBudget
+from colonnade.experiments.results.matrix_and_table import matrix_of
+from colonnade.experiments.results.transfer import Results
 from colonnade.experiments.store.folders import SuiteFolder
+from colonnade.experiments.suites.progressive.pong_soup import SHORT
 from colonnade.reports.suite import write_report
 
 LABELS = ("$\\frac$", "$x_{", "[/x]", "[bold", "\ud800", "<script>", "{{ 7 * 7 }}", "%s %(a)s")
@@ -44,3 +48,22 @@ def test_names_of_tasks_are_shown_as_they_are(
     assert status == 0 or (said.count("\n") == 1 and "unforeseen" not in said), said
     assert main(["play", str(suite.path), "--run", "[/x]"]) == 2
     assert "Unknown complete run '[/x]'" in capsys.readouterr().err
+
+
+def test_a_task_is_called_what_its_user_calls_it(
+    fabricate: Callable[..., SuiteFolder],
+) -> None:
+    plan = SHORT.plan(SuiteOptions(seeds=1))
+
+    def named(spec: RunSpec) -> RunSpec:
+        own = tuple(
+            replace(task, options={**task.options, "name": "Winter"}) for task in spec.tasks
+        )
+        return replace(spec, tasks=own, parent=None) if spec.target.endswith("/zoom") else spec
+
+    ids = {spec.id: named(spec) for spec in plan.runs}
+    compared = tuple(replace(entry, run=ids[entry.run].id) for entry in plan.comparisons)
+    suite = fabricate(replace(plan, runs=tuple(ids.values()), comparisons=compared))
+    titles = Results(suite).target_titles
+    assert list(titles.values()) == ["Noisy", "White", "Winter", "H-flip"]
+    assert matrix_of(Results(suite)).columns == tuple(titles.values())

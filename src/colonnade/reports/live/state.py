@@ -63,8 +63,8 @@ class LiveState:
             self._content = {"charts": charts or self._content.get("charts", {})}
         over = all(view.state in ("done", "failed", "stopped") for view in views)
         self._content |= {"html": _progress(suite, views, over=over), "over": over}
-        # The first time costs more than those that follow.
-        cost = 0.0 if first else time.process_time() - begin
+        # The first time costs more than those that follow, as a rule more than twice as much.
+        cost = (time.process_time() - begin) / (2 if first else 1)
         self.seconds = max(_OFTEN, cost / SHARE)
         self._due = time.monotonic() + 0.9 * self.seconds
         self._content["seconds"] = round(self.seconds, 1)
