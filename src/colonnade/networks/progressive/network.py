@@ -1,7 +1,6 @@
 """Progressive networks, feed-forward and recurrent.
 
-Rusu et al. 2016 (arXiv 1606.04671); the recurrent and sim-to-real forms are of Rusu et al. 2017
-(arXiv 1610.04286).
+Rusu et al. 2016 (arXiv 1606.04671); recurrent and for robots, Rusu et al. 2017 (arXiv 1610.04286).
 
     network = ProgressiveNetwork()
     network.add_column(atari_column(), {"observation": (4, 84, 84)}, outputs=7)   # train it, then
@@ -74,8 +73,7 @@ class ColumnView(nn.Module):
     @property
     def newest(self) -> Column:
         """The last column."""
-        columns = self._columns()
-        return columns[-1] if columns else self.column(-1)
+        return (self._columns() or [self.column(-1)])[-1]
 
     def initial_state(self, batch: int) -> State:
         """Make the state at the start of an episode: zeros [batch, H] for each LSTM in use."""

@@ -7,26 +7,25 @@ import logging
 import math
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 
 from colonnade.errors import ColonnadeError
 from colonnade.experiments.execution.on_ray.agent import PACKAGES, Orders, source_digest, version_of
 from colonnade.experiments.execution.on_ray.nodes import (
-    Agent,
     AgentAwayError,
     AgentGoneError,
     Call,
     Cluster,
     Node,
-    Room,
 )
+from colonnade.experiments.execution.on_ray.stations import Place, Station
 from colonnade.experiments.execution.resources import Resources
 from colonnade.experiments.execution.workers import Ended
 from colonnade.experiments.store.folders import RunFolder
 from colonnade.experiments.store.lock import LOCK_FILES
 from colonnade.parts import loaded_plugins
-from colonnade.watching import START_SECONDS, Watch, limit, silence
+from colonnade.watching import limit, silence
 
 logger = logging.getLogger(__name__)
 
@@ -48,47 +47,6 @@ _AGENTS = 3
 """How often an agent is begun on a node."""
 
 
-@dataclass
-class _Station:
-    """A node and what stands for the executor there.
-
-    Attributes:
-        opening: The answer to what is in the way; None once it is known that nothing is.
-        hearing: The answer to what ended there.
-        seen: How many ends were heard.
-        answers: How many answers came, which are its signs of life.
-    """
-
-    node: Node
-    agent: Agent
-    opening: Call | None
-    hearing: Call | None = None
-    seen: int = 0
-    answers: int = 0
-    silent: Mapping[str, float] = field(default_factory=dict)
-    watch: Watch = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.watch = Watch(lambda: self.answers, START_SECONDS)
-
-
-@dataclass
-class _Place:
-    """Room that a run has, or waits for; a run with the same needs takes over what one leaves.
-
-    Attributes:
-        amounts: What of a node's resources it is.
-        room: The cluster's own handle of it.
-        node: Where it is; None as long as there is none.
-        free_since: Since when no run has it, by the monotonic clock.
-    """
-
-    amounts: Mapping[str, float]
-    room: Room
-    node: str | None = None
-    free_since: float = 0.0
-
-
 class RayWorkers:
     """Workers forked on the nodes of a cluster, with their share of a node held there.
 
@@ -103,14 +61,14 @@ class RayWorkers:
     def __init__(self, suite: Path, cluster: Cluster) -> None:
         self._suite = suite.resolve()
         self._cluster = cluster
-        self._stations: dict[str, _Station] = {}
+        self._stations: dict[str, Station] = {}
         self._refused: set[str] = set()
         self._tickets = itertools.count()
         self._begun: dict[str, int] = {}
         self._first: set[str] | None = None
-        self._places: dict[str, _Place] = {}
+        self._places: dict[str, Place] = {}
         self._shares: dict[str, Resources] = {}
-        self._free: list[_Place] = []
+        self._free: list[Place] = []
         self._out: list[Ended] = []
         self._unseen: dict[str, tuple[Ended, float]] = {}
         self._looked = -math.inf
@@ -156,7 +114,7 @@ class RayWorkers:
                 self._begin(run, place)
                 return
         self._clear()
-        self._places[run] = _Place(amounts, self._cluster.reserve(amounts, self._ready))
+        self._places[run] = Place(amounts, self._cluster.reserve(amounts, self._ready))
 
     def stop(self, run: str) -> None:
         """Ask a run to stop after its next update; one that has no room yet waits no more."""
@@ -241,7 +199,7 @@ class RayWorkers:
                 continue
             self._begun[node.id] = self._begun.get(node.id, 0) + 1
             orders = replace(self._orders, log=f"workers-{node.id[:8]}.txt")
-            self._stations[node.id] = _Station(node, *self._cluster.agent(node, orders))
+            self._stations[node.id] = Station(node, *self._cluster.agent(node, orders))
         if self._first is None:
             self._first = set(self._stations)
         if any(node.id not in self._refused for node in nodes):
@@ -273,7 +231,7 @@ class RayWorkers:
                     self._begin(run, place)
         return waiting
 
-    def _begin(self, run: str, place: _Place) -> None:
+    def _begin(self, run: str, place: Place) -> None:
         station = self._stations.get(place.node or "")
         if station is None:  # lost, before anybody knew
             self._lose([run], "its node was lost")
@@ -293,7 +251,7 @@ class RayWorkers:
 
     def _hear(self, seconds: float) -> None:
         """Take note of what the agents answer, within that time."""
-        calls: dict[Call, _Station] = {}
+        calls: dict[Call, Station] = {}
         for each in self._stations.values():
             if each.opening is None and each.hearing is None:
                 given = (each.seen, _HEAR_SECONDS)
@@ -309,7 +267,7 @@ class RayWorkers:
                 self._cluster.end(each.agent, stuck=True)
                 self._leave(each, silence(each.watch.silent))
 
-    def _answered(self, station: _Station, call: Call) -> None:
+    def _answered(self, station: Station, call: Call) -> None:
         node, opened = station.node, station.opening is None
         station.hearing = None
         try:
@@ -344,7 +302,7 @@ class RayWorkers:
             self._first.discard(node.id)
             self._wait_anew()
 
-    def _leave(self, station: _Station, how: str) -> None:
+    def _leave(self, station: Station, how: str) -> None:
         """Take note that an agent is gone, with its node unless it is said how."""
         node = station.node
         del self._stations[node.id]
@@ -380,7 +338,7 @@ class RayWorkers:
         else:
             self._out.append(end)
 
-    def _hand_over(self, place: _Place) -> None:
+    def _hand_over(self, place: Place) -> None:
         """Let who waits have the room that a run leaves, if it is what they need."""
         waiting = {run: each for run, each in self._places.items() if each.node is None}
         for run, each in waiting.items():
