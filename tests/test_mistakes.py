@@ -228,6 +228,7 @@ SuiteOptions(seeds=0)  ->  A suite needs at least 1 seed, but --seeds 0 came.
 SuiteOptions(budget=0)  ->  --budget is a factor above 0, but 0 came.
 SuiteOptions(budget="x")  ->  budget of SuiteOptions must be a number; got 'x'.
 Plan((RunSpec(**{**good,"parent":"x"}),))  ->  Run 'a' starts from run 'x', which is not among the runs before it; list the parent
+Plan((RunSpec(**{**good,"parent":"x"*999}),))  ->  Run 'a' starts from run 'xxxx
 mean_interval([1,2],level=2)  ->  The level of an interval lies between 0 and 1, but 2 came.
 top_k_mean([1,2],0)  ->  top_k_mean keeps at least 1 run, but k is 0.
 enough_runs([1,2],-1)  ->  The half-width of an interval is above 0, but -1 came.

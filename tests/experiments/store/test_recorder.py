@@ -51,6 +51,17 @@ def values(folder: RunFolder) -> Iterator[float]:
         yield float(loaded[0]["w"][0])
 
 
+@pytest.mark.parametrize("owner", ["<script>", {"run": "another"}, {"run": ["another"]}, {}, None])
+def test_a_checkpoint_of_another_owner_is_passed_over(folder: RunFolder, owner: Any) -> None:
+    with RunRecorder(folder, SPEC) as recorder:
+        checkpoint(recorder, 1.0)
+        checkpoint(recorder, 2.0)
+    newest = folder.path / "checkpoint-000002.safetensors"
+    tensors, meta = read_tensors(newest)
+    write_tensors(newest, tensors, {**meta, "recorder": owner})
+    assert list(values(folder)) == [1.0]
+
+
 def test_the_newest_two_checkpoints_are_kept(folder: RunFolder) -> None:
     with RunRecorder(folder, SPEC) as recorder:
         for value in (1.0, 2.0, 3.0):

@@ -156,12 +156,12 @@ class Plan:
         for spec in self.runs:
             if spec.learner_from and not seen.issuperset(self.models(spec) or ("",)):
                 raise UsageError(
-                    f"Run {spec.label!r} takes the hyperparameters of {spec.learner_from!r}, which "
-                    "is no selection of the runs before it; list those first."
+                    f"Run {spec.label!r} takes the hyperparameters of {shown(spec.learner_from)}, "
+                    "which is no selection of the runs before it; list those first."
                 )
             if any(parent not in seen for parent in self.parents(spec)):
                 raise UsageError(
-                    f"Run {spec.label!r} starts from run {' and '.join(map(repr, spec.origins))}, "
+                    f"Run {spec.label!r} starts from run {' and '.join(map(shown, spec.origins))}, "
                     "which is not among the runs before it; list the parent first."
                 )
             seen.add(spec.id)

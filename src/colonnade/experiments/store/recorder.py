@@ -27,6 +27,7 @@ from colonnade.experiments.store.lock import FolderLock
 from colonnade.experiments.store.metrics import MetricsFile
 from colonnade.experiments.store.notes import NOTES, read_notes, write_notes
 from colonnade.experiments.store.reading import check_folder, is_there
+from colonnade.records import shown
 from colonnade.training import Interrupted, Progress, Row
 from colonnade.training.tracking import TensorBoard, Tracker, Trackers
 
@@ -149,7 +150,7 @@ class RunRecorder:
             return None
         tensors, meta = found
         own = meta.pop(_OWN, {})  # of older versions none
-        if own and self._metrics.checksum_at(meta["rows"]) != own["metrics"]:
+        if own and self._metrics.checksum_at(meta["rows"]) != own.get("metrics"):
             raise ColonnadeError(
                 f"{self.folder.metrics_path} is not as it was when {self._checkpoints.newest} was "
                 "written; restore the file, or delete the run's folder to train it again."
@@ -157,10 +158,11 @@ class RunRecorder:
         return tensors, meta
 
     def _check_owner(self, path: Path, meta: dict[str, Any]) -> None:
-        """Refuse a checkpoint of another run."""
-        run = meta.get(_OWN, {}).get("run", self._spec.id)
-        if run != self._spec.id:
-            raise ColonnadeError(f"{path} is of run {run}.")
+        """Refuse a checkpoint of another run, or one that does not say of which it is."""
+        own = meta.get(_OWN, {"run": self._spec.id})  # of older versions none
+        if not isinstance(own, dict) or own.get("run") != self._spec.id:
+            said = own.get("run") if isinstance(own, dict) else own
+            raise ColonnadeError(f"{path} is of run {shown(said)}.")
 
     def sync(self) -> None:
         """Wait until every row is on the disk."""
