@@ -15,6 +15,7 @@ import tempfile
 import time
 import traceback
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from colonnade.errors import ColonnadeError
 from colonnade.experiments.execution import server
 from colonnade.experiments.execution.execute import execute
 from colonnade.experiments.execution.processes import ending
-from colonnade.experiments.execution.resources import Resources
+from colonnade.experiments.execution.resources import Resources, this_machine
 from colonnade.experiments.execution.workers import Ended
 from colonnade.experiments.launch.sweep import begin_sweep
 from colonnade.experiments.plans.plan import Plan, SuiteOptions
@@ -50,6 +51,10 @@ class Forks:
     def __init__(self, path: Path) -> None:
         self._suite = SuiteFolder.read(path)
         self._processes: dict[int, str] = {}
+
+    def machines(self, runs: int) -> list[Resources]:
+        whole = this_machine()
+        return [replace(whole, cores=max(whole.cores, runs))]
 
     def start(self, run: str, share: Resources) -> None:
         parent = os.getpid()

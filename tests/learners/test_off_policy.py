@@ -11,7 +11,7 @@ from q_learning import CPU, SMALL, TASK, TickingTask, network, trainer
 from signs import LENGTH
 
 from colonnade.errors import UsageError
-from colonnade.experiments.execution.resources import needs
+from colonnade.experiments.execution.needs import needs
 from colonnade.experiments.launch.rehearsal import Rehearsal
 from colonnade.experiments.plans.spec import RunSpec, TaskBudget
 from colonnade.learners import DQN, Lesson, learner_from_name

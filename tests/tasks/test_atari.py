@@ -10,7 +10,7 @@ from ale_py import roms
 from ale_py.vector_env import AtariVectorEnv
 
 from colonnade.errors import UsageError
-from colonnade.experiments.trained.play import _FilmedTask
+from colonnade.experiments.trained.films.camera import FilmedTask
 from colonnade.tasks import VARIANTS, AtariTask, PongSoupTask
 from colonnade.tasks.atari import game_name, games
 from colonnade.tasks.pong.variants import Look, make_transform
@@ -140,7 +140,7 @@ def lives_and_games(task, steps):
 def test_a_film_goes_on_over_a_lost_life_to_the_games_end():
     task = AtariTask("breakout", episodic_life=True, max_frames=720)
     actions, _, games = lives_and_games(task, 400)
-    stage = _FilmedTask(task, episodes=1)
+    stage = FilmedTask(task, episodes=1)
     env = stage.make_vec(1)
     env.reset(seed=9)
     for action in actions:

@@ -468,9 +468,10 @@ def test_claims_are_set_beside_what_was_measured(write: Write) -> None:
     known = replace(suite, basis=replace(suite.basis, paper="permuted MNIST"))
     table = table_of(ContinualSection(Results(known)).html({}), "Here")
     # Means over seeds, 0.2 below the matrices: the last row's ends, and the last row's average.
-    assert table["A"]["Here"].endswith(": EWC 60% and 40%; SGD 35% and 75%.")
+    assert table["A"]["Here"].endswith(": EWC 60% and 40% (3 runs); SGD 35% and 75% (3 runs).")
     assert table["B"]["Here"] == (
-        "Average accuracy after 5 tasks: EWC 54.0%, SGD 46.0% (single tasks: 69.0%)."
+        "Average accuracy after 5 tasks: EWC 54.0% (3 runs), SGD 46.0% (3 runs) "
+        "(single tasks: 69.0%)."
     )
 
 

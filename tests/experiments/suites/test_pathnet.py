@@ -235,7 +235,7 @@ def test_generations_and_speedups_by_hand(tmp_path: Path) -> None:
     # One evaluation of 50 minibatches a generation: 10, 20 and 60; two of PathNet: 5, 15 and 40.
     table = table_of(section, "Gradient steps")
     shown = {
-        title: [row[name] for name in ("Generations", "Gradient steps", "Reached")]
+        title: [row[name] for name in ("Generations", "Gradient steps", "Reached, of runs")]
         for title, row in table.items()
     }
     assert shown == {
