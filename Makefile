@@ -14,7 +14,7 @@ SPECS ?= 200
 help:
 	@echo "make demo       learn a variant of Pong with a progressive network; runs/demo/report.html"
 	@echo "make test       the checks and the tests"
-	@echo "make test-slow  the tests that train for minutes"
+	@echo "make test-slow  the tests that train for minutes, or look at pages in Chromium"
 	@echo "make stress     kill runs at KILLS random moments, resume them, compare"
 	@echo "make fuzz       change files of run folders MUTATIONS times, give SPECS hostile specs"
 	@echo "make stress-injected, -full-disk, -hung, -orphans, -memory, -nodes    see docs/reliability.md"
@@ -49,10 +49,10 @@ test: $(VENV)/.dev
 	@$(MAKE) --no-print-directory -j2 check tests
 
 tests: $(VENV)/.dev
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal -q
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow and not browser" -q
 
 test-slow: $(VENV)/.ray
-	$(BIN)/python -m pytest -m slow -q
+	$(BIN)/python -m pytest -m "slow or browser" -q
 
 STRESS := OMP_NUM_THREADS=1 OMP_WAIT_POLICY=passive $(BIN)/python tests/stress.py $(if $(RECORD),--record $(RECORD))
 

@@ -16,13 +16,20 @@ _ALLOWED = 0.02
 """Growth from the first to the last fifth after the start, as a share."""
 
 
+_OWN = ("Pss_Anon:", "Pss_Shmem:")
+
+
 def held(mark: str) -> int:
-    """Return the bytes that the processes of a command have for themselves or share."""
+    """Return the bytes that the processes of a command have for themselves or share.
+
+    Pages of files, libraries for the most part, are left out: a process' share of them grows when
+    others that use them end.
+    """
     total = 0
     for pid in marked(mark):
         with suppress(OSError):
             for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
-                if line.startswith("Pss:"):
+                if line.startswith(_OWN):
                     total += int(line.split()[1]) * 1024
     return total
 
