@@ -11,6 +11,7 @@ from pathlib import Path
 from time import monotonic
 from types import FrameType
 
+from colonnade.atomic import remove_unfinished
 from colonnade.errors import ColonnadeError
 from colonnade.experiments.execution.needs import needs
 from colonnade.experiments.execution.processes import ForkedWorkers
@@ -103,17 +104,20 @@ def execute(
 
 
 def _tidy(suite: SuiteFolder, plan: Plan) -> None:
-    """Remove the checkpoints of complete runs whose process was killed before it could.
+    """Remove what complete runs left whose process was killed before it could.
 
-    It held the run's lock then, and its name still stands there.
+    It held the run's lock then, and its name still stands there; or it was writing a file.
     """
     for spec in plan.runs:
         folder = suite.run(spec.id)
-        if folder.done and is_there(folder.path / LOCK_FILES[1]):
+        if not folder.done:
+            continue
+        if is_there(folder.path / LOCK_FILES[1]) or any(folder.path.glob(".*.tmp")):
             from colonnade.experiments.store.checkpoints import CheckpointFiles
 
             with suppress(ColonnadeError), FolderLock(folder.path):
                 CheckpointFiles(folder.path, lambda _: None).clear()
+                remove_unfinished(folder.path)
 
 
 @contextmanager
