@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from markupsafe import Markup
@@ -25,6 +26,8 @@ from colonnade.reports.interactive.chart import Chart
 from colonnade.reports.page import Section, render
 from colonnade.reports.stream.chart import contexts_chart, schedule_chart, totals_chart
 from colonnade.reports.stream.charts import contexts, schedule, style_of, totals
+
+Picture = TypeVar("Picture", Figure, Chart)
 
 
 @dataclass(frozen=True)
@@ -55,7 +58,19 @@ class StreamSection(Section):
 
     def figures(self) -> dict[str, Figure]:
         """Draw the panels that there are runs for."""
-        found: dict[str, Figure] = {}
+        return self._panels(schedule, totals, contexts)
+
+    def charts(self) -> dict[str, Chart]:
+        """Show all of them as charts."""
+        return self._panels(schedule_chart, totals_chart, contexts_chart)
+
+    def _panels(
+        self,
+        schedule: Callable[[StreamRun, dict[str, str]], Picture],
+        totals: Callable[[Stream], Picture],
+        contexts: Callable[[Recognised, list[str]], Picture],
+    ) -> dict[str, Picture]:
+        found: dict[str, Picture] = {}
         for number, stream in enumerate(self._streams):
             if not stream.curves:
                 continue
@@ -67,22 +82,6 @@ class StreamSection(Section):
                 if (seen := recognised(run)) is not None:
                     named = [distinct(run.tasks)[task] for task in run.tasks]
                     found[f"stream-contexts-{number}"] = contexts(seen, named)
-        return found
-
-    def charts(self) -> dict[str, Chart]:
-        """Show all of them as charts."""
-        found: dict[str, Chart] = {}
-        for number, stream in enumerate(self._streams):
-            if not stream.curves:
-                continue
-            first = stream.curves[0].runs[0]
-            found[f"stream-schedule-{number}"] = schedule_chart(first, distinct(stream.tasks))
-            if any(run.total()[0].size for curve in stream.curves for run in curve.runs):
-                found[f"stream-totals-{number}"] = totals_chart(stream)
-            for run in _inferred(stream)[:1]:
-                if (seen := recognised(run)) is not None:
-                    named = [distinct(run.tasks)[task] for task in run.tasks]
-                    found[f"stream-contexts-{number}"] = contexts_chart(seen, named)
         return found
 
     def html(self, drawings: Mapping[str, Markup]) -> Markup:
