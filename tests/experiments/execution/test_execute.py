@@ -141,11 +141,17 @@ def test_complete_runs_are_not_done_again(tmp_path: Path) -> None:
     assert sorted(order) == ["begins a", "begins b", "ends a", "ends b"]
 
 
-def test_what_a_kill_in_a_runs_last_moments_left_is_removed(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "left",
+    [
+        {"checkpoint-000007.safetensors", "part-000005.safetensors", "lock-holder.txt"},
+        {".status.json.123.tmp"},
+    ],
+)
+def test_what_a_kill_in_a_runs_last_moments_left_is_removed(tmp_path: Path, left: set[str]) -> None:
     specs = spec("a"), spec("b")
     run(tmp_path, *specs)
     one, held = (tmp_path / "runs" / each.id for each in specs)
-    left = {"checkpoint-000007.safetensors", "part-000005.safetensors", "lock-holder.txt"}
     before = {path.name for path in one.iterdir()}
     for folder in (one, held):
         for name in left:
