@@ -37,8 +37,8 @@ $(VENV)/.bench: $(VENV)/.base
 	$(PIP) -e ".[bench]"
 	@touch $@
 
-$(VENV)/.ray: $(VENV)/.dev
-	$(PIP) -e ".[ray]"
+$(VENV)/.slow: $(VENV)/.dev
+	$(PIP) -e ".[slow]"
 	@touch $@
 
 demo: $(VENV)/.base
@@ -51,7 +51,7 @@ test: $(VENV)/.dev
 tests: $(VENV)/.dev
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow and not browser" -q
 
-test-slow: $(VENV)/.ray
+test-slow: $(VENV)/.slow
 	$(BIN)/python -m pytest -m "slow or browser" -q
 
 STRESS := OMP_NUM_THREADS=1 OMP_WAIT_POLICY=passive $(BIN)/python tests/stress.py $(if $(RECORD),--record $(RECORD))
@@ -74,7 +74,7 @@ stress-orphans: $(VENV)/.dev
 stress-memory: $(VENV)/.dev
 	@$(STRESS) --memory $(SECONDS)
 
-stress-nodes: $(VENV)/.ray
+stress-nodes: $(VENV)/.slow
 	@$(STRESS) --nodes 10
 
 fuzz: $(VENV)/.dev

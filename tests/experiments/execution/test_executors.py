@@ -33,6 +33,8 @@ def test_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
         executor("ray")
 
 
+@pytest.mark.slow
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("address", "said"),
     [
@@ -49,6 +51,7 @@ def test_an_address_that_is_none_or_does_not_answer(address: str, said: str) -> 
         executor(f"ray:{address}")
 
 
+@pytest.mark.slow
 def test_a_port_that_nobody_listens_at() -> None:
     pytest.importorskip("ray")
     with socket.create_server(("127.0.0.1", 0)) as server:
@@ -57,6 +60,7 @@ def test_a_port_that_nobody_listens_at() -> None:
         executor(f"ray:127.0.0.1:{port}")
 
 
+@pytest.mark.slow
 def test_a_port_where_something_else_listens(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("ray")
     from colonnade.experiments.execution.on_ray import cluster

@@ -141,6 +141,7 @@ def test_minigrid_works_as_it_is() -> None:
     _learns(task, GymTask("BabyAI-GoToLocal-v0", steps=64))
 
 
+@pytest.mark.slow
 def test_gymnasium_robotics_works_as_it_is() -> None:
     pytest.importorskip("gymnasium_robotics")
     task = GymTask("PointMaze_UMaze-v3", steps=64)

@@ -226,6 +226,7 @@ def test_other_sets_with_files_of_the_same_names_are_told_apart(digits):
         task_from_name("fashion-mnist/all").examples("test")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(
     not (DATA / "mnist").is_dir(), reason="MNIST is not in the folder that COLONNADE_DATA names"
 )

@@ -9,6 +9,7 @@ import sys
 import time
 from collections import deque
 from pathlib import Path
+from unittest.mock import MagicMock
 
 import imageio.v3 as imageio
 import numpy as np
@@ -25,6 +26,7 @@ from colonnade.tasks.mazes import (
 from colonnade.tasks.mazes.doom import engines, maps
 from colonnade.tasks.mazes.doom.labyrinth import DoomLabyrinthVectorEnv
 from colonnade.tasks.mazes.doom.palette import light_maps, palette
+from colonnade.tasks.mazes.doom.worker import Games
 from colonnade.tasks.mazes.labyrinth import first_layout
 
 pytest.importorskip("vizdoom")
@@ -182,6 +184,21 @@ def test_engines_end_with_who_is_killed(victim, tmp_path):
     assert parent.wait(30) != 0
     assert leaves_nothing(before)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_engines_that_start_together_find_the_folder_that_they_would_make(tmp_path, monkeypatch):
+    found = []
+    stub = MagicMock(__file__=str(tmp_path / "vizdoom" / "__init__.py"))
+    stub.DoomGame.return_value.init.side_effect = lambda: found.append(
+        (tmp_path / "_vizdoom").is_dir()
+    )
+    monkeypatch.setitem(sys.modules, "vizdoom", stub)
+    Games(
+        tmp_path,
+        {"wad": b"", "offset": 0, "games": 3, "colour": False, "counters": 1}
+        | {"size": 84, "tics": 4, "push": 1.0},
+    )
+    assert found == [True] * 3
 
 
 def test_a_killed_engine_is_one_sentence():

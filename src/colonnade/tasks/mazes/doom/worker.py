@@ -85,6 +85,8 @@ class Games:
         words = " ".join(["exec", *(_quoted(str(part)) for part in call[1:])])
         shim.write_text(f'#!/bin/sh\n{words} "$@"\n')
         shim.chmod(shim.stat().st_mode | stat.S_IXUSR)
+        # An engine that finds no such folder makes it, and gives up if another was quicker.
+        (folder / "_vizdoom").mkdir(exist_ok=True)
         for file in self._files:
             file.write_bytes(setup["wad"])
         self.games = [
