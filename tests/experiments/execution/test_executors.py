@@ -34,7 +34,6 @@ def test_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("address", "said"),
     [
@@ -83,6 +82,7 @@ def test_a_port_where_something_else_listens(monkeypatch: pytest.MonkeyPatch) ->
             executor(f"ray:127.0.0.1:{port}")
 
 
+@pytest.mark.slow
 def test_a_machine_without_a_cluster(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("ray")
     from colonnade.experiments.execution.on_ray import cluster
