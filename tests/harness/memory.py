@@ -45,6 +45,7 @@ def memory(seconds: float) -> int:
         endless("a", "mini-pong/pong", "a2c", training_options=options,
                 learner_options={"workers": 2}),
         endless("p", "mini-pong/zoom", "ppo", training_options=options),
+        jobs=3,  # the first counts as two
     )  # fmt: skip
     with tempfile.TemporaryDirectory() as place:
         scratch, temporary = Path(place), Path(place) / "temporary"
@@ -58,11 +59,11 @@ def memory(seconds: float) -> int:
             while time.monotonic() < end:
                 time.sleep(min(_EVERY_SECONDS, seconds / 50))
                 found.append(held(mark) / 2**20)
-            saved = len(list(scratch.glob("out/runs/*/checkpoint-*")))
+            saved = [len(list(run.glob("checkpoint-*"))) for run in scratch.glob("out/runs/*")]
     settled = np.array(found[len(found) // 5 :])
     fifth = max(1, len(settled) // 5)
     first, last = np.median(settled[:fifth]), np.median(settled[-fifth:])
     growth = float(last / first - 1)
-    print(f"{len(found)} looks in {seconds:.0f} s, {saved} checkpoints at the end")
+    print(f"{len(found)} looks in {seconds:.0f} s, {saved} checkpoints of the runs at the end")
     print(f"{first:.1f} MiB in the first fifth, {last:.1f} MiB in the last: {growth:+.2%}")
     return int(growth > _ALLOWED)

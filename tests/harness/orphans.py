@@ -77,13 +77,13 @@ def has_players(_: Path, mark: str) -> bool:
     return len(marked(mark)) > 2
 
 
-def run(*specs: RunSpec) -> Callable[[Path], list[str]]:
+def run(*specs: RunSpec, jobs: int = 2) -> Callable[[Path], list[str]]:
     """Make a command that trains specs."""
 
     def arguments(scratch: Path) -> list[str]:
         file = scratch / "specs.json"
         file.write_text(json.dumps([spec.to_json() for spec in specs]))
-        return ["run", str(file), "--out", str(scratch / "out"), "--jobs", "2"]
+        return ["run", str(file), "--out", str(scratch / "out"), "--jobs", str(jobs)]
 
     return arguments
 
