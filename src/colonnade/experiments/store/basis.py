@@ -36,7 +36,9 @@ _FIRST_PAPERS = {
     "pong-soup-short": PONG_SOUP,
     "atari-transfer": ATARI,
     "pathnet-mnist-full": PAIRS,
-    **dict.fromkeys(("ewc-permuted-mnist", "ewc-overlap-mnist"), PERMUTED),
+    **dict.fromkeys(
+        ("ewc-permuted-mnist", "ewc-permuted-mnist-tuning", "ewc-overlap-mnist"), PERMUTED
+    ),
 }
 
 _RATES = Choice((1e-3, 5e-4, 1e-4))
