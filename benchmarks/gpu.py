@@ -50,16 +50,11 @@ def training(name: str, network: str, device: str) -> Callable[[], int]:
     keep_memory()
     task = AtariTask("pong", steps=10**9, full_action_space=name == "dqn")
     config = learner(name, ARGS.threads if device == "cpu" else 1)
+    compute = Compute.choose(task.spec, device)
     built = ProgressiveNetwork()
     built.add_column(COLUMNS[network], task.spec.input_shapes, config.outputs(task.spec))
-    lesson = Lesson(
-        task,
-        built.view(),
-        lambda: None,
-        Compute.choose(task.spec, device),
-        num_envs=ENVS[name],
-        threads=ARGS.threads,
-    )
+    view = built.to(compute.device).view()  # as `train_sequence` does
+    lesson = Lesson(task, view, lambda: None, compute, num_envs=ENVS[name], threads=ARGS.threads)
     trainer = config.trainer(lesson).__enter__()
     trainer.begin(lambda stream: 0)
     steps = 0
