@@ -2,8 +2,8 @@
 
 The emulator runs on the processor either way. Both networks are Kirkpatrick et al.'s of 2017
 (`paper`: 32, 64 and 128 maps, a dense layer of 1024; 6.6 M parameters with DQN's 18 actions) and
-Rusu et al.'s of 2016 (`small`: 12 maps each, 256 units). Figures, for `a2c` and `ppo` with 64
-environments and `dqn` with 1:
+Rusu et al.'s of 2016 (`small`: 12 maps each, 256 units). Figures, for `a2c` with 64, `ppo` with 16
+and `dqn` with 1 environment:
 
 - `LEARNER_NETWORK_gpu_vs_processor`: agent steps/s of training with the network on the GPU over
   those on the processor, with workers where the learner has them.
@@ -34,7 +34,7 @@ COLUMNS = {
     "small": atari_column(),
     "paper": ColumnSpec((Conv(32, 8, 4), Conv(64, 4, 2), Conv(128, 3, 1), Dense(1024))),
 }
-ENVS = {"a2c": 64, "ppo": 64, "dqn": 1}
+ENVS = {"a2c": 64, "ppo": 16, "dqn": 1}
 WARM_UP = 1000
 
 
