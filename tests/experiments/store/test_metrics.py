@@ -1,5 +1,6 @@
 import json
 import math
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -50,6 +51,20 @@ def test_a_line_cut_anywhere_costs_that_line_alone(
     file.append({"next": True})
     file.close()
     assert read_metrics(path) == [*written, {"next": True}]
+
+
+def test_rows_are_on_the_disk_and_not_in_memory(tmp_path: Path) -> None:
+    file = MetricsFile(tmp_path / "metrics.jsonl")
+    row = {f"measure {number}": number + 0.5 for number in range(10)}
+    tracemalloc.start()
+    for step in range(5_000):
+        file.append(row | {"step": step})
+    held = tracemalloc.get_traced_memory()[0]
+    tracemalloc.stop()
+    assert held < 200_000, "a row is a kilobyte: a run of days would hold gigabytes"
+    assert [found["step"] for found in file.content()] == list(range(5_000))
+    file.rewind(7)
+    assert len(file.content()) == file.rows == 7
 
 
 def test_numbers_that_are_not_finite_are_null(tmp_path: Path) -> None:

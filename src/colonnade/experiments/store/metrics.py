@@ -15,6 +15,7 @@ import hashlib
 import json
 import logging
 import math
+from array import array
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -105,9 +106,6 @@ class MetricsFile:
     Args:
         path: The file; made if missing. A torn last line is cut, and `cut` says so.
 
-    Attributes:
-        content: All rows.
-
     Raises:
         ColonnadeError: A line before the last is damaged, or the file cannot be opened.
     """
@@ -119,12 +117,12 @@ class MetricsFile:
             self._file = LinesFile(path)
             content = self._file.read()
         try:
-            self.content, torn, self._sum = _parse(path, content)
+            _, torn, self._sum = _parse(path, content)
         except ColonnadeError:
             self._file.close()
             raise
         self.cut = torn > 0
-        self._ends = [0]
+        self._ends = array("q", [0])  # the rows themselves would fill the memory over days
         for line in content[: len(content) - torn].splitlines(keepends=True):
             self._ends.append(self._ends[-1] + len(line))
         if self.cut:
@@ -151,7 +149,16 @@ class MetricsFile:
             self._file.append(line)
         self._ends.append(self._ends[-1] + len(line))
         self._sum.update(line[len(head) :])
-        self.content.append(finite)
+
+    def content(self) -> list[Row]:
+        """Read all rows.
+
+        Raises:
+            ColonnadeError: Reading failed, or somebody changed the file.
+        """
+        with disk_errors(self._path):
+            content = self._file.read(self._ends[-1])
+        return _parse(self._path, content)[0]
 
     def rewind(self, rows: int) -> None:
         """Drop all rows after the first `rows`.
@@ -167,7 +174,6 @@ class MetricsFile:
         with disk_errors(self._path):
             self._file.cut(self._ends[rows])
         del self._ends[rows + 1 :]
-        del self.content[rows:]
         self._sum = _begun(self._path, self._file.read())
 
     @property

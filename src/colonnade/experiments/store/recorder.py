@@ -74,7 +74,7 @@ class RunRecorder:
         self._metrics: MetricsFile
         shown = [TensorBoard(folder.path)] if trackers is None else trackers
         steps = [part.steps for part in spec.visits or spec.tasks]
-        self._trackers = Trackers(shown, lambda: self._metrics.content, self.note, steps)
+        self._trackers = Trackers(shown, lambda: self._metrics.content(), self.note, steps)
         self._progress: Progress | None = None
         self._written = 0.0
 
@@ -125,7 +125,7 @@ class RunRecorder:
     def append(self, row: Row) -> None:
         """Add a metrics row, and show it to the trackers."""
         self._metrics.append(row)
-        self._trackers.append(row)
+        self._trackers.append(row, self._metrics.rows - 1)
 
     def rewind(self, rows: int) -> None:
         """Drop metrics rows written after a checkpoint."""

@@ -24,7 +24,7 @@ class Trackers:
 
     Args:
         trackers: To whom.
-        rows: Gives the rows that there are.
+        rows: Gives the rows that there are; asked where earlier ones are to be shown.
         note: Tells a user something.
         steps: Of each visit of the schedule, or of each task. Where they aren't known, a visit
             begins where the one before has ended.
@@ -43,14 +43,13 @@ class Trackers:
         self._axis = _Axis(steps)
         self._placed = 0
 
-    def append(self, row: Row) -> None:
-        """Show a row, which is the last of all rows already."""
-        rows = self._rows()
-        number = len(rows) - 1
-        for earlier in rows[self._placed : number]:
-            self._axis.place(earlier)
+    def append(self, row: Row, number: int) -> None:
+        """Show a row, which is the last of all rows already, and its number, counted from 0."""
+        if self._placed < number:
+            for earlier in self._rows()[self._placed : number]:
+                self._axis.place(earlier)
         reach, place = self._axis.reach, self._axis.place(row)
-        self._placed = len(rows)
+        self._placed = number + 1
         for tracker in list(self._waiting):
             self._waiting.remove(tracker)
             if self._tried(tracker, partial(self._begin, tracker, number, reach)):
@@ -132,7 +131,7 @@ class TrackedRecorder:
     def append(self, row: Row) -> None:
         """Add a row, and show it."""
         self._inner.append(row)
-        self._trackers.append(row)
+        self._trackers.append(row, self._inner.rows - 1)
 
     def rewind(self, rows: int) -> None:
         """Drop all but the first `rows` rows."""
