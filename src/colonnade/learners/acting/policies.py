@@ -69,8 +69,12 @@ class ActorCritic(_Sampling):
         """Run a network over a rollout: its policy, and its values [T, N]."""
         with compute.autocast():
             output = rollout.outputs(network)
+        return self.parted(output.float(), spec)
+
+    def parted(self, output: Tensor, spec: TaskSpec) -> tuple[PolicyDistribution, Tensor]:
+        """Return the policy and the values [...] that an output [..., outputs] means."""
         # Taken apart at once, whose gradient is put together at once.
-        policy, value = output.float().split([output.shape[-1] - 1, 1], -1)
+        policy, value = output.split([output.shape[-1] - 1, 1], -1)
         return _meant(policy, spec), value.squeeze(-1)
 
 

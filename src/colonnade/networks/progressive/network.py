@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from colonnade.errors import UsageError, unknown_name
+from colonnade.networks.progressive import straight
 from colonnade.networks.progressive.column import Column, Feature
 from colonnade.networks.progressive.forward import (
     Evaluation,
@@ -30,7 +31,7 @@ from colonnade.networks.progressive.forward import (
 from colonnade.networks.progressive.recurrent import LSTMStage
 from colonnade.networks.progressive.spec import ColumnSpec
 from colonnade.networks.stage import lacks_factories, with_factories_of
-from colonnade.types import Inputs, Shape, State
+from colonnade.types import Backward, Differentiated, Inputs, Shape, State
 
 
 class ColumnView(nn.Module):
@@ -147,6 +148,17 @@ class ColumnView(nn.Module):
         evaluation = Evaluation(self._columns(), inputs, state, starts, self.row)
         output = evaluation.output(self.newest.index)
         return output.unflatten(0, starts.shape), evaluation.state
+
+    def differentiated(self) -> Differentiated | None:
+        """See `colonnade.types.Differentiating`: dense layers that read no other column can."""
+        columns, newest = self._columns(), self.newest
+        if not straight.writes_out(newest):
+            return None
+
+        def run(inputs: Inputs, starts: Tensor) -> tuple[Tensor, Backward]:
+            return straight.run(newest, Evaluation(columns, inputs, {}, starts).input_of(newest))
+
+        return run
 
     def freeze_features(self) -> None:
         """Freeze the newest column but for its output layer (baseline 2 of Rusu et al. 2016)."""
