@@ -64,7 +64,7 @@ class DiagonalGaussian:
     def sample(self, generator: torch.Generator | None = None) -> Tensor:
         """Draw actions [..., A], without a graph."""
         noise = torch.empty_like(self.mean).normal_(generator=generator)
-        return self.mean.detach() + self.std.detach() * noise
+        return noise.mul_(self.std.detach()).add_(self.mean.detach())
 
     def mode(self) -> Tensor:
         """Most likely actions [..., A]: the means."""

@@ -265,7 +265,9 @@ def test_a_single_step_is_normalised_over_the_rollout():
     advantages = torch.tensor([[1.0], [2.0], [6.0]])[None]  # [W, T, N]
     deviation = np.std([1, 2, 6], ddof=1)
     for value, expected in zip(
-        ppo._normalised(advantages.split(1, 1), advantages), (advantages[0] - 3) / deviation
+        ppo._normalised(advantages.split(1, 1), advantages),
+        (advantages[0] - 3) / deviation,
+        strict=True,
     ):
         torch.testing.assert_close(value, expected.view(1, 1, 1).float())
     pair, single = ppo._normalised(advantages.split(2, 1), advantages)

@@ -48,13 +48,11 @@ class Evaluation:
     def output(self, index: int) -> Tensor:
         """Compute the output of a column, [B, outputs]; B is N, or T x N."""
         column = self.columns[index]
-        if column.straight and not column.hidden[0].frozen and column.input in self.inputs:
+        straight = column.straight
+        learns = not column.hidden[0].frozen and column.input in self.inputs
+        if straight is not None and learns and straight.plain:
             # Nothing but layer after layer: what is looked up below takes longer than small layers.
-            features = self.input_of(column)
-            for stage in column.hidden:
-                features = stage(features, ())
-            straight: Tensor = column.output(features, ())
-            return straight
+            return straight.forward(self.input_of(column))
         features = self._below(column, len(column.stages))
         sources = self._all(column.output_reads)
         result: Tensor = column.output(features, sources, self._row_of(column))

@@ -13,13 +13,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any, cast
+from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from colonnade.errors import UsageError, unknown_name
-from colonnade.networks.progressive import straight
 from colonnade.networks.progressive.column import Column, Feature
 from colonnade.networks.progressive.forward import (
     Evaluation,
@@ -52,7 +52,8 @@ class ColumnView(nn.Module):
 
     def __init__(self, columns: Iterable[Column] = (), row: int = 0) -> None:
         super().__init__()
-        self.columns = nn.ModuleList(columns)
+        self._built = [*columns]  # the same; a module's own lists answer slowly
+        self.columns = nn.ModuleList(self._built)
         self.row = row
         self._found: tuple[tuple[bool, ...], tuple[list[Feature], list[str]]] | None = None
 
@@ -74,7 +75,7 @@ class ColumnView(nn.Module):
     @property
     def newest(self) -> Column:
         """The last column."""
-        return (self._columns() or [self.column(-1)])[-1]
+        return (self._built or [self.column(-1)])[-1]
 
     def initial_state(self, batch: int) -> State:
         """Make the state at the start of an episode: zeros [batch, H] for each LSTM in use."""
@@ -152,11 +153,16 @@ class ColumnView(nn.Module):
     def differentiated(self) -> Differentiated | None:
         """See `colonnade.types.Differentiating`: dense layers that read no other column can."""
         columns, newest = self._columns(), self.newest
-        if not straight.writes_out(newest):
+        straight = newest.straight
+        if straight is None or not straight.writes_out:
             return None
 
+        @torch.no_grad()
         def run(inputs: Inputs, starts: Tensor) -> tuple[Tensor, Backward]:
-            return straight.run(newest, Evaluation(columns, inputs, {}, starts).input_of(newest))
+            read: list[Tensor] = []
+            features = Evaluation(columns, inputs, {}, starts).input_of(newest)
+            output = straight.forward(features, read)
+            return output, torch.no_grad()(partial(straight.backward, read=read))
 
         return run
 
@@ -184,7 +190,7 @@ class ColumnView(nn.Module):
         }
 
     def _columns(self) -> list[Column]:
-        return list(cast("Iterable[Column]", self.columns))
+        return self._built
 
     def _frontier(self, columns: Sequence[Column]) -> tuple[list[Feature], list[str]]:
         """Return what `frontier` finds, looked for anew where other stages are frozen."""
@@ -225,7 +231,7 @@ class ProgressiveNetwork(ColumnView):
             UsageError: The shapes do not fit, or an earlier column that the new one reads needs
                 an input that the task lacks. The network is then as it was.
         """
-        earlier = self._columns()
+        earlier = [*self._columns()]
         with _random_from(generator):
             column = Column(spec, input_shapes, outputs, earlier, sources)
             self._check_inputs_of_sources(column)
@@ -237,6 +243,7 @@ class ProgressiveNetwork(ColumnView):
         for frozen in earlier:
             frozen.freeze()
         self.columns.append(column.train(self.training))
+        self._built.append(column)
         self.learn_row(0)
         return column.index
 
