@@ -17,7 +17,7 @@ from colonnade.experiments.results.runs import RunResult
 from colonnade.experiments.results.transfer import Results
 from colonnade.experiments.store.reading import is_there
 from colonnade.experiments.titles import option_titles, source_title
-from colonnade.experiments.words import duration
+from colonnade.experiments.words import duration, run_count
 from colonnade.reports.network import largest_network, layer_table, network_drawing
 from colonnade.reports.page import Section, embedded, render
 from colonnade.training import Row
@@ -51,7 +51,8 @@ class RunSection(Section):
             facts=facts(results),
             areas=bool(results.comparisons) or not looks_back(results),
             random_scores={
-                scored[task]: f"{score:.2f}" for task, (score, _) in results.random_scores.items()
+                scored[task]: f"{score.mean:.2f} in {run_count(score.runs)}"
+                for task, score in results.random_scores.items()
             },
             measures=results.suite.basis.measures,
             enough_episodes=ENOUGH_EPISODES,
