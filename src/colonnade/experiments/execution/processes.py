@@ -87,8 +87,8 @@ class ForkedWorkers:
             share: What it has of the machine.
             gpu: The GPU that it sees, by its number or id; empty for all that the server sees.
         """
-        self.open()
         self._running.add(run)
+        self.open()
         self._tell("start", run, share.cores, gpu)
 
     def stop(self, run: str) -> None:
@@ -106,8 +106,9 @@ class ForkedWorkers:
             ColonnadeError: The server can't be started.
         """
         if self._server is None:
-            time.sleep(seconds)
-            return []
+            if not self._running:
+                time.sleep(seconds)
+            return self._forget("there is no process to fork it from")
         try:
             message = self._line.recv() if self._line.poll(seconds) else None
         except (EOFError, OSError):
@@ -196,12 +197,15 @@ class ForkedWorkers:
                 f"No worker could be started: {last_line(self._log) or 'its process was ended'} "
                 f"({self._log})."
             )
-        reason = f"the process that all runs are forked from {how}"
+        self._watch = self._new_watch()
+        self.ready = False
+        return self._forget(f"the process that all runs are forked from {how}")
+
+    def _forget(self, reason: str) -> list[Ended]:
+        """Take note that nothing trains."""
         lost = [Ended(run, "lost", reason) for run in sorted(self._running)]
         self._running.clear()
         self._silent = {}
-        self._watch = self._new_watch()
-        self.ready = False
         return lost
 
 
