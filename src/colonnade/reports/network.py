@@ -123,23 +123,26 @@ def _shares(run: RunResult, columns: int) -> dict[tuple[int, int], float]:
 
 
 def network_drawing(drawn: DrawnNetwork) -> Figure:
-    """Draw a network's columns side by side, and laterals where a column has some."""
+    """Draw a network's columns side by side, as they are aligned, and laterals where there are."""
     columns = drawn.columns
     count, levels = len(columns), max(map(len, columns))
     figure = Figure(figsize=(0.6 + 1.55 * count * 1.75, 0.9 * levels * 0.85 + 0.5))
     axes = figure.subplots()
     axes.set_axis_off()
+    lowest = [levels - len(layers) for layers in columns]
     for index, layers in enumerate(columns):
         colour = _NEW if index == count - 1 else _FROZEN
         for level, layer in enumerate(layers):
-            _box(axes, index, level, layer, colour)
-            for source in layer.reads:
-                _arrow(axes, source, (index, level), INK if source[0] == index else _NEW)
-        x, _ = _corner(index, 0)
+            corner = _corner(index, lowest[index] + level)
+            _box(axes, corner, layer, colour, of_network=level > 0)
+            for column, below in layer.reads:
+                own = column == index
+                _arrow(axes, _corner(column, lowest[column] + below), corner, own=own)
+        x, y = _corner(index, lowest[index])
         state = "trains" if index == count - 1 else "frozen"
         axes.text(
             x + _WIDTH / 2,
-            -0.22,
+            y - 0.22,
             f"{plain(drawn.captions[index])}\n({state})",
             ha="center",
             va="top",
@@ -188,15 +191,18 @@ def _stage_name(stage: StageSpec) -> str:
             return f"dense {stage.units}"
 
 
-def _corner(column: int, level: int) -> tuple[float, float]:
-    return column * (_WIDTH + _GAP_X), level * (_HEIGHT + _GAP_Y)
+def _corner(column: int, row: int) -> tuple[float, float]:
+    """The lower left corner of a box."""
+    return column * (_WIDTH + _GAP_X), row * (_HEIGHT + _GAP_Y)
 
 
-def _box(axes: Axes, column: int, level: int, layer: Layer, colour: str) -> None:
-    x, y = _corner(column, level)
+def _box(
+    axes: Axes, corner: tuple[float, float], layer: Layer, colour: str, *, of_network: bool
+) -> None:
+    x, y = corner
     filled: Any = {"facecolor": colour, "alpha": 0.22}
     words, ink = layer.name, INK
-    if level == 0:
+    if not of_network:
         filled = {"facecolor": "none"}
     elif layer.share is not None:
         filled = {"facecolor": SENSITIVITY(layer.share)}
@@ -213,7 +219,7 @@ def _box(axes: Axes, column: int, level: int, layer: Layer, colour: str) -> None
             boxstyle=shape,
             facecolor="none",
             edgecolor=colour,
-            linestyle="-" if level else "--",
+            linestyle="-" if of_network else "--",
             linewidth=1.3,
         )
     )
@@ -222,10 +228,10 @@ def _box(axes: Axes, column: int, level: int, layer: Layer, colour: str) -> None
     )
 
 
-def _arrow(axes: Axes, start: tuple[int, int], end: tuple[int, int], colour: str) -> None:
-    """Join two layers: upwards within a column, from side to bottom edge between columns."""
-    (x0, y0), (x1, y1) = _corner(*start), _corner(*end)
-    if start[0] == end[0]:
+def _arrow(axes: Axes, start: tuple[float, float], end: tuple[float, float], *, own: bool) -> None:
+    """Join two boxes: upwards within a column, from side to side between columns."""
+    (x0, y0), (x1, y1), colour = start, end, INK if own else _NEW
+    if own:
         points = (x0 + _WIDTH / 2, y0 + _HEIGHT), (x1 + _WIDTH / 2, y1)
     else:
         points = (x0 + _WIDTH, y0 + _HEIGHT / 2), (x1, y1 + _HEIGHT / 2)

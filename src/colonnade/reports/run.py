@@ -45,6 +45,7 @@ class RunSection(Section):
             frames=_frames(results),
             labelled=all(run.spec.learner == "supervised" for run in runs),
             network=drawings.get("network"),
+            columns=0 if self._largest is None else len(self._largest.columns),
             laterals=self._largest is not None and self._largest.laterals > 0,
             layers=layer_table(self._largest) if self._largest else [],
             analysed=self._largest is not None and bool(self._largest.shares),
@@ -64,15 +65,22 @@ class RunSection(Section):
         )
 
 
-def _undefined(results: Results) -> list[str]:
-    """Name the cells that are complete and have no score."""
+def _undefined(results: Results) -> list[tuple[str, list[str]]]:
+    """Say why cells that are complete have no score, and name them."""
     titles = results.target_titles
-    return [
-        f"{results.title(cell.method)}, "
-        f"{source_title(cell.source) + ' to ' if cell.source else ''}{titles[cell.target]}"
-        for cell in results.cells
-        if cell.areas.size and math.isnan(cell.score)
-    ]
+    found: dict[str, list[str]] = {}
+    for cell in results.cells:
+        if not cell.areas.size or not math.isnan(cell.score):
+            continue
+        reason = (
+            "baseline 1's area does not exceed the error of the random score"
+            if cell.target in results.references
+            else "no run of baseline 1 on the same target is complete"
+        )
+        start = f"{source_title(cell.source)} to " if cell.source else ""
+        name = f"{results.title(cell.method)}, {start}{titles[cell.target]}"
+        found.setdefault(reason, []).append(name)
+    return list(found.items())
 
 
 def state_of(run: RunResult) -> str:
