@@ -25,7 +25,7 @@ from colonnade.experiments.titles import distinct, slugs, task_title
 from colonnade.experiments.trained.analysis import RunAnalysis
 from colonnade.experiments.trained.comparison import groups_of
 from colonnade.experiments.words import duration
-from colonnade.reports.network import largest_network, layer_table, network_drawing
+from colonnade.reports.network import DrawnNetwork, largest_network, layer_table, network_drawing
 from colonnade.reports.style import INK
 from colonnade.reports.suite import write_report
 from colonnade.reports.transfer.curves import learning_curves, plain_curves
@@ -303,6 +303,40 @@ def column(laterals: str, output: str | None = None) -> dict[str, object]:
     stages = [{"kind": "dense", "units": 8}, {"kind": "dense", "units": 8}]
     spec = {"stages": stages, "laterals": laterals, "output_laterals": output}
     return {"spec": spec, "input_shapes": {"observation": [4]}, "outputs": 2}
+
+
+def test_columns_of_other_depths_meet_at_their_tops() -> None:
+    """The three columns of the moving target (Rusu et al. 2017, section 5.3), by hand."""
+    conv = {"kind": "conv", "maps": 8, "kernel": 3}
+    dense = {"kind": "dense", "units": 8}
+    join = {"kind": "join", "input": "angles", "units": 4}
+    shapes = {"observation": [3, 9, 9], "angles": [5]}
+
+    def made(*stages: dict[str, object], **fields: object) -> dict[str, object]:
+        return {"spec": {"stages": stages, **fields}, "input_shapes": shapes, "outputs": 2}
+
+    columns = [
+        made(conv, conv, dense),
+        made(conv, conv, join, dense),
+        made(dense, dense, input="angles"),
+        made(dense, input="angles") | {"sources": [1]},
+    ]
+    drawn = DrawnNetwork("run", {"columns": columns}, ("a", "b", "c", "d"))
+    names = [[layer.name for layer in layers] for layers in drawn.columns]
+    assert names[1] == [
+        "input 3 x 9 x 9", "conv 8, 3 x 3 / 1", "conv 8, 3 x 3 / 1", "+ angles 4", "dense 8",
+        "policy, value (2)",
+    ]  # fmt: skip
+    assert names[2] == ["angles 5", "dense 8", "dense 8", "policy, value (2)"]
+    found = [[layer.reads[1:] for layer in layers[1:]] for layers in drawn.columns]
+    assert found == [
+        [(), (), (), ()],
+        [(), ((0, 1),), (), ((0, 2),), ((0, 3),)],
+        [(), ((0, 2), (1, 3)), ((0, 3), (1, 4))],
+        [(), ((1, 4),)],
+    ]
+    assert drawn.laterals == 3
+    assert [layers[2].reads[0] for layers in drawn.columns] == [(k, 1) for k in range(4)]
 
 
 def test_the_largest_network_is_the_one_with_laterals(

@@ -99,9 +99,19 @@ def test_a_reference_that_learned_nothing_is_said_to_be_no_measure(
                 re.sub(r'"return_mean": [-\d.]+', '"return_mean": -20.0', path.read_text())
             )
     page = write_report(suite).read_text()
-    assert "Ill-defined" in page
+    assert "area does not exceed the error of the random score: " in page
     assert "Baseline 3 (full finetune), Pong to Zoom" in page
     assert "3 of 4" in page
+
+
+def test_methods_without_the_baseline_say_that_they_have_no_score_for_want_of_it(
+    fabricate: Fabricate, options: SuiteOptions
+) -> None:
+    plan = SHORT.plan(options)
+    others = tuple(entry for entry in plan.comparisons if entry.method != "scratch")
+    page = write_report(fabricate(Plan(plan.runs, others))).read_text()
+    assert "because no run of baseline 1 on the same target is complete: " in page
+    assert "does not exceed" not in page
 
 
 def test_rows_are_put_on_the_bins_they_close(fabricate: Fabricate, options: SuiteOptions) -> None:

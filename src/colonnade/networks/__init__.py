@@ -23,7 +23,8 @@ from colonnade.networks.pathnet.spec import (
     vector_modules,
 )
 from colonnade.networks.pathnet.views import PathView, PopulationView
-from colonnade.networks.progressive.column import Column, Feature, Projection, Site
+from colonnade.networks.progressive.alignment import Feature
+from colonnade.networks.progressive.column import Column, Projection, Site
 from colonnade.networks.progressive.describe import (
     LayerRow,
     column_totals,

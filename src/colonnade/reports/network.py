@@ -5,7 +5,7 @@ Where the network was analysed, its layers are shaded by their Average Fisher Se
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,6 +18,10 @@ from colonnade.experiments.results.runs import RunResult
 from colonnade.experiments.results.transfer import Results
 from colonnade.experiments.titles import distinct
 from colonnade.experiments.trained.analysis import RunAnalysis
+from colonnade.networks import LSTM, ColumnSpec, Conv, Custom, Join
+from colonnade.networks.progressive.alignment import aligned
+from colonnade.networks.progressive.column import starting_input
+from colonnade.networks.stage import StageSpec
 from colonnade.reports.style import FAINT, INK, SENSITIVITY, plain, text_on_share
 
 _WIDTH, _HEIGHT, _GAP_X, _GAP_Y = 1.7, 0.62, 1.25, 0.42
@@ -61,25 +65,25 @@ class DrawnNetwork:
     @property
     def laterals(self) -> int:
         """How many columns read earlier ones."""
-        return sum(any(_lateral(column)) for column in self.spec["columns"][1:])
+        return sum(
+            any(source != index for layer in layers for source, _ in layer.reads)
+            for index, layers in enumerate(self.columns)
+        )
 
     @property
     def columns(self) -> list[list[Layer]]:
         """The layers of each column, the input first and the policy last."""
-        names = [_names(column) for column in self.spec["columns"]]
+        specs = [ColumnSpec.from_dict(column["spec"]) for column in self.spec["columns"]]
         found = []
-        for index, own in enumerate(names):
-            lateral = _lateral(self.spec["columns"][index])
-            layers = []
-            for level, name in enumerate(own):
-                reads = [(index, level - 1)] if level else []
-                if lateral[level]:
-                    reads += [
-                        (source, level - 1)
-                        for source in range(index)
-                        if level < min(len(own), len(names[source]) + 1)
-                    ]
-                layers.append(Layer(name, tuple(reads), self.shares.get((index, level))))
+        for index, (column, spec) in enumerate(zip(self.spec["columns"], specs, strict=True)):
+            layers = [Layer(_input_name(spec, column["input_shapes"]), (), None)]
+            names = [*map(_stage_name, spec.stages), f"policy, value ({column['outputs']})"]
+            for position, name in enumerate(names):
+                features = aligned(spec, position, specs[:index], column.get("sources"))
+                reads = ((feature.column, feature.stage + 1) for feature in features)
+                level = position + 1
+                share = self.shares.get((index, level))
+                layers.append(Layer(name, ((index, level - 1), *reads), share))
             found.append(layers)
         return found
 
@@ -119,23 +123,26 @@ def _shares(run: RunResult, columns: int) -> dict[tuple[int, int], float]:
 
 
 def network_drawing(drawn: DrawnNetwork) -> Figure:
-    """Draw a network's columns side by side, and laterals where a column has some."""
+    """Draw a network's columns side by side, as they are aligned, and laterals where there are."""
     columns = drawn.columns
     count, levels = len(columns), max(map(len, columns))
     figure = Figure(figsize=(0.6 + 1.55 * count * 1.75, 0.9 * levels * 0.85 + 0.5))
     axes = figure.subplots()
     axes.set_axis_off()
+    lowest = [levels - len(layers) for layers in columns]
     for index, layers in enumerate(columns):
         colour = _NEW if index == count - 1 else _FROZEN
         for level, layer in enumerate(layers):
-            _box(axes, index, level, layer, colour)
-            for source in layer.reads:
-                _arrow(axes, source, (index, level), INK if source[0] == index else _NEW)
-        x, _ = _corner(index, 0)
+            corner = _corner(index, lowest[index] + level)
+            _box(axes, corner, layer, colour, of_network=level > 0)
+            for column, below in layer.reads:
+                own = column == index
+                _arrow(axes, _corner(column, lowest[column] + below), corner, own=own)
+        x, y = _corner(index, lowest[index])
         state = "trains" if index == count - 1 else "frozen"
         axes.text(
             x + _WIDTH / 2,
-            -0.22,
+            y - 0.22,
             f"{plain(drawn.captions[index])}\n({state})",
             ha="center",
             va="top",
@@ -164,42 +171,38 @@ def layer_table(drawn: DrawnNetwork) -> list[tuple[str, str, str, str]]:
     return rows
 
 
-def _lateral(column: Mapping[str, Any]) -> list[bool]:
-    """Whether each layer, the input first, reads earlier columns."""
-    spec = column["spec"]
-    kinds = [stage.get("laterals") or spec["laterals"] for stage in spec["stages"]]
-    kinds.append(spec.get("output_laterals") or spec["laterals"])
-    # The first stage reads the raw input only.
-    return [False, False, *(kind != "none" for kind in kinds[1:])]
+def _input_name(spec: ColumnSpec, shapes: Mapping[str, Sequence[int]]) -> str:
+    name = starting_input(spec, shapes)
+    size = " x ".join(map(str, shapes[name]))
+    return f"{'input' if spec.input is None else name} {size}"
 
 
-def _names(column: Mapping[str, Any]) -> list[str]:
-    """Name the layers of a column, the input first."""
-    shape = next(iter(column["input_shapes"].values()))
-    names = ["input " + " x ".join(map(str, shape))]
-    for stage in column["spec"]["stages"]:
-        kind = stage["kind"]
-        if kind == "conv":
-            size = stage["kernel"]
-            names.append(f"conv {stage['maps']}, {size} x {size} / {stage['stride']}")
-        elif kind == "custom":
-            names.append(f"custom {' x '.join(map(str, stage['out_shape']))}")
-        elif kind == "join":
-            names.append(f"+ {stage['input']} {stage['units']}")
-        else:
-            names.append(f"{'LSTM' if kind == 'lstm' else kind} {stage['units']}")
-    return [*names, f"policy, value ({column['outputs']})"]
+def _stage_name(stage: StageSpec) -> str:
+    match stage:
+        case Conv():
+            return f"conv {stage.maps}, {stage.kernel} x {stage.kernel} / {stage.stride}"
+        case Custom():
+            return f"custom {' x '.join(map(str, stage.out_shape))}"
+        case Join():
+            return f"+ {stage.input} {stage.units}"
+        case LSTM():
+            return f"LSTM {stage.units}"
+        case _:
+            return f"dense {stage.units}"
 
 
-def _corner(column: int, level: int) -> tuple[float, float]:
-    return column * (_WIDTH + _GAP_X), level * (_HEIGHT + _GAP_Y)
+def _corner(column: int, row: int) -> tuple[float, float]:
+    """The lower left corner of a box."""
+    return column * (_WIDTH + _GAP_X), row * (_HEIGHT + _GAP_Y)
 
 
-def _box(axes: Axes, column: int, level: int, layer: Layer, colour: str) -> None:
-    x, y = _corner(column, level)
+def _box(
+    axes: Axes, corner: tuple[float, float], layer: Layer, colour: str, *, of_network: bool
+) -> None:
+    x, y = corner
     filled: Any = {"facecolor": colour, "alpha": 0.22}
     words, ink = layer.name, INK
-    if level == 0:
+    if not of_network:
         filled = {"facecolor": "none"}
     elif layer.share is not None:
         filled = {"facecolor": SENSITIVITY(layer.share)}
@@ -216,7 +219,7 @@ def _box(axes: Axes, column: int, level: int, layer: Layer, colour: str) -> None
             boxstyle=shape,
             facecolor="none",
             edgecolor=colour,
-            linestyle="-" if level else "--",
+            linestyle="-" if of_network else "--",
             linewidth=1.3,
         )
     )
@@ -225,10 +228,10 @@ def _box(axes: Axes, column: int, level: int, layer: Layer, colour: str) -> None
     )
 
 
-def _arrow(axes: Axes, start: tuple[int, int], end: tuple[int, int], colour: str) -> None:
-    """Join two layers: upwards within a column, from side to bottom edge between columns."""
-    (x0, y0), (x1, y1) = _corner(*start), _corner(*end)
-    if start[0] == end[0]:
+def _arrow(axes: Axes, start: tuple[float, float], end: tuple[float, float], *, own: bool) -> None:
+    """Join two boxes: upwards within a column, from side to side between columns."""
+    (x0, y0), (x1, y1), colour = start, end, INK if own else _NEW
+    if own:
         points = (x0 + _WIDTH / 2, y0 + _HEIGHT), (x1 + _WIDTH / 2, y1)
     else:
         points = (x0 + _WIDTH, y0 + _HEIGHT / 2), (x1, y1 + _HEIGHT / 2)

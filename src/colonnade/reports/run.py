@@ -17,7 +17,7 @@ from colonnade.experiments.results.runs import RunResult
 from colonnade.experiments.results.transfer import Results
 from colonnade.experiments.store.reading import is_there
 from colonnade.experiments.titles import option_titles, source_title
-from colonnade.experiments.words import duration
+from colonnade.experiments.words import duration, run_count
 from colonnade.reports.network import largest_network, layer_table, network_drawing
 from colonnade.reports.page import Section, embedded, render
 from colonnade.training import Row
@@ -45,13 +45,15 @@ class RunSection(Section):
             frames=_frames(results),
             labelled=all(run.spec.learner == "supervised" for run in runs),
             network=drawings.get("network"),
+            columns=0 if self._largest is None else len(self._largest.columns),
             laterals=self._largest is not None and self._largest.laterals > 0,
             layers=layer_table(self._largest) if self._largest else [],
             analysed=self._largest is not None and bool(self._largest.shares),
             facts=facts(results),
             areas=bool(results.comparisons) or not looks_back(results),
             random_scores={
-                scored[task]: f"{score:.2f}" for task, (score, _) in results.random_scores.items()
+                scored[task]: f"{score.mean:.2f} in {run_count(score.runs)}"
+                for task, score in results.random_scores.items()
             },
             measures=results.suite.basis.measures,
             enough_episodes=ENOUGH_EPISODES,
@@ -63,15 +65,22 @@ class RunSection(Section):
         )
 
 
-def _undefined(results: Results) -> list[str]:
-    """Name the cells that are complete and have no score."""
+def _undefined(results: Results) -> list[tuple[str, list[str]]]:
+    """Say why cells that are complete have no score, and name them."""
     titles = results.target_titles
-    return [
-        f"{results.title(cell.method)}, "
-        f"{source_title(cell.source) + ' to ' if cell.source else ''}{titles[cell.target]}"
-        for cell in results.cells
-        if cell.areas.size and math.isnan(cell.score)
-    ]
+    found: dict[str, list[str]] = {}
+    for cell in results.cells:
+        if not cell.areas.size or not math.isnan(cell.score):
+            continue
+        reason = (
+            "baseline 1's area does not exceed the error of the random score"
+            if cell.target in results.references
+            else "no run of baseline 1 on the same target is complete"
+        )
+        start = f"{source_title(cell.source)} to " if cell.source else ""
+        name = f"{results.title(cell.method)}, {start}{titles[cell.target]}"
+        found.setdefault(reason, []).append(name)
+    return list(found.items())
 
 
 def state_of(run: RunResult) -> str:

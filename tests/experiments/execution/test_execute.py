@@ -173,7 +173,7 @@ def test_a_failed_run_stops_only_its_children_and_says_why(tmp_path: Path) -> No
         failing.id: "The loss is NaN.",
         reports.id: "The loss is NaN.",
         child.id: f"it starts from run {failing.id}, which failed",
-        killed.id: "its process was ended by signal 9 (SIGKILL)",
+        killed.id: "its process was ended by signal 9 (SIGKILL), again and again",
     }
     log = tmp_path / "runs" / failing.id / "log.txt"
     assert {failure.log for failure in failures if failure.run == failing.id} == {log}

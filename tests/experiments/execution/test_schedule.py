@@ -59,3 +59,40 @@ def test_runs_that_nothing_competes_with_get_the_cores_that_would_idle(tmp_path:
     assert machine.share(Resources(1), 2) == Resources(2)
     assert machine.share(Resources(3), 3) == Resources(3)
     assert Machines([Resources(8)], runs=2).share(Resources(1), 9) == Resources(4)
+
+
+def test_nobody_starts_from_the_best_of_runs_while_one_may_still_succeed(tmp_path: Path) -> None:
+    tries = [spec("one", 50), spec("two", 60)]
+    best = Selection(tuple(run.id for run in tries))
+    child = spec("child", 10, parent=best.name)
+    plan = Plan((*tries, child), selections=(best,))
+
+    def after(number: int, **failure: bool) -> Schedule:
+        waiting = schedule(tmp_path / f"{number}", plan)
+        assert len(list(waiting.startable(lambda _: True))) == 2
+        waiting.complete(tries[0].id)
+        waiting.fail(tries[1].id, "it failed", final=False, **failure)
+        list(waiting.startable(lambda _: False))
+        return waiting
+
+    assert not after(1).over, "it starts from the one that is left"
+    full = after(2, passing=True)
+    assert full.over
+    assert [failure.reason for failure in full.failures] == [
+        "it failed",
+        f"it starts from the best of 2 runs, of which {tries[1].id} may succeed when it is begun "
+        "again",
+    ]
+
+
+def test_who_comes_from_a_run_that_may_still_succeed_may_too(tmp_path: Path) -> None:
+    source = spec("source", 50)
+    tries = [spec("one", 50, parent=source.id), spec("two", 60)]
+    best = Selection(tuple(run.id for run in tries))
+    child = spec("child", 10, parent=best.name)
+    waiting = schedule(tmp_path, Plan((source, *tries, child), selections=(best,)))
+    list(waiting.startable(lambda _: True))
+    waiting.fail(source.id, "its disk is full", final=False, passing=True)
+    waiting.complete(tries[1].id)
+    list(waiting.startable(lambda _: True))
+    assert [failure.run for failure in waiting.failures] == [source.id, tries[0].id, child.id]

@@ -18,7 +18,7 @@ from colonnade.experiments.plans.plan import SuiteOptions
 from colonnade.experiments.plans.sweep import Sweep
 from colonnade.experiments.results.curves import source_panels
 from colonnade.experiments.results.matrix_and_table import TableRow, transfer_table
-from colonnade.experiments.results.transfer import Cell, Results
+from colonnade.experiments.results.transfer import Cell, RandomScore, Results
 from colonnade.experiments.store.folders import SuiteFolder
 from colonnade.experiments.suites import suite_from_name
 from colonnade.experiments.suites.progressive.pong_soup import SHORT
@@ -165,9 +165,12 @@ def test_a_sweeps_best_jobs_stand_behind_their_mean_without_a_band(fabricate: Fa
 def test_the_rest_of_the_page(fabricate: Fabricate) -> None:
     suite = made(fabricate, 2)
     results = Results(suite)
+    on_zoom = sum(spec.target == "pong-soup/zoom" for spec in suite.plan.runs)
     # 25 episodes, whose own standard deviation is 1 and whose sample's is 5 / sqrt(24).
-    assert results.random_score("pong-soup/zoom") == (-20, pytest.approx(1 / 24**0.5))
-    table = table_of(write_report(suite).read_text(), "Steps/s")
+    assert results.random_score("pong-soup/zoom") == (-20, pytest.approx(1 / 24**0.5), on_zoom)
+    page = write_report(suite).read_text()
+    assert f"Zoom -20.00 in {on_zoom} runs" in page
+    table = table_of(page, "Steps/s")
     for spec in suite.plan.runs:
         assert table[spec.label]["Steps/s"] == f"{spec.steps / 500:,.0f}"
     (axes,) = transfer_matrix(results).axes
@@ -189,7 +192,7 @@ def test_runs_are_compared_with_those_on_their_own_target() -> None:
     results = SimpleNamespace(
         cells=cells,
         references={"easy": np.array([80.0, 85, 92]), "hard": np.array([2.0, 4, 6])},
-        random_score=lambda target: (0.0, 0.1),
+        random_score=lambda target: RandomScore(0.0, 0.1, 1),
     )
     _, improvement = Results.robust_summary(cast("Results", results), "m")
     easy, hard = (2 + 2 + 3) / 9, (0 + 1 + 2) / 9

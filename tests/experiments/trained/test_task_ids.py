@@ -103,7 +103,7 @@ def test_other_options_have_a_random_score_and_frames_of_their_own(fabricate: Fa
         (path / "result.json").write_text(text.replace('"return_mean": -20.0', words, 1))
         imageio.imwrite(path / "frames.png", np.full((8, 8, 3), place, np.uint8))
     results = Results(suite)
-    assert [score for score, _ in results.random_scores.values()] == [-20, -19, -18]
+    assert [score.mean for score in results.random_scores.values()] == [-20, -19, -18]
     area = [results.area(run) for run in results.runs.values()]
     means = [np.nanmean(run.learning.pooled) for run in results.runs.values()]
     assert len(set(area)) == len(set(means)) == 3

@@ -230,7 +230,7 @@ class _Execution:
 
     def _end(self, end: Ended) -> None:
         self._ended.append(end)
-        if (hung := self._hung.pop(end.run, None)) and end.outcome == "failed":
+        if (hung := self._hung.pop(end.run, None)) and end.outcome in ("failed", "lost"):
             end = replace(end, outcome="lost", reason=hung)
         del self._machines.shares[end.run]
         if end.outcome == "finished":
@@ -238,9 +238,10 @@ class _Execution:
         elif end.run in self._condemned:
             self.schedule.stop(end.run, self._condemned[end.run])
         elif end.outcome != "lost":
-            self.schedule.fail(end.run, end.reason, final=end.lasting)
+            self.schedule.fail(end.run, end.reason, final=end.lasting, passing=end.passing)
         elif not self.schedule.again(end.run, end.reason):
-            self.schedule.fail(end.run, f"{end.reason}, again and again", final=False)
+            again = f"{end.reason}, again and again"
+            self.schedule.fail(end.run, again, final=False, passing=True)
 
     def _write_session(self) -> None:
         """Note how busy the runs kept the processors, for the report."""

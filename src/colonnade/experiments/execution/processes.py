@@ -14,7 +14,7 @@ from contextlib import suppress
 from dataclasses import replace
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from colonnade.errors import ColonnadeError, HungError
 from colonnade.experiments.execution.resources import Resources, this_machine
@@ -87,8 +87,8 @@ class ForkedWorkers:
             share: What it has of the machine.
             gpu: The GPU that it sees, by its number or id; empty for all that the server sees.
         """
-        self.open()
         self._running.add(run)
+        self.open()
         self._tell("start", run, share.cores, gpu)
 
     def stop(self, run: str) -> None:
@@ -106,8 +106,9 @@ class ForkedWorkers:
             ColonnadeError: The server can't be started.
         """
         if self._server is None:
-            time.sleep(seconds)
-            return []
+            if not self._running:
+                time.sleep(seconds)
+            return self._forget("there is no process to fork it from")
         try:
             message = self._line.recv() if self._line.poll(seconds) else None
         except (EOFError, OSError):
@@ -196,12 +197,15 @@ class ForkedWorkers:
                 f"No worker could be started: {last_line(self._log) or 'its process was ended'} "
                 f"({self._log})."
             )
-        reason = f"the process that all runs are forked from {how}"
+        self._watch = self._new_watch()
+        self.ready = False
+        return self._forget(f"the process that all runs are forked from {how}")
+
+    def _forget(self, reason: str) -> list[Ended]:
+        """Take note that nothing trains."""
         lost = [Ended(run, "lost", reason) for run in sorted(self._running)]
         self._running.clear()
         self._silent = {}
-        self._watch = self._new_watch()
-        self.ready = False
         return lost
 
 
@@ -210,9 +214,13 @@ def ending(folder: RunFolder, status: int | str, **used: Any) -> Ended:
     run, said = folder.id, folder.status()
     if folder.done:
         return Ended(run, "finished", **used)
-    if isinstance(status, str) or status < 0:
-        reason = status if isinstance(status, str) else _killed(-status, used.get("memory", 0))
-        return Ended(run, "failed", reason + _place(said), **used)
+    if isinstance(status, str):
+        return Ended(run, "failed", status + _place(said), passing=True, **used)
+    if status < 0:
+        # Nothing but another process, or a system without memory, ends one by SIGKILL.
+        outcome: Literal["lost", "failed"] = "lost" if status == -signal.SIGKILL else "failed"
+        reason = _killed(-status, used.get("memory", 0))
+        return Ended(run, outcome, reason + _place(said), **used)
     reason = str(said.get("error") or "")
     if not reason and status in (1, 2):  # Python's own, after what stands in the log
         reason = last_line(folder.log_path)
@@ -224,8 +232,8 @@ def ending(folder: RunFolder, status: int | str, **used: Any) -> Ended:
         return Ended(run, "lost", reason, **used)
     if status == STOPPED:
         return Ended(run, "stopped", reason, **used)
-    lasting = bool(said.get("error")) and said.get("kind") != "DiskFullError"
-    return Ended(run, "failed", reason, lasting, **used)
+    full = said.get("kind") == "DiskFullError"
+    return Ended(run, "failed", reason, bool(said.get("error")) and not full, full, **used)
 
 
 def _place(said: Mapping[str, Any]) -> str:

@@ -55,6 +55,7 @@ class Schedule:
         self._done = {spec.id for spec in plan.runs if suite.run(spec.id).done}
         self._stopped: set[str] = set()
         self._failed: set[str] = set()
+        self._passing: set[str] = set()
         self._waiting: list[RunSpec] = []
         self._chosen: set[str | None] = set()
         self._lost: Counter[str] = Counter()
@@ -91,6 +92,8 @@ class Schedule:
         for spec in list(self._waiting):
             if reason := self._hopeless(spec):
                 self._waiting.remove(spec)
+                if not self._passing.isdisjoint(self._plan.waits_for(spec)):
+                    self._passing.add(spec.id)
                 self._fail(Failure(spec.id, reason, None))
             elif fits(spec) and self._ready(spec):
                 self._waiting.remove(spec)
@@ -111,15 +114,19 @@ class Schedule:
         del self.running[run]
         self._done.add(run)
 
-    def fail(self, run: str, reason: str, *, final: bool) -> None:
+    def fail(self, run: str, reason: str, *, final: bool, passing: bool = False) -> None:
         """Take note that a run failed.
 
         Args:
             run: Its id.
             reason: What went wrong, in one sentence.
             final: Whether the same would happen again, so that it is only tried again on demand.
+            passing: Whether it says nothing of the run, which may be the best of some once it is
+                through: until then nobody starts from the best of them.
         """
         del self.running[run]
+        if passing:
+            self._passing.add(run)
         folder = self._suite.run(run)
         if final:
             write_json(folder.path / "failed.json", {"reason": reason})
@@ -166,8 +173,14 @@ class Schedule:
         for name, does in (*origins, (spec.learner_from, "learns like")):
             selection = self._plan.selection(name)
             lost = self._failed | self._stopped
-            if selection is not None and lost.issuperset(selection.runs):
-                return f"it {does} the best of {len(selection.runs)} runs, and none succeeded"
+            if selection is None:
+                continue
+            best = f"it {does} the best of {len(selection.runs)} runs"
+            if lost.issuperset(selection.runs):
+                return f"{best}, and none succeeded"
+            open_ones = self._passing.intersection(selection.runs)
+            if open_ones and self._suite.chosen(selection.name) is None:
+                return f"{best}, of which {min(open_ones)} may succeed when it is begun again"
         for origin in spec.origins:
             if origin in self._failed or origin in self._stopped:
                 return f"it starts from run {origin}, which failed"

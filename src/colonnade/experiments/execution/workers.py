@@ -24,6 +24,8 @@ class Ended:
             when whoever trained it is gone by no fault of the run, "failed" otherwise.
         reason: Why it is not complete, in one sentence.
         lasting: Whether it would fail again in the same way.
+        passing: Whether it failed for want of something, such as a free disk, that says nothing of
+            the run.
         cpu_seconds: Processor time it used.
         memory: The most memory it held, in bytes; 0 where nobody knows.
     """
@@ -32,6 +34,7 @@ class Ended:
     outcome: Literal["finished", "stopped", "failed", "lost"]
     reason: str = ""
     lasting: bool = False
+    passing: bool = False
     cpu_seconds: float = 0.0
     memory: int = 0
 

@@ -126,7 +126,7 @@ def _common(labels: Mapping[str, str], runs: Sequence[RunResult]) -> str:
 
 
 def _random(results: Results, target: str) -> float:
-    return results.random_score(target)[0]
+    return results.random_score(target).mean
 
 
 def _lines(

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 
@@ -39,6 +40,20 @@ class Cell:
     areas: Floats
     score: float
     interval: Interval = NO_INTERVAL
+
+
+class RandomScore(NamedTuple):
+    """What the random policy scores on a task.
+
+    Attributes:
+        mean: Mean return; NaN where unknown.
+        error: Standard error of a run's mean, the largest one; NaN where unknown.
+        runs: How many runs it was played in.
+    """
+
+    mean: float
+    error: float
+    runs: int
 
 
 class Results:
@@ -142,12 +157,11 @@ class Results:
         key = run.spec.tasks[-1].key
         if not (run.done or run.stopped) or key not in self.random_scores:
             return math.nan
-        random_score, _ = self.random_scores[key]
-        return float(transfer.area_under_curve(run.learning.pooled, random_score))
+        return float(transfer.area_under_curve(run.learning.pooled, self.random_scores[key].mean))
 
     @cached_property
-    def random_scores(self) -> Mapping[tuple[str, str], tuple[float, float]]:
-        """The random policy's mean return and its error, of each task with a complete run.
+    def random_scores(self) -> Mapping[tuple[str, str], RandomScore]:
+        """What the random policy scores on each task with a complete run.
 
         By the task's name and options (`TaskBudget.key`): other options are another task.
         """
@@ -159,12 +173,16 @@ class Results:
                 key = run.spec.tasks[-1].key
                 found.setdefault(key, []).append((row["return_mean"], error))
         return {
-            task: (float(np.mean([mean for mean, _ in rows])), max(error for _, error in rows))
+            task: RandomScore(
+                mean=float(np.mean([mean for mean, _ in rows])),
+                error=max(error for _, error in rows),
+                runs=len(rows),
+            )
             for task, rows in found.items()
         }
 
-    def random_score(self, target: str) -> tuple[float, float]:
-        """The random policy's mean return and its error on a target; NaN where unknown.
+    def random_score(self, target: str) -> RandomScore:
+        """What the random policy scores on a target.
 
         Where runs play the target with several options, baseline 1's stand for it.
         """
@@ -172,7 +190,7 @@ class Results:
         entries.sort(key=lambda entry: entry.method != SCRATCH)
         keys = (self.runs[entry.run].spec.tasks[-1].key for entry in entries)
         known = (self.random_scores[key] for key in keys if key in self.random_scores)
-        return next(known, (math.nan, math.nan))
+        return next(known, RandomScore(math.nan, math.nan, 0))
 
     @cached_property
     def references(self) -> Mapping[str, Floats]:
@@ -213,7 +231,7 @@ class Results:
         cells = [c for c in self.cells if c.method == method and not math.isnan(c.score)]
         below = [self.references[cell.target] for cell in cells]
         # All runs over all: the best few of a sweep's baseline would be another measure.
-        errors = [self.random_score(cell.target)[1] for cell in cells]
+        errors = [self.random_score(cell.target).error for cell in cells]
         relative = [
             transfer.transfer_score(cell.areas, reference.mean(), minimum=error)
             for cell, reference, error in zip(cells, below, errors, strict=True)
@@ -229,8 +247,8 @@ class Results:
 
     def _ratio(self, area: float, target: str) -> float:
         # A reference within the error of the random score is no measure of anything.
-        _, error = self.random_score(target)
         reference = self.mean_area(self.references[target])
+        error = self.random_score(target).error
         return float(transfer.transfer_score(area, reference, minimum=error))
 
     def seeds_wanted(self, share: float = 0.2) -> int | None:

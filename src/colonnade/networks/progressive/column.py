@@ -1,10 +1,9 @@
-"""A column as a module, and which features of earlier columns each of its stages reads."""
+"""A column as a module."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import torch
 from torch import nn
@@ -12,6 +11,7 @@ from torch import nn
 from colonnade.checks import whole
 from colonnade.errors import UsageError, unknown_name
 from colonnade.networks.factories import FactoryError, check_new
+from colonnade.networks.progressive.alignment import Feature, aligned, levels
 from colonnade.networks.progressive.laterals import LinearLaterals
 from colonnade.networks.progressive.recurrent import LSTMStage
 from colonnade.networks.progressive.spec import ColumnSpec
@@ -27,23 +27,6 @@ from colonnade.networks.stage import LSTM, Conv, Dense, Join, StageSpec
 from colonnade.types import OBSERVATION, Shape
 
 HiddenStage = ConvStage | DenseStage | CustomStage | JoinStage | LSTMStage
-
-
-class Feature(NamedTuple):
-    """The features of one stage of one column.
-
-    Attributes:
-        column: Index of the column.
-        stage: Index of the stage; the output layer is no feature.
-    """
-
-    column: int
-    stage: int
-
-    @property
-    def key(self) -> str:
-        """The name under which the features are cached among a network's inputs."""
-        return f"column{self.column}/stage{self.stage}"
 
 
 @dataclass(frozen=True, order=True)
@@ -106,7 +89,7 @@ class Column(nn.Module):
         self.index = len(earlier)
         self.input_shapes = {n: checked_shape(n, s) for n, s in input_shapes.items()}
         self.outputs = whole("A column's output width", outputs)
-        self.input = _starting_input(spec, self.input_shapes)
+        self.input = starting_input(spec, self.input_shapes)
         self.rows = 1
         self.reads: list[tuple[Feature, ...]] = []
         self.stages = nn.ModuleList()
@@ -142,7 +125,7 @@ class Column(nn.Module):
     @property
     def levels(self) -> list[Feature]:
         """The features that stand for each level of the column, lowest first, joins included."""
-        return [Feature(self.index, above - 1) for above in _levels(self.spec)[1:]]
+        return [Feature(self.index, above - 1) for above in levels(self.spec)[1:]]
 
     def freeze(self) -> None:
         """Freeze every stage and the output layer for good."""
@@ -300,29 +283,7 @@ class Column(nn.Module):
 
     def _aligned(self, position: int, earlier: Sequence[Column]) -> tuple[Feature, ...]:
         """Find what the stage at `position` (the number of stages: the output layer) reads."""
-        at_output = position == len(self.spec.stages)
-        stage = None if at_output else self.spec.stages[position]
-        kind = self.spec.output_laterals_kind if stage is None else self.spec.laterals_of(stage)
-        levels = _levels(self.spec)
-        if kind == "none" or levels.index(position) == 0:
-            return ()
-        below_top = len(levels) - levels.index(position)
-        features = []
-        for column in earlier:
-            if self.sources is not None and column.index not in self.sources:
-                continue
-            source_levels = _levels(column.spec)
-            if below_top >= len(source_levels):
-                continue
-            source = source_levels[-below_top]
-            features.append(Feature(column.index, source - 1))
-            if (
-                isinstance(stage, LSTM)
-                and source < len(column.stages)
-                and isinstance(column.stage(source), LSTMStage)
-            ):
-                features.append(Feature(column.index, source))
-        return tuple(features)
+        return aligned(self.spec, position, [column.spec for column in earlier], self.sources)
 
     @staticmethod
     def _shapes(features: Sequence[Feature], earlier: Sequence[Column]) -> list[Shape]:
@@ -353,13 +314,12 @@ def _to_channels_last(module: nn.Module) -> None:
             parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
 
 
-def _levels(spec: ColumnSpec) -> list[int]:
-    """Positions of the stages that count in the alignment, and of the output layer."""
-    hidden = [i for i, stage in enumerate(spec.stages) if not isinstance(stage, Join)]
-    return [*hidden, len(spec.stages)]
+def starting_input(spec: ColumnSpec, input_shapes: Mapping[str, Sequence[int]]) -> str:
+    """Name the input that a column's first stage reads.
 
-
-def _starting_input(spec: ColumnSpec, input_shapes: Mapping[str, Shape]) -> str:
+    Raises:
+        UsageError: There is no such input, or several to choose among.
+    """
     if spec.input is not None:
         if spec.input not in input_shapes:
             raise unknown_name("input", spec.input, input_shapes)

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from rich.table import Table
 from torch import nn
 
-from colonnade.networks.progressive.column import Column, Feature
+from colonnade.networks.progressive.alignment import Feature
+from colonnade.networks.progressive.column import Column
 from colonnade.networks.progressive.laterals import AdapterLaterals, Laterals
 from colonnade.networks.progressive.network import ColumnView
 from colonnade.networks.progressive.stages import Stage

@@ -9,7 +9,8 @@ from torch import Tensor
 
 from colonnade.errors import UsageError
 from colonnade.networks.precision import to_compute_dtype
-from colonnade.networks.progressive.column import Column, Feature
+from colonnade.networks.progressive.alignment import Feature
+from colonnade.networks.progressive.column import Column
 from colonnade.networks.progressive.recurrent import LSTMStage
 from colonnade.networks.progressive.stages import ConvStage, JoinStage, Stage
 from colonnade.types import Inputs, Shape, State

@@ -20,7 +20,8 @@ import torch
 from torch import Tensor, nn
 
 from colonnade.errors import UsageError, unknown_name
-from colonnade.networks.progressive.column import Column, Feature
+from colonnade.networks.progressive.alignment import Feature
+from colonnade.networks.progressive.column import Column
 from colonnade.networks.progressive.forward import (
     Evaluation,
     frontier,

@@ -16,7 +16,8 @@ import torch
 from torch import Tensor, nn
 
 from colonnade.errors import UsageError
-from colonnade.networks.progressive.column import Column, Feature, Projection, Site
+from colonnade.networks.progressive.alignment import Feature
+from colonnade.networks.progressive.column import Column, Projection, Site
 from colonnade.networks.progressive.laterals import AdapterLaterals, Laterals, LinearLaterals
 from colonnade.networks.progressive.network import ColumnView, ProgressiveNetwork
 from colonnade.networks.progressive.recurrent import LSTMStage

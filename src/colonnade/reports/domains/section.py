@@ -88,7 +88,7 @@ class RewardsSection(Section):
             rows = learned(results, target)
             places = [row.place for row in rows]
             before, error = zero_shot(results, target)
-            chance, _ = results.random_score(target)
+            chance = results.random_score(target).mean
             named = [
                 _row(
                     row,

@@ -76,7 +76,19 @@
     return traces;
   };
 
-  const layoutOf = (chart, panel, view) => {
+  // Titles of marks stand in one row, in several where they would overlap; what fits in none goes without.
+  const MARGIN = 44, ROW = 14, ROWS = 4;
+  const rowsOf = (marks, end, width) => {
+    const ends = [];
+    return marks.map(({ at, title }) => {
+      const place = (width - MARGIN) * at / end, over = place + 6.2 * title.length;
+      const row = [...Array(ROWS).keys()].find((k) => (ends[k] ?? -1) <= place);
+      if (row !== undefined) ends[row] = over;
+      return row;
+    });
+  };
+
+  const layoutOf = (chart, panel, view, width) => {
     const axis = { gridcolor: css("--line"), linecolor: css("--faint"), zeroline: false, tickcolor: css("--faint"),
                    ticks: "outside", ticklen: 4, automargin: true, title: { standoff: 8 }, fixedrange: view.coarse };
     const time = view.time && panel.lines.every((line) => line.seconds);
@@ -89,8 +101,10 @@
       type: "linear", tickmode: "array", tickvals: names.map((_, k) => k), ticktext: names.map(plain), showgrid: false,
       range: reversed ? [names.length - 0.5, -0.5] : [-0.5, names.length - 0.5], ticks: "", nticks: 0, tickformat: "" };
     const closest = view.dots || panel.yNames;
+    const titled = marks.filter(({ title }) => title), rows = rowsOf(titled, Math.max(...xs), width);
+    const top = Math.max(0, ...rows.filter((row) => row !== undefined));
     return {
-      margin: { l: 44, r: 10, t: marks.length ? 20 : 8, b: 40 },
+      margin: { l: MARGIN, r: 10, t: marks.length ? 20 + ROW * top : 8, b: 40 },
       paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", showlegend: false,
       font: { family: getComputedStyle(document.body).fontFamily, size: 12, color: css("--ink") },
       hovermode: closest ? "closest" : "x", dragmode: view.coarse ? false : "zoom", hoverdistance: -1,
@@ -101,9 +115,9 @@
       yaxis: { ...axis, title: { text: plain(chart.y), standoff: 6 }, type: view.logY ? "log" : "linear", nticks: 6, ...named(panel.yNames, true) },
       shapes: marks.map(({ at }) => ({ type: "line", x0: at, x1: at, y0: 0, y1: 1, yref: "paper",
                                        line: { color: css("--faint"), width: 1, dash: "dot" } })),
-      annotations: empty.concat(marks.filter(({ title }) => title).map(({ at, title }) =>
+      annotations: empty.concat(titled.map(({ at, title }, k) =>
         ({ x: at, y: 1, yref: "paper", yanchor: "bottom", xanchor: "left", showarrow: false, text: plain(title),
-           font: { size: 11, color: css("--faint") } }))),
+           yshift: ROW * (rows[k] ?? 0), visible: rows[k] !== undefined, font: { size: 11, color: css("--faint") } }))),
     };
   };
 
@@ -179,7 +193,7 @@
     draw(panel) {
       const first = !panel.seen;
       panel.seen = true;
-      plotly().react(panel.plot, tracesOf(panel.content, this.view, panel.plot), layoutOf(this.chart, panel.content, this.view),
+      plotly().react(panel.plot, tracesOf(panel.content, this.view, panel.plot), layoutOf(this.chart, panel.content, this.view, panel.plot.clientWidth),
                    { displayModeBar: false, responsive: true, doubleClick: "reset", showTips: false });
       if (!first) return;
       panel.plot.on("plotly_hover", (event) => this.tip(panel, event.points[0]));
@@ -305,7 +319,7 @@
     async svgs(width, height) {
       const visible = this.panels.filter((_, k) => !this.view.hidden.has(k));
       return Promise.all(visible.map(async ({ content }) => {
-        const layout = { ...layoutOf(this.chart, content, this.view), width, height };
+        const layout = { ...layoutOf(this.chart, content, this.view, width), width, height };
         const url = await plotly().toImage({ data: tracesOf(content, this.view), layout }, { format: "svg", width, height });
         return { title: content.title, svg: decodeURIComponent(url.slice(url.indexOf(",") + 1)) };
       }));

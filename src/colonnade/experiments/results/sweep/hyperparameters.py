@@ -100,7 +100,7 @@ def sorted_panels(results: Results, rows: Sequence[JobRow]) -> list[SortedPanel]
                 share = 100 * (np.arange(known.size) + 0.5) / scores.size
                 lines.append(SortedScores(method, share, known, scores.size))
         if lines:
-            random = results.random_score(target)[0]
+            random = results.random_score(target).mean
             panels.append(SortedPanel(titles[target], tuple(lines), random))
     return panels
 

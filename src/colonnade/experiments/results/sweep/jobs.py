@@ -99,7 +99,7 @@ def job_rows(results: Results) -> list[JobRow]:
                 area=results.area(run),
                 transfer=results.relative_area(run),
                 final_score=run.final_score,
-                random_score=results.random_score(entry.target)[0],
+                random_score=results.random_score(entry.target).mean,
                 steps=run.steps,
                 seconds=float(run.result.get("timing", {}).get("training_seconds", math.nan)),
                 run=run.spec.id,
