@@ -89,10 +89,10 @@ class DiagonalGaussian:
         def gradient(by_log_prob: Tensor, by_entropy: Tensor | None) -> Tensor:
             by = by_log_prob.unsqueeze(-1)
             # The order of the sums is the one that autograd has.
-            by_width = -by if by_entropy is None else by_entropy - by
             by_mean = by * scaled
-            by_width = by_width + (by_mean * (scaled / self.std)).mul_(self.std)
-            by_width = by_width.masked_fill_(self._given != self.log_std, 0.0)
+            by_width = (by_mean * (scaled / self.std)).mul_(self.std)
+            by_width = by_width.sub_(by) if by_entropy is None else by_width + (by_entropy - by)
+            by_width = torch.where(self._given == self.log_std, by_width, 0.0)
             return torch.cat([by_mean.div_(self.std), by_width], -1)
 
         return self._density(scaled), gradient

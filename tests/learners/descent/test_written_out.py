@@ -74,14 +74,15 @@ def test_the_gradient_is_that_of_the_clipped_objective(sizes, entropy_cost, held
         {}, {}, torch.zeros(T, N), actions, before, torch.randn(T, N), torch.randn(T, N), None
     )
     penalty = (lambda: 0.1 * network.output[..., -1].square().sum()) if held else lambda: None
-    metrics = config.differentiate(Pass(network, CPU), minibatch, Spec(sizes), penalty)
+    judged, kept = config.differentiate(Pass(network, CPU), minibatch, Spec(sizes), penalty)
+    metrics = config.losses([judged, judged], Spec(sizes))
     gradient, network.output.grad = network.output.grad, None
     loss = objective(config, policy, values, minibatch)
     (loss + penalty() if held else loss).backward()
     torch.testing.assert_close(gradient, network.output.grad, rtol=1e-6, atol=1e-7)
-    parts = metrics["policy_loss"].mean() + config.value_cost * metrics["value_loss"].mean()
-    torch.testing.assert_close(parts - entropy_cost * metrics["entropy"].mean(), loss.detach())
-    assert ("penalty" in metrics) == held
+    parts = metrics["policy_loss"] + config.value_cost * metrics["value_loss"]
+    torch.testing.assert_close(parts - entropy_cost * metrics["entropy"], loss.detach())
+    assert (kept is not None) == held
 
 
 @pytest.mark.parametrize(("steps", "recurrent"), [(8, False), (7, False), (4, True)])

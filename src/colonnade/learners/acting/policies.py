@@ -124,7 +124,7 @@ class ActorCritic(_Sampling):
     def parted(self, output: Tensor, spec: TaskSpec) -> tuple[PolicyDistribution, Tensor]:
         """Return the policy and the values [...] that an output [..., outputs] means."""
         # Taken apart at once, whose gradient is put together at once.
-        policy, value = output.split([output.shape[-1] - 1, 1], -1)
+        policy, value = torch.split_with_sizes(output, [output.shape[-1] - 1, 1], -1)
         return _meant(policy, spec), value.squeeze(-1)
 
 
