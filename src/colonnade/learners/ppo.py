@@ -16,7 +16,7 @@ from colonnade.errors import UsageError
 from colonnade.learners.acting.policies import ActorCritic, advantages_of
 from colonnade.learners.acting.recent import RecentSteps
 from colonnade.learners.compute import Compute
-from colonnade.learners.descent.backward import Pass, scalar
+from colonnade.learners.descent.backward import Pass
 from colonnade.learners.descent.optimisation import Optimisation, clip_gradient, trainable
 from colonnade.learners.descent.reference import Reference, statistics_kept
 from colonnade.learners.hyperparameters import COMMON
@@ -26,6 +26,7 @@ from colonnade.learners.processes.trainer import unwatched
 from colonnade.learners.trainer import Lesson, Trainer
 from colonnade.memory_layout import take
 from colonnade.networks import mode_matters
+from colonnade.ops.scalars import scalar
 from colonnade.types import Inputs, Metrics, Network, Penalty, Rollout, State, TaskSpec
 from colonnade.watching import beat
 

@@ -92,9 +92,8 @@ class AtOnce:
     def act(self, inputs: Inputs, state: State) -> Acted:
         """Act; the output is what was judged."""
         decided = self._policy(inputs, state)
-        return Acted(
-            decided.actions, torch.stack([decided.log_probs, decided.values], -1), decided.state
-        )
+        judged = torch.stack([decided.log_probs, decided.values], -1)
+        return Acted(decided.actions.clone(), judged, decided.state)
 
     def judge(self, output: Tensor, actions: Tensor) -> tuple[Tensor, Tensor]:
         """Return what was judged."""

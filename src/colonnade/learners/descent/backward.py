@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache, partial
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -14,12 +14,6 @@ from colonnade.types import Differentiated, Differentiating, Inputs, Network, St
 WayBack = Callable[[Tensor, Tensor | None], None]
 """Takes the gradient of a loss by the output, and a penalty [] that is added to the loss or None.
 Sets `grad` of each parameter, all of which must be None."""
-
-
-@lru_cache(maxsize=256)
-def scalar(value: float) -> Tensor:
-    """Return a number as a tensor without axes, which operations take in half the time."""
-    return torch.tensor(value)
 
 
 class Pass:

@@ -163,7 +163,7 @@ class ColumnView(nn.Module):
             read: list[Tensor] = []
             features = Evaluation(columns, inputs, {}, starts).input_of(newest)
             output = straight.forward(features, read)
-            return output, torch.no_grad()(partial(straight.backward, read=read))
+            return output, partial(straight.backward, read=read)
 
         return run
 

@@ -79,6 +79,7 @@ class Straight:
         weight, bias = _held(last)
         return F.linear(features, weight) + bias  # which comes last, as in `OutputStage`
 
+    @torch.no_grad()
     def backward(self, gradient: Tensor, read: Sequence[Tensor]) -> None:
         """Set `grad` of all parameters, where it `writes_out`, without a graph.
 
