@@ -46,6 +46,21 @@ def hooked(net):
     net.newest.hidden[0].register_forward_hook(lambda *_: None)
 
 
+def hooked_backward(net):
+    net.newest.hidden[0].register_full_backward_hook(lambda *_: None)
+
+
+def hooked_before_backward(net):
+    net.newest.output.register_full_backward_pre_hook(lambda *_: None)
+
+
+def hooked_before(net):
+    net.newest.output.register_forward_pre_hook(lambda *_: None)
+
+
+HOOKED = [hooked, hooked_before, hooked_backward, hooked_before_backward]
+
+
 def heard(net):
     next(net.parameters()).register_post_accumulate_grad_hook(lambda _: None)
 
@@ -62,7 +77,7 @@ def parametrized(net):
     torch.nn.utils.parametrizations.weight_norm(net.newest.hidden[0])
 
 
-@pytest.mark.parametrize("change", [frozen, hooked, heard, watched, second, parametrized])
+@pytest.mark.parametrize("change", [frozen, *HOOKED, heard, watched, second, parametrized])
 def test_what_is_not_plain_is_left_to_autograd(change):
     net = network(ColumnSpec((Dense(6), Dense(5))))
     assert net.differentiated() is not None

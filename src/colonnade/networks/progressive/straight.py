@@ -42,7 +42,9 @@ class Straight:
         for layer in self._layers:
             if type(layer) is not DenseStage and type(layer) is not OutputStage:
                 return False
-            if layer._forward_hooks or layer._forward_pre_hooks or layer._backward_hooks:
+            if layer._forward_hooks or layer._forward_pre_hooks:
+                return False
+            if layer._backward_hooks or layer._backward_pre_hooks:
                 return False
         return not torch.is_autocast_enabled(self._layers[-1].bias.device.type)
 
