@@ -107,6 +107,7 @@ class Collector:
         self._share = share or Share(0, num_envs)
         self._buffers: Inputs = {}  # T + 2 places: one after the rollout, one for final values
         self._places: dict[str, tuple[Tensor, ...]] = {}  # the same, place by place
+        self._arrays: dict[str, np.ndarray[Any, Any]] = {}  # the same, on the host
         self._host = _Arrays.empty(steps, num_envs)
         self._form = form = self._spec.actions
         self._acted: list[tuple[Tensor, Tensor]] = []  # actions and output at each step
@@ -294,8 +295,7 @@ class Collector:
     def _perceive(self, observations: Any, t: int) -> State:
         """Write an observation, and what frozen parts compute from it, to place `t`."""
         raw = {
-            name: self._write(name, torch.as_tensor(value), t)
-            for name, value in by_name(observations).items()
+            name: self._write_array(name, value, t) for name, value in by_name(observations).items()
         }
         inputs, state = self._precompute(raw)
         for name, value in inputs.items():
@@ -307,6 +307,13 @@ class Collector:
     def _precompute(self, raw: Inputs) -> tuple[Inputs, State]:
         with self._compute.autocast():
             return self._network.precompute(raw, self._state)
+
+    def _write_array(self, name: str, value: Any, t: int) -> Tensor:
+        known = self._arrays.get(name)
+        if known is None or value.ndim == 4:
+            return self._write(name, torch.as_tensor(value), t)
+        known[t] = value  # in a fraction of the time that a tensor takes to be made and copied
+        return self._places[name][t]
 
     def _write(self, name: str, value: Tensor, t: int) -> Tensor:
         place = self._place(name, value, t)
@@ -321,6 +328,8 @@ class Collector:
         if name not in self._places:
             self._buffers[name] = buffer(self._steps + 2, like, self._compute.device)
             self._places[name] = self._buffers[name].unbind()
+            if self._compute.device.type == "cpu" and like.dtype != torch.bfloat16:
+                self._arrays[name] = self._buffers[name].numpy()
         return self._places[name][t]
 
     def _values_of(self, final_observations: Any) -> Tensor:
