@@ -9,7 +9,6 @@ from functools import partial
 from typing import NamedTuple
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from colonnade.checks import ABOVE_0, AT_LEAST_1, check_fields
@@ -17,6 +16,7 @@ from colonnade.errors import UsageError
 from colonnade.learners.acting.policies import ActorCritic, advantages_of
 from colonnade.learners.acting.recent import RecentSteps
 from colonnade.learners.compute import Compute
+from colonnade.learners.descent.backward import Pass
 from colonnade.learners.descent.optimisation import Optimisation, clip_gradient, trainable
 from colonnade.learners.descent.reference import Reference, statistics_kept
 from colonnade.learners.hyperparameters import COMMON
@@ -26,22 +26,28 @@ from colonnade.learners.processes.trainer import unwatched
 from colonnade.learners.trainer import Lesson, Trainer
 from colonnade.memory_layout import take
 from colonnade.networks import mode_matters
-from colonnade.types import Metrics, Network, Penalty, Rollout, TaskSpec
+from colonnade.types import Inputs, Metrics, Network, Penalty, Rollout, State, TaskSpec
 from colonnade.watching import beat
 
 
 class Minibatch(NamedTuple):
-    """Part of a rollout, and what the network is compared with there, each shaped as its rewards.
+    """Part of a rollout, and what the network is compared with there, each [T, N, ...].
 
     Attributes:
-        steps: The part.
-        log_probs: Of its actions, before the update.
+        inputs: What the network sees.
+        state: Before the first step; each [N, ...].
+        starts: Where episodes begin.
+        actions: That were taken.
+        log_probs: Of the actions, before the update.
         advantages: Normalised.
         targets: Of the values.
         reference: Where the log-probabilities come from, if not from the policy that acted.
     """
 
-    steps: Rollout
+    inputs: Inputs
+    state: State
+    starts: Tensor
+    actions: Tensor
     log_probs: Tensor
     advantages: Tensor
     targets: Tensor
@@ -158,59 +164,83 @@ class PPO(ActorCritic):
             worker: Whose rollout it is.
         """
         axis = 1 if rollout.recurrent else 0
-        every = orders.to(rollout.rewards.device).tensor_split(self.minibatches, 1)
+        orders = orders.to(rollout.rewards.device)
+        every = orders.tensor_split(self.minibatches, 1)
         indices = [part[epoch] for epoch in range(self.epochs) for part in every]
+        sizes = [len(index) for index in indices]
+
+        def parts(value: Tensor, axis: int = axis) -> list[Tensor]:
+            split = value.index_select(axis, orders.flatten()).split(sizes, axis)
+            return [part.contiguous() for part in split]
+
         references = self._references(network, rollout, indices, axis, spec, compute)
         if advantages is None:
             advantages = advantages_of(rollout, self.gamma, self.lam).unsqueeze(0)
-        for index, reference in zip(indices, references, strict=True):
-            steps, together = _part(rollout, index, axis), take(advantages, axis + 1, index)
+        normalised = _normalised(parts(advantages, axis + 1), advantages)
+        for index, reference, starts, actions, log_probs, together, targets in zip(
+            indices,
+            references,
+            parts(rollout.starts),
+            parts(rollout.actions),
+            parts(rollout.log_probs),
+            normalised,
+            parts(advantages[worker] + rollout.values),
+            strict=True,
+        ):
             yield Minibatch(
-                steps,
-                steps.log_probs if reference is None else reference.log_probs,
-                _normalised(together[worker], advantages, together),
-                together[worker] + steps.values,
+                # Inputs one by one: there may be much of them, and they must lie as ever.
+                {name: take(value, axis, index) for name, value in rollout.inputs.items()},
+                {name: value.index_select(0, index) for name, value in rollout.state.items()},
+                starts,
+                actions,
+                log_probs if reference is None else reference.log_probs,
+                together[worker],
+                targets,
                 reference,
             )
 
-    def loss(
-        self,
-        network: Network,
-        minibatch: Minibatch,
-        spec: TaskSpec,
-        compute: Compute,
-        penalty: Penalty,
-    ) -> tuple[Tensor, Metrics]:
-        """Compute the clipped objective of a minibatch (Schulman et al. 2017, Eq. 7 and 9).
+    def differentiate(
+        self, through: Pass, minibatch: Minibatch, spec: TaskSpec, penalty: Penalty
+    ) -> Metrics:
+        """Set the gradient of the clipped objective (Schulman et al. 2017, Eq. 7 and 9).
+
+        The derivative by the network's output is written out, and by its parameters `through` goes.
+
+        Args:
+            through: The network; its parameters' `grad` must be None.
+            minibatch: What the objective is taken over.
+            spec: The task.
+            penalty: Added to the loss.
 
         Returns:
-            The loss with the penalty, and its parts.
+            The parts of the loss at each step [T, N], and the penalty [].
         """
-        steps, before, advantages, targets, _ = minibatch
         with minibatch.randomness():
-            policy, values = self.unroll(network, steps, spec, compute)
-        # On the first minibatch the network is still the one that acted: the ratio is one.
-        log_ratio = policy.log_prob(steps.actions) - before
-        ratio = log_ratio.exp()
-        clipped = ratio.clamp(1 - self.clip, 1 + self.clip)
-        policy_loss = -torch.min(ratio * advantages, clipped * advantages).mean()
-        value_loss = F.mse_loss(values, targets)
-        loss = policy_loss + self.value_cost * value_loss
-        with torch.set_grad_enabled(self.entropy_cost > 0 and torch.is_grad_enabled()):
-            entropy = policy.entropy().mean()
-        if self.entropy_cost:
-            loss = loss - self.entropy_cost * entropy
+            output, back = through(minibatch.inputs, minibatch.state, minibatch.starts)
         metrics = {}
         if (held := penalty()) is not None:
             metrics["penalty"] = held.detach()
-            loss = loss + held
-        metrics |= {
-            "policy_loss": policy_loss.detach(),
-            "value_loss": value_loss.detach(),
-            "entropy": entropy.detach(),
-            "kl": (ratio.detach() - 1 - log_ratio.detach()).mean(),
-        }
-        return loss, metrics
+        with torch.no_grad():
+            policy, values = self.parted(output, spec)
+            log_probs, by_output = policy.differentiated(minibatch.actions)
+            # On the first minibatch the network is still the one that acted: the ratio is one.
+            log_ratio = log_probs - minibatch.log_probs
+            ratio, count = log_ratio.exp(), log_ratio.numel()
+            gain = ratio * minibatch.advantages
+            bound = ratio.clamp(1 - self.clip, 1 + self.clip) * minibatch.advantages
+            # d ratio / d log-probability is the ratio; beyond the bound nothing is gained.
+            by_log_prob = (minibatch.advantages * (-1 / count)).masked_fill_(gain > bound, 0)
+            by_entropy = ratio.new_tensor(-self.entropy_cost) / count if self.entropy_cost else None
+            error = values - minibatch.targets
+            by_value = (error * (2 / count)).mul_(self.value_cost)
+            by_policy = by_output(by_log_prob.mul_(ratio), by_entropy)
+            back(torch.cat([by_policy, by_value.unsqueeze(-1)], -1), held)
+            return metrics | {
+                "policy_loss": -torch.min(gain, bound),
+                "value_loss": error.square(),
+                "entropy": policy.entropy(),
+                "kl": ratio - 1 - log_ratio,
+            }
 
     def _references(
         self,
@@ -263,35 +293,46 @@ class PPOLearner:
         descent.anneal(rollout.steps)
         steps, environments = rollout.rewards.shape
         orders = config.orders(config.size(steps, environments, rollout.recurrent))
+        through = Pass(network, compute)
         found: dict[str, list[Tensor]] = {}
         for minibatch in config.split(network, rollout, orders, spec, compute):
             beat()
-            loss, metrics = config.loss(network, minibatch, spec, compute, penalty)
             descent.clear()
-            loss.backward()
+            metrics = config.differentiate(through, minibatch, spec, penalty)
             metrics["gradient_norm"] = clip_gradient(descent.parameters, config.clip_norm)
             descent.step()
             for name, value in metrics.items():
                 found.setdefault(name, []).append(value)
-        return {name: torch.stack(values).mean() for name, values in found.items()}
+        return {name: _mean(values) for name, values in found.items()}
 
 
 def _part(rollout: Rollout, index: Tensor, axis: int) -> Rollout:
     return rollout.of_environments(index) if axis else rollout.at_times(index)
 
 
-def _normalised(advantages: Tensor, rollout: Tensor, together: Tensor | None = None) -> Tensor:
-    """Bring a minibatch's advantages to mean 0 and deviation 1; a single one by the rollout's.
+def _normalised(parts: Sequence[Tensor], rollout: Tensor) -> Sequence[Tensor]:
+    """Bring each minibatch's advantages to mean 0 and deviation 1; a single one by the rollout's.
 
     A rollout of a single step has no scale to take: its advantage stays as it is.
 
     Args:
-        advantages: Of one worker.
+        parts: Of each minibatch [W, T, N], of all W workers.
         rollout: All that were collected.
-        together: Of the minibatch, with the other workers' parts; `advantages` if not given.
     """
-    over = advantages if together is None else together
-    over = over if over.numel() > 1 else rollout
+    if len({part.shape for part in parts}) > 1:
+        return [_normalised([part], rollout)[0] for part in parts]
+    rows = torch.stack(list(parts))
+    over = rows.flatten(1) if parts[0].numel() > 1 else rollout.reshape(1, -1)
     if over.numel() == 1:
-        return advantages
-    return (advantages - over.mean()) / (over.std() + 1e-8)
+        return parts
+    mean, deviation = (value.view(-1, 1, 1, 1) for value in (over.mean(1), over.std(1) + 1e-8))
+    return ((rows - mean) / deviation).unbind()
+
+
+def _mean(values: Sequence[Tensor]) -> Tensor:
+    """Average the means of minibatches."""
+    if len({value.shape for value in values}) > 1:
+        means = torch.stack([value.mean() for value in values])
+    else:
+        means = torch.stack(list(values)).reshape(len(values), -1).mean(1)
+    return means.mean()

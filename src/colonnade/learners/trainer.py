@@ -32,7 +32,7 @@ class Decision(NamedTuple):
     """What a policy does at one step of N environments."""
 
     actions: Tensor
-    """[N, A] int64."""
+    """[N, A] int64, or float32 where they are numbers."""
     log_probs: Tensor
     """[N]."""
     values: Tensor
@@ -41,6 +41,34 @@ class Decision(NamedTuple):
 
 
 Policy = Callable[[Inputs, State], Decision]
+
+
+class Acted(NamedTuple):
+    """What a policy does at one step of N environments, before it is judged."""
+
+    actions: Tensor
+    """[N, A] int64, or float32 where they are numbers."""
+    output: Tensor
+    """[N, K], by which they can be judged."""
+    state: State
+
+
+@runtime_checkable
+class Deferring(Protocol):
+    """A `Policy` that can act first and judge many steps at once later, with the same numbers."""
+
+    def __call__(self, inputs: Inputs, state: State) -> Decision:
+        """Act and judge."""
+        ...
+
+    def act(self, inputs: Inputs, state: State) -> Acted:
+        """Act; to be called without a graph being kept, as `judge` is."""
+        ...
+
+    def judge(self, output: Tensor, actions: Tensor) -> tuple[Tensor, Tensor]:
+        """Return log-probabilities and values [...] of outputs [..., K] and actions [..., A]."""
+        ...
+
 
 Watch = Callable[[Any], None]
 """Sees what one environment shows: an array, or several by name, valid until the next step."""

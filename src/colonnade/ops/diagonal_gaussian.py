@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from colonnade.errors import UsageError
+from colonnade.ops.distributions import OutputGradient
 
 LOG_STD = (-5.0, 2.0)
 """What a width's logarithm is kept within, so that no density grows beyond all bounds."""
@@ -34,8 +35,8 @@ class DiagonalGaussian:
                 "A Gaussian policy over A numbers needs 2 A outputs, a mean and a width each; got "
                 f"{output.shape[-1]}."
             )
-        self.mean, log_std = output.chunk(2, -1)
-        self.log_std = log_std.clamp(*LOG_STD)
+        self.mean, self._given = output.chunk(2, -1)
+        self.log_std = self._given.clamp(*LOG_STD)
 
     @cached_property
     def std(self) -> Tensor:
@@ -63,7 +64,7 @@ class DiagonalGaussian:
     def sample(self, generator: torch.Generator | None = None) -> Tensor:
         """Draw actions [..., A], without a graph."""
         noise = torch.empty_like(self.mean).normal_(generator=generator)
-        return self.mean.detach() + self.std.detach() * noise
+        return noise.mul_(self.std.detach()).add_(self.mean.detach())
 
     def mode(self) -> Tensor:
         """Most likely actions [..., A]: the means."""
@@ -75,12 +76,36 @@ class DiagonalGaussian:
         Raises:
             UsageError: The actions are of another shape.
         """
+        return self._density(self._scaled(actions))
+
+    def differentiated(self, actions: Tensor) -> tuple[Tensor, OutputGradient]:
+        """Compute log-densities [...] of actions [..., A], and what leads back to the output.
+
+        Raises:
+            UsageError: The actions are of another shape.
+        """
+        scaled = self._scaled(actions)
+
+        def gradient(by_log_prob: Tensor, by_entropy: Tensor | None) -> Tensor:
+            by = by_log_prob.unsqueeze(-1)
+            # The order of the sums is the one that autograd has.
+            by_width = -by if by_entropy is None else by_entropy - by
+            by_mean = by * scaled
+            by_width = by_width + (by_mean * (scaled / self.std)).mul_(self.std)
+            by_width = by_width.masked_fill_(self._given != self.log_std, 0.0)
+            return torch.cat([by_mean.div_(self.std), by_width], -1)
+
+        return self._density(scaled), gradient
+
+    def _scaled(self, actions: Tensor) -> Tensor:
         if actions.shape != self.mean.shape:
             raise UsageError(
                 f"Actions of shape {list(actions.shape)} do not fit a policy whose actions have "
                 f"shape {list(self.mean.shape)}."
             )
-        scaled = (actions - self.mean) / self.std
+        return (actions - self.mean) / self.std
+
+    def _density(self, scaled: Tensor) -> Tensor:
         return -(0.5 * scaled.square() + self.log_std + _HALF_LOG_2PI).sum(-1)
 
     def entropy(self) -> Tensor:

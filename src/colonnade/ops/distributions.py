@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor
@@ -12,6 +12,11 @@ from colonnade.errors import UsageError
 _IMPOSSIBLE = -1e9
 """Logit of a choice that is masked, or that pads a component with fewer choices; its probability
 underflows to zero. Minus infinity itself, times 0, would turn entropies and gradients to NaN."""
+
+
+OutputGradient = Callable[[Tensor, Tensor | None], Tensor]
+"""Takes the gradient of a loss by log-probabilities [...] and that by each entropy [], None where
+there is none, and returns the gradient by the output that the distribution was made of."""
 
 
 class MultiCategorical:
@@ -106,12 +111,41 @@ class MultiCategorical:
         Raises:
             UsageError: The actions are of another shape.
         """
+        return self.log_probs.gather(-1, self._index(actions)).squeeze(-1).sum(-1)
+
+    def differentiated(self, actions: Tensor) -> tuple[Tensor, OutputGradient]:
+        """Compute log-probabilities [...] of actions [..., A], and what leads back to the output.
+
+        Raises:
+            UsageError: The actions are of another shape.
+        """
+        log_p, index = self.log_probs, self._index(actions)
+
+        def gradient(by_log_prob: Tensor, by_entropy: Tensor | None) -> Tensor:
+            # The order of products and sums is the one that autograd has.
+            if by_entropy is None:
+                by = torch.zeros_like(log_p)
+            else:
+                p = log_p.exp()
+                by = (p * -by_entropy).add_((log_p * -by_entropy).mul_(p))
+            by.scatter_add_(-1, index, by_log_prob[..., None, None].expand(index.shape))
+            by = torch.ops.aten._log_softmax_backward_data(by, log_p, -1, log_p.dtype)
+            sizes = self.sizes
+            if len(set(sizes)) == 1:
+                by = by.flatten(-2)
+            else:
+                by = torch.cat([by[..., place, :size] for place, size in enumerate(sizes)], -1)
+            return by.masked_fill_(self.logits <= _IMPOSSIBLE, 0.0)
+
+        return log_p.gather(-1, index).squeeze(-1).sum(-1), gradient
+
+    def _index(self, actions: Tensor) -> Tensor:
         if actions.shape != self.log_probs.shape[:-1]:  # `gather` would take a part of them
             raise UsageError(
                 f"Actions of shape {list(actions.shape)} do not fit a policy whose actions have "
                 f"shape {list(self.log_probs.shape[:-1])}, the last axis running over components."
             )
-        return self.log_probs.gather(-1, actions.unsqueeze(-1)).squeeze(-1).sum(-1)
+        return actions.unsqueeze(-1)
 
     def entropy(self) -> Tensor:
         """Entropy [...] in nats, summed over components."""

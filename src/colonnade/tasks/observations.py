@@ -51,15 +51,15 @@ def presented_space(name: str, space: Space[Any]) -> Space[Any]:
     return Box(low, high, dtype=low.dtype.type)
 
 
-def present(space: Space[Any], batch: Any) -> Any:
+def present(space: Space[Any], batch: Any, *, copy: bool = False) -> Any:
     """Bring a batch of observations [N, ...] into the layout of `presented_space`.
 
     Images (H, W, C) become (C, H, W), grey ones (H, W) become (1, H, W), and stacks of S images
     become (S * C, H, W). Single numbers become vectors of one. The result is contiguous, and may
-    share the batch's memory.
+    share the batch's memory unless it is to be a copy.
     """
     if isinstance(space, Dict):
-        return {key: present(part, batch[key]) for key, part in space.items()}
+        return {key: present(part, batch[key], copy=copy) for key, part in space.items()}
     layout = layout_of(space.shape or ())
     if layout == "last":
         batch = np.moveaxis(batch, -1, 1)
@@ -69,6 +69,8 @@ def present(space: Space[Any], batch: Any) -> Any:
         batch = np.moveaxis(batch, -1, 2)
     if layout in ("stack of first", "stack of last"):
         batch = batch.reshape(len(batch), -1, *batch.shape[3:])
+    if copy:
+        return np.array(batch, _dtype(space), order="C")
     return np.ascontiguousarray(batch, _dtype(space))
 
 

@@ -19,6 +19,10 @@ GOING_ON = ("state", "load_state", "episode_seeds", "steps_since_seed")
 """What a vector environment may offer so that training goes on in the middle of its episodes; see
 `colonnade.types.StatefulEnvironments` and `colonnade.types.SeededEpisodes`."""
 
+READ_INFOS = ("lives_on", "raw_rewards")
+"""Of what environments say besides in each step, what is read here; see `episodes_ended` and
+`rewards_as_they_came`."""
+
 StepResult = tuple[Any, NDArray[Any], NDArray[Any], NDArray[Any], dict[str, Any]]
 
 
@@ -71,7 +75,9 @@ def episodes_ended(
         truncated: [N].
         info: Whose "lives_on" [N], if it is there, tells where `terminated` means a life.
     """
-    return np.asarray(terminated & ~np.asarray(info.get("lives_on", False)) | truncated, np.bool_)
+    if "lives_on" in info:
+        terminated = terminated & ~np.asarray(info["lives_on"])
+    return np.asarray(terminated | truncated, np.bool_)
 
 
 def rewards_as_they_came(rewards: NDArray[Any], info: dict[str, Any]) -> NDArray[Any]:

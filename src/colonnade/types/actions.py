@@ -50,6 +50,7 @@ class Actions:
             bounded = np.isfinite(space.low) & np.isfinite(space.high)
             self._low = np.where(bounded, space.low, -1).astype(np.float64)
             self._half = (np.where(bounded, space.high, 1).astype(np.float64) - self._low) / 2
+            self._limits = space.low.astype(np.float64), space.high.astype(np.float64)
 
     @property
     def continuous(self) -> bool:
@@ -73,9 +74,12 @@ class Actions:
             return actions[:, 0]
         if not isinstance(space, gymnasium.spaces.Box):
             return actions
-        shaped = actions.reshape(len(actions), *space.shape).astype(np.float64)
-        numbers = self._low + (shaped + 1) * self._half
-        return np.minimum(np.maximum(numbers, space.low), space.high).astype(space.dtype)
+        numbers = actions.reshape(len(actions), *space.shape).astype(np.float64)
+        numbers += 1
+        numbers *= self._half
+        numbers += self._low
+        low, high = self._limits
+        return np.minimum(np.maximum(numbers, low), high).astype(space.dtype)
 
     def random(self, count: int, generator: torch.Generator) -> Tensor:
         """Draw actions [count, A] evenly; a number without bounds from a unit Gaussian."""

@@ -90,6 +90,23 @@ class Descending(Protocol):
         ...
 
 
+Backward = Callable[[Tensor], None]
+"""Takes the gradient [B, outputs] of a loss by an output, and sets `grad` of each parameter."""
+
+Differentiated = Callable[[Inputs, Tensor], tuple[Tensor, Backward]]
+"""Takes T steps as `Network.unroll` does, from inputs [T, N, ...] and `starts` [T, N]. Returns the
+output [B, outputs], B = T x N, without a graph, and the way back from it."""
+
+
+@runtime_checkable
+class Differentiating(Protocol):
+    """A network without state whose gradients may come faster than by automatic differentiation."""
+
+    def differentiated(self) -> Differentiated | None:
+        """Return how, where it can."""
+        ...
+
+
 class Distribution(Protocol):
     """What a network's output says of actions or labels [..., A]."""
 

@@ -262,12 +262,16 @@ def test_ppo_learns_whatever_the_size_of_its_minibatches(steps, minibatches):
 
 
 def test_a_single_step_is_normalised_over_the_rollout():
-    advantages = torch.tensor([[1.0], [2.0], [6.0]])
+    advantages = torch.tensor([[1.0], [2.0], [6.0]])[None]  # [W, T, N]
     deviation = np.std([1, 2, 6], ddof=1)
-    for index in range(3):
-        value = ppo._normalised(advantages[index : index + 1], advantages)
-        expected = (advantages[index] - 3) / deviation
-        torch.testing.assert_close(value, expected.view(1, 1).float())
-    pair = ppo._normalised(advantages[:2], advantages)
-    torch.testing.assert_close(pair, torch.tensor([[-0.5], [0.5]]) / np.std([1, 2], ddof=1))
-    assert ppo._normalised(advantages[2:], advantages[2:]).item() == 6
+    for value, expected in zip(
+        ppo._normalised(advantages.split(1, 1), advantages),
+        (advantages[0] - 3) / deviation,
+        strict=True,
+    ):
+        torch.testing.assert_close(value, expected.view(1, 1, 1).float())
+    pair, single = ppo._normalised(advantages.split(2, 1), advantages)
+    expected = torch.tensor([[[-0.5], [0.5]]]) / np.std([1, 2], ddof=1)
+    torch.testing.assert_close(pair, expected)
+    assert single.item() == pytest.approx(3 / deviation)
+    assert ppo._normalised([advantages[:, 2:]], advantages[:, 2:])[0].item() == 6

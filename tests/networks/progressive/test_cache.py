@@ -221,7 +221,7 @@ def test_layer_after_layer_is_what_is_computed_the_long_way(frozen):
     network = ProgressiveNetwork()
     spec = ColumnSpec((Dense(6), Dense(5)), activation="tanh")
     network.add_column(spec, {"observation": (4,)}, 3, generator(0))
-    assert network.newest.straight
+    assert network.newest.straight is not None
     seen = torch.randn(7, 4)
     if frozen:
         network.freeze_features()
@@ -234,10 +234,10 @@ def test_layer_after_layer_is_what_is_computed_the_long_way(frozen):
     by_hand = hidden @ network.newest.output.weight.T + network.newest.output.bias
     for output in outputs:
         torch.testing.assert_close(output, by_hand)
-    network.newest.straight = False
+    network.newest.straight = None
     assert network(inputs)[0].equal(outputs[0])
     network.add_column(spec, {"observation": (4,)}, 3, generator(1))
-    assert not network.newest.straight  # it reads the first
+    assert network.newest.straight is None  # it reads the first
 
 
 def test_what_is_frozen_later_is_cached_from_then_on():

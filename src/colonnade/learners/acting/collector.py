@@ -11,9 +11,10 @@ from torch import Tensor
 
 from colonnade.errors import UsageError
 from colonnade.learners.acting.observed import buffer, by_name, completed, first_bad_number, made_of
+from colonnade.learners.acting.policies import AtOnce
 from colonnade.learners.acting.under_way import UnderWay
 from colonnade.learners.compute import Compute
-from colonnade.learners.trainer import Policy, Watch, under
+from colonnade.learners.trainer import Deferring, Policy, Watch, under
 from colonnade.ops import evaluation
 from colonnade.seeding import derive
 from colonnade.tasks.vector import episodes_ended, rewards_as_they_came
@@ -100,7 +101,7 @@ class Collector:
         self._spec = task.spec
         self._envs = task.make_vec(num_envs, threads)
         self._network = network
-        self._policy = policy
+        self._policy = policy if isinstance(policy, Deferring) else AtOnce(policy)
         self._compute = compute
         self._steps = steps
         device = compute.device
@@ -109,8 +110,7 @@ class Collector:
         self._host = _Arrays.empty(steps, num_envs)
         self._form = form = self._spec.actions
         self._actions = torch.empty((steps, num_envs, form.width), dtype=form.dtype, device=device)
-        self._log_probs = torch.empty((steps, num_envs), device=device)
-        self._values = torch.empty((steps, num_envs), device=device)
+        self._outputs: Tensor | None = None  # [T, N, K], by which the actions are judged
         self._returns = np.zeros(num_envs)
         self._lengths = np.zeros(num_envs, np.int64)
         self.taken = 0
@@ -201,7 +201,9 @@ class Collector:
             first_state = self._state
             final_values = self._play(self._steps)
             last = self._policy(self._inputs(self._steps), self._state)
-        return self._rollout(first_state, final_values, last.values)
+        assert self._outputs is not None
+        judged = self._policy.judge(self._outputs, self._actions)
+        return self._rollout(first_state, *judged, final_values, last.values)
 
     @torch.no_grad()
     def skip(self, steps: int) -> None:
@@ -221,15 +223,14 @@ class Collector:
         host.starts[0] = host.starts[steps]
         for values in self._buffers.values():
             values[0].copy_(values[steps])
-        final_values = torch.zeros_like(self._values)
+        final_values = torch.zeros(self._actions.shape[:2], device=self._compute.device)
         for t in range(count):
             beat()
-            decision = self._policy(self._inputs(t), self._state)
-            self._state = decision.state
-            self._actions[t] = decision.actions
-            self._log_probs[t] = decision.log_probs
-            self._values[t] = decision.values
-            actions = decision.actions.cpu().numpy()
+            chosen, output, self._state = self._policy.act(self._inputs(t), self._state)
+            if self._outputs is None:
+                self._outputs = output.new_empty((steps, *output.shape))
+            self._actions[t], self._outputs[t] = chosen, output
+            actions = chosen.cpu().numpy()
             observations, rewards, terminated, truncated, info = self._envs.step(
                 self._form.sent(actions)
             )
@@ -332,6 +333,8 @@ class Collector:
     def _count(self, rewards: np.ndarray[Any, Any], ended: np.ndarray[Any, Any]) -> None:
         self._returns += rewards
         self._lengths += 1
+        if not ended.any():
+            return
         for env in np.flatnonzero(ended):
             total, length = float(self._returns[env]), int(self._lengths[env])
             place, step = self._share.first + int(env), self.taken * self._share.total
@@ -339,7 +342,14 @@ class Collector:
         self._returns[ended] = 0
         self._lengths[ended] = 0
 
-    def _rollout(self, state: State, final_values: Tensor, last_value: Tensor) -> Rollout:
+    def _rollout(
+        self,
+        state: State,
+        log_probs: Tensor,
+        values: Tensor,
+        final_values: Tensor,
+        last_value: Tensor,
+    ) -> Rollout:
         host, device, clip = self._host, self._compute.device, self._spec.reward_clip
         rewards = torch.from_numpy(host.rewards)
         return Rollout(
@@ -349,8 +359,8 @@ class Collector:
             terminated=torch.from_numpy(host.terminated).to(device),
             truncated=torch.from_numpy(host.truncated).to(device),
             starts=torch.from_numpy(host.starts[:-1]).to(device),
-            log_probs=self._log_probs,
-            values=self._values,
+            log_probs=log_probs,
+            values=values,
             final_values=final_values,
             last_value=last_value,
             state=state,

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from colonnade.learners.compute import Compute
-from colonnade.learners.trainer import Acting, Decision, Policy
+from colonnade.learners.trainer import Acted, Acting, Decision, Policy
 from colonnade.ops import DiagonalGaussian, MultiCategorical, gae
 from colonnade.types import Inputs, Network, Rollout, State, TaskSpec
 
@@ -40,16 +40,66 @@ class _Sampling(ABC):
         greedy: bool = False,
     ) -> Policy:
         """Make the policy that samples, or takes the mode of, what a network's output means."""
+        return _SampledPolicy(self, network, spec, compute, generator, greedy)
 
-        @torch.no_grad()
-        def decide(inputs: Inputs, state: State) -> Decision:
-            with compute.autocast():
-                output, state = network(inputs, state)
-            policy = self.likelihood(output, spec)
-            actions = policy.mode() if greedy else policy.sample(generator)
-            return Decision(actions, policy.log_prob(actions), self.values(output), state)
 
-        return decide
+class _SampledPolicy:
+    """Acts by samples, or the mode, of what a network's output means; see `Deferring`."""
+
+    def __init__(
+        self,
+        meaning: _Sampling,
+        network: Network,
+        spec: TaskSpec,
+        compute: Compute,
+        generator: torch.Generator,
+        greedy: bool,
+    ) -> None:
+        self._meaning, self._network, self._spec = meaning, network, spec
+        self._compute, self._generator, self._greedy = compute, generator, greedy
+
+    def act(self, inputs: Inputs, state: State) -> Acted:
+        with self._compute.autocast():
+            output, state = self._network(inputs, state)
+        policy = self._meaning.likelihood(output, self._spec)
+        actions = policy.mode() if self._greedy else policy.sample(self._generator)
+        return Acted(actions, output, state)
+
+    def judge(self, output: Tensor, actions: Tensor) -> tuple[Tensor, Tensor]:
+        policy = self._meaning.likelihood(output, self._spec)
+        return policy.log_prob(actions), self._meaning.values(output)
+
+    @torch.no_grad()
+    def __call__(self, inputs: Inputs, state: State) -> Decision:
+        acted = self.act(inputs, state)
+        return Decision(acted.actions, *self.judge(acted.output, acted.actions), acted.state)
+
+
+class AtOnce:
+    """Makes a `Deferring` policy of one that judges at once.
+
+    Args:
+        policy: The policy.
+    """
+
+    def __init__(self, policy: Policy) -> None:
+        self._policy = policy
+
+    def __call__(self, inputs: Inputs, state: State) -> Decision:
+        """Act and judge."""
+        return self._policy(inputs, state)
+
+    def act(self, inputs: Inputs, state: State) -> Acted:
+        """Act; the output is what was judged."""
+        decided = self._policy(inputs, state)
+        return Acted(
+            decided.actions, torch.stack([decided.log_probs, decided.values], -1), decided.state
+        )
+
+    def judge(self, output: Tensor, actions: Tensor) -> tuple[Tensor, Tensor]:
+        """Return what was judged."""
+        log_probs, values = output.unbind(-1)
+        return log_probs, values
 
 
 class ActorCritic(_Sampling):
@@ -69,8 +119,12 @@ class ActorCritic(_Sampling):
         """Run a network over a rollout: its policy, and its values [T, N]."""
         with compute.autocast():
             output = rollout.outputs(network)
+        return self.parted(output.float(), spec)
+
+    def parted(self, output: Tensor, spec: TaskSpec) -> tuple[PolicyDistribution, Tensor]:
+        """Return the policy and the values [...] that an output [..., outputs] means."""
         # Taken apart at once, whose gradient is put together at once.
-        policy, value = output.float().split([output.shape[-1] - 1, 1], -1)
+        policy, value = output.split([output.shape[-1] - 1, 1], -1)
         return _meant(policy, spec), value.squeeze(-1)
 
 

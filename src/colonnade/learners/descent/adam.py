@@ -50,14 +50,15 @@ def _ready(optimizer: torch.optim.Optimizer, group: dict[str, Any]) -> tuple[lis
     values, gradients, means, squares, steps = lists
     kind: torch.dtype | None = None
     for value in group["params"]:
-        if value.grad is None:
+        gradient = value.grad
+        if gradient is None:
             continue
         state = optimizer.state.get(value)
         kind = kind or value.dtype
-        if not state or value.device.type != "cpu" or value.dtype != kind:
+        if not state or not value.is_cpu or value.dtype != kind:
             return None
         values.append(value)
-        gradients.append(value.grad)
+        gradients.append(gradient)
         means.append(state["exp_avg"])
         squares.append(state["exp_avg_sq"])
         steps.append(state["step"])

@@ -34,10 +34,9 @@ def clip_gradient(parameters: Sequence[nn.Parameter], largest: float) -> Tensor:
     Returns:
         The norm [] before.
     """
-    if any(p.device.type != "cpu" for p in parameters):
-        return clip_grad_norm_(parameters, largest)
-    gradients: Any = [p.grad for p in parameters if p.grad is not None]
-    if not gradients or len({gradient.dtype for gradient in gradients}) > 1:
+    gradients: Any = [gradient for p in parameters if (gradient := p.grad) is not None]
+    kinds = {(gradient.is_cpu, gradient.dtype) for gradient in gradients}
+    if len(kinds) != 1 or not gradients[0].is_cpu:
         return clip_grad_norm_(parameters, largest)
     norm: Tensor = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
     if not norm <= largest:

@@ -12,6 +12,7 @@ from torch.nn.utils import clip_grad_norm_
 from colonnade.learners.acting.collector import Collector
 from colonnade.learners.acting.policies import advantages_of
 from colonnade.learners.compute import Compute
+from colonnade.learners.descent.backward import Pass
 from colonnade.learners.descent.optimisation import Optimisation
 from colonnade.learners.processes.parameters import SharedBuffers, SharedGradients, shared_copy
 from colonnade.learners.processes.trainer import (
@@ -68,10 +69,10 @@ class EpochsConfig(WorkerConfig, Protocol):
         """Split a worker's rollout into minibatches."""
         ...
 
-    def loss(
-        self, network: Network, minibatch: Any, spec: TaskSpec, compute: Compute, penalty: Penalty
-    ) -> tuple[Tensor, Metrics]:
-        """Compute the loss of a minibatch, and its parts."""
+    def differentiate(
+        self, through: Pass, minibatch: Any, spec: TaskSpec, penalty: Penalty
+    ) -> Metrics:
+        """Set the gradient of the loss of a minibatch; return its parts at each step."""
         ...
 
 
@@ -102,6 +103,7 @@ class EpochsTrainer(WorkerTrainer):
         size = config.size(*shape, bool(lesson.network.initial_state(1)))
         self._advantages = shared_copy(torch.zeros(config.workers, *shape))
         self._orders = shared_copy(torch.zeros(config.epochs, size, dtype=torch.int64))
+        self._through: Pass
         self._minibatches: Iterator[Any] = iter(())  # in a worker: those left of its rollout
         self._left = 0
 
@@ -129,6 +131,7 @@ class EpochsTrainer(WorkerTrainer):
             rollout = collector.collect()
             self._advantages[worker].copy_(advantages_of(rollout, config.gamma, config.lam))
             self._left = config.epochs * config.minibatches
+            self._through = Pass(self._network, self._compute)
             # Nothing is read before the first minibatch is asked for, when all have collected.
             self._minibatches = config.split(
                 self._network,
@@ -143,10 +146,7 @@ class EpochsTrainer(WorkerTrainer):
         self._left -= 1
         with self._moving.apart(worker):
             minibatch = next(self._minibatches)
-            loss, metrics = config.loss(
-                self._network, minibatch, spec, self._compute, self._penalty
-            )
             self.optimisation.optimizer.zero_grad()
-            loss.backward()
+            metrics = config.differentiate(self._through, minibatch, spec, self._penalty)
         self._gradients.give(worker)
-        return 0, metrics
+        return 0, {name: value.mean() for name, value in metrics.items()}

@@ -22,6 +22,7 @@ from colonnade.networks.progressive.stages import (
     JoinStage,
     OutputStage,
 )
+from colonnade.networks.progressive.straight import Straight
 from colonnade.networks.stage import LSTM, Conv, Dense, Join, StageSpec
 from colonnade.types import OBSERVATION, Shape
 
@@ -70,7 +71,8 @@ class Column(nn.Module):
         output_reads: The same for the output layer.
         sources: Indices of the earlier columns that it may read; None is all.
         rows: Tasks that may have gains and biases of their own (`ColumnSpec.task_gains`).
-        straight: Whether it is dense layers one upon the other, which read nothing else.
+        straight: Its layers in few calls, where they are dense, one upon the other, and read
+            nothing else; or None.
     """
 
     def __init__(
@@ -105,7 +107,7 @@ class Column(nn.Module):
         self.output_reads = self._aligned(len(spec.stages), earlier)
         self.output_in_shape = shape
         self.output = self._build_output(earlier)
-        self.straight = self._is_straight()
+        self.straight = self._straightened()
         _to_channels_last(self)
 
     def stage(self, position: int) -> HiddenStage:
@@ -173,6 +175,7 @@ class Column(nn.Module):
         device, dtype = self.output.weight.device, self.output.weight.dtype
         self.outputs = whole("A column's output width", outputs)
         self.output = self._build_output(earlier).to(device, dtype)
+        self.straight = self._straightened()
 
     @torch.no_grad()
     def widen_output(self, outputs: int, earlier: Sequence[Column]) -> None:
@@ -232,12 +235,13 @@ class Column(nn.Module):
         self.output.weight.zero_()
         self.output.bias.copy_(previous.output.bias)
 
-    def _is_straight(self) -> bool:
+    def _straightened(self) -> Straight | None:
         own = self.spec
         extras = own.dropout or own.input_dropout or own.task_gains
-        dense = all(isinstance(stage, DenseStage) for stage in self._built)
+        dense = [stage for stage in self._built if isinstance(stage, DenseStage)]
         silent = any(self.silent(position) for position in range(len(self._built)))
-        return dense and not (extras or silent or any(self.reads) or self.output_reads)
+        other = len(dense) < len(self._built) or silent or any(self.reads) or self.output_reads
+        return None if extras or other else Straight(dense, self.output, own.activation)
 
     def _build(
         self,

@@ -49,17 +49,19 @@ class Evaluation:
     def output(self, index: int) -> Tensor:
         """Compute the output of a column, [B, outputs]; B is N, or T x N."""
         column = self.columns[index]
-        if column.straight and not column.hidden[0].frozen and column.input in self.inputs:
+        straight = column.straight
+        learns = not column.hidden[0].frozen and column.input in self.inputs
+        if straight is not None and learns and straight.plain:
             # Nothing but layer after layer: what is looked up below takes longer than small layers.
-            features = self._input(column, column.input)
-            for stage in column.hidden:
-                features = stage(features, ())
-            straight: Tensor = column.output(features, ())
-            return straight
+            return straight.forward(self.input_of(column))
         features = self._below(column, len(column.stages))
         sources = self._all(column.output_reads)
         result: Tensor = column.output(features, sources, self._row_of(column))
         return result
+
+    def input_of(self, column: Column) -> Tensor:
+        """Return what a column's first stage reads, [B, ...]."""
+        return self._input(column, column.input)
 
     def feature(self, feature: Feature) -> Tensor:
         """Compute the features of a stage, [B, ...]; B is N, or T x N."""
@@ -122,7 +124,7 @@ class Evaluation:
 
     def _below(self, column: Column, position: int) -> Tensor:
         if position == 0:
-            features = self._input(column, column.input)
+            features = self.input_of(column)
             return _drop(features, column.spec.input_dropout, column.stage(0))
         return self.feature(Feature(column.index, position - 1))
 

@@ -13,7 +13,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any, cast
+from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -31,7 +32,7 @@ from colonnade.networks.progressive.forward import (
 from colonnade.networks.progressive.recurrent import LSTMStage
 from colonnade.networks.progressive.spec import ColumnSpec
 from colonnade.networks.stage import lacks_factories, with_factories_of
-from colonnade.types import Inputs, Shape, State
+from colonnade.types import Backward, Differentiated, Inputs, Shape, State
 
 
 class ColumnView(nn.Module):
@@ -52,7 +53,8 @@ class ColumnView(nn.Module):
 
     def __init__(self, columns: Iterable[Column] = (), row: int = 0) -> None:
         super().__init__()
-        self.columns = nn.ModuleList(columns)
+        self._built = [*columns]  # the same; a module's own lists answer slowly
+        self.columns = nn.ModuleList(self._built)
         self.row = row
         self._found: tuple[tuple[bool, ...], tuple[list[Feature], list[str]]] | None = None
 
@@ -74,7 +76,7 @@ class ColumnView(nn.Module):
     @property
     def newest(self) -> Column:
         """The last column."""
-        return (self._columns() or [self.column(-1)])[-1]
+        return (self._built or [self.column(-1)])[-1]
 
     def initial_state(self, batch: int) -> State:
         """Make the state at the start of an episode: zeros [batch, H] for each LSTM in use."""
@@ -149,6 +151,22 @@ class ColumnView(nn.Module):
         output = evaluation.output(self.newest.index)
         return output.unflatten(0, starts.shape), evaluation.state
 
+    def differentiated(self) -> Differentiated | None:
+        """See `colonnade.types.Differentiating`: dense layers that read no other column can."""
+        columns, newest = self._columns(), self.newest
+        straight = newest.straight
+        if straight is None or not straight.writes_out:
+            return None
+
+        @torch.no_grad()
+        def run(inputs: Inputs, starts: Tensor) -> tuple[Tensor, Backward]:
+            read: list[Tensor] = []
+            features = Evaluation(columns, inputs, {}, starts).input_of(newest)
+            output = straight.forward(features, read)
+            return output, torch.no_grad()(partial(straight.backward, read=read))
+
+        return run
+
     def freeze_features(self) -> None:
         """Freeze the newest column but for its output layer (baseline 2 of Rusu et al. 2016)."""
         self.newest.freeze_features()
@@ -173,7 +191,7 @@ class ColumnView(nn.Module):
         }
 
     def _columns(self) -> list[Column]:
-        return list(cast("Iterable[Column]", self.columns))
+        return self._built
 
     def _frontier(self, columns: Sequence[Column]) -> tuple[list[Feature], list[str]]:
         """Return what `frontier` finds, looked for anew where other stages are frozen."""
@@ -214,7 +232,7 @@ class ProgressiveNetwork(ColumnView):
             UsageError: The shapes do not fit, or an earlier column that the new one reads needs
                 an input that the task lacks. The network is then as it was.
         """
-        earlier = self._columns()
+        earlier = [*self._columns()]
         with _random_from(generator):
             column = Column(spec, input_shapes, outputs, earlier, sources)
             self._check_inputs_of_sources(column)
@@ -226,6 +244,7 @@ class ProgressiveNetwork(ColumnView):
         for frozen in earlier:
             frozen.freeze()
         self.columns.append(column.train(self.training))
+        self._built.append(column)
         self.learn_row(0)
         return column.index
 

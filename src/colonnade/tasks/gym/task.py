@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 from gymnasium.spaces import Dict
-from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorWrapper
+from gymnasium.vector import AutoresetMode, VectorWrapper
 from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
@@ -20,6 +20,7 @@ from colonnade.errors import UsageError
 from colonnade.records import shown
 from colonnade.tasks.episode_seeds import EpisodeSeeds, reset_mask
 from colonnade.tasks.gym.env_processes import EnvProcesses
+from colonnade.tasks.gym.in_turn import InTurn
 from colonnade.tasks.gym.made import Made, has_own_vector, known_of, make_one, vector_sources
 from colonnade.tasks.gym.real_time import RealTimeVectorEnv
 from colonnade.tasks.gym.seeded_env import make_seeded_vector, seeded_vector
@@ -165,10 +166,10 @@ class GymTask:
         makers = [
             functools.partial(make_one, made, known.draws, place) for place in range(num_envs)
         ]
-        mode = AutoresetMode.SAME_STEP
         if self.processes:
-            return _Batched(EnvProcesses(made.label, makers, autoreset_mode=mode))
-        return _Batched(SyncVectorEnv(makers, autoreset_mode=mode))
+            mode = AutoresetMode.SAME_STEP
+            return _Batched(EnvProcesses(made.label, makers, autoreset_mode=mode, copy=False))
+        return _Batched(InTurn(makers))
 
 
 class _Batched(VectorWrapper):
@@ -178,7 +179,7 @@ class _Batched(VectorWrapper):
     `SeededEnv`, whose chains of seeds are followed here, without a word to their processes.
     """
 
-    def __init__(self, env: SyncVectorEnv | EnvProcesses) -> None:
+    def __init__(self, env: InTurn | EnvProcesses) -> None:
         super().__init__(env)
         self._copies = env
         self._inner_space = env.single_observation_space
@@ -208,7 +209,7 @@ class _Batched(VectorWrapper):
         observations, info = self.env.reset(
             seed=self._seeds.values.tolist(), options=options and dict(options)
         )
-        return present(self._inner_space, observations), info
+        return present(self._inner_space, observations, copy=True), info
 
     def step(self, actions: Any) -> StepResult:
         observations, rewards, terminated, truncated, info = self.env.step(actions)
@@ -218,7 +219,7 @@ class _Batched(VectorWrapper):
             final = full_batch(self._inner_space, info["final_obs"], ended)
             info["final_obs"] = present(self._inner_space, final)
         return (
-            present(self._inner_space, observations),
+            present(self._inner_space, observations, copy=True),
             rewards.astype(np.float32),
             terminated,
             truncated,

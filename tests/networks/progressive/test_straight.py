@@ -1,0 +1,100 @@
+"""Gradients of dense columns that are written out, against autograd's."""
+
+import copy
+
+import pytest
+import torch
+
+from colonnade.networks import ColumnSpec, Conv, Dense, ProgressiveNetwork
+
+SHAPE = {"observation": (2, 3)}
+STARTS = torch.zeros(5, 4, dtype=torch.bool)
+
+
+def network(spec: ColumnSpec, shapes=SHAPE) -> ProgressiveNetwork:
+    made = ProgressiveNetwork()
+    made.add_column(spec, shapes, 3, torch.Generator().manual_seed(0))
+    return made
+
+
+@pytest.mark.parametrize("activation", ["tanh", "relu"])
+@pytest.mark.parametrize("units", [(6, 5), (7,), (4, 4, 4)])
+@pytest.mark.parametrize("kind", [torch.float32, torch.uint8])
+def test_gradients_are_those_of_autograd(activation, units, kind):
+    ours = network(ColumnSpec(tuple(map(Dense, units)), activation=activation))
+    theirs = copy.deepcopy(ours)
+    inputs = {"observation": (torch.rand(5, 4, 2, 3) * 255).to(kind)}
+    by_output = torch.randn(20, 3)
+    run = ours.differentiated()
+    assert run is not None
+    output, back = run(inputs, STARTS)
+    assert not output.requires_grad
+    back(by_output)
+    expected, _ = theirs.unroll(inputs, {}, STARTS)
+    expected.flatten(0, 1).backward(by_output)
+    torch.testing.assert_close(output, expected.flatten(0, 1), rtol=1e-6, atol=1e-6)
+    for mine, other in zip(ours.parameters(), theirs.parameters(), strict=True):
+        assert mine.grad.is_contiguous()
+        torch.testing.assert_close(mine.grad, other.grad, rtol=1e-6, atol=1e-6)
+
+
+def frozen(net):
+    net.freeze_features()
+
+
+def hooked(net):
+    net.newest.hidden[0].register_forward_hook(lambda *_: None)
+
+
+def heard(net):
+    next(net.parameters()).register_post_accumulate_grad_hook(lambda _: None)
+
+
+def watched(net):
+    next(net.parameters()).register_hook(lambda _: None)
+
+
+def second(net):
+    net.add_column(ColumnSpec((Dense(6), Dense(5))), SHAPE, 3)
+
+
+def parametrized(net):
+    torch.nn.utils.parametrizations.weight_norm(net.newest.hidden[0])
+
+
+@pytest.mark.parametrize("change", [frozen, hooked, heard, watched, second, parametrized])
+def test_what_is_not_plain_is_left_to_autograd(change):
+    net = network(ColumnSpec((Dense(6), Dense(5))))
+    assert net.differentiated() is not None
+    change(net)
+    assert net.differentiated() is None
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        ColumnSpec((Dense(6),), activation="elu"),
+        ColumnSpec((Dense(6),), dropout=0.1),
+        ColumnSpec((Dense(6),), task_gains=True),
+        ColumnSpec((Conv(2, 2, 1), Dense(6))),
+    ],
+)
+def test_what_is_not_layer_upon_layer_is_left_to_autograd(spec):
+    assert network(spec, {"observation": (1, 4, 4)}).differentiated() is None
+
+
+def test_hooks_of_layers_are_called():
+    net, seen = network(ColumnSpec((Dense(6), Dense(5)))), []
+    net.newest.hidden[1].register_forward_hook(lambda *given: seen.append(given[-1]))
+    net({"observation": torch.rand(4, 2, 3)})
+    assert [value.shape for value in seen] == [(4, 5)]
+
+
+def test_a_new_output_layer_is_the_one_that_is_used():
+    net = network(ColumnSpec((Dense(6),)))
+    net.replace_output(5)
+    assert net({"observation": torch.rand(4, 2, 3)})[0].shape == (4, 5)
+    run = net.differentiated()
+    assert run is not None
+    run({"observation": torch.rand(5, 4, 2, 3)}, STARTS)[1](torch.ones(20, 5))
+    assert net.newest.output.weight.grad.shape == (5, 6)
