@@ -194,7 +194,7 @@ def test_jobs_of_a_sweep_are_not_called_seeds():
         ("jobs", shaded_columns(group, "jobs")),
     ):
         (axes,) = figure.axes
-        assert axes.get_title() == f"Pong to Zoom (2 {words})"
+        assert axes.get_title() == f"Pong to Zoom\n2 {words}"
 
 
 @pytest.mark.parametrize("sweep", [None, Sweep(jobs=2, top=1)])
