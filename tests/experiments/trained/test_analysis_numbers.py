@@ -214,7 +214,7 @@ def test_the_page_says_what_it_averages_and_what_its_bars_are_worth(tmp_path: Pa
     assert caution
     assert f"over redrawn episodes (with 4 episodes it {caution})." in page
     assert ("stands for several jobs" in page) == (sweep is not None)
-    assert f"Pong to Zoom (2 {'jobs' if sweep else 'seeds'})" in page
+    assert f">2 {'jobs' if sweep else 'seeds'}<" in page, "under its title, in the picture"
 
 
 def points(figure: Figure) -> list[tuple[float, float]]:
