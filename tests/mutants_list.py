@@ -235,6 +235,7 @@ MUTANTS: list[Mutant] = [
         "experiments.results.transfer",
         f"{_FINAL} {_INTERVALS}",
         ("Results.random_scores", "word", "random", "trained"),
+        ("Results.random_scores", "argument", "RandomScore", "runs", "double"),
         ("Results.random_scores", "times for over"),
     ),
     *_of(
@@ -289,6 +290,13 @@ MUTANTS: list[Mutant] = [
         ("_run_row", "word", "random", "trained"),
         ("_over_episodes", "word", "return_std", "return_mean"),
         ("_run_row", "times for over"),
+    ),
+    *_of(
+        "reports.network",
+        f"{_NUMBERS}::test_columns_of_other_depths_meet_at_their_tops {_NUMBERS}",
+        ("DrawnNetwork.columns", "off by one"),
+        ("DrawnNetwork.columns", "minus for plus"),
+        ("DrawnNetwork.laterals", "doubled"),
     ),
     *_of(
         "experiments.results.curves",

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import torch
 
+from colonnade.errors import UsageError
 from colonnade.experiments.store.measures import LearningCurve
 from colonnade.networks import ColumnSpec, Dense, ProgressiveNetwork
 from colonnade.tasks import DataTask, GymTask
@@ -71,6 +72,25 @@ def test_every_environment_plays_equally_many_whole_episodes(episodes, envs):
     expected = [2.0 * n for n in range(1, each + 1) for _ in range(envs)][:episodes]
     assert returns.tolist() == expected
     assert torch.is_grad_enabled()
+
+
+def test_it_plays_until_the_error_of_the_mean_suffices():
+    task = GymTask("Counting-v0", steps=1)
+    # 2, 4 and 6, four times each: a deviation of sqrt(32 / 11), an error of 0.492; 2 and 4 alone
+    # have one of 0.378, but are too few to be believed. With 8, 10 ... it grows.
+    enough = evaluate(task, None, episodes=24, num_envs=4, error=0.5)
+    assert enough.tolist() == [2.0] * 4 + [4.0] * 4 + [6.0] * 4
+    assert len(evaluate(task, None, episodes=24, num_envs=4, error=0.48)) == 24
+    poles = GymTask("CartPole-v1", steps=1)
+    every = evaluate(poles, None, episodes=64, num_envs=4)
+    error = 2.5
+    errors = {n: every[:n].std(ddof=1) / n**0.5 for n in range(12, 65, 4)}
+    first = next(n for n, found in errors.items() if found <= error)
+    assert 12 < first < 64, "neither the first that may be nor the last"
+    stopped = evaluate(poles, None, episodes=64, num_envs=4, error=error)
+    assert stopped.tolist() == every[:first].tolist()
+    with pytest.raises(UsageError, match="error of evaluate must be a number above 0; got 0"):
+        evaluate(poles, None, error=0)
 
 
 def test_a_label_is_right_or_wrong_and_chance_is_one_in_so_many():

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from colonnade.checks import ANY, flag, having, whole
+from colonnade.checks import ABOVE_0, ANY, flag, having, real, whole
 from colonnade.errors import UsageError
 from colonnade.learners import (
     Acting,
@@ -39,6 +39,9 @@ from colonnade.types import (
 )
 from colonnade.watching import beat
 
+_FEWEST = 10
+"""Episodes from which a standard error is believed."""
+
 _CHUNK = 32
 """Agent steps between looks at the finished episodes."""
 
@@ -62,6 +65,7 @@ def evaluate(
     split: Split = "test",
     limit: int = EPISODE_LIMIT,
     env_threads: int = 1,
+    error: float | None = None,
 ) -> np.ndarray[Any, np.dtype[np.float64]]:
     """Play whole episodes and return their undiscounted, unclipped returns.
 
@@ -87,13 +91,16 @@ def evaluate(
         split: Part of a data set.
         limit: Agent steps that an episode may last; Atari's end after 27,000.
         env_threads: Threads for environments that can use several, on which no number depends.
+        error: Standard error of the mean return that suffices: as soon as the error is no
+            larger, after ten episodes and two of each environment at the earliest, the rest is not
+            played. None plays all episodes. Of a data set all examples count.
 
     Returns:
-        [episodes] returns.
+        [episodes] returns, or fewer where their error suffices.
 
     Raises:
-        UsageError: An episode has not ended within the limit, or a number is not whole
-            or, but for the seed, below 1.
+        UsageError: An episode has not ended within the limit, a number is not whole
+            or, but for the seed, below 1, or the error is not above 0.
     """
     having("task of evaluate", task, "a task", "spec")
     if network is not None and not isinstance(network, torch.nn.Module):
@@ -103,6 +110,8 @@ def evaluate(
     seed, greedy = whole("seed of evaluate", seed, ANY), flag("greedy of evaluate", greedy)
     if episodes is not None:
         episodes = whole("episodes of evaluate", episodes)
+    if error is not None:
+        error = real("error of evaluate", error, ABOVE_0)
     spec = task.spec
     seen = normalization_of(task)
     if network is not None and seen is not None and not seen.known:
@@ -127,7 +136,7 @@ def evaluate(
     else:
         policy = learner.policy(network, spec, compute, stream, greedy)
     share = -(-episodes // num_envs)
-    done: Counter[int] = Counter()
+    rounds = np.empty((0, num_envs))
     with (
         torch_threads(1),
         kept_globals(derive(seed, "evaluation globals")),
@@ -142,15 +151,30 @@ def evaluate(
         ) as collector,
     ):
         collector.begin(derive(seed, "evaluation"))
-        while len(done) < num_envs or min(done.values()) < share:
+        while len(rounds) < share and _sufficient(rounds, error) is None:
             collector.collect()
-            done = Counter(episode.environment for episode in collector.episodes)
+            played: list[list[float]] = [[] for _ in range(num_envs)]
+            for episode in collector.episodes:
+                played[episode.environment].append(episode.total_return)
+            whole_rounds = min(share, *map(len, played))
+            rounds = np.array([returns[:whole_rounds] for returns in played]).T
             _check_limit(spec.id, collector, num_envs, limit)
-    played = [
-        [e.total_return for e in collector.episodes if e.environment == env][:share]
-        for env in range(num_envs)
-    ]
-    return np.array(played).T.ravel()[:episodes]
+    return rounds[: _sufficient(rounds, error)].ravel()[:episodes]
+
+
+def _sufficient(rounds: np.ndarray[Any, Any], error: float | None) -> int | None:
+    """Return after how many rounds [R, N] of an episode of each environment the error suffices.
+
+    At the first such round, so that nothing depends on how many were played at once.
+    """
+    if error is None:
+        return None
+    for count in range(2, len(rounds) + 1):
+        returns = rounds[:count]
+        enough = returns.size >= _FEWEST
+        if enough and returns.std(ddof=1) <= error * math.sqrt(returns.size):
+            return count
+    return None
 
 
 def _check_limit(task: str, collector: Collector, num_envs: int, limit: int) -> None:

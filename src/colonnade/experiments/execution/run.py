@@ -245,6 +245,7 @@ def _returns(
         split="validation" if policy == "validation" else "test",
         limit=spec.evaluation_limit,
         env_threads=env_threads,
+        error=spec.evaluation_error,
     )
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, TypeAlias
 
-from colonnade.checks import AT_LEAST_1, check_fields
+from colonnade.checks import ABOVE_0, AT_LEAST_1, check_fields
 from colonnade.errors import UsageError
 from colonnade.records import LATER, read, shown, write
 
@@ -125,6 +125,8 @@ class RunSpec:
             its options, as in {"kind": "forget-me-not"}; by default it is told.
         learner_from: "best:NAME", a selection of the plan whose best run's hyperparameters are
             taken instead of `learner_options`: those that did best where trying costs little.
+        evaluation_error: Standard error of a mean score that suffices, so that fewer episodes than
+            `evaluation_episodes` are played where they are enough; None plays all.
         parents: Instead of a parent: several, each as `parent`, trained independently, whose
             columns stand side by side and are all read by the new one.
 
@@ -150,10 +152,11 @@ class RunSpec:
     labels: dict[str, Json] = field(default_factory=dict, metadata=LATER)
     learner_from: str | None = field(default=None, metadata=LATER)
     parents: tuple[str, ...] = field(default=(), metadata=LATER)
+    evaluation_error: float | None = field(default=None, metadata=LATER)
 
     def __post_init__(self) -> None:
         counts = dict.fromkeys(("evaluation_episodes", "evaluation_limit"), AT_LEAST_1)
-        check_fields(self, counts)
+        check_fields(self, counts | {"evaluation_error": ABOVE_0})
         if self.parents and (self.parent is not None or len(set(self.parents)) < 2):
             raise UsageError(
                 "'parents' are two or more different runs, instead of a 'parent'; got "
