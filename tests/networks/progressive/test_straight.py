@@ -1,6 +1,7 @@
 """Gradients of dense columns that are written out, against autograd's."""
 
 import copy
+import pickle
 
 import pytest
 import torch
@@ -113,3 +114,14 @@ def test_a_new_output_layer_is_the_one_that_is_used():
     assert run is not None
     run({"observation": torch.rand(5, 4, 2, 3)}, STARTS)[1](torch.ones(20, 5))
     assert net.newest.output.weight.grad.shape == (5, 6)
+
+
+def test_a_network_goes_to_other_processes_with_its_layers():
+    net = network(ColumnSpec((Dense(6), Dense(5))))
+    other = pickle.loads(pickle.dumps(net))
+    seen = {"observation": torch.rand(4, 2, 3)}
+    assert other(seen)[0].equal(net(seen)[0])
+    with torch.no_grad():
+        other.newest.output.weight.zero_()  # which the other goes by, and this one does not
+    assert other(seen)[0].equal(other.newest.output.bias.expand(4, 3))
+    assert not net(seen)[0].equal(other(seen)[0])

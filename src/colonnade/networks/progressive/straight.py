@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import cast
 
 import torch
@@ -12,10 +12,18 @@ from torch import Tensor, nn
 from colonnade.networks.progressive.stages import DenseStage, OutputStage
 from colonnade.networks.stage import ACTIVATIONS
 
-_BACK: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
-    "relu": lambda gradient, result: torch.ops.aten.threshold_backward(gradient, result, 0),
-    "tanh": lambda gradient, result: torch.ops.aten.tanh_backward(gradient, result),
-}
+
+def _through_relu(gradient: Tensor, result: Tensor) -> Tensor:
+    through: Tensor = torch.ops.aten.threshold_backward(gradient, result, 0)
+    return through
+
+
+def _through_tanh(gradient: Tensor, result: Tensor) -> Tensor:
+    through: Tensor = torch.ops.aten.tanh_backward(gradient, result)
+    return through
+
+
+_BACK = {"relu": _through_relu, "tanh": _through_tanh}
 """Of an activation: the gradient by what went in, of that by what came out and of what came out."""
 
 
