@@ -25,7 +25,7 @@ from colonnade.learners.descent.rmsprop import RMSProp
 from colonnade.learners.off_policy import OffPolicyTrainer, check_share, check_start, make_replay
 from colonnade.learners.trainer import Lesson, Policy
 from colonnade.ops import evaluation
-from colonnade.types import Metrics, Network, Penalty, TaskSpec
+from colonnade.types import Inputs, Metrics, Network, Penalty, State, TaskSpec, Twofold
 
 Reduction = Literal["sum", "mean"]
 """Whether a minibatch's losses are added up or averaged, before the gradient is clipped."""
@@ -255,12 +255,21 @@ class DQNLearner:
         with evaluation(self._network), self._compute.autocast():
             if not self._config.keep_features:  # once for both networks, which share what is frozen
                 following = self._network.precompute(*following)
-            with self._target_in_place():
-                later = self._network(*following)[0].float()
-            chooser = self._network(*following)[0] if self._config.double else later
+            chooser, later = self._choosing_and_later(*following)
         best = later.gather(1, chooser.argmax(1, keepdim=True))[:, 0]
         # Not the product alone: what is seen of an episode's end may be no number.
         return batch.returns + torch.where(batch.discounts > 0, batch.discounts * best, 0.0)
+
+    def _choosing_and_later(self, inputs: Inputs, state: State) -> tuple[Tensor, Tensor]:
+        """Return what the next action is chosen by, and the values of the target network."""
+        network, double = self._network, self._config.double
+        if double and not state and isinstance(network, Twofold):
+            both = network.twofold(inputs, self.target)
+            if both is not None:
+                return both[0], both[1].float()
+        with self._target_in_place():
+            later = network(inputs, state)[0].float()
+        return (network(inputs, state)[0] if double else later), later
 
     @torch.no_grad()
     def refresh(self) -> None:

@@ -167,6 +167,14 @@ class ColumnView(nn.Module):
 
         return run
 
+    def twofold(self, inputs: Inputs, others: Mapping[str, Tensor]) -> tuple[Tensor, Tensor] | None:
+        """See `colonnade.types.Twofold`: columns without state that read no other column can."""
+        newest = self.newest
+        if newest.straight is None or not newest.output.weight.is_cpu:
+            return None
+        evaluation = Evaluation(self._columns(), inputs, {}, row=self.row)
+        return evaluation.twofold(newest.index, others)
+
     def freeze_features(self) -> None:
         """Freeze the newest column but for its output layer (baseline 2 of Rusu et al. 2016)."""
         self.newest.freeze_features()
