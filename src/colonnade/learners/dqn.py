@@ -252,24 +252,30 @@ class DQNLearner:
         nothing follows; plain DQN takes the argmax of Q' itself (Mnih et al. 2015).
         """
         following = seen_and_carried(batch.next_inputs)
-        with evaluation(self._network), self._compute.autocast():
-            if not self._config.keep_features:  # once for both networks, which share what is frozen
-                following = self._network.precompute(*following)
-            chooser, later = self._choosing_and_later(*following)
+        both = self._twofold(*following)
+        chooser, later = self._one_by_one(*following) if both is None else both
         best = later.gather(1, chooser.argmax(1, keepdim=True))[:, 0]
         # Not the product alone: what is seen of an episode's end may be no number.
         return batch.returns + torch.where(batch.discounts > 0, batch.discounts * best, 0.0)
 
-    def _choosing_and_later(self, inputs: Inputs, state: State) -> tuple[Tensor, Tensor]:
-        """Return what the next action is chosen by, and the values of the target network."""
-        network, double = self._network, self._config.double
-        if double and not state and isinstance(network, Twofold):
+    def _twofold(self, inputs: Inputs, state: State) -> tuple[Tensor, Tensor] | None:
+        """Return the values of the network and of the target network, where one pass gives both."""
+        network = self._network
+        if not self._config.double or state or not isinstance(network, Twofold):
+            return None
+        with self._compute.autocast():
             both = network.twofold(inputs, self.target)
-            if both is not None:
-                return both[0], both[1].float()
-        with self._target_in_place():
-            later = network(inputs, state)[0].float()
-        return (network(inputs, state)[0] if double else later), later
+        return None if both is None else (both[0], both[1].float())
+
+    def _one_by_one(self, inputs: Inputs, state: State) -> tuple[Tensor, Tensor]:
+        """Return the values by which the next action is chosen, and the target network's."""
+        network = self._network
+        with evaluation(network), self._compute.autocast():
+            if not self._config.keep_features:  # once for both networks, which share what is frozen
+                inputs, state = network.precompute(inputs, state)
+            with self._target_in_place():
+                later = network(inputs, state)[0].float()
+            return (network(inputs, state)[0] if self._config.double else later), later
 
     @torch.no_grad()
     def refresh(self) -> None:
