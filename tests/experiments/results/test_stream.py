@@ -82,7 +82,10 @@ def folder(path, runs):
             )
             for visit, stay in enumerate(made.visits)
         ]  # fmt: skip
-        text = "".join(json.dumps(row) + "\n" for row in (*curve, *rows))
+        written = [*curve, *rows]
+        if [stay.task for stay in made.visits] == [A, B]:  # each once, as training writes it
+            written = [{k: v for k, v in row.items() if k != "visit"} for row in written]
+        text = "".join(json.dumps(row) + "\n" for row in written)
         (place / "metrics.jsonl").write_text(text)
         scores = [
             {"kind": "evaluation", "task": name, "policy": policy, "step": 200, "episodes": 1,

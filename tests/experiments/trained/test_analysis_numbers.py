@@ -194,7 +194,7 @@ def test_jobs_of_a_sweep_are_not_called_seeds():
         ("jobs", shaded_columns(group, "jobs")),
     ):
         (axes,) = figure.axes
-        assert axes.get_title() == f"Pong to Zoom (2 {words})"
+        assert axes.get_title() == f"Pong to Zoom\n2 {words}"
 
 
 @pytest.mark.parametrize("sweep", [None, Sweep(jobs=2, top=1)])
@@ -214,7 +214,7 @@ def test_the_page_says_what_it_averages_and_what_its_bars_are_worth(tmp_path: Pa
     assert caution
     assert f"over redrawn episodes (with 4 episodes it {caution})." in page
     assert ("stands for several jobs" in page) == (sweep is not None)
-    assert f"Pong to Zoom (2 {'jobs' if sweep else 'seeds'})" in page
+    assert f">2 {'jobs' if sweep else 'seeds'}<" in page, "under its title, in the picture"
 
 
 def points(figure: Figure) -> list[tuple[float, float]]:

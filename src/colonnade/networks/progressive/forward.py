@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -14,7 +15,7 @@ from colonnade.networks.progressive.column import Column
 from colonnade.networks.progressive.recurrent import LSTMStage
 from colonnade.networks.progressive.stages import ConvStage, JoinStage, Stage
 from colonnade.networks.progressive.straight import Straight
-from colonnade.types import Inputs, Shape, State
+from colonnade.types import Backward, Differentiated, Inputs, Shape, State
 
 
 class Evaluation:
@@ -59,24 +60,25 @@ class Evaluation:
         result: Tensor = column.output(features, sources, self._row_of(column))
         return result
 
-    def twofold(self, index: int, others: Mapping[str, Tensor]) -> tuple[Tensor, Tensor] | None:
-        """Compute the output of a column with its own values and with others; see `Straight`.
+    def twofold(self, others: Mapping[str, Tensor]) -> tuple[Tensor, Tensor] | None:
+        """Compute the output of the last column with its own values and with others.
 
         Args:
-            index: Of the column.
             others: Named as by a network's `named_parameters`.
 
         Returns:
-            Two outputs [B, outputs], or None where the column is not as straight as that.
+            Two outputs [B, outputs], or None where the column is not `Straight`, or elsewhere than
+            on a processor.
         """
-        column = self.columns[index]
-        if (straight := self._straight(column)) is None:
+        column = self.columns[-1]
+        straight = self._straight(column)
+        if straight is None or not column.output.weight.is_cpu:
             return None
         features, scale = self._first(column, straight)
-        stages = [f"columns.{index}.stages.{place}." for place in range(len(column.stages))]
+        stages = [f"columns.{column.index}.stages.{place}." for place in range(len(column.stages))]
         parts = [
             {name.removeprefix(home): v for name, v in others.items() if name.startswith(home)}
-            for home in (*stages, f"columns.{index}.output.")
+            for home in (*stages, f"columns.{column.index}.output.")
         ]
         return straight.twofold(features, parts, scale=scale, row=self._row_of(column))
 
@@ -195,6 +197,22 @@ class Evaluation:
             )
         value = value if self.starts is None else value.flatten(0, 1)
         return value.contiguous(memory_format=torch.channels_last) if value.dim() == 4 else value
+
+
+def differentiated(columns: Sequence[Column]) -> Differentiated | None:
+    """Return how the last column's gradients are written out, where it `Straight.writes_out`."""
+    newest = columns[-1]
+    straight = newest.straight
+    if straight is None or not straight.writes_out:
+        return None
+
+    @torch.no_grad()
+    def run(inputs: Inputs, starts: Tensor) -> tuple[Tensor, Backward]:
+        read: list[Tensor] = []
+        features = Evaluation(columns, inputs, {}, starts).input_of(newest)
+        return straight.forward(features, read), partial(straight.backward, read=read)
+
+    return run
 
 
 def _drop(features: Tensor, probability: float, stage: Stage) -> Tensor:

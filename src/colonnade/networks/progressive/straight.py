@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import cast
 
@@ -14,10 +14,18 @@ from colonnade.networks.progressive.stages import ConvStage, DenseStage, OutputS
 from colonnade.networks.progressive.task_gains import scaled
 from colonnade.networks.stage import ACTIVATIONS
 
-_BACK: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
-    "relu": lambda gradient, result: torch.ops.aten.threshold_backward(gradient, result, 0),
-    "tanh": lambda gradient, result: torch.ops.aten.tanh_backward(gradient, result),
-}
+
+def _through_relu(gradient: Tensor, result: Tensor) -> Tensor:
+    through: Tensor = torch.ops.aten.threshold_backward(gradient, result, 0)
+    return through
+
+
+def _through_tanh(gradient: Tensor, result: Tensor) -> Tensor:
+    through: Tensor = torch.ops.aten.tanh_backward(gradient, result)
+    return through
+
+
+_BACK = {"relu": _through_relu, "tanh": _through_tanh}
 """Of an activation: the gradient by what went in, of that by what came out and of what came out."""
 
 _PLAIN = ConvStage, DenseStage, OutputStage
@@ -54,7 +62,9 @@ class Straight:
         for layer in self._layers:
             if type(layer) not in _PLAIN:
                 return False
-            if layer._forward_hooks or layer._forward_pre_hooks or layer._backward_hooks:
+            if layer._forward_hooks or layer._forward_pre_hooks:
+                return False
+            if layer._backward_hooks or layer._backward_pre_hooks:
                 return False
         return not torch.is_autocast_enabled(self._layers[-1].bias.device.type)
 
@@ -169,6 +179,7 @@ class Straight:
             total = scaled(total, gain, values[f"gains.biases.{row}"])
         return self._activation(total) if place < len(self._layers) - 1 else total
 
+    @torch.no_grad()
     def backward(self, gradient: Tensor, read: Sequence[Tensor]) -> None:
         """Set `grad` of all parameters, where it `writes_out`, without a graph.
 

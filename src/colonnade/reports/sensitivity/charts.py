@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
@@ -39,15 +40,19 @@ def shaded_columns(groups: Mapping[str, Sequence[RunAnalysis]], repeats: str = "
     deepest = max(len(group[0].levels) for group in groups.values())
     across = min(len(groups), 5 if widest <= 2 else 4)
     down = -(-len(groups) // across)
-    figure = Figure(
-        figsize=(max(4.6, 1.95 * across * widest / 2 + 0.5), 0.7 + down * (0.62 * deepest + 1.45))
-    )
+    titles = [
+        textwrap.fill(title, 11 * widest) + (f"\n{len(group)} {repeats}" if len(group) > 1 else "")
+        for title, group in groups.items()
+    ]
+    lines = max(title.count("\n") for title in titles)
+    height = 0.62 * deepest + 1.45 + 0.17 * lines
+    figure = Figure(figsize=(max(4.6, 1.95 * across * widest / 2 + 0.5), 0.7 + down * height))
     panels = figure.subplots(down, across, squeeze=False).ravel()
     for axes in panels:
         axes.set_axis_off()
-    for axes, (title, group) in zip(panels, groups.items(), strict=False):
-        _shade(axes, title if len(group) == 1 else f"{title} ({len(group)} {repeats})", group)
-    figure.subplots_adjust(wspace=0.12, hspace=0.28)
+    for axes, title, group in zip(panels, titles, groups.values(), strict=False):
+        _shade(axes, title, group)
+    figure.subplots_adjust(wspace=0.12, hspace=0.28 + 0.1 * lines)
     return figure
 
 

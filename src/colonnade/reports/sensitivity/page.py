@@ -100,6 +100,7 @@ def write_analysis(
         agreement=_agreement_words(*compared[1:]) if compared else "",
         used=used_shares(analyses),
         single=single,
+        networks=len(groups),
         jobs=suite.sweep is not None and any(len(group) > 1 for group in groups.values()),
         bars_caution=_bars_caution(analyses),
         options=analyses[0].options,
