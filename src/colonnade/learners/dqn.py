@@ -25,7 +25,7 @@ from colonnade.learners.descent.rmsprop import RMSProp
 from colonnade.learners.off_policy import OffPolicyTrainer, check_share, check_start, make_replay
 from colonnade.learners.trainer import Lesson, Policy
 from colonnade.ops import evaluation
-from colonnade.types import Metrics, Network, Penalty, TaskSpec
+from colonnade.types import Inputs, Metrics, Network, Penalty, State, TaskSpec, Twofold
 
 Reduction = Literal["sum", "mean"]
 """Whether a minibatch's losses are added up or averaged, before the gradient is clipped."""
@@ -252,15 +252,30 @@ class DQNLearner:
         nothing follows; plain DQN takes the argmax of Q' itself (Mnih et al. 2015).
         """
         following = seen_and_carried(batch.next_inputs)
-        with evaluation(self._network), self._compute.autocast():
-            if not self._config.keep_features:  # once for both networks, which share what is frozen
-                following = self._network.precompute(*following)
-            with self._target_in_place():
-                later = self._network(*following)[0].float()
-            chooser = self._network(*following)[0] if self._config.double else later
+        both = self._twofold(*following)
+        chooser, later = self._one_by_one(*following) if both is None else both
         best = later.gather(1, chooser.argmax(1, keepdim=True))[:, 0]
         # Not the product alone: what is seen of an episode's end may be no number.
         return batch.returns + torch.where(batch.discounts > 0, batch.discounts * best, 0.0)
+
+    def _twofold(self, inputs: Inputs, state: State) -> tuple[Tensor, Tensor] | None:
+        """Return the values of the network and of the target network, where one pass gives both."""
+        network = self._network
+        if not self._config.double or state or not isinstance(network, Twofold):
+            return None
+        with self._compute.autocast():
+            both = network.twofold(inputs, self.target)
+        return None if both is None else (both[0], both[1].float())
+
+    def _one_by_one(self, inputs: Inputs, state: State) -> tuple[Tensor, Tensor]:
+        """Return the values by which the next action is chosen, and the target network's."""
+        network = self._network
+        with evaluation(network), self._compute.autocast():
+            if not self._config.keep_features:  # once for both networks, which share what is frozen
+                inputs, state = network.precompute(inputs, state)
+            with self._target_in_place():
+                later = network(inputs, state)[0].float()
+            return (network(inputs, state)[0] if self._config.double else later), later
 
     @torch.no_grad()
     def refresh(self) -> None:

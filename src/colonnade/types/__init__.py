@@ -28,6 +28,7 @@ from colonnade.types.network import (
     Network,
     Shape,
     State,
+    Twofold,
 )
 from colonnade.types.task import (
     DatasetTask,
@@ -77,6 +78,7 @@ __all__ = [
     "StatefulEnvironments",
     "Task",
     "TaskSpec",
+    "Twofold",
     "check_heads",
     "environments_of",
 ]

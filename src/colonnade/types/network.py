@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Protocol, runtime_checkable
 
 import torch
@@ -104,6 +104,24 @@ class Differentiating(Protocol):
 
     def differentiated(self) -> Differentiated | None:
         """Return how, where it can."""
+        ...
+
+
+@runtime_checkable
+class Twofold(Protocol):
+    """A network that may compute with two sets of values at once, faster than one by one."""
+
+    def twofold(self, inputs: Inputs, others: Mapping[str, Tensor]) -> tuple[Tensor, Tensor] | None:
+        """Take one step from inputs, each [B, ...], in evaluation mode.
+
+        Args:
+            inputs: As for a call.
+            others: By name, what takes the place of parameters for the second output.
+
+        Returns:
+            Two outputs [B, outputs], with its own values and with the others, as calls give them;
+            None where calls have to.
+        """
         ...
 
 

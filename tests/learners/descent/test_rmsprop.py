@@ -45,6 +45,19 @@ def test_without_epsilon_it_is_pytorchs():
     assert torch.allclose(own, other, rtol=1e-5)
 
 
+def test_large_tensors_in_pieces_step_as_their_numbers_do_alone():
+    torch.manual_seed(0)
+    shapes = [(3,), (1000, 601), (2, 3, 4, 5)]  # the second in pieces, the last of them smaller
+    values, gradients = ([torch.randn(shape) for shape in shapes] for _ in range(2))
+    squares = [torch.rand(shape) for shape in shapes]
+    expected = [torch.cat([x.flatten() for x in xs]) for xs in (values, gradients, squares)]
+    rmsprop_step(values, gradients, squares, lr=0.1, decay=0.5, epsilon=0.25)
+    mean = 0.5 * expected[2] + 0.5 * expected[1] ** 2
+    moved = expected[0] - 0.1 * expected[1] / (mean + 0.25).sqrt()
+    for mine, other in ((squares, mean), (values, moved)):
+        torch.testing.assert_close(torch.cat([x.flatten() for x in mine]), other)
+
+
 def test_values_without_a_gradient_stay():
     values = [torch.ones(2), torch.ones(2)]
     squares = [torch.ones(2), torch.ones(2)]

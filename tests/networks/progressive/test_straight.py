@@ -1,4 +1,4 @@
-"""Gradients of dense columns that are written out, against autograd's."""
+"""Columns in few calls against their stages; gradients that are written out, and autograd's."""
 
 import copy
 import pickle
@@ -125,3 +125,56 @@ def test_a_network_goes_to_other_processes_with_its_layers():
         other.newest.output.weight.zero_()  # which the other goes by, and this one does not
     assert other(seen)[0].equal(other.newest.output.bias.expand(4, 3))
     assert not net(seen)[0].equal(other(seen)[0])
+
+
+FRAMES = {"observation": (4, 20, 20)}
+
+
+def convolutions(**options) -> ColumnSpec:
+    return ColumnSpec((Conv(12, 8, 4), Conv(5, 2), Dense(7)), **options)
+
+
+@pytest.mark.parametrize("options", [{}, {"activation": "elu"}, {"task_gains": True}])
+@pytest.mark.parametrize("kind", [torch.float32, torch.uint8])
+@pytest.mark.parametrize("batch", [1, 32])
+def test_convolutions_in_few_calls_are_those_of_their_stages_bit_for_bit(options, kind, batch):
+    net = network(convolutions(**options), FRAMES)
+    if options.get("task_gains"):
+        net.learn_row(net.add_row())
+        with torch.no_grad():
+            for name, value in net.named_parameters():
+                if ".gains." in name:
+                    value.add_(torch.randn_like(value))
+    inputs = {"observation": (torch.rand(batch, 4, 20, 20) * 255).to(kind)}
+    assert net.newest.straight is not None
+    mine = gradients(net, inputs)
+    other = {name: torch.randn_like(value) for name, value in net.named_parameters()}
+    with torch.no_grad():
+        both = net.twofold(inputs, other)
+    net.newest.straight = None
+    assert all(map(torch.equal, mine, gradients(net, inputs)))
+    with torch.no_grad():
+        apart = net(inputs)[0], torch.func.functional_call(net, other, (inputs,))[0]
+    assert both is not None
+    assert all(map(torch.equal, both, apart))
+
+
+def gradients(net, inputs):
+    """An output, and the gradients of its squares, by what learns."""
+    output = net(inputs)[0]
+    learning = [p for p in net.parameters() if p.requires_grad]
+    return [output, *torch.autograd.grad(output.square().sum(), learning)]
+
+
+def test_what_is_not_given_stays_its_own():
+    net = network(convolutions(), FRAMES)
+    inputs = {"observation": torch.rand(3, 4, 20, 20)}
+    with torch.no_grad():
+        own, other = net.twofold(inputs, {"columns.0.output.bias": torch.ones(3)})
+    torch.testing.assert_close(other, own - net.newest.output.bias + 1)
+
+
+def test_a_column_beside_another_does_not_run_twofold():
+    net = network(convolutions(), FRAMES)
+    net.add_column(convolutions(), FRAMES, 3)
+    assert net.twofold({"observation": torch.rand(3, 4, 20, 20)}, {}) is None

@@ -8,6 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+_PIECE = 2**18
+"""Numbers, a megabyte of them."""
+
 
 class RMSProp(torch.optim.Optimizer):
     """RMSProp without momentum or centring (Mnih et al. 2016, supplement on optimisation)."""
@@ -87,14 +90,28 @@ def rmsprop_step(
         decay: d.
         epsilon: e.
     """
-    known = [place for place, gradient in enumerate(gradients) if gradient is not None]
-    if not known:
-        return
-    own: Any = [values[place] for place in known]
-    along: Any = [gradients[place] for place in known]
-    squares: Any = [mean_squares[place] for place in known]
-    torch._foreach_mul_(squares, decay)
-    torch._foreach_addcmul_(squares, along, along, value=1 - decay)
-    roots = torch._foreach_add(squares, epsilon)
-    torch._foreach_sqrt_(roots)
-    torch._foreach_addcdiv_(own, along, roots, value=-lr)
+    known = [
+        trio for trio in zip(values, gradients, mean_squares, strict=True) if trio[1] is not None
+    ]
+    large = [trio for trio in known if _large(*trio)]
+    small = [trio for trio in known if not _large(*trio)]
+    groups = [[piece] for trio in large for piece in zip(*map(_pieces, trio), strict=True)]
+    for group in ([small] if small else []) + groups:
+        own, along, squares = map(list, zip(*group, strict=True))
+        torch._foreach_mul_(squares, decay)
+        torch._foreach_addcmul_(squares, along, along, value=1 - decay)
+        roots = torch._foreach_add(squares, epsilon)
+        torch._foreach_sqrt_(roots)
+        torch._foreach_addcdiv_(own, along, roots, value=-lr)
+
+
+def _large(*tensors: Any) -> bool:
+    """Whether tensors on the host are larger than its cache, and can be cut."""
+    first = tensors[0]
+    return first.is_cpu and first.numel() > _PIECE and all(t.is_contiguous() for t in tensors)
+
+
+def _pieces(tensor: Any) -> Sequence[Tensor]:
+    """Cut a tensor into pieces that stay in the cache from one operation to the next."""
+    pieces: Sequence[Tensor] = tensor.view(-1).split(_PIECE)
+    return pieces

@@ -71,8 +71,8 @@ class Column(nn.Module):
         output_reads: The same for the output layer.
         sources: Indices of the earlier columns that it may read; None is all.
         rows: Tasks that may have gains and biases of their own (`ColumnSpec.task_gains`).
-        straight: Its layers in few calls, where they are dense, one upon the other, and read
-            nothing else; or None.
+        straight: Its layers in few calls, where they are convolutions and dense layers, one upon
+            the other, and read nothing else; or None.
     """
 
     def __init__(
@@ -237,11 +237,12 @@ class Column(nn.Module):
 
     def _straightened(self) -> Straight | None:
         own = self.spec
-        extras = own.dropout or own.input_dropout or own.task_gains
-        dense = [stage for stage in self._built if isinstance(stage, DenseStage)]
+        layers = [stage for stage in self._built if isinstance(stage, ConvStage | DenseStage)]
         silent = any(self.silent(position) for position in range(len(self._built)))
-        other = len(dense) < len(self._built) or silent or any(self.reads) or self.output_reads
-        return None if extras or other else Straight(dense, self.output, own.activation)
+        other = len(layers) < len(self._built) or silent or any(self.reads) or self.output_reads
+        if own.dropout or own.input_dropout or other:
+            return None
+        return Straight(layers, self.output, own.activation)
 
     def _build(
         self,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 import torch
@@ -14,6 +14,7 @@ from colonnade.networks.progressive.alignment import Feature
 from colonnade.networks.progressive.column import Column
 from colonnade.networks.progressive.recurrent import LSTMStage
 from colonnade.networks.progressive.stages import ConvStage, JoinStage, Stage
+from colonnade.networks.progressive.straight import Straight
 from colonnade.types import Backward, Differentiated, Inputs, Shape, State
 
 
@@ -50,15 +51,47 @@ class Evaluation:
     def output(self, index: int) -> Tensor:
         """Compute the output of a column, [B, outputs]; B is N, or T x N."""
         column = self.columns[index]
-        straight = column.straight
-        learns = not column.hidden[0].frozen and column.input in self.inputs
-        if straight is not None and learns and straight.plain:
+        if (straight := self._straight(column)) is not None:
             # Nothing but layer after layer: what is looked up below takes longer than small layers.
-            return straight.forward(self.input_of(column))
+            features, scale = self._first(column, straight)
+            return straight.forward(features, scale=scale, row=self._row_of(column))
         features = self._below(column, len(column.stages))
         sources = self._all(column.output_reads)
         result: Tensor = column.output(features, sources, self._row_of(column))
         return result
+
+    def twofold(self, others: Mapping[str, Tensor]) -> tuple[Tensor, Tensor] | None:
+        """Compute the output of the last column with its own values and with others.
+
+        Args:
+            others: Named as by a network's `named_parameters`.
+
+        Returns:
+            Two outputs [B, outputs], or None where the column is not `Straight`, or elsewhere than
+            on a processor.
+        """
+        column = self.columns[-1]
+        straight = self._straight(column)
+        if straight is None or not column.output.weight.is_cpu:
+            return None
+        features, scale = self._first(column, straight)
+        stages = [f"columns.{column.index}.stages.{place}." for place in range(len(column.stages))]
+        parts = [
+            {name.removeprefix(home): v for name, v in others.items() if name.startswith(home)}
+            for home in (*stages, f"columns.{column.index}.output.")
+        ]
+        return straight.twofold(features, parts, scale=scale, row=self._row_of(column))
+
+    def _straight(self, column: Column) -> Straight | None:
+        straight = column.straight
+        learns = not column.hidden[0].frozen and column.input in self.inputs
+        return straight if straight is not None and learns and straight.plain else None
+
+    def _first(self, column: Column, straight: Straight) -> tuple[Tensor, float | None]:
+        """Return what a straight column reads, and what its weights scale it by."""
+        if straight.convolves_first:
+            return self._unscaled(column, column.input), self._scale(column.input)
+        return self.input_of(column), None
 
     def input_of(self, column: Column) -> Tensor:
         """Return what a column's first stage reads, [B, ...]."""

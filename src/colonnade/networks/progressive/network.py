@@ -100,8 +100,6 @@ class ColumnView(nn.Module):
             state with the frozen LSTMs' entries moved on by this step.
         """
         cached, names = self._frontier(self._built)
-        if not cached:
-            return {name: inputs[name] for name in names if name in inputs}, dict(state)
         evaluation = Evaluation(self._built, inputs, state, row=self.row)
         features = {feature.key: evaluation.feature(feature) for feature in cached}
         return {**{n: inputs[n] for n in names if n in inputs}, **features}, evaluation.state
@@ -150,6 +148,10 @@ class ColumnView(nn.Module):
     def differentiated(self) -> Differentiated | None:
         """See `colonnade.types.Differentiating`: dense layers that read no other column can."""
         return differentiated(self._built)
+
+    def twofold(self, inputs: Inputs, others: Mapping[str, Tensor]) -> tuple[Tensor, Tensor] | None:
+        """See `colonnade.types.Twofold`: columns that read no other can, on a processor."""
+        return Evaluation(self._built, inputs, {}, row=self.row).twofold(others)
 
     def freeze_features(self) -> None:
         """Freeze the newest column but for its output layer (baseline 2 of Rusu et al. 2016)."""

@@ -44,9 +44,12 @@ class TaskGains(nn.Module):
 
     def forward(self, total: Tensor, row: int) -> Tensor:
         """Scale and shift pre-activations [B, units, ...] by a row."""
-        shape = (-1, *[1] * (total.dim() - 2))
         gain: Tensor = self.gains[row]
         bias: Tensor = self.biases[row]
-        return torch.addcmul(
-            bias.view(shape).to(total.dtype), total, gain.view(shape).to(total.dtype)
-        )
+        return scaled(total, gain, bias)
+
+
+def scaled(total: Tensor, gain: Tensor, bias: Tensor) -> Tensor:
+    """Scale and shift pre-activations [B, units, ...] by a gain and a bias [units]."""
+    shape = (-1, *[1] * (total.dim() - 2))
+    return torch.addcmul(bias.view(shape).to(total.dtype), total, gain.view(shape).to(total.dtype))

@@ -125,7 +125,7 @@ def evaluation(network: nn.Module | Network | None) -> Iterator[None]:
         yield
     finally:
         for module, mode in modes.items():
-            module.training = mode
+            object.__setattr__(module, "training", mode)  # `nn.Module` asks much before it does so
 
 
 @contextmanager
