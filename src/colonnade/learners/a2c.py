@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from torch import Tensor
-from torch.nn.utils import clip_grad_norm_
+import numpy as np
+import torch
 
 from colonnade.checks import AT_LEAST_0, AT_LEAST_1, BELOW_1, check_fields
 from colonnade.learners.acting.policies import ActorCritic, advantages_of
 from colonnade.learners.acting.recent import RecentSteps
 from colonnade.learners.compute import Compute
-from colonnade.learners.descent.optimisation import Optimisation, trainable
+from colonnade.learners.descent.backward import Pass
+from colonnade.learners.descent.optimisation import Optimisation, clip_gradient, trainable
 from colonnade.learners.descent.rmsprop import RMSProp
 from colonnade.learners.hyperparameters import COMMON
 from colonnade.learners.on_policy import OnPolicyTrainer, recent_steps
 from colonnade.learners.processes.data_parallel import DataParallelTrainer
 from colonnade.learners.processes.trainer import unwatched
 from colonnade.learners.trainer import Lesson, Trainer
+from colonnade.ops.scalars import scalar
 from colonnade.types import Metrics, Network, Penalty, Rollout, TaskSpec
 
 _OWN = {"decay": BELOW_1, "mean_square_start": AT_LEAST_0, "workers": AT_LEAST_1}
@@ -80,41 +82,50 @@ class A2C(ActorCritic):
             return DataParallelTrainer(self, lesson, learner.optimisation)
         return OnPolicyTrainer(self, lesson, learner)
 
-    def loss(
-        self,
-        network: Network,
-        rollout: Rollout,
-        spec: TaskSpec,
-        compute: Compute,
-        penalty: Penalty,
-    ) -> tuple[Tensor, Metrics]:
-        """Compute the loss of an advantage actor-critic on a rollout.
+    def differentiate(
+        self, through: Pass, rollout: Rollout, spec: TaskSpec, penalty: Penalty
+    ) -> Metrics:
+        """Set the gradient of the loss of an advantage actor-critic on a rollout.
 
-        It is summed over time and averaged over environments: the mean over N workers of what each
-        A3C worker accumulates in t_max steps (Mnih et al. 2016, Alg. S3). The penalty is summed
-        over time too, so that its weight against the mean loss of a step is the same with every
-        learner.
+        The loss is summed over time and averaged over environments: the mean over N workers of what
+        each A3C worker accumulates in t_max steps (Mnih et al. 2016, Alg. S3). The penalty is
+        summed over time too, so that its weight against the mean loss of a step is the same with
+        every learner. The derivative by the network's output is written out, and by its parameters
+        `through` goes.
+
+        Args:
+            through: The network; its parameters' `grad` must be None.
+            rollout: What the loss is taken over.
+            spec: The task.
+            penalty: Added to the loss.
 
         Returns:
-            The loss with the penalty, and its parts, averaged over steps.
+            The parts of the loss, averaged over steps.
         """
         advantages = advantages_of(rollout, self.gamma, self.lam)
-        targets = advantages + rollout.values
-        policy, values = self.unroll(network, rollout, spec, compute)
-        policy_loss = -(policy.log_prob(rollout.actions) * advantages).mean()
-        value_loss = (targets - values).square().mean()
-        entropy = policy.entropy().mean()
-        objective = policy_loss + self.value_cost * value_loss - self.entropy_cost * entropy
-        metrics = {}
-        if (held := penalty()) is not None:
-            metrics["penalty"] = held.detach()
-            objective = objective + held
-        metrics |= {
-            "policy_loss": policy_loss.detach(),
-            "value_loss": value_loss.detach(),
-            "entropy": entropy.detach(),
+        output, back = through(rollout.inputs, rollout.state, rollout.starts)
+        held, steps = penalty(), len(rollout.rewards)
+        with torch.no_grad():
+            policy, values = self.parted(output, spec)
+            log_probs, by_output = policy.differentiated(rollout.actions)
+            error = advantages + rollout.values - values
+            entropy = policy.entropy()
+            # Of the mean over all steps, times T; as single floats, as which tensors round it.
+            total, count = np.float32(steps), np.float32(error.numel())
+            by_entropy = -total * np.float32(self.entropy_cost) / count
+            by_policy = by_output(
+                advantages * scalar(float(-total / count)),
+                scalar(float(by_entropy)) if self.entropy_cost else None,
+            )
+            by_square = total * np.float32(self.value_cost) / count
+            by_value = (error * scalar(2.0)).mul_(scalar(float(by_square))).neg_()
+            gradient = torch.cat([by_policy, by_value.unsqueeze(-1)], -1)
+        back(gradient, None if held is None else held * steps)
+        return ({} if held is None else {"penalty": held.detach()}) | {
+            "policy_loss": -(log_probs * advantages).mean(),
+            "value_loss": error.square().mean(),
+            "entropy": entropy.mean(),
         }
-        return objective * len(rollout.rewards), metrics
 
 
 class A2CLearner:
@@ -145,9 +156,9 @@ class A2CLearner:
         """
         config, descent = self._config, self.optimisation
         descent.anneal(rollout.steps)
-        loss, metrics = config.loss(self._network, rollout, self._spec, self._compute, penalty)
-        descent.optimizer.zero_grad()
-        loss.backward()
-        norm = clip_grad_norm_(descent.parameters, config.clip_norm)
-        descent.optimizer.step()
+        descent.clear()
+        through = Pass(self._network, self._compute)
+        metrics = config.differentiate(through, rollout, self._spec, penalty)
+        norm = clip_gradient(descent.parameters, config.clip_norm)
+        descent.step()
         return metrics | {"gradient_norm": norm}

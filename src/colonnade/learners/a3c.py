@@ -7,10 +7,11 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn.utils import clip_grad_norm_
 
 from colonnade.learners.a2c import A2C
 from colonnade.learners.acting.collector import Collector
+from colonnade.learners.descent.backward import Pass
+from colonnade.learners.descent.optimisation import clip_gradient
 from colonnade.learners.descent.rmsprop import rmsprop_step
 from colonnade.learners.processes.parameters import SharedParameters, shared_copy
 from colonnade.learners.processes.trainer import (
@@ -65,7 +66,7 @@ class A3CTrainer(WorkerTrainer):
             UsageError: The device, the system or the number of environments doesn't suit.
         """
         super().__init__(config, lesson)
-        self._loss = config.loss
+        self._differentiate = config.differentiate
         # What a single worker does hangs on no timing, and is done again to the digit.
         self.may_lose_workers = config.workers == 1
         self._budget = lesson.spec.steps
@@ -101,17 +102,15 @@ class A3CTrainer(WorkerTrainer):
         shared.pull()
         own, before = collector.taken, statistics.taken
         rollout = collector.collect()
-        loss, metrics = self._loss(
-            self._network, rollout, self._task.spec, self._compute, self._penalty
-        )
-        rate = statistics.anneal(worker, rollout.steps)
         # Gradients live in this process alone and begin anew each time. Handing them to shared
         # parameters once and relying on that tie, as some code does, sums them up from the second
         # update on: zero_grad drops the tie, and what it leaves behind is added to.
         for parameter in shared.parameters:
             parameter.grad = None
-        loss.backward()
-        metrics["gradient_norm"] = clip_grad_norm_(shared.parameters, config.clip_norm)
+        through = Pass(self._network, self._compute)
+        metrics = self._differentiate(through, rollout, self._task.spec, self._penalty)
+        rate = statistics.anneal(worker, rollout.steps)
+        metrics["gradient_norm"] = clip_gradient(shared.parameters, config.clip_norm)
         statistics.step(rate)
         # While this worker took its steps the others took theirs.
         pace = (statistics.taken - before) / len(rollout.rewards)

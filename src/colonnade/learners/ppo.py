@@ -26,8 +26,22 @@ from colonnade.learners.processes.trainer import unwatched
 from colonnade.learners.trainer import Lesson, Trainer
 from colonnade.memory_layout import take
 from colonnade.networks import mode_matters
+from colonnade.ops.scalars import scalar
 from colonnade.types import Inputs, Metrics, Network, Penalty, Rollout, State, TaskSpec
 from colonnade.watching import beat
+
+
+class Judged(NamedTuple):
+    """A network's output [T, N, outputs] before a step, and what it is compared with there.
+
+    See `Minibatch` for the others.
+    """
+
+    output: Tensor
+    actions: Tensor
+    log_probs: Tensor
+    advantages: Tensor
+    targets: Tensor
 
 
 class Minibatch(NamedTuple):
@@ -52,6 +66,10 @@ class Minibatch(NamedTuple):
     advantages: Tensor
     targets: Tensor
     reference: Reference | None
+
+    def judged(self, output: Tensor) -> Judged:
+        """Put the network's output beside what it is compared with."""
+        return Judged(output, self.actions, self.log_probs, self.advantages, self.targets)
 
     def randomness(self) -> AbstractContextManager[None]:
         """Let the network draw the random numbers that the log-probabilities came about with."""
@@ -201,7 +219,7 @@ class PPO(ActorCritic):
 
     def differentiate(
         self, through: Pass, minibatch: Minibatch, spec: TaskSpec, penalty: Penalty
-    ) -> Metrics:
+    ) -> tuple[Judged, Tensor | None]:
         """Set the gradient of the clipped objective (Schulman et al. 2017, Eq. 7 and 9).
 
         The derivative by the network's output is written out, and by its parameters `through` goes.
@@ -213,34 +231,50 @@ class PPO(ActorCritic):
             penalty: Added to the loss.
 
         Returns:
-            The parts of the loss at each step [T, N], and the penalty [].
+            What `losses` takes, and the penalty [] if there is one.
         """
         with minibatch.randomness():
             output, back = through(minibatch.inputs, minibatch.state, minibatch.starts)
-        metrics = {}
-        if (held := penalty()) is not None:
-            metrics["penalty"] = held.detach()
+        held = penalty()
+        judged = minibatch.judged(output)
+        _, actions, before, advantages, targets = judged
         with torch.no_grad():
             policy, values = self.parted(output, spec)
-            log_probs, by_output = policy.differentiated(minibatch.actions)
+            log_probs, by_output = policy.differentiated(actions)
             # On the first minibatch the network is still the one that acted: the ratio is one.
-            log_ratio = log_probs - minibatch.log_probs
-            ratio, count = log_ratio.exp(), log_ratio.numel()
-            gain = ratio * minibatch.advantages
-            bound = ratio.clamp(1 - self.clip, 1 + self.clip) * minibatch.advantages
+            ratio = (log_probs - before).exp()
+            gain, bound = self._gains(ratio, advantages)
             # d ratio / d log-probability is the ratio; beyond the bound nothing is gained.
-            by_log_prob = (minibatch.advantages * (-1 / count)).masked_fill_(gain > bound, 0)
-            by_entropy = ratio.new_tensor(-self.entropy_cost) / count if self.entropy_cost else None
-            error = values - minibatch.targets
-            by_value = (error * (2 / count)).mul_(self.value_cost)
-            by_policy = by_output(by_log_prob.mul_(ratio), by_entropy)
+            count = ratio.numel()
+            by_log_prob = (advantages * scalar(-1 / count)).mul_(ratio)
+            by_log_prob = torch.where(gain > bound, scalar(0.0), by_log_prob)
+            by_entropy = scalar(-self.entropy_cost) / count if self.entropy_cost else None
+            by_value = (values - targets).mul_(scalar(2 / count)).mul_(scalar(self.value_cost))
+            by_policy = by_output(by_log_prob, by_entropy)
             back(torch.cat([by_policy, by_value.unsqueeze(-1)], -1), held)
-            return metrics | {
-                "policy_loss": -torch.min(gain, bound),
-                "value_loss": error.square(),
-                "entropy": policy.entropy(),
-                "kl": ratio - 1 - log_ratio,
-            }
+        return judged, None if held is None else held.detach()
+
+    @torch.no_grad()
+    def losses(self, judged: Sequence[Judged], spec: TaskSpec) -> Metrics:
+        """Average the parts of the loss over minibatches."""
+        if len({each.output.shape for each in judged}) > 1:
+            each_own = [self.losses([each], spec) for each in judged]
+            return {n: torch.stack([own[n] for own in each_own]).mean() for n in each_own[0]}
+        output, actions, before, advantages, targets = map(torch.stack, zip(*judged, strict=True))
+        policy, values = self.parted(output, spec)
+        log_ratio = policy.log_prob(actions) - before
+        ratio = log_ratio.exp()
+        parts = {
+            "policy_loss": -torch.min(*self._gains(ratio, advantages)),
+            "value_loss": (values - targets).square(),
+            "entropy": policy.entropy(),
+            "kl": ratio - 1 - log_ratio,
+        }
+        return {name: value.flatten(1).mean(1).mean() for name, value in parts.items()}
+
+    def _gains(self, ratio: Tensor, advantages: Tensor) -> tuple[Tensor, Tensor]:
+        """Return what probability ratios gain, and its upper bound."""
+        return ratio * advantages, ratio.clamp(1 - self.clip, 1 + self.clip) * advantages
 
     def _references(
         self,
@@ -294,16 +328,23 @@ class PPOLearner:
         steps, environments = rollout.rewards.shape
         orders = config.orders(config.size(steps, environments, rollout.recurrent))
         through = Pass(network, compute)
-        found: dict[str, list[Tensor]] = {}
+        judged: list[Judged] = []
+        norms: list[Tensor] = []
+        penalties: list[Tensor] = []
         for minibatch in config.split(network, rollout, orders, spec, compute):
             beat()
             descent.clear()
-            metrics = config.differentiate(through, minibatch, spec, penalty)
-            metrics["gradient_norm"] = clip_gradient(descent.parameters, config.clip_norm)
+            each, held = config.differentiate(through, minibatch, spec, penalty)
+            norm = clip_gradient(descent.parameters, config.clip_norm)
             descent.step()
-            for name, value in metrics.items():
-                found.setdefault(name, []).append(value)
-        return {name: _mean(values) for name, values in found.items()}
+            judged.append(each)
+            penalties += [] if held is None else [held]
+            norms.append(norm)
+        return (
+            ({"penalty": torch.stack(penalties).mean()} if penalties else {})
+            | config.losses(judged, spec)
+            | {"gradient_norm": torch.stack(norms).mean()}
+        )
 
 
 def _part(rollout: Rollout, index: Tensor, axis: int) -> Rollout:
@@ -327,12 +368,3 @@ def _normalised(parts: Sequence[Tensor], rollout: Tensor) -> Sequence[Tensor]:
         return parts
     mean, deviation = (value.view(-1, 1, 1, 1) for value in (over.mean(1), over.std(1) + 1e-8))
     return ((rows - mean) / deviation).unbind()
-
-
-def _mean(values: Sequence[Tensor]) -> Tensor:
-    """Average the means of minibatches."""
-    if len({value.shape for value in values}) > 1:
-        means = torch.stack([value.mean() for value in values])
-    else:
-        means = torch.stack(list(values)).reshape(len(values), -1).mean(1)
-    return means.mean()

@@ -13,5 +13,7 @@ def to_compute_dtype(value: Tensor, dtype: torch.dtype) -> Tensor:
     Other inputs become `dtype`, unless they come in the autocast dtype already.
     """
     device = value.device.type
+    if value.dtype == dtype and dtype != torch.uint8:
+        return value  # in a fraction of the time
     autocast = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else dtype
     return value.to(autocast if value.dtype in (torch.uint8, autocast) else dtype)

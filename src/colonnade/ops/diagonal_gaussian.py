@@ -11,6 +11,7 @@ from torch import Tensor
 
 from colonnade.errors import UsageError
 from colonnade.ops.distributions import OutputGradient
+from colonnade.ops.scalars import scalar
 
 LOG_STD = (-5.0, 2.0)
 """What a width's logarithm is kept within, so that no density grows beyond all bounds."""
@@ -89,10 +90,10 @@ class DiagonalGaussian:
         def gradient(by_log_prob: Tensor, by_entropy: Tensor | None) -> Tensor:
             by = by_log_prob.unsqueeze(-1)
             # The order of the sums is the one that autograd has.
-            by_width = -by if by_entropy is None else by_entropy - by
             by_mean = by * scaled
-            by_width = by_width + (by_mean * (scaled / self.std)).mul_(self.std)
-            by_width = by_width.masked_fill_(self._given != self.log_std, 0.0)
+            by_width = (by_mean * (scaled / self.std)).mul_(self.std)
+            by_width = by_width.sub_(by) if by_entropy is None else by_width + (by_entropy - by)
+            by_width = torch.where(self._given == self.log_std, by_width, scalar(0.0))
             return torch.cat([by_mean.div_(self.std), by_width], -1)
 
         return self._density(scaled), gradient
@@ -106,7 +107,9 @@ class DiagonalGaussian:
         return (actions - self.mean) / self.std
 
     def _density(self, scaled: Tensor) -> Tensor:
-        return -(0.5 * scaled.square() + self.log_std + _HALF_LOG_2PI).sum(-1)
+        kind = self.mean.dtype
+        half, constant = scalar(0.5, kind), scalar(_HALF_LOG_2PI, kind)
+        return (scaled.square() * half + self.log_std + constant).sum(-1).neg()
 
     def entropy(self) -> Tensor:
         """Entropy [...] in nats, summed over numbers: 1/2 log(2 pi e std^2) each."""

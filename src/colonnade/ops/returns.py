@@ -38,12 +38,11 @@ def gae(
     following = torch.where(terminated, 0.0, following)
     residuals = rewards + gamma * following - values
     decay = gamma * lam * (~(terminated | truncated)).to(values.dtype)
-    advantages = torch.empty_like(residuals)
-    running = torch.zeros_like(last_value)
-    for t in range(len(rewards) - 1, -1, -1):
-        running = residuals[t] + decay[t] * running
-        advantages[t] = running
-    return advantages
+    # Step by step, which numpy goes through faster, with the same roundings.
+    fades, advantages = decay.cpu().numpy(), residuals.detach().cpu().numpy().copy()
+    for t in range(len(rewards) - 2, -1, -1):
+        advantages[t] += fades[t] * advantages[t + 1]
+    return torch.from_numpy(advantages).to(residuals.device)
 
 
 def n_step_returns(

@@ -11,6 +11,10 @@ from worlds import ClockNetwork, CountingTask
 
 from colonnade.errors import UsageError
 from colonnade.learners import A2C, Collector, Compute
+from colonnade.learners.trainer import Deferring
+from colonnade.methods import Scratch
+from colonnade.networks import ColumnSpec, Dense
+from colonnade.tasks import GymTask
 from colonnade.types import TaskSpec
 
 CPU = Compute(torch.device("cpu"))
@@ -170,3 +174,37 @@ def test_images_arrive_plane_by_plane_in_channels_last_memory(planes):
             expected = torch.from_numpy(images[:, begin : begin + 4]).transpose(0, 1)
             assert torch.equal(found, expected)
             assert found[0].is_contiguous(memory_format=torch.channels_last)
+
+
+@pytest.mark.parametrize("id", ["Pendulum-v1", "CartPole-v1"])
+def test_what_is_judged_in_one_pass_is_what_is_judged_step_by_step(id):
+    task, rollouts = GymTask(id), []
+    for at_once in (False, True):
+        method = Scratch(ColumnSpec((Dense(16), Dense(8)), activation="tanh"))
+        torch.manual_seed(0)
+        network = method.begin_task(task.spec, task.spec.outputs)
+        policy = A2C().policy(network, task.spec, CPU, torch.Generator().manual_seed(0))
+        assert isinstance(policy, Deferring)
+
+        def whole(inputs, state, policy=policy):
+            return policy(inputs, state)
+
+        given = whole if at_once else policy
+        with Collector(task, network, given, CPU, steps=40, num_envs=3) as collector:
+            collector.begin(0)
+            rollouts.append((collector.collect(), collector.collect()))
+    for deferred, stepped in zip(*rollouts, strict=True):
+        for name in ("actions", "rewards", "log_probs", "values", "last_value", "final_values"):
+            assert getattr(deferred, name).equal(getattr(stepped, name)), name
+    last = rollouts[0][-1]  # inputs last as long as it is the latest
+    output, _ = network.unroll(last.inputs, {}, last.starts)
+    likely = A2C().likelihood(output, task.spec).log_prob(last.actions)
+    torch.testing.assert_close(likely, last.log_probs)
+
+
+def test_numbers_whose_squares_are_too_large_are_still_numbers():
+    def large(observations, *rest):
+        return np.float32([[1e30], [-1e30]]), *rest
+
+    rollout, _ = collected(large)
+    assert rollout.steps == 16

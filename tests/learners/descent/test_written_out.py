@@ -1,4 +1,4 @@
-"""PPO's gradient, written out, against autograd's of the objective."""
+"""Gradients of PPO and A2C, written out, against autograd's of their losses."""
 
 import itertools
 
@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from colonnade.learners import PPO, Compute
+from colonnade.learners import A2C, PPO, Compute
+from colonnade.learners.acting.policies import advantages_of
 from colonnade.learners.descent.backward import Pass
 from colonnade.learners.ppo import Minibatch
 from colonnade.ops import DiagonalGaussian, MultiCategorical
@@ -56,7 +57,8 @@ def test_the_gradient_is_that_of_the_clipped_objective(sizes, entropy_cost, held
         output[0, 0, 1] = -torch.inf  # a masked choice
         drawn = [torch.randint(0, size, (T, N)) for size in sizes]
         actions = torch.stack(drawn, -1)
-        actions[0, 0, 0] = 0
+        output[0, 1, 1] = -torch.inf  # which is taken all the same
+        actions[0, :2, 0] = torch.tensor([0, 1])
     else:
         output[0, :, 2] = -7.0  # beyond the narrowest width, and beyond the widest
         output[1, :, 3] = 3.0
@@ -74,14 +76,60 @@ def test_the_gradient_is_that_of_the_clipped_objective(sizes, entropy_cost, held
         {}, {}, torch.zeros(T, N), actions, before, torch.randn(T, N), torch.randn(T, N), None
     )
     penalty = (lambda: 0.1 * network.output[..., -1].square().sum()) if held else lambda: None
-    metrics = config.differentiate(Pass(network, CPU), minibatch, Spec(sizes), penalty)
+    judged, kept = config.differentiate(Pass(network, CPU), minibatch, Spec(sizes), penalty)
+    metrics = config.losses([judged, judged], Spec(sizes))
     gradient, network.output.grad = network.output.grad, None
     loss = objective(config, policy, values, minibatch)
     (loss + penalty() if held else loss).backward()
     torch.testing.assert_close(gradient, network.output.grad, rtol=1e-6, atol=1e-7)
-    parts = metrics["policy_loss"].mean() + config.value_cost * metrics["value_loss"].mean()
-    torch.testing.assert_close(parts - entropy_cost * metrics["entropy"].mean(), loss.detach())
-    assert ("penalty" in metrics) == held
+    parts = metrics["policy_loss"] + config.value_cost * metrics["value_loss"]
+    torch.testing.assert_close(parts - entropy_cost * metrics["entropy"], loss.detach())
+    assert (kept is not None) == held
+
+
+@pytest.mark.parametrize("sizes", [(), (3,), (3, 5, 2)])
+@pytest.mark.parametrize("entropy_cost", [0.0, 0.3])
+@pytest.mark.parametrize("held", [False, True])
+def test_the_gradient_is_that_of_an_actor_critic(sizes, entropy_cost, held):
+    torch.manual_seed(len(sizes))
+    config = A2C(gamma=0.9, entropy_cost=entropy_cost, value_cost=0.7)
+    network = Layer(torch.randn(T, N, (sum(sizes) or 4) + 1))
+    drawn = [torch.randint(0, size, (T, N)) for size in sizes]
+    nothing = torch.zeros(T, N, dtype=torch.bool)
+    rollout = Rollout(
+        inputs={},
+        actions=torch.stack(drawn, -1) if sizes else torch.randn(T, N, 2),
+        rewards=torch.randn(T, N),
+        terminated=torch.rand(T, N) < 0.2,
+        truncated=nothing,
+        starts=nothing,
+        log_probs=torch.zeros(T, N),
+        values=torch.randn(T, N),
+        final_values=torch.zeros(T, N),
+        last_value=torch.randn(N),
+        state={},
+    )
+    penalty = (lambda: 0.1 * network.output[..., -1].square().sum()) if held else lambda: None
+    metrics = config.differentiate(Pass(network, CPU), rollout, Spec(sizes), penalty)
+    gradient, network.output.grad = network.output.grad, None
+    by = network.output[..., :-1]
+    policy = MultiCategorical(by, sizes) if sizes else DiagonalGaussian(by)
+    advantages = advantages_of(rollout, 0.9, 1.0)
+    error = advantages + rollout.values - network.output[..., -1]
+    parts = {
+        "policy_loss": -(policy.log_prob(rollout.actions) * advantages).mean(),
+        "value_loss": error.square().mean(),
+        "entropy": policy.entropy().mean(),
+    }
+    loss = parts["policy_loss"] + 0.7 * parts["value_loss"] - entropy_cost * parts["entropy"]
+    if held:
+        parts["penalty"] = penalty()
+        loss = loss + parts["penalty"]
+    (T * loss).backward()
+    torch.testing.assert_close(gradient, network.output.grad, rtol=1e-6, atol=1e-7)
+    assert set(metrics) == set(parts)
+    for name, value in parts.items():
+        torch.testing.assert_close(metrics[name], value.detach())
 
 
 @pytest.mark.parametrize(("steps", "recurrent"), [(8, False), (7, False), (4, True)])

@@ -10,6 +10,7 @@ from short_sequences import COLUMN, TASKS, Held
 from colonnade.errors import UsageError
 from colonnade.learners import A2C, Collector, Compute, Lesson, learner_from_name
 from colonnade.learners.acting.collector import Share
+from colonnade.learners.descent.backward import Pass
 from colonnade.learners.processes.parameters import SharedGradients
 from colonnade.methods import Scratch
 from colonnade.networks import ColumnSpec, Conv, Custom, Dense
@@ -57,12 +58,17 @@ def test_workers_in_step_take_the_steps_of_one_process(column):
         for _ in advances:
             descent = learner.optimisation
             descent.anneal(36)
-            parts = [config.loss(twin, c.collect(), TASKS[0].spec, CPU, held) for c in collectors]
-            descent.optimizer.zero_grad()
-            ((parts[0][0] + parts[1][0]) / 2).backward()
+            rollouts, parts, gradients = [c.collect() for c in collectors], [], []
+            for rollout in rollouts:
+                descent.clear()
+                given = Pass(twin, CPU), rollout, TASKS[0].spec, held
+                parts.append(config.differentiate(*given))
+                gradients.append([p.grad for p in descent.parameters])
+            for p, one, other in zip(descent.parameters, *gradients, strict=True):
+                p.grad = (one + other) / 2
             norm = torch.nn.utils.clip_grad_norm_(descent.parameters, config.clip_norm)
             descent.optimizer.step()
-            steps.append((norm, [metrics["entropy"] for _, metrics in parts]))
+            steps.append((norm, [metrics["entropy"] for metrics in parts]))
         episodes = [e for c in collectors for e in c.episodes]
 
     for name, value in method.network.state_dict().items():

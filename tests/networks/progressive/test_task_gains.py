@@ -154,7 +154,7 @@ def test_dqns_target_has_the_returning_tasks_row():
 def test_each_column_of_a_progressive_network_has_one_row():
     method = Progressive(COLUMN)
     train_sequence(TASKS, method, A2C(rollout_steps=20), options=OPTIONS)
-    assert [column.rows for column in method.network._columns()] == [1, 1]
+    assert [column.rows for column in method.network._built] == [1, 1]
     assert method.rows == {PONG: 0, BLACK: 0}
 
 

@@ -176,7 +176,10 @@ class Stream:
                 for visit, begin in enumerate(run.begins[1:]):
                     stay = begin - run.begins[visit]
                     own.append(own[-1] + stay * (run.visited[visit] == task))
-                total += np.interp(own, *single.own_curve(task))
+                steps, scores = single.own_curve(task)
+                if not steps.size:
+                    return None
+                total += np.interp(own, steps, scores)
         return times, total
 
     @property
@@ -192,7 +195,9 @@ def streams(results: Results) -> list[Stream]:
     families: dict[tuple[str, int], list[StreamRun]] = {}
     for run in runs:
         known = range(len(run.spec.visits))
-        rows = [row for row in run.folder.metrics() if row.get("visit") in known]
+        # Where each task is visited once, in their order, rows say of which task they are alone.
+        rows = [{"visit": row.get("task_index"), **row} for row in run.folder.metrics()]
+        rows = [row for row in rows if row["visit"] in known]
         made = StreamRun(run, rows, _ids(run, rows))
         family = run.spec.tasks[0].name.partition("/")[0]
         families.setdefault((family, len(made.tasks)), []).append(made)

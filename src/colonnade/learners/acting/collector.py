@@ -104,13 +104,13 @@ class Collector:
         self._policy = policy if isinstance(policy, Deferring) else AtOnce(policy)
         self._compute = compute
         self._steps = steps
-        device = compute.device
         self._share = share or Share(0, num_envs)
         self._buffers: Inputs = {}  # T + 2 places: one after the rollout, one for final values
+        self._places: dict[str, tuple[Tensor, ...]] = {}  # the same, place by place
+        self._arrays: dict[str, np.ndarray[Any, Any]] = {}  # the same, on the host
         self._host = _Arrays.empty(steps, num_envs)
         self._form = form = self._spec.actions
-        self._actions = torch.empty((steps, num_envs, form.width), dtype=form.dtype, device=device)
-        self._outputs: Tensor | None = None  # [T, N, K], by which the actions are judged
+        self._acted: list[tuple[Tensor, Tensor]] = []  # actions and output at each step
         self._returns = np.zeros(num_envs)
         self._lengths = np.zeros(num_envs, np.int64)
         self.taken = 0
@@ -188,9 +188,7 @@ class Collector:
         self._under_way.count(self._resumable)
         self._needed = tuple(inputs)
         for name, value in inputs.items():
-            if name not in self._buffers:
-                self._buffers[name] = buffer(self._steps + 2, value, device)
-            self._buffers[name][self._steps].copy_(value)
+            self._place(name, value, self._steps).copy_(value)
 
     @torch.no_grad()
     def collect(self) -> Rollout:
@@ -201,9 +199,7 @@ class Collector:
             first_state = self._state
             final_values = self._play(self._steps)
             last = self._policy(self._inputs(self._steps), self._state)
-        assert self._outputs is not None
-        judged = self._policy.judge(self._outputs, self._actions)
-        return self._rollout(first_state, *judged, final_values, last.values)
+        return self._rollout(first_state, final_values, last.values)
 
     @torch.no_grad()
     def skip(self, steps: int) -> None:
@@ -223,13 +219,12 @@ class Collector:
         host.starts[0] = host.starts[steps]
         for values in self._buffers.values():
             values[0].copy_(values[steps])
-        final_values = torch.zeros(self._actions.shape[:2], device=self._compute.device)
+        final_values = torch.zeros((steps, len(self._returns)), device=self._compute.device)
+        self._acted.clear()
         for t in range(count):
             beat()
             chosen, output, self._state = self._policy.act(self._inputs(t), self._state)
-            if self._outputs is None:
-                self._outputs = output.new_empty((steps, *output.shape))
-            self._actions[t], self._outputs[t] = chosen, output
+            self._acted.append((chosen, output))
             actions = chosen.cpu().numpy()
             observations, rewards, terminated, truncated, info = self._envs.step(
                 self._form.sent(actions)
@@ -240,7 +235,7 @@ class Collector:
             ended = episodes_ended(terminated, truncated, info)
             host.rewards[t], host.terminated[t], host.truncated[t] = rewards, terminated, truncated
             host.starts[t + 1] = ended
-            if truncated.any():
+            if np.count_nonzero(truncated):
                 final = completed(info["final_obs"], observations)
                 self._check(final, host.rewards[t], truncated)
                 final_values[t] = self._values_of(final)
@@ -276,7 +271,7 @@ class Collector:
             )
 
     def _inputs(self, t: int) -> Inputs:
-        return {name: self._buffers[name][t] for name in self._needed}
+        return {name: self._places[name][t] for name in self._needed}
 
     def _observe(self, observations: Any, t: int) -> None:
         """Bring what the network needs of an observation to place `t`, and its state up to it."""
@@ -300,8 +295,7 @@ class Collector:
     def _perceive(self, observations: Any, t: int) -> State:
         """Write an observation, and what frozen parts compute from it, to place `t`."""
         raw = {
-            name: self._write(name, torch.as_tensor(value), t)
-            for name, value in by_name(observations).items()
+            name: self._write_array(name, value, t) for name, value in by_name(observations).items()
         }
         inputs, state = self._precompute(raw)
         for name, value in inputs.items():
@@ -314,15 +308,29 @@ class Collector:
         with self._compute.autocast():
             return self._network.precompute(raw, self._state)
 
+    def _write_array(self, name: str, value: Any, t: int) -> Tensor:
+        known = self._arrays.get(name)
+        if known is None or value.ndim == 4:
+            return self._write(name, torch.as_tensor(value), t)
+        known[t] = value  # in a fraction of the time that a tensor takes to be made and copied
+        return self._places[name][t]
+
     def _write(self, name: str, value: Tensor, t: int) -> Tensor:
-        if name not in self._buffers:
-            self._buffers[name] = buffer(self._steps + 2, value, self._compute.device)
-        place = self._buffers[name][t]
+        place = self._place(name, value, t)
         if value.dim() == 4 and value.shape[1] <= _FEW_PLANES and place.device.type == "cpu":
             for plane in range(value.shape[1]):
                 place[:, plane].copy_(value[:, plane])
             return place
         return place.copy_(value)
+
+    def _place(self, name: str, like: Tensor, t: int) -> Tensor:
+        """Return place `t` of an input; room is made where there is none yet."""
+        if name not in self._places:
+            self._buffers[name] = buffer(self._steps + 2, like, self._compute.device)
+            self._places[name] = self._buffers[name].unbind()
+            if self._compute.device.type == "cpu" and like.dtype != torch.bfloat16:
+                self._arrays[name] = self._buffers[name].numpy()
+        return self._places[name][t]
 
     def _values_of(self, final_observations: Any) -> Tensor:
         """Value [N] of final observations; rows of episodes that go on mean nothing."""
@@ -333,7 +341,7 @@ class Collector:
     def _count(self, rewards: np.ndarray[Any, Any], ended: np.ndarray[Any, Any]) -> None:
         self._returns += rewards
         self._lengths += 1
-        if not ended.any():
+        if not np.count_nonzero(ended):
             return
         for env in np.flatnonzero(ended):
             total, length = float(self._returns[env]), int(self._lengths[env])
@@ -342,19 +350,14 @@ class Collector:
         self._returns[ended] = 0
         self._lengths[ended] = 0
 
-    def _rollout(
-        self,
-        state: State,
-        log_probs: Tensor,
-        values: Tensor,
-        final_values: Tensor,
-        last_value: Tensor,
-    ) -> Rollout:
+    def _rollout(self, state: State, final_values: Tensor, last_value: Tensor) -> Rollout:
+        actions, outputs = map(torch.stack, zip(*self._acted, strict=True))
+        log_probs, values = self._policy.judge(outputs, actions)
         host, device, clip = self._host, self._compute.device, self._spec.reward_clip
         rewards = torch.from_numpy(host.rewards)
         return Rollout(
             inputs={name: self._buffers[name][: self._steps] for name in self._needed},
-            actions=self._actions,
+            actions=actions.to(self._form.dtype),
             rewards=(rewards if clip is None else rewards.clamp(-clip, clip)).to(device),
             terminated=torch.from_numpy(host.terminated).to(device),
             truncated=torch.from_numpy(host.truncated).to(device),

@@ -92,9 +92,8 @@ class AtOnce:
     def act(self, inputs: Inputs, state: State) -> Acted:
         """Act; the output is what was judged."""
         decided = self._policy(inputs, state)
-        return Acted(
-            decided.actions, torch.stack([decided.log_probs, decided.values], -1), decided.state
-        )
+        judged = torch.stack([decided.log_probs, decided.values], -1)
+        return Acted(decided.actions.clone(), judged, decided.state)
 
     def judge(self, output: Tensor, actions: Tensor) -> tuple[Tensor, Tensor]:
         """Return what was judged."""
@@ -124,7 +123,7 @@ class ActorCritic(_Sampling):
     def parted(self, output: Tensor, spec: TaskSpec) -> tuple[PolicyDistribution, Tensor]:
         """Return the policy and the values [...] that an output [..., outputs] means."""
         # Taken apart at once, whose gradient is put together at once.
-        policy, value = output.split([output.shape[-1] - 1, 1], -1)
+        policy, value = torch.split_with_sizes(output, [output.shape[-1] - 1, 1], -1)
         return _meant(policy, spec), value.squeeze(-1)
 
 

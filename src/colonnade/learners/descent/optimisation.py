@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_
@@ -35,12 +36,14 @@ def clip_gradient(parameters: Sequence[nn.Parameter], largest: float) -> Tensor:
         The norm [] before.
     """
     gradients: Any = [gradient for p in parameters if (gradient := p.grad) is not None]
-    kinds = {(gradient.is_cpu, gradient.dtype) for gradient in gradients}
-    if len(kinds) != 1 or not gradients[0].is_cpu:
+    if {(gradient.is_cpu, gradient.dtype) for gradient in gradients} != {(True, torch.float32)}:
         return clip_grad_norm_(parameters, largest)
     norm: Tensor = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
-    if not norm <= largest:
-        torch._foreach_mul_(gradients, (largest / (norm + 1e-6)).clamp_max(1.0))
+    # As single floats, which are rounded as tensors are, in a fraction of the time.
+    length, bound = np.float32(norm.item()), np.float32(largest)
+    if not length <= bound:
+        share = np.float32(1) / (length + np.float32(1e-6)) * bound
+        torch._foreach_mul_(gradients, min(float(share), 1.0))
     return norm
 
 

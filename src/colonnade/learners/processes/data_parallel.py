@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from torch import Tensor
 from torch.nn.utils import clip_grad_norm_
 
 from colonnade.learners.acting.collector import Collector
-from colonnade.learners.compute import Compute
+from colonnade.learners.descent.backward import Pass
 from colonnade.learners.descent.optimisation import Optimisation
 from colonnade.learners.processes.parameters import SharedBuffers, SharedGradients
 from colonnade.learners.processes.trainer import (
@@ -18,21 +17,16 @@ from colonnade.learners.processes.trainer import (
     mean_metrics,
 )
 from colonnade.learners.trainer import Advance, Lesson
-from colonnade.types import Metrics, Network, Penalty, Rollout, TaskSpec
+from colonnade.types import Metrics, Penalty, Rollout, TaskSpec
 
 
 class GradientConfig(WorkerConfig, Protocol):
     """A learner that takes a gradient of each rollout; its loss is a mean over environments."""
 
-    def loss(
-        self,
-        network: Network,
-        rollout: Rollout,
-        spec: TaskSpec,
-        compute: Compute,
-        penalty: Penalty,
-    ) -> tuple[Tensor, Metrics]:
-        """Compute the loss of a rollout, and its parts."""
+    def differentiate(
+        self, through: Pass, rollout: Rollout, spec: TaskSpec, penalty: Penalty
+    ) -> Metrics:
+        """Set the gradient of the loss of a rollout; return its parts."""
         ...
 
 
@@ -56,7 +50,7 @@ class DataParallelTrainer(WorkerTrainer):
             UsageError: The device, the system or the number of environments doesn't suit.
         """
         super().__init__(config, lesson)
-        self._loss, self.optimisation = config.loss, optimisation
+        self._differentiate, self.optimisation = config.differentiate, optimisation
         self._gradients = SharedGradients(self._shared.parameters, config.workers)
         self._moving = SharedBuffers(lesson.network)
 
@@ -76,10 +70,8 @@ class DataParallelTrainer(WorkerTrainer):
     def _learn(self, collector: Collector, worker: int) -> tuple[int, Metrics]:
         rollout = collector.collect()
         with self._moving.apart(worker):
-            loss, metrics = self._loss(
-                self._network, rollout, self._task.spec, self._compute, self._penalty
-            )
-            self.optimisation.optimizer.zero_grad()
-            loss.backward()
+            self.optimisation.clear()
+            through = Pass(self._network, self._compute)
+            metrics = self._differentiate(through, rollout, self._task.spec, self._penalty)
         self._gradients.give(worker)
         return rollout.steps, metrics

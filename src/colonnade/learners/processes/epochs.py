@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Protocol
 
 import torch
@@ -71,8 +71,12 @@ class EpochsConfig(WorkerConfig, Protocol):
 
     def differentiate(
         self, through: Pass, minibatch: Any, spec: TaskSpec, penalty: Penalty
-    ) -> Metrics:
-        """Set the gradient of the loss of a minibatch; return its parts at each step."""
+    ) -> tuple[Any, Tensor | None]:
+        """Set the gradient of the loss of a minibatch; return what `losses` takes, the penalty."""
+        ...
+
+    def losses(self, judged: Sequence[Any], spec: TaskSpec) -> Metrics:
+        """Average the parts of the loss over minibatches."""
         ...
 
 
@@ -147,6 +151,6 @@ class EpochsTrainer(WorkerTrainer):
         with self._moving.apart(worker):
             minibatch = next(self._minibatches)
             self.optimisation.optimizer.zero_grad()
-            metrics = config.differentiate(self._through, minibatch, spec, self._penalty)
+            judged, held = config.differentiate(self._through, minibatch, spec, self._penalty)
         self._gradients.give(worker)
-        return 0, {name: value.mean() for name, value in metrics.items()}
+        return 0, ({} if held is None else {"penalty": held}) | config.losses([judged], spec)

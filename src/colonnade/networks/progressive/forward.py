@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -13,7 +14,7 @@ from colonnade.networks.progressive.alignment import Feature
 from colonnade.networks.progressive.column import Column
 from colonnade.networks.progressive.recurrent import LSTMStage
 from colonnade.networks.progressive.stages import ConvStage, JoinStage, Stage
-from colonnade.types import Inputs, Shape, State
+from colonnade.types import Backward, Differentiated, Inputs, Shape, State
 
 
 class Evaluation:
@@ -163,6 +164,22 @@ class Evaluation:
             )
         value = value if self.starts is None else value.flatten(0, 1)
         return value.contiguous(memory_format=torch.channels_last) if value.dim() == 4 else value
+
+
+def differentiated(columns: Sequence[Column]) -> Differentiated | None:
+    """Return how the last column's gradients are written out, where it `Straight.writes_out`."""
+    newest = columns[-1]
+    straight = newest.straight
+    if straight is None or not straight.writes_out:
+        return None
+
+    @torch.no_grad()
+    def run(inputs: Inputs, starts: Tensor) -> tuple[Tensor, Backward]:
+        read: list[Tensor] = []
+        features = Evaluation(columns, inputs, {}, starts).input_of(newest)
+        return straight.forward(features, read), partial(straight.backward, read=read)
+
+    return run
 
 
 def _drop(features: Tensor, probability: float, stage: Stage) -> Tensor:

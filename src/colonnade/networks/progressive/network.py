@@ -13,7 +13,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
 import torch
@@ -24,6 +23,7 @@ from colonnade.networks.progressive.alignment import Feature
 from colonnade.networks.progressive.column import Column
 from colonnade.networks.progressive.forward import (
     Evaluation,
+    differentiated,
     frontier,
     raw_reads,
     reachable,
@@ -32,7 +32,7 @@ from colonnade.networks.progressive.forward import (
 from colonnade.networks.progressive.recurrent import LSTMStage
 from colonnade.networks.progressive.spec import ColumnSpec
 from colonnade.networks.stage import lacks_factories, with_factories_of
-from colonnade.types import Backward, Differentiated, Inputs, Shape, State
+from colonnade.types import Differentiated, Inputs, Shape, State
 
 
 class ColumnView(nn.Module):
@@ -69,9 +69,7 @@ class ColumnView(nn.Module):
                 f"There is no column {index}; the network has {len(self.columns)}, "
                 "counted from 0, and `add_column` adds one."
             )
-        column = self.columns[index]
-        assert isinstance(column, Column)
-        return column
+        return self._built[index]
 
     @property
     def newest(self) -> Column:
@@ -81,9 +79,8 @@ class ColumnView(nn.Module):
     def initial_state(self, batch: int) -> State:
         """Make the state at the start of an episode: zeros [batch, H] for each LSTM in use."""
         state: State = {}
-        columns = self._columns()
-        for feature in reachable(columns, self.newest.index):
-            stage = columns[feature.column].stage(feature.stage)
+        for feature in reachable(self._built, self.newest.index):
+            stage = self._built[feature.column].stage(feature.stage)
             if isinstance(stage, LSTMStage):
                 for key in state_keys(feature):
                     state[key] = stage.weight.new_zeros(batch, stage.units)
@@ -102,11 +99,10 @@ class ColumnView(nn.Module):
             maps with channels-last strides, and the raw inputs that unfrozen stages read; and the
             state with the frozen LSTMs' entries moved on by this step.
         """
-        columns = self._columns()
-        cached, names = self._frontier(columns)
+        cached, names = self._frontier(self._built)
         if not cached:
             return {name: inputs[name] for name in names if name in inputs}, dict(state)
-        evaluation = Evaluation(columns, inputs, state, row=self.row)
+        evaluation = Evaluation(self._built, inputs, state, row=self.row)
         features = {feature.key: evaluation.feature(feature) for feature in cached}
         return {**{n: inputs[n] for n in names if n in inputs}, **features}, evaluation.state
 
@@ -129,7 +125,7 @@ class ColumnView(nn.Module):
             inputs = {newest.input: inputs}
         if state is None:
             state = self.initial_state(next(iter(inputs.values())).shape[0]) if inputs else {}
-        evaluation = Evaluation(self._columns(), inputs, state, row=self.row)
+        evaluation = Evaluation(self._built, inputs, state, row=self.row)
         return evaluation.output(newest.index), evaluation.state
 
     def unroll(self, inputs: Inputs, state: State, starts: Tensor) -> tuple[Tensor, State]:
@@ -147,25 +143,13 @@ class ColumnView(nn.Module):
         Raises:
             UsageError: An input is missing or has another shape than the column was made for.
         """
-        evaluation = Evaluation(self._columns(), inputs, state, starts, self.row)
+        evaluation = Evaluation(self._built, inputs, state, starts, self.row)
         output = evaluation.output(self.newest.index)
         return output.unflatten(0, starts.shape), evaluation.state
 
     def differentiated(self) -> Differentiated | None:
         """See `colonnade.types.Differentiating`: dense layers that read no other column can."""
-        columns, newest = self._columns(), self.newest
-        straight = newest.straight
-        if straight is None or not straight.writes_out:
-            return None
-
-        @torch.no_grad()
-        def run(inputs: Inputs, starts: Tensor) -> tuple[Tensor, Backward]:
-            read: list[Tensor] = []
-            features = Evaluation(columns, inputs, {}, starts).input_of(newest)
-            output = straight.forward(features, read)
-            return output, torch.no_grad()(partial(straight.backward, read=read))
-
-        return run
+        return differentiated(self._built)
 
     def freeze_features(self) -> None:
         """Freeze the newest column but for its output layer (baseline 2 of Rusu et al. 2016)."""
@@ -186,12 +170,9 @@ class ColumnView(nn.Module):
                     **({"rows": column.rows} if column.rows > 1 else {}),
                     **({} if column.sources is None else {"sources": list(column.sources)}),
                 }
-                for column in self._columns()
+                for column in self._built
             ]
         }
-
-    def _columns(self) -> list[Column]:
-        return self._built
 
     def _frontier(self, columns: Sequence[Column]) -> tuple[list[Feature], list[str]]:
         """Return what `frontier` finds, looked for anew where other stages are frozen."""
@@ -232,7 +213,7 @@ class ProgressiveNetwork(ColumnView):
             UsageError: The shapes do not fit, or an earlier column that the new one reads needs
                 an input that the task lacks. The network is then as it was.
         """
-        earlier = [*self._columns()]
+        earlier = [*self._built]
         with _random_from(generator):
             column = Column(spec, input_shapes, outputs, earlier, sources)
             self._check_inputs_of_sources(column)
@@ -261,7 +242,7 @@ class ProgressiveNetwork(ColumnView):
             The index that its first column has here.
         """
         begin = len(self.columns)
-        for column in other._columns():
+        for column in other._built:
             sources = range(column.index) if column.sources is None else column.sources
             index = self.add_column(
                 column.spec,
@@ -301,7 +282,7 @@ class ProgressiveNetwork(ColumnView):
             generator: Where its weights come from; None is PyTorch's global generator.
         """
         with _random_from(generator):
-            self.newest.replace_output(outputs, self._columns()[:-1])
+            self.newest.replace_output(outputs, self._built[:-1])
 
     def widen_output(self, outputs: int, generator: torch.Generator | None = None) -> None:
         """Add outputs at the end of the newest column's output layer; the others stay as they are.
@@ -314,7 +295,7 @@ class ProgressiveNetwork(ColumnView):
             UsageError: The output layer is wider than that.
         """
         with _random_from(generator):
-            self.newest.widen_output(outputs, self._columns()[:-1])
+            self.newest.widen_output(outputs, self._built[:-1])
 
     def view(self, column: int | None = None, row: int | None = None) -> ColumnView:
         """Return the network of one column and those before it; None is the newest.
@@ -331,7 +312,7 @@ class ProgressiveNetwork(ColumnView):
         index = self.newest.index if column is None else self.column(column).index
         if row is None:
             row = self.row if index == self.newest.index else 0
-        view = ColumnView(self._columns()[: index + 1], row)
+        view = ColumnView(self._built[: index + 1], row)
         view.training = self.training
         return view
 
@@ -379,18 +360,15 @@ class ProgressiveNetwork(ColumnView):
         return network
 
     def _check_inputs_of_sources(self, column: Column) -> None:
-        columns = [*self._columns(), column]
+        columns = [*self._built, column]
         for feature in reachable(columns, column.index):
             source = columns[feature.column]
             for name in raw_reads(columns, feature):
                 expected, came = source.input_shapes[name], column.input_shapes.get(name)
                 if came is None:
-                    raise unknown_name(
-                        f"input among this task's: column {source.index}, which the new column "
-                        f"reads, needs",
-                        name,
-                        column.input_shapes,
-                    )
+                    what = f"column {source.index}, which the new column reads, needs"
+                    what = f"input among this task's: {what}"
+                    raise unknown_name(what, name, column.input_shapes)
                 if came != expected:
                     raise UsageError(
                         f"Column {source.index}, which the new column reads, was made for "

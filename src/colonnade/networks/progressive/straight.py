@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import cast
 
 import torch
@@ -12,10 +12,18 @@ from torch import Tensor, nn
 from colonnade.networks.progressive.stages import DenseStage, OutputStage
 from colonnade.networks.stage import ACTIVATIONS
 
-_BACK: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
-    "relu": lambda gradient, result: torch.ops.aten.threshold_backward(gradient, result, 0),
-    "tanh": lambda gradient, result: torch.ops.aten.tanh_backward(gradient, result),
-}
+
+def _through_relu(gradient: Tensor, result: Tensor) -> Tensor:
+    through: Tensor = torch.ops.aten.threshold_backward(gradient, result, 0)
+    return through
+
+
+def _through_tanh(gradient: Tensor, result: Tensor) -> Tensor:
+    through: Tensor = torch.ops.aten.tanh_backward(gradient, result)
+    return through
+
+
+_BACK = {"relu": _through_relu, "tanh": _through_tanh}
 """Of an activation: the gradient by what went in, of that by what came out and of what came out."""
 
 
@@ -42,7 +50,9 @@ class Straight:
         for layer in self._layers:
             if type(layer) is not DenseStage and type(layer) is not OutputStage:
                 return False
-            if layer._forward_hooks or layer._forward_pre_hooks or layer._backward_hooks:
+            if layer._forward_hooks or layer._forward_pre_hooks:
+                return False
+            if layer._backward_hooks or layer._backward_pre_hooks:
                 return False
         return not torch.is_autocast_enabled(self._layers[-1].bias.device.type)
 
@@ -79,6 +89,7 @@ class Straight:
         weight, bias = _held(last)
         return F.linear(features, weight) + bias  # which comes last, as in `OutputStage`
 
+    @torch.no_grad()
     def backward(self, gradient: Tensor, read: Sequence[Tensor]) -> None:
         """Set `grad` of all parameters, where it `writes_out`, without a graph.
 

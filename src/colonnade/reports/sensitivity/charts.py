@@ -41,8 +41,7 @@ def shaded_columns(groups: Mapping[str, Sequence[RunAnalysis]], repeats: str = "
     across = min(len(groups), 5 if widest <= 2 else 4)
     down = -(-len(groups) // across)
     titles = [
-        textwrap.fill(title, 11 * widest)
-        + (f"\n{len(group)} {repeats}" if len(group) > 1 else "")
+        textwrap.fill(title, 11 * widest) + (f"\n{len(group)} {repeats}" if len(group) > 1 else "")
         for title, group in groups.items()
     ]
     lines = max(title.count("\n") for title in titles)

@@ -14,9 +14,8 @@ from colonnade.tasks.vector import READ_INFOS, StepResult
 class InTurn(SyncVectorEnv):
     """Gymnasium's environments in turn, which reset in the same step.
 
-    What they say besides is gathered as far as it is read (`READ_INFOS`), and of the last steps of
-    episodes; gathering all of it takes longer than many a step. Observations are valid until the
-    next step.
+    What they say besides is gathered as far as it is read (`READ_INFOS`) and no further, which
+    would take longer than many a step. Observations and rewards are valid until the next one.
     """
 
     def __init__(self, makers: Any) -> None:
@@ -31,8 +30,7 @@ class InTurn(SyncVectorEnv):
             self._rewards[place] = reward
             self._terminations[place], self._truncations[place] = terminated, truncated
             if terminated or truncated:
-                last = {"final_obs": seen[place], "final_info": own}
-                info = self._add_info(info, last, place)
+                info = self._add_info(info, {"final_obs": seen[place]}, place)
                 seen[place], own = env.reset()
             for name in READ_INFOS:
                 if name in own:
