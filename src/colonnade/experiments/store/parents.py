@@ -201,11 +201,9 @@ def task_known(suite: SuiteFolder, spec: RunSpec, name: str) -> TaskBudget:
     line = suite.plan.line_of(spec)
     if not any(task.is_called(name) for run in line for task in run.tasks):
         origins = dict.fromkeys(origin for run in line for origin in run.origins)
-        for origin in origins:
-            if origin.startswith(KEPT):
-                known = read_kept(kept_path(suite.path, origin)).tasks
-                if name in known:
-                    return known[name]
+        for origin in (each for each in origins if each.startswith(KEPT)):
+            if name in (known := read_kept(kept_path(suite.path, origin)).tasks):
+                return known[name]
     return suite.plan.task(spec, name)
 
 
