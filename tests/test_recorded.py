@@ -13,6 +13,7 @@ import pytest
 from colonnade.errors import UsageError
 from colonnade.experiments.results.continual import measured, sequences
 from colonnade.experiments.results.matrix_and_table import transfer_table
+from colonnade.experiments.results.stream import streams
 from colonnade.experiments.results.transfer import Results
 from colonnade.experiments.store.folders import SuiteFolder
 from colonnade.experiments.store.reading import read_json
@@ -181,7 +182,20 @@ def test_continual_learning() -> None:
         assert means == pytest.approx([learned, lost, backward], abs=1e-6), title
 
 
-NEWER = ("sim-to-real-mini", "sim-to-real-short", "sim-to-real-conveyor")
+def test_a_streams_totals_are_those_of_its_last_tests() -> None:
+    """MiniPong's scale is from -0.6 to 1.4, and no game counts for more than one."""
+    (stream,) = streams(results("ewc-stream-mini"))
+    assert len(stream.curves) == 3
+    for curve in stream.curves:
+        for run, total in zip(curve.done, stream.final(curve), strict=True):
+            text = (run.run.folder.path / "metrics.jsonl").read_text()
+            rows = map(json.loads, text.splitlines())
+            last = {row["tested"]: row["return_mean"] for row in rows if row["kind"] == "test"}
+            assert len(last) == 2
+            assert total == pytest.approx(sum(min(1, (r + 0.6) / 2) for r in last.values()))
+
+
+NEWER = ("sim-to-real-mini", "sim-to-real-short", "sim-to-real-conveyor", "ewc-stream-mini")
 
 
 @pytest.mark.parametrize("name", [path.parent.name for path in RECORDED.glob("*/suite.json")])

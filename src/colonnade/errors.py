@@ -41,7 +41,9 @@ def unknown_name(kind: str, name: str, choices: Iterable[str]) -> UsageError:
     known = sorted(choices)
     name = name if len(name) <= _LONGEST else f"{name[: _LONGEST - 3]}..."
     near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-    if near:
+    if not known:
+        hint = "there is none."
+    elif near:
         hint = f"did you mean {near[0]!r}?"
     elif len(known) <= _LISTED:
         hint = f"choose one of: {', '.join(known)}."

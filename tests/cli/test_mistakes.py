@@ -31,6 +31,7 @@ suites extra  ->  There is nothing that 'extra' could stand for; see `colonnade 
 suites --verbose  ->  Unknown option --verbose
 run  ->  `colonnade run` needs: name of a suite
 run demo  ->  `colonnade run` needs: --out (folder for everything
+run demo --dry-run  ->  Unknown option --dry-run; see `colonnade run --help`.
 run --out x  ->  needs: name of a suite
 run demo --out  ->  --out needs a value behind it, but none came
 run demo run demo --out x  ->  There is nothing that 'run' could stand for

@@ -141,6 +141,8 @@ def test_every_suite_has_a_report(fabricate: Fabricate, name: str) -> None:
 
 def test_names_for_people() -> None:
     assert task_title("pong-soup/vh-flip") == "VH-flip"
+    assert task_title("mini-pong/black~") == "Black, swapped"
+    assert task_title("mini-pong/mine~") == "mini-pong/mine~"
     assert task_title("pong-soup/pong") == "Pong"
     assert task_title("digits/pair-4-9-noise-50") == "4 or 9, 50 % noise"
     assert task_title("digits/pair-4-9") == "4 or 9"

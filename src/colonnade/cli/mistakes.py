@@ -91,6 +91,9 @@ def _quiet(told: io.StringIO) -> Iterator[None]:
             os.environ["COLUMNS"] = before
 
 
+_ALSO = "Unrecognized options:"
+
+
 def sentence_of(box: str, given: Sequence[str]) -> str:
     """Say in one sentence what tyro says in a box.
 
@@ -108,6 +111,9 @@ def sentence_of(box: str, given: Sequence[str]) -> str:
     if title == "Unrecognized options":
         return _unrecognized(body, see)
     if title == "Required options":
+        also = next((at for at, line in enumerate(body) if line == _ALSO), None)
+        if also is not None:  # what is not known may stand for what is missing
+            return _unrecognized([f"{_ALSO} {body[also + 1].strip()}", *body[also + 2 :]], see)
         return f"`colonnade {command}` needs: {_required(body)}; {see}."
     if title == "Value error" and (found := re.search(r"Error parsing (\S+?):", text)):
         return f"{_wrong_value(found[1], text, given)}; {see}."

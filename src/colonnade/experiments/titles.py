@@ -21,8 +21,9 @@ _LEARNERS = {"a2c": "A2C", "a3c": "A3C", "ppo": "PPO", "dqn": "DQN"}
 def task_title(name: str) -> str:
     """Write a task's name for people.
 
-    "pong-soup/vh-flip" becomes "VH-flip" and "digits/pair-4-9-noise-50" "4 or 9, 50 % noise"; what
-    a user named, such as "gym/CartPole-v1" or "mini-pong/my_own", is not respelled.
+    "pong-soup/vh-flip" becomes "VH-flip", "mini-pong/black~" of our streams "Black, swapped", and
+    "digits/pair-4-9-noise-50" "4 or 9, 50 % noise"; what a user named, such as "gym/CartPole-v1" or
+    "mini-pong/my_own", is not respelled.
     """
     if pair := _PAIR.fullmatch(name):
         first, second, noise = pair.groups()
@@ -30,6 +31,8 @@ def task_title(name: str) -> str:
     family, slash, word = name.partition("/")
     if slash and word in _words_of(family):
         return _worded(word)
+    if slash and word[-1:] == "~" and word[:-1] in _words_of(family):
+        return f"{_worded(word[:-1])}, swapped"
     return _DATA[family] if slash and family in _DATA and word == "all" else name
 
 

@@ -247,7 +247,7 @@ class PPO(ActorCritic):
             # d ratio / d log-probability is the ratio; beyond the bound nothing is gained.
             count = ratio.numel()
             by_log_prob = (advantages * scalar(-1 / count)).mul_(ratio)
-            by_log_prob = torch.where(gain > bound, scalar(0.0), by_log_prob)
+            by_log_prob.masked_fill_(gain > bound, 0.0)
             by_entropy = scalar(-self.entropy_cost) / count if self.entropy_cost else None
             by_value = (values - targets).mul_(scalar(2 / count)).mul_(scalar(self.value_cost))
             by_policy = by_output(by_log_prob, by_entropy)

@@ -93,7 +93,7 @@ class DiagonalGaussian:
             by_mean = by * scaled
             by_width = (by_mean * (scaled / self.std)).mul_(self.std)
             by_width = by_width.sub_(by) if by_entropy is None else by_width + (by_entropy - by)
-            by_width = torch.where(self._given == self.log_std, by_width, scalar(0.0))
+            by_width.masked_fill_(self._given != self.log_std, 0.0)
             return torch.cat([by_mean.div_(self.std), by_width], -1)
 
         return self._density(scaled), gradient

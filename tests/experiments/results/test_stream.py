@@ -197,7 +197,7 @@ def test_streams_are_no_sequences_and_their_page_says_what_came(suite):
 
     charts = charts_of(page)
     (panel,) = charts["stream-schedule-0"]["panels"]
-    assert panel["yNames"] == ["Pong", B]
+    assert panel["yNames"] == ["Pong", "Black, swapped"]
     assert [line["y"] for line in panel["lines"]] == [[0] * 6, [1] * 6]
     assert panel["lines"][0]["x"] == [0, 100, None, 200, 300, None]
     assert panel["lines"][1]["x"] == [100, 200, None, 300, 400, None]
@@ -209,7 +209,7 @@ def test_streams_are_no_sequences_and_their_page_says_what_came(suite):
     assert len(panels) == len(table)
     for panel, counts in zip(panels, table, strict=True):
         (cells,) = panel["lines"]
-        assert panel["xNames"] == ["Pong", B]
+        assert panel["xNames"] == ["Pong", "Black, swapped"]
         shown = np.zeros_like(counts)
         for x, y, words in zip(cells["x"], cells["y"], cells.get("texts", []), strict=True):
             shown[y, x] = float(words)

@@ -197,18 +197,23 @@ class Plan:
         """Say what a run, given its id, has in common with its repetitions."""
         return self._places[run]
 
+    def line_of(self, spec: RunSpec) -> list[RunSpec]:
+        """List a run and the plan's runs that it starts from, one from the other."""
+        by_id = {other.id: other for other in self.runs}
+        line, origins = [spec], list(self.parents(spec))
+        while origins:
+            line.append(by_id[origins.pop(0)])
+            origins += self.parents(line[-1])
+        return line
+
     def task(self, spec: RunSpec, name: str) -> TaskBudget:
         """Return the task of a run that has an id, with the options that it has there.
 
         What the run has not learned itself is looked for in what it starts from, and then in all
         runs. A name that is in no run is taken as it is, for a task that a shipped column knows.
         """
-        by_id = {other.id: other for other in self.runs}
-        line, origins = [spec], list(self.parents(spec))
-        while origins:
-            line.append(by_id[origins.pop(0)])
-            origins += self.parents(line[-1])
-        found = (task for run in (*line, *self.runs) for task in run.tasks if task.is_called(name))
+        runs = (*self.line_of(spec), *self.runs)
+        found = (task for run in runs for task in run.tasks if task.is_called(name))
         return next(found, TaskBudget(name, steps=1))
 
     def selection(self, parent: str | None) -> Selection | None:

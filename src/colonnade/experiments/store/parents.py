@@ -27,7 +27,7 @@ from colonnade.experiments.plans.spec import (
     TaskBudget,
 )
 from colonnade.experiments.store.contents import CHOICE, misfit
-from colonnade.experiments.store.folders import RunFolder, find_runs
+from colonnade.experiments.store.folders import RunFolder, SuiteFolder, find_runs
 from colonnade.experiments.store.measures import MEASURES
 from colonnade.experiments.store.reading import check_kind, is_there, read_json
 from colonnade.records import read, write
@@ -180,8 +180,31 @@ def read_trained(source: str | Path) -> Kept:
     if not complete:
         raise ColonnadeError(f"No run in {suite.path} is complete; `colonnade run` completes them.")
     folder = complete[-1]
-    learned = {name: suite.plan.task(folder.spec, name) for name in folder.network()["tasks"]}
+    learned = {name: task_known(suite, folder.spec, name) for name in folder.network()["tasks"]}
     return Kept(folder.spec, learned, *folder.weights(), about=_about(folder))
+
+
+def task_known(suite: SuiteFolder, spec: RunSpec, name: str) -> TaskBudget:
+    """Return the task that the network of a run has learned by an id, with its options there.
+
+    It is looked for in the run, in the folder's runs that it starts from, in the networks of other
+    folders that these start from, and then in all runs; see `Plan.task`.
+
+    Args:
+        suite: The run's output folder.
+        spec: Of the run.
+        name: The task's id.
+
+    Raises:
+        ColonnadeError: A network that it starts from is missing or damaged.
+    """
+    line = suite.plan.line_of(spec)
+    if not any(task.is_called(name) for run in line for task in run.tasks):
+        origins = dict.fromkeys(origin for run in line for origin in run.origins)
+        for origin in (each for each in origins if each.startswith(KEPT)):
+            if name in (known := read_kept(kept_path(suite.path, origin)).tasks):
+                return known[name]
+    return suite.plan.task(spec, name)
 
 
 def _bundled(name: str) -> Kept:

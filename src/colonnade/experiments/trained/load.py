@@ -11,7 +11,7 @@ from colonnade.errors import ColonnadeError, unknown_name
 from colonnade.experiments.plans.build import build_method, build_task
 from colonnade.experiments.store.basis import check_parts
 from colonnade.experiments.store.folders import RunFolder, SuiteFolder
-from colonnade.experiments.store.parents import foreign_states
+from colonnade.experiments.store.parents import foreign_states, task_known
 from colonnade.experiments.store.reading import is_there
 from colonnade.methods import ColumnMethod, PathMethod
 from colonnade.networks import ColumnView, ModularNetwork, ProgressiveNetwork, custom_factories
@@ -64,7 +64,7 @@ def task_as_learned(suite: SuiteFolder, folder: RunFolder, name: str) -> Task:
     Raises:
         UsageError: The run's file says nothing of what it normalises by.
     """
-    task = build_task(suite.plan.task(folder.spec, name))
+    task = build_task(task_known(suite, folder.spec, name))
     if normalization_of(task) is not None:
         restore_normalization(task, folder.weights()[0])
     return task

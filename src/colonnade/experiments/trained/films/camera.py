@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import gymnasium
@@ -16,8 +16,10 @@ from colonnade.experiments.trained.films.ways import Tracker, Way
 from colonnade.learners import LearnerConfig
 from colonnade.tasks.frames import Image, first_of, frame_of
 from colonnade.tasks.gym.task import GymTask
+from colonnade.tasks.normalization import Normalization
 from colonnade.tasks.vector import episodes_ended
 from colonnade.training import evaluate
+from colonnade.training.normalizing import normalization_of
 from colonnade.types import EnvironmentTask, Network, TaskSpec
 
 
@@ -60,7 +62,7 @@ def drawn_task(task: EnvironmentTask) -> EnvironmentTask:
         return task
     if frame_of(first_of(task.spec.observation_space.sample())) is not None:
         return task
-    drawn = replace(task, options={**task.options, "render_mode": "rgb_array"})
+    drawn = task.drawn()
     try:
         _ = drawn.spec
     except UsageError:  # it takes no such option
@@ -87,6 +89,11 @@ class FilmedTask:
     def spec(self) -> TaskSpec:
         """The task's."""
         return self._task.spec
+
+    @property
+    def normalization(self) -> Normalization | None:
+        """What the task has seen, where it normalises."""
+        return normalization_of(self._task)
 
     def make_vec(self, num_envs: int, threads: int = 1) -> VectorEnv[Any, Any, Any]:
         """Make the task's environments, before a camera."""
