@@ -93,6 +93,9 @@ def _quiet(told: io.StringIO) -> Iterator[None]:
 
 _ALSO = "Unrecognized options:"
 
+_LACKING = re.compile(r"argument '(?:\(')?([^\s',]+)")
+"""In older versions of tyro an option stands there as a tuple of its names."""
+
 
 def sentence_of(box: str, given: Sequence[str]) -> str:
     """Say in one sentence what tyro says in a box.
@@ -119,7 +122,7 @@ def sentence_of(box: str, given: Sequence[str]) -> str:
         return f"{_wrong_value(found[1], text, given)}; {see}."
     if title == "Invalid choice" and (found := _INVALID.search(text)):
         return f"{found[2]} is one of {found[3].rstrip(',')}, but {found[1]} came; {see}."
-    if title == "Missing argument" and (found := re.search(r"argument '(\S+)'", text)):
+    if title == "Missing argument" and (found := _LACKING.search(text)):
         return f"{found[1]} needs a value behind it, but none came; {see}."
     # Whatever else it may say: its first words.
     first = next((line.strip() for line in body if line.strip(" ─")), title or "it is not known")
