@@ -251,7 +251,8 @@ def _returns(
 
 def _versions() -> dict[str, str]:
     packages = {name: version(name) for name in ("colonnade", "torch", "numpy", "gymnasium")}
-    return {"python": platform.python_version(), **packages}
+    # Which build of torch it is may stand in the module alone.
+    return {"python": platform.python_version(), **packages, "torch": str(torch.__version__)}
 
 
 def _hardware(threads: int) -> dict[str, Any]:
