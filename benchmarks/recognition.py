@@ -17,34 +17,17 @@ from _alternate import alternate, arguments, report
 
 ARGS = arguments(__doc__)
 
-import gymnasium  # noqa: E402
 import numpy as np  # noqa: E402
+from _contexts import with_contexts  # noqa: E402
 
-from colonnade.recognition import FlatForgetMeNot, ForgetMeNot  # noqa: E402
 from colonnade.tasks import AtariTask  # noqa: E402
-from colonnade.types import TaskSpec  # noqa: E402
 
 CONTEXTS = 10
 
 
-def with_contexts(side: int) -> tuple[FlatForgetMeNot, np.ndarray]:
-    """A recogniser that has met ten pictures like no other, and pictures of the last."""
-    random = np.random.default_rng(0)
-    space = gymnasium.spaces.Box(0, 255, (4, side, side), np.uint8)
-    spec = TaskSpec("a", space, gymnasium.spaces.Discrete(2), 10)
-    recogniser = ForgetMeNot().build([spec])
-    for _ in range(CONTEXTS):
-        blocks = random.integers(0, 256, (4, side // 2, side // 2)).astype(np.uint8)
-        picture = blocks.repeat(2, 1).repeat(2, 2)
-        for _ in range(32):
-            recogniser.observe(picture)
-    assert len(recogniser.contexts) == CONTEXTS
-    return recogniser, picture
-
-
 def steps(side: int) -> Callable[[], int]:
     """Agent steps of a recogniser."""
-    recogniser, picture = with_contexts(side)
+    recogniser, picture = with_contexts(side, CONTEXTS)
 
     def work() -> int:
         for _ in range(160):

@@ -26,18 +26,23 @@ pairs = pytest.mark.parametrize(
         for column in (FEED_FORWARD, RECURRENT)
         # Nothing leads from one example to the next, so recurrent weights could not learn.
         if (learner, column) != ("supervised", RECURRENT)
+        # What is learned again are single steps; and what is joined are labels.
+        if (method, column) != ("replay", RECURRENT)
+        if method != "joint" or (learner, column) == ("supervised", FEED_FORWARD)
     ],
     ids=lambda value: value if isinstance(value, str) else f"{len(value.stages)}stages",
 )
 
 
-MOVE_ON = ("finetune", "ewc", "ewc-one-anchor", "ewc-online", "l2", "dropout")
+MOVE_ON = ("finetune", "ewc", "ewc-one-anchor", "ewc-online", "l2", "dropout", "replay", "joint")
 """Methods whose one column goes on learning, all of it."""
 
 
 def make(method, column):
     """Make a method; those that estimate a Fisher take few samples, to be quick."""
     options = {"samples": 40} if method.startswith("ewc") else {}
+    if method in ("replay", "joint"):
+        options = {"examples": 50, "batch_size": 20}
     return method_from_name(method, column=column, **options)
 
 
@@ -161,7 +166,7 @@ def test_number_of_columns_of_each_method():
     counts = {}
     for name in METHODS:
         made = make(name, FEED_FORWARD)
-        learn(made, "a2c", TASKS)
+        learn(made, "supervised" if name == "joint" else "a2c", TASKS)
         counts[name] = len(made.network.columns)
     assert counts == {
         "scratch": 3,

@@ -232,6 +232,16 @@ def test_two_origins_never_share_a_name(place: Path) -> None:
     ("part", "use", "sentence"),
     [
         ('"methods", "x", Plain', lambda: method_from_name("x"), "must be a colonnade.methods.Col"),
+        (
+            '"methods", "x", Mine.__mro__[1].begin_task',
+            lambda: method_from_name("x"),
+            r"Method 'x' must take what its networks look like, as 'column' .* takes self, spec",
+        ),
+        (
+            '"methods", "x", type("Eager", (Mine,), {"__init__": lambda self, column, much: None})',
+            lambda: method_from_name("x", column=None),
+            r"Method 'x' needs a value for its option 'much', .*\(--set x.much=\.\.\.\)",
+        ),
         ('"methods", "x", 3', lambda: method_from_name("x"), "must be a class or a function, but"),
         ('"methods", "x", dict', lambda: method_from_name("x"), "must be a class or a function"),
         ('"learners", "x", dict', lambda: learner_from_name("x"), "must be a dataclass, whose"),

@@ -4,7 +4,10 @@ import pytest
 
 from colonnade.experiments.method_titles import METHODS, in_order, method_of, sequence_title
 
-LOOKING_BACK = ("ewc", "ewc-one-anchor", "ewc-online", "l2", "dropout", "finetune", "progressive")
+LOOKING_BACK = (
+    "ewc", "ewc-one-anchor", "ewc-online", "l2", "dropout", "replay", "joint", "finetune",
+    "progressive",
+)  # fmt: skip
 
 
 @pytest.mark.parametrize(

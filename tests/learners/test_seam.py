@@ -11,8 +11,11 @@ from signs import LENGTH, SignsTask
 from colonnade.analysis.policies.noise import perturbation_curves
 from colonnade.analysis.policies.sensitivity import activation_fisher
 from colonnade.analysis.policies.states import policy_states
+from colonnade.errors import UsageError
 from colonnade.learners import (
     A2C,
+    A3C,
+    PPO,
     Advance,
     Collector,
     Compute,
@@ -118,6 +121,13 @@ def q_network(best=8.0):
         (transfer,) = network.newest.output.lateral.transfers
         transfer.weight[0, 0], transfer.weight[1, 0] = -best, best
     return network
+
+
+@pytest.mark.parametrize("learner", [A2C, A3C, PPO])
+def test_a_loss_under_its_old_name_is_refused(learner: type) -> None:
+    with pytest.raises(UsageError, match=r"^Mine has a method 'loss', .* override 'differentiate'"):
+        type("Mine", (learner,), {"loss": lambda *_: 0})
+    type("Mine", (learner,), {"differentiate": lambda *_: {}})
 
 
 def test_it_plays_greedily_or_by_its_own_chance():

@@ -10,7 +10,7 @@ import torch
 from gymnasium.vector import AutoresetMode
 from torch import nn
 
-from colonnade.learners import A2C, A3C, DQN, PPO
+from colonnade.learners import A2C, A3C, DQN, PPO, Supervised
 from colonnade.methods import EWC, METHODS, PATH_METHODS, Progressive, method_from_name
 from colonnade.networks import LSTM, ColumnSpec, Conv, Custom, Dense, ModularSpec
 from colonnade.tasks import AtariTask, DataTask, GymTask, MiniPongTask, TMazeTask
@@ -33,7 +33,11 @@ def test_our_methods(name):
     options = {"samples": 40} if name.startswith("ewc") else {}
     options |= {"population": 4, "episodes": 1} if name == "pathnet" else {}
     options |= {"network": MODULES} if name in PATH_METHODS else {"column": COLUMN}
-    check_method(lambda: method_from_name(name, **options))
+    options |= {"examples": 30, "batch_size": 10} if name in ("replay", "joint") else {}
+    of_labels = {"tasks": [numbers("low"), numbers("high")], "learner": Supervised(batch_size=20)}
+    check_method(
+        lambda: method_from_name(name, **options), **(of_labels if name == "joint" else {})
+    )
 
 
 def test_a_method_that_lets_a_returning_task_go():
@@ -58,10 +62,10 @@ def test_a_learner_whose_processes_do_not_wait():
     check_learner(A3C(rollout_steps=20, workers=2), exact=False)
 
 
-def numbers():
+def numbers(name="numbers"):
     frames = torch.randint(0, 255, (40, 2, 16, 16)).to(torch.uint8)
     examples = frames, frames[:, 0, 0, 0] % 3
-    return DataTask("numbers", train=examples, test=examples, steps=40)
+    return DataTask(name, train=examples, test=examples, steps=40)
 
 
 @pytest.mark.parametrize(

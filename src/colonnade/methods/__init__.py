@@ -7,7 +7,8 @@ Those of `PATH_METHODS` follow paths through a `ModularNetwork`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+import inspect
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from colonnade.checks import text
@@ -20,6 +21,7 @@ from colonnade.methods.pathnet.controls import PathDeNovo, PathFinetune
 from colonnade.methods.pathnet.evolved import PathNet
 from colonnade.methods.pathnet.paths import PathMethod
 from colonnade.methods.progressive import Progressive, RandomColumn, Scratch
+from colonnade.methods.replay import Joint, Replay
 from colonnade.parts import find, parameters
 from colonnade.records import shown
 
@@ -34,6 +36,8 @@ METHODS: dict[str, Callable[..., ColumnMethod]] = {
     "ewc-online": OnlineEWC,
     "l2": L2,
     "dropout": Dropout,
+    "replay": Replay,
+    "joint": Joint,
 }
 
 
@@ -55,12 +59,16 @@ def method_from_name(name: str, **options: Any) -> ColumnMethod | PathMethod:
     for option in options:
         if option not in known:
             raise unknown_name(f"{name} option", option, known)
+    for option, parameter in known.items():
+        variable = parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
+        if option not in options and parameter.default is parameter.empty and not variable:
+            raise UsageError(
+                f"Method {name!r} needs a value for its option {option!r}, which has no default; "
+                f"give one (--set {name}.{option}=...), or a default in {shown(make)}."
+            )
     made = make(**options)
     if not isinstance(made, ColumnMethod | PathMethod):
-        raise UsageError(
-            f"Method {name!r} must be a colonnade.methods.ColumnMethod or a PathMethod, whose "
-            f"network a run's folder can keep, but {shown(make)} made a {type(made).__name__}."
-        )
+        raise _no_method(name, f"{shown(make)} made a {type(made).__name__}")
     return made
 
 
@@ -73,11 +81,29 @@ def follows_paths(name: str) -> bool:
     return "network" in _find(name)[1]
 
 
-def _find(name: str) -> tuple[Callable[..., ColumnMethod | PathMethod], Collection[str]]:
-    """Return a method's class, and the names of its options."""
+def _find(
+    name: str,
+) -> tuple[Callable[..., ColumnMethod | PathMethod], Mapping[str, inspect.Parameter]]:
+    """Return a method's class, and its options by name."""
     ours: dict[str, Callable[..., ColumnMethod | PathMethod]] = {**METHODS, **PATH_METHODS}
     make = find("methods", text("The name of a method", name), ours)
-    return make, parameters(f"Method {name!r}", make)
+    known = parameters(f"Method {name!r}", make)
+    if isinstance(make, type) and not issubclass(make, ColumnMethod | PathMethod):
+        raise _no_method(name, f"is {shown(make)}")
+    if not {"column", "network"} & known.keys():
+        raise UsageError(
+            f"Method {name!r} must take what its networks look like, as 'column' if it is a "
+            f"colonnade.methods.ColumnMethod or as 'network' if it is a PathMethod, but "
+            f"{shown(make)} takes {', '.join(known) or 'nothing'}; docs/plugins.md shows one."
+        )
+    return make, known
+
+
+def _no_method(name: str, came: str) -> UsageError:
+    return UsageError(
+        f"Method {name!r} must be a colonnade.methods.ColumnMethod or a PathMethod, whose network "
+        f"a run's folder can keep, but {came}."
+    )
 
 
 __all__ = [
@@ -89,6 +115,7 @@ __all__ = [
     "Consolidation",
     "Dropout",
     "Finetune",
+    "Joint",
     "OneAnchorEWC",
     "OnlineEWC",
     "OutputOnly",
@@ -98,6 +125,7 @@ __all__ = [
     "PathNet",
     "Progressive",
     "RandomColumn",
+    "Replay",
     "Scratch",
     "follows_paths",
     "method_from_name",

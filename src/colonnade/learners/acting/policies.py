@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 import torch
 from torch import Tensor
 
+from colonnade.errors import UsageError
 from colonnade.learners.compute import Compute
 from colonnade.learners.trainer import Acted, Acting, Decision, Policy
 from colonnade.ops import DiagonalGaussian, MultiCategorical, gae
@@ -103,6 +104,15 @@ class AtOnce:
 
 class ActorCritic(_Sampling):
     """What makes a policy, logits or means and widths, and one value."""
+
+    def __init_subclass__(cls) -> None:
+        """Refuse a loss of one's own under its old name, which nothing would call."""
+        super().__init_subclass__()
+        if "loss" in vars(cls):
+            raise UsageError(
+                f"{cls.__name__} has a method 'loss', which is not called; override "
+                "'differentiate', which sets the gradient of the loss."
+            )
 
     def likelihood(self, output: Tensor, spec: TaskSpec) -> PolicyDistribution:
         """Return the policy that an output [..., outputs] means."""
