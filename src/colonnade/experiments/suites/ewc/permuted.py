@@ -238,16 +238,19 @@ DIGITS = PermutedDesign(
         "dropout": Setting(0.00465, 20),
         "finetune": Setting(0.00465, 20),
         "scratch": Setting(0.0334, 20),
+        "replay": Setting(0.0334, 20, {"examples": 120}),
+        "joint": Setting(0.0334, 20, {"examples": 1_197}),
     },
     overlap=Setting(0.03, 50, {"lam": 100.0}),
 )
-"""Of the averages, the settings that validated best in `ewc-permuted-tuning`. Single tasks and the
-curves share EWC's learning rate; there L2 holds the first task about as well as EWC does."""
+"""Of the averages, the settings that validated best in `ewc-permuted-tuning`. Single tasks, replay,
+joint training and the curves share EWC's learning rate; there L2 holds the first task about as well
+as EWC does. Replay keeps a tenth of each task."""
 
 EWC_PERMUTED = Suite(
     name="ewc-permuted",
     title="Ten tasks, one network, nothing forgotten",
-    summary="EWC, L2, SGD and dropout on permuted digits; no download",
+    summary="EWC, L2, SGD, dropout, replay and joint training on permuted digits; no download",
     figure="after Kirkpatrick et al. 2017, Fig. 2",
     steps_per_second=20_000,
     plan=DIGITS.plan,
@@ -300,11 +303,14 @@ MNIST = PermutedDesign(
         "dropout": Setting(0.00721, 10),
         "finetune": Setting(0.00721, 10),
         "scratch": Setting(0.0416, 10),
+        "replay": Setting(0.0416, 10, {"examples": 1_000}),
+        "joint": Setting(0.0416, 10, {"examples": 50_000}),
     },
     overlap=replace(DIGITS.overlap, epochs=20),
     tuning_epochs=10,
 )
-"""Of the averages, what validated best in the first three draws of `ewc-permuted-mnist-tuning`."""
+"""Of the averages, what validated best in the first three draws of `ewc-permuted-mnist-tuning`;
+replay, which keeps a fiftieth of each task, and joint training have EWC's rate."""
 
 EWC_PERMUTED_MNIST = Suite(
     name="ewc-permuted-mnist",
