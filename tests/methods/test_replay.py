@@ -65,7 +65,7 @@ def after_two(method):
     [
         (lambda: Replay(COLUMN, examples=9, batch_size=6), 1.0),
         (lambda: Replay(COLUMN, examples=9, batch_size=6, weight=0.25), 0.25),
-        (lambda: Joint(COLUMN, examples=9, batch_size=6), 2.0),  # each task weighs as much as "c"
+        (lambda: Joint(COLUMN, examples=9, batch_size=6), 1.0),
     ],
 )
 def test_the_penalty_is_the_mean_cross_entropy_of_all_earlier_tasks_alike(make, factor):

@@ -101,10 +101,6 @@ class Replay(ColumnMethod):
         self._enter(spec)
         return super().revisit(spec)
 
-    def weigh(self, earlier: int) -> float:
-        """Return the weight of the mean loss of so many earlier tasks."""
-        return self._weight
-
     def penalty(self) -> Tensor | None:
         """Return the loss of a minibatch of earlier tasks, or None where there are none."""
         earlier = [task for task in self._kept if task != self._current]
@@ -124,7 +120,7 @@ class Replay(ColumnMethod):
                 parts[self.rows.get(task, 0), kept.head].append(drawn)
         # Tasks that the network computes alike go through it together.
         losses = [self._loss(row, _joined(drawn)) for (row, _), drawn in parts.items()]
-        return torch.stack(losses).sum() * (self.weigh(len(earlier)) / self._batch_size)
+        return torch.stack(losses).sum() * (self._weight / self._batch_size)
 
     def end_task(self, samples: Iterator[Batch], likelihood: Likelihood) -> None:
         """Keep some of the task."""
@@ -194,14 +190,20 @@ class Replay(ColumnMethod):
 class Joint(Replay):
     """All labelled tasks together, as far as they have come: the bound of what can be kept.
 
-    Everything of the earlier tasks is kept and each task weighs as much as the one that is learned,
-    so that the last task is learned with all others at once. Others call it cumulative.
+    Everything of the earlier tasks is kept, and half of what is learned from at each step is
+    theirs. It is called cumulative, too, since the tasks still come one after another.
     """
 
     def __init__(
         self, column: ColumnChoice = None, examples: int = 60_000, batch_size: int = 128
     ) -> None:
-        """Begin with no column; `examples` should be all that a task has for training."""
+        """Begin with no column and nothing kept.
+
+        Args:
+            column: What the column looks like; one without memory.
+            examples: As many as a task has for training, or more.
+            batch_size: As many as a minibatch of the task has.
+        """
         super().__init__(column, examples, batch_size)
 
     def begin_task(self, spec: TaskSpec, outputs: int | None = None) -> Network:
@@ -216,10 +218,6 @@ class Joint(Replay):
                 "an environment; use the method 'replay', or let tasks take turns (a schedule)."
             )
         return super().begin_task(spec, outputs)
-
-    def weigh(self, earlier: int) -> float:
-        """Weigh each earlier task like the one that is learned."""
-        return float(earlier)
 
 
 def _shares(total: int, parts: int) -> list[int]:
