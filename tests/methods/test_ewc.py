@@ -316,10 +316,7 @@ def test_the_first_task_is_learned_as_without_a_penalty():
 def test_the_suite_compares_methods_on_the_same_seeds():
     plan = suite_from_name("ewc-pong-soup-mini").plan(SuiteOptions(seeds=2, budget=0.1))
     assert [(run.method, run.seed) for run in plan.runs] == [
-        ("finetune", 0),
-        ("ewc", 0),
-        ("finetune", 1),
-        ("ewc", 1),
+        (method, seed) for seed in (0, 1) for method in ("finetune", "ewc", "replay")
     ]
     assert {tuple(task.steps for task in run.tasks) for run in plan.runs} == {(10_000, 10_000)}
     for run in plan.runs:

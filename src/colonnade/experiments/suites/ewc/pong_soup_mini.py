@@ -11,6 +11,7 @@ from colonnade.experiments.suites.suite import Suite
 METHODS: dict[str, dict[str, Json]] = {
     "finetune": {},
     "ewc": {"lam": 100.0, "samples": 10_000},
+    "replay": {"examples": 2_000},
 }
 """Methods and their options; lambda was chosen from 10 to 300 on three other seeds."""
 
@@ -56,7 +57,7 @@ def plan(options: SuiteOptions) -> Plan:
 EWC_PONG_SOUP_MINI = Suite(
     name="ewc-pong-soup-mini",
     title="One network, two looks of Pong",
-    summary="EWC against finetuning on MiniPong, then its mirror image: what becomes of the first",
+    summary="EWC, replay and finetuning: MiniPong, then its mirror image, and what becomes of the first",
     figure="after Kirkpatrick et al. 2017, Fig. 3, on one pair of small tasks",
     steps_per_second=7_000,
     plan=plan,
