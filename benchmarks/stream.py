@@ -26,10 +26,10 @@ from colonnade.networks import ColumnSpec, atari_column  # noqa: E402
 from colonnade.tasks import AtariTask  # noqa: E402
 
 TASKS = 10
-WARM_UP = 1000
+WARM_UP = 500
 
 
-CONFIG = DQN(replay=10_000, warm_up=WARM_UP, explore_start=0.01)
+CONFIG = DQN(replay=2_000, warm_up=WARM_UP, explore_start=0.01)
 """All sides play by their networks, but for one action of a hundred."""
 
 TASK = AtariTask("pong", steps=10**9)
@@ -93,7 +93,7 @@ def main() -> None:
         "recognition": begun(Finetune(column), recognition()),
     }
     sides = {name: partial(steps, trainer) for name, trainer in trainers.items()}
-    rounds, seconds = (5, 0.8) if ARGS.quick else (15, 3.0)
+    rounds, seconds = (3, 0.8) if ARGS.quick else (15, 3.0)
     rate = alternate(sides, rounds=rounds, seconds=seconds)
     report(
         {

@@ -195,7 +195,10 @@ def test_a_streams_totals_are_those_of_its_last_tests() -> None:
             assert total == pytest.approx(sum(min(1, (r + 0.6) / 2) for r in last.values()))
 
 
-NEWER = ("sim-to-real-mini", "sim-to-real-short", "sim-to-real-conveyor", "ewc-stream-mini")
+NEWER = (
+    "sim-to-real-mini", "sim-to-real-short", "sim-to-real-conveyor", "ewc-stream-mini",
+    "ewc-permuted-bounds", "ewc-pong-soup-mini-bounds", "ewc-permuted-mnist",
+)  # fmt: skip
 
 
 @pytest.mark.parametrize("name", [path.parent.name for path in RECORDED.glob("*/suite.json")])
