@@ -11,9 +11,10 @@ from colonnade.experiments.suites.suite import Suite
 METHODS: dict[str, dict[str, Json]] = {
     "finetune": {},
     "ewc": {"lam": 100.0, "samples": 10_000},
-    "replay": {"examples": 2_000},
+    "replay": {"examples": 2_000, "weight": 0.01},
 }
-"""Methods and their options; lambda was chosen from 10 to 300 on three other seeds."""
+"""Methods and their options; lambda was chosen from 10 to 300 on three other seeds, and replay's
+weight from 1, 0.1 and 0.01 on one."""
 
 TASKS = ("pong", "h-flip")
 STEPS = 100_000
