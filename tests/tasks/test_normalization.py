@@ -63,6 +63,8 @@ def test_rewards_are_gymnasiums_and_come_raw_beside() -> None:
         ),
         gamma=0.9,
     )
+    if not hasattr(theirs, "_prev_dones"):
+        pytest.skip("this version of Gymnasium carries returns over the ends of episodes")
     with contextlib.closing(learning(task, 3)) as envs, contextlib.closing(theirs):
         shown, _ = envs.reset(seed=4)
         assert shown.max() <= 30  # observations stay as they are
