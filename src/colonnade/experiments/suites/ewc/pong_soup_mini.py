@@ -58,7 +58,7 @@ def plan(options: SuiteOptions) -> Plan:
 EWC_PONG_SOUP_MINI = Suite(
     name="ewc-pong-soup-mini",
     title="One network, two looks of Pong",
-    summary="EWC, replay and finetuning: MiniPong, then its mirror image, and what becomes of the first",
+    summary="EWC, replay and finetuning on MiniPong, then its mirror image: is the first kept?",
     figure="after Kirkpatrick et al. 2017, Fig. 3, on one pair of small tasks",
     steps_per_second=7_000,
     plan=plan,
