@@ -50,7 +50,7 @@ _TABLE = (
     Method("l2", "L2", "#009e73"),
     Method("dropout", "SGD with dropout", "#56b4e9"),
     Method("replay", "Experience replay", "#117733"),
-    Method("joint", "Joint training", "#ddcc77"),
+    Method("joint", "Joint training", "#661100"),
     Method("scratch", "Baseline 1 (scratch)", "#7f7f7f", "Single tasks",
            _paper((100, 100), (100, 100), (100, 100)), 195),
     Method("scratch-wide", "Baseline 1, wide column", "#a6761d"),
