@@ -8,6 +8,7 @@ import math
 from functools import cache
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from colonnade.errors import UsageError
@@ -193,6 +194,47 @@ def test_a_streams_totals_are_those_of_its_last_tests() -> None:
             last = {row["tested"]: row["return_mean"] for row in rows if row["kind"] == "test"}
             assert len(last) == 2
             assert total == pytest.approx(sum(min(1, (r + 0.6) / 2) for r in last.values()))
+
+
+def last_scores(folder: str, label: str) -> list[float]:
+    """Scores on each task in the end of a run, from its metrics."""
+    (path,) = (p.parent for p in (RECORDED / folder).glob("runs/*/spec.json")
+               if json.loads(p.read_text())["label"] == label)  # fmt: skip
+    rows = [json.loads(line) for line in (path / "metrics.jsonl").read_text().splitlines()]
+    tests = [row for row in rows if row["kind"] == "test"]
+    last = max((row["task_index"], row["step"]) for row in tests)
+    found = [row for row in tests if (row["task_index"], row["step"]) == last]
+    return [row["return_mean"] for row in sorted(found, key=lambda row: row["tested_index"])]
+
+
+@pytest.mark.parametrize(
+    ("name", "folder", "tasks"),
+    [
+        ("ewc-permuted-mnist", "ewc-permuted-mnist", 10),
+        ("ewc-permuted-mnist-curves", "ewc-permuted-mnist", 3),
+        ("ewc-permuted-bounds", "ewc-permuted-bounds", 10),
+    ],
+)
+def test_figures_of_permuted_images_are_those_of_their_runs(
+    name: str, folder: str, tasks: int
+) -> None:
+    every = json.loads((RECORDED / "figures.json").read_text())["measurements"]
+    (found,) = (each["figures"] for each in every if each["name"] == name)
+    values = {figure["name"]: figure["value"] for figure in found}
+    methods = dict.fromkeys(figure.partition("/")[0] for figure in values)
+    for method in set(methods) - {"single-tasks"}:  # which a network each has learned
+        scores = np.array([
+            last_scores(folder, f"{method}, {tasks} permutations, seed {seed}") for seed in range(3)
+        ])  # fmt: skip
+        assert scores.shape == (3, tasks)
+        by_seed = scores.mean(1)
+        assert values[f"{method}/average-accuracy"] == pytest.approx(by_seed.mean(), abs=6e-4)
+        if tasks == 3:
+            assert values[f"{method}/first-task"] == pytest.approx(scores[:, 0].mean(), abs=6e-4)
+            assert values[f"{method}/last-task"] == pytest.approx(scores[:, -1].mean(), abs=6e-4)
+        else:
+            said = [values[f"{method}/seeds-0-1-2/{number}"] for number in (1, 2, 3)]
+            assert said == pytest.approx(by_seed.tolist(), abs=6e-4)
 
 
 NEWER = (
