@@ -217,3 +217,42 @@ def test_wrong_use_is_refused_in_one_sentence():
         curves_of(network, noise=(1,), pool=pool)
     with pytest.raises(UsageError, match="at least 1 process"), player_pool(0):
         pass
+
+
+def test_episodes_end_where_their_error_suffices():
+    network = expert(True)
+    options = {"noise": (1, 4), "episodes": 80, "seed": 3}
+    _, whole = curves_of(network, **options)
+    _, short = curves_of(network, error=1.0, **options)
+    _, exact = curves_of(network, error=1e-9, **options)
+    stopped = 0
+    for feature, returns in whole.returns.items():
+        np.testing.assert_array_equal(exact.returns[feature], returns)
+        assert short.returns[feature].shape == returns.shape
+        for count, ours, theirs in zip(
+            short.episodes(feature), short.returns[feature], returns, strict=True
+        ):
+            np.testing.assert_array_equal(ours[:count], theirs[:count])
+            assert np.isnan(ours[count:]).all()
+            if not 0 < count < 80:
+                continue
+            # At the first whole round of 16 from the second on whose error suffices, no later.
+            errors = [theirs[:n].std(ddof=1) / math.sqrt(n) for n in range(32, 81, 16)]
+            assert count == 32 + 16 * next(i for i, error in enumerate(errors) if error <= 1.0)
+            stopped += 1
+    assert stopped
+    assert short.clean.size < 80
+    assert short.fewest(short.returns) == 32
+    assert exact.precision(Feature(0, 0)) == whole.precision(Feature(0, 0))
+
+
+def test_levels_of_fewer_episodes_count_with_those_that_were_played():
+    nan = math.nan
+    feature = Feature(0, 0)
+    returns = np.array([[9.0, 7.0, nan, nan], [nan] * 4, [1.0, 3.0, 2.0, 2.0]])
+    curves = PerturbationCurves((1.0, 2.0, 4.0), np.full(3, 10.0), 0.0, {feature: returns}, [])
+    assert curves.means(feature).tolist() == [8, 8, 2]
+    assert curves.episodes(feature).tolist() == [2, 0, 4]
+    assert curves.fewest([feature]) == 2
+    # Half of 10 lies half way from 8 to 2, on a logarithmic scale between 2 and 4.
+    assert curves.precision(feature).value == pytest.approx(1 / (2 * math.sqrt(2)) ** 2)

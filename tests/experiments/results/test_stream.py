@@ -1,6 +1,7 @@
 """Numbers of streams, from rows written by hand."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -214,6 +215,54 @@ def test_streams_are_no_sequences_and_their_page_says_what_came(suite):
         for x, y, words in zip(cells["x"], cells["y"], cells.get("texts", []), strict=True):
             shown[y, x] = float(words)
         np.testing.assert_array_equal(shown, counts)
+
+
+def test_short_turns_are_a_curve_of_their_own_and_no_part_of_what_the_paper_says(tmp_path):
+    long = tuple(TaskVisit(name, 100) for name in ORDER)
+    short = tuple(TaskVisit(name, 25) for name in ORDER * 4)
+    none = [*scored(0, A, 0, {A: -0.6, B: -0.6}), *scored(3, B, 100, {A: -0.6, B: 1.4})]
+    turns = [*scored(0, A, 0, {A: -0.6, B: -0.6}), *scored(15, B, 25, {A: 1.0, B: 1.2})]
+    told = [*scored(3, B, 100, {A: 0.9, B: 1.4})]
+    suite = folder(
+        tmp_path,
+        [
+            (spec("in turns", "finetune", short), turns),
+            (spec("no penalty", "finetune", long), none),
+            (spec("EWC, labels", "ewc", long), told),
+        ],
+    )
+    (stream,) = streams(Results(suite))
+    assert {c.title: (c.turns, float(stream.final(c)[0])) for c in stream.curves} == {
+        "No penalty": (False, pytest.approx(1.0)),
+        "EWC, tasks told": (False, pytest.approx(1.75)),
+        "Joint training, in short turns": (True, pytest.approx(0.8 + 0.9)),
+    }
+    assert len({c.colour for c in stream.curves}) == 3
+    page = write_report(suite).read_text()
+    for words in (
+        "In the end 1.00 of 2", "1.75 of 2, +0.75 against no penalty", "in 16 visits", "4 visits in",
+    ):  # fmt: skip
+        assert words in page, words
+    (schedule,) = charts_of(page)["stream-schedule-0"]["panels"]
+    assert schedule["lines"][0]["x"] == [0, 100, None, 200, 300, None]
+
+
+def test_the_bounds_of_a_plan_are_replay_and_the_same_steps_in_turns():
+    design = replace(DESIGN, replay={"weight": 0.1}, turns=4)
+    plan, bare = design.plan(SuiteOptions(seeds=2)), DESIGN.plan(SuiteOptions(seeds=2))
+    assert [run.method for run in plan.runs[:6]] == [
+        "finetune", "ewc", "ewc", "scratch", "replay", "finetune",
+    ]  # fmt: skip
+    assert plan.runs[:4] == bare.runs[:4]
+    none, *_, replay, turns = plan.runs[:6]
+    assert replay.visits == none.visits
+    assert replay.method_options == {"weight": 0.1}
+    assert [v.steps for v in turns.visits] == [25] * 16
+    assert all(a.task != b.task for a, b in zip(turns.visits, turns.visits[1:], strict=False))
+    for part in range(0, 16, 2):  # no task waits for long
+        assert {v.task for v in turns.visits[part : part + 2]} == {A, B}
+    assert turns.steps == none.steps
+    assert len({plan.configuration(run) for run in plan.runs}) == 6
 
 
 def test_a_plan_has_four_curves_a_seed_with_one_schedule_and_its_budget():

@@ -42,6 +42,7 @@ def perturbation_curves(
     learner: Acting | None = None,
     noise: Sequence[float] = NOISE,
     episodes: int = 10,
+    error: float | None = None,
     seed: int = 0,
     shared: bool = False,
     pool: Executor | None = None,
@@ -62,6 +63,8 @@ def perturbation_curves(
         noise: Noise levels, in standard deviations of each feature (of a feature map: over states
             and pixels).
         episodes: How many to play at each level in each layer.
+        error: Standard error of a mean return that suffices, so that fewer are played; see
+            `colonnade.training.evaluate`.
         seed: Of the environments, the actions and the noise.
         shared: Let all pixels of a map share one draw, in place of one draw for each pixel.
         pool: Processes that play at once, each another layer, column or level; see `player_pool`.
@@ -77,15 +80,16 @@ def perturbation_curves(
     features = [feature for level in fisher.levels for feature in level]
     for feature in features:
         check_feature(network, feature)
-    stage = _Stage(task, network, learner, fisher, episodes, seed, shared, limit)
+    stage = _Stage(task, network, learner, fisher, episodes, error, seed, shared, limit)
     if floor is None:
         played = evaluate(task, None, episodes=max(10, episodes), seed=seed, limit=limit)
         floor = float(played.mean())
     found = _Search(stage, levels, features, floor, pool).run(progress)
     clean = found.pop(_NO_NOISE)
-    unplayed = np.full_like(clean, np.nan)
     returns = {
-        feature: np.stack([found.get(_Play(feature, level), unplayed) for level in levels])
+        feature: np.stack(
+            [_padded(found.get(_Play(feature, level), clean[:0]), episodes) for level in levels]
+        )
         for feature in features
     }
     return PerturbationCurves(levels, clean, floor, returns, fisher.levels)
@@ -133,6 +137,7 @@ class _Stage:
     learner: Acting | None
     fisher: ActivationFisher
     episodes: int
+    error: float | None
     seed: int
     shared: bool
     limit: int
@@ -153,6 +158,7 @@ class _Stage:
                 self.network,
                 learner=self.learner,
                 episodes=self.episodes,
+                error=self.error,
                 seed=derive(self.seed, "perturbed episodes"),
                 num_envs=min(self.episodes, _SIDE_BY_SIDE),
                 device=str(device),
@@ -227,6 +233,11 @@ class _Search:
 
     def _start(self, play: _Play) -> None:
         self._waiting[self._submit(_Stage.returns, self._stage, play)] = play
+
+
+def _padded(returns: Floats, episodes: int) -> Floats:
+    """Write NaN for episodes [E] that were not played."""
+    return np.concatenate([returns, np.full(episodes - returns.size, np.nan)])
 
 
 def _at_once(work: Callable[..., Floats], *arguments: Any) -> Future[Floats]:

@@ -10,7 +10,7 @@ The precision of a layer is `L = 1 / sigma^2` at the noise that takes half of th
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -38,10 +38,11 @@ class PerturbationCurves:
 
     Attributes:
         noise: [S] noise levels, ascending, in standard deviations of each feature.
-        clean: [E] returns without noise.
+        clean: [C] returns without noise.
         floor: The random policy's mean return: what is left when nothing is left.
-        returns: [S, E] returns with noise in each layer of each column; NaN for a level that was
-            not played, since its neighbours settle it.
+        returns: [S, E] returns with noise in each layer of each column; NaN for episodes that were
+            not played: the last ones of a level where fewer told enough, all of one that its
+            neighbours settle.
         levels: The features of each level, lowest level first, oldest column first.
     """
 
@@ -57,7 +58,16 @@ class PerturbationCurves:
 
     def means(self, feature: Feature) -> Floats:
         """[S] mean returns with noise in a layer; a level not played has its neighbour's."""
-        return filled(self.returns[feature].mean(1))
+        return filled(mean_played(self.returns[feature]))
+
+    def episodes(self, feature: Feature) -> NDArray[np.int64]:
+        """[S] how many episodes were played with noise in a layer."""
+        return np.isfinite(self.returns[feature]).sum(1)
+
+    def fewest(self, features: Iterable[Feature]) -> int:
+        """Return the fewest episodes behind a mean: without noise, or at a level that was played."""
+        counts = np.concatenate([self.episodes(feature) for feature in features])
+        return int(min([self.clean.size, *counts[counts > 0]]))
 
     def precision(self, feature: Feature) -> Estimate:
         """L of a layer, `1 / sigma^2` at half the score; 0 where no noise level takes half."""
@@ -88,7 +98,7 @@ class PerturbationCurves:
         noisy = [self.returns[feature].T for feature in features]  # episodes first
 
         def precisions(clean: Floats, *returns: Floats) -> Floats:
-            means = [filled(played.mean(1).T) for played in returns]
+            means = [filled(mean_played(played.swapaxes(1, 2)).T) for played in returns]
             return np.stack([self._precision_of(m, clean.mean(1)) for m in means], axis=1)
 
         return bootstrap([self.clean, *noisy], precisions, resamples=1000)
@@ -99,8 +109,7 @@ class PerturbationCurves:
         A share has no value (NaN) in redraws where no layer feels the noise; where those are many,
         the interval has no end.
         """
-        fewest = min(self.clean.size, *(self.returns[feature].shape[1] for feature in features))
-        low, high = percentile_interval(samples, fewest)
+        low, high = percentile_interval(samples, self.fewest(features))
         return low, high
 
     def _precision_of(self, means: Floats, clean: Floats) -> Floats:
@@ -143,6 +152,16 @@ def undecided(means: Sequence[float | None], clean: float, floor: float) -> int 
     lost = (i for i, part in enumerate(left) if part is not None and part <= 0.1 and i > harmless)
     between = [i for i in range(harmless + 1, next(lost, len(left))) if left[i] is None]
     return between[len(between) // 2] if between else None
+
+
+def mean_played(returns: Floats) -> Floats:
+    """Average returns [..., E] over the episodes that were played; NaN where none was."""
+    played = np.isfinite(returns)
+    if played.all():
+        return returns.mean(-1)
+    count = played.sum(-1)
+    total = np.where(played, returns, 0.0).sum(-1)
+    return np.divide(total, count, out=np.full_like(total, math.nan), where=count > 0)
 
 
 def filled(means: ArrayLike) -> Floats:

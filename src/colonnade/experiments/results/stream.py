@@ -118,6 +118,8 @@ class Curve:
         title: In words.
         method: Its name.
         inferred: Whether contexts are recognised.
+        turns: Whether visits are shorter than the other curves', so that all tasks are learned
+            together.
         runs: One a seed.
         colour: Of the method in pictures.
     """
@@ -125,6 +127,7 @@ class Curve:
     title: str
     method: str
     inferred: bool
+    turns: bool
     runs: tuple[StreamRun, ...]
     colour: str
 
@@ -272,31 +275,43 @@ def _ids(run: RunResult, rows: Sequence[Row]) -> tuple[str, ...]:
 
 
 def _stream(runs: Sequence[StreamRun], own: Sequence[Said]) -> Stream:
-    grouped: dict[tuple[str, bool, str], list[StreamRun]] = {}
-    singles: dict[int, StreamRun] = {}
-    learners = {run.run.spec.learner for run in runs}
-    for run in runs:
+    grouped: dict[tuple[bool, str, bool, str], list[StreamRun]] = {}
+    singles = {run.run.spec.seed: run for run in runs if run.run.spec.method == SCRATCH}
+    others = [run for run in runs if run.run.spec.method != SCRATCH]
+    fewest = min((len(run.visited) for run in others), default=0)
+    for run in others:
         spec = run.run.spec
-        if spec.method == SCRATCH:
-            singles[spec.seed] = run
-            continue
         inferred = spec.labels.get("kind", "true") != "true"
-        grouped.setdefault((spec.method, inferred, spec.learner), []).append(run)
+        turns = len(run.visited) >= 2 * fewest
+        grouped.setdefault((turns, spec.method, inferred, spec.learner), []).append(run)
+    learners = {run.run.spec.learner for run in runs}
     curves = tuple(
         Curve(
-            _title(method, inferred, learner if len(learners) > 1 else "", own),
+            _title(method, inferred, turns, learner if len(learners) > 1 else "", own),
             method,
             inferred,
+            turns,
             tuple(found),
-            method_of(method, own).colour,
+            method_of(_shown(method, turns), own).colour,
         )
-        for (method, inferred, learner), found in grouped.items()
+        # The schedule that is drawn, and the ceiling's, is the one of long visits.
+        for (turns, method, inferred, learner), found in sorted(
+            grouped.items(), key=lambda each: each[0][0]
+        )
     )
     tasks = runs[0].tasks
     return Stream(tasks, curves, singles, tuple(task for task in tasks if not scored(task)))
 
 
-def _title(method: str, inferred: bool, learner: str, own: Sequence[Said]) -> str:
-    name = "No penalty" if method == "finetune" else sequence_title(method, own, labelled=False)
-    how = ", tasks recognised" if inferred else ("" if method == "finetune" else ", tasks told")
+def _shown(method: str, turns: bool) -> str:
+    """Name the method that a curve stands for: to go on in short turns is joint training."""
+    return "joint" if turns and method == "finetune" else method
+
+
+def _title(method: str, inferred: bool, turns: bool, learner: str, own: Sequence[Said]) -> str:
+    bare = method == "finetune"
+    shown = _shown(method, turns)
+    name = "No penalty" if shown == "finetune" else sequence_title(shown, own, labelled=False)
+    told = ", tasks recognised" if inferred else ("" if bare else ", tasks told")
+    how = told + (", in short turns" if turns else "")
     return name + how + (f" ({learner_title(learner, own)})" if learner else "")

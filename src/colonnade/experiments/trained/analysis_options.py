@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from colonnade.analysis.policies.choices import NOISE, Normalisation, noise_levels
-from colonnade.checks import ANY, AT_LEAST_0, AT_LEAST_1, check_fields
+from colonnade.checks import ABOVE_0, ANY, AT_LEAST_0, AT_LEAST_1, check_fields
 
 
 @dataclass(frozen=True)
@@ -16,6 +16,9 @@ class AnalysisOptions:
     """How many states of the policy's own play the Fisher is averaged over."""
     episodes: int = 10
     """How many episodes to play at each noise level in each layer; 0 leaves noise (APS) out."""
+    error: float | None = None
+    """Standard error of a mean return under noise that suffices, so that fewer episodes than those
+    are played: 16 at a time, 32 at the least; by default all are."""
     noise: tuple[float, ...] = NOISE
     """Noise levels, in standard deviations of each feature."""
     normalisation: Normalisation = "map"
@@ -26,5 +29,6 @@ class AnalysisOptions:
 
     def __post_init__(self) -> None:
         """Refuse what makes no sense; noise levels are put in order."""
-        check_fields(self, {"states": AT_LEAST_1, "episodes": AT_LEAST_0, "seed": ANY})
+        counts = {"states": AT_LEAST_1, "episodes": AT_LEAST_0, "seed": ANY}
+        check_fields(self, counts | {"error": ABOVE_0})
         object.__setattr__(self, "noise", noise_levels(self.noise))

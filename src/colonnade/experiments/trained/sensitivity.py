@@ -129,6 +129,7 @@ def _analysed(
             learner=learner,
             noise=options.noise,
             episodes=options.episodes,
+            error=options.error,
             seed=seed,
             shared=options.normalisation == "map-shift",
             pool=pool,

@@ -145,15 +145,14 @@ def sweet_spot_chart(points: Sequence[tuple[float, float, str, int]]) -> Chart:
 def _line(series: str, curves: PerturbationCurves, feature: Feature) -> Line:
     """Show the mean return at every noise level, and intervals [S] where it was played."""
     returns = curves.returns[feature]
-    played: NDArray[np.bool_] = np.asarray(~np.isnan(returns).any(axis=1))
+    episodes = curves.episodes(feature)
     low, high = episode_bands(returns)
-    words = f"{returns.shape[1]} episodes"
     return Line(
         series,
         np.asarray(curves.noise, np.float64),
         curves.means(feature),
         low,
         high,
-        marked=played,
-        labels=[words if each else "follows from the others" for each in played],
+        marked=episodes > 0,
+        labels=[f"{count} episodes" if count else "follows from the others" for count in episodes],
     )

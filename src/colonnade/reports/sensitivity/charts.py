@@ -12,9 +12,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
-from colonnade.analysis.intervals import FEWEST_RUNS, band
+from colonnade.analysis.intervals import band
 from colonnade.analysis.policies.capacity import mean_spectrum
-from colonnade.analysis.policies.perturbation import Floats, rank_correlation
+from colonnade.analysis.policies.perturbation import Floats, mean_played, rank_correlation
 from colonnade.experiments.method_titles import FALLBACK_COLOURS
 from colonnade.experiments.titles import task_title
 from colonnade.experiments.trained.analysis import RunAnalysis
@@ -113,10 +113,9 @@ def episode_bands(returns: Floats) -> tuple[Floats, Floats]:
 
     They are NaN where nothing was played, and where there are too few episodes.
     """
-    played = ~np.isnan(returns).any(axis=1)
     low, high = np.full((2, len(returns)), math.nan)
-    if returns.shape[1] >= FEWEST_RUNS and played.any():
-        low[played], high[played] = band(returns[played].T)
+    for level, played in enumerate(np.isfinite(returns)):
+        low[level], high[level] = np.ravel(band(returns[level, played][:, None]))
     return low, high
 
 
@@ -140,7 +139,7 @@ def noise_curves(analysis: RunAnalysis) -> Figure:
                 low, high = episode_bands(returns)
                 # A line for what is known, a point for what was played.
                 axes.plot(curves.noise, curves.means(feature), color=colours[name], lw=1.6)
-                axes.plot(curves.noise, returns.mean(1), "o", color=colours[name], markersize=3.5)
+                axes.plot(curves.noise, mean_played(returns), "o", color=colours[name], markersize=3.5)
                 axes.fill_between(curves.noise, low, high, color=colours[name], alpha=0.16, lw=0)
         for value, style in ((curves.clean.mean(), "-"), (half, "--"), (curves.floor, ":")):
             axes.axhline(value, color=FAINT, lw=0.9, ls=style, zorder=0)

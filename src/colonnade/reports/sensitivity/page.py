@@ -122,8 +122,5 @@ def _agreement_words(pooled: float, single: Sequence[float]) -> str:
 def _bars_caution(analyses: Sequence[RunAnalysis]) -> str:
     """What must be said of the intervals of APS."""
     curves = [each.curves for each in analyses if each.curves is not None]
-    fewest = [
-        min(played.clean.size, *(returns.shape[1] for returns in played.returns.values()))
-        for played in curves
-    ]
+    fewest = [played.fewest(played.returns) for played in curves]
     return caution_of(REDRAWN, fewest, "episodes")

@@ -95,6 +95,7 @@ class StreamSection(Section):
                     "rows": [_row(stream, curve) for curve in stream.curves if curve.done],
                     "single": _single(stream),
                     "unscored": stream.unscored,
+                    "turns": _turns(stream),
                     "claims": _claims(stream),
                     "seeds": [
                         _seed(run, seen)
@@ -126,8 +127,8 @@ def _row(stream: Stream, curve: Curve) -> _Row:
 
 
 def _of(stream: Stream, method: str, *, inferred: bool) -> Curve | None:
-    found = (c for c in stream.curves if (c.method, c.inferred) == (method, inferred))
-    return next(found, None)
+    asked = method, inferred, False
+    return next((c for c in stream.curves if (c.method, c.inferred, c.turns) == asked), None)
 
 
 def _single(stream: Stream) -> str:
@@ -139,6 +140,11 @@ def _single(stream: Stream) -> str:
         if (found := stream.ceiling(run)) is not None
     ]
     return _over_seeds(np.array(ends)) if ends else ""
+
+
+def _turns(stream: Stream) -> int:
+    """Count the visits of a curve whose visits are short; 0 where there is none."""
+    return next((len(c.runs[0].visited) for c in stream.curves if c.turns), 0)
 
 
 def _seed(run: StreamRun, seen: Recognised) -> _Seed:
@@ -155,7 +161,10 @@ def _seed(run: StreamRun, seen: Recognised) -> _Seed:
 def _claims(stream: Stream) -> list[tuple[str, str]]:
     """Set what the paper says of Fig. 3B beside what was measured here."""
     ends_of = {
-        (c.method, c.inferred): ends for c in stream.curves if (ends := stream.final(c)).size
+        (method, inferred): ends
+        for method, inferred in (("finetune", False), ("ewc", False), ("ewc", True))
+        if (curve := _of(stream, method, inferred=inferred)) is not None
+        and (ends := stream.final(curve)).size
     }
     finals = {key: float(ends.mean()) for key, ends in ends_of.items()}
     over = {key: f" ({run_count(ends.size)})" for key, ends in ends_of.items()}

@@ -3,7 +3,9 @@
 One Q-network of fixed size, with gains and biases of each task, learns games one after another in a
 schedule that returns to them (Kirkpatrick et al. 2017, Fig. 3A and 3B): without a penalty, with EWC
 where the tasks are told, with EWC where Forget-Me-Not finds them, and a network for each task as
-the ceiling. Of EWC's network where the tasks are told, the overlap of Fishers is measured.
+the ceiling. Of EWC's network where the tasks are told, the overlap of Fishers is measured. Where
+asked for, two bounds that peers report stand beside them: experience replay, and all tasks together
+in turns too short to forget in.
 """
 
 from __future__ import annotations
@@ -39,6 +41,14 @@ class StreamTask:
 
 
 @dataclass(frozen=True)
+class _Curve:
+    label: str
+    method: str
+    labels: Mapping[str, Json] = field(default_factory=dict)
+    turns: int = 1
+
+
+@dataclass(frozen=True)
 class StreamDesign:
     """Tasks x visits in random order x curves x seeds.
 
@@ -50,6 +60,9 @@ class StreamDesign:
         column: Of every run, with task_gains.
         learner: Name of the learner, unless the options say otherwise.
         ewc: Options of EWC.
+        replay: Options of experience replay; None leaves it out.
+        turns: In how many parts visits are cut where all tasks are learned together; 0 leaves that
+            out. Every round then takes as many rounds of turns.
         start_visits: EWC's `start` in lengths of visits, since a budget scales both.
         labels: Options of Forget-Me-Not.
         learner_options: Hyperparameters per learner's name; those named in `scaled` follow the
@@ -70,6 +83,8 @@ class StreamDesign:
     learner: str
     ewc: dict[str, Json]
     start_visits: float
+    replay: dict[str, Json] | None = None
+    turns: int = 0
     labels: dict[str, Json] = field(default_factory=dict)
     learner_options: Mapping[str, dict[str, Json]] = field(default_factory=dict)
     scaled: tuple[str, ...] = ("replay", "warm_up", "target_every", "explore_steps")
@@ -80,19 +95,19 @@ class StreamDesign:
     evaluation_episodes: int = 30
 
     def plan(self, options: SuiteOptions) -> Plan:
-        """Make four runs a seed: three curves and the ceiling."""
-        return Plan(
-            tuple(
-                self._run(options, seed, *curve)
-                for seed in range(options.seeds or self.seeds)
-                for curve in (
-                    ("finetune", "no penalty", {}),
-                    ("ewc", "EWC, labels", {}),
-                    ("ewc", "EWC, Forget-Me-Not", {"kind": FORGET_ME_NOT, **self.labels}),
-                    (SCRATCH, "single tasks", {}),
-                )
-            )
-        )
+        """Make four runs a seed, three curves and the ceiling, and those of the bounds."""
+        curves = [
+            _Curve("no penalty", "finetune"),
+            _Curve("EWC, labels", "ewc"),
+            _Curve("EWC, Forget-Me-Not", "ewc", {"kind": FORGET_ME_NOT, **self.labels}),
+            _Curve("single tasks", SCRATCH),
+        ]
+        if self.replay is not None:
+            curves.append(_Curve("replay", "replay"))
+        if self.turns:
+            curves.append(_Curve("in turns", "finetune", turns=self.turns))
+        seeds = range(options.seeds or self.seeds)
+        return Plan(tuple(self._run(options, seed, curve) for seed in seeds for curve in curves))
 
     def tasks(self, options: SuiteOptions, seed: int) -> tuple[StreamTask, ...]:
         """Choose the tasks of a seed: of a pool, a set for every few seeds.
@@ -111,44 +126,55 @@ class StreamDesign:
         drawn = random.Random(f"set {seed // self.seeds_a_set}").sample(self.pool, count)
         return tuple(sorted(drawn, key=self.pool.index))
 
-    def visits(self, tasks: Sequence[StreamTask], steps: int, seed: int) -> tuple[TaskVisit, ...]:
-        """Return a schedule in random order in which no task follows itself."""
+    def visits(
+        self, tasks: Sequence[StreamTask], steps: int, seed: int, turns: int = 1
+    ) -> tuple[TaskVisit, ...]:
+        """Return a schedule in random order in which no task follows itself.
+
+        Args:
+            tasks: That are visited.
+            steps: Of a visit.
+            seed: Of the order.
+            turns: In how many parts each visit is cut.
+        """
         stream, order = random.Random(f"visits {seed}"), list[StreamTask]()
-        for _ in range(self.rounds):
+        for _ in range(self.rounds * turns):
             part = list(tasks)
             stream.shuffle(part)
             while order and part[0] is order[-1]:
                 stream.shuffle(part)
             order += part
-        return tuple(TaskVisit(task.id, steps) for task in order)
+        return tuple(TaskVisit(task.id, max(1, steps // turns)) for task in order)
 
-    def _run(
-        self, options: SuiteOptions, seed: int, method: str, curve: str, labels: dict[str, Json]
-    ) -> RunSpec:
+    def _run(self, options: SuiteOptions, seed: int, curve: _Curve) -> RunSpec:
         learner, steps = options.learner or self.learner, options.scaled(self.visit_steps)
         tasks = self.tasks(options, seed)
-        alone = tuple(TaskVisit(task.id, steps * self.rounds) for task in tasks)
-        start = round(self.start_visits * steps)
+        if curve.method == SCRATCH:
+            visits = tuple(TaskVisit(task.id, steps * self.rounds) for task in tasks)
+        else:
+            visits = self.visits(tasks, steps, seed, curve.turns)
+        told = {"ewc": {**self.ewc, "start": round(self.start_visits * steps)}}
+        tested = max(1, steps // self.tests_a_visit)
         return RunSpec(
-            label=f"{curve}, seed {seed}",
-            method=method,
+            label=f"{curve.label}, seed {seed}",
+            method=curve.method,
             tasks=tuple(TaskBudget(t.name, steps * self.rounds, t.options) for t in tasks),
             learner=learner,
             column=self.column,
             seed=seed,
-            method_options={**self.ewc, "start": start} if method == "ewc" else {},
+            method_options=(told | {"replay": self.replay or {}}).get(curve.method, {}),
             learner_options=self._learner_options(learner, options),
             training_options={
                 **self.training_options,
-                "curve_steps": max(1, steps // self.tests_a_visit),
-                "segment_steps": max(1, steps // self.tests_a_visit),
-                "test_unseen": method != SCRATCH,
+                "curve_steps": tested,
+                "segment_steps": tested,
+                "test_unseen": curve.method != SCRATCH,
                 "device": options.device,
             },
             evaluation_episodes=self.evaluation_episodes,
-            visits=alone if method == SCRATCH else self.visits(tasks, steps, seed),
-            labels=labels,
-            analyses=("fisher-overlap",) if method == "ewc" and not labels else (),
+            visits=visits,
+            labels=dict(curve.labels),
+            analyses=("fisher-overlap",) if curve.method == "ewc" and not curve.labels else (),
         )
 
     def _learner_options(self, learner: str, options: SuiteOptions) -> dict[str, Json]:

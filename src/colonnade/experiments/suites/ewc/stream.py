@@ -40,6 +40,8 @@ _DQN: dict[str, Json] = {
 
 _EWC: dict[str, Json] = {"lam": 10.0, "samples": 800, "own": "released"}
 
+_REPLAY: dict[str, Json] = {"examples": 2_000, "weight": 1.0}
+
 MINI = StreamDesign(
     pool=(_mini("pong"), _mini("black", swapped=True)),
     rounds=3,
@@ -48,6 +50,8 @@ MINI = StreamDesign(
     column=_COLUMN,
     learner="dqn",
     ewc=_EWC,
+    replay=_REPLAY,
+    turns=20,
     start_visits=0.8,
     labels={"size": 16},
     learner_options={"dqn": _DQN},
@@ -71,6 +75,8 @@ FIVE = StreamDesign(
     column=_COLUMN,
     learner="dqn",
     ewc=_EWC,
+    replay=_REPLAY,
+    turns=20,
     start_visits=1.6,
     labels={"size": 16},
     learner_options={"dqn": _DQN},
