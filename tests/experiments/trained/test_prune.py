@@ -11,6 +11,7 @@ from finished import POLE, balancing_network, poles, run_spec, write_suite
 
 from colonnade.cli.main import main
 from colonnade.errors import UsageError
+from colonnade.experiments.plans.spec import TaskBudget
 from colonnade.experiments.store.folders import RunFolder, SuiteFolder
 from colonnade.experiments.trained import prune as module
 from colonnade.experiments.trained.analysis_options import AnalysisOptions
@@ -76,6 +77,29 @@ def test_pruned_runs_share_a_folder_and_spare_columns_that_are_not_named(tmp_pat
     assert network.column(0).out_shape(0) == (8,)
     states = torch.randn(50, 4)
     assert torch.equal(network(states, column=0)[0], original(states, column=0)[0])
+
+
+def test_a_pruned_run_knows_the_options_of_tasks_that_its_original_started_from(
+    tmp_path: Path,
+) -> None:
+    short = TaskBudget(POLE, 1000, {"max_episode_steps": 60})
+    own = TaskBudget(POLE, 1000, {"name": "long pole"})
+    source = replace(run_spec("source pole", "scratch", POLE), tasks=(short,))
+    target = replace(run_spec("pole", "progressive", POLE, source.id), tasks=(own,))
+    columns = {POLE: 0, "long pole": 0}
+    suite = write_suite(
+        tmp_path / "out",
+        [(source, balancing_network(1), {POLE: 0}), (target, balancing_network(2), columns)],
+    )
+    assert play(suite, target.id, POLE, 1, None, 0).returns[0] == 60
+    place = prune_run(suite.run(target.id).path, QUICK)
+    pruned = SuiteFolder.read(suite.path / "pruned")
+    assert place.spec.tasks == (short, own)
+    assert play(pruned, place.id, POLE, 1, None, 0).returns[0] == 60
+    assert play(pruned, place.id, "long pole", 1, None, 0).returns[0] > 100
+    assert [cost["task"] for cost in place.result()["pruning"]["costs"]] == [POLE, "long pole"]
+    alone = prune_run(suite.run(target.id).path, replace(QUICK, tasks=("long pole",)))
+    assert alone.spec.tasks == (own,)
 
 
 def test_more_is_kept_where_too_much_is_lost(tmp_path: Path, monkeypatch) -> None:

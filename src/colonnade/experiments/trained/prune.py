@@ -163,7 +163,7 @@ def _pruned(
         ],
         "layers": _layers(network, smaller),
     }
-    return write_pruned(folder, out, smaller, kept, report, costs)
+    return write_pruned(suite, folder, out, smaller, kept, report, costs)
 
 
 def _one_run(path: Path) -> tuple[SuiteFolder, RunFolder]:

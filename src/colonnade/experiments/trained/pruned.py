@@ -26,6 +26,7 @@ from colonnade.experiments.store.files import (
 from colonnade.experiments.store.folders import RunFolder, SuiteFolder
 from colonnade.experiments.store.measures import MEASURES
 from colonnade.experiments.store.metrics import MetricsFile
+from colonnade.experiments.store.parents import task_known
 from colonnade.experiments.store.reading import is_there
 from colonnade.networks import ProgressiveNetwork
 from colonnade.training import write_tensors
@@ -81,6 +82,7 @@ class Cost:
 
 
 def write_pruned(
+    within: SuiteFolder,
     original: RunFolder,
     out: Path,
     network: ProgressiveNetwork,
@@ -91,7 +93,8 @@ def write_pruned(
     """Write the run's folder: spec, weights, layout, scores, and what pruning came to.
 
     Args:
-        original: The run that was pruned.
+        within: The output folder of the run that was pruned.
+        original: That run.
         out: Output folder; begun if need be.
         network: What is left.
         columns: Which column plays which task.
@@ -110,7 +113,12 @@ def write_pruned(
     words = f"{source.label}, pruned to {report['keep']:.4g}"
     if report["options"]["tasks"] or report["options"]["columns"]:
         words += f" for {' '.join(columns)}, columns {report['options']['columns'] or 'all'}"
-    spec = replace(source, label=words, parent=None)
+    started_from = [
+        task_known(within, source, name)
+        for name in columns
+        if not any(task.is_called(name) for task in source.tasks)
+    ]
+    spec = replace(source, label=words, parent=None, tasks=(*started_from, *source.tasks))
     suite = _begin(out, spec)
     folder = suite.run(spec.id)
     begin_folder(folder.path)
