@@ -89,9 +89,13 @@ def _paragraphs(claim: Claim) -> str:
     if "ours" in claim:
         rows.append(("here", ours(claim)))
         rows.append(("how far", claim["budget"]))
+        behind = sources(claim)
         rows += [
-            ("seeds, hardware", f"{_words(source['seeds'])}; {source['hardware']}")
-            for source in sources(claim)
+            (
+                "seeds, hardware" + (f" of {source['name']}" if len(behind) > 1 else ""),
+                f"{_words(source['seeds'])}; {source['hardware']}",
+            )
+            for source in behind
         ]
     rows.append(("command", f"`{claim['command']}`"))
     if "folder" in claim:
