@@ -62,10 +62,11 @@ class PerturbationCurves:
 
     def episodes(self, feature: Feature) -> NDArray[np.int64]:
         """[S] how many episodes were played with noise in a layer."""
-        return np.isfinite(self.returns[feature]).sum(1)
+        counts: NDArray[np.int64] = np.isfinite(self.returns[feature]).sum(1)
+        return counts
 
     def fewest(self, features: Iterable[Feature]) -> int:
-        """Return the fewest episodes behind a mean: without noise, or at a level that was played."""
+        """Return the fewest episodes behind a mean: without noise, or at a level played."""
         counts = np.concatenate([self.episodes(feature) for feature in features])
         return int(min([self.clean.size, *counts[counts > 0]]))
 
@@ -157,11 +158,12 @@ def undecided(means: Sequence[float | None], clean: float, floor: float) -> int 
 def mean_played(returns: Floats) -> Floats:
     """Average returns [..., E] over the episodes that were played; NaN where none was."""
     played = np.isfinite(returns)
-    if played.all():
-        return returns.mean(-1)
-    count = played.sum(-1)
-    total = np.where(played, returns, 0.0).sum(-1)
-    return np.divide(total, count, out=np.full_like(total, math.nan), where=count > 0)
+    mean: Floats = returns.mean(-1)
+    if not played.all():
+        count = played.sum(-1)
+        total = np.where(played, returns, 0.0).sum(-1)
+        np.divide(total, count, out=mean, where=count > 0)
+    return mean
 
 
 def filled(means: ArrayLike) -> Floats:

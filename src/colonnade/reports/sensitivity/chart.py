@@ -6,7 +6,6 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from colonnade.analysis.policies.perturbation import PerturbationCurves
 from colonnade.experiments.method_titles import FALLBACK_COLOURS

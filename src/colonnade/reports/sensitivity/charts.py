@@ -139,7 +139,9 @@ def noise_curves(analysis: RunAnalysis) -> Figure:
                 low, high = episode_bands(returns)
                 # A line for what is known, a point for what was played.
                 axes.plot(curves.noise, curves.means(feature), color=colours[name], lw=1.6)
-                axes.plot(curves.noise, mean_played(returns), "o", color=colours[name], markersize=3.5)
+                axes.plot(
+                    curves.noise, mean_played(returns), "o", color=colours[name], markersize=3.5
+                )
                 axes.fill_between(curves.noise, low, high, color=colours[name], alpha=0.16, lw=0)
         for value, style in ((curves.clean.mean(), "-"), (half, "--"), (curves.floor, ":")):
             axes.axhline(value, color=FAINT, lw=0.9, ls=style, zorder=0)
