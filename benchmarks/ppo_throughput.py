@@ -50,7 +50,7 @@ def main() -> None:
         "emulator": emulator(ENVS, ARGS.threads),
         "emulator_core": emulator(ENVS, 1),
     }
-    rounds, seconds = (2, 0.5) if ARGS.quick else (9, 4.0)
+    rounds, seconds = (1, 0.5) if ARGS.quick else (9, 4.0)
     rate = alternate(sides, rounds=rounds, seconds=seconds)
     report(
         {

@@ -212,6 +212,7 @@ def last_scores(folder: str, label: str) -> list[float]:
     [
         ("ewc-permuted-mnist", "ewc-permuted-mnist", 10),
         ("ewc-permuted-mnist-curves", "ewc-permuted-mnist", 3),
+        ("ewc-permuted-mnist-wide", "ewc-permuted-mnist-wide", 10),
         ("ewc-permuted-bounds", "ewc-permuted-bounds", 10),
     ],
 )
@@ -240,6 +241,7 @@ def test_figures_of_permuted_images_are_those_of_their_runs(
 NEWER = (
     "sim-to-real-mini", "sim-to-real-short", "sim-to-real-conveyor", "ewc-stream-mini",
     "ewc-permuted-bounds", "ewc-pong-soup-mini-bounds", "ewc-permuted-mnist",
+    "ewc-permuted-mnist-wide",
 )  # fmt: skip
 
 
