@@ -16,6 +16,10 @@ class UsageError(ColonnadeError, ValueError):
     exit_status = 2
 
 
+class NothingPlayedError(UsageError):
+    """A task ended before a method had anything to go by."""
+
+
 class HungError(ColonnadeError):
     """Somebody who was waited for gave no sign of life; the same may go well another time."""
 

@@ -2,6 +2,7 @@
 
 import copy
 import inspect
+import math
 from dataclasses import replace
 
 import pytest
@@ -14,7 +15,7 @@ from colonnade.experiments.plans.plan import SuiteOptions
 from colonnade.experiments.suites import suite_from_name
 from colonnade.learners import A2C, PPO, Compute, Lesson
 from colonnade.methods import EWC, L2, Consolidation, Finetune, OneAnchorEWC, OnlineEWC, Progressive
-from colonnade.networks import LSTM, ColumnSpec, Conv, Dense, ProgressiveNetwork
+from colonnade.networks import LSTM, ColumnSpec, Conv, Custom, Dense, ProgressiveNetwork
 from colonnade.ops import MultiCategorical, parameter_fisher
 from colonnade.tasks import MiniPongTask
 from colonnade.training import Interrupted, MemoryRecorder, TrainingOptions, train_sequence
@@ -322,3 +323,57 @@ def test_the_suite_compares_methods_on_the_same_seeds():
     for run in plan.runs:
         assert run.training_options["test_episodes"] == 100
         build_method(run)
+
+
+def trained_state(task, seed, **options):
+    method = EWC(COLUMN, lam=50.0, samples=10, **options)
+    train_sequence([task], method, A2C(rollout_steps=5), seed=seed, options=OPTIONS)
+    tensors, meta = method.state()
+    return {name: value.detach().clone() for name, value in tensors.items()}, copy.deepcopy(meta)
+
+
+def test_of_several_networks_the_last_ones_column_moves_on_as_it_was_held():
+    parents = [trained_state(task, seed) for seed, task in enumerate(TASKS[:2])]
+    method, single = EWC(COLUMN, lam=50.0, samples=10), EWC(COLUMN, lam=50.0, samples=10)
+    method.load_states(parents)
+    single.load_state(*parents[1])
+    assert method.consolidation.network is method.network
+    assert method.consolidation.tasks == 1
+    assert set(method.consolidation.quadratic.curvature) == {
+        name.replace("columns.0.", "columns.1.")
+        for name in single.consolidation.quadratic.curvature
+    }
+    for method_, column in ((method, 1), (single, 0)):
+        with torch.no_grad():
+            method_.network.column(column).output.bias.add_(0.3)
+    assert float(method.penalty()) == pytest.approx(float(single.penalty()), rel=1e-6)
+    assert float(method.penalty()) > 0
+
+
+def test_penalties_that_came_as_one_sum_hold_beside_those_of_tasks_that_return():
+    state = trained_state(TASKS[0], 0)
+    method = EWC(COLUMN, lam=50.0, samples=10, own="released")
+    method.load_state(*state)
+    before = method.penalty()
+    assert float(before) == pytest.approx(0, abs=1e-6)
+    train_sequence([TASKS[1]], method, A2C(rollout_steps=5), options=OPTIONS)
+    assert method.consolidation.tasks == 2
+
+
+def test_the_head_alone_is_left_out_whatever_is_called_output_below():
+    class Block(torch.nn.Module):
+        def __init__(self, inputs):
+            super().__init__()
+            self.output = torch.nn.Linear(inputs, 8)
+
+        def forward(self, x):
+            return self.output(x.flatten(1))
+
+    column = ColumnSpec((Custom(lambda shape: Block(math.prod(shape)), (8,)), Dense(8)))
+    method = EWC(column, exclude=["head"])
+    method.begin_task(TASKS[0].spec)
+    names = [name for name, _ in method.network.named_parameters()]
+    assert method.consolidation.held() == [
+        n for n in names if not n.startswith("columns.0.output.")
+    ]
+    assert any(".module.output." in name for name in method.consolidation.held())

@@ -244,3 +244,39 @@ def test_it_keeps_what_finetuning_forgets():
 def test_what_makes_no_sense_is_refused(wrong, sentence):
     with pytest.raises(UsageError, match=sentence):
         wrong()
+
+
+def test_joint_training_keeps_every_example_once():
+    method, task = Joint(COLUMN), data("a")
+    train_sequence([task], method, Supervised(batch_size=7), options=TrainingOptions(device="cpu"))
+    kept = method._kept[task.spec.id]
+    assert len(kept.targets) == 40
+    assert len(torch.unique(kept.inputs["observation"], dim=0)) == 40
+
+
+def test_bytes_and_numbers_of_two_tasks_go_through_the_network_apart():
+    x = torch.randint(0, 256, (40, 5), dtype=torch.uint8)
+    y = torch.arange(40) % 3
+    tasks = [
+        DataTask(name, train=(part, y), test=(part, y), steps=40)
+        for name, part in (("bytes", x), ("numbers", x / 255), ("last", x / 255))
+    ]
+    method = Replay(COLUMN, examples=40, batch_size=40)
+    train_sequence(tasks, method, Supervised(learning_rate=1e-9),
+                   options=TrainingOptions(device="cpu"))  # fmt: skip
+    method._current = "last"
+    shown = []
+    method._loss = lambda row, kept: shown.append(kept.inputs["observation"]) or torch.zeros(())
+    method.penalty()
+    assert {value.dtype for value in shown} == {torch.uint8, torch.float32}
+    assert max(float(value.max()) for value in shown if value.dtype == torch.float32) <= 1
+
+
+def test_a_parents_column_with_memory_is_refused_too():
+    recurrent = ColumnSpec((Dense(4), LSTM(3)))
+    parent = Finetune(recurrent)
+    parent.begin_task(data("a").spec)
+    method = Replay(COLUMN)
+    method.load_state(*parent.state())
+    with pytest.raises(UsageError, match="the column has an LSTM"):
+        method.begin_task(data("b").spec)

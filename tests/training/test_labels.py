@@ -1,5 +1,6 @@
 """Learning without being told which task it is: contexts are task ids, for every method."""
 
+import json
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -168,6 +169,36 @@ def test_contexts_that_are_nothing_never_end_a_run():
         recorder, _ = learn(method, learner, flicker)
         assert len(rows(recorder, "switch")) > 10
         assert rows(recorder, "curve")[-1]["visit"] == 2
+
+
+def test_a_context_met_at_the_very_end_is_learned_by_nobody_and_plays_nothing():
+    def say(true, number):
+        return "context-7" if number in (0, 24) and true == BLACK else "context-0"
+
+    schedule = [Visit(PONG, 320), Visit(BLACK, 64)]
+    method = Finetune(COLUMN)
+    recorder, player = learn(method, labels=Script(say), schedule=schedule)
+    assert set(method.columns) == {"context-0"}
+    assert [player(task) for task in TASKS] == ["context-0", "context-0"]
+    assert not [row for row in recorder.history if row["kind"] == "switch"]
+
+
+def test_a_spurious_context_takes_no_module_of_pathnet():
+    def say(true, number):
+        if number == 3:
+            return "context-9"
+        return "context-0" if true == PONG else "context-1"
+
+    method = make("pathnet")
+    recorder, _ = learn(method, labels=Script(say))
+    assert "context-9" in method.tasks
+    assert set(method.histories) == {"context-0", "context-1"}
+    assert method.network.frozen == method.tasks["context-0"].path
+    assert any("can't choose a path" in note for note in recorder.notes)
+    tensors, meta = method.state()
+    again = make("pathnet")
+    again.load_state(tensors, json.loads(json.dumps(meta)))
+    assert json.dumps(again.state()[1]) == json.dumps(meta)
 
 
 @pytest.mark.parametrize("learner", ["a2c", "dqn"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Literal
 
@@ -198,7 +198,7 @@ class SupervisedTrainer:
         """Yield minibatches without learning: pass after pass, in orders of their own."""
         with closing(Passes(self._reader, self._batch_size, self._seed_of_samples)) as passes:
             for examples in passes:
-                yield _on(self._device, examples)
+                yield replace(_on(self._device, examples), passed=passes.finished)
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Return the optimiser's state, and the place in the pass under way."""

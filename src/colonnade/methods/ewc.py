@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from typing import Any, Literal, get_args
 
@@ -19,7 +20,7 @@ from colonnade.types import Batch, Likelihood, Network, TaskSpec
 Part = Literal["head", "biases"]
 """Parts of a column that a penalty may leave free: the output layer; all bias vectors."""
 
-_PATTERNS: dict[str, str] = {"head": "columns.*.output.*", "biases": "*.bias"}
+_PATTERNS: dict[str, str] = {"head": "columns.{newest}.output.*", "biases": "*.bias"}
 
 
 class HeldColumn(ColumnMethod):
@@ -57,8 +58,8 @@ class HeldColumn(ColumnMethod):
             "decay": decay,
             "kind": kind,
             "samples": samples,
-            "exclude": [_PATTERNS[part] for part in exclude],
         }
+        self._exclude = [_PATTERNS[part] for part in exclude]
         self._consolidation: Consolidation | None = None
         self._own: Own = own
         self._start = whole(f"start of {type(self).__name__}", start, AT_LEAST_0)
@@ -70,7 +71,9 @@ class HeldColumn(ColumnMethod):
     def consolidation(self) -> Consolidation:
         """The penalties of tasks that have ended; there must be a column to hold."""
         if self._consolidation is None:
-            self._consolidation = Consolidation(self.network, **self._options)
+            newest = len(self.network.columns) - 1
+            exclude = [pattern.format(newest=newest) for pattern in self._exclude]
+            self._consolidation = Consolidation(self.network, exclude=exclude, **self._options)
         return self._consolidation
 
     def begin_task(self, spec: TaskSpec, outputs: int | None = None) -> Network:
@@ -135,6 +138,19 @@ class HeldColumn(ColumnMethod):
     def load_state(self, tensors: dict[str, Tensor], meta: dict[str, Any]) -> None:
         """Return to a state; that of another method brings its column without a penalty."""
         super().load_state(tensors, meta)
+        self._load_penalties(tensors, meta)
+
+    def load_states(self, states: Sequence[tuple[dict[str, Tensor], dict[str, Any]]]) -> None:
+        """Begin with the columns of several networks; see `ColumnMethod.load_states`.
+
+        The last one's newest column moves on, held by what held it there.
+        """
+        super().load_states(states)
+        tensors, meta = states[-1]
+        begin = len(self.network.columns) - len(meta["network"]["columns"])
+        self._load_penalties({_moved(name, begin): v for name, v in tensors.items()}, meta)
+
+    def _load_penalties(self, tensors: dict[str, Tensor], meta: dict[str, Any]) -> None:
         self._consolidation = None
         self._current, self._taken = meta.get("current", ""), dict(meta.get("taken", {}))
         self._tasks = TaskPenalties()
@@ -144,6 +160,12 @@ class HeldColumn(ColumnMethod):
             self.consolidation.quadratic = self._tasks.merged(without=left_out)
         elif meta.get("consolidated"):
             self.consolidation.quadratic.load_state(tensors, "penalty/", meta["consolidated"])
+            self._tasks.keep(self.consolidation.quadratic)
+
+
+def _moved(name: str, begin: int) -> str:
+    """Call a penalty's parameter of one network as it is called where others stand before it."""
+    return re.sub(r"/columns\.(\d+)\.", lambda at: f"/columns.{begin + int(at[1])}.", name)
 
 
 class EWC(HeldColumn):

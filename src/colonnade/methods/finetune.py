@@ -60,4 +60,7 @@ class Dropout(ColumnMethod):
 
     def begin_task(self, spec: TaskSpec, outputs: int | None = None) -> Network:
         """Take over the newest column, or add the first one."""
-        return self.move_on(spec, outputs)
+        network = self.move_on(spec, outputs)
+        # That of a parent may have been trained without.
+        self.network.newest.leave_out(self._dropout, self._input_dropout)
+        return network

@@ -19,7 +19,7 @@ from colonnade.checks import ABOVE_0, AT_LEAST_1, real, whole
 from colonnade.errors import UsageError
 from colonnade.memory_layout import take
 from colonnade.methods.columns import ColumnChoice, ColumnMethod
-from colonnade.networks import LSTM, ColumnSpec
+from colonnade.networks import LSTM
 from colonnade.ops import evaluation
 from colonnade.types import Batch, Examples, Inputs, Likelihood, Network, TaskSpec
 
@@ -77,22 +77,18 @@ class Replay(ColumnMethod):
         self._current = ""
         self._head = (0, 0)
 
-    def column_for(self, spec: TaskSpec) -> ColumnSpec:
-        """Say what the column looks like.
+    def begin_task(self, spec: TaskSpec, outputs: int | None = None) -> Network:
+        """Take over the newest column, or add the first one.
 
         Raises:
             UsageError: It has a memory of its own, so that single steps say too little.
         """
-        column = super().column_for(spec)
+        column = self.network.newest.spec if self.network.columns else self.column_for(spec)
         if any(isinstance(stage, LSTM) for stage in column.stages):
             raise UsageError(
                 f"{type(self).__name__} learns single steps again, but the column has an LSTM, for "
                 "which a step says nothing without those before it; use a column without one."
             )
-        return column
-
-    def begin_task(self, spec: TaskSpec, outputs: int | None = None) -> Network:
-        """Take over the newest column, or add the first one."""
         self._enter(spec)
         return self.move_on(spec, outputs)
 
@@ -107,7 +103,7 @@ class Replay(ColumnMethod):
         if not earlier:
             return None
         device = self.network.newest.output.bias.device
-        parts = defaultdict[tuple[int, tuple[int, int]], list[Kept]](list)
+        parts = defaultdict[tuple[int, _Form], list[Kept]](list)
         for task, count in zip(earlier, _shares(self._batch_size, len(earlier)), strict=True):
             if count:
                 kept = self._kept[task]
@@ -117,7 +113,7 @@ class Replay(ColumnMethod):
                     kept.targets.index_select(0, index).to(device),
                     kept.head,
                 )
-                parts[self.rows.get(task, 0), kept.head].append(drawn)
+                parts[self.rows.get(task, 0), _form(kept)].append(drawn)
         # Tasks that the network computes alike go through it together.
         losses = [self._loss(row, _joined(drawn)) for (row, _), drawn in parts.items()]
         return torch.stack(losses).sum() * (self._weight / self._batch_size)
@@ -127,6 +123,8 @@ class Replay(ColumnMethod):
         network = self.network_for(self._current)
         parts, count = list[Kept](), 0
         for batch in samples:
+            if isinstance(batch, Examples) and batch.passed:
+                break  # all of the task is kept, once
             part = _of(batch, network, self._head)
             parts.append(part)
             count += len(part.targets)
@@ -218,6 +216,14 @@ class Joint(Replay):
                 "an environment; use the method 'replay', or let tasks take turns (a schedule)."
             )
         return super().begin_task(spec, outputs)
+
+
+_Form = tuple[tuple[int, int], frozenset[tuple[str, torch.dtype]]]
+
+
+def _form(kept: Kept) -> _Form:
+    """Say what parts must have in common that go through a network together."""
+    return kept.head, frozenset((name, value.dtype) for name, value in kept.inputs.items())
 
 
 def _shares(total: int, parts: int) -> list[int]:

@@ -15,6 +15,10 @@ at its end; it holds until it is "replaced" there; or it is "released" while the
 and replaced at its end (Kirkpatrick et al. 2017, supplement: "recomputed for a task")."""
 
 
+_UNKNOWN = ""
+"""Stands for tasks whose penalties came as one sum; no task has that id."""
+
+
 class TaskPenalties:
     """Quadratic penalties by task id; each costs two numbers a parameter."""
 
@@ -33,6 +37,10 @@ class TaskPenalties:
         part = Quadratic()
         part.merge(curvature, anchor)
         self._parts[task] = part
+
+    def keep(self, quadratic: Quadratic) -> None:
+        """Take over the sum of penalties of which is not known what part is whose."""
+        self._parts[_UNKNOWN] = quadratic
 
     def widen(self, parameters: Mapping[str, Tensor]) -> None:
         """Make room for parameters that were added at the end of a first axis: they are free."""

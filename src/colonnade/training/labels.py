@@ -94,15 +94,20 @@ class Labels:
         """Whether the last verdict is another context than the one that is learned."""
         return not self.told and self._verdict != self.current
 
-    def move_on(self) -> int:
+    def move_on(self, *, last: bool = False) -> int:
         """Take the last verdict's context for the current one.
+
+        Args:
+            last: Whether nothing will be learned any more, so that a context that no method has
+                begun never will be: the current one then stays.
 
         Returns:
             Steps of each environment since the last verdict for the old one: the newest of what it
             remembers, which may be of another task.
         """
         late, self._late = self._late, 0
-        self.current, self.entered = self._verdict, False
+        if not last or self._verdict in self.begun:
+            self.current, self.entered = self._verdict, False
         return late
 
     def counts(self) -> dict[str, int]:

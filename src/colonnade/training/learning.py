@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from colonnade.errors import NothingPlayedError
 from colonnade.learners import Advance, Trainer, prefixed, under
 from colonnade.seeding import derive, globals_state, load_globals_state, seed_globals
 from colonnade.training.curves import Curve
@@ -138,7 +139,8 @@ class Learning:
             return
         learned, late = labels.learns, 0
         if labels.switched:
-            late = labels.move_on()
+            late = labels.move_on(last=last)
+        if labels.current != ended:
             self._around.recorder.append(
                 {
                     "kind": "switch",
@@ -184,6 +186,11 @@ class Learning:
         samples = trainer.samples()
         try:
             self._around.method.end_task(samples, trainer.likelihood)
+        except NothingPlayedError as error:
+            # A context that was recognised for a moment, and by mistake, ends no run.
+            if self._labels.told:
+                raise
+            self._around.recorder.note(str(error))
         finally:
             samples.close()
 

@@ -42,10 +42,12 @@ class Examples:
     Attributes:
         inputs: Each [B, ...].
         targets: [B] int64 labels.
+        passed: How often all examples of the task had come before these.
     """
 
     inputs: Inputs
     targets: Tensor
+    passed: int = 0
 
     @property
     def actions(self) -> Tensor:

@@ -4,9 +4,9 @@ import pytest
 import torch
 
 from colonnade.errors import UsageError
-from colonnade.methods import Dropout
+from colonnade.methods import Dropout, Finetune
 from colonnade.networks import ColumnSpec, Conv, Dense, ProgressiveNetwork
-from colonnade.tasks import MiniPongTask
+from colonnade.tasks import MiniPongTask, task_from_name
 
 
 def network(**options):
@@ -70,3 +70,17 @@ def test_a_probability_out_of_range_is_named(value):
         UsageError, match="dropout of ColumnSpec must be a number from 0 to below 1"
     ):
         ColumnSpec((Dense(5),), dropout=value)
+
+
+def test_a_column_of_a_parent_learns_with_dropout_from_then_on():
+    task = task_from_name("digits/all", steps=100)
+    parent = Finetune(ColumnSpec((Dense(64),)))
+    parent.begin_task(task.spec)
+    method = Dropout()
+    method.load_state(*parent.state())
+    network = method.begin_task(task.spec)
+    assert method.network.newest.spec.dropout == 0.5
+    assert method.network.newest.spec.input_dropout == 0.2
+    x = torch.rand(9, *task.spec.input_shapes["observation"])
+    network.train()
+    assert not torch.equal(network({"observation": x})[0], network({"observation": x})[0])

@@ -174,3 +174,14 @@ def test_wrong_use_is_refused_in_one_sentence():
         prune(network, {Feature(1, 1): Kept(torch.tensor([1]), mean)})
     with pytest.raises(UsageError, match="no column 9"):
         prune(network, {Feature(9, 1): Kept(torch.tensor([1]), mean)})
+
+
+def test_columns_read_after_pruning_those_that_they_read_before():
+    network, other = network_of(CONV, LINEAR), network_of(CONV, LINEAR, seed=1)
+    begin = network.stand_beside(other)
+    pruned = prune(network, {})
+    x = inputs_of()
+    for index in range(len(network.columns)):
+        assert torch.equal(pruned(x, column=index)[0], network(x, column=index)[0])
+        assert pruned.column(index).sources == network.column(index).sources
+    assert pruned.column(begin).sources == ()

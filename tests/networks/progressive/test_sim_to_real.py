@@ -7,9 +7,11 @@ from colonnade.errors import UsageError
 from colonnade.methods import Progressive
 from colonnade.networks import (
     LSTM,
+    ColumnSpec,
     Conv,
     Dense,
     Join,
+    ProgressiveNetwork,
     column_preset,
     column_totals,
     describe,
@@ -127,3 +129,17 @@ def test_proprioception_asked_of_pixels_alone_is_refused_in_a_sentence():
         with pytest.raises(UsageError, match="'proprioception'") as caught:
             method.begin_task(JacoTask().spec, 28)
         assert "\n" not in str(caught.value)
+
+
+def test_a_copied_output_layer_is_that_of_the_columns_it_reads():
+    copied = ColumnSpec((Dense(8),), output_laterals="linear", output_init="copy")
+    alone = ProgressiveNetwork()
+    alone.add_column(copied, {"observation": (4,)}, 3)
+    network = ProgressiveNetwork()
+    network.add_column(ColumnSpec((Dense(8),)), {"observation": (4,)}, 3)
+    # Beside another network a first column still has nothing to copy.
+    index = network.stand_beside(alone)
+    x = torch.rand(5, 4)
+    assert torch.equal(network(x, column=index)[0], alone(x)[0])
+    with pytest.raises(UsageError, match="choose one of the two"):
+        ColumnSpec((Dense(8),), output_laterals="linear", output_init="copy", task_gains=True)

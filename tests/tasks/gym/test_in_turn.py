@@ -75,3 +75,19 @@ def test_what_a_task_shows_is_not_written_over(mixed, processes):
     for a, b in zip(flat(shown[0]), first, strict=True):
         np.testing.assert_array_equal(a, b)
     assert [flat(each)[0][0, 0] for each in shown] == [0, 1, 2, 3, 0, 1, 2]
+
+
+@pytest.mark.parametrize("processes", [False, True])
+def test_the_last_observation_is_not_written_over_by_the_next_episode(processes):
+    task = GymTask(telling, steps=100, name="telling", processes=processes)
+    envs = task.make_vec(2)
+    envs.reset(seed=0)
+    for _ in range(5):
+        observations, *_, info = envs.step(np.zeros(2, int))
+    assert np.array([place[0] for place in info["final_obs"]]).ravel().tolist() == [5, 5]
+    assert observations[..., 0].ravel().tolist() == [0, 0]
+    envs.close()
+
+
+def telling():
+    return Telling(5, mixed=False)

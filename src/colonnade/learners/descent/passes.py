@@ -46,6 +46,11 @@ class Passes:
             self._batches = None
             self._number, self._taken = self._number + 1, 0
 
+    @property
+    def finished(self) -> int:
+        """Number of passes that are over."""
+        return self._number
+
     def close(self) -> None:
         """Free what reading took; the place is kept."""
         if self._batches is not None:

@@ -104,7 +104,7 @@ class EpochsTrainer(WorkerTrainer):
         self._gradients = SharedGradients(self._shared.parameters, config.workers)
         self._moving = SharedBuffers(lesson.network)
         shape = config.rollout_steps, self._envs_per_worker
-        size = config.size(*shape, bool(lesson.network.initial_state(1)))
+        size = config.size(*shape, bool(lesson.network.initial_state(lesson.num_envs)))
         self._advantages = shared_copy(torch.zeros(config.workers, *shape))
         self._orders = shared_copy(torch.zeros(config.epochs, size, dtype=torch.int64))
         self._through: Pass

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from colonnade.checks import SHARE, real, whole
-from colonnade.errors import UsageError, unknown_name
+from colonnade.errors import NothingPlayedError, UsageError, unknown_name
 from colonnade.methods.pathnet.evolution import GenotypeShape, draw_duplication, overlap, usefulness
 from colonnade.methods.pathnet.paths import ModularChoice, PathMethod, TaskPath
 from colonnade.methods.pathnet.tournaments import AsynchronousTournament, SerialTournament
@@ -69,6 +69,7 @@ class PathNet(PathMethod):
         self._duplication = real("duplication of PathNet", duplication, SHARE)
         self._frozen = frozen
         self.histories: dict[str, dict[str, Any]] = {}
+        self._unsettled: list[str] = []
         self._task: str | None = None
         self._tournament: AsynchronousTournament | SerialTournament | None = None
         self._view: PathView | PopulationView | None = None
@@ -118,13 +119,17 @@ class PathNet(PathMethod):
         """Settle on the best path.
 
         Raises:
-            UsageError: No genotype has been played, so that none is better than another.
+            NothingPlayedError: No genotype has been played, so that none is better than another.
+                The task is then left with one of them, and keeps no module for itself.
         """
         if self._task is None or self._tournament is None:
             return
         if not self._tournament.played:
-            raise UsageError(
-                f"PathNet can't choose a path: no episode of task {self._task!r} ended within its "
+            self._unsettled.append(self._task)
+            self._task, task = None, self._task
+            self._tournament = self._view = None
+            raise NothingPlayedError(
+                f"PathNet can't choose a path: no episode of task {task!r} ended within its "
                 "steps; give the task more steps, or use fewer environments."
             )
         best = self._leading()
@@ -172,6 +177,7 @@ class PathNet(PathMethod):
                 "serial": isinstance(self._tournament, SerialTournament),
                 "tournament": tournament,
                 "histories": self.histories,
+                **({"unsettled": self._unsettled} if self._unsettled else {}),
             }
         }
 
@@ -180,6 +186,7 @@ class PathNet(PathMethod):
         super().load_state(tensors, meta)
         own = meta.get("pathnet", {"histories": {}, "task": None})
         self._task = own["task"]
+        self._unsettled = list(own.get("unsettled", ()))
         self.histories = {t: own["histories"][t] for t in self.tasks if t in own["histories"]}
         self._tournament = self._view = None
         if self._task is not None:
@@ -195,7 +202,8 @@ class PathNet(PathMethod):
                 f"Task {spec.id!r} gives {network.input!r} of shape {shape}, but the modules were "
                 f"made for {network.input_shape}; give all tasks the same inputs."
             )
-        network.freeze(self.last_play().path)
+        if next(reversed(self.tasks)) not in self._unsettled:
+            network.freeze(self.last_play().path)
         if network.full:
             raise UsageError(
                 f"All {network.spec.modules} modules of all {len(network.layers)} layers are "

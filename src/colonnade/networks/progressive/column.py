@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import nn
@@ -175,6 +175,11 @@ class Column(nn.Module):
         device, dtype = self.output.weight.device, self.output.weight.dtype
         self.outputs = whole("A column's output width", outputs)
         self.output = self._build_output(earlier).to(device, dtype)
+        self.straight = self._straightened()
+
+    def leave_out(self, dropout: float, input_dropout: float) -> None:
+        """Learn with dropout from now on, of hidden units and of inputs; see `ColumnSpec`."""
+        self.spec = replace(self.spec, dropout=dropout, input_dropout=input_dropout)
         self.straight = self._straightened()
 
     @torch.no_grad()

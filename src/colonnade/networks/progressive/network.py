@@ -219,8 +219,9 @@ class ProgressiveNetwork(ColumnView):
         with _random_from(generator):
             column = Column(spec, input_shapes, outputs, earlier, sources)
             self._check_inputs_of_sources(column)
-            if spec.output_init == "copy" and earlier:
-                column.copy_output_of(earlier[-1])
+            read = range(len(earlier)) if sources is None else sources
+            if spec.output_init == "copy" and read:
+                column.copy_output_of(earlier[read[-1]])
         if earlier:
             weight = earlier[-1].output.weight
             column.to(weight.device, weight.dtype)

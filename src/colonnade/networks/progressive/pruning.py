@@ -103,7 +103,11 @@ def prune(network: ProgressiveNetwork, kept: Mapping[Site, Kept]) -> Progressive
     smaller = ProgressiveNetwork()
     for column in columns:
         smaller.add_column(
-            _spec(column, kept), column.input_shapes, column.outputs, torch.Generator()
+            _spec(column, kept),
+            column.input_shapes,
+            column.outputs,
+            torch.Generator(),
+            column.sources,
         )
     weight = network.newest.output.weight
     smaller.to(weight.dtype)
@@ -185,6 +189,7 @@ class _Surgery:
         reads = column.output_reads if position == len(column.stages) else column.reads[position]
         place = Projection(column.index, position)
         if old.lateral is None:
+            assert new.lateral is None
             return torch.zeros(len(rows), dtype=column.output.weight.dtype)
         if isinstance(old.lateral, LinearLaterals):
             assert isinstance(new.lateral, LinearLaterals)

@@ -93,6 +93,12 @@ class ColumnSpec:
                 f'are "{self.output_laterals_kind}"; set output_laterals="linear".'
             )
 
+        if self.output_init == "copy" and self.task_gains:
+            raise UsageError(
+                'output_init="copy" copies weights, and not what task_gains give each task beside '
+                "them; choose one of the two."
+            )
+
     @property
     def output_laterals_kind(self) -> LateralKind:
         """Kind of the laterals into the output layer."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import traceback
+from copy import deepcopy
 from typing import Any
 
 import gymnasium
@@ -68,6 +69,9 @@ class NamedEnv(gymnasium.Wrapper[Any, Any, Any, Any]):
         self._check(self._space, result[0])
         if not isinstance(result[1], float | int | np.number | np.ndarray):
             raise self._gave(f"{shown(result[1])} as a reward, where a number belongs")
+        if result[2] or result[3]:
+            # The next episode begins before this is read, and may be written into the same array.
+            return deepcopy(result[0]), *result[1:]
         return result
 
     def _check(self, space: Space[Any], value: Any, key: str = "") -> None:
