@@ -173,7 +173,7 @@ def test_contexts_that_are_nothing_never_end_a_run():
 
 def test_a_context_met_at_the_very_end_is_learned_by_nobody_and_plays_nothing():
     def say(true, number):
-        return "context-7" if number in (0, 24) and true == BLACK else "context-0"
+        return "context-7" if number in (0, 25) and true == BLACK else "context-0"
 
     schedule = [Visit(PONG, 320), Visit(BLACK, 64)]
     method = Finetune(COLUMN)
