@@ -248,6 +248,34 @@ def test_short_turns_are_a_curve_of_their_own_and_no_part_of_what_the_paper_says
     assert schedule["lines"][0]["x"] == [0, 100, None, 200, 300, None]
 
 
+def test_what_was_set_differently_is_no_seed_and_more_rounds_are_no_short_turns(tmp_path):
+    long = tuple(TaskVisit(name, 100) for name in ORDER)
+    told = [*scored(3, B, 100, {A: 0.9, B: 1.4})]
+    weak = [*scored(3, B, 100, {A: -0.6, B: 1.4})]
+    twice = [*scored(7, B, 100, {A: -0.6, B: 1.0})]
+    single = [*scored(0, A, 200, {A: 1.4}), *scored(1, B, 200, {B: 1.4})]
+    other = [*scored(0, A, 200, {A: 0.4}), *scored(1, B, 200, {B: 1.4})]
+    alone = (TaskVisit(A, 200), TaskVisit(B, 200))
+    suite = folder(
+        tmp_path,
+        [
+            (spec("EWC strong", "ewc", long, method_options={"lam": 10.0}), told),
+            (spec("EWC weak", "ewc", long, method_options={"lam": 1.0}), weak),
+            (spec("more rounds", "finetune", long * 2), twice),
+            (spec("singles", "scratch", alone), single),
+            (spec("singles by PPO", "scratch", alone, learner="ppo"), other),
+        ],
+    )
+    (stream,) = streams(Results(suite))
+    assert {c.title: (c.turns, float(stream.final(c)[0])) for c in stream.curves} == {
+        "EWC, tasks told (DQN): EWC strong": (False, pytest.approx(1.75)),
+        "EWC, tasks told (DQN): EWC weak": (False, pytest.approx(1.0)),
+        "No penalty (DQN)": (False, pytest.approx(0.8)),
+    }
+    _, ceiling = stream.ceiling(stream.curves[0].runs[0])
+    assert ceiling[-1] == pytest.approx(2)  # DQN's own
+
+
 def test_the_bounds_of_a_plan_are_replay_and_the_same_steps_in_turns():
     design = replace(DESIGN, replay={"weight": 0.1}, turns=4)
     plan, bare = design.plan(SuiteOptions(seeds=2)), DESIGN.plan(SuiteOptions(seeds=2))

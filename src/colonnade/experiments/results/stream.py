@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,6 +16,7 @@ from colonnade.analysis.recognition import confusion, one_to_one_accuracy, owner
 from colonnade.errors import UsageError
 from colonnade.experiments.method_titles import method_of, sequence_title
 from colonnade.experiments.plans.plan import SCRATCH
+from colonnade.experiments.plans.spec import RunSpec
 from colonnade.experiments.results.mean_lines import MeanLine, mean_line
 from colonnade.experiments.results.runs import Floats, RunResult
 from colonnade.experiments.results.transfer import Results
@@ -118,8 +121,8 @@ class Curve:
         title: In words.
         method: Its name.
         inferred: Whether contexts are recognised.
-        turns: Whether visits are shorter than the other curves', so that all tasks are learned
-            together.
+        turns: Whether the same steps are taken in visits at most half as long as others', so that
+            all tasks are learned together.
         runs: One a seed.
         colour: Of the method in pictures.
     """
@@ -149,13 +152,13 @@ class Stream:
     Attributes:
         tasks: Their ids; of several sets, those of the first seed.
         curves: Without the ceiling.
-        singles: The ceiling: networks that learned one task each, by seed.
+        singles: The ceiling: networks that learned one task each, by learner and seed.
         unscored: Tasks that have no human score and are left out of sums.
     """
 
     tasks: tuple[str, ...]
     curves: tuple[Curve, ...]
-    singles: Mapping[int, StreamRun]
+    singles: Mapping[tuple[str, int], StreamRun]
     unscored: tuple[str, ...]
 
     def final(self, curve: Curve) -> Floats:
@@ -168,7 +171,7 @@ class Stream:
         Each task counts with the score of its own network after as many steps as the schedule has
         given it, between tests linearly.
         """
-        single = self.singles.get(run.run.spec.seed)
+        single = self.singles.get((run.run.spec.learner, run.run.spec.seed))
         if single is None or not single.run.done or single.tasks != run.tasks:
             return None
         times = np.array(run.begins, np.float64)
@@ -274,44 +277,84 @@ def _ids(run: RunResult, rows: Sequence[Row]) -> tuple[str, ...]:
     )
 
 
+@dataclass(frozen=True)
+class _Way:
+    """What runs have in common that are one curve."""
+
+    turns: bool
+    method: str
+    inferred: bool
+    learner: str
+    other: str
+
+
 def _stream(runs: Sequence[StreamRun], own: Sequence[Said]) -> Stream:
-    grouped: dict[tuple[bool, str, bool, str], list[StreamRun]] = {}
-    singles = {run.run.spec.seed: run for run in runs if run.run.spec.method == SCRATCH}
-    others = [run for run in runs if run.run.spec.method != SCRATCH]
-    fewest = min((len(run.visited) for run in others), default=0)
+    singles: dict[tuple[str, int], StreamRun] = {}
+    others = list[StreamRun]()
+    for run in runs:
+        spec = run.run.spec
+        if spec.method == SCRATCH:
+            singles[spec.learner, spec.seed] = run
+        else:
+            others.append(run)
+    longest = max(others, key=_stay, default=None)
+    grouped: dict[_Way, list[StreamRun]] = {}
     for run in others:
         spec = run.run.spec
+        assert longest is not None
+        turns = 2 * _stay(run) <= _stay(longest) and spec.steps == longest.run.spec.steps
         inferred = spec.labels.get("kind", "true") != "true"
-        turns = len(run.visited) >= 2 * fewest
-        grouped.setdefault((turns, spec.method, inferred, spec.learner), []).append(run)
-    learners = {run.run.spec.learner for run in runs}
+        way = _Way(turns, spec.method, inferred, spec.learner, _other(spec))
+        grouped.setdefault(way, []).append(run)
+    several = len({run.run.spec.learner for run in runs}) > 1
+    titles = {way: _title(way, own, learner=several) for way in grouped}
+    given = list(titles.values())
     curves = tuple(
         Curve(
-            _title(method, inferred, turns, learner if len(learners) > 1 else "", own),
-            method,
-            inferred,
-            turns,
-            tuple(found),
-            method_of(_shown(method, turns), own).colour,
+            titles[way] if given.count(titles[way]) == 1 else _labelled(titles[way], grouped[way]),
+            way.method,
+            way.inferred,
+            way.turns,
+            tuple(grouped[way]),
+            method_of(_shown(way), own).colour,
         )
         # The schedule that is drawn, and the ceiling's, is the one of long visits.
-        for (turns, method, inferred, learner), found in sorted(
-            grouped.items(), key=lambda each: each[0][0]
-        )
+        for way in sorted(grouped, key=lambda way: way.turns)
     )
     tasks = runs[0].tasks
     return Stream(tasks, curves, singles, tuple(task for task in tasks if not scored(task)))
 
 
-def _shown(method: str, turns: bool) -> str:
+def _stay(run: StreamRun) -> int:
+    """Steps of a run's longest visit."""
+    return max(visit.steps for visit in run.run.spec.visits)
+
+
+def _other(spec: RunSpec) -> str:
+    """Write all of a spec in which seeds of one curve agree: not the seed's tasks and their order.
+
+    Of the schedule, how long a visit and how long all are.
+    """
+    apart = ("label", "seed", "tasks", "visits", "analyses")
+    kept = {key: value for key, value in spec.to_json().items() if key not in apart}
+    kept["stays"] = [max(visit.steps for visit in spec.visits), spec.steps]
+    return json.dumps(kept, sort_keys=True)
+
+
+def _labelled(title: str, runs: Sequence[StreamRun]) -> str:
+    """Tell curves of one title apart by what their runs are called."""
+    label = re.sub(r",? *seed [0-9]+$", "", runs[0].run.spec.label)
+    return f"{title}: {label}"
+
+
+def _shown(way: _Way) -> str:
     """Name the method that a curve stands for: to go on in short turns is joint training."""
-    return "joint" if turns and method == "finetune" else method
+    return "joint" if way.turns and way.method == "finetune" else way.method
 
 
-def _title(method: str, inferred: bool, turns: bool, learner: str, own: Sequence[Said]) -> str:
-    bare = method == "finetune"
-    shown = _shown(method, turns)
+def _title(way: _Way, own: Sequence[Said], *, learner: bool) -> str:
+    shown, bare = _shown(way), way.method == "finetune"
     name = "No penalty" if shown == "finetune" else sequence_title(shown, own, labelled=False)
-    told = ", tasks recognised" if inferred else ("" if bare else ", tasks told")
-    how = told + (", in short turns" if turns else "")
-    return name + how + (f" ({learner_title(learner, own)})" if learner else "")
+    told = ", tasks recognised" if way.inferred else ("" if bare else ", tasks told")
+    how = told + (", in short turns" if way.turns else "")
+    return name + how + (f" ({learner_title(way.learner, own)})" if learner else "")
