@@ -322,6 +322,7 @@ class Learning:
             total_steps=self.steps,
             steps_per_second=self._clock.rate,
             recent_return=self._curve.recent_return,
+            visit=self._number,
         )
 
     def _goal_row(self) -> Row:

@@ -27,6 +27,7 @@ class Progress:
         total_steps: Its budget.
         steps_per_second: Of late.
         recent_return: Mean over the last 100 episodes; None before the first ends.
+        visit: Number of the visit of the schedule; None counts tasks, each visited once.
     """
 
     task: str
@@ -35,6 +36,7 @@ class Progress:
     total_steps: int
     steps_per_second: float
     recent_return: float | None
+    visit: int | None = None
 
 
 class Interrupted(ColonnadeError):

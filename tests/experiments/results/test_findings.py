@@ -68,6 +68,18 @@ def test_how_much_sooner_is_read_off_the_mean_curves(write: Write) -> None:
     assert shown["finetune"].ends == pytest.approx(ends)
 
 
+def test_curves_of_runs_under_way_say_nothing_of_the_end(write: Write) -> None:
+    results = write(3, scratch=rise(BINS), finetune=rise(5), progressive=rise(BINS, 10.0))
+    chosen = {e.run for e in results.comparisons if e.method == "finetune"}
+    (last,) = (results.runs[n].folder for n in chosen if results.runs[n].spec.seed == 2)
+    (last.path / "DONE").unlink()
+    last.metrics_path.write_text("\n".join(last.metrics_path.read_text().splitlines()[:9]) + "\n")
+    shown = found(Results(results.suite))["finetune"]
+    assert shown.ends is None
+    assert shown.sooner != shown.sooner
+    assert shown.row.mean == pytest.approx(found(results)["finetune"].row.mean, rel=0.1)
+
+
 def test_what_may_be_said_follows_the_interval(write: Write) -> None:
     shown = found(write(3, scratch=rise(BINS), finetune=rise(5), progressive=rise(BINS, 10.0)))
     assert shown["finetune"].verdict == "faster"

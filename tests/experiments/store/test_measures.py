@@ -13,12 +13,14 @@ from colonnade.analysis.transfer import area_under_curve
 from colonnade.cli.main import main
 from colonnade.errors import ColonnadeError, UsageError
 from colonnade.experiments.plans.plan import Plan, SuiteOptions
+from colonnade.experiments.plans.spec import RunSpec, TaskBudget, TaskVisit
 from colonnade.experiments.results.transfer import Results
 from colonnade.experiments.store.folders import SuiteFolder
 from colonnade.experiments.store.measures import (
     FIRST_TRAINING,
     MEASURES,
     learning_curve,
+    of_all_visits,
     version_of,
 )
 from colonnade.experiments.store.parents import read_parent
@@ -59,7 +61,34 @@ def test_rows_of_version_2_stand_at_their_bins_ends() -> None:
     curve = learning_curve(rows, 0, 340, 9999)
     np.testing.assert_array_equal(curve.returns, [3.0, math.nan, 5.0, 7.0])
     assert curve.early.tolist() == [True, False, False, False]
-    assert (curve.width, curve.reached, curve.bins_reached) == (100, 340, 3)
+    assert (curve.width, curve.reached, curve.bins_reached) == (100, 340, 4)
+    assert curve.ends.tolist() == [100, 200, 300, 340]
+
+
+@pytest.mark.parametrize("last", [201, 249, 250, 299])
+def test_a_last_bin_of_any_length_has_its_own_time_and_place(last: int) -> None:
+    rows = [point(step, 1.0, width=100, steps_per_second=10.0) for step in (100, 200, last)]
+    curve = learning_curve(rows, 0, last, 100)
+    assert curve.seconds.tolist() == pytest.approx([10, 20, last / 10])
+    assert curve.bins_reached == 3
+    assert curve.ends.tolist() == [100, 200, last]
+
+
+def test_visits_to_a_task_follow_each_other_in_its_curve() -> None:
+    stays = tuple(TaskVisit(name, 200) for name in ("b", "a", "b", "a"))
+    spec = RunSpec(
+        "s", "finetune", (TaskBudget("a", 1), TaskBudget("b", 1)), "dqn", "tiny", visits=stays
+    )
+    assert spec.visited == (1, 0, 1, 0)
+    rows = [
+        # A visit may end a few steps past its budget.
+        point(step, mean, width=100, visit=visit, task_index=spec.visited[visit])
+        for visit, means in enumerate([(1.0, 2.0), (9.0, 9.0), (3.0, 4.0), (9.0, 9.0)])
+        for step, mean in zip((100, 203), means, strict=True)
+    ]
+    curve = learning_curve(of_all_visits(rows, spec), 1, 400, 100)
+    assert curve.returns.tolist() == [1, 2, 3, 4]
+    assert curve.bins_reached == 4
 
 
 def test_the_area_counts_early_bins_and_carries_empty_ones_forward() -> None:

@@ -1,5 +1,6 @@
 import errno
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from colonnade.errors import ColonnadeError
-from colonnade.experiments.plans.spec import RunSpec, TaskBudget
+from colonnade.experiments.plans.spec import RunSpec, TaskBudget, TaskVisit
 from colonnade.experiments.store.files import DiskFullError
 from colonnade.experiments.store.folders import RunFolder
 from colonnade.experiments.store.metrics import read_metrics
@@ -167,6 +168,18 @@ def test_status_counts_steps_over_the_whole_sequence(folder: RunFolder) -> None:
         recorder.progress(Progress("mini-pong/zoom", 1, 40, 100, 1000.0, None))
     assert folder.status()["progress"]["run_step"] == 140
     assert folder.status()["error"] is None
+
+
+def test_status_counts_the_steps_of_all_visits(tmp_path: Path) -> None:
+    names = [task.name for task in SPEC.tasks]
+    stays = tuple(TaskVisit(names[n], steps) for n, steps in ((1, 100), (0, 50), (1, 200)))
+    spec = replace(SPEC, visits=stays)
+    folder = RunFolder(tmp_path / "runs" / spec.id)
+    with RunRecorder(folder, spec) as recorder:
+        for visit, step, done in ((0, 40, 40), (1, 0, 100), (2, 60, 210), (2, 230, 350)):
+            recorder._written = 0.0
+            recorder.progress(Progress(stays[visit].task, 0, step, 1, 1.0, None, visit))
+            assert folder.status()["progress"]["run_step"] == done
 
 
 def test_status_says_what_went_wrong(folder: RunFolder) -> None:

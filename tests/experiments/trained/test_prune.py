@@ -7,11 +7,14 @@ from typing import Any
 
 import pytest
 import torch
-from finished import POLE, balancing_network, poles, run_spec, write_suite
+from finished import POLE, balancing_network, poles, run_spec, write_run, write_suite
 
 from colonnade.cli.main import main
 from colonnade.errors import UsageError
+from colonnade.experiments.plans.plan import Plan, Selection
 from colonnade.experiments.plans.spec import TaskBudget
+from colonnade.experiments.results.transfer import Results
+from colonnade.experiments.store.files import write_json
 from colonnade.experiments.store.folders import RunFolder, SuiteFolder
 from colonnade.experiments.trained import prune as module
 from colonnade.experiments.trained.analysis_options import AnalysisOptions
@@ -92,14 +95,45 @@ def test_a_pruned_run_knows_the_options_of_tasks_that_its_original_started_from(
         [(source, balancing_network(1), {POLE: 0}), (target, balancing_network(2), columns)],
     )
     assert play(suite, target.id, POLE, 1, None, 0).returns[0] == 60
+    result = suite.run(target.id).result()
+    row = {"kind": "evaluation", "task": "long pole", "policy": "trained", "step": 1000}
+    result["scores"] = [{**row, "episodes": 3, "return_mean": 200.0, "return_std": 1.0}]
+    write_json(suite.run(target.id).path / "result.json", result)
     place = prune_run(suite.run(target.id).path, QUICK)
     pruned = SuiteFolder.read(suite.path / "pruned")
     assert place.spec.tasks == (short, own)
     assert play(pruned, place.id, POLE, 1, None, 0).returns[0] == 60
     assert play(pruned, place.id, "long pole", 1, None, 0).returns[0] > 100
     assert [cost["task"] for cost in place.result()["pruning"]["costs"]] == [POLE, "long pole"]
-    alone = prune_run(suite.run(target.id).path, replace(QUICK, tasks=("long pole",)))
-    assert alone.spec.tasks == (own,)
+    for task, names in ((own, ("long pole",)), (short, (POLE,))):
+        alone = prune_run(suite.run(target.id).path, replace(QUICK, tasks=names))
+        assert alone.spec.tasks == (task,)
+        assert alone.last_task == names[0]
+    assert Results(pruned).runs[place.id].steps == Results(suite).runs[target.id].steps == 1000
+
+
+@pytest.mark.parametrize("kind", ["parents", "best"])
+def test_runs_of_several_parents_and_of_chosen_hyperparameters_are_pruned(
+    tmp_path: Path, kind: str
+) -> None:
+    first = run_spec("a", "scratch", POLE)
+    second = replace(first, seed=1, learner_options={"gamma": 0.5})
+    choice = Selection((second.id,))
+    target = run_spec("pole", "progressive", POLE)
+    if kind == "parents":
+        target = replace(target, parents=(first.id, second.id))
+    else:
+        target = replace(target, parent=first.id, learner_from=choice.name)
+    plan = Plan((first, second, target), (), (choice,) if kind == "best" else ())
+    suite = SuiteFolder(tmp_path / "out", "by hand", {}, plan)
+    suite.begin()
+    for spec, columns in ((first, 1), (second, 1), (target, 2)):
+        write_run(suite.run(spec.id), spec, balancing_network(columns), {POLE: columns - 1})
+    write_json(suite.path / "choices.json", {choice.name: {"run": second.id}})
+    place = prune_run(suite.run(target.id).path, QUICK)
+    assert place.spec.learner_options == ({"gamma": 0.5} if kind == "best" else {})
+    assert place.spec.origins == ()
+    assert place.spec.learner_from is None
 
 
 def test_more_is_kept_where_too_much_is_lost(tmp_path: Path, monkeypatch) -> None:

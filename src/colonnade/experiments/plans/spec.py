@@ -180,6 +180,14 @@ class RunSpec:
         return self.parents or (() if self.parent is None else (self.parent,))
 
     @property
+    def visited(self) -> tuple[int, ...]:
+        """Number [V] of the task of each visit."""
+        return tuple(
+            next(n for n, b in enumerate(self.tasks) if v.task == b.name or b.is_called(v.task))
+            for v in self.visits
+        )
+
+    @property
     def steps(self) -> int:
         """Agent steps of the whole sequence."""
         return sum(part.steps for part in self.visits or self.tasks)

@@ -152,7 +152,7 @@ def _line(
     low, high = np.full((2, bins), math.nan) if best else band(curves)
     return CurveLine(
         key=key,
-        steps=width * np.arange(1.0, bins + 1),
+        steps=max((run.learning.ends[:bins] for run in runs), key=lambda ends: float(ends[-1])),
         mean=curves.mean(axis=0),
         low=low,
         high=high,

@@ -88,8 +88,12 @@ class _Pair:
 
 
 def _pairs(results: Results, method: str) -> Iterator[_Pair]:
-    """Yield the pairs on which baseline 1 learned something."""
+    """Yield the pairs on which baseline 1 learned something, once all their runs are over.
+
+    Curves of runs that are under way end where the least advanced one is.
+    """
     seen = set()
+    over = {name for name, run in results.runs.items() if run.done or run.stopped}
     for source in results.sources:
         for panel in source_panels(results, source):
             lines = {line.key: line for line in panel.lines}
@@ -99,6 +103,8 @@ def _pairs(results: Results, method: str) -> Iterator[_Pair]:
                 continue
             seen.add(pair)
             reference = lines[SCRATCH]
+            if not over.issuperset((*reference.ids, *lines[method].ids)):
+                continue
             level = _end(reference)
             if level > panel.random:
                 factor = steps_to(reference, level) / steps_to(lines[method], level)

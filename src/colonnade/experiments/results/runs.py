@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,12 @@ from numpy.typing import NDArray
 
 from colonnade.experiments.plans.spec import RunSpec
 from colonnade.experiments.store.folders import RunFolder
-from colonnade.experiments.store.measures import LearningCurve, learning_curve, version_of
+from colonnade.experiments.store.measures import (
+    LearningCurve,
+    learning_curve,
+    of_all_visits,
+    version_of,
+)
 from colonnade.training import Row
 
 Floats = NDArray[np.float64]
@@ -112,7 +117,10 @@ def read_run(
     result = folder.result() if done else {}
     options = {**training, **spec.training_options, **result.get("training", {})}
     width, steps = int(options["curve_steps"]), spec.tasks[-1].steps
-    rows = folder.metrics()
+    rows: Sequence[Row] = folder.metrics()
+    if spec.visits:
+        steps = sum(v.steps for n, v in zip(spec.visited, spec.visits, strict=True) if n == last)
+        rows = of_all_visits(rows, spec)
     own = result.get("measures", 1) if done else version_of(rows)
     if own not in (None, measures):
         nothing = learning_curve([], last, steps, width)

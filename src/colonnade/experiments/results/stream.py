@@ -47,16 +47,10 @@ class StreamRun:
         """Steps [V + 1] at which visits begin, and the last ends, by their budgets."""
         return tuple(accumulate((visit.steps for visit in self.run.spec.visits), initial=0))
 
-    @cached_property
+    @property
     def visited(self) -> tuple[int, ...]:
         """Number [V] of the task of each visit."""
-        budgets = self.run.spec.tasks
-        return tuple(
-            next(
-                n for n, b in enumerate(budgets) if visit.task == b.name or b.is_called(visit.task)
-            )
-            for visit in self.run.spec.visits
-        )
+        return self.run.spec.visited
 
     def time_of(self, row: Row) -> float:
         """Steps since the stream began, at a row; a visit may end a few steps past its budget."""

@@ -27,6 +27,7 @@ from colonnade.analysis.transfer import pool_bins
 from colonnade.errors import ColonnadeError
 
 if TYPE_CHECKING:
+    from colonnade.experiments.plans.spec import RunSpec
     from colonnade.training import Row
 
 MEASURES = 2
@@ -63,6 +64,7 @@ class LearningCurve:
             their mean (`transfer.pool_bins`); in version 1 they are `returns`.
         seconds: [B] seconds of training from the task's begin to each bin's end; NaN where the run
             has not come yet, or its rows do not say how fast it was.
+        exact: Whether rows close at the very end of a bin, as in version 2.
     """
 
     returns: NDArray[np.float64]
@@ -71,11 +73,18 @@ class LearningCurve:
     reached: int
     pooled: NDArray[np.float64]
     seconds: NDArray[np.float64]
+    exact: bool = False
 
     @property
     def bins_reached(self) -> int:
         """How many bins the run has come through; at least 1."""
-        return min(self.returns.size, max(1, round(self.reached / self.width)))
+        return min(self.returns.size, max(1, _bin_of(self.reached, self.width, self.exact)))
+
+    @property
+    def ends(self) -> NDArray[np.float64]:
+        """Agent steps [bins_reached] at the end of each bin that the run has come through."""
+        ends = self.width * np.arange(1.0, self.bins_reached + 1)
+        return np.minimum(ends, self.reached) if self.exact else ends
 
 
 def learning_curve(
@@ -114,9 +123,7 @@ def learning_curve(
     total, episodes = np.zeros((2, bins))
     early = np.zeros(bins, dtype=bool)
     for row in curve:
-        exact = "width" in row
-        place = -(-row["step"] // width) if exact else round(row["step"] / width)
-        place = min(bins, max(1, place)) - 1
+        place = min(bins, max(1, _bin_of(row["step"], width, "width" in row))) - 1
         early[place] |= bool(row.get("early"))
         if row["return_mean"] is not None:
             total[place] += row["return_mean"] * row["episodes"]
@@ -129,7 +136,33 @@ def learning_curve(
         reached=max((row["step"] for row in curve), default=0),
         pooled=pool_bins(returns, episodes) if version_of(curve) == 2 else returns,
         seconds=_seconds(curve, bins, width),
+        exact=bool(curve) and all("width" in row for row in curve),
     )
+
+
+def of_all_visits(rows: Iterable[Row], spec: RunSpec) -> list[Row]:
+    """Count the steps of a task that comes back from its first visit on, by the budgets.
+
+    Args:
+        rows: Metrics of a run; those without the number of a visit stay as they are.
+        spec: Of the run.
+    """
+    visits, begins = spec.visits, list[int]()
+    learned = dict.fromkeys(spec.visited, 0)
+    for task, visit in zip(spec.visited, visits, strict=True):
+        begins.append(learned[task])
+        learned[task] += visit.steps
+    return [
+        {**row, "step": begins[row["visit"]] + min(row["step"], visits[row["visit"]].steps)}
+        if row.get("kind") == "curve" and row.get("visit") in range(len(begins))
+        else row
+        for row in rows
+    ]
+
+
+def _bin_of(step: int, width: int, exact: bool) -> int:
+    """Return which bin, from 1 on, a row that closes at a step belongs to."""
+    return -(-step // width) if exact else round(step / width)
 
 
 def _seconds(rows: Iterable[Row], bins: int, width: int) -> NDArray[np.float64]:
@@ -140,7 +173,8 @@ def _seconds(rows: Iterable[Row], bins: int, width: int) -> NDArray[np.float64]:
         speed = row.get("steps_per_second") or np.nan
         spent += (row["step"] - before) / speed
         before = row["step"]
-        found[min(bins, max(1, round(row["step"] / width))) - 1] = spent
+        place = _bin_of(row["step"], width, "width" in row)
+        found[min(bins, max(1, place)) - 1] = spent
     return found
 
 

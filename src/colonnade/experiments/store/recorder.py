@@ -67,13 +67,13 @@ class RunRecorder:
         self.notes: list[str] = []
         self._spec = spec
         self._stop = stop
-        self._offsets = [0, *accumulate(task.steps for task in spec.tasks)]
+        steps = [part.steps for part in spec.visits or spec.tasks]
+        self._offsets = [0, *accumulate(steps)]
         self._lock = FolderLock(folder.path, patience)
         self._notes_path = folder.path / NOTES
         self._checkpoints = CheckpointFiles(folder.path, self.note)
         self._metrics: MetricsFile
         shown = [TensorBoard(folder.path)] if trackers is None else trackers
-        steps = [part.steps for part in spec.visits or spec.tasks]
         self._trackers = Trackers(shown, lambda: self._metrics.content(), self.note, steps)
         self._progress: Progress | None = None
         self._written = 0.0
@@ -194,10 +194,12 @@ class RunRecorder:
     def write_status(self, error: BaseException | None = None) -> None:
         """Write status.json, which a process that waits for this one reads."""
         self._written = time.monotonic()
-        progress = asdict(self._progress) if self._progress else None
-        if self._progress:
-            done = self._offsets[self._progress.task_index] + self._progress.step
-            progress = {**asdict(self._progress), "run_step": done}
+        progress = None
+        if (now := self._progress) is not None:
+            place = now.task_index if now.visit is None else now.visit
+            # The last steps of a visit may be past its budget.
+            done = min(self._offsets[place] + now.step, self._offsets[place + 1])
+            progress = {**asdict(now), "run_step": done}
         status = {
             "pid": os.getpid(),
             "progress": progress,

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from colonnade.analysis.intervals import REDRAWN, Interval, bootstrap, percentile_interval
 from colonnade.errors import UsageError
 from colonnade.experiments.plans.plan import Plan
-from colonnade.experiments.plans.spec import RunSpec
+from colonnade.experiments.plans.spec import RunSpec, TaskBudget
 from colonnade.experiments.results.cautions import caution_of
 from colonnade.experiments.store.files import (
     begin_folder,
@@ -26,7 +26,7 @@ from colonnade.experiments.store.files import (
 from colonnade.experiments.store.folders import RunFolder, SuiteFolder
 from colonnade.experiments.store.measures import MEASURES
 from colonnade.experiments.store.metrics import MetricsFile
-from colonnade.experiments.store.parents import task_known
+from colonnade.experiments.store.parents import task_known, with_learner
 from colonnade.experiments.store.reading import is_there
 from colonnade.networks import ProgressiveNetwork
 from colonnade.training import write_tensors
@@ -113,12 +113,15 @@ def write_pruned(
     words = f"{source.label}, pruned to {report['keep']:.4g}"
     if report["options"]["tasks"] or report["options"]["columns"]:
         words += f" for {' '.join(columns)}, columns {report['options']['columns'] or 'all'}"
-    started_from = [
-        task_known(within, source, name)
-        for name in columns
-        if not any(task.is_called(name) for task in source.tasks)
-    ]
-    spec = replace(source, label=words, parent=None, tasks=(*started_from, *source.tasks))
+    spec = replace(
+        with_learner(within.path, source),
+        label=words,
+        tasks=_tasks(within, source, columns),
+        visits=(),
+        parent=None,
+        parents=(),
+        learner_from=None,
+    )
     suite = _begin(out, spec)
     folder = suite.run(spec.id)
     begin_folder(folder.path)
@@ -126,12 +129,15 @@ def write_pruned(
         (folder.path / "DONE").unlink(missing_ok=True)
         folder.metrics_path.unlink(missing_ok=True)
     write_plain_json(folder.path / "spec.json", spec.to_json())
+    result = original.result()
+    trained = (row for row in result.get("scores", ()) if row.get("policy") == "trained")
+    learned = {row["task"]: row["step"] for row in trained}
     scores = [
         {
             "kind": "evaluation",
             "task": cost.task,
             "policy": policy,
-            "step": 0,
+            "step": learned.get(cost.task, 0),
             "episodes": len(returns),
             "return_mean": float(np.mean(returns)),
             "return_std": float(np.std(returns)),
@@ -153,7 +159,6 @@ def write_pruned(
         tensors = dict(network.state_dict()) | beside
         write_tensors(folder.path / "weights.safetensors", tensors, meta)
     write_json(folder.path / "network.json", meta)
-    result = original.result()
     told = notes(report)
     if (version := original.measures) != MEASURES:
         told.append(
@@ -173,6 +178,20 @@ def write_pruned(
     write_json(folder.path / "result.json", {**result, **changed})
     write_text(folder.path / "DONE", "")
     return folder
+
+
+def _tasks(
+    within: SuiteFolder, source: RunSpec, columns: Mapping[str, int]
+) -> tuple[TaskBudget, ...]:
+    """List the tasks that are still played: what the run started from, then its own."""
+    own = [task for task in source.tasks if any(map(task.is_called, columns))]
+    earlier = [
+        task_known(within, source, name)
+        for name in columns
+        if not any(task.is_called(name) for task in source.tasks)
+    ]
+    # Contexts that were recognised are no tasks' names.
+    return source.tasks if source.labels else (*earlier, *own)
 
 
 def check_out(out: Path) -> None:
