@@ -46,9 +46,17 @@ def show(found: TwoFolders, first: str, second: str) -> None:
         scores = (f"{each.mean():.4g} ({each.size})" for each in (row.before, row.after))
         reach = f" [{row.interval.low:+.3g} to {row.interval.high:+.3g}]" * row.interval.known
         verdict = row.verdict + "".join(f"; {o}: {b}, {a}" for o, b, a in row.changes)
-        cells = (row.place.words, *scores, f"{row.difference:+.4g}{reach}", verdict)
+        cells = (row.words, *scores, f"{row.difference:+.4g}{reach}", verdict)
         table.add_row(*map(Text, cells))
     console.print(table)
-    console.print("Final scores, means over so many runs; 95 % intervals of the difference.")
+    measures = {
+        False: "final scores",
+        True: "final scores above the random policy's, averaged over all tasks",
+    }
+    said = " and ".join(words for gained, words in measures.items()
+                        if any(row.gained == gained for row in found.rows))  # fmt: skip
+    console.print(
+        f"{said.capitalize()}: means over so many runs; 95 % intervals of the difference."
+    )
     for words in found.missing:
         console.print(Text(f"Left out: {words}."))

@@ -16,6 +16,7 @@ from colonnade.analysis.intervals import difference_interval
 from colonnade.cli.main import main
 from colonnade.errors import UsageError
 from colonnade.experiments.plans.plan import Comparison, Plan
+from colonnade.experiments.plans.spec import TaskBudget
 from colonnade.experiments.results.two_folders import lay_side_by_side
 from colonnade.experiments.store.folders import SuiteFolder
 
@@ -57,7 +58,7 @@ def test_differences_and_whether_they_exceed_the_noise(tmp_path: Path) -> None:
     )
     found = lay_side_by_side(one, two)
     scratch, progressive = found.rows
-    assert (scratch.place.method, scratch.difference) == ("scratch", 0.5)
+    assert (scratch.words.split()[0], scratch.difference) == ("scratch", 0.5)
     assert scratch.verdict == "within the seeds' noise"
     assert (progressive.difference, progressive.verdict) == (-8, "worse, beyond the seeds' noise")
     assert progressive.interval.high < -4
@@ -83,7 +84,7 @@ def test_runs_that_prepare_others_have_places_of_their_own(tmp_path: Path) -> No
     first, *rest = suite.plan.comparisons
     part = replace(suite, plan=replace(suite.plan, comparisons=tuple(rest)))
     rows = lay_side_by_side(part, part).rows
-    assert [(row.place.method, row.before.tolist()) for row in rows] == [
+    assert [(row.words.split()[0], row.before.tolist()) for row in rows] == [
         ("scratch", [2, 3]),
         ("progressive", [5, 6]),
         ("source", [1]),
@@ -121,3 +122,46 @@ def test_folders_with_nothing_in_common(tmp_path: Path) -> None:
     two = folder(tmp_path / "b", {"progressive": [1, 2]})
     with pytest.raises(UsageError, match="at no place in common"):
         lay_side_by_side(one, two)
+
+
+def sequences(path: Path, ends: dict[str, Sequence[float]], **options: object) -> SuiteFolder:
+    """Runs of two tasks that nothing compares, by what they are called, and their last scores."""
+    tasks = (TaskBudget("mini-pong/pong", 1000), TaskBudget("mini-pong/zoom", 1000))
+    pairs = []
+    for label, values in ends.items():
+        for seed, end in enumerate(values):
+            spec = run_spec(f"{label}, seed {seed}", "finetune", "mini-pong/zoom")
+            changes = {} if label == "one" else {"other": label}
+            training = {"curve_steps": 100, **options}
+            pairs.append((replace(spec, seed=seed, tasks=tasks, training_options=training,
+                                  method_options=changes), end))  # fmt: skip
+    suite = SuiteFolder(path, "mine", {}, Plan(tuple(spec for spec, _ in pairs)))
+    suite.begin()
+    for spec, end in pairs:
+        fabricate_run(suite.run(spec.id).path, spec, [0.0, end], done=True)
+    return suite
+
+
+def test_kinds_of_runs_at_one_place_are_no_seeds_of_each_other(tmp_path: Path) -> None:
+    both = {"one": [1, 2, 3], "other": [11, 12, 13]}
+    found = lay_side_by_side(sequences(tmp_path / "a", both), sequences(tmp_path / "b", both))
+    assert [(row.words, row.before.tolist(), row.difference) for row in found.rows] == [
+        ("finetune mini-pong/pong to zoom: one", [1, 2, 3], 0),
+        ("finetune mini-pong/pong to zoom: other", [11, 12, 13], 0),
+    ]
+    # One kind in each folder matches, whatever it is called.
+    (row,) = lay_side_by_side(
+        sequences(tmp_path / "c", {"one": [1, 2, 3]}), sequences(tmp_path / "d", {"x": [4, 5, 6]})
+    ).rows
+    assert (row.words, row.difference) == ("finetune mini-pong/pong to zoom", 3)
+
+
+def test_both_sides_have_one_measure(tmp_path: Path, capsys) -> None:
+    plain = sequences(tmp_path / "a", {"one": [1, 2, 3]})
+    looking = sequences(tmp_path / "b", {"one": [1, 2, 3]}, test_episodes=8)
+    (row,) = lay_side_by_side(plain, looking).rows
+    assert (row.gained, row.difference) == (False, 0)
+    assert main(["compare", str(tmp_path / "a"), str(tmp_path / "b")]) == 0
+    assert "Final scores: means over so many runs" in capsys.readouterr().out
+    (row,) = lay_side_by_side(looking, looking).rows
+    assert (row.gained, row.before.tolist()) == (True, [21, 22, 23])  # above the random -20

@@ -144,14 +144,19 @@ class Results:
     def area(self, run: RunResult) -> float:
         """Measure the area of a run that is over; NaN for any other.
 
-        A run that was stopped early is taken to go on as it was. Of one that is scored on all its
-        tasks, the measure is what it gained on them.
+        A run that was stopped early is taken to go on as it was. Where all runs are scored on all
+        their tasks, the measure is what they gained on them.
         """
-        if run.looks_back:
+        if run.looks_back and self.by_gain:
             return run.gain
         if run.spec.id not in self._known:
             self._known[run.spec.id] = self._area_of(run)
         return self._known[run.spec.id]
+
+    @cached_property
+    def by_gain(self) -> bool:
+        """Whether all runs that are compared are scored on all their tasks; one measure for all."""
+        return all(self.runs[entry.run].looks_back for entry in self.comparisons)
 
     def _area_of(self, run: RunResult) -> float:
         key = run.spec.tasks[-1].key

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -26,15 +28,18 @@ class Row:
     """What one place came to in both folders, over its complete runs.
 
     Attributes:
-        place: The method, the source and the target.
-        before: [R] final scores in the first folder; of sequences that are scored on all their
-            tasks, means above the random policy's.
+        words: The method, the source and the target; and what runs are called, where several kinds
+            of run have these in common.
+        gained: Whether the scores are means over all tasks above the random policy's, as of
+            sequences that are scored on all their tasks; else they are final scores on the target.
+        before: [R] scores in the first folder.
         after: [S] the same in the second.
         interval: 95 % interval of the difference of the means, second less first.
         changes: What was set differently there: option, value in the first, value in the second.
     """
 
-    place: Place
+    words: str
+    gained: bool
     before: Floats
     after: Floats
     interval: Interval
@@ -80,18 +85,25 @@ def lay_side_by_side(first: SuiteFolder, second: SuiteFolder) -> TwoFolders:
         UsageError: No place has complete runs in both.
         ColonnadeError: A file of a run is damaged.
     """
-    sides = [_places(Results(suite)) for suite in (first, second)]
+    sides = _matched([_places(Results(suite)) for suite in (first, second)])
     every = list(dict.fromkeys([*sides[0], *sides[1]]))
+    kinds = Counter(key.place for key in every)
     rows, missing = [], []
-    for place in every:
-        runs = [side.get(place, []) for side in sides]
+    for key in every:
+        words = key.place.words + (f": {key.label}" if kinds[key.place] > 1 else "")
+        runs = [side.get(key, []) for side in sides]
         if not all(runs):
             lacking = (first if not runs[0] else second).path
-            missing.append(f"{place.words}: no complete run in {lacking}")
+            missing.append(f"{words}: no complete run in {lacking}")
             continue
-        before, after = (np.array([_score(run) for run in each]) for each in runs)
+        # One measure for both sides.
+        gained = all(run.looks_back for each in runs for run in each)
+        before, after = (
+            np.array([run.gain if gained else run.final_score for run in each]) for each in runs
+        )
         changes = tuple(_changes(_settings(runs[0][0]), _settings(runs[1][0])))
-        rows.append(Row(place, before, after, difference_interval(after, before), changes))
+        interval = difference_interval(after, before)
+        rows.append(Row(words, gained, before, after, interval, changes))
     if not rows:
         raise UsageError(
             f"{first.path} and {second.path} have complete runs at no place in common, that is of "
@@ -99,35 +111,48 @@ def lay_side_by_side(first: SuiteFolder, second: SuiteFolder) -> TwoFolders:
         )
     common = set(rows[0].changes).intersection(*(row.changes for row in rows))
     return TwoFolders(
-        tuple(
-            Row(r.place, r.before, r.after, r.interval, _without(r.changes, common)) for r in rows
-        ),
+        tuple(replace(row, changes=_without(row.changes, common)) for row in rows),
         tuple(missing),
         tuple(change for change in rows[0].changes if change in common),
     )
 
 
-def _places(results: Results) -> dict[Place, list[RunResult]]:
+class _Key(NamedTuple):
+    """A place, and what the runs there are called but for their seed; "" of those compared."""
+
+    place: Place
+    label: str
+
+
+def _places(results: Results) -> dict[_Key, list[RunResult]]:
     """Return the complete runs that have a score, by place; of a sweep those that count."""
-    found: dict[Place, list[RunResult]] = {}
+    found: dict[_Key, list[RunResult]] = {}
     for entry in results.comparisons:
-        if entry.place not in found:
-            found[entry.place] = [
-                run for run in results.counting(*entry.place) if not math.isnan(_score(run))
+        if (key := _Key(entry.place, "")) not in found:
+            found[key] = [
+                run for run in results.counting(*entry.place) if not math.isnan(run.final_score)
             ]
     placed = {entry.run for entry in results.comparisons}
     for name, run in results.runs.items():
-        if name not in placed and not math.isnan(_score(run)):
+        if name not in placed and not math.isnan(run.final_score):
             *earlier, last = (task.name for task in run.spec.tasks)
             method = "source" if placed else run.spec.method  # which only prepares others
             place = Place(method, " + ".join(earlier) or None, last)
-            found.setdefault(place, []).append(run)
-    return {place: runs for place, runs in found.items() if runs}
+            label = re.sub(r",? *seed [0-9]+$", "", run.spec.label)
+            found.setdefault(_Key(place, label), []).append(run)
+    return {key: runs for key, runs in found.items() if runs}
 
 
-def _score(run: RunResult) -> float:
-    """Return the last task's final score; of what is scored on all its tasks, what it gained."""
-    return run.gain if run.looks_back else run.final_score
+def _matched(sides: Sequence[dict[_Key, list[RunResult]]]) -> list[dict[_Key, list[RunResult]]]:
+    """Let runs match whatever they are called where each folder has one kind at their place."""
+    kinds = [Counter(key.place for key in side) for side in sides]
+    return [
+        {
+            _Key(key.place, "") if all(each[key.place] == 1 for each in kinds) else key: runs
+            for key, runs in side.items()
+        }
+        for side in sides
+    ]
 
 
 def _settings(run: RunResult) -> dict[str, str]:
