@@ -20,6 +20,7 @@ from colonnade.experiments.results.continual import measured, sequences, single_
 from colonnade.experiments.results.transfer import Results
 from colonnade.experiments.store.folders import SuiteFolder
 from colonnade.reports.continual import charts as continual_charts
+from colonnade.reports.continual.chart import score_chart
 from colonnade.reports.continual.section import ContinualSection
 from colonnade.reports.style import INK
 from colonnade.reports.suite import write_report
@@ -509,3 +510,25 @@ def test_overlaps_of_other_configurations_are_not_pooled(write: Write) -> None:
     for line in axes.lines:
         assert list(np.asarray(line.get_xdata())) == [1, 2]
         assert all(bottom <= overlap <= top for overlap in np.asarray(line.get_ydata()))
+
+
+def test_runs_that_never_came_to_a_task_are_not_named_in_its_panel(write: Write) -> None:
+    runs = three()
+    suite = write(runs)
+    first = suite.run(runs[0][0].id)
+    rows = [row for row in first.metrics() if row["task_index"] == 0]
+    first.metrics_path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (first.path / "DONE").unlink()
+    (sequence,) = sequences(Results(suite))
+    panels = score_chart(sequence, WORDS).panels
+    named = [panel.lines[0].runs for panel in panels]
+    assert len(named[0]) == 3
+    assert [len(panel.lines[0].each) for panel in panels] == [len(names) for names in named]
+    assert named[1] == named[2] == ["seed 1", "seed 2"]
+
+
+def test_runs_with_overlaps_alone_have_their_table_too(write: Write) -> None:
+    runs = [(replace(spec, analyses=("fisher-overlap",)), matrix) for spec, matrix in three()]
+    page = write_report(write(runs)).read_text()
+    assert "Average" in page
+    assert any(name.startswith("continual-average") for name in charts_of(page))

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from colonnade.analysis.policies.choices import NOISE, Normalisation, noise_levels
 from colonnade.checks import ABOVE_0, ANY, AT_LEAST_0, AT_LEAST_1, check_fields
+from colonnade.errors import UsageError
 
 
 @dataclass(frozen=True)
@@ -31,4 +32,13 @@ class AnalysisOptions:
         """Refuse what makes no sense; noise levels are put in order."""
         counts = {"states": AT_LEAST_1, "episodes": AT_LEAST_0, "seed": ANY}
         check_fields(self, counts | {"error": ABOVE_0})
+        if self.error is not None and self.episodes <= _FEWEST:
+            raise UsageError(
+                f"error ends play from {_FEWEST} episodes on, but episodes is {self.episodes}; ask "
+                "for more of them (--episodes), or leave error out."
+            )
         object.__setattr__(self, "noise", noise_levels(self.noise))
+
+
+_FEWEST = 32
+"""Two rounds of the 16 games that are played side by side."""

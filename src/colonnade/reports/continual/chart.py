@@ -48,7 +48,11 @@ def score_chart(sequence: TaskSequence, words: Mapping[str, str]) -> Chart:
             Panel(
                 title=name,
                 lines=[
-                    mean_of(_key(c), line, seeds_of(run.run for run in c.runs if run.rows))
+                    mean_of(
+                        _key(c),
+                        line,
+                        seeds_of(run.run for run in c.runs if run.curve(tested)[0].size),
+                    )
                     for c in sequence.learners_of_all
                     if (line := c.line(tested)) is not None
                 ],
@@ -59,6 +63,11 @@ def score_chart(sequence: TaskSequence, words: Mapping[str, str]) -> Chart:
         ],
         wide=True,
     )
+
+
+def _seeds(contender: Contender, tested: int) -> list[str]:
+    """Name the runs that a mean on a task is of: those that have been scored on it."""
+    return seeds_of(run.run for run in contender.runs if run.curve(tested)[0].size)
 
 
 def average_chart(sequence: TaskSequence, words: Mapping[str, str]) -> Chart:

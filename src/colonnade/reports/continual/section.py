@@ -125,12 +125,13 @@ class ContinualSection(Section):
         )
 
     def _compared(self) -> list[TaskSequence]:
-        """The sequences but for those that are there for their Fishers alone."""
-        return [
+        """The sequences but for those that are there, beside others, for their Fishers alone."""
+        compared = [
             sequence
             for sequence in self._sequences
             if not all(run.spec.analyses for c in sequence.contenders for run in c.runs)
         ]
+        return compared or self._sequences
 
     def _claims(self) -> list[tuple[str, str, str]]:
         """Set what the paper says of each panel beside what was measured here."""

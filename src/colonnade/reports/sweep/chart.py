@@ -61,7 +61,7 @@ def against_chart(results: Results, rows: Sequence[JobRow]) -> Chart:
             )
             for panel in found
         ],
-        log_x=True,
+        log_x=all(panel.logarithmic for panel in found),
     )
 
 

@@ -58,8 +58,9 @@ def score_against(results: Results, rows: Sequence[JobRow]) -> Figure:
     figure, panels = panels_of(max(1, len(found)))
     for axes, panel in zip(panels, found, strict=False):
         axes.set_title(plain(panel.name.replace("_", " ")))
-        axes.set_xscale("log")
-        axes.set_xlim(0.6 * panel.values[0], panel.values[-1] / 0.6)
+        if panel.logarithmic:
+            axes.set_xscale("log")
+            axes.set_xlim(0.6 * panel.values[0], panel.values[-1] / 0.6)
         for scatter in panel.scatters:
             place = results.methods.index(scatter.method)
             offset = (place - (len(results.methods) - 1) / 2) * 0.035
@@ -76,7 +77,7 @@ def _draw(axes: Axes, scatter: Scatter, colour: str, offset: float) -> None:
     """Scatter a method's jobs, a little beside those of the others, and join the medians."""
     values, middles = scatter.values, scatter.middles
     places = np.unique(values)
-    if places.size <= BINS:
+    if places.size <= BINS and places[0] > 0:
         beside = 10 ** (offset * max(1.0, np.log10(places[-1] / places[0])))
         values, middles = values * beside, middles * beside
     axes.plot(values, _clipped(scatter.heights), ".", color=colour, alpha=0.45, ms=5, mew=0)

@@ -3,6 +3,7 @@
 import json
 import math
 import re
+import warnings
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -340,3 +341,27 @@ def test_the_spaces_of_the_first_sweeps_are_those_of_the_recorded_one() -> None:
         assert {name: float(line[place]) for name, place in zip(names, places, strict=True)} == (
             expected
         )
+
+
+def test_a_value_of_0_has_its_place_among_those_drawn(
+    swept: SuiteFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    results = Results(swept)
+    rows = job_rows(results)
+    least = min(row.hyperparameters["entropy_cost"] for row in rows)
+    rows = [
+        replace(row, hyperparameters={**row.hyperparameters, "entropy_cost": 0.0})
+        if row.hyperparameters["entropy_cost"] == least
+        else row
+        for row in rows
+    ]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        panels = {panel.name: panel for panel in scatter_panels(results, rows)}
+        figure = sweep_charts.score_against(results, rows)
+    assert panels["entropy_cost"].values[0] == 0
+    assert [panel.logarithmic for panel in panels.values()] == [True, False, True, True]
+    for scatter in panels["entropy_cost"].scatters:
+        assert scatter.middles[0] == 0
+        assert np.isfinite(scatter.middles).all()
+    assert [axes.get_xscale() for axes in figure.axes[:4]] == ["log", "linear", "log", "log"]

@@ -86,6 +86,11 @@ class ScatterPanel:
     values: tuple[float, ...]
     scatters: tuple[Scatter, ...]
 
+    @property
+    def logarithmic(self) -> bool:
+        """Whether all values are above 0, so that a logarithmic axis can hold them."""
+        return bool(self.values) and self.values[0] > 0
+
 
 def sorted_panels(results: Results, rows: Sequence[JobRow]) -> list[SortedPanel]:
     """Sort every method's final scores on each target that has some."""
@@ -131,11 +136,14 @@ def scatter_panels(results: Results, rows: Sequence[JobRow]) -> list[ScatterPane
 def _medians(values: Floats, heights: Floats) -> tuple[Floats, Floats]:
     places = np.unique(values)
     if places.size > BINS:
-        logs = np.log(values)
-        edges = np.quantile(logs, np.linspace(0, 1, BINS + 1))
-        bins = np.clip(np.searchsorted(edges, logs, side="right") - 1, 0, BINS - 1)
+        edges = np.quantile(values, np.linspace(0, 1, BINS + 1))
+        bins = np.clip(np.searchsorted(edges, values, side="right") - 1, 0, BINS - 1)
         groups = [bins == number for number in np.unique(bins)]
     else:
         groups = [values == place for place in places]
-    middles = [math.exp(float(np.log(values[group]).mean())) for group in groups]
+    logarithmic = places[0] > 0
+    middles = [
+        math.exp(float(np.log(values[group]).mean())) if logarithmic else values[group].mean()
+        for group in groups
+    ]
     return np.array(middles), np.array([np.median(heights[group]) for group in groups])
