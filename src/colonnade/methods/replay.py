@@ -21,7 +21,7 @@ from colonnade.memory_layout import take
 from colonnade.methods.columns import ColumnChoice, ColumnMethod
 from colonnade.networks import LSTM
 from colonnade.ops import evaluation
-from colonnade.types import Batch, Examples, Inputs, Likelihood, Network, TaskSpec
+from colonnade.types import Batch, Examples, Inputs, Likelihood, Network, Rollout, TaskSpec
 
 
 @dataclass(frozen=True)
@@ -237,6 +237,10 @@ def _of(batch: Batch, network: Network, head: tuple[int, int]) -> Kept:
     if isinstance(batch, Examples):
         inputs = {name: value.cpu().clone() for name, value in batch.inputs.items()}
         return Kept(inputs, batch.targets.cpu().clone(), head)
+    # What a task remembers of an earlier visit has come back from a checkpoint, on the host.
+    if isinstance(batch, Rollout):
+        device = next(value for _, value in network.named_parameters()).device
+        batch = batch.map(lambda value: value.to(device), lambda value: value.to(device))
     with torch.no_grad(), evaluation(network):
         said = batch.outputs(network).float().cpu()
     last = said.dim() - 2  # of the axes of steps

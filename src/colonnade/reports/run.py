@@ -50,7 +50,8 @@ class RunSection(Section):
             layers=layer_table(self._largest) if self._largest else [],
             analysed=self._largest is not None and bool(self._largest.shares),
             facts=facts(results),
-            areas=bool(results.comparisons) or not looks_back(results),
+            areas=not results.by_gain and (bool(results.comparisons) or not looks_back(results)),
+            gains=results.by_gain,
             random_scores={
                 scored[task]: f"{score.mean:.2f} in {run_count(score.runs)}"
                 for task, score in results.random_scores.items()
@@ -75,6 +76,8 @@ def _undefined(results: Results) -> list[tuple[str, list[str]]]:
         reason = (
             "baseline 1's area does not exceed the error of the random score"
             if cell.target in results.references
+            else "no run of baseline 1 on the same tasks is complete"
+            if results.by_gain
             else "no run of baseline 1 on the same target is complete"
         )
         start = f"{source_title(cell.source)} to " if cell.source else ""

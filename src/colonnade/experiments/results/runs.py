@@ -72,11 +72,12 @@ class RunResult:
     @property
     def gain(self) -> float:
         """Final score above the random policy's, averaged over all tasks; NaN unless complete."""
-        means = []
-        for policy in ("trained", "random"):
-            rows = [r for r in self.result.get("scores", ()) if r["policy"] == policy]
-            means.append(np.mean([r["return_mean"] for r in rows]) if rows else math.nan)
-        return float(means[0] - means[1])
+        return self.average_score("trained") - self.average_score("random")
+
+    def average_score(self, policy: str) -> float:
+        """Return the mean evaluation of a policy over all tasks; NaN where there is none."""
+        rows = [row for row in self.result.get("scores", ()) if row["policy"] == policy]
+        return float(np.mean([row["return_mean"] for row in rows])) if rows else math.nan
 
     @property
     def final_score(self) -> float:

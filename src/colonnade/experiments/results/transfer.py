@@ -147,7 +147,7 @@ class Results:
         A run that was stopped early is taken to go on as it was. Where all runs are scored on all
         their tasks, the measure is what they gained on them.
         """
-        if run.looks_back and self.by_gain:
+        if run.looks_back and (self.by_gain or not self.comparisons):
             return run.gain
         if run.spec.id not in self._known:
             self._known[run.spec.id] = self._area_of(run)
@@ -156,7 +156,13 @@ class Results:
     @cached_property
     def by_gain(self) -> bool:
         """Whether all runs that are compared are scored on all their tasks; one measure for all."""
-        return all(self.runs[entry.run].looks_back for entry in self.comparisons)
+        compared = [self.runs[entry.run] for entry in self.comparisons]
+        return bool(compared) and all(run.looks_back for run in compared)
+
+    @property
+    def measured(self) -> str:
+        """What `area` gives, in a word."""
+        return "gain" if self.by_gain else "area"
 
     def _area_of(self, run: RunResult) -> float:
         key = run.spec.tasks[-1].key
@@ -199,8 +205,15 @@ class Results:
 
     @cached_property
     def references(self) -> Mapping[str, Floats]:
-        """[R] areas of baseline 1's complete runs for each target that has some."""
-        areas = {target: self._areas(SCRATCH, None, target) for target in self.targets}
+        """[R] areas of baseline 1's complete runs for each target that has some.
+
+        Where whole sequences are compared, those of networks that learned one task each.
+        """
+        if self.by_gain:
+            places = {e.target: e.place for e in self.comparisons if e.method == SCRATCH}
+            areas = {target: self._areas(*place) for target, place in places.items()}
+        else:
+            areas = {target: self._areas(SCRATCH, None, target) for target in self.targets}
         return {target: values for target, values in areas.items() if values.size}
 
     @cached_property

@@ -35,10 +35,12 @@ def against_chart(results: Results, rows: Sequence[JobRow]) -> Chart:
     found = scatter_panels(results, rows)
     relative = any(panel.relative for panel in found)
     return Chart(
-        title="Areas against hyperparameters",
-        description="Each job's area against what was drawn for it; lines join medians.",
+        title=f"{results.measured.capitalize()}s against hyperparameters",
+        description=(
+            f"Each job's {results.measured} against what was drawn for it; lines join medians."
+        ),
         x="value drawn",
-        y="relative area" if relative else "area",
+        y=f"relative {results.measured}" if relative else results.measured,
         series=_series(results, results.methods),
         panels=[
             Panel(

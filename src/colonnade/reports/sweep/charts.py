@@ -66,7 +66,7 @@ def score_against(results: Results, rows: Sequence[JobRow]) -> Figure:
             offset = (place - (len(results.methods) - 1) / 2) * 0.035
             _draw(axes, scatter, results.colour(scatter.method), offset)
         axes.axhline(1.0 if panel.relative else 0.0, color=FAINT, lw=1, ls=":")
-        axes.set_ylabel("relative area" if panel.relative else "area")
+        axes.set_ylabel(f"relative {results.measured}" if panel.relative else results.measured)
         _mark_values(axes, panel)
     drawn = {scatter.method for panel in found for scatter in panel.scatters}
     method_legend(figure, results, drawn, random=False)

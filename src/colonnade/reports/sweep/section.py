@@ -89,6 +89,7 @@ class SweepSection(Section):
         runs = self.results.runs.values()
         return {
             "top": sweep.top,
+            "gains": self.results.by_gain,
             "ranges": _ranges(self._suite),
             "sources": self._sources(),
             "best": self._best(),

@@ -13,14 +13,12 @@ from colonnade.experiments.results.curves import (
 )
 from colonnade.experiments.results.transfer import Results
 from colonnade.reports.interactive.chart import Chart, Line, Panel, Series, mean_of
-
-_ABOUT = "Mean return of the episodes that ended in each bin of agent steps."
-_LABELLED = "Training accuracy in each bin of training examples."
+from colonnade.reports.transfer.curves import words_of
 
 
 def curves_chart(results: Results, source: str, title: str) -> Chart:
     """Show, for each target begun from a source, all methods' curves; see `learning_curves`."""
-    panels, (about, x, y) = source_panels(results, source), _words(results)
+    panels, (about, x, y) = source_panels(results, source), words_of(results)
     return Chart(
         title=f"Learning curves from {title}",
         description=about,
@@ -36,7 +34,7 @@ def curves_chart(results: Results, source: str, title: str) -> Chart:
 
 def plain_chart(results: Results) -> Chart:
     """Show the curves of runs that are not compared; see `plain_curves`."""
-    panels, (about, x, y) = plain_panels(results), _words(results)
+    panels, (about, x, y) = plain_panels(results), words_of(results)
     colours: dict[str, str] = {}
     for panel in panels:
         shades = itertools.cycle(FALLBACK_COLOURS)
@@ -49,13 +47,6 @@ def plain_chart(results: Results) -> Chart:
         series=[Series(key, key, colour) for key, colour in colours.items()],
         panels=[_panel(results, panel) for panel in panels],
     )
-
-
-def _words(results: Results) -> tuple[str, str, str]:
-    """Say what curves show, and name their axes; returns on labels are accuracies."""
-    if results.runs and all(r.spec.learner == "supervised" for r in results.runs.values()):
-        return _LABELLED, "training examples", "accuracy"
-    return _ABOUT, "agent steps", "mean return"
 
 
 def names_of(results: Results, seeds: tuple[int, ...]) -> list[str]:

@@ -21,6 +21,17 @@ _WIDTH = 9.4
 """Of a row of panels, in inches."""
 
 
+_ABOUT = "Mean return of the episodes that ended in each bin of agent steps."
+_LABELLED = "Training accuracy in each bin of training examples."
+
+
+def words_of(results: Results) -> tuple[str, str, str]:
+    """Say what curves show, and name their axes; returns on labels are accuracies."""
+    if results.runs and all(r.spec.learner == "supervised" for r in results.runs.values()):
+        return _LABELLED, "training examples", "accuracy"
+    return _ABOUT, "agent steps", "mean return"
+
+
 def learning_curves(results: Results, source: str) -> Figure | None:
     """Draw, for each target begun from a source, all methods' mean curves with their intervals.
 
@@ -33,7 +44,7 @@ def learning_curves(results: Results, source: str) -> Figure | None:
     figure, panels = panels_of(len(found))
     for axes, panel in zip(panels, found, strict=True):
         colours = {line.key: results.colour(line.key) for line in panel.lines}
-        _draw_panel(axes, panel, colours)
+        _draw_panel(axes, panel, colours, words_of(results))
     method_legend(figure, results, {line.key for panel in found for line in panel.lines})
     return figure
 
@@ -44,7 +55,8 @@ def plain_curves(results: Results) -> Figure:
     figure, panels = panels_of(len(found))
     for axes, panel in zip(panels, found, strict=True):
         shades = itertools.cycle(FALLBACK_COLOURS)
-        _draw_panel(axes, panel, {line.key: next(shades) for line in panel.lines}, labelled=True)
+        colours = {line.key: next(shades) for line in panel.lines}
+        _draw_panel(axes, panel, colours, words_of(results), labelled=True)
         if panel.lines:
             axes.legend(fontsize=8)
     return figure
@@ -77,7 +89,12 @@ def panels_of(count: int) -> tuple[Figure, Sequence[Axes]]:
 
 
 def _draw_panel(
-    axes: Axes, panel: CurvePanel, colours: Mapping[str, str], *, labelled: bool = False
+    axes: Axes,
+    panel: CurvePanel,
+    colours: Mapping[str, str],
+    words: tuple[str, str, str],
+    *,
+    labelled: bool = False,
 ) -> None:
     axes.set_title(plain(panel.title))
     for line in panel.lines:
@@ -95,7 +112,8 @@ def _draw_panel(
     if not math.isnan(panel.random):
         axes.axhline(panel.random, color=INK, lw=1, ls=":")
     axes.set_xlim(left=0)
-    axes.set_xlabel("agent steps")
-    axes.set_ylabel("mean return")
+    _, x, y = words
+    axes.set_xlabel(x)
+    axes.set_ylabel(y)
     axes.xaxis.set_major_locator(MaxNLocator(4))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda steps, _: short_number(steps)))

@@ -365,3 +365,42 @@ def test_a_value_of_0_has_its_place_among_those_drawn(
         assert scatter.middles[0] == 0
         assert np.isfinite(scatter.middles).all()
     assert [axes.get_xscale() for axes in figure.axes[:4]] == ["log", "linear", "log", "log"]
+
+
+def test_a_sweep_of_sequences_ranks_by_what_is_kept_of_all_tasks(fabricate: Fabricate) -> None:
+    plan = plan_sweep(suite_from_name("ewc-permuted-tuning"), SWEEP, SuiteOptions())
+    suite = fabricate(plan, name="ewc-permuted-tuning", sweep=SWEEP)
+    for number, spec in enumerate(plan.runs):
+        path = suite.run(spec.id).path / "result.json"
+        result = json.loads(path.read_text())
+        result["scores"] = [
+            {"kind": "evaluation", "task": task.name, "policy": policy, "step": 1,
+             "episodes": 25, "return_mean": value, "return_std": 0.0}
+            for place, task in enumerate(spec.tasks)
+            # The last task is played best by those that keep the least.
+            for policy, value in (("random", 0.1), ("trained", 0.9 - 0.01 * number
+                                                    if place < 9 else 0.5 + 0.01 * number))
+        ]  # fmt: skip
+        path.write_text(json.dumps(result))
+    results = Results(suite)
+    assert results.by_gain
+    rows = job_rows(results)
+    for row in rows:
+        run = results.runs[row.run]
+        assert row.area == pytest.approx(run.gain)
+        assert row.final_score == pytest.approx(run.gain + 0.1)
+        assert row.transfer == pytest.approx(run.gain / top_two(results))
+    assert {cell.method for cell in results.cells if not math.isnan(cell.score)} == {
+        row.method for row in rows
+    }
+    page = write_report(suite).read_text()
+    assert "averaged over all tasks" in page
+    assert "How gains are measured" in page
+    assert "the mean over all bins" not in page
+    figure = sweep_charts.score_against(results, rows)
+    assert {axes.get_ylabel() for axes in figure.axes[:2]} == {"relative gain"}
+
+
+def top_two(results: Results) -> float:
+    gains = sorted(results.runs[e.run].gain for e in results.comparisons if e.method == "scratch")
+    return float(np.mean(gains[-2:]))

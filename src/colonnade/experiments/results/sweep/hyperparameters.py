@@ -105,9 +105,15 @@ def sorted_panels(results: Results, rows: Sequence[JobRow]) -> list[SortedPanel]
                 share = 100 * (np.arange(known.size) + 0.5) / scores.size
                 lines.append(SortedScores(method, share, known, scores.size))
         if lines:
-            random = results.random_score(target).mean
+            random = _random(rows, target)
             panels.append(SortedPanel(titles[target], tuple(lines), random))
     return panels
+
+
+def _random(rows: Sequence[JobRow], target: str) -> float:
+    known = [row.random_score for row in rows if row.target == target]
+    known = [score for score in known if not math.isnan(score)]
+    return known[0] if known else math.nan
 
 
 def scatter_panels(results: Results, rows: Sequence[JobRow]) -> list[ScatterPanel]:

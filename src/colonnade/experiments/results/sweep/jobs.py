@@ -98,8 +98,10 @@ def job_rows(results: Results) -> list[JobRow]:
                 counts=run.spec.id in counting,
                 area=results.area(run),
                 transfer=results.relative_area(run),
-                final_score=run.final_score,
-                random_score=results.random_score(entry.target).mean,
+                final_score=run.average_score("trained") if results.by_gain else run.final_score,
+                random_score=run.average_score("random")
+                if results.by_gain
+                else results.random_score(entry.target).mean,
                 steps=run.steps,
                 seconds=float(run.result.get("timing", {}).get("training_seconds", math.nan)),
                 run=run.spec.id,
