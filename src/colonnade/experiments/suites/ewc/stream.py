@@ -41,6 +41,7 @@ _DQN: dict[str, Json] = {
 _EWC: dict[str, Json] = {"lam": 10.0, "samples": 800, "own": "released"}
 
 _REPLAY: dict[str, Json] = {"examples": 2_000, "weight": 1.0}
+"""On one other seed weights of 1, 0.1 and 0.01 all kept both games, as turns of 1,200 steps did."""
 
 MINI = StreamDesign(
     pool=(_mini("pong"), _mini("black", swapped=True)),
@@ -51,7 +52,7 @@ MINI = StreamDesign(
     learner="dqn",
     ewc=_EWC,
     replay=_REPLAY,
-    turns=20,
+    turns=10,
     start_visits=0.8,
     labels={"size": 16},
     learner_options={"dqn": _DQN},
@@ -76,7 +77,7 @@ FIVE = StreamDesign(
     learner="dqn",
     ewc=_EWC,
     replay=_REPLAY,
-    turns=20,
+    turns=10,
     start_visits=1.6,
     labels={"size": 16},
     learner_options={"dqn": _DQN},
@@ -129,7 +130,7 @@ _SPACES = {
 EWC_STREAM_MINI = Suite(
     name="ewc-stream-mini",
     title="Two games that come back, one Q-network",
-    summary="EWC with labels, with Forget-Me-Not and without a penalty, on two contrary MiniPongs",
+    summary="EWC told and recognising, no penalty, replay and turns, on two contrary MiniPongs",
     figure="after Kirkpatrick et al. 2017, Fig. 3A and 3B",
     steps_per_second=1_500,
     plan=MINI.plan,
