@@ -241,7 +241,7 @@ def test_figures_of_permuted_images_are_those_of_their_runs(
 NEWER = (
     "sim-to-real-mini", "sim-to-real-short", "sim-to-real-conveyor", "ewc-stream-mini",
     "ewc-permuted-bounds", "ewc-pong-soup-mini-bounds", "ewc-permuted-mnist",
-    "ewc-permuted-mnist-wide", "labyrinth-levels",
+    "ewc-permuted-mnist-wide", "labyrinth-levels", "labyrinth-mini",
 )  # fmt: skip
 
 
