@@ -74,12 +74,11 @@ MUTANTS: list[Mutant] = [
         ("learning_curve", "off by one", "#4"),
         ("learning_curve", "plus for minus", "#1"),
         ("learning_curve", "over for times"),
-        ("learning_curve", "word", "round", "int"),
     ),
     *_of(
         "experiments.store.measures",
         _ANALYSIS + "test_scores.py",
-        ("LearningCurve.bins_reached", "word", "round", "int"),
+        ("_bin_of", "word", "round", "int"),
     ),
     *_of(
         "analysis.transfer",
