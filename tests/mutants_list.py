@@ -190,7 +190,7 @@ MUTANTS: list[Mutant] = [
     *_of(
         "analysis.policies.perturbation",
         _ANALYSIS + "policies/test_perturbation.py",
-        ("PerturbationCurves.means", "median for mean"),
+        ("mean_played", "median for mean"),
         ("PerturbationCurves._precision_of", "times for over"),
         ("PerturbationCurves._redrawn", "median for mean"),
         ("PerturbationCurves._interval", "reversed"),
