@@ -242,7 +242,7 @@ NEWER = (
     "sim-to-real-mini", "sim-to-real-short", "sim-to-real-conveyor", "ewc-stream-mini",
     "ewc-permuted-bounds", "ewc-pong-soup-mini-bounds", "ewc-permuted-mnist",
     "ewc-permuted-mnist-wide", "labyrinth-levels", "labyrinth-mini",
-    "ewc-stream-mini-bounds",
+    "ewc-stream-mini-bounds", "labyrinth-maze-m",
 )  # fmt: skip
 
 
