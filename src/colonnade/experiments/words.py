@@ -1,5 +1,7 @@
 """Numbers in words."""
 
+import re
+
 
 def run_count(runs: int) -> str:
     """Say how many runs a number stands on."""
@@ -24,3 +26,8 @@ def short_number(value: float) -> str:
         if value >= limit:
             return f"{value / limit:g}{unit}"
     return f"{value:g}"
+
+
+def without_seed(label: str) -> str:
+    """Return what runs that differ in their seeds alone are called."""
+    return re.sub(r",? *seed [0-9]+$", "", label)

@@ -218,11 +218,11 @@ def test_streams_are_no_sequences_and_their_page_says_what_came(suite):
 
 
 def test_short_turns_are_a_curve_of_their_own_and_no_part_of_what_the_paper_says(tmp_path):
-    long = tuple(TaskVisit(name, 100) for name in ORDER)
-    short = tuple(TaskVisit(name, 25) for name in ORDER * 4)
-    none = [*scored(0, A, 0, {A: -0.6, B: -0.6}), *scored(3, B, 100, {A: -0.6, B: 1.4})]
-    turns = [*scored(0, A, 0, {A: -0.6, B: -0.6}), *scored(15, B, 25, {A: 1.0, B: 1.2})]
-    told = [*scored(3, B, 100, {A: 0.9, B: 1.4})]
+    long = tuple(TaskVisit(name, 99) for name in ORDER)
+    short = tuple(TaskVisit(name, 24) for name in ORDER * 4)
+    none = [*scored(0, A, 0, {A: -0.6, B: -0.6}), *scored(3, B, 99, {A: -0.6, B: 1.4})]
+    turns = [*scored(0, A, 0, {A: -0.6, B: -0.6}), *scored(15, B, 24, {A: 1.0, B: 1.2})]
+    told = [*scored(3, B, 99, {A: 0.9, B: 1.4})]
     suite = folder(
         tmp_path,
         [
@@ -245,7 +245,7 @@ def test_short_turns_are_a_curve_of_their_own_and_no_part_of_what_the_paper_says
     ):  # fmt: skip
         assert words in page, words
     (schedule,) = charts_of(page)["stream-schedule-0"]["panels"]
-    assert schedule["lines"][0]["x"] == [0, 100, None, 200, 300, None]
+    assert schedule["lines"][0]["x"] == [0, 99, None, 198, 297, None]
 
 
 def test_what_was_set_differently_is_no_seed_and_more_rounds_are_no_short_turns(tmp_path):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -16,6 +15,7 @@ from colonnade.experiments.results.mean_lines import MeanLine
 from colonnade.experiments.results.runs import Floats, RunResult
 from colonnade.experiments.results.transfer import Results
 from colonnade.experiments.titles import distinct, option_titles
+from colonnade.experiments.words import without_seed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,7 +122,7 @@ def _common(labels: Mapping[str, str], runs: Sequence[RunResult]) -> str:
     names = [labels[run.spec.id] for run in runs]
     if len(names) == 1:
         return names[0]
-    return f"{re.sub(r',? *seed [0-9]+$', '', names[0])}, {len(names)} seeds"
+    return f"{without_seed(names[0])}, {len(names)} seeds"
 
 
 def _random(results: Results, target: str) -> float:

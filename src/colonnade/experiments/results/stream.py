@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -21,6 +20,7 @@ from colonnade.experiments.results.mean_lines import MeanLine, mean_line
 from colonnade.experiments.results.runs import Floats, RunResult
 from colonnade.experiments.results.transfer import Results
 from colonnade.experiments.titles import learner_title
+from colonnade.experiments.words import without_seed
 from colonnade.parts import Said
 from colonnade.training import Row
 
@@ -296,7 +296,9 @@ def _stream(runs: Sequence[StreamRun], own: Sequence[Said]) -> Stream:
     for run in others:
         spec = run.run.spec
         assert longest is not None
-        turns = 2 * _stay(run) <= _stay(longest) and spec.steps == longest.run.spec.steps
+        # Cut into parts, a visit may lose a step less than a part each.
+        lost = longest.run.spec.steps - spec.steps
+        turns = 2 * _stay(run) <= _stay(longest) and 0 <= lost < len(run.visited)
         inferred = spec.labels.get("kind", "true") != "true"
         way = _Way(turns, spec.method, inferred, spec.learner, _other(spec))
         grouped.setdefault(way, []).append(run)
@@ -337,8 +339,7 @@ def _other(spec: RunSpec) -> str:
 
 def _labelled(title: str, runs: Sequence[StreamRun]) -> str:
     """Tell curves of one title apart by what their runs are called."""
-    label = re.sub(r",? *seed [0-9]+$", "", runs[0].run.spec.label)
-    return f"{title}: {label}"
+    return f"{title}: {without_seed(runs[0].run.spec.label)}"
 
 
 def _shown(way: _Way) -> str:

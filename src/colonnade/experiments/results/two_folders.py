@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -18,6 +17,7 @@ from colonnade.experiments.plans.spec import RunSpec
 from colonnade.experiments.results.runs import Floats, RunResult
 from colonnade.experiments.results.transfer import Results
 from colonnade.experiments.store.folders import SuiteFolder
+from colonnade.experiments.words import without_seed
 
 _OF_ITS_OWN = ("label", "seed", "parent")
 """Fields of a spec in which runs differ that are the same but for seeds and sources."""
@@ -138,8 +138,7 @@ def _places(results: Results) -> dict[_Key, list[RunResult]]:
             *earlier, last = (task.name for task in run.spec.tasks)
             method = "source" if placed else run.spec.method  # which only prepares others
             place = Place(method, " + ".join(earlier) or None, last)
-            label = re.sub(r",? *seed [0-9]+$", "", run.spec.label)
-            found.setdefault(_Key(place, label), []).append(run)
+            found.setdefault(_Key(place, without_seed(run.spec.label)), []).append(run)
     return {key: runs for key, runs in found.items() if runs}
 
 

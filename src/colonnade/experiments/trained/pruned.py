@@ -184,14 +184,15 @@ def _tasks(
     within: SuiteFolder, source: RunSpec, columns: Mapping[str, int]
 ) -> tuple[TaskBudget, ...]:
     """List the tasks that are still played: what the run started from, then its own."""
+    if source.labels:  # columns go by the contexts that were recognised, not by tasks
+        return source.tasks
     own = [task for task in source.tasks if any(map(task.is_called, columns))]
     earlier = [
         task_known(within, source, name)
         for name in columns
         if not any(task.is_called(name) for task in source.tasks)
     ]
-    # Contexts that were recognised are no tasks' names.
-    return source.tasks if source.labels else (*earlier, *own)
+    return (*earlier, *own)
 
 
 def check_out(out: Path) -> None:

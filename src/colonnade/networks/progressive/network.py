@@ -204,16 +204,15 @@ class ProgressiveNetwork(ColumnView):
             spec: What to build.
             input_shapes: Shape of each named input of the task, without the batch axis.
             outputs: Width of the output layer: all policy logits and the value.
-            generator: Where the first weights come from, custom modules' included; None is
-                PyTorch's global generator.
+            generator: Of the first weights, custom modules' too; None is PyTorch's global one.
             sources: Indices of the columns that it may read; None is all.
 
         Returns:
             The new column's index.
 
         Raises:
-            UsageError: The shapes do not fit, or an earlier column that the new one reads needs
-                an input that the task lacks. The network is then as it was.
+            UsageError: The shapes do not fit, or a column that it reads needs an input that the
+                task lacks. The network is then as it was.
         """
         earlier = [*self._built]
         with _random_from(generator):
