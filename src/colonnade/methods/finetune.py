@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from colonnade.checks import BELOW_1, real
+from colonnade.checks import BELOW_1, flag, real
 from colonnade.methods.columns import ColumnChoice, ColumnMethod
 from colonnade.networks import ColumnSpec
 from colonnade.types import Network, TaskSpec
@@ -13,11 +13,26 @@ from colonnade.types import Network, TaskSpec
 class Finetune(ColumnMethod):
     """Go on training the newest column, all of it (baseline 3); earlier tasks are forgotten."""
 
+    def __init__(self, column: ColumnChoice = None, fresh_output: bool = False) -> None:
+        """Begin with no column.
+
+        Args:
+            column: What the column looks like.
+            fresh_output: Whether each later task begins with an output layer that knows nothing,
+                all heads of it, as that of a progressive network's new column does. The papers'
+                baselines keep it, and with it the policy of the task before.
+        """
+        super().__init__(column)
+        self._fresh_output = flag("fresh_output of finetuning", fresh_output)
+
     def begin_task(self, spec: TaskSpec, outputs: int | None = None) -> Network:
         """Take over the newest column, or add the first one."""
         first = not self.network.columns
         network = self.move_on(spec, outputs)
         if not first:
+            if self._fresh_output:
+                self.network.replace_output(self.network.newest.outputs)
+                self.network.learn_row(self.rows.get(spec.id, 0))
             self.release()
         return network
 

@@ -32,6 +32,7 @@ from colonnade.experiments.suites.progressive.labyrinth import (
     LABYRINTH_MINI,
     LABYRINTH_SHORT,
 )
+from colonnade.experiments.suites.progressive.pong_outputs import PONG_OUTPUTS, PONG_OUTPUTS_MINI
 from colonnade.experiments.suites.progressive.pong_soup import PONG_SOUP, PONG_SOUP_SHORT
 from colonnade.experiments.suites.progressive.pong_soup_mini import PONG_SOUP_MINI
 from colonnade.experiments.suites.sim_to_real.columns import SIM_TO_REAL_COLUMNS
@@ -49,6 +50,7 @@ SUITES: tuple[Suite, ...] = (
     EWC_PERMUTED,
     EWC_PONG_SOUP_MINI,
     PONG_SOUP_MINI,
+    PONG_OUTPUTS_MINI,
     EWC_STREAM_MINI,
     SIM_TO_REAL_MINI,
     PATHNET_MNIST,
@@ -65,6 +67,7 @@ SUITES: tuple[Suite, ...] = (
     SIM_TO_REAL_CONVEYOR,
     SIM_TO_REAL_SHORT,
     PONG_SOUP_SHORT,
+    PONG_OUTPUTS,
     EWC_STREAM,
     PATHNET_LABYRINTH,
     LABYRINTH_SHORT,

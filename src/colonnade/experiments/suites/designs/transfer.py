@@ -44,6 +44,21 @@ class Arm:
 
 
 @dataclass(frozen=True)
+class Variant:
+    """A method with something changed, as a row of its own.
+
+    Attributes:
+        method: Name of the method.
+        column: Fields of its column that differ from the design's.
+        options: Options of the method.
+    """
+
+    method: str
+    column: dict[str, Json] = field(default_factory=dict)
+    options: dict[str, Json] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class TransferDesign:
     """Sources x targets x methods x seeds, as in Fig. 4 and 6 of Rusu et al. 2016.
 
@@ -52,7 +67,7 @@ class TransferDesign:
         targets: Variants that are learned after each source; a source is no target of itself.
         methods: "scratch" and "random-column", which learn a target alone; and others, each of
             which learns it after each source: "output-only", "finetune", "progressive", or of a
-            user's own.
+            user's own, or a key of `variants`.
         family: First part of the tasks' names, e.g. "pong-soup"; empty where sources and targets
             are whole names.
         columns: Up to how many columns progressive networks have, from 2 on.
@@ -65,6 +80,7 @@ class TransferDesign:
         learner: Name of the learner, unless the options say otherwise.
         learner_options: Hyperparameters per learner's name.
         method_options: Options per method's name.
+        variants: Methods with something changed, by the keys of their rows.
         training_options: Fields of `TrainingOptions`.
         source_options: More of them, such as a return at which to end, for sources alone that are
             trained for `source_steps` and stand in no row of the report.
@@ -89,6 +105,7 @@ class TransferDesign:
     orders: Literal["one", "all"] = "one"
     learner_options: dict[str, dict[str, Json]] = field(default_factory=dict)
     method_options: dict[str, dict[str, Json]] = field(default_factory=dict)
+    variants: dict[str, Variant] = field(default_factory=dict)
     training_options: dict[str, Json] = field(default_factory=dict)
     source_options: dict[str, Json] = field(default_factory=dict)
     task_options: dict[str, Json] = field(default_factory=dict)
@@ -192,14 +209,17 @@ class TransferDesign:
         name = "source" if source else arm.method
         steps = options.scaled(arm.steps)
         training = self.training_options | (self.source_options if source else {})
+        plain = Variant(arm.method, options=self.method_options.get(arm.method, {}))
+        variant = self.variants.get(arm.method, plain)
+        column = {"preset": self.column} if isinstance(self.column, str) else self.column
         return RunSpec(
             label=f"{name} {origin}{arm.target}, seed {seed}",
-            method=arm.method,
+            method=variant.method,
             tasks=(TaskBudget(self._name(arm.target), steps, self.task_options),),
             learner=learner,
-            column=self.column,
+            column={**column, **variant.column} if variant.column else self.column,
             seed=seed,
-            method_options=self.method_options.get(arm.method, {}),
+            method_options=variant.options,
             learner_options=self.learner_options.get(learner, {}),
             training_options={**training, "device": options.device},
             evaluation_episodes=self.evaluation_episodes,
