@@ -434,6 +434,14 @@ MUTANTS: list[Mutant] = [
         ("_medians", "reversed"),
     ),
     *_of(
+        "experiments.results.sweep.dependence",
+        "experiments/results/sweep/test_dependence.py",
+        ("_methods", "argument", "Dependence", "gain", "double"),
+        ("_methods", "argument", "Dependence", "best", "double"),
+        ("_methods", "argument", "Dependence", "learned", "double"),
+        ("_methods", "argument", "Dependence", "ahead", "negate"),
+    ),
+    *_of(
         "reports.sweep.section",
         _SWEEP,
         ("SweepSection._best", "sign dropped"),

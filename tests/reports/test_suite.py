@@ -107,11 +107,23 @@ def test_a_reference_that_learned_nothing_is_said_to_be_no_measure(
 def test_methods_without_the_baseline_say_that_they_have_no_score_for_want_of_it(
     fabricate: Fabricate, options: SuiteOptions
 ) -> None:
+    suite = fabricate(SHORT.plan(options))
+    for entry in suite.plan.comparisons:
+        if entry.method == "scratch":
+            (suite.run(entry.run).path / "DONE").unlink()
+    page = write_report(suite).read_text()
+    assert "because no run of baseline 1 on the same target is complete: " in page
+    assert "does not exceed" not in page
+
+
+def test_where_there_is_no_baseline_nothing_is_said_of_scores(
+    fabricate: Fabricate, options: SuiteOptions
+) -> None:
     plan = SHORT.plan(options)
     others = tuple(entry for entry in plan.comparisons if entry.method != "scratch")
     page = write_report(fabricate(Plan(plan.runs, others))).read_text()
-    assert "because no run of baseline 1 on the same target is complete: " in page
-    assert "does not exceed" not in page
+    assert "ithout a transfer score" not in page
+    assert "A transfer score is" not in page
 
 
 def test_rows_are_put_on_the_bins_they_close(fabricate: Fabricate, options: SuiteOptions) -> None:

@@ -216,6 +216,11 @@ class Results:
             areas = {target: self._areas(SCRATCH, None, target) for target in self.targets}
         return {target: values for target, values in areas.items() if values.size}
 
+    @property
+    def relative(self) -> bool:
+        """Whether baseline 1 is among what is compared, so that there are transfer scores."""
+        return any(entry.method == SCRATCH for entry in self.comparisons)
+
     @cached_property
     def cells(self) -> Sequence[Cell]:
         """The transfer matrix, without its gaps."""

@@ -10,7 +10,15 @@ from typing import Any
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
+from colonnade.analysis.intervals import Interval
 from colonnade.experiments.plans.search_space import Choice, Range
+from colonnade.experiments.results.sweep.dependence import (
+    LEARNED,
+    Dependence,
+    DependencePanel,
+    dependences,
+)
+from colonnade.experiments.results.sweep.hyperparameters import scatter_panels
 from colonnade.experiments.results.sweep.jobs import (
     JobRow,
     ParquetUnavailableError,
@@ -90,13 +98,33 @@ class SweepSection(Section):
         return {
             "top": sweep.top,
             "gains": self.results.by_gain,
+            "relative": any(p.relative for p in scatter_panels(self.results, self.rows)),
             "ranges": _ranges(self._suite),
+            "learned": f"{LEARNED:.0%}".replace("%", " %"),
+            "dependences": [
+                [self._dependence(panel, line) for line in panel.methods]
+                for panel in dependences(self.results, self.rows)
+            ],
             "sources": self._sources(),
             "best": self._best(),
             "failures": [(r.spec.label, reason) for r in runs if (reason := r.folder.failure)],
             "stopped": sum(run.stopped for run in runs),
             "tables": names,
             "notes": self._notes,
+        }
+
+    def _dependence(self, panel: DependencePanel, line: Dependence) -> dict[str, Any]:
+        titles = self.results.target_titles
+        return {
+            "target": "all targets" if panel.target is None else titles[panel.target],
+            "colour": self.results.colour(line.method),
+            "title": self.results.title(line.method),
+            "jobs": line.jobs,
+            "learned": f"{line.learned} of {line.places}",
+            "gain": f"{line.gain:.2f}",
+            "kept": "" if math.isnan(line.kept) else f"{line.kept:.2f}",
+            "ahead": "" if math.isnan(line.ahead) else f"{line.ahead:+.2f}",
+            "interval": _interval(line.interval),
         }
 
     def _sources(self) -> list[tuple[str, str]]:
@@ -128,6 +156,11 @@ class SweepSection(Section):
     def _job(self, seed: int) -> int:
         assert self._suite.sweep is not None
         return self._suite.sweep.number_of(seed)
+
+
+def _interval(interval: Interval) -> str:
+    words = f"{interval.low:+.2f} to {interval.high:+.2f}" if interval.known else ""
+    return f"{words} ({interval.caution})" if interval.caution else words
 
 
 def _ranges(suite: SuiteFolder) -> list[tuple[str, str]]:
