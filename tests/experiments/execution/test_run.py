@@ -27,6 +27,7 @@ from colonnade.experiments.store.recorder import RunRecorder
 from colonnade.experiments.trained.play import play
 from colonnade.learners.a2c import A2CLearner
 from colonnade.networks import column_preset
+from colonnade.reports.suite import write_report
 from colonnade.seeding import derive
 from colonnade.tasks import MiniPongTask, task_from_name
 from colonnade.tasks.vector import AnyVectorEnv
@@ -291,6 +292,16 @@ def test_a_child_starts_from_its_parents_column(tmp_path: Path) -> None:
     both, meta = suite.run(child.id).weights()
     assert len(meta["network"]["columns"]) == 2
     assert all(torch.equal(both[name], tensor) for name, tensor in first.items())
+
+
+def test_tasks_that_are_recognised_need_not_come_back(tmp_path: Path) -> None:
+    spec = replace(SPEC, labels={"kind": "forget-me-not"})
+    suite = begin(tmp_path, spec)
+    train_run(suite.path, spec)
+    rows = suite.run(spec.id).metrics()
+    assert {"switch", "contexts"} <= {row["kind"] for row in rows}
+    assert suite.run(spec.id).done
+    write_report(suite)
 
 
 def test_divergence_is_reported_and_checkpoints_kept(tmp_path: Path) -> None:
