@@ -11,8 +11,9 @@ Array shapes use R for runs (seeds), T for tasks, B for bins and S for bootstrap
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -182,8 +183,8 @@ def band(curves: ArrayLike, *, level: float = LEVEL) -> tuple[Floats, Floats]:
 
 
 def ratio_interval(
-    cells: Sequence[tuple[str, ArrayLike]],
-    references: Mapping[str, ArrayLike],
+    cells: Sequence[tuple[Hashable, ArrayLike]],
+    references: Mapping[Any, ArrayLike],
     *,
     level: float = LEVEL,
 ) -> Interval:
@@ -196,8 +197,8 @@ def ratio_interval(
     are Welch's and Satterthwaite's over all means.
 
     Args:
-        cells: For each source-target pair the target's name and the [R] areas of its runs.
-        references: [R] areas of baseline 1's runs for each target's name.
+        cells: For each source-target pair the target and the [R] areas of its runs.
+        references: [R] areas of baseline 1's runs for each target.
         level: Coverage of the interval, between 0 and 1.
 
     Returns:

@@ -76,7 +76,7 @@ def _undefined(results: Results) -> list[tuple[str, list[str]]]:
             continue
         reason = (
             "baseline 1's area does not exceed the error of the random score"
-            if cell.target in results.references
+            if results.baseline(cell.source, cell.target) in results.references
             else "no run of baseline 1 on the same tasks is complete"
             if results.by_gain
             else "no run of baseline 1 on the same target is complete"

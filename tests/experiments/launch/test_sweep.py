@@ -8,9 +8,11 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from finished import AROUND
 
+from colonnade.analysis.top_k import score_intervals
 from colonnade.cli.display import job_columns
 from colonnade.cli.main import main
 from colonnade.errors import UsageError
@@ -21,6 +23,7 @@ from colonnade.experiments.plans.build import build_learner, build_method
 from colonnade.experiments.plans.plan import Plan, Selection, SuiteOptions
 from colonnade.experiments.plans.spec import RunSpec, TaskBudget
 from colonnade.experiments.plans.sweep import Sweep
+from colonnade.experiments.results.matrix_and_table import transfer_table
 from colonnade.experiments.results.sweep.early_stop import MedianRule
 from colonnade.experiments.results.sweep.jobs import hyperparameters, job_rows
 from colonnade.experiments.results.transfer import Results
@@ -222,6 +225,39 @@ def test_a_sweep_of_sequences_is_ranked_by_what_all_tasks_gained(
     page = write_report(folder).read_text()
     assert "ewc.lam" in page
     assert "nan" not in (folder.path / "jobs.csv").read_text()
+    for untrue in ("learned faster", "How much sooner", "mean area", "learning curve relative"):
+        assert untrue not in page
+    assert "the mean gain of the best" in " ".join(page.split())
+
+
+def test_gains_of_sequences_have_intervals_by_networks_for_each_task(
+    fabricate: Fabricate,
+) -> None:
+    suite, sweep = suite_from_name("ewc-permuted-tuning"), Sweep(jobs=6, top=2)
+    folder = fabricate(plan_sweep(suite, sweep, SuiteOptions()), name=suite.name, sweep=sweep)
+    results = Results(folder)
+    rows = job_rows(results)
+    areas = {
+        method: np.array([row.area for row in rows if row.method == method])[:, None]
+        for method in ("ewc", "scratch")
+    }
+    (row,) = (row for row in transfer_table(results) if row.method == "ewc")
+    (expected,) = score_intervals(areas["ewc"], areas["scratch"], 2)
+    assert (row.low, row.high) == pytest.approx(tuple(expected.scaled(100)))
+
+
+def test_told_and_recognised_streams_of_a_job_are_not_one_row() -> None:
+    plan = plan_sweep(suite_from_name("ewc-stream-mini"), SMALLEST, SuiteOptions())
+    labels = {spec.id: spec.label.partition(", job")[0] for spec in plan.runs}
+    rows: dict[str, set[str]] = {}
+    for entry in plan.comparisons:
+        rows.setdefault(entry.method, set()).add(labels[entry.run])
+    assert rows == {
+        "scratch": {"single tasks"},
+        "replay": {"replay"},
+        **{name: {name} for name in ("no penalty", "in turns", "EWC, labels")},
+        "EWC, Forget-Me-Not": {"EWC, Forget-Me-Not"},
+    }
 
 
 # --- choosing parents ---------------------------------------------------------------------------

@@ -192,6 +192,7 @@ def test_runs_are_compared_with_those_on_their_own_target() -> None:
     results = SimpleNamespace(
         cells=cells,
         references={"easy": np.array([80.0, 85, 92]), "hard": np.array([2.0, 4, 6])},
+        baseline=lambda source, target: target,
         random_score=lambda target: RandomScore(0.0, 0.1, 1),
     )
     _, improvement = Results.robust_summary(cast("Results", results), "m")

@@ -8,6 +8,7 @@ methods are compared at the same draws.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -16,6 +17,7 @@ from colonnade.checks import ANY, check_fields
 from colonnade.errors import UsageError
 from colonnade.experiments.plans.plan import Place, Plan, PlanBuilder
 from colonnade.experiments.plans.search_space import SearchSpace
+from colonnade.experiments.words import without_seed
 
 _SEEDS_APART = 1000
 """How far apart the seeds of the jobs of two sweeps begin."""
@@ -123,11 +125,17 @@ def swept(once: Plan, space: SearchSpace, jobs: Sequence[Job], first: int) -> Pl
     places: dict[str, list[Place]] = {}
     for entry in once.comparisons:
         places.setdefault(entry.run, []).append(entry.place)
+    lone = [spec for spec in once.runs if spec.id not in places and spec.id not in origins]
+    shared = Counter(once.place(spec.id) for spec in lone)
+    for spec in lone:
+        # What is compared with nothing has a row of its own in the table of jobs: by its method,
+        # or where several share that, as told and recognised streams do, by its label.
+        place = once.place(spec.id)
+        row = place.method if shared[place] == 1 else without_seed(spec.label)
+        places[spec.id] = [place._replace(method=row)]
     best: dict[str, str] = {}
     # Sources come first: others fill the time in which the last of them are trained.
     for spec in sorted(once.runs, key=lambda spec: (depths[spec.id], spec.id not in origins)):
-        # What is compared with nothing has a row of its own in the table of jobs.
-        own = places.get(spec.id, [] if spec.id in origins else [once.place(spec.id)])
         ids = []
         for job in jobs:
             label = spec.label.replace(f"seed {spec.seed}", f"job {job.number}")
@@ -135,7 +143,7 @@ def swept(once: Plan, space: SearchSpace, jobs: Sequence[Job], first: int) -> Pl
             parents = tuple(best.get(each, each) for each in spec.parents)
             run = replace(spec, label=label, seed=job.seed, parent=parent, parents=parents)
             drawn = builder.add(space.put(job.values, run))
-            for place in own:
+            for place in places.get(spec.id, ()):
                 builder.add(drawn, place.method, place.source)
             ids.append(drawn)
         if spec.id in origins:

@@ -203,18 +203,19 @@ class Results:
         known = (self.random_scores[key] for key in keys if key in self.random_scores)
         return next(known, RandomScore(math.nan, math.nan, 0))
 
-    @cached_property
-    def references(self) -> Mapping[str, Floats]:
-        """[R] areas of baseline 1's complete runs for each target that has some.
+    def baseline(self, source: str | None, target: str) -> Place:
+        """Where the runs of baseline 1 stand that runs of a cell are measured by.
 
-        Where whole sequences are compared, those of networks that learned one task each.
+        Where whole sequences are compared, those are networks for each task of the same one.
         """
-        if self.by_gain:
-            places = {e.target: e.place for e in self.comparisons if e.method == SCRATCH}
-            areas = {target: self._areas(*place) for target, place in places.items()}
-        else:
-            areas = {target: self._areas(SCRATCH, None, target) for target in self.targets}
-        return {target: values for target, values in areas.items() if values.size}
+        return Place(SCRATCH, source if self.by_gain else None, target)
+
+    @cached_property
+    def references(self) -> Mapping[Place, Floats]:
+        """[R] areas of baseline 1's complete runs at each of its places that has some."""
+        places = dict.fromkeys(self.baseline(e.source, e.target) for e in self.comparisons)
+        areas = {place: self._areas(*place) for place in places}
+        return {place: values for place, values in areas.items() if values.size}
 
     @property
     def relative(self) -> bool:
@@ -240,7 +241,7 @@ class Results:
         if self.top is not None and known:
             (interval,) = self._intervals(known, together=True)
         else:
-            areas = [(cell.target, cell.areas) for cell in known]
+            areas = [(self.baseline(cell.source, cell.target), cell.areas) for cell in known]
             interval = ratio_interval(areas, self.references)
         return transfer.summarise([cell.score for cell in cells]), interval.scaled(100)
 
@@ -252,7 +253,7 @@ class Results:
             and the probability that a run has a larger area than one of baseline 1.
         """
         cells = [c for c in self.cells if c.method == method and not math.isnan(c.score)]
-        below = [self.references[cell.target] for cell in cells]
+        below = [self.references[self.baseline(c.source, c.target)] for c in cells]
         # All runs over all: the best few of a sweep's baseline would be another measure.
         errors = [self.random_score(cell.target).error for cell in cells]
         relative = [
@@ -265,13 +266,15 @@ class Results:
 
     def relative_area(self, run: RunResult) -> float:
         """Divide a run's area by baseline 1's mean area on the same target; NaN if ill-defined."""
-        target = run.spec.target
-        return self._ratio(self.area(run), target) if target in self.references else math.nan
+        place = self.suite.plan.place(run.spec.id)
+        return self._ratio(self.area(run), self.baseline(place.source, place.target))
 
-    def _ratio(self, area: float, target: str) -> float:
+    def _ratio(self, area: float, baseline: Place) -> float:
+        if baseline not in self.references:
+            return math.nan
         # A reference within the error of the random score is no measure of anything.
-        reference = self.mean_area(self.references[target])
-        error = self.random_score(target).error
+        reference = self.mean_area(self.references[baseline])
+        error = self.random_score(baseline.target).error
         return float(transfer.transfer_score(area, reference, minimum=error))
 
     def seeds_wanted(self, share: float = 0.2) -> int | None:
@@ -299,16 +302,17 @@ class Results:
     def _cell(self, method: str, source: str | None, target: str) -> Cell:
         areas = self._areas(method, source, target)
         score = math.nan
-        if areas.size and target in self.references:
-            score = self._ratio(self.mean_area(areas), target)
+        if areas.size:
+            score = self._ratio(self.mean_area(areas), self.baseline(source, target))
         return Cell(method, source, target, areas, score)
 
     def _intervals(self, cells: Sequence[Cell], *, together: bool = False) -> list[Interval]:
         """Return the intervals of a sweep's transfer scores, or the one of their mean."""
         assert self.top is not None
         own = [self._by_job(cell.method, cell.source, cell.target) for cell in cells]
-        below = {target: self._by_job(SCRATCH, None, target) for target in self.targets}
-        references = [below[cell.target] for cell in cells]
+        below = [self.baseline(cell.source, cell.target) for cell in cells]
+        areas = {place: self._by_job(*place) for place in dict.fromkeys(below)}
+        references = [areas[place] for place in below]
         return top_k.score_intervals(
             np.transpose(own), np.transpose(references), self.top, together=together
         )

@@ -35,7 +35,8 @@ class FindingsSection(Section):
 
     def __init__(self, results: Results) -> None:
         super().__init__(results)
-        self._findings = findings(results)
+        # What sequences gained, and forgot, has a section of its own.
+        self._findings = [] if results.by_gain else findings(results)
         self.applies = bool(self._findings)
 
     def html(self, drawings: Mapping[str, Markup]) -> Markup:

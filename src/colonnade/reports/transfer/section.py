@@ -20,7 +20,7 @@ from colonnade.experiments.titles import distinct, slugs, source_title
 from colonnade.reports.interactive.chart import Chart
 from colonnade.reports.page import Section, render
 from colonnade.reports.transfer.chart import curves_chart, plain_chart
-from colonnade.reports.transfer.curves import learning_curves, plain_curves
+from colonnade.reports.transfer.curves import learning_curves, plain_curves, words_of
 from colonnade.reports.transfer.matrix import matrix_rows, transfer_matrix
 
 _MOST_TARGETS = 16
@@ -47,7 +47,7 @@ class TableSection(Section):
 
     def __init__(self, results: Results) -> None:
         super().__init__(results)
-        self.applies = compares_with_scratch(results)
+        self.applies = results.relative
 
     def html(self, drawings: Mapping[str, Markup]) -> Markup:
         """Write the table and how its numbers come about."""
@@ -57,6 +57,7 @@ class TableSection(Section):
             table=[_table_row(row) for row in rows],
             paper=results.suite.basis.paper if any(row.paper for row in rows) else "",
             seeds_wanted=_seeds_wanted(results),
+            measured=results.measured,
             sweep=results.suite.sweep,
         )
 
@@ -68,7 +69,7 @@ class MatrixSection(Section):
         super().__init__(results)
         compared = sum(cell.method != SCRATCH for cell in results.cells)
         few = len(results.targets) <= _MOST_TARGETS
-        self.applies = compared > 1 and few and compares_with_scratch(results)
+        self.applies = compared > 1 and few and results.relative
 
     def figures(self) -> dict[str, Figure]:
         """Draw the matrix."""
@@ -84,6 +85,7 @@ class MatrixSection(Section):
             rows=matrix_rows(matrix),
             runs=" or ".join(map(str, counts)),
             matrix_caution=matrix.caution,
+            measured=self.results.measured,
             sweep=self.results.suite.sweep,
         )
 
@@ -127,14 +129,10 @@ class CurvesSection(Section):
             curves=[(t, drawings[name]) for name, t in self._names.values() if name in drawings],
             plain=drawings.get("curves"),
             early=any(run.learning.early.any() for run in results.runs.values()),
+            about=words_of(results)[0].removesuffix("."),
             bands_caution=_bands_caution(results),
             sweep=results.suite.sweep,
         )
-
-
-def compares_with_scratch(results: Results) -> bool:
-    """Whether there is a baseline that transfer is measured against."""
-    return any(entry.method == SCRATCH for entry in results.comparisons)
 
 
 def _curve_names(results: Results) -> dict[str, tuple[str, str]]:
