@@ -267,13 +267,21 @@ class Plan:
         if spec.visits:  # in an order of the seed's
             stays = sorted((visit.task, visit.steps) for visit in spec.visits)
             values["visits"] = [[task, steps] for task, steps in stays]
-        by_id = {other.id: other for other in self.runs}
-        if origins := self.parents(spec):
-            names = {self.configuration(by_id[run]) for run in origins}
-            values["parent"] = [str(spec.parent).startswith(BEST), *sorted(names)]
-            if spec.parents:
-                values["parents"] = len(spec.parents)
+        if spec.parent is not None:
+            values["parent"] = self._told(spec.parent)
+        if spec.parents:
+            values["parents"] = [self._told(origin) for origin in spec.parents]
         return json.dumps(values, sort_keys=True)
+
+    def _told(self, origin: str) -> str | list[bool | str]:
+        """Say without its seeds what a run starts from; what is none of the plan's by its name."""
+        if origin.startswith(FOREIGN):
+            return origin
+        selection = self.selection(origin)
+        runs = (origin,) if selection is None else selection.runs
+        by_id = {run.id: run for run in self.runs}
+        names = {self.configuration(by_id[run]) for run in runs}
+        return [selection is not None, *sorted(names)]
 
     def select(self, wanted: Callable[[str], bool]) -> Plan:
         """Keep the runs whose id is wanted, and those that they start from."""

@@ -15,7 +15,7 @@ from colonnade.errors import UsageError
 from colonnade.experiments.execution.run import train_run
 from colonnade.experiments.launch.rehearsal import Rehearsal
 from colonnade.experiments.launch.suite import begin
-from colonnade.experiments.plans.plan import Plan, SuiteOptions
+from colonnade.experiments.plans.plan import Plan, Selection, SuiteOptions
 from colonnade.experiments.plans.spec import RunSpec, TaskBudget
 from colonnade.experiments.store.folders import SuiteFolder
 from colonnade.experiments.store.parents import read_kept, read_parent
@@ -197,6 +197,45 @@ def test_parents_within_a_plan_are_trained_first(tmp_path: Path) -> None:
     )
     with pytest.raises(UsageError, match=f"starts from run '{sources[0].id}' and .* list the par"):
         Plan((sources[0], both))
+
+
+def test_runs_with_other_parents_or_in_another_order_are_no_seeds_of_each_other() -> None:
+    one, again = (replace(SPEC, label=f"one {seed}", seed=seed) for seed in (0, 1))
+    other = replace(SPEC, label="other", learner="ppo")
+    best = Selection((one.id, other.id))
+    plan = Plan((one, again, other), selections=(best,))
+
+    def told(seed: int, *parents: str) -> str:
+        spec = replace(SPEC, label=f"seed {seed}", seed=seed, parents=parents, tasks=TARGET)
+        return plan.configuration(spec)
+
+    pairs = [
+        (one.id, "bundled:pong-source"),
+        ("bundled:pong-source", one.id),
+        (one.id, "file:elsewhere"),
+        (one.id, other.id),
+        (other.id, one.id),
+        (one.id, best.name),
+        ("file:elsewhere", "kept:0123"),
+    ]
+    assert len({told(0, *pair) for pair in pairs}) == len(pairs)
+    for pair in pairs:
+        assert told(0, *pair) == told(1, *(again.id if each == one.id else each for each in pair))
+
+
+def test_what_a_single_parent_says_of_a_configuration_stays() -> None:
+    one, other = SPEC, replace(SPEC, label="other", learner="ppo")
+    best = Selection((one.id, other.id))
+    plan = Plan((one, other), selections=(best,))
+    names = sorted(map(plan.configuration, (one, other)))
+    for parent, expected in [
+        (None, None),
+        ("bundled:pong-source", "bundled:pong-source"),
+        (one.id, [False, plan.configuration(one)]),
+        (best.name, [True, *names]),
+    ]:
+        found = plan.configuration(replace(SPEC, parent=parent, tasks=TARGET))
+        assert json.loads(found)["parent"] == expected
 
 
 @pytest.mark.parametrize(
