@@ -5,7 +5,7 @@ import torch
 from interrupting import Interrupting
 from short_sequences import COLUMN, LEARNER, TASKS
 
-from colonnade.learners import A2C
+from colonnade.learners import A2C, DQN
 from colonnade.methods import OutputOnly, Progressive
 from colonnade.training import Interrupted, TrainingOptions, evaluate, train_sequence
 
@@ -16,7 +16,9 @@ pytestmark = [
 OPTIONS = TrainingOptions(num_envs=4, segment_steps=240, curve_steps=100, device="cuda")
 
 
-@pytest.mark.parametrize("learner", [LEARNER, A2C(rollout_steps=15)])
+@pytest.mark.parametrize(
+    "learner", [LEARNER, A2C(rollout_steps=15), DQN(replay=200, warm_up=50, target_every=50)]
+)
 @pytest.mark.parametrize("make", [Progressive, OutputOnly])
 def test_training_is_interrupted_and_goes_on(make, learner):
     recorder = Interrupting(6)

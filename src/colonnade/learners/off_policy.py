@@ -242,7 +242,9 @@ class OffPolicyTrainer:
             name: torch.stack([one[name] for one in learned]).mean()
             for name in (learned[0] if learned else ())
         }
-        metrics["exploration"] = torch.tensor(self._config.exploration(self.replay.seen))
+        metrics["exploration"] = torch.tensor(
+            self._config.exploration(self.replay.seen), device=self._lesson.compute.device
+        )
         episodes, self._collector.episodes = self._collector.episodes, []
         notes, self._collector.notes = self._collector.notes, []
         if not begun:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from colonnade.seeding import derive
+from colonnade.tasks.gym.real_time import in_real_time
 from colonnade.types import DatasetTask, EnvironmentTask, Task
 
 Image = NDArray[np.uint8]
@@ -61,11 +62,11 @@ def film_strip(task: Task, seed: int) -> Image | None:
         seed: Of the environment and the actions.
 
     Returns:
-        [H, W, 3] uint8; None where the agent sees no image.
+        [H, W, 3] uint8; None where the agent sees no image, or where it runs in real time.
     """
     if isinstance(task, DatasetTask):
         return _examples_strip(task)
-    if not isinstance(task, EnvironmentTask):
+    if not isinstance(task, EnvironmentTask) or in_real_time(task):
         return None
     envs = task.make_vec(1)
     try:

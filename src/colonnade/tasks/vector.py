@@ -10,6 +10,9 @@ import numpy as np
 from gymnasium.vector import AutoresetMode, VectorEnv, VectorWrapper
 from numpy.typing import NDArray
 
+from colonnade.errors import UsageError
+from colonnade.types import EnvironmentTask
+
 AnyVectorEnv = VectorEnv[Any, Any, NDArray[Any]]
 Frames = NDArray[np.uint8]
 """A batch of images of one channel each, [..., H, W]."""
@@ -24,6 +27,25 @@ READ_INFOS = ("lives_on", "raw_rewards")
 `rewards_as_they_came`."""
 
 StepResult = tuple[Any, NDArray[Any], NDArray[Any], NDArray[Any], dict[str, Any]]
+
+
+def environments(task: EnvironmentTask, num_envs: int, threads: int = 1) -> AnyVectorEnv:
+    """Make a task's environments, to be played.
+
+    Raises:
+        UsageError: They do not begin the next episode in the step that ends one, so that steps
+            would be learned that nobody took.
+    """
+    envs = task.make_vec(num_envs, threads)
+    mode = (envs.metadata or {}).get("autoreset_mode")
+    if mode != AutoresetMode.SAME_STEP:
+        envs.close()
+        raise UsageError(
+            f"Environments of task {task.spec.id!r} must begin the next episode in the step that "
+            f"ends one, and say so in metadata['autoreset_mode'], but theirs is {mode}; make them "
+            "with autoreset_mode=AutoresetMode.SAME_STEP."
+        )
+    return envs
 
 
 class TransformedVectorEnv(VectorWrapper):

@@ -19,6 +19,7 @@ from colonnade.learners import (
     Compute,
     Decision,
     Policy,
+    Precision,
     torch_threads,
     usual_acting,
 )
@@ -26,6 +27,7 @@ from colonnade.ops import evaluation
 from colonnade.records import shown
 from colonnade.seeding import derive, generator, kept_globals
 from colonnade.tasks.data.reading import batches_of
+from colonnade.tasks.gym.real_time import in_real_time
 from colonnade.training.normalizing import normalization_of
 from colonnade.types import (
     Actions,
@@ -66,6 +68,7 @@ def evaluate(
     limit: int = EPISODE_LIMIT,
     env_threads: int = 1,
     error: float | None = None,
+    precision: Precision = "auto",
 ) -> np.ndarray[Any, np.dtype[np.float64]]:
     """Play whole episodes and return their undiscounted, unclipped returns.
 
@@ -85,7 +88,7 @@ def evaluate(
             default all.
         seed: Of the environments and of the sampled actions; of what is random about examples that
             are read anew.
-        num_envs: How many to play side by side.
+        num_envs: How many to play side by side; of what runs in real time there is one.
         device: A torch device name, or "auto".
         greedy: Take the best action instead of sampling.
         split: Part of a data set.
@@ -94,6 +97,7 @@ def evaluate(
         error: Standard error of the mean return that suffices: as soon as the error is no
             larger, after ten episodes and two of each environment at the earliest, the rest is not
             played. None plays all episodes. Of a data set all examples count.
+        precision: As in `TrainingOptions`.
 
     Returns:
         [episodes] returns, or fewer where their error suffices.
@@ -120,14 +124,14 @@ def evaluate(
             "object of it has seen none; evaluate the task that was trained, or the network that "
             "colonnade.load gives."
         )
-    learner, compute = learner or usual_acting(spec), Compute.choose(spec, device)
+    learner, compute = learner or usual_acting(spec), Compute.choose(spec, device, precision)
     if network is not None:
         network.to(compute.device)
     if isinstance(task, DatasetTask):
-        with evaluation(network):
+        with evaluation(network), kept_globals(derive(seed, "evaluation globals")):
             return _right(task, network, learner, split, compute, episodes, seed)
     episodes = episodes or 10
-    num_envs = min(num_envs, episodes)
+    num_envs = 1 if in_real_time(task) else min(num_envs, episodes)
     stream = generator(seed, "evaluation actions", device=compute.device)
     policy: Policy
     if network is None:

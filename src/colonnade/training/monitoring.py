@@ -9,7 +9,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from torch import Tensor
 
-from colonnade.learners import Acting
+from colonnade.learners import Acting, Precision
 from colonnade.recognition import TrueLabels
 from colonnade.seeding import derive
 from colonnade.training.evaluation import EPISODE_LIMIT, evaluate
@@ -49,6 +49,7 @@ class Monitor:
         limit: int = EPISODE_LIMIT,
         labels: Labels | None = None,
         unseen: bool = False,
+        precision: Precision = "auto",
     ) -> None:
         """Begin with no score.
 
@@ -65,6 +66,7 @@ class Monitor:
             limit: See `evaluate`.
             labels: Say under which id each task is played; by default its own.
             unseen: See `TrainingOptions.test_unseen`.
+            precision: See `evaluate`.
         """
         self._tasks = {task.spec.id: task for task in tasks}
         self._names = [name_of(tasks, schedule, number) for number in range(len(schedule))]
@@ -73,6 +75,7 @@ class Monitor:
         self._learner = learner
         self._recorder = recorder
         self._seed = seed
+        self._precision = precision
         self._device = device
         self._episodes = episodes
         self._patience = patience
@@ -172,4 +175,5 @@ class Monitor:
             device=self._device,
             split=split,
             limit=self._limit,
+            precision=self._precision,
         )

@@ -125,6 +125,7 @@ def train_sequence(
         limit=evaluation_limit,
         labels=contexts,
         unseen=options.test_unseen,
+        precision=options.precision,
     )
     memories = Memories(learner)
     around = Surroundings(

@@ -66,7 +66,6 @@ def spec(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunSpec:
         whole,
         tasks=(replace(whole.tasks[0], steps=200),),
         training_options={**whole.training_options, "segment_steps": 60},
-        evaluation_episodes=1,
     )
 
 

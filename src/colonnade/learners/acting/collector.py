@@ -17,7 +17,7 @@ from colonnade.learners.compute import Compute
 from colonnade.learners.trainer import Deferring, Policy, Watch, under
 from colonnade.ops import evaluation
 from colonnade.seeding import derive
-from colonnade.tasks.vector import episodes_ended, rewards_as_they_came
+from colonnade.tasks.vector import environments, episodes_ended, rewards_as_they_came
 from colonnade.types import EnvironmentTask, Episode, Inputs, Network, Rollout, State
 from colonnade.watching import beat
 
@@ -99,7 +99,7 @@ class Collector:
         self.episodes: list[Episode] = []
         self.notes: list[str] = []
         self._spec = task.spec
-        self._envs = task.make_vec(num_envs, threads)
+        self._envs = environments(task, num_envs, threads)
         self._network = network
         self._policy = policy if isinstance(policy, Deferring) else AtOnce(policy)
         self._compute = compute

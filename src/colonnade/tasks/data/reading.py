@@ -10,7 +10,7 @@ beginning.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -298,12 +298,10 @@ class _Stack:
 
 def _loaded(loader: DataLoader[Any], what: str, seed: int, skip: int) -> Generator[Any]:
     """Go through what a loader gives, all of whose draws follow from a seed."""
-    streams = OwnStreams(seed)
-    for place, stream in enumerate(_generators(loader)):
-        stream.manual_seed(derive(seed, "loader", place))
+    streams, given = OwnStreams(seed), _GivenStreams(_generators(loader), seed)
     batches: Iterator[Any] | None = None
     for number in itertools.count():
-        with streams:
+        with streams, given:
             try:
                 batches = iter(loader) if batches is None else batches
                 batch = next(batches)
@@ -313,6 +311,33 @@ def _loaded(loader: DataLoader[Any], what: str, seed: int, skip: int) -> Generat
                 raise _unreadable(what, error) from error
         if number >= skip:
             yield batch
+
+
+class _GivenStreams:
+    """The generators that a loader was given, in states of its own while a pass is read.
+
+    The same loader may be read by two at once, as when a task is scored while it is learned.
+    """
+
+    def __init__(self, streams: Sequence[torch.Generator], seed: int) -> None:
+        self._streams = streams
+        self._own = [
+            torch.Generator(stream.device).manual_seed(derive(seed, "loader", place)).get_state()
+            for place, stream in enumerate(streams)
+        ]
+        self._outside: list[torch.Tensor] = []
+
+    def __enter__(self) -> None:
+        self._outside = self._exchanged(self._own)
+
+    def __exit__(self, *_: object) -> None:
+        self._own = self._exchanged(self._outside)
+
+    def _exchanged(self, states: Sequence[torch.Tensor]) -> list[torch.Tensor]:
+        left = [stream.get_state() for stream in self._streams]
+        for stream, state in zip(self._streams, states, strict=True):
+            stream.set_state(state)
+        return left
 
 
 def _generators(loader: DataLoader[Any]) -> list[torch.Generator]:

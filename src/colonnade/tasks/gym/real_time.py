@@ -37,6 +37,11 @@ def is_real_time(env: gymnasium.Env[Any, Any]) -> bool:
     return bool((env.metadata or {}).get("real_time", False))
 
 
+def in_real_time(task: object) -> bool:
+    """Whether a task is such an environment, with which nobody plays but who learns it."""
+    return bool(getattr(task, "real_time", False))
+
+
 class RealTimeVectorEnv(VectorEnv[Any, Any, NDArray[Any]]):
     """A vector environment of one that runs in real time.
 

@@ -124,6 +124,11 @@ class GymTask:
             self.reward_clip,
         )
 
+    @property
+    def real_time(self) -> bool:
+        """Whether there is one of it, which runs in real time; makes it once to ask for it."""
+        return known_of(self._made).real_time
+
     @cached_property
     def normalization(self) -> Normalization | None:
         """What was seen while the task was learned, where it is to be normalised.
