@@ -105,6 +105,9 @@ SESSION: _Form = {
 }
 """A line of sessions.jsonl."""
 
+POLICY: _Form = {"contexts?": {"*": _TEXT}, "*": _ANYTHING}
+"""What a file of one trained network says of it, as far as nobody else reads it."""
+
 CHOICE: _Form = {"run": _TEXT, "*": _ANYTHING}
 """What choices.json says of a selection."""
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -26,11 +27,11 @@ from colonnade.experiments.plans.spec import (
     RunSpec,
     TaskBudget,
 )
-from colonnade.experiments.store.contents import CHOICE, misfit
+from colonnade.experiments.store.contents import CHOICE, POLICY, misfit
 from colonnade.experiments.store.folders import RunFolder, SuiteFolder, find_runs
 from colonnade.experiments.store.measures import MEASURES
 from colonnade.experiments.store.reading import check_kind, is_there, read_json
-from colonnade.records import read, write
+from colonnade.records import read, shown, write
 from colonnade.watching import beat
 
 if TYPE_CHECKING:
@@ -90,6 +91,8 @@ class Kept(NamedTuple):
         meta: JSON data of its method's state.
         alone: Where there was no run: the task's spec and the learner, as JSON data.
         about: What it says of itself.
+        contexts: By the id of a task, the one under which the network plays it, where contexts were
+            recognised.
     """
 
     spec: RunSpec | None
@@ -98,6 +101,7 @@ class Kept(NamedTuple):
     meta: dict[str, Any]
     alone: dict[str, Any] | None = None
     about: About = About()
+    contexts: Mapping[str, str] = {}
 
     def write(self, path: Path) -> None:
         """Write it to a file that executes nothing, for `read_kept`."""
@@ -112,6 +116,8 @@ class Kept(NamedTuple):
             policy["alone"] = self.alone
         if self.about != About():
             policy["about"] = write(self.about)
+        if self.contexts:
+            policy["contexts"] = dict(self.contexts)
         write_tensors(path, self.tensors, {"policy": policy, "method": self.meta})
 
     @property
@@ -125,7 +131,16 @@ class Kept(NamedTuple):
 
 
 def kept_path(suite: Path, name: str) -> Path:
-    """Where a network is kept that runs of an output folder start from."""
+    """Where a network is kept that runs of an output folder start from.
+
+    Raises:
+        UsageError: It is no name of such a one.
+    """
+    if re.fullmatch(r"[0-9a-f]+", name.removeprefix(KEPT)) is None:
+        raise UsageError(
+            f"{shown(name)} names no network that a folder keeps; name a network of elsewhere by "
+            "its file, as in 'file:DIR/parents/NAME.safetensors'."
+        )
     return suite / "parents" / f"{name.removeprefix(KEPT)}.safetensors"
 
 
@@ -156,7 +171,10 @@ def read_kept(path: Path) -> Kept:
     tasks = {name: tasks[name] for name in order}
     spec = RunSpec.from_json(policy["spec"], where) if "spec" in policy else None
     about = read(About, policy.get("about", {}), f"{where}: 'about'")
-    return Kept(spec, tasks, tensors, meta["method"], policy.get("alone"), about)
+    if wrong := misfit(policy, POLICY):
+        raise UsageError(f"{where} {wrong}; restore the file.")
+    contexts = policy.get("contexts", {})
+    return Kept(spec, tasks, tensors, meta["method"], policy.get("alone"), about, contexts)
 
 
 def read_trained(source: str | Path) -> Kept:
@@ -180,8 +198,10 @@ def read_trained(source: str | Path) -> Kept:
     if not complete:
         raise ColonnadeError(f"No run in {suite.path} is complete; `colonnade run` completes them.")
     folder = complete[-1]
-    learned = {name: task_known(suite, folder.spec, name) for name in folder.network()["tasks"]}
-    return Kept(folder.spec, learned, *folder.weights(), about=_about(folder))
+    learned = {name: task_known(suite, folder.spec, name) for name in folder.played_as}
+    contexts = {task: known for task, known in folder.played_as.items() if known != task}
+    about = _about(folder)
+    return Kept(folder.spec, learned, *folder.weights(), about=about, contexts=contexts)
 
 
 def task_known(suite: SuiteFolder, spec: RunSpec, name: str) -> TaskBudget:

@@ -206,12 +206,31 @@ class RunFolder:
 
     @property
     def last_task(self) -> str:
-        """Id of the run's last task, as its network and its scores know it.
+        """Id of the run's last task, as its scores know it.
 
         Raises:
             ColonnadeError: The run is not complete, or a file is damaged.
         """
-        return self.spec.tasks[-1].id_among(self.network()["tasks"])
+        return self.spec.tasks[-1].id_among(self.played_as)
+
+    @property
+    def played_as(self) -> dict[str, str]:
+        """By the id of each task that the run's network plays, under which id it knows the task.
+
+        They differ where contexts were recognised. The last task comes last.
+
+        Raises:
+            ColonnadeError: The run is not complete, or a file is damaged.
+        """
+        known = self.network()["tasks"]
+        told = self.result().get("contexts", {})
+        contexts = {task: context for task, context in told.items() if context in known}
+        in_order = sorted(known, key=lambda task: known[task])
+        if not contexts:
+            return {task: task for task in in_order}
+        # Contexts in which no task was recognised are nobody's; tasks of earlier runs are.
+        others = [task for task in in_order if task not in contexts.values()]
+        return {**({task: task for task in others} if self.spec.origins else {}), **contexts}
 
     def add_note(self, note: str) -> None:
         """Leave a note for a run that nobody trains just now, which it takes up when it goes on.

@@ -125,7 +125,7 @@ def columns_of(folder: RunFolder) -> tuple[ProgressiveNetwork, dict[str, int]]:
         ColonnadeError: The run is not complete, or has no progressive network.
     """
     method = column_method(folder)
-    return method.network, dict(method.columns)
+    return method.network, {task: method.columns[known] for task, known in folder.played_as.items()}
 
 
 def column_method(folder: RunFolder) -> ColumnMethod:
@@ -173,13 +173,17 @@ def check_progressive(network: ColumnView, folder: RunFolder) -> None:
         )
 
 
-def column_of(columns: Mapping[str, int], folder: RunFolder, task: str | None) -> tuple[str, int]:
-    """Choose the column that plays a task; None takes the run's last task.
+def task_of(folder: RunFolder, task: str | None) -> tuple[str, str]:
+    """Choose a task that a complete run's network plays; None takes the run's last one.
+
+    Returns:
+        Its id, and the id under which the network plays it.
 
     Raises:
-        UsageError: No column plays it.
+        UsageError: The network plays no such task.
     """
-    name = task or folder.spec.tasks[-1].id_among(columns)
-    if name not in columns:
-        raise unknown_name(f"task of run {folder.id}:", name, columns)
-    return name, columns[name]
+    known = folder.played_as
+    name = task or folder.last_task
+    if name not in known:
+        raise unknown_name(f"task of run {folder.id}:", name, known)
+    return name, known[name]

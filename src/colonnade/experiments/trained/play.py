@@ -17,7 +17,7 @@ from colonnade.experiments.store.files import disk_errors
 from colonnade.experiments.store.folders import RunFolder, SuiteFolder
 from colonnade.experiments.trained.films.camera import FilmedTask, drawn_task
 from colonnade.experiments.trained.films.writing import check_kind, write_film
-from colonnade.experiments.trained.load import load_method, task_as_learned, trusting
+from colonnade.experiments.trained.load import load_method, task_as_learned, task_of, trusting
 from colonnade.learners import LearnerConfig
 from colonnade.training import evaluate
 from colonnade.types import EnvironmentTask, Network, environments_of
@@ -101,18 +101,11 @@ def trained_player(
         UsageError: The task is unknown.
         ColonnadeError: The run's weights are damaged.
     """
-    spec = folder.spec
-    # Where contexts were recognised, networks go by those.
-    contexts: dict[str, str] = folder.result().get("contexts", {})
-    known = {**folder.network()["tasks"], **contexts}
-    name = task or (list(contexts)[-1] if contexts else folder.last_task)
-    if name not in known:
-        raise unknown_name(f"task of run {spec.id}:", name, known)
+    name, known = task_of(folder, task)
     with trusting(suite.path, trust=trust):
         stage = environments_of(task_as_learned(suite, folder, name))
         method = load_method(folder)
-    network = method.network_for(contexts.get(stage.spec.id, stage.spec.id))
-    return stage, network, build_learner(spec)
+    return stage, method.network_for(known), build_learner(folder.spec)
 
 
 def _find(suite: SuiteFolder, run: str | None) -> RunFolder:

@@ -149,9 +149,10 @@ def write_pruned(
     for row in scores:
         metrics.append(row)
     metrics.close()
+    known = {task: original.played_as[task] for task in columns}
     meta = {
         "network": network.spec_dict(),
-        "tasks": dict(columns),
+        "tasks": {known[task]: column for task, column in columns.items()},
         "features_frozen": False,
     }
     with disk_errors(folder.path):
@@ -175,6 +176,8 @@ def write_pruned(
         "files": folder.checksums(),
         "pruning": dict(report),
     }
+    if "contexts" in result:
+        changed["contexts"] = {task: known[task] for task in columns if task in result["contexts"]}
     write_json(folder.path / "result.json", {**result, **changed})
     write_text(folder.path / "DONE", "")
     return folder
@@ -184,8 +187,6 @@ def _tasks(
     within: SuiteFolder, source: RunSpec, columns: Mapping[str, int]
 ) -> tuple[TaskBudget, ...]:
     """List the tasks that are still played: what the run started from, then its own."""
-    if source.labels:  # columns go by the contexts that were recognised, not by tasks
-        return source.tasks
     own = [task for task in source.tasks if any(map(task.is_called, columns))]
     earlier = [
         task_known(within, source, name)

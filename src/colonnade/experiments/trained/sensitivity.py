@@ -20,9 +20,9 @@ from colonnade.experiments.trained.analysis import FeaturePictures, RunAnalysis
 from colonnade.experiments.trained.analysis_options import AnalysisOptions
 from colonnade.experiments.trained.load import (
     check_progressive,
-    column_of,
     columns_of,
     task_as_learned,
+    task_of,
     trusting,
 )
 from colonnade.learners import Acting
@@ -89,7 +89,7 @@ def analyse_run(
         trust: Whether code that the folder names, such as an environment's module, is imported.
 
     Raises:
-        UsageError: No column plays the task.
+        UsageError: The network plays no such task.
         ColonnadeError: The run is not complete, or has nothing to analyse.
     """
     with trusting(suite.path, trust=trust):
@@ -105,7 +105,8 @@ def _analysed(
     progress: Callable[[int, int], None],
 ) -> RunAnalysis:
     network, columns = columns_of(folder)
-    name, index = column_of(columns, folder, task)
+    name, _ = task_of(folder, task)
+    index = columns[name]
     view = network.view(index)
     check_progressive(view, folder)
     spec, learner = folder.spec, build_learner(folder.spec)

@@ -29,8 +29,8 @@ from colonnade.experiments.store.folders import RunFolder, SuiteFolder
 from colonnade.experiments.store.reading import read_json
 from colonnade.experiments.trained.load import (
     column_method,
-    column_of,
     task_as_learned,
+    task_of,
     trusting,
 )
 from colonnade.experiments.trained.weight_noise_options import WeightNoiseOptions
@@ -154,7 +154,7 @@ def disturb_run(
         trust: Whether code that the folder names, such as an environment's module, is imported.
 
     Raises:
-        UsageError: No column plays the task.
+        UsageError: The network plays no such task.
         ColonnadeError: The run is not complete, or plays no better than the random policy.
     """
     with trusting(suite.path, trust=trust):
@@ -169,8 +169,8 @@ def _disturbed(
     pool: Executor | None,
 ) -> WeightNoise:
     method, learner = column_method(folder), build_learner(folder.spec)
-    name, _ = column_of(method.columns, folder, task)
-    view = method.network_for(name)
+    name, known = task_of(folder, task)
+    view = method.network_for(known)
     assert isinstance(view, ColumnView)
     view.unfreeze()  # all that the column has of its own is disturbed
     stage = environments_of(task_as_learned(suite, folder, name))

@@ -114,12 +114,7 @@ def domain_films(suite: SuiteFolder) -> dict[str, bytes]:
 
 def _film(suite: SuiteFolder, folder: RunFolder, task: int, *, trust: bool) -> None:
     spec = folder.spec
-    name = None
-    if task != len(spec.tasks) - 1:
-        # Where contexts were recognised, networks go by those.
-        name = spec.tasks[task].id_among(
-            folder.result().get("contexts") or folder.network()["tasks"]
-        )
+    name = spec.tasks[task].id_among(folder.played_as)
     stage, network, learner = trained_player(suite, folder, name, trust=trust)
     for when, player in (("before", None), ("after", network)):
         shot = shoot(stage, player, learner, spec, _FRAMES)

@@ -294,4 +294,5 @@ def load(
         learned, learner = build_task(budget), build_learner(kept.spec)
         restore_normalization(learned, beside)
     spec, options["normalization"] = learned.spec, normalization_of(learned)
-    return TrainedPolicy(method.network_for(name), spec, learner, **options)
+    network = method.network_for(kept.contexts.get(name, name))
+    return TrainedPolicy(network, spec, learner, **options)
