@@ -177,3 +177,33 @@ def test_files_that_are_no_suites(tmp_path: Path, capsys: pytest.CaptureFixture[
     ):
         assert main(["describe", str(tmp_path / name)]) == 2
         assert sentence in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"method_options": {"ewcc": {"lam": 7.0}}}, "'method_options'.*did you mean 'ewc'"),
+        ({"learner_options": {"pppo": {"gamma": 0.9}}}, "'learner_options'.*did you mean 'ppo'"),
+        ({"search": {"methods": {"ewcc": {"lam": [1.0]}}}}, "'search'.*did you mean 'ewc'"),
+        ({"bundled": "pong-source"}, "stands for its one source, but it has 2"),
+    ],
+)
+def test_settings_of_nothing_are_refused(
+    tmp_path: Path, changes: dict[str, object], words: str
+) -> None:
+    with pytest.raises(UsageError, match=words):
+        named(str(written(tmp_path, **changes)))
+
+
+def test_the_search_of_a_file_is_for_every_learner(tmp_path: Path) -> None:
+    suite = named_suite(str(written(tmp_path)), "x")
+    plan = plan_sweep(suite, Sweep(jobs=3, top=1), SuiteOptions(learner="ppo"))
+    assert {spec.learner_options["learning_rate"] for spec in plan.runs} <= {0.003, 0.001}
+    assert not any("clip_norm" in spec.learner_options for spec in plan.runs)
+
+
+def test_of_the_papers_grids_is_drawn_what_the_runs_have(tmp_path: Path) -> None:
+    suite = named_suite(str(written(tmp_path, search=None)), "x")
+    plan = plan_sweep(suite, Sweep(jobs=2, top=1), SuiteOptions(learner="dqn"))
+    assert {*plan.runs[0].learner_options} == {"learning_rate", "clip_norm"}
+    assert all(spec.column == "default" for spec in plan.runs)

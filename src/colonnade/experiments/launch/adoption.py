@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from colonnade.errors import ColonnadeError, UsageError
-from colonnade.experiments.plans.spec import FILE, RunSpec
+from colonnade.experiments.plans.spec import FILE, KEPT, RunSpec
 from colonnade.experiments.store.files import begin_folder
+from colonnade.experiments.store.folders import SuiteFolder
 from colonnade.experiments.store.parents import Kept, kept_path, read_trained
 from colonnade.experiments.store.reading import is_there
 
 
-def adopted(specs: Sequence[RunSpec]) -> tuple[tuple[RunSpec, ...], dict[str, Kept]]:
+def adopted(specs: Sequence[RunSpec], folder: Path) -> tuple[tuple[RunSpec, ...], dict[str, Kept]]:
     """Name what runs start from by its content, where it lies outside of their folder.
 
     Args:
-        specs: Of which some have a parent "file:PATH"; those that start from such a run name it by
-            the id that its own spec has.
+        specs: Of which some have a parent "file:PATH"; those that start from another of them name
+            it by its label, where no other has that, or by the id that its own spec has.
+        folder: Where their runs go: what it has taken in before may be gone from its place.
 
     Returns:
         The specs, whose parents are then "kept:NAME" and whose ids follow from that; and the
@@ -29,17 +32,29 @@ def adopted(specs: Sequence[RunSpec]) -> tuple[tuple[RunSpec, ...], dict[str, Ke
     """
     networks: dict[str, Kept] = {}
     names: dict[str, str] = {}  # of parents, before and after
+    labels = Counter(spec.label for spec in specs)
     changed = []
     for spec in specs:
         for origin in spec.origins:
             if origin.startswith(FILE) and origin not in names:
-                kept = _read(origin.removeprefix(FILE), spec)
-                names[origin] = kept.name
-                networks[kept.name] = kept
+                try:
+                    kept = read_trained(origin.removeprefix(FILE))
+                except ColonnadeError as error:
+                    if (name := _taken_in(folder, spec, origin)) is None:
+                        path = origin.removeprefix(FILE)
+                        raise UsageError(
+                            f"Run {spec.label!r} starts from {path!r}: {error}"
+                        ) from error
+                    names[origin] = name
+                else:
+                    names[origin] = kept.name
+                    networks[kept.name] = kept
         parents = tuple(names.get(each, each) for each in spec.parents)
         parent = None if spec.parent is None else names.get(spec.parent, spec.parent)
         moved = replace(spec, parent=parent, parents=parents)
         names[spec.id] = moved.id
+        if labels[spec.label] == 1:
+            names.setdefault(spec.label, moved.id)
         changed.append(moved)
     return tuple(changed), networks
 
@@ -57,8 +72,11 @@ def keep(folder: Path, networks: Mapping[str, Kept]) -> None:
             kept.write(path)
 
 
-def _read(path: str, spec: RunSpec) -> Kept:
-    try:
-        return read_trained(path)
-    except ColonnadeError as error:
-        raise UsageError(f"Run {spec.label!r} starts from {path!r}: {error}") from error
+def _taken_in(folder: Path, spec: RunSpec, origin: str) -> str | None:
+    """Name what a folder keeps of a run's origin since it was begun; None where it keeps none."""
+    if not is_there(folder / "suite.json"):
+        return None
+    before = [run for run in SuiteFolder.read(folder).plan.runs if run.label == spec.label]
+    place = spec.origins.index(origin)
+    found = {run.origins[place] for run in before if len(run.origins) == len(spec.origins)}
+    return found.pop() if len(found) == 1 and all(o.startswith(KEPT) for o in found) else None

@@ -15,12 +15,14 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-from colonnade.errors import ColonnadeError, UsageError
+from colonnade.errors import ColonnadeError, UsageError, unknown_name
 from colonnade.experiments.plans.plan import SCRATCH
 from colonnade.experiments.plans.search_space import SearchSpace
 from colonnade.experiments.store.reading import parse_json, read_content
 from colonnade.experiments.suites import Suite, suite_from_name, suite_names
 from colonnade.experiments.suites.designs.transfer import TransferDesign
+from colonnade.learners import LEARNERS
+from colonnade.parts import own_names
 from colonnade.records import fitting, read
 
 _OWN = ("suite", "title", "summary", "search")
@@ -97,9 +99,12 @@ def _suite(content: dict[str, Any], where: str) -> Suite:
             f"'methods' of {where} lacks {SCRATCH!r}, which every transfer score is measured "
             "against; add it."
         )
-    search = {}
+    search: dict[str, SearchSpace] = {}
     if "search" in given:
-        search = {design.learner: _space(given["search"], where)}
+        space = _space(given["search"], where)
+        if unknown := [key for key in space.methods if key not in design.methods]:
+            raise unknown_name(f"method in 'search' of {where}", unknown[0], design.methods)
+        search = dict.fromkeys((*LEARNERS, *own_names("learners")), space)
     return Suite(name, words["title"] or name, words["summary"], design.plan, spaces=search)
 
 

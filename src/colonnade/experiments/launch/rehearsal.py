@@ -137,7 +137,7 @@ class Rehearsal:
         check_normalized(tasks, learner, options, told=labels.told)
         if not labels.told:
             _check_untold(learner, tasks[-1], method, spec.steps, options.num_envs)
-        check_analysable(spec.analyses, tasks, method)
+        check_analysable(spec.analyses, tasks, method, told=labels.told)
         # Taking a GPU that nobody named would keep its memory from the runs.
         device = "cpu" if options.device == "auto" else options.device
         Compute.choose(tasks[-1].spec, device, options.precision)

@@ -51,7 +51,7 @@ def begin(
     accept(suite.plan)
     if named := named_code(suite.plan.runs):
         say(f"Imports {', '.join(named)}, which {what.name} names.")
-    rehearsal = Rehearsal(suite.plan, networks)
+    rehearsal = Rehearsal(suite.plan, networks, out)
     for spec in suite.plan.runs:
         try:
             rehearsal.check(spec)
@@ -75,5 +75,5 @@ def _from_file(path: Path, out: Path, options: SuiteOptions) -> tuple[SuiteFolde
     if not listed:
         raise UsageError(f"{path} lists no run; write at least one spec into it.")
     given = tuple(RunSpec.from_json(value, path.name) for value in listed)
-    specs, networks = adopted(given)
+    specs, networks = adopted(given, out)
     return SuiteFolder(out, path.name, {}, Plan(specs)), networks

@@ -49,7 +49,7 @@ def plan_sweep(suite: Suite, sweep: Sweep, options: SuiteOptions) -> Plan:
     """
     once = suite.once(options)
     check_learner(once, options.learner)
-    space = suite.space(once.runs[0].learner).with_ranges(parse_ranges(sweep.ranges))
+    space = suite.drawn(once).with_ranges(parse_ranges(sweep.ranges))
     if drawn := changed_names(options.set) & set(space.names):
         name = min(drawn)
         raise UsageError(

@@ -91,7 +91,7 @@ class Basis:
 
         space = None
         if suite is not None and sweep is not None and plan.runs:
-            space = suite.space(plan.runs[0].learner).with_ranges(parse_ranges(sweep.ranges))
+            space = suite.drawn(plan).with_ranges(parse_ranges(sweep.ranges))
         own = said_of(_names(suite, plan))
         return cls(
             measures=MEASURES,

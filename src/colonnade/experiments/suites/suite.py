@@ -6,8 +6,10 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
+from colonnade.experiments.plans.build import build_learner
 from colonnade.experiments.plans.plan import Plan, SuiteOptions
 from colonnade.experiments.plans.search_space import PAPER, PAPER_FOR_PPO, SearchSpace
+from colonnade.experiments.plans.spec import DEFAULT_COLUMN
 
 if TYPE_CHECKING:
     from colonnade.networks import ProgressiveNetwork
@@ -51,3 +53,14 @@ class Suite:
     def space(self, learner: str) -> SearchSpace:
         """Return what is drawn for a learner."""
         return self.spaces.get(learner, PAPER_FOR_PPO if learner == "ppo" else PAPER)
+
+    def drawn(self, plan: Plan) -> SearchSpace:
+        """Return what is drawn for a plan's runs; of the paper's grids, what their parts have."""
+        first = plan.runs[0]
+        space = self.space(first.learner)
+        if first.learner in self.spaces:
+            return space
+        options = vars(build_learner(first))
+        ranges = {name: of for name, of in space.learner.items() if name in options}
+        unnamed = any(spec.column == DEFAULT_COLUMN for spec in plan.runs)
+        return SearchSpace(ranges, {} if unnamed else space.column)
