@@ -201,7 +201,7 @@ def _box(
 ) -> None:
     x, y = corner
     filled: Any = {"facecolor": colour, "alpha": 0.22}
-    words, ink = layer.name, INK
+    words, ink = plain(layer.name), INK
     if not of_network:
         filled = {"facecolor": "none"}
     elif layer.share is not None:

@@ -15,7 +15,7 @@ from colonnade.analysis.policies.perturbation import Estimate, PerturbationCurve
 from colonnade.experiments.plans.plan import Plan
 from colonnade.experiments.plans.sweep import Sweep
 from colonnade.experiments.store.folders import SuiteFolder
-from colonnade.experiments.trained.analysis import RunAnalysis
+from colonnade.experiments.trained.analysis import FeaturePictures, RunAnalysis
 from colonnade.experiments.trained.analysis_options import AnalysisOptions
 from colonnade.experiments.trained.comparison import new_vision, reuse_words, used_shares
 from colonnade.experiments.trained.pruned import Cost, notes
@@ -28,10 +28,12 @@ from colonnade.reports.sensitivity.charts import (
     spectra,
     sweet_spot,
 )
+from colonnade.reports.sensitivity.features import feature_maps, feature_shares
 from colonnade.reports.sensitivity.page import (
     _agreement_words,
     write_analysis,
 )
+from colonnade.reports.style import to_svg
 
 LEVELS = ((Feature(0, 0), Feature(1, 0)), (Feature(0, 1), Feature(1, 1)))
 
@@ -67,6 +69,22 @@ def test_what_is_reused_is_said_by_its_share():
         "(10% from earlier columns) anew."
     )
     assert "joins old and new features in conv 1 (40%" in reuse_words(analysis([0.6, 1.0]))
+
+
+def test_names_are_no_mathematics_to_pictures():
+    odd = ("a$^$", "b$_$")
+    returns = {feature: np.ones((2, 4)) for level in LEVELS for feature in level}
+    curves = PerturbationCurves((1.0, 2.0), np.full(4, 10.0), 0.0, returns, LEVELS)
+    frames = np.zeros((2, 8, 8), np.uint8)
+    filters = {feature: np.ones((4, 1, 3, 3)) for feature in LEVELS[0]}
+    pictures = FeaturePictures(filters, frames, odd, {(LEVELS[0][0], 0): np.ones((2, 4, 4))})
+    found = replace(analysis([0.5, 0.5]), columns=odd, curves=curves, pictures=pictures)
+    maps = feature_maps(found)
+    assert maps is not None
+    spots = sweet_spot([(0.5, 1.0, name, 2) for name in odd])
+    shaded = shaded_columns({"a$^$ to b$_$": [found]})
+    for figure in (shaded, noise_curves(found), feature_shares(found), maps, spots):
+        assert "^" in to_svg(figure, "picture")
 
 
 def test_the_share_of_features_in_use():

@@ -78,7 +78,7 @@ def draw_reuse(rows: list[Reuse]) -> Figure:
     targets = list(dict.fromkeys(row.run.spec.target for row in rows))
     for number, target in enumerate(targets):
         own = [row for row in rows if row.run.spec.target == target]
-        label = task_title(target) if len(targets) <= 8 else None
+        label = plain(task_title(target)) if len(targets) <= 8 else None
         axes.scatter([row.overlap for row in own], [row.speedup for row in own], s=34, label=label,
                      color=FALLBACK_COLOURS[number % 6 if label else 0])  # fmt: skip
     axes.axhline(1, color=INK, lw=1, ls=":")

@@ -19,7 +19,7 @@ from colonnade.experiments.method_titles import FALLBACK_COLOURS
 from colonnade.experiments.titles import task_title
 from colonnade.experiments.trained.analysis import RunAnalysis
 from colonnade.experiments.trained.comparison import column_title
-from colonnade.reports.style import FAINT, INK, PAPER, SENSITIVITY, text_on_share
+from colonnade.reports.style import FAINT, INK, PAPER, SENSITIVITY, plain, text_on_share
 
 _BOX, _TALL, _GAP, _STEP = 1.0, 0.56, 0.42, 0.86
 
@@ -41,7 +41,8 @@ def shaded_columns(groups: Mapping[str, Sequence[RunAnalysis]], repeats: str = "
     across = min(len(groups), 5 if widest <= 2 else 4)
     down = -(-len(groups) // across)
     titles = [
-        textwrap.fill(title, 11 * widest) + (f"\n{len(group)} {repeats}" if len(group) > 1 else "")
+        plain(textwrap.fill(title, 11 * widest))
+        + (f"\n{len(group)} {repeats}" if len(group) > 1 else "")
         for title, group in groups.items()
     ]
     lines = max(title.count("\n") for title in titles)
@@ -91,7 +92,7 @@ def _shade(axes: Axes, title: str, group: Sequence[RunAnalysis]) -> None:
             )
     for column, task in enumerate(first.columns):
         x = column * (_BOX + _GAP) + _BOX / 2
-        name = column_title(task)
+        name = plain(column_title(task))
         words = f"{name}\n{'new' if column == first.newest else 'frozen'}"
         axes.text(x, -0.1, words, ha="center", va="top", fontsize=8, color=INK)
     axes.set_title(title, fontsize=9.5)
@@ -130,7 +131,7 @@ def noise_curves(analysis: RunAnalysis) -> Figure:
     half = (curves.clean.mean() + curves.floor) / 2
     for column, axes in enumerate(panels):
         new = "new" if column == analysis.newest else "frozen"
-        axes.set_title(f"Noise in {column_title(analysis.columns[column])} ({new})")
+        axes.set_title(plain(f"Noise in {column_title(analysis.columns[column])} ({new})"))
         for name, features in zip(analysis.level_names, analysis.levels, strict=True):
             for feature in features:
                 if feature.column != column:
@@ -278,7 +279,8 @@ def sweet_spot(points: Sequence[tuple[float, float, str, int]]) -> Figure:
     axes.set_xlabel("mean AFS of the new column's convolutions (new vision)")
     axes.set_ylabel("transfer score")
     handles = [
-        Line2D([], [], color=c, marker="o", ls="", label=task_title(t)) for t, c in colours.items()
+        Line2D([], [], color=c, marker="o", ls="", label=plain(task_title(t)))
+        for t, c in colours.items()
     ]
     for count, shape in ((2, "o"), (3, "^")):
         if any((columns == 2) == (count == 2) for *_, columns in points):

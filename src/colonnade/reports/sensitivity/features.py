@@ -10,7 +10,7 @@ from colonnade.experiments.method_titles import METHODS
 from colonnade.experiments.trained.analysis import RunAnalysis
 from colonnade.experiments.trained.comparison import column_title
 from colonnade.networks import Feature
-from colonnade.reports.style import FAINT, INK
+from colonnade.reports.style import FAINT, INK, plain
 
 _SIGNED = LinearSegmentedColormap.from_list("signed", ["#2166ac", "#f7f7f7", "#b2182b"])
 """Blue for negative weights, red for positive ones, as in the paper's Fig. 5b."""
@@ -29,9 +29,8 @@ def feature_shares(analysis: RunAnalysis) -> Figure:
         new = feature.column == analysis.newest
         shares = analysis.sensitivity[feature] / (total or 1)
         axes.bar(range(len(shares)), shares, color=_NEW if new else FAINT)
-        axes.set_title(
-            f"{column_title(analysis.columns[feature.column])} ({'new' if new else 'frozen'})"
-        )
+        title = column_title(analysis.columns[feature.column])
+        axes.set_title(plain(f"{title} ({'new' if new else 'frozen'})"))
         axes.set_xticks(range(0, len(shares), 1 if len(shares) <= 16 else 8))
         axes.set_xlabel(f"{analysis.level_names[0]} map")
     panels[0].set_ylabel("AFS")
@@ -57,7 +56,7 @@ def feature_maps(analysis: RunAnalysis) -> Figure | None:
     for place, (frame, task) in enumerate(zip(pictures.frames, pictures.frame_tasks, strict=True)):
         axes = grid[0, channels + 1 + place]
         axes.imshow(frame, cmap="gray", vmin=0, vmax=255)
-        axes.set_title(column_title(task), fontsize=8.5, loc="center")
+        axes.set_title(plain(column_title(task)), fontsize=8.5, loc="center")
     for row, ((feature, m), seen) in enumerate(pictures.maps.items(), start=1):
         kernel = pictures.filters[feature][m]
         limit = float(np.abs(kernel).max()) or 1.0
@@ -69,7 +68,7 @@ def feature_maps(analysis: RunAnalysis) -> Figure | None:
                     _age(channel, channels), fontsize=7.5, loc="center", fontweight="normal"
                 )
         share = analysis.sensitivity[feature][m] / (total or 1)
-        where = column_title(analysis.columns[feature.column])
+        where = plain(column_title(analysis.columns[feature.column]))
         grid[row, 0].text(
             -0.15, 0.5, f"{where} map {m}\nAFS {share:.0%}", transform=grid[row, 0].transAxes,
             ha="right", va="center", fontsize=8.5, color=_colour(analysis, feature),
