@@ -19,7 +19,9 @@ from colonnade.experiments.trained.analysis import FeaturePictures, RunAnalysis
 from colonnade.experiments.trained.analysis_options import AnalysisOptions
 from colonnade.experiments.trained.comparison import new_vision, reuse_words, used_shares
 from colonnade.experiments.trained.pruned import Cost, notes
-from colonnade.networks import Feature
+from colonnade.experiments.trained.sensitivity import _level_names
+from colonnade.networks import ColumnSpec, Conv, Dense, Feature, ProgressiveNetwork
+from colonnade.networks.progressive.forward import aligned_levels
 from colonnade.reports.sensitivity.chart import noise_chart, spectra_chart, sweet_spot_chart
 from colonnade.reports.sensitivity.charts import (
     agreement,
@@ -34,6 +36,7 @@ from colonnade.reports.sensitivity.page import (
     write_analysis,
 )
 from colonnade.reports.style import to_svg
+from colonnade.seeding import generator
 
 LEVELS = ((Feature(0, 0), Feature(1, 0)), (Feature(0, 1), Feature(1, 1)))
 
@@ -93,6 +96,45 @@ def test_the_share_of_features_in_use():
     flat = {**even.sensitivity, Feature(1, 0): np.full(4, 0.125)}
     rows = used_shares([even, even, replace(even, sensitivity=flat)])
     assert rows == [("2 columns, 3 networks", [("conv 1", "50%"), ("dense", "25%")])]
+
+
+def test_levels_below_a_shallow_column_keep_their_names_and_numbers(tmp_path: Path):
+    deep = ColumnSpec((Conv(4, 4, 2), Conv(4, 4, 2), Dense(16)))
+    shallow = ColumnSpec((Dense(8),), input="joints")
+    shapes, found = {"observation": (3, 32, 32), "joints": (9,)}, []
+    for specs in ([deep, deep], [deep, deep, shallow]):
+        network = ProgressiveNetwork()
+        for spec in specs:
+            network.add_column(spec, shapes, 4, generator(0))
+        columns = [network.column(i) for i in range(len(specs))]
+        levels = tuple(aligned_levels(columns))
+        sensitivity = {f: np.ones(4 if f.stage < 2 else 8) for level in levels for f in level}
+        found.append(
+            RunAnalysis(
+                run="r", label="r", task="t/c", columns=("t/a", "t/b", "t/c")[-len(specs) :],
+                level_names=_level_names(network.newest, len(levels)), levels=levels,
+                sensitivity=sensitivity, states=10, options=AnalysisOptions(episodes=0),
+            )
+        )  # fmt: skip
+    three = found[1]
+    assert three.level_names == ("2 below dense", "below dense", "dense")
+    # Of features that count alike 95 % takes all.
+    assert used_shares(found) == [
+        ("2 columns, 1 network", [
+            ("conv 1", "100%"), ("conv 2", "100%"), ("dense", "100%"),
+            ("2 below dense", ""), ("below dense", ""),
+        ]),
+        ("3 columns, 1 network", [
+            ("conv 1", ""), ("conv 2", ""), ("dense", "100%"),
+            ("2 below dense", ""), ("below dense", ""),
+        ]),
+    ]  # fmt: skip
+    assert [axes.get_title() for axes in spectra([three]).axes[:3]] == list(three.level_names)
+    # An older version's file calls them alike.
+    replace(three, level_names=("below dense", "below dense", "dense")).save(tmp_path)
+    read = RunAnalysis.load(tmp_path)
+    assert read is not None
+    assert read.level_names == three.level_names
 
 
 def test_the_agreement_in_words():

@@ -53,7 +53,7 @@ class RunAnalysis:
         label: What a person calls the run.
         task: Name of the task that the analysed column plays.
         columns: What each column was trained on, oldest first.
-        level_names: What the levels are, lowest first.
+        level_names: What the levels are, lowest first; no two are called alike.
         levels: The features of each level, oldest column first.
         sensitivity: [n] Fisher with respect to each normalised feature.
         states: How many states it was averaged over.
@@ -164,13 +164,21 @@ class RunAnalysis:
         return cls(
             **{name: meta[name] for name in _PLAIN},
             columns=tuple(meta["columns"]),
-            level_names=tuple(meta["level_names"]),
+            level_names=told_apart(meta["level_names"]),
             levels=levels,
             sensitivity={f: arrays[f"sensitivity/{f.key}"] for f in features},
             options=options,
             curves=curves,
             pictures=pictures,
         )
+
+
+def told_apart(names: Sequence[str]) -> tuple[str, ...]:
+    """Name levels that are called alike by how deep they lie: "2 below dense", "below dense"."""
+    counts = [names[place:].count(name) for place, name in enumerate(names)]
+    return tuple(
+        f"{count} {name}" if count > 1 else name for count, name in zip(counts, names, strict=True)
+    )
 
 
 def _tensor(values: Floats) -> Tensor:

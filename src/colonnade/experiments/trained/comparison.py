@@ -48,12 +48,16 @@ def groups_of(analyses: Sequence[RunAnalysis], suite: SuiteFolder) -> dict[str, 
 
 
 def used_shares(analyses: Sequence[RunAnalysis]) -> list[tuple[str, list[tuple[str, str]]]]:
-    """Share of the new column's features that hold 95 % of its sensitivity, per column count."""
+    """Share of the new column's features that hold 95 % of its sensitivity, per column count.
+
+    Every row has a cell for every level that any network has; it is empty where there is nothing.
+    """
+    names = dict.fromkeys(name for each in analyses for name in each.level_names)
     rows = []
     for count in sorted({len(each.columns) for each in analyses}):
         nets = [each for each in analyses if len(each.columns) == count]
         cells = []
-        for name in dict.fromkeys(name for each in nets for name in each.level_names):
+        for name in names:
             shares = [
                 used_share(each.sensitivity[feature])
                 for each in nets

@@ -16,7 +16,7 @@ from colonnade.analysis.policies.states import joined, policy_states
 from colonnade.errors import ColonnadeError
 from colonnade.experiments.plans.build import build_learner
 from colonnade.experiments.store.folders import RunFolder, SuiteFolder
-from colonnade.experiments.trained.analysis import FeaturePictures, RunAnalysis
+from colonnade.experiments.trained.analysis import FeaturePictures, RunAnalysis, told_apart
 from colonnade.experiments.trained.analysis_options import AnalysisOptions
 from colonnade.experiments.trained.load import (
     check_progressive,
@@ -165,7 +165,7 @@ def _level_names(column: Column, count: int) -> tuple[str, ...]:
     for place, kind in enumerate(stages):
         several = stages.count(kind) > 1
         names.append(f"{kind} {stages[: place + 1].count(kind)}" if several else kind)
-    return (*(f"below {names[0]}" for _ in range(count - len(names))), *names)
+    return told_apart([*[f"below {names[0]}"] * (count - len(names)), *names])
 
 
 def _pictures(
