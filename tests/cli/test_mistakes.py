@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from finished import poles
 
-from colonnade.cli.main import main
-from colonnade.cli.mistakes import sentence_of
+from colonnade.cli.main import _NAMES, Command, main
+from colonnade.cli.mistakes import parsed, sentence_of
 from colonnade.experiments.plans.plan import Plan
 from colonnade.experiments.plans.spec import RunSpec, TaskBudget
 from colonnade.experiments.store.folders import SuiteFolder
@@ -36,6 +36,12 @@ run --out x  ->  needs: name of a suite
 run demo --out  ->  --out needs a value behind it, but none came
 run demo run demo --out x  ->  There is nothing that 'run' could stand for
 run demo --out x --sedes 3  ->  Unknown option --sedes; did you mean --seeds?
+run demo --out x --filsm  ->  Unknown option --filsm; did you mean --films?
+run demo --out x --retry  ->  --retry is an option of `colonnade sweep`, not of `colonnade run`; see
+run demo --workers 2  ->  --workers is an option of `colonnade sweep`, not of `colonnade run`; see
+run demo --out x --dir y  ->  Unknown option --dir; see `colonnade run --help`.
+run demo --out x --workers=2  ->  --workers is an option of `colonnade sweep`, not of
+--films run demo --out x  ->  of `colonnade run` and `colonnade report`, not of `colonnade`; see
 run nosuch --out x  ->  Unknown suite 'nosuch'; choose one of:
 run demmo --out x  ->  Unknown suite 'demmo'; did you mean 'demo'?
 run file.txt --out x  ->  Unknown suite 'file.txt'
@@ -112,6 +118,7 @@ sweep demo --seed -1  ->  --seed is 0 or more, but -1 came
 sweep demo --add-jobs -1  ->  --add-jobs is 0 or more, but -1 came
 sweep demo --workers 0  ->  --workers is a number from 1 on, but 0 came
 sweep demo --seeds 3  ->  leave --seeds out, give --jobs
+sweep demo --only x  ->  --only is an option of `colonnade run`, not of `colonnade sweep`; see
 sweep demo --early-stop 3  ->  There is nothing that '3' could stand for
 sweep demo --range x  ->  --range is NAME=LOW:HIGH or NAME=A,B,C with numbers, but 'x' came
 sweep demo --range learning_rat=1,2  ->  did you mean 'learning_rate'?
@@ -155,6 +162,7 @@ play done --seed abc  ->  --seed is a whole number, but 'abc' came
 analyze  ->  `colonnade analyze` needs: a folder that
 analyze nosuch  ->  nosuch is neither a folder that `colonnade run --out` made
 analyze half  ->  half holds no complete run of the method 'progressive' with several columns
+analyze done --only x  ->  --only is an option of `colonnade run`, not of `colonnade analyze`; see
 analyze done --jobs 0  ->  --jobs is a number of processes from 1 on, but 0 came
 analyze done --jobs x  ->  --jobs is a whole number, but 'x' came
 analyze done --states 0  ->  must be a whole number at least 1; got 0
@@ -181,6 +189,8 @@ prune done --keep nan  ->  must be a number from above 0 to 1; got nan
 prune done --bound 1  ->  must be a number from 0 to below 1; got 1.0
 prune done --bound -0.1  ->  must be a number from 0 to below 1; got -0.1
 prune done --tasks nosuch  ->  'nosuch'; choose one of: gym/CartPole-v1
+prune done --tasks gym/CartPole-v1 --tasks nosuch  ->  'nosuch'; choose one of: gym/CartPole-v1
+prune done --tasks gym/CartPole-v1 nosuch  ->  'nosuch'; choose one of: gym/CartPole-v1
 prune done --columns 5  ->  There is no column 5; the network has 2
 prune done --columns -1  ->  must be a whole number at least 0; got -1
 prune done --columns x  ->  --columns is a whole number, but 'x' came
@@ -248,6 +258,28 @@ def test_a_mistake_has_one_sentence(
 
 def test_there_are_a_hundred_and_fifty() -> None:
     assert len({typed for typed, _ in MISTAKES}) == len(MISTAKES) >= 150
+
+
+@pytest.mark.parametrize(
+    ("typed", "taken"),
+    [
+        ("run demo --out x --tasks zoom h-flip", {"tasks": ("zoom", "h-flip")}),
+        ("run --tasks zoom --out x demo --tasks h-flip", {"tasks": ("zoom", "h-flip")}),
+        ("run --tasks=zoom --tasks=h-flip demo --out x", {"tasks": ("zoom", "h-flip")}),
+        ("run --tasks=zoom demo --out x", {"tasks": ("zoom",), "set": ()}),
+        ("sweep demo --methods ewc --set a.b=1 --methods l2 --set c.d=2",
+         {"methods": ("ewc", "l2"), "set": ("a.b=1", "c.d=2")}),
+        ("prune x --tasks a b --columns 1 0 --tasks c",
+         {"tasks": ("a", "b", "c"), "columns": (1, 0)}),
+        ("prune x --columns 1 --tasks a --columns 0", {"tasks": ("a",), "columns": (1, 0)}),
+        ("analyze x --noise 0.1 --noise 0.2 0.3", {"noise": (0.1, 0.2, 0.3)}),
+        ("weight-noise x --sizes 1 --sizes 2", {"sizes": (1.0, 2.0)}),
+        ("weight-noise x", {"sizes": (0.03, 0.1, 0.3, 1.0, 3.0)}),
+    ],
+)  # fmt: skip
+def test_several_values_stand_together_or_apart(typed: str, taken: dict[str, object]) -> None:
+    options = parsed(Command, _NAMES, "", shlex.split(typed)).options
+    assert {name: getattr(options, name) for name in taken} == taken
 
 
 def test_mistakes_that_need_nothing_heavy_load_nothing_heavy(tmp_path: Path) -> None:

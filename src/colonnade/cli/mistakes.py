@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import difflib
 import io
 import os
 import re
 import sys
 import textwrap
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import is_dataclass
+from types import MappingProxyType
+from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 import tyro
+from tyro.conf import Positional
 
 from colonnade.errors import UsageError, unknown_name
 
@@ -24,6 +28,9 @@ _KINDS = {
     "STR": "a text",
     "True|False": "True or False",
 }
+
+
+_, _POSITIONAL = get_args(Positional[str])
 
 
 def without_plugins(given: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -67,13 +74,49 @@ def parsed(command: Any, names: Sequence[str], description: str, given: Sequence
     if not given[0].startswith("-") and given[0] not in names:
         raise unknown_name("command", given[0], names)
     told, asks_help = io.StringIO(), bool({"-h", "--help"}.intersection(given))
+    options = {
+        name: dict(_options(kind)) for name, kind in zip(names, get_args(command), strict=True)
+    }
+    words = _gathered(given, options.get(given[0], {}))
     try:
         with contextlib.nullcontext() if asks_help else _quiet(told):
-            return tyro.cli(command, prog="colonnade", description=description, args=given)
+            return tyro.cli(command, prog="colonnade", description=description, args=words)
     except SystemExit as stop:
         if not stop.code or asks_help:
             raise
-        raise UsageError(sentence_of(told.getvalue(), given)) from None
+        raise UsageError(sentence_of(told.getvalue(), given, options)) from None
+
+
+def _options(kind: Any) -> Iterator[tuple[str, Any]]:
+    """Yield the options of a command, each with its annotation."""
+    plain, *_ = get_args(kind) or (kind,)
+    for name, hint in get_type_hints(plain, include_extras=True).items():
+        kind_of, *marks = get_args(hint) if get_origin(hint) is Annotated else (hint,)
+        if is_dataclass(kind_of):
+            yield from _options(hint)
+        elif _POSITIONAL not in marks:
+            yield f"--{name.replace('_', '-')}", hint
+
+
+def _gathered(given: Sequence[str], options: Mapping[str, Any]) -> list[str]:
+    """Put all that is given for an option of several values behind its name, at the end.
+
+    Of an option that is given again tyro, like argparse, keeps the last values alone.
+    """
+    several = {name for name, hint in options.items() if get_origin(hint) is tuple}
+    rest, lists = list[str](), dict[str, list[str]]()
+    place = rest
+    for word in given:
+        name, equals, value = word.partition("=")
+        if word.startswith("--"):
+            place = rest
+        if name not in several:
+            place.append(word)
+        elif equals:
+            lists.setdefault(name, [name]).append(value)
+        else:
+            place = lists.setdefault(name, [name])
+    return rest + [word for words in lists.values() for word in words]
 
 
 @contextlib.contextmanager
@@ -97,12 +140,15 @@ _LACKING = re.compile(r"argument '(?:\(')?([^\s',]+)")
 """In older versions of tyro an option stands there as a tuple of its names."""
 
 
-def sentence_of(box: str, given: Sequence[str]) -> str:
+def sentence_of(
+    box: str, given: Sequence[str], options: Mapping[str, Iterable[str]] = MappingProxyType({})
+) -> str:
     """Say in one sentence what tyro says in a box.
 
     Args:
         box: What it printed.
         given: The words of the command line.
+        options: Of each command.
     """
     lines = [re.sub(r"^[│╭╰]|\s*[│╮╯]?\s*$", "", line) for line in box.splitlines()]
     lines = [line for line in lines if line.strip(" ─-")]
@@ -112,11 +158,11 @@ def sentence_of(box: str, given: Sequence[str]) -> str:
     see = f"see `colonnade {command} --help`".replace("  ", " ")
     text = " ".join(line.strip() for line in body)
     if title == "Unrecognized options":
-        return _unrecognized(body, see)
+        return _unrecognized(body, command, options, see)
     if title == "Required options":
         also = next((at for at, line in enumerate(body) if line == _ALSO), None)
         if also is not None:  # what is not known may stand for what is missing
-            return _unrecognized([f"{_ALSO} {body[also + 1].strip()}", *body[also + 2 :]], see)
+            return _unrecognized(body[also:], command, options, see)
         return f"`colonnade {command}` needs: {_required(body)}; {see}."
     if title == "Value error" and (found := re.search(r"Error parsing (\S+?):", text)):
         return f"{_wrong_value(found[1], text, given)}; {see}."
@@ -129,12 +175,20 @@ def sentence_of(box: str, given: Sequence[str]) -> str:
     return f"The command line can't be read: {first.rstrip('.')}; {see}."
 
 
-def _unrecognized(body: Sequence[str], see: str) -> str:
-    option = body[0].partition(":")[2].split(",")[0].strip() if body else ""
-    if not option.startswith("-"):
-        return f"There is nothing that {option!r} could stand for; {see}."
-    near = (line.split()[0] for line in body[1:] if line.startswith("    --"))
-    hint = next((f"did you mean {name}? " for name in near), "")
+def _unrecognized(
+    body: Sequence[str], command: str, options: Mapping[str, Iterable[str]], see: str
+) -> str:
+    beside = body[0].partition(":")[2].split(",")[0] if body else ""
+    word = (beside or "".join(body[1:2])).partition(" (applied to")[0].strip()
+    if not word.startswith("-"):
+        return f"There is nothing that {word!r} could stand for; {see}."
+    option = word.partition("=")[0]
+    owners = [f"`colonnade {name}`" for name, has in options.items() if option in has]
+    if owners:
+        here = f"colonnade {command}".strip()
+        return f"{option} is an option of {' and '.join(owners)}, not of `{here}`; {see}."
+    near = difflib.get_close_matches(option, options.get(command, ()), n=1, cutoff=0.7)
+    hint = f"did you mean {near[0]}? " if near else ""
     return f"Unknown option {option}; {hint}{see[0].upper() if hint else see[0]}{see[1:]}."
 
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tyro.conf import UseAppendAction
-
 from colonnade.checks import ANY, AT_LEAST_0, AT_LEAST_1, BELOW_1, check_fields, whole
 
 
@@ -17,11 +15,11 @@ class PruneOptions:
     """Share of each policy's sensitivity to hold, above 0 and at most 1."""
     bound: float = 0.05
     """Most that a task may lose of its score above the random policy's."""
-    tasks: UseAppendAction[tuple[str, ...]] = ()
-    """A task that must go on being played; may be repeated. All that the network plays if not
-    given. Earlier columns are then kept only as far as the columns of these tasks read them."""
-    columns: UseAppendAction[tuple[int, ...]] = ()
-    """A column that loses features, counted from 0; may be repeated. All if not given."""
+    tasks: tuple[str, ...] = ()
+    """Tasks that must go on being played; all that the network plays if not given. Earlier columns
+    are then kept only as far as the columns of these tasks read them."""
+    columns: tuple[int, ...] = ()
+    """Columns that lose features, counted from 0; all if not given."""
     states: int = 5_000
     """How many states of each policy's own play its sensitivity is averaged over."""
     episodes: int = 30
