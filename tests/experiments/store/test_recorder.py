@@ -182,6 +182,12 @@ def test_status_counts_the_steps_of_all_visits(tmp_path: Path) -> None:
             assert folder.status()["progress"]["run_step"] == done
 
 
+def test_status_can_be_read_whatever_the_returns_are(folder: RunFolder) -> None:
+    with RunRecorder(folder, SPEC) as recorder:
+        recorder.progress(Progress("mini-pong/pong", 0, 40, 100, 1000.0, float("nan")))
+        assert folder.status()["progress"]["recent_return"] is None
+
+
 def test_status_says_what_went_wrong(folder: RunFolder) -> None:
     with pytest.raises(ColonnadeError), RunRecorder(folder, SPEC):
         raise ColonnadeError("The loss is NaN.")

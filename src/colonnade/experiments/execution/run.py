@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from colonnade.errors import ColonnadeError
 from colonnade.experiments.execution.analyses import analyse
 from colonnade.experiments.execution.recorders import recorders_of
 from colonnade.experiments.execution.resources import available_cores
@@ -146,15 +147,16 @@ def train_run(
             step = learned.get(index, task.spec.steps)
             network = method.network_for(played_as(task))
             scores += _scores(task, network, by_chance[index], returns, step)
-        for name in spec.analyses:
-            scores += analyse(name, tasks, method, learner)
-        for score in scores:
-            recorder.append(score)
         tensors, meta = method.state()
         with disk_errors(folder.path):
             beside = seen | normalizations(tasks)
             write_tensors(folder.path / "weights.safetensors", tensors | beside, meta)
         write_json(folder.path / "network.json", meta)
+        # After the weights: whatever an analysis comes to, what was learned is kept.
+        for name in spec.analyses:
+            scores += analyse(name, tasks, method, learner)
+        for score in scores:
+            recorder.append(score)
         recorder.sync()
         result = {
             "spec": spec.to_json(),
@@ -229,13 +231,16 @@ def _returns(
 
     Returns:
         [episodes or examples] returns.
+
+    Raises:
+        ColonnadeError: One is not finite.
     """
     seeds = {
         "random": derive(0, "random policy", task.spec.id),
         "trained": derive(spec.seed, "trained policy", task.spec.id),
         "validation": 0,
     }
-    return evaluate(
+    returns = evaluate(
         task,
         network,
         learner=learner,
@@ -246,7 +251,15 @@ def _returns(
         limit=spec.evaluation_limit,
         env_threads=env_threads,
         error=spec.evaluation_error,
+        precision=options.precision,
     )
+    if not np.isfinite(returns).all():
+        odd = returns[~np.isfinite(returns)][0]
+        raise ColonnadeError(
+            f"Scores on task {task.spec.id!r} should be finite numbers, but one of the {policy} "
+            f"policy's is {odd}; look at the rewards that the task gives."
+        )
+    return returns
 
 
 def _versions() -> dict[str, str]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import errno
 import json
-from collections.abc import Iterator, Mapping
+import math
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -89,12 +90,42 @@ def begin_folder(path: Path) -> None:
 
 
 def write_json(path: Path, value: Mapping[str, Any]) -> None:
-    """Write a JSON object as `write_bytes` does, with its checksum for `reading` to check."""
+    """Write a JSON object as `write_bytes` does, with its checksum for `reading` to check.
+
+    Raises:
+        ColonnadeError: A number in it is not finite, or writing failed.
+    """
     # What is not JSON's own, such as a tuple, must have the form that it is read back in.
-    plain = json.loads(json.dumps(value))
+    plain = json.loads(_dumped(path, value))
     write_text(path, json.dumps({**plain, CHECKSUM: checksum_of(plain)}, indent=2) + "\n")
 
 
 def write_plain_json(path: Path, value: Mapping[str, Any]) -> None:
-    """Write a JSON object as `write_json` does, without one: what else says whether it is whole."""
-    write_text(path, json.dumps(value, indent=2) + "\n")
+    """Write a JSON object as `write_json` does, without one: what else says whether it is whole.
+
+    Raises:
+        ColonnadeError: A number in it is not finite, or writing failed.
+    """
+    write_text(path, _dumped(path, value, indent=2) + "\n")
+
+
+def _dumped(path: Path, value: Mapping[str, Any], indent: int | None = None) -> str:
+    try:
+        return json.dumps(value, indent=indent, allow_nan=False)
+    except ValueError as error:
+        raise ColonnadeError(
+            f"{path} can hold finite numbers alone, but {_not_finite(value)} came; look for what "
+            "diverged, such as a reward or a score."
+        ) from error
+
+
+def _not_finite(value: object, path: str = "") -> str:
+    """Say which number in JSON data is not finite; nothing where all are."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return f"{path} = {value}"
+    inner: Iterable[tuple[str, object]] = ()
+    if isinstance(value, Mapping):
+        inner = ((f"{path}.{key}".lstrip("."), each) for key, each in value.items())
+    elif isinstance(value, list | tuple):
+        inner = ((f"{path}[{number}]", each) for number, each in enumerate(value))
+    return next(filter(None, (_not_finite(each, where) for where, each in inner)), "")

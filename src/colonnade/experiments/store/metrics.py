@@ -140,10 +140,10 @@ class MetricsFile:
         Raises:
             ColonnadeError: Writing failed.
         """
-        finite = {key: _finite(value) for key, value in row.items() if key != CHECK}
-        head = json.dumps(finite, separators=(",", ":"), allow_nan=False).encode()[:-1]
+        plain = {key: finite(value) for key, value in row.items() if key != CHECK}
+        head = json.dumps(plain, separators=(",", ":"), allow_nan=False).encode()[:-1]
         self._sum.update(head)
-        comma = b"," if finite else b""
+        comma = b"," if plain else b""
         line = head + comma + f'"{CHECK}":"{self._sum.hexdigest()[:_DIGITS]}"}}\n'.encode()
         with disk_errors(self._path):
             self._file.append(line)
@@ -235,5 +235,6 @@ def _begun(path: Path, content: bytes = b"") -> hashlib._Hash:
     return hashlib.sha256(path.absolute().parent.name.encode() + b"\n" + content)
 
 
-def _finite(value: object) -> object:
+def finite(value: object) -> object:
+    """Return None for a number that is not finite, which JSON has no word for."""
     return None if isinstance(value, float) and not math.isfinite(value) else value

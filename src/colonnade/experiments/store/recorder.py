@@ -24,7 +24,7 @@ from colonnade.experiments.store.files import (
 )
 from colonnade.experiments.store.folders import RunFolder
 from colonnade.experiments.store.lock import FolderLock
-from colonnade.experiments.store.metrics import MetricsFile
+from colonnade.experiments.store.metrics import MetricsFile, finite
 from colonnade.experiments.store.notes import NOTES, read_notes, write_notes
 from colonnade.experiments.store.reading import check_folder, is_there
 from colonnade.records import shown
@@ -199,7 +199,8 @@ class RunRecorder:
             place = now.task_index if now.visit is None else now.visit
             # The last steps of a visit may be past its budget.
             done = min(self._offsets[place] + now.step, self._offsets[place + 1])
-            progress = {**asdict(now), "run_step": done}
+            progress = {key: finite(value) for key, value in asdict(now).items()}
+            progress["run_step"] = done
         status = {
             "pid": os.getpid(),
             "progress": progress,

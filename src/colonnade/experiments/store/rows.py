@@ -71,10 +71,7 @@ _NEEDED = {
 """Fields that rows of a kind must have."""
 
 _SCORED = "evaluation", "zero-shot", "domain"
-_NEVER_NULL = {
-    *((kind, name) for kind in _SCORED for name in ("return_mean", "return_std")),
-    ("overlap", "overlap"),
-}
+_NEVER_NULL = {(kind, name) for kind in _SCORED for name in ("return_mean", "return_std")}
 
 
 def misfit(row: Mapping[str, Any]) -> str:
