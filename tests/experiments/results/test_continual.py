@@ -13,10 +13,17 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 from reading import charts_of, lines_of, table_of, texts_of
 
+from colonnade.analysis.intervals import mean_interval
 from colonnade.experiments.method_titles import METHODS
 from colonnade.experiments.plans.plan import Plan, PlanBuilder
 from colonnade.experiments.plans.spec import RunSpec, TaskBudget
-from colonnade.experiments.results.continual import measured, sequences, single_scores
+from colonnade.experiments.results.continual import (
+    by_layer,
+    measured,
+    overlaps,
+    sequences,
+    single_scores,
+)
 from colonnade.experiments.results.transfer import Results
 from colonnade.experiments.store.folders import SuiteFolder
 from colonnade.reports.continual import charts as continual_charts
@@ -489,15 +496,7 @@ def test_overlaps_of_other_configurations_are_not_pooled(write: Write) -> None:
     again = replace(specs[0], seed=1)
     suite = write([(spec, EWC) for spec in (*specs, again)])
     for spec, shift in zip((*specs, again), (0.0, 0.3, 0.2), strict=True):
-        path = suite.run(spec.id).path / "result.json"
-        result = json.loads(path.read_text())
-        result["scores"] += [
-            {"kind": "overlap", "task": spec.target, "other": spec.tasks[0].name,
-             "policy": "overlap", "layer": str(depth), "depth": depth,
-             "overlap": 0.1 * depth + shift}
-            for depth in (1, 0)
-        ]  # fmt: skip
-        path.write_text(json.dumps(result))
+        add_overlaps(suite, spec, {1: 0.1 + shift, 0: shift})
     figure = ContinualSection(Results(suite)).figures()["fisher-overlap"]
     (axes,) = figure.axes
     thick = (line for line in axes.lines if line.get_linewidth() >= 1)
@@ -510,6 +509,59 @@ def test_overlaps_of_other_configurations_are_not_pooled(write: Write) -> None:
     for line in axes.lines:
         assert list(np.asarray(line.get_xdata())) == [1, 2]
         assert all(bottom <= overlap <= top for overlap in np.asarray(line.get_ydata()))
+
+
+def add_overlaps(suite: SuiteFolder, spec: RunSpec, overlaps: dict[int, float | None]) -> None:
+    """Write the overlaps of a run's last two tasks, by the layer's depth."""
+    path = suite.run(spec.id).path / "result.json"
+    result = json.loads(path.read_text())
+    result["scores"] += [
+        {"kind": "overlap", "task": spec.target, "other": spec.tasks[0].name,
+         "policy": "overlap", "layer": str(depth), "depth": depth, "overlap": value}
+        for depth, value in overlaps.items()
+    ]  # fmt: skip
+    path.write_text(json.dumps(result))
+
+
+@pytest.mark.filterwarnings("error")
+def test_layers_that_no_longer_learn_are_left_out_of_mean_overlaps(write: Write) -> None:
+    seeds = [spec_of("ewc", analyses=("fisher-overlap",), seed=seed) for seed in range(4)]
+    other = spec_of("l2", "ad", analyses=("fisher-overlap",))
+    suite = write([(spec, EWC) for spec in (*seeds, other)])
+    for spec, first in zip(seeds, (0.2, 0.4, 0.9, None), strict=True):
+        add_overlaps(suite, spec, {0: first, 1: None, 2: 0.5})
+    add_overlaps(suite, other, {0: None, 1: 0.7, 2: 0.8})
+    results = Results(replace(suite, basis=replace(suite.basis, paper="permuted MNIST")))
+    found = overlaps(results)
+    line = by_layer(found["gym/Task_c-v1"])
+    np.testing.assert_allclose(line.mean, [0.5, np.nan, 0.5])
+    low, high = mean_interval([0.2, 0.4, 0.9])
+    np.testing.assert_allclose(line.low, [low, np.nan, 0.5])
+    np.testing.assert_allclose(line.high, [high, np.nan, 0.5])
+    section = ContinualSection(results)
+    (axes,) = section.figures()["fisher-overlap"].axes
+    assert len(axes.lines)
+    lines = section.charts()["fisher-overlap"].to_json()["panels"][0]["lines"]
+    assert [line["y"] for line in lines] == [[0.5, None, 0.5], [None, 0.7, 0.8]]
+    claim = table_of(section.html({}), "Here")["C"]["Here"]
+    assert claim.endswith(
+        "gym/Task_c-v1: 0.50 and 0.50 (4 runs); gym/Task_d-v1: unknown and 0.80 (1 run)."
+    )
+
+
+def test_overlaps_of_configurations_of_one_label_are_told_apart_by_their_ids(write: Write) -> None:
+    specs = [
+        spec_of("ewc", analyses=("fisher-overlap",), method_options={"lam": lam})
+        for lam in (1.0, 100.0)
+    ]
+    suite = write([(spec, EWC) for spec in specs])
+    for spec, overlap in zip(specs, (0.2, 0.8), strict=True):
+        add_overlaps(suite, spec, {0: overlap})
+    found = overlaps(Results(suite))
+    assert {words: [list(run) for run in runs] for words, runs in found.items()} == {
+        specs[0].id: [[0.2]],
+        specs[1].id: [[0.8]],
+    }
 
 
 def test_runs_that_never_came_to_a_task_are_not_named_in_its_panel(write: Write) -> None:

@@ -20,6 +20,7 @@ from colonnade.analysis.continual import (
     learned_scores,
     score_matrix,
 )
+from colonnade.analysis.intervals import mean_interval
 from colonnade.experiments.method_titles import in_order, method_of, sequence_title
 from colonnade.experiments.plans.plan import SCRATCH
 from colonnade.experiments.plans.spec import RunSpec
@@ -313,7 +314,10 @@ def _scores_old(run: RunResult) -> bool:
 
 
 def overlaps(results: Results) -> dict[str, Sequence[Floats]]:
-    """Collect overlaps by layer of each complete run, by what its tasks are and how it learned."""
+    """Collect overlaps by layer of each complete run, by what its tasks are and how it learned.
+
+    NaN where a layer no longer learns.
+    """
     found: dict[str, list[Floats]] = {}
     examples: dict[str, RunSpec] = {}
     for run in results.runs.values():
@@ -321,23 +325,28 @@ def overlaps(results: Results) -> dict[str, Sequence[Floats]]:
         last = rows[-1]["task"] if rows else None
         if rows:
             by_depth = sorted((r for r in rows if r["task"] == last), key=lambda r: r["depth"])
-            values = np.array([float(row["overlap"]) for row in by_depth])
+            values = np.array([row["overlap"] for row in by_depth], dtype=np.float64)
             configuration = results.suite.plan.configuration(run.spec)
             found.setdefault(configuration, []).append(values)
             examples.setdefault(configuration, run.spec)
-    words = distinct(found, lambda key: _difference(examples[key].target))
-    # Of configurations that learn alike, each is called by its first run.
-    named = {key: text if text != key else examples[key].label for key, text in words.items()}
+    titles = distinct(found, lambda key: _difference(examples[key].target))
+    # Of configurations that learn alike, each is called by its first run: by the label or the id.
+    words = {
+        examples[key].id: text if text != key else examples[key].label
+        for key, text in titles.items()
+    }
+    named = dict(zip(found, distinct(words, words.__getitem__).values(), strict=True))
     order = sorted(found, key=lambda key: _natural(named[key]))
     return {named[key]: found[key] for key in order}
 
 
 def by_layer(runs: Sequence[Floats]) -> MeanLine:
-    """Average overlaps [L] of runs layer by layer, the first one's number 1."""
+    """Average overlaps [L] of runs layer by layer, the first one's number 1; NaN is left out."""
     depth = np.arange(1.0, len(runs[0]) + 1)
-    line = mean_line([(depth, np.asarray(values)) for values in runs])
-    assert line is not None
-    return line
+    known = [values[~np.isnan(values)] for values in np.array(runs).T]
+    mean = np.array([values.mean() if values.size else np.nan for values in known])
+    low, high = np.array([tuple(mean_interval(values)) for values in known]).T
+    return MeanLine(steps=depth, mean=mean, low=low, high=high, each=np.array(runs))
 
 
 def _difference(task: str) -> str:

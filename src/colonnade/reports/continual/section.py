@@ -16,6 +16,7 @@ from colonnade.experiments.results.continual import (
     Contender,
     Measured,
     TaskSequence,
+    by_layer,
     measured,
     overlaps,
     sequences,
@@ -178,8 +179,9 @@ class ContinualSection(Section):
         if len(self._overlaps) > 1:
             parts = []
             for words, runs in self._overlaps.items():
-                mean = np.mean(runs, axis=0)
-                parts.append(f"{words}: {mean[0]:.2f} and {mean[-1]:.2f} ({run_count(len(runs))})")
+                mean = by_layer(runs).mean
+                ends = (f"{m:.2f}" if not np.isnan(m) else "unknown" for m in (mean[0], mean[-1]))
+                parts.append(f"{words}: {' and '.join(ends)} ({run_count(len(runs))})")
             claims.append(
                 (
                     "C",
