@@ -15,7 +15,7 @@ from tyro.conf import UseAppendAction
 
 from colonnade.checks import ANY, check_fields
 from colonnade.errors import UsageError, unknown_name
-from colonnade.experiments.plans.spec import BEST, FOREIGN, RunSpec, TaskBudget
+from colonnade.experiments.plans.spec import BEST, FOREIGN, Json, RunSpec, TaskBudget
 from colonnade.records import fitting, read, shown, write
 
 SCRATCH = "scratch"
@@ -273,7 +273,7 @@ class Plan:
             values["parents"] = [self._told(origin) for origin in spec.parents]
         return json.dumps(values, sort_keys=True)
 
-    def _told(self, origin: str) -> str | list[bool | str]:
+    def _told(self, origin: str) -> Json:
         """Say without its seeds what a run starts from; what is none of the plan's by its name."""
         if origin.startswith(FOREIGN):
             return origin
