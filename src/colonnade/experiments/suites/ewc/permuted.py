@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from colonnade.errors import UsageError
 from colonnade.experiments.plans.plan import Plan, SuiteOptions
 from colonnade.experiments.plans.search_space import LogUniform, Range, SearchSpace
 from colonnade.experiments.plans.spec import Json, RunSpec, TaskBudget
@@ -69,7 +70,11 @@ class PermutedDesign:
         """Make runs of ten permutations with a few configurations of each method.
 
         What they come to in validation chooses the settings of the panels.
+
+        Raises:
+            UsageError: A number of seeds was asked for.
         """
+        _check_seeds(options)
         runs = []
         for number in range(len(TUNING_DRAWS)):
             for method in TUNED:
@@ -82,7 +87,12 @@ class PermutedDesign:
         return Plan(tuple(self._sequences(options, ((10, self.averages),))))
 
     def search_plan(self, options: SuiteOptions) -> Plan:
-        """Make the search of Fig. 2B: 50 random configurations, early stopping, wider networks."""
+        """Make the search of Fig. 2B: 50 random configurations, early stopping, wider networks.
+
+        Raises:
+            UsageError: A number of seeds was asked for.
+        """
+        _check_seeds(options)
         runs = []
         for number in range(SEARCH_DRAWS):
             stream = random.Random(number)
@@ -165,6 +175,14 @@ class PermutedDesign:
                 "device": options.device,
             },
         }
+
+
+def _check_seeds(options: SuiteOptions) -> None:
+    if options.seeds is not None:
+        raise UsageError(
+            f"The suite chooses among configurations, each on one seed, but --seeds "
+            f"{options.seeds} came; leave it out."
+        )
 
 
 def _column(units: tuple[int, ...]) -> dict[str, Json]:

@@ -10,6 +10,7 @@ from itertools import combinations
 
 import numpy as np
 
+from colonnade.errors import UsageError
 from colonnade.experiments.plans.plan import SCRATCH, Plan, PlanBuilder, SuiteOptions
 from colonnade.experiments.plans.search_space import LogUniform, SearchSpace
 from colonnade.experiments.plans.spec import Json, RunSpec, TaskBudget
@@ -45,7 +46,16 @@ class LabelDesign:
     source: str | None = None
 
     def plan(self, options: SuiteOptions) -> Plan:
-        """Make the runs and what is compared; the first `seeds` pairs of tasks if so asked."""
+        """Make the runs and what is compared; the first `seeds` pairs of tasks if so asked.
+
+        Raises:
+            UsageError: There are fewer pairs.
+        """
+        if options.seeds is not None and options.seeds > len(self.tasks):
+            raise UsageError(
+                f"The suite has {len(self.tasks)} pairs of tasks, one for each seed, but --seeds "
+                f"{options.seeds} came; give at most {len(self.tasks)}."
+            )
         builder = PlanBuilder()
         for seed, (first, second) in enumerate(self.tasks[: options.seeds]):
             source = self.source or first.partition("/")[0]
