@@ -225,6 +225,9 @@ LogUniform(2,1)  ->  A log-uniform range runs from a number above 0 to a larger 
 SearchSpace()  ->  A sweep needs at least one hyperparameter to draw.
 parse_ranges(("x",))  ->  --range is NAME=LOW:HIGH or NAME=A,B,C with numbers, but 'x' came.
 SuiteOptions(seeds=0)  ->  A suite needs at least 1 seed, but --seeds 0 came.
+SuiteOptions(games=0)  ->  A stream needs at least 2 tasks, but --games 0 came.
+SuiteOptions(games=2.5)  ->  games of SuiteOptions must be a whole number; got 2.5.
+SuiteOptions(games="all")  ->  games of SuiteOptions must be a whole number; got 'all'.
 SuiteOptions(budget=0)  ->  --budget is a factor above 0, but 0 came.
 SuiteOptions(budget="x")  ->  budget of SuiteOptions must be a number; got 'x'.
 Plan((RunSpec(**{**good,"parent":"x"}),))  ->  Run 'a' starts from run 'x', which is not among the runs before it; list the parent

@@ -59,6 +59,14 @@ run demo --out x --seeds abc  ->  --seeds is a whole number, but 'abc' came
 run demo --out x --seeds 0  ->  needs at least 1 seed, but --seeds 0 came
 run demo --out x --seeds -2  ->  needs at least 1 seed, but --seeds -2 came
 run demo --out x --seeds 1.5  ->  --seeds is a whole number, but '1.5' came
+run ewc-permuted-tuning --out x --seeds 3  ->  each on one seed, but --seeds 3 came; leave it out
+run ewc-permuted-search --out x --seeds 1  ->  each on one seed, but --seeds 1 came; leave it out
+run pathnet-mnist --out x --seeds 25  ->  has 24 pairs of tasks, one for each seed, but --seeds 25
+run demo --out x --games 3  ->  draws its tasks from no pool, but --games 3 came; leave it out
+run ewc-permuted --out x --games 10  ->  draws its tasks from no pool, but --games 10 came
+run ewc-stream --out x --games 0  ->  A stream needs at least 2 tasks, but --games 0 came
+run ewc-stream --out x --games 6  ->  from 2 tasks to the 5 that it can have, but --games 6 came
+run ewc-stream --out x --games 2.5  ->  --games is a whole number, but '2.5' came
 run demo --out x --budget 0  ->  --budget is a factor above 0, but 0.0 came
 run demo --out x --budget -1  ->  --budget is a factor above 0, but -1.0 came
 run demo --out x --budget nan  ->  --budget is a factor above 0, but nan came
@@ -75,6 +83,9 @@ run demo --out x --device gpu  ->  Device 'gpu' can't be used
 run demo --out x --device cuda:99  ->  Device 'cuda:99' can't be used
 run demo --out x --tasks nosuch  ->  Unknown task of the suite 'nosuch'; choose one of: h-flip
 run demo --out x --methods nosuch  ->  Unknown method of the suite 'nosuch'; choose one of:
+run ewc-stream-mini --out x --tasks nosuch  ->  of the suite 'nosuch'; choose one of: black, pong.
+run ewc-stream-mini --out x --methods nosuch  ->  choose one of: ewc, finetune, replay, scratch.
+run ewc-permuted --out x --methods l2 --tasks 8x8-0  ->  has the method l2 and the task 8x8-0; leave
 run pong-soup-mini --out x --tasks zom  ->  did you mean 'zoom'?
 run pong-soup-mini --out x --methods progresive  ->  did you mean 'progressive'?
 run demo --out x --set learning_rate=1  ->  --set is KIND.NAME=VALUE, as in
@@ -118,6 +129,7 @@ sweep demo --seed -1  ->  --seed is 0 or more, but -1 came
 sweep demo --add-jobs -1  ->  --add-jobs is 0 or more, but -1 came
 sweep demo --workers 0  ->  --workers is a number from 1 on, but 0 came
 sweep demo --seeds 3  ->  leave --seeds out, give --jobs
+sweep demo --games 3  ->  draws its tasks from no pool, but --games 3 came; leave it out
 sweep demo --only x  ->  --only is an option of `colonnade run`, not of `colonnade sweep`; see
 sweep demo --early-stop 3  ->  There is nothing that '3' could stand for
 sweep demo --range x  ->  --range is NAME=LOW:HIGH or NAME=A,B,C with numbers, but 'x' came

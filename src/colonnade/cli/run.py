@@ -68,11 +68,18 @@ class Run:
             console.print(line, markup=False, highlight=False, soft_wrap=True)
 
         where = executor(self.on)
-        suite = begin(what, self.out, self.options, say, self._selected)
+        suite = begin(what, self.out, self.options, say, self._accept)
         display = Display(console, suite.name)
         selected = self._selected(suite.plan)
         own: dict[str, Any] = {"films": self.films, "recorders": recorders}
         train(suite, selected, self.jobs, display, where=where, **own)
+
+    def _accept(self, plan: Plan) -> None:
+        """Refuse a plan that has no use for --games, or nothing of --only."""
+        from colonnade.experiments.launch.changes import check_games
+
+        check_games(plan, self.options.games)
+        self._selected(plan)
 
     def _selected(self, plan: Plan) -> Plan:
         """Choose what --only says, and what that starts from."""

@@ -65,6 +65,18 @@ def check_learner(plan: Plan, learner: str | None) -> None:
         )
 
 
+def check_games(plan: Plan, games: int | None) -> None:
+    """Refuse a number of tasks for a suite that draws none from a pool.
+
+    Raises:
+        UsageError: No run is a stream, though it was asked for.
+    """
+    if games is not None and not any(spec.visits for spec in plan.runs):
+        raise UsageError(
+            f"The suite draws its tasks from no pool, but --games {games} came; leave it out."
+        )
+
+
 def changed_names(given: Sequence[str]) -> set[str]:
     """Names of what the changes change, as a sweep calls them: methods' options with the method."""
     return {name if kind in KINDS else f"{kind}.{name}" for kind, name, _ in map(_parsed, given)}

@@ -6,7 +6,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from colonnade.errors import UsageError
-from colonnade.experiments.launch.changes import changed_names, check_learner, with_changes
+from colonnade.experiments.launch.changes import (
+    changed_names,
+    check_games,
+    check_learner,
+    with_changes,
+)
 from colonnade.experiments.plans.plan import Place, Plan, SuiteOptions
 from colonnade.experiments.plans.search_space import parse_ranges
 from colonnade.experiments.plans.sweep import Sweep, swept
@@ -49,6 +54,7 @@ def plan_sweep(suite: Suite, sweep: Sweep, options: SuiteOptions) -> Plan:
     """
     once = suite.once(options)
     check_learner(once, options.learner)
+    check_games(once, options.games)
     space = suite.drawn(once).with_ranges(parse_ranges(sweep.ranges))
     if drawn := changed_names(options.set) & set(space.names):
         name = min(drawn)

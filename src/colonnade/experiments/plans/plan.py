@@ -49,11 +49,13 @@ class SuiteOptions:
     games: int | None = None
 
     def __post_init__(self) -> None:
-        check_fields(self, {"seeds": ANY})
+        check_fields(self, {"seeds": ANY, "games": ANY})
         if isinstance(self.budget, str | bool | None):
             raise UsageError(f"--budget is a factor above 0, but {shown(self.budget)} came.")
         if self.seeds is not None and self.seeds < 1:
             raise UsageError(f"A suite needs at least 1 seed, but --seeds {self.seeds} came.")
+        if self.games is not None and self.games < 2:
+            raise UsageError(f"A stream needs at least 2 tasks, but --games {self.games} came.")
         if not 0 < self.budget < float("inf"):
             raise UsageError(f"--budget is a factor above 0, but {self.budget} came.")
 
@@ -299,28 +301,40 @@ class Plan:
     def narrowed(self, tasks: Sequence[str], methods: Sequence[str]) -> Plan:
         """Keep what compares some methods on some targets, and what that starts from.
 
+        Where nothing is compared, keep the runs that learn some tasks with some methods.
+
         Args:
             tasks: Names of targets, with or without their family; all if empty.
             methods: Names of methods; all if empty. Baseline 1 stays in any case.
 
         Raises:
-            UsageError: One of them is not part of the plan.
+            UsageError: One of them is not part of the plan, or no run has both.
         """
-        known = {entry.target.rpartition("/")[2] for entry in self.comparisons}
+        entries = self.comparisons or tuple(
+            Comparison(spec.id, spec.method, None, task.name, spec.seed)
+            for spec in self.runs
+            for task in spec.tasks
+        )
+        known = {entry.target.rpartition("/")[2] for entry in entries}
         wanted = _among("task", [name.rpartition("/")[2] for name in tasks], known)
         # "progressive" stands for "progressive-2" and so on.
-        plain = {entry.method: re.sub(r"-\d+$", "", entry.method) for entry in self.comparisons}
+        plain = {entry.method: re.sub(r"-\d+$", "", entry.method) for entry in entries}
         rows = _among("method", methods, {*plain, *plain.values()}) | {SCRATCH}
         kept = tuple(
             entry
-            for entry in self.comparisons
+            for entry in entries
             if (not tasks or entry.target.rpartition("/")[2] in wanted)
             and (not methods or rows & {entry.method, plain[entry.method]})
         )
-        if kept == self.comparisons:
+        if kept == entries:
             return self
+        if not kept:
+            raise UsageError(
+                f"No run of the suite has the method {' or '.join(methods)} and the task "
+                f"{' or '.join(tasks)}; leave --methods or --tasks out."
+            )
         plan = self.select({entry.run for entry in kept}.__contains__)
-        return Plan(plan.runs, kept, plan.selections)
+        return Plan(plan.runs, kept if self.comparisons else (), plan.selections)
 
     def to_json(self) -> dict[str, Any]:
         """Write the plan as a JSON object that `from_json` reads back."""

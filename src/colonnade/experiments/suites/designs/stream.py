@@ -115,7 +115,8 @@ class StreamDesign:
         Raises:
             UsageError: The pool has fewer than are asked for, or fewer than two are.
         """
-        count = options.games or self.games or len(self.pool)
+        asked = self.games if options.games is None else options.games
+        count = len(self.pool) if asked is None else asked
         if not 2 <= count <= len(self.pool):
             raise UsageError(
                 f"A stream needs from 2 tasks to the {len(self.pool)} that it can have, but "
