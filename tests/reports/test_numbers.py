@@ -507,3 +507,26 @@ def test_an_analysis_averages_seeds_of_one_configuration_only(tmp_path: Path) ->
     }
     alone = groups_of(cast("list[RunAnalysis]", analyses[:2]), suite)
     assert list(alone) == ["Pong to Zoom"]
+
+
+def test_analyses_of_configurations_of_one_label_are_told_apart_by_their_ids(
+    tmp_path: Path,
+) -> None:
+    tasks = (TaskBudget("mini-pong/zoom", 100),)
+    labels = {0.1: "ours", 0.2: "ours", 0.3: "other"}
+    specs = [
+        RunSpec(label, "progressive", tasks, "ppo", "tiny", learner_options={"learning_rate": rate})
+        for rate, label in labels.items()
+    ]
+    suite = SuiteFolder(tmp_path, "mine.json", {}, Plan(tuple(specs)))
+    columns = ("mini-pong/pong", "mini-pong/zoom")
+    analyses = [
+        SimpleNamespace(run=spec.id, label=spec.label, task=spec.target, columns=columns)
+        for spec in specs
+    ]
+    groups = groups_of(cast("list[RunAnalysis]", analyses), suite)
+    assert {title: [each.run for each in group] for title, group in groups.items()} == {
+        f"Pong to Zoom: {specs[0].id}": [specs[0].id],
+        f"Pong to Zoom: {specs[1].id}": [specs[1].id],
+        "Pong to Zoom: other": [specs[2].id],
+    }

@@ -90,6 +90,29 @@ def test_names_are_no_mathematics_to_pictures():
         assert "^" in to_svg(figure, "picture")
 
 
+@pytest.mark.filterwarnings("error")
+def test_levels_without_any_sensitivity_are_not_said_to_be_reused():
+    half, dead = analysis([0.6, 1.0]), analysis([0.6, 1.0])
+    for each, levels in ((half, LEVELS[:1]), (dead, LEVELS)):
+        for feature in (feature for level in levels for feature in level):
+            each.sensitivity[feature][:] = 0.0
+    half, dead = (replace(each) for each in (half, dead))  # sums the sensitivities up
+    assert reuse_words(half) == (
+        "The column for Zoom learned dense (0% from earlier columns) anew and does not depend on "
+        "conv 1."
+    )
+    assert reuse_words(dead) == "The column for Zoom does not depend on conv 1 and dense."
+    assert "joins old and new features in conv 1 (40%" in reuse_words(half, analysis([0.6, 1.0]))
+    rows = used_shares([half, dead, analysis([0.5, 0.5])])
+    assert rows == [("2 columns, 3 networks", [("conv 1", "25%"), ("dense", "25%")])]
+    assert used_shares([half])[0][1] == [("conv 1", ""), ("dense", "25%")]
+    results = SimpleNamespace(
+        runs={"r": SimpleNamespace(folder=SimpleNamespace(last_task=half.task))},
+        relative_area=lambda _: 0.5,
+    )
+    assert new_vision([half, dead], results) == []
+
+
 def test_the_share_of_features_in_use():
     # 0.96 of the sensitivity lies in one feature of four: a quarter holds 95 %.
     even = analysis([0.5, 0.5])

@@ -38,13 +38,15 @@ def groups_of(analyses: Sequence[RunAnalysis], suite: SuiteFolder) -> dict[str, 
         else:
             key = suite.plan.configuration(spec)
         groups.setdefault(f"{key} {each.task}", []).append(each)
-    titles = distinct(groups, lambda key: net_title(groups[key][0].columns))
-    return {
-        words if words != key else f"{net_title(groups[key][0].columns)}: {groups[key][0].label}": (
-            groups[key]
-        )
-        for key, words in titles.items()
-    }
+    firsts = {key: group[0] for key, group in groups.items()}
+    nets = {key: net_title(each.columns) for key, each in firsts.items()}
+    titles = distinct(groups, nets.__getitem__)
+    labelled = distinct(groups, lambda key: f"{nets[key]}: {firsts[key].label}")
+    for key in groups:
+        if titles[key] == key:
+            own = f"{nets[key]}: {firsts[key].run}"
+            titles[key] = labelled[key] if labelled[key] != key else own
+    return {titles[key]: group for key, group in groups.items()}
 
 
 def used_shares(analyses: Sequence[RunAnalysis]) -> list[tuple[str, list[tuple[str, str]]]]:
@@ -63,7 +65,7 @@ def used_shares(analyses: Sequence[RunAnalysis]) -> list[tuple[str, list[tuple[s
                 for each in nets
                 if name in each.level_names
                 for feature in each.levels[each.level_names.index(name)]
-                if feature.column == each.newest
+                if feature.column == each.newest and not math.isnan(each.layer_afs[feature])
             ]
             cells.append((name, f"{np.mean(shares):.0%}" if shares else ""))
         networks = "1 network" if len(nets) == 1 else f"{len(nets)} networks"
@@ -87,7 +89,7 @@ def new_vision(
             for level, name in enumerate(each.level_names)
             if name.startswith("conv")
         ]
-        if vision and not math.isnan(score):
+        if not all(map(math.isnan, vision)) and not math.isnan(score):
             points.append((float(np.nanmean(vision)), score, target, len(each.columns)))
     return points
 
@@ -95,9 +97,13 @@ def new_vision(
 def reuse_words(*analyses: RunAnalysis) -> str:
     """Say in words what a network's new column reuses; analyses of several seeds are averaged."""
     first = analyses[0]
-    kinds: dict[str, list[str]] = {"reuses": [], "mixes": [], "learned anew": []}
+    kinds: dict[str, list[str]] = {"reuses": [], "mixes": [], "learned anew": [], "unread": []}
     for level, name in enumerate(first.level_names):
-        new = float(np.nanmean([each.new_share(level) for each in analyses]))
+        shares = [each.new_share(level) for each in analyses]
+        if all(map(math.isnan, shares)):
+            kinds["unread"].append(name)
+            continue
+        new = float(np.nanmean(shares))
         kind = "reuses" if new <= 0.25 else "learned anew" if new >= 0.75 else "mixes"
         kinds[kind].append(f"{name} ({1 - new:.0%} from earlier columns)")
     parts = []
@@ -107,6 +113,8 @@ def reuse_words(*analyses: RunAnalysis) -> str:
         parts.append(f"joins old and new features in {_list(kinds['mixes'])}")
     if kinds["learned anew"]:
         parts.append(f"learned {_list(kinds['learned anew'])} anew")
+    if kinds["unread"]:
+        parts.append(f"does not depend on {_list(kinds['unread'])}")
     return f"The column for {column_title(first.columns[-1])} {_list(parts)}."
 
 
