@@ -15,7 +15,7 @@ from scipy import stats
 from colonnade.analysis.intervals import difference_interval
 from colonnade.cli.main import main
 from colonnade.errors import UsageError
-from colonnade.experiments.plans.plan import Comparison, Plan
+from colonnade.experiments.plans.plan import Comparison, Plan, Selection
 from colonnade.experiments.plans.spec import TaskBudget
 from colonnade.experiments.results.two_folders import lay_side_by_side
 from colonnade.experiments.store.folders import SuiteFolder
@@ -154,6 +154,59 @@ def test_kinds_of_runs_at_one_place_are_no_seeds_of_each_other(tmp_path: Path) -
         sequences(tmp_path / "c", {"one": [1, 2, 3]}), sequences(tmp_path / "d", {"x": [4, 5, 6]})
     ).rows
     assert (row.words, row.difference) == ("finetune mini-pong/pong to zoom", 3)
+
+
+def children(path: Path, seeds: Sequence[int], **changes: object) -> SuiteFolder:
+    """Runs with two parents each, which nothing compares."""
+    runs = []
+    for seed in seeds:
+        parents = [
+            replace(run_spec(f"{name}, seed {seed}", "scratch", f"mini-pong/{name}"), seed=seed)
+            for name in ("pong", "h-flip")
+        ]
+        both = run_spec(f"both, seed {seed}", "progressive", "mini-pong/zoom")
+        names = tuple(parent.id for parent in parents)
+        runs += [*parents, replace(both, seed=seed, parents=names)]
+    best = Selection(tuple(run.id for run in runs))
+    changes = {
+        name: best.name if name == "learner_from" else value for name, value in changes.items()
+    }
+    runs.append(replace(run_spec("last", "scratch", "mini-pong/white"), **changes))  # type: ignore[arg-type]
+    suite = SuiteFolder(path, "mine", {}, Plan(tuple(runs), selections=(best,)))
+    suite.begin()
+    for spec in runs:
+        fabricate_run(suite.run(spec.id).path, spec, [0.0, 1.0], done=True)
+    return suite
+
+
+def test_ids_of_other_seeds_are_no_changed_setting(tmp_path: Path) -> None:
+    one, two = (
+        children(tmp_path / name, seeds, learner_from=True)
+        for name, seeds in (("a", (0, 1)), ("b", (2, 3)))
+    )
+    found = lay_side_by_side(one, two)
+    assert len(found.rows) == 4
+    assert [*found.changes, *(change for row in found.rows for change in row.changes)] == []
+    plain = children(tmp_path / "c", (0, 1))
+    (row,) = (row for row in lay_side_by_side(one, plain).rows if row.changes)
+    assert row.changes == (("learner_from", "the best run of a selection", "as by default"),)
+
+
+def test_pruned_sequences_are_compared_by_what_is_known_of_them(tmp_path: Path) -> None:
+    suites = []
+    for name, ends in (("a", [1, 2, 3]), ("b", [4, 5, 6])):
+        suites.append(sequences(tmp_path / name, {"one": ends}, test_episodes=8))
+        for run in suites[-1].runs:
+            result = json.loads((run.path / "result.json").read_text())
+            scores = [row for row in result["scores"] if row["policy"] != "random"]
+            scores += [{**row, "policy": "original"} for row in scores]
+            pruned = {**result, "scores": scores, "pruning": {}}
+            (run.path / "result.json").write_text(json.dumps(pruned))
+    (row,) = lay_side_by_side(*suites).rows
+    assert (row.gained, row.before.tolist(), row.difference) == (False, [1, 2, 3], 3)
+    whole = sequences(tmp_path / "c", {"one": [7, 8, 9]}, test_episodes=8)
+    (row,) = lay_side_by_side(suites[0], whole).rows
+    assert (row.gained, row.after.tolist(), row.difference) == (False, [7, 8, 9], 6)
 
 
 def test_both_sides_have_one_measure(tmp_path: Path, capsys) -> None:

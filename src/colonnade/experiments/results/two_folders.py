@@ -19,7 +19,7 @@ from colonnade.experiments.results.transfer import Results
 from colonnade.experiments.store.folders import SuiteFolder
 from colonnade.experiments.words import without_seed
 
-_OF_ITS_OWN = ("label", "seed", "parent")
+_OF_ITS_OWN = ("label", "seed", "parent", "parents", "learner_from")
 """Fields of a spec in which runs differ that are the same but for seeds and sources."""
 
 
@@ -97,7 +97,7 @@ def lay_side_by_side(first: SuiteFolder, second: SuiteFolder) -> TwoFolders:
             missing.append(f"{words}: no complete run in {lacking}")
             continue
         # One measure for both sides.
-        gained = all(run.looks_back for each in runs for run in each)
+        gained = all(run.looks_back and not math.isnan(run.gain) for each in runs for run in each)
         before, after = (
             np.array([run.gain if gained else run.final_score for run in each]) for each in runs
         )
@@ -158,6 +158,8 @@ def _settings(run: RunResult) -> dict[str, str]:
     """Flatten what a run was: its spec but for label and seed, versions and hardware."""
     spec: dict[str, Any] = RunSpec.to_json(run.spec)
     own = {key: value for key, value in spec.items() if key not in _OF_ITS_OWN}
+    if run.spec.learner_from:
+        own["learner_from"] = "the best run of a selection"
     around = {key: run.result.get(key, {}) for key in ("versions", "hardware")}
     return dict(_flat({**own, **around}))
 
