@@ -24,6 +24,8 @@ class ColumnMethod(ABC):
     Attributes:
         network: All columns so far.
         columns: Index of the column that plays each task, by task id.
+        trained: By what tasks each column was trained, by task id and in order; none of a random
+            one, and None where an older state does not say.
         rows: Number of each task's gains and biases, where columns have some of each task.
         heads: Widths of the heads into which the newest column's output layer is divided.
     """
@@ -41,6 +43,7 @@ class ColumnMethod(ABC):
             )
         self.network = ProgressiveNetwork()
         self.columns: dict[str, int] = {}
+        self.trained: list[list[str] | None] = []
         self.rows: dict[str, int] = {}
         self.heads: tuple[int, ...] = ()
         self._column = column
@@ -102,6 +105,9 @@ class ColumnMethod(ABC):
     def assign(self, spec: TaskSpec, index: int) -> Network:
         """Let a column play a task, with gains and biases of its own if the column has those."""
         self.columns[spec.id] = index
+        self.trained += [[] for _ in self.network.columns[len(self.trained) :]]
+        earlier = [task for task in self.trained[index] or () if task != spec.id]
+        self.trained[index] = [*earlier, spec.id]
         if self.network.column(index).spec.task_gains:
             self.network.learn_row(self.rows.setdefault(spec.id, 0))
         return self.network.view(index, self.rows.get(spec.id, 0))
@@ -154,6 +160,7 @@ class ColumnMethod(ABC):
         meta = {
             "network": self.network.spec_dict(),
             "tasks": self.columns,
+            "trained": self.trained,
             "heads": list(self.heads),
             "features_frozen": all(newest.stage(i).frozen for i in range(len(newest.stages))),
             **({"rows": self.rows, "row": self.network.row} if self.rows else {}),
@@ -182,6 +189,7 @@ class ColumnMethod(ABC):
         load_weights(self.network, weights)
         # In the order of the columns, which files do not keep.
         self.columns = dict(sorted(meta["tasks"].items(), key=lambda entry: entry[1]))
+        self.trained = trained_by(meta)
         self.heads = tuple(meta.get("heads", ()))
         self.rows = dict(meta.get("rows", {}))
         self.network.learn_row(meta.get("row", 0))
@@ -201,14 +209,15 @@ class ColumnMethod(ABC):
             UsageError: As for `load_state`.
         """
         self.load_state(*states[0])
-        columns, rows = dict(self.columns), dict(self.rows)
+        columns, rows, trained = dict(self.columns), dict(self.rows), self.trained
         network = self.network
         for tensors, meta in states[1:]:
             self.load_state(tensors, meta)
             begin = network.stand_beside(self.network)
             columns = {task: begin + at for task, at in self.columns.items()} | columns
             rows = self.rows | rows
-        self.network = network
+            trained = [*trained, *self.trained]
+        self.network, self.trained = network, trained
         self.columns = dict(sorted(columns.items(), key=lambda entry: entry[1]))
         self.rows = rows
         self.network.learn_row(0)
@@ -225,3 +234,16 @@ class ColumnMethod(ABC):
             return own
         likely = sorted(self._expected, key=lambda spec: tasks.get(spec.id) != index)
         return [*(self._column(spec, index) for spec in likely), *own]
+
+
+def trained_by(meta: Mapping[str, Any]) -> list[list[str] | None]:
+    """Say by what tasks each column was trained; see `ColumnMethod.trained`.
+
+    Args:
+        meta: Of a method's state. One of an earlier version knows only which task each column
+            plays.
+    """
+    if "trained" in meta:
+        return [tasks and list(tasks) for tasks in meta["trained"]]
+    columns = range(len(meta["network"]["columns"]))
+    return [[task for task, at in meta["tasks"].items() if at == i] or None for i in columns]

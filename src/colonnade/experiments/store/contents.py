@@ -20,6 +20,10 @@ _TEXT = (is_text, "a text")
 _COUNT = (is_count, "a whole number")
 _NUMBER = (is_number, "a number")
 _MAYBE_TEXT = (lambda value: value is None or is_text(value), "a text or null")
+_MAYBE_TEXTS = (
+    lambda value: value is None or (isinstance(value, list) and all(map(is_text, value))),
+    "a list of texts or null",
+)
 _MAYBE_NUMBER = (lambda value: value is None or is_number(value), "a number or null")
 _ANYTHING = (lambda _: True, "")
 _OBJECT: _Form = {"*": _ANYTHING}
@@ -77,6 +81,7 @@ _HISTORY: _Form = {
 _NETWORK: _Form = {
     "network": {"columns?": [_COLUMN], "modular?": [_MODULAR], "*": _ANYTHING},
     "tasks": {"*": _COUNT},
+    "trained?": [_MAYBE_TEXTS],
     "pathnet?": {"histories?": {"*": _HISTORY}, "*": _ANYTHING},
     "*": _ANYTHING,
 }
@@ -132,6 +137,8 @@ def misfit_of_network(value: Mapping[str, Any]) -> str:
     columns = network.get("columns")
     if columns is not None and (wrong := _misfit_of_columns(columns, tasks)):
         return wrong
+    if len(trained := value.get("trained", columns or ())) != len(columns or ()):
+        return f"says by what {len(trained)} columns were trained, where there are {len(columns)}"
     return ""
 
 

@@ -232,6 +232,29 @@ class RunFolder:
         others = [task for task in in_order if task not in contexts.values()]
         return {**({task: task for task in others} if self.spec.origins else {}), **contexts}
 
+    @property
+    def trained(self) -> list[list[str] | None]:
+        """By what tasks each column of the run's network was trained, by their ids and in order.
+
+        Nothing of a random column; None where an older file does not say.
+
+        Raises:
+            ColonnadeError: The run is not complete, or a file is damaged.
+        """
+        from colonnade.methods.columns import trained_by
+
+        meta, spec = self.network(), self.spec
+        tasks_of = dict[str, list[str]]()
+        for task, known in self.played_as.items():
+            tasks_of.setdefault(known, []).append(task)
+        # Where an older file does not say: all columns that nobody trained are this method's.
+        random = spec.method == "random-column" and not spec.origins
+        found = ([] if known is None and random else known for known in trained_by(meta))
+        return [
+            known and [task for each in known for task in tasks_of.get(each, [each])]
+            for known in found
+        ]
+
     def add_note(self, note: str) -> None:
         """Leave a note for a run that nobody trains just now, which it takes up when it goes on.
 

@@ -28,6 +28,7 @@ from colonnade.experiments.store.measures import MEASURES
 from colonnade.experiments.store.metrics import MetricsFile
 from colonnade.experiments.store.parents import task_known, with_learner
 from colonnade.experiments.store.reading import is_there
+from colonnade.methods.columns import trained_by
 from colonnade.networks import ProgressiveNetwork
 from colonnade.training import write_tensors
 from colonnade.training.normalizing import taken_apart
@@ -153,6 +154,7 @@ def write_pruned(
     meta = {
         "network": network.spec_dict(),
         "tasks": {known[task]: column for task, column in columns.items()},
+        "trained": trained_by(original.network()),
         "features_frozen": False,
     }
     with disk_errors(folder.path):
