@@ -1,11 +1,16 @@
 """The scripts that draw the recorded curves and write the tables of results/README.md."""
 
+import csv
+import functools
 import json
 import re
 import runpy
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
+from scipy import stats
 
 from colonnade.experiments.results.continual import measured, sequences
 from colonnade.experiments.results.matrix_and_table import transfer_table
@@ -137,11 +142,6 @@ def test_tables_are_written_from_values_formats_and_what_was_wanted() -> None:
 
 
 def test_figures_are_what_the_recorded_folders_hold() -> None:
-    figures = TABLES["figures"](TABLES["read"]())
-
-    def value(name: str) -> float:
-        return float(figures[name]["value"])
-
     mini, short = (recorded(name) for name in ("pong-soup-mini", "pong-soup-short"))
     rows = {row.method: row for row in transfer_table(mini)}
     for method, name in {
@@ -183,5 +183,44 @@ def test_figures_are_what_the_recorded_folders_hold() -> None:
         )
 
 
+@functools.cache
+def figures() -> dict[str, Any]:
+    found: dict[str, Any] = TABLES["figures"](TABLES["read"]())
+    return found
+
+
+def value(name: str) -> float:
+    return float(figures()[name]["value"])
+
+
 def recorded(name: str) -> Results:
     return Results(SuiteFolder.read(SCRIPT.parent / name))
+
+
+def test_the_draws_over_four_gaps_are_summed_up_as_their_table_has_them() -> None:
+    with (SCRIPT.parent / "sim-to-real-gaps" / "jobs.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    gaps = list(dict.fromkeys(row["target"] for row in rows))
+    gains: dict[tuple[str, str], list[float]] = {}
+    for gap in gaps:
+        here = [row for row in rows if row["target"] == gap]
+        above = {(row["method"], int(row["job"])): float(row["final_score"]) for row in here}
+        (random,) = {float(row["random_score"]) for row in here}
+        best = max(above.values()) - random
+        for method, name in (("finetune", "finetune"), ("progressive-2", "progressive")):
+            scores = [above[method, job] for job in range(20)]
+            own = gains[gap, name] = [(score - random) / best for score in scores]
+            key = f"sim-to-real-gaps/{gap.partition('/')[2]}/{name}"
+            assert value(f"{key}/learned") == sum(gain >= 0.5 for gain in own)
+            assert value(f"{key}/gain") == pytest.approx(np.mean(own), abs=6e-4)
+            assert value(f"{key}/kept") == pytest.approx(np.mean(own) / max(own), abs=6e-4)
+            assert value(f"{key}/best") == max(scores)
+            assert value(f"{key}/worst") == min(scores)
+            assert value(f"{key}/median") == pytest.approx(np.median(scores), abs=6e-3)
+    pairs = np.mean(
+        [np.subtract(gains[gap, "progressive"], gains[gap, "finetune"]) for gap in gaps], axis=0
+    )
+    interval = stats.ttest_1samp(pairs, 0).confidence_interval()
+    for name, expected in (("", pairs.mean()), ("/low", interval.low), ("/high", interval.high)):
+        figure = value(f"sim-to-real-gaps/all/progressive/ahead{name}")
+        assert figure == pytest.approx(expected, abs=6e-4)
