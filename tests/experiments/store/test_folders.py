@@ -47,6 +47,18 @@ def test_a_folder_of_another_suite_or_other_options_is_refused(tmp_path: Path) -
         SuiteFolder(tmp_path, "demo", {}, folder(tmp_path, seeds=2, budget=0.5).plan).begin()
 
 
+def test_a_run_that_the_same_options_no_longer_plan_is_named(tmp_path: Path) -> None:
+    first = folder(tmp_path, seeds=1).begin()
+    less = replace(first, plan=Plan(first.plan.runs[:1]))
+    with pytest.raises(UsageError) as told:
+        less.begin()
+    assert str(told.value) == (
+        f"{tmp_path} was begun with the same options, but 'pong-soup-mini' or Colonnade has "
+        f"changed since: run {first.plan.runs[1].label!r} is no longer planned; choose another "
+        "--out, or restore what has changed."
+    )
+
+
 def test_a_folder_with_other_things_in_it_is_refused(tmp_path: Path) -> None:
     (tmp_path / "thesis.tex").touch()
     with pytest.raises(UsageError, match=r"no suite\.json, so it isn't Colonnade's"):

@@ -198,7 +198,15 @@ class SuiteFolder:
             return self
         there = SuiteFolder.read(self.path)
         check_parts(there.basis.parts, self.path)
-        lost = {spec.id for spec in there.plan.runs} - {spec.id for spec in self.plan.runs}
+        lost = {spec.id: spec.label for spec in there.plan.runs}
+        for spec in self.plan.runs:
+            lost.pop(spec.id, None)
+        if lost and there.described == self.described:
+            raise UsageError(
+                f"{self.path} was begun with the same options, but {self.name!r} or Colonnade has "
+                f"changed since: run {next(iter(lost.values()))!r} is no longer planned; choose "
+                "another --out, or restore what has changed."
+            )
         if lost or there.name != self.name or bool(there.sweep) != bool(self.sweep):
             raise UsageError(
                 f"{self.path} belongs to {there.described}, but {self.described} was asked "
