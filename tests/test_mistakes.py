@@ -239,6 +239,7 @@ continual.average_scores(np.zeros((2,3)))  ->  Scores of all tasks after each ar
 continual.forgetting(np.zeros(3))  ->  Scores of all tasks after each are a matrix [T, T]; got (3,).
 fisher_overlap({"a":torch.zeros(3)},{"b":torch.zeros(3)})  ->  Two Fishers of one network are compared, but only one has 'a'.
 fisher_overlap({"a":torch.zeros(3)},{"a":torch.zeros(4)})  ->  Two Fishers of one network are compared, but 'a' has shape [3] in one and [4] in the
+colonnade.load("/nosuch.safetensors")  ->  There is no file /nosuch.safetensors; give one that
 colonnade.load("/nosuch")  ->  /nosuch is neither a folder that `colonnade run --out` made (with a suite.json) nor one
 colonnade.load(3)  ->  source of load must be a path, or 'bundled:NAME'; got 3.
 ForgetMeNot(0)  ->  every of ForgetMeNot must be a whole number at least 1; got 0.

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from finished import poles
 
 import colonnade as package
 from colonnade.__main__ import main as door
@@ -316,6 +317,16 @@ def test_ctrl_c_during_the_imports_leaves_no_traceback(monkeypatch, capsys):
     monkeypatch.setattr(sys, "meta_path", [Impatient(), *sys.meta_path])
     assert door() == 130
     assert capsys.readouterr().err == "colonnade: Stopped.\n"
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 0), (signal.SIGTERM, 143)])
+def test_a_live_page_ends_by_ctrl_c_and_is_stopped_by_sigterm(
+    tmp_path, monkeypatch, number, status
+):
+    from colonnade.reports.live.server import LiveServer
+
+    monkeypatch.setattr(LiveServer, "serve_forever", lambda _: signal.raise_signal(number))
+    assert main(["report", str(poles(tmp_path / "out").path), "--watch"]) == status
 
 
 SWEEP = ("sweep", "pong-soup-mini", "--budget", "0.01", "--tasks", "zoom", "--jobs", "2")

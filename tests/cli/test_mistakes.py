@@ -155,6 +155,7 @@ describe  ->  `colonnade describe` needs: name of a suite, or a folder
 describe nosuch  ->  Unknown suite 'nosuch'; choose one of:
 describe file.txt  ->  Unknown suite 'file.txt'
 describe empty  ->  empty holds no suite.json; give a folder
+describe missing.safetensors  ->  There is no file missing.safetensors; give one that
 describe LONG  ->  Unknown suite 'aaaa
 play  ->  `colonnade play` needs: a folder that
 play nosuch  ->  nosuch holds no suite.json; give a folder
@@ -190,6 +191,8 @@ analyze done --normalisation maps  ->  one of 'map', 'map-shift', 'pixel', but '
 analyze done --task nosuch  ->  'nosuch'; choose one of: gym/CartPole-v1
 analyze done --seed 1.5  ->  --seed is a whole number, but '1.5' came
 analyze done/runs/nosuch  ->  'nosuch'; choose one of: progressive-pole
+weight-noise done --sizes 0  ->  A size must be a number above 0; got 0.0
+weight-noise done --sizes 1 1  ->  Sizes must be one or more different numbers; got (1.0, 1.0)
 prune  ->  `colonnade prune` needs: one run's folder
 prune nosuch  ->  nosuch is neither a folder that `colonnade run --out` made
 prune half  ->  should hold one complete progressive run to prune, but holds 0 (none)

@@ -35,7 +35,7 @@ DESCRIPTION = """Continual and transfer learning for deep reinforcement learning
 
 `colonnade --version` prints the version; `--debug` anywhere shows where an error arose. `--plugin
 MODULE` or `--plugin FILE.py` anywhere, also several times, imports parts of your own: suites,
-tasks, methods, learners, columns, recognisers (docs/plugins.md).
+tasks, methods, learners, columns, recognisers, recorders (docs/plugins.md).
 """
 
 Command = (

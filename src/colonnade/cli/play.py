@@ -22,7 +22,7 @@ class Play:
     episodes: int = 1
     """How many episodes to play."""
     film: Path | None = None
-    """Where to write a film of what the agent sees; the name ends in .mp4 or .gif."""
+    """Where to write a film of what the agent sees; the name ends in .webp, .gif or .mp4."""
     seed: int = 0
     """Of the environment and of the actions."""
     trust: bool = False

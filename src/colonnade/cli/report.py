@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,9 +44,13 @@ class Report:
 
 
 def watch(path: Path, port: int) -> None:
-    """Serve the live page of a folder until Ctrl-C."""
+    """Serve the live page of a folder until Ctrl-C; other signals pass."""
     from colonnade.reports.live.server import LiveServer
 
-    with LiveServer(path, port) as server, suppress(KeyboardInterrupt):
+    with LiveServer(path, port) as server:
         print(f"{server.address} shows {path} on this machine alone; Ctrl-C ends it.", flush=True)
-        server.serve_forever()
+        try:
+            server.serve_forever()
+        except KeyboardInterrupt as stop:
+            if type(stop) is not KeyboardInterrupt:
+                raise

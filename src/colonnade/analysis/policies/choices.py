@@ -23,15 +23,21 @@ NOISE = (1.0, 2.0, 4.0, 8.0, 16.0)
 """Default noise levels, in standard deviations of each feature."""
 
 
-def noise_levels(noise: Any) -> tuple[float, ...]:
+def noise_levels(noise: Any, name: str = "noise level") -> tuple[float, ...]:
     """Return noise levels in ascending order.
+
+    Args:
+        noise: The levels.
+        name: What one is called.
 
     Raises:
         UsageError: They are not one or more different numbers above 0.
     """
     if isinstance(noise, str) or not isinstance(noise, Iterable):
-        raise UsageError(f"Noise levels must be a list of numbers above 0; got {noise!r}.")
-    levels = tuple(sorted(float(real("A noise level", level, ABOVE_0)) for level in noise))
+        raise UsageError(f"{name.capitalize()}s must be a list of numbers above 0; got {noise!r}.")
+    levels = tuple(sorted(float(real(f"A {name}", level, ABOVE_0)) for level in noise))
     if not levels or len(set(levels)) < len(levels):
-        raise UsageError(f"Noise levels must be one or more different numbers; got {levels}.")
+        raise UsageError(
+            f"{name.capitalize()}s must be one or more different numbers; got {levels}."
+        )
     return levels

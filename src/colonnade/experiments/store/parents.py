@@ -193,6 +193,8 @@ def read_trained(source: str | Path) -> Kept:
     path = Path(source)
     if path.is_file():
         return read_kept(path)
+    if path.suffix == ".safetensors" and not is_there(path):
+        raise UsageError(f"There is no file {path}; give one that `TrainedPolicy.save` wrote.")
     suite, runs, _ = find_runs(path)
     complete = [folder for folder in runs if folder.done]
     if not complete:

@@ -29,4 +29,4 @@ class WeightNoiseOptions:
         """Refuse what makes no sense; sizes are put in order."""
         counts = dict.fromkeys(("states", "episodes"), AT_LEAST_1)
         check_fields(self, {**counts, "damping": ABOVE_0, "null": AT_LEAST_0, "seed": ANY})
-        object.__setattr__(self, "sizes", noise_levels(self.sizes))
+        object.__setattr__(self, "sizes", noise_levels(self.sizes, "size"))
