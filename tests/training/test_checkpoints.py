@@ -26,6 +26,15 @@ def test_equal_content_has_equal_bytes(tmp_path):
     assert all(torch.equal(tensors[name], value) for name, value in TENSORS.items())
 
 
+@pytest.mark.parametrize("shape", [(1,), (1, 1)])
+def test_a_single_number_may_have_any_stride(tmp_path, shape):
+    number = torch.zeros(()).expand(shape)
+    assert number.stride() == (0,) * len(shape)
+    write_tensors(tmp_path / "file", {"number": number}, META)
+    tensors, _ = read_tensors(tmp_path / "file")
+    assert torch.equal(tensors["number"], torch.zeros(shape))
+
+
 def test_files_from_before_are_read(tmp_path):
     body = json.dumps(META, sort_keys=True)
     header = {"colonnade": body, "checksum": _checksum(TENSORS, body)}

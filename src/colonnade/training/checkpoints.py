@@ -63,9 +63,18 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     return tensors, json.loads(body)
 
 
+def bytes_of(tensor: Tensor) -> memoryview:
+    """Return a tensor's numbers as bytes."""
+    # One of a single number may have any stride, and is contiguous nevertheless.
+    flat = tensor.detach().cpu().contiguous().reshape(-1)
+    if flat.numel() == 1:
+        flat = flat.clone(memory_format=torch.contiguous_format)
+    return flat.view(torch.uint8).numpy().data
+
+
 def _checksum(tensors: dict[str, Tensor], body: str) -> str:
     digest = hashlib.sha256(body.encode())
     for name in sorted(tensors):
         digest.update(name.encode())
-        digest.update(tensors[name].reshape(-1).view(torch.uint8).numpy().data)
+        digest.update(bytes_of(tensors[name]))
     return digest.hexdigest()

@@ -49,6 +49,13 @@ def test_tasks_that_learn_the_same_weights_are_compared(method: str) -> None:
     assert analyse("fisher-overlap", tasks, built, learner)
 
 
+def test_runs_alike_are_each_asked_for_their_own_tasks() -> None:
+    rehearsal = Rehearsal()
+    for numbers in ((0, 1), (2, 3)):
+        tasks = tuple(TaskBudget(f"permuted-digits/{number}", 200) for number in numbers)
+        rehearsal.check(replace(SPEC, tasks=tasks))
+
+
 LSTM = {"stages": [{"kind": "lstm", "units": 4}]}
 CONTEXTS = {"kind": "forget-me-not"}
 

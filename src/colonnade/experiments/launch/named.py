@@ -21,7 +21,6 @@ from colonnade.experiments.plans.search_space import SearchSpace
 from colonnade.experiments.store.reading import parse_json, read_content
 from colonnade.experiments.suites import Suite, suite_from_name, suite_names
 from colonnade.experiments.suites.designs.transfer import TransferDesign
-from colonnade.learners import LEARNERS
 from colonnade.parts import own_names
 from colonnade.records import fitting, read
 
@@ -99,12 +98,17 @@ def _suite(content: dict[str, Any], where: str) -> Suite:
             f"'methods' of {where} lacks {SCRATCH!r}, which every transfer score is measured "
             "against; add it."
         )
+    from colonnade.learners import LEARNERS
+
+    learners = (*LEARNERS, *own_names("learners"))
+    if unknown := [key for key in design.learner_options if key not in learners]:
+        raise unknown_name(f"learner in 'learner_options' of {where}", unknown[0], learners)
     search: dict[str, SearchSpace] = {}
     if "search" in given:
         space = _space(given["search"], where)
         if unknown := [key for key in space.methods if key not in design.methods]:
             raise unknown_name(f"method in 'search' of {where}", unknown[0], design.methods)
-        search = dict.fromkeys((*LEARNERS, *own_names("learners")), space)
+        search = dict.fromkeys(learners, space)
     return Suite(name, words["title"] or name, words["summary"], design.plan, spaces=search)
 
 

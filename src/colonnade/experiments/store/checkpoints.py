@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from colonnade.errors import ColonnadeError
 from colonnade.experiments.store.files import disk_errors
 from colonnade.training import read_tensors, write_tensors
+from colonnade.training.checkpoints import bytes_of
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -168,8 +169,6 @@ def _digests(tensors: Mapping[str, Tensor]) -> dict[str, str]:
 
 
 def _digest(tensor: Tensor) -> str:
-    import torch
-
     found = hashlib.sha256(f"{tensor.dtype} {tuple(tensor.shape)}".encode())
-    found.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
+    found.update(bytes_of(tensor))
     return found.hexdigest()

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
-from colonnade.experiments.plans.build import build_learner
 from colonnade.experiments.plans.plan import Plan, SuiteOptions
 from colonnade.experiments.plans.search_space import PAPER, PAPER_FOR_PPO, SearchSpace
 from colonnade.experiments.plans.spec import DEFAULT_COLUMN
@@ -60,6 +59,8 @@ class Suite:
         space = self.space(first.learner)
         if first.learner in self.spaces:
             return space
+        from colonnade.experiments.plans.build import build_learner
+
         options = vars(build_learner(first))
         ranges = {name: of for name, of in space.learner.items() if name in options}
         unnamed = any(spec.column == DEFAULT_COLUMN for spec in plan.runs)

@@ -11,8 +11,6 @@ from colonnade.checks import AT_LEAST_1, Range, check_fields
 from colonnade.errors import UsageError, unknown_name
 from colonnade.experiments.plans.plan import SCRATCH, Plan, PlanBuilder, SuiteOptions
 from colonnade.experiments.plans.spec import BUNDLED, DEFAULT_COLUMN, Json, RunSpec, TaskBudget
-from colonnade.learners import LEARNERS
-from colonnade.parts import own_names
 
 _ALONE = ("scratch", "random-column")
 """Methods that start from nothing; all others start from a source column."""
@@ -127,15 +125,10 @@ class TransferDesign:
                 raise UsageError(
                     f"{name!r} of a transfer design has {twice!r} twice; name it once."
                 )
-        learners = (*LEARNERS, *own_names("learners"))
-        known = {
-            "method_options": self.methods,
-            "variants": self.methods,
-            "learner_options": learners,
-        }
-        for name, keys in known.items():
-            if unknown := [key for key in getattr(self, name) if key not in keys]:
-                raise unknown_name(f"key of {name!r} of a transfer design", unknown[0], keys)
+        for name in ("method_options", "variants"):
+            if unknown := [key for key in getattr(self, name) if key not in self.methods]:
+                where = f"key of {name!r} of a transfer design"
+                raise unknown_name(where, unknown[0], self.methods)
         if self.bundled is not None and len(self.sources) != 1:
             raise UsageError(
                 f"'bundled' of a transfer design stands for its one source, but it has "
