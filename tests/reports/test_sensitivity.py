@@ -15,18 +15,25 @@ from reading import Balance, table_of, without_scripts
 from colonnade.cli.analyze import analyze
 from colonnade.cli.main import main
 from colonnade.errors import UsageError
+from colonnade.experiments.plans.spec import RunSpec, TaskBudget
 from colonnade.experiments.results.transfer import Results
+from colonnade.experiments.store.files import write_json
 from colonnade.experiments.store.folders import SuiteFolder
+from colonnade.experiments.titles import task_title
 from colonnade.experiments.trained import sensitivity as module
 from colonnade.experiments.trained.analysis import FILE, RunAnalysis
 from colonnade.experiments.trained.analysis_options import AnalysisOptions
 from colonnade.experiments.trained.sensitivity import analyse_run, known_analysis
-from colonnade.networks import Feature
+from colonnade.networks import Feature, ProgressiveNetwork, tiny_column
 from colonnade.reports.network import largest_network, network_drawing
+from colonnade.reports.sensitivity.features import feature_maps
 from colonnade.reports.style import SENSITIVITY
 from colonnade.reports.suite import write_report
+from colonnade.seeding import generator
+from colonnade.tasks import task_from_name
 from colonnade.training import read_tensors, write_tensors
 
+POLE_TITLE = task_title(POLE)
 QUICK = AnalysisOptions(states=300, episodes=3, noise=(1.0, 30.0))
 SILENT = AnalysisOptions(states=120, episodes=0)
 
@@ -53,7 +60,7 @@ def test_one_run_whose_new_column_only_reuses(tmp_path: Path, monkeypatch) -> No
     assert found is not None
     old, new = Feature(0, 0), Feature(1, 0)
     assert found.layer_afs == {old: pytest.approx(1), new: 0}
-    assert found.columns == ("untrained", POLE)
+    assert found.columns == ("another", POLE), "an older file does not say what the first learned"
     assert np.flatnonzero(found.sensitivity[old]).tolist() == [0, 1]
     assert found.curves is not None
     np.testing.assert_array_equal(found.curves.returns[new][-1], found.curves.clean)
@@ -61,6 +68,43 @@ def test_one_run_whose_new_column_only_reuses(tmp_path: Path, monkeypatch) -> No
     monkeypatch.setattr(module, "analyse_run", None)  # not measured again
     again = check_page(analyze(folder.path, None, QUICK, jobs=1))
     assert again.partition("Written")[0] == page.partition("Written")[0]
+
+
+@pytest.mark.parametrize(
+    ("trained", "method", "columns", "caption"),
+    [
+        ([[POLE], [POLE]], "progressive", (POLE, POLE), POLE_TITLE),
+        ([[], [POLE]], "progressive", ("untrained", POLE), "never trained"),
+        (
+            [["gym/Acrobot-v1", "other"], [POLE]],
+            "progressive",
+            ("other", POLE),
+            task_title("other"),
+        ),
+        (None, "progressive", ("another", POLE), "another column"),
+        (None, "random-column", ("untrained", POLE), "never trained"),
+    ],
+)
+def test_columns_are_called_by_what_trained_them(
+    tmp_path: Path, trained: Any, method: str, columns: tuple[str, ...], caption: str
+) -> None:
+    suite = write_suite(
+        tmp_path / "out", [(run_spec("pole", method, POLE), balancing_network(2), {POLE: 1})]
+    )
+    folder = suite.runs[0]
+    if trained is not None:
+        write_json(folder.path / "network.json", {**folder.network(), "trained": trained})
+    silent = AnalysisOptions(states=60, episodes=0)
+    found = analyse_run(suite, folder, None, silent, None)
+    assert found.columns == columns
+    # An earlier version called all columns so that play no task.
+    replace(found, columns=("untrained", POLE)).save(folder.path)
+    known = known_analysis(folder, None, silent)
+    assert known is not None
+    assert known.columns == columns
+    drawn = largest_network(Results(suite))
+    assert drawn is not None
+    assert drawn.captions == (caption, POLE_TITLE)
 
 
 @pytest.mark.parametrize("change", [{"format": 1}, {"options": {"noise": [1.0, 1.0]}}])
@@ -103,6 +147,47 @@ def test_a_suite_of_image_networks(tmp_path: Path) -> None:
     assert next(iter(pictures.maps)) == best[1:]
     assert pictures.maps[best[1:]].shape[0] == len(pictures.frames) == 6
     check_shades(suite, found)
+
+
+@pytest.mark.parametrize(
+    ("options", "names", "shape"),
+    [
+        ({}, ["red", "green", "blue"], (84, 84, 3)),
+        ({"colour": False, "stack": 3}, ["t - 2", "t - 1", "now"], (84, 84)),
+        (
+            {"stack": 2},
+            [f"{when}\n{name}" for when in ("t - 1", "now") for name in ("red", "green", "blue")],
+            (84, 84, 3),
+        ),
+    ],
+)
+def test_channels_are_called_what_the_task_shows_by_them(
+    tmp_path: Path, options: dict[str, Any], names: list[str], shape: tuple[int, ...]
+) -> None:
+    budget = TaskBudget("labyrinth/track-1", 1000, {**options, "max_steps": 40})
+    task = task_from_name(budget.name, **budget.options)
+    network = ProgressiveNetwork()
+    for k in range(2):
+        network.add_column(
+            tiny_column(), task.spec.input_shapes, task.spec.outputs, generator(0, k)
+        )
+    spec = RunSpec("maze", "progressive", (budget,), "ppo", "default")
+    suite = write_suite(tmp_path / "out", [(spec, network, {budget.name: 1})])
+    folder = suite.runs[0]
+    silent = AnalysisOptions(states=60, episodes=0)
+    analyse_run(suite, folder, None, silent, None).save(folder.path)
+    found = RunAnalysis.load(folder.path)
+    assert found is not None
+    assert found.pictures is not None
+    assert found.pictures.frames.shape[1:] == shape
+    figure = feature_maps(found)
+    assert figure is not None
+    titles = [axes.get_title() for axes in figure.axes]
+    assert [title for title in titles if title and "Track" not in title] == names
+    tensors, meta = read_tensors(folder.path / FILE)
+    del meta["in_colour"]
+    write_tensors(folder.path / FILE, tensors, meta)
+    assert known_analysis(folder, None, silent) is None, "earlier versions took colours for times"
 
 
 def check_shades(suite: SuiteFolder, found: RunAnalysis) -> None:

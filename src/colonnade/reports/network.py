@@ -102,10 +102,12 @@ def largest_network(results: Results) -> DrawnNetwork | None:
         meta = run.folder.network()
         if "columns" not in meta["network"]:
             continue
-        titles = distinct(meta["tasks"])
-        captions = ["never trained"] * len(meta["network"]["columns"])
-        for task, column in meta["tasks"].items():
-            captions[column] = titles[task]
+        trained = run.folder.trained
+        titles = distinct(task for tasks in trained for task in tasks or ())
+        captions = [
+            "another column" if tasks is None else titles[tasks[-1]] if tasks else "never trained"
+            for tasks in trained
+        ]
         shares = _shares(run, len(captions))
         drawn = DrawnNetwork(run.spec.id, meta["network"], tuple(captions), shares)
         size = bool(shares), drawn.laterals, len(captions), len(set(meta["tasks"].values()))

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from colonnade.seeding import derive
 from colonnade.tasks.gym.real_time import in_real_time
-from colonnade.types import DatasetTask, EnvironmentTask, Task
+from colonnade.types import OBSERVATION, DatasetTask, EnvironmentTask, Task
 
 Image = NDArray[np.uint8]
 
@@ -41,6 +41,19 @@ def frame_of(observation: object) -> Image | None:
     if pixels.shape[0] == 3:
         return np.ascontiguousarray(pixels.transpose(1, 2, 0))
     return np.repeat(pixels[-1][..., None], 3, axis=-1)
+
+
+def in_colour(task: Task) -> bool:
+    """Say whether a task's images are of colour frames, three channels each, or of grey ones.
+
+    Of a task that does not say so itself (`colour`, as mazes do), three channels are taken for
+    colours, as in `frame_of`.
+    """
+    shape = task.spec.input_shapes.get(OBSERVATION, ())
+    if len(shape) != 3 or shape[0] % 3 != 0:
+        return False
+    said = getattr(task, "colour", None)
+    return said if isinstance(said, bool) else shape[0] == 3
 
 
 def to_png(image: Image) -> bytes:

@@ -22,6 +22,9 @@ from colonnade.networks import Feature
 from colonnade.training import read_tensors, write_tensors
 
 FILE = "analysis.safetensors"
+UNTRAINED, ANOTHER = "untrained", "another"
+"""What a column is called that was never trained, and one of which it is not known."""
+
 _PLAIN = ("run", "label", "task", "states")
 _FORMAT = 2
 """Of analyses; those of the first saw slices of episodes instead of whole ones."""
@@ -33,7 +36,7 @@ class FeaturePictures:
 
     Attributes:
         filters: [n, C, k, k] kernels of each column's first convolution.
-        frames: [F, H, W] newest frames, uint8.
+        frames: [F, H, W] newest frames, uint8; [F, H, W, 3] where the network sees colours.
         frame_tasks: Which task each frame is of.
         maps: [F, h, w] activations of the most used features on the frames.
     """
@@ -42,6 +45,11 @@ class FeaturePictures:
     frames: NDArray[np.uint8]
     frame_tasks: Sequence[str]
     maps: Mapping[tuple[Feature, int], Floats]
+
+    @property
+    def in_colour(self) -> bool:
+        """Whether channels are the red, green and blue of one or several frames."""
+        return self.frames.ndim == 4
 
 
 @dataclass(frozen=True)
@@ -52,7 +60,7 @@ class RunAnalysis:
         run: Id of the run.
         label: What a person calls the run.
         task: Name of the task that the analysed column plays.
-        columns: What each column was trained on, oldest first.
+        columns: What each column was trained on, oldest first; or `UNTRAINED`, or `ANOTHER`.
         level_names: What the levels are, lowest first; no two are called alike.
         levels: The features of each level, oldest column first.
         sensitivity: [n] Fisher with respect to each normalised feature.
@@ -112,6 +120,7 @@ class RunAnalysis:
             tensors["clean"] = _tensor(self.curves.clean)
             tensors |= {f"returns/{f.key}": _tensor(v) for f, v in self.curves.returns.items()}
         if self.pictures is not None:
+            meta["in_colour"] = self.pictures.in_colour
             meta["frame_tasks"] = list(self.pictures.frame_tasks)
             meta["mapped"] = [[*feature, m] for feature, m in self.pictures.maps]
             tensors["frames"] = torch.from_numpy(self.pictures.frames)
@@ -155,8 +164,13 @@ class RunAnalysis:
             )
         if "mapped" in meta:
             mapped = [(Feature(column, stage), m) for column, stage, m in meta["mapped"]]
+            filters = {
+                f: arrays[f"filters/{f.key}"] for f in features if f"filters/{f.key}" in arrays
+            }
+            if "in_colour" not in meta and any(each.shape[1] % 3 == 0 for each in filters.values()):
+                return None  # an earlier version took colours for grey frames
             pictures = FeaturePictures(
-                {f: arrays[f"filters/{f.key}"] for f in features if f"filters/{f.key}" in arrays},
+                filters,
                 arrays["frames"],
                 meta["frame_tasks"],
                 {(f, m): arrays[f"maps/{f.key}/{m}"] for f, m in mapped},

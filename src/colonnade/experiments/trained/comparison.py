@@ -11,12 +11,12 @@ from colonnade.analysis.policies.capacity import used_share
 from colonnade.experiments.results.transfer import Results
 from colonnade.experiments.store.folders import SuiteFolder
 from colonnade.experiments.titles import distinct, task_title
-from colonnade.experiments.trained.analysis import RunAnalysis
+from colonnade.experiments.trained.analysis import ANOTHER, UNTRAINED, RunAnalysis
 
 
 def column_title(task: str) -> str:
     """Name a column after its task, for people."""
-    return "Untrained" if task == "untrained" else task_title(task)
+    return {UNTRAINED: "Untrained", ANOTHER: "Another column"}.get(task) or task_title(task)
 
 
 def net_title(columns: Sequence[str]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
+from dataclasses import replace
 from functools import partial
 
 import torch
@@ -16,7 +17,13 @@ from colonnade.analysis.policies.states import joined, policy_states
 from colonnade.errors import ColonnadeError
 from colonnade.experiments.plans.build import build_learner
 from colonnade.experiments.store.folders import RunFolder, SuiteFolder
-from colonnade.experiments.trained.analysis import FeaturePictures, RunAnalysis, told_apart
+from colonnade.experiments.trained.analysis import (
+    ANOTHER,
+    UNTRAINED,
+    FeaturePictures,
+    RunAnalysis,
+    told_apart,
+)
 from colonnade.experiments.trained.analysis_options import AnalysisOptions
 from colonnade.experiments.trained.load import (
     check_progressive,
@@ -40,6 +47,7 @@ from colonnade.networks import (
 from colonnade.networks.progressive.stages import ConvStage
 from colonnade.records import shown
 from colonnade.seeding import derive
+from colonnade.tasks.frames import in_colour
 from colonnade.types import OBSERVATION, EnvironmentTask, environments_of
 
 logger = logging.getLogger(__name__)
@@ -64,7 +72,10 @@ def known_analysis(
         return None
     asked = task or folder.last_task
     fits = found is not None and found.options == options and found.task == asked
-    return found if fits else None
+    if found is None or not fits:
+        return None
+    # Earlier versions knew less of what columns were trained on.
+    return replace(found, columns=_column_names(folder, found.newest, asked))
 
 
 def analyse_run(
@@ -137,12 +148,11 @@ def _analysed(
             limit=spec.evaluation_limit,
             progress=progress,
         )
-    played = {column: other for other, column in columns.items()}
     return RunAnalysis(
         run=folder.id,
         label=folder.spec.label,
         task=name,
-        columns=tuple(played.get(i, "untrained") for i in range(index + 1)),
+        columns=_column_names(folder, index, name),
         level_names=_level_names(view.newest, len(fisher.levels)),
         levels=tuple(fisher.levels),
         sensitivity={
@@ -155,6 +165,12 @@ def _analysed(
         curves=curves,
         pictures=_pictures(network, view, learner, fisher, columns, name, stage_of, seed),
     )
+
+
+def _column_names(folder: RunFolder, index: int, task: str) -> tuple[str, ...]:
+    """Name columns up to the one that plays a task by what they were trained on last."""
+    earlier = folder.trained[:index]
+    return (*(ANOTHER if tasks is None else [UNTRAINED, *tasks][-1] for tasks in earlier), task)
 
 
 def _level_names(column: Column, count: int) -> tuple[str, ...]:
@@ -193,6 +209,9 @@ def _pictures(
         frames.append(found)
         tasks += [name] * len(found)
     observations = torch.cat(frames)
+    newest = observations[:, -1]
+    if in_colour(stage_of(task)):
+        newest = observations[:, -3:].permute(0, 2, 3, 1)
     ranked = sorted(
         (
             (-value, feature, m)
@@ -215,7 +234,7 @@ def _pictures(
             feature: layer.get_parameter("weight").detach().double().numpy()
             for feature, layer in layers.items()
         },
-        frames=observations[:, -1].contiguous().numpy(),
+        frames=newest.contiguous().numpy(),
         frame_tasks=tasks,
         maps={
             (feature, m): seen[feature][:, m].double().numpy()
@@ -238,15 +257,19 @@ def _frames(
     )
     played = joined(states)
     observations = played.inputs[OBSERVATION].unflatten(0, (-1, _FRAMES_PER_TASK))
-    return _most_lively(observations)
+    return _most_lively(observations, 3 if in_colour(task) else 1)
 
 
-def _most_lively(observations: torch.Tensor) -> torch.Tensor:
+def _most_lively(observations: torch.Tensor, channels: int) -> torch.Tensor:
     """Of each environment's steps [T, F, C, H, W], take the one that differs most from the mean.
 
     In Pong that is one with a ball and paddles away from their places.
+
+    Args:
+        observations: What was seen.
+        channels: How many of a step's last channels are its newest frame.
     """
-    newest = observations[:, :, -1].float()
-    distance = (newest - newest.mean(0)).square().sum((-2, -1))
+    newest = observations[:, :, -channels:].float()
+    distance = (newest - newest.mean(0)).square().sum((-3, -2, -1))
     best = distance.argmax(0)
     return torch.stack([observations[t, f] for f, t in enumerate(best.tolist())])

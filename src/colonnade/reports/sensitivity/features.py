@@ -64,9 +64,8 @@ def feature_maps(analysis: RunAnalysis) -> Figure | None:
             axes = grid[row, channel]
             axes.imshow(kernel[channel], cmap=_SIGNED, vmin=-limit, vmax=limit)
             if row == 1:
-                axes.set_title(
-                    _age(channel, channels), fontsize=7.5, loc="center", fontweight="normal"
-                )
+                name = _channel_name(channel, channels, colour=pictures.in_colour)
+                axes.set_title(name, fontsize=7.5, loc="center", fontweight="normal")
         share = analysis.sensitivity[feature][m] / (total or 1)
         where = plain(column_title(analysis.columns[feature.column]))
         grid[row, 0].text(
@@ -80,9 +79,15 @@ def feature_maps(analysis: RunAnalysis) -> Figure | None:
     return figure
 
 
-def _age(channel: int, channels: int) -> str:
-    back = channels - 1 - channel
-    return "now" if back == 0 else f"t - {back}"
+def _channel_name(channel: int, channels: int, *, colour: bool) -> str:
+    """Name a channel of a stack of frames, the newest last, by its age and its colour."""
+    each = 3 if colour else 1
+    back = (channels - 1 - channel) // each
+    age = "now" if back == 0 else f"t - {back}"
+    if not colour:
+        return age
+    name = ("red", "green", "blue")[channel % 3]
+    return name if channels == each else f"{age}\n{name}"
 
 
 def _colour(analysis: RunAnalysis, feature: Feature) -> str:
