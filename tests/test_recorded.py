@@ -243,6 +243,7 @@ NEWER = (
     "ewc-permuted-bounds", "ewc-pong-soup-mini-bounds", "ewc-permuted-mnist",
     "ewc-permuted-mnist-wide", "labyrinth-levels", "labyrinth-mini",
     "ewc-stream-mini-bounds", "labyrinth-maze-m",
+    "pong-outputs-mini",
 )  # fmt: skip
 
 

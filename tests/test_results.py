@@ -224,3 +224,25 @@ def test_the_draws_over_four_gaps_are_summed_up_as_their_table_has_them() -> Non
     for name, expected in (("", pairs.mean()), ("/low", interval.low), ("/high", interval.high)):
         figure = value(f"sim-to-real-gaps/all/progressive/ahead{name}")
         assert figure == pytest.approx(expected, abs=6e-4)
+
+
+def test_starts_of_output_layers_are_what_their_runs_came_to() -> None:
+    results = recorded("pong-outputs-mini")
+    names = {
+        "finetune": "finetune",
+        "finetune-fresh-output": "finetune-fresh",
+        "progressive-2": "progressive",
+        "progressive-2-copied-output": "progressive-copied",
+    }
+    rows = {row.method: row for row in transfer_table(results)}
+    for method, name in names.items():
+        row = rows[method]
+        for part, number in {
+            "mean": row.mean, "low": row.low, "high": row.high, "median": row.median,
+        }.items():  # fmt: skip
+            assert value(f"pong-outputs-mini/{name}/{part}") == round(number)
+        cells = [cell for cell in results.cells if cell.method == method]
+        assert len(cells) == 4
+        for cell in cells:
+            target = cell.target.partition("/")[2]
+            assert value(f"pong-outputs-mini/{name}/{target}") == round(100 * cell.score)
