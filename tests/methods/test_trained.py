@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from colonnade.experiments.store.contents import misfit_of_network
 from colonnade.methods import ColumnMethod, method_from_name
 from colonnade.networks import tiny_column
 from colonnade.tasks import task_from_name
@@ -59,3 +60,19 @@ def test_an_older_state_knows_what_its_columns_play() -> None:
     method = learned("progressive")
     method.load_state(tensors, meta)
     assert method.trained == [None, [PONG]]
+
+
+@pytest.mark.parametrize(
+    ("trained", "words"),
+    [
+        ([[PONG]], ""),
+        ([None], ""),
+        ([PONG], "should have a list of texts or null as 'trained[0]'"),
+        ([[PONG], []], "says by what 2 columns were trained, where there are 1"),
+    ],
+)
+def test_a_file_says_it_of_all_columns(trained: list[Any], words: str) -> None:
+    _, meta = learned("scratch", PONG).state()
+    wrong = misfit_of_network({**meta, "trained": trained})
+    assert wrong.startswith(words)
+    assert bool(wrong) == bool(words)
