@@ -60,7 +60,7 @@ run demo --out x --seeds 0  ->  needs at least 1 seed, but --seeds 0 came
 run demo --out x --seeds -2  ->  needs at least 1 seed, but --seeds -2 came
 run demo --out x --seeds 1.5  ->  --seeds is a whole number, but '1.5' came
 run ewc-permuted-tuning --out x --seeds 3  ->  each on one seed, but --seeds 3 came; leave it out
-run ewc-permuted-search --out x --seeds 1  ->  each on one seed, but --seeds 1 came; leave it out
+run ewc-permuted-search --out x --seeds 2  ->  each on one seed, but --seeds 2 came; leave it out
 run pathnet-mnist --out x --seeds 25  ->  has 24 pairs of tasks, one for each seed, but --seeds 25
 run demo --out x --games 3  ->  draws its tasks from no pool, but --games 3 came; leave it out
 run ewc-permuted --out x --games 10  ->  draws its tasks from no pool, but --games 10 came

@@ -178,7 +178,7 @@ class PermutedDesign:
 
 
 def _check_seeds(options: SuiteOptions) -> None:
-    if options.seeds is not None:
+    if options.seeds not in (None, 1):
         raise UsageError(
             f"The suite chooses among configurations, each on one seed, but --seeds "
             f"{options.seeds} came; leave it out."
