@@ -37,18 +37,10 @@ def adopted(specs: Sequence[RunSpec], folder: Path) -> tuple[tuple[RunSpec, ...]
     for spec in specs:
         for origin in spec.origins:
             if origin.startswith(FILE) and origin not in names:
-                try:
-                    kept = read_trained(origin.removeprefix(FILE))
-                except ColonnadeError as error:
-                    if (name := _taken_in(folder, spec, origin)) is None:
-                        path = origin.removeprefix(FILE)
-                        raise UsageError(
-                            f"Run {spec.label!r} starts from {path!r}: {error}"
-                        ) from error
-                    names[origin] = name
-                else:
-                    names[origin] = kept.name
-                    networks[kept.name] = kept
+                found = _found(origin, spec, folder)
+                names[origin] = found if isinstance(found, str) else found.name
+                if isinstance(found, Kept):
+                    networks[found.name] = found
         parents = tuple(names.get(each, each) for each in spec.parents)
         parent = None if spec.parent is None else names.get(spec.parent, spec.parent)
         moved = replace(spec, parent=parent, parents=parents)
@@ -70,6 +62,17 @@ def keep(folder: Path, networks: Mapping[str, Kept]) -> None:
         if not is_there(path):
             begin_folder(path.parent)
             kept.write(path)
+
+
+def _found(origin: str, spec: RunSpec, folder: Path) -> Kept | str:
+    """Read what a run starts from; where it is gone, name what the folder has kept of it."""
+    path = origin.removeprefix(FILE)
+    try:
+        return read_trained(path)
+    except ColonnadeError as error:
+        if (name := _taken_in(folder, spec, origin)) is not None:
+            return name
+        raise UsageError(f"Run {spec.label!r} starts from {path!r}: {error}") from error
 
 
 def _taken_in(folder: Path, spec: RunSpec, origin: str) -> str | None:

@@ -100,7 +100,7 @@ class SweepSection(Section):
             "gains": self.results.by_gain,
             "relative": any(p.relative for p in scatter_panels(self.results, self.rows)),
             "ranges": _ranges(self._suite),
-            "learned": f"{LEARNED:.0%}".replace("%", " %"),
+            "learned": f"{100 * LEARNED:.0f} %",
             "dependences": [
                 [self._dependence(panel, line) for line in panel.methods]
                 for panel in dependences(self.results, self.rows)
