@@ -9,6 +9,7 @@ import torch
 from torch.utils.data import DataLoader, RandomSampler, TensorDataset
 
 from colonnade.errors import UsageError
+from colonnade.experiments.trained.films.camera import FilmedTask
 from colonnade.learners import A2C, DQN, PPO, Supervised
 from colonnade.learners import compute as learning
 from colonnade.methods import Finetune
@@ -148,3 +149,4 @@ def test_a_robot_plays_all_episodes_alone_and_for_no_picture():
     assert film_strip(task, 0) is None
     assert Robot.steps == 0
     assert evaluate(task, None, episodes=10).tolist() == [3.0] * 10
+    assert evaluate(FilmedTask(task, 1), None, episodes=3).tolist() == [3.0] * 3

@@ -15,6 +15,7 @@ from colonnade.experiments.plans.spec import RunSpec
 from colonnade.experiments.trained.films.ways import Tracker, Way
 from colonnade.learners import LearnerConfig
 from colonnade.tasks.frames import Image, first_of, frame_of
+from colonnade.tasks.gym.real_time import in_real_time
 from colonnade.tasks.gym.task import GymTask
 from colonnade.tasks.normalization import Normalization
 from colonnade.tasks.vector import episodes_ended
@@ -94,6 +95,11 @@ class FilmedTask:
     def normalization(self) -> Normalization | None:
         """What the task has seen, where it normalises."""
         return normalization_of(self._task)
+
+    @property
+    def real_time(self) -> bool:
+        """Whether it is a robot's, which plays one episode after another."""
+        return in_real_time(self._task)
 
     def make_vec(self, num_envs: int, threads: int = 1) -> VectorEnv[Any, Any, Any]:
         """Make the task's environments, before a camera."""
