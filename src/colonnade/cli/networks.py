@@ -18,7 +18,8 @@ from colonnade.experiments.plans.plan import Plan, SuiteOptions
 from colonnade.experiments.plans.spec import BUNDLED, FILE
 from colonnade.experiments.store.basis import Basis
 from colonnade.experiments.store.folders import SuiteFolder
-from colonnade.experiments.store.parents import Kept, read_trained
+from colonnade.experiments.store.kept import Kept
+from colonnade.experiments.store.parents import read_trained
 from colonnade.experiments.store.reading import is_there
 from colonnade.experiments.suites import suite_names
 from colonnade.experiments.trained.load import network_laid_out, network_of, trusting

@@ -11,7 +11,8 @@ from colonnade.errors import ColonnadeError, UsageError
 from colonnade.experiments.plans.spec import FILE, KEPT, RunSpec
 from colonnade.experiments.store.files import begin_folder
 from colonnade.experiments.store.folders import SuiteFolder
-from colonnade.experiments.store.parents import Kept, kept_path, read_trained
+from colonnade.experiments.store.kept import Kept, kept_path
+from colonnade.experiments.store.parents import read_trained
 from colonnade.experiments.store.reading import is_there
 
 

@@ -29,7 +29,8 @@ from colonnade.experiments.plans.build import (
 )
 from colonnade.experiments.plans.plan import Plan
 from colonnade.experiments.plans.spec import RunSpec
-from colonnade.experiments.store.parents import Kept, read_parent, take_over
+from colonnade.experiments.store.kept import Kept
+from colonnade.experiments.store.parents import read_parent, take_over
 from colonnade.learners import Compute, Demanding, LearnerConfig, Lesson, Remembering
 from colonnade.learners.supervised import data_set_of
 from colonnade.methods import ColumnMethod, PathMethod

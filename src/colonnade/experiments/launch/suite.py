@@ -14,7 +14,7 @@ from colonnade.experiments.plans.plan import Plan, SuiteOptions
 from colonnade.experiments.plans.spec import RunSpec
 from colonnade.experiments.store.basis import Basis
 from colonnade.experiments.store.folders import SuiteFolder
-from colonnade.experiments.store.parents import Kept
+from colonnade.experiments.store.kept import Kept
 from colonnade.experiments.suites import Suite
 
 

@@ -1,23 +1,15 @@
-"""What a run takes from others: weights, or the hyperparameters of the best of several.
-
-And what is kept of a trained network in one file, from which a run may start elsewhere.
-"""
+"""What a run takes from others: weights, or the hyperparameters of the best of several."""
 
 from __future__ import annotations
 
-import hashlib
-import json
-import re
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
-from importlib import resources
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
-from colonnade.errors import ColonnadeError, UsageError, unknown_name
-from colonnade.experiments.plans.bundled import bundled_columns, bundled_folder
+from colonnade.errors import ColonnadeError, UsageError
 from colonnade.experiments.plans.spec import (
     BEST,
     BUNDLED,
@@ -27,11 +19,19 @@ from colonnade.experiments.plans.spec import (
     RunSpec,
     TaskBudget,
 )
-from colonnade.experiments.store.contents import CHOICE, POLICY, misfit
+from colonnade.experiments.store.contents import CHOICE, misfit
 from colonnade.experiments.store.folders import RunFolder, SuiteFolder, find_runs
+from colonnade.experiments.store.kept import (
+    SCORED,
+    About,
+    Kept,
+    Score,
+    kept_path,
+    read_bundled,
+    read_kept,
+)
 from colonnade.experiments.store.measures import MEASURES
-from colonnade.experiments.store.reading import check_kind, is_there, read_json
-from colonnade.records import read, shown, write
+from colonnade.experiments.store.reading import is_there, read_json
 from colonnade.watching import beat
 
 if TYPE_CHECKING:
@@ -40,141 +40,6 @@ if TYPE_CHECKING:
     from colonnade.methods import ColumnMethod, PathMethod
 
 _LOOK_SECONDS = 0.2
-
-
-@dataclass(frozen=True)
-class Score:
-    """How well a trained network did.
-
-    Attributes:
-        task: At what; its id.
-        episodes: Over how many episodes; of a data set, 1.
-        return_mean: Mean undiscounted return; of a data set, the share that was right.
-        return_std: Standard deviation over the episodes.
-    """
-
-    task: str
-    episodes: int
-    return_mean: float
-    return_std: float
-
-
-@dataclass(frozen=True)
-class About:
-    """What a trained network says of itself to those who would start from it.
-
-    Attributes:
-        steps: Agent steps, or examples, that its last task was learned for; None if not known.
-        score: How well it did in the end; None if not known.
-        licence: An SPDX name, as "CC-BY-4.0"; empty where nobody said.
-        note: Whatever else should be known.
-        versions: Of the packages that it was made with.
-        hardware: What it was made on, in words.
-    """
-
-    steps: int | None = None
-    score: Score | None = None
-    licence: str = ""
-    note: str = ""
-    versions: Mapping[str, str] = field(default_factory=dict)
-    hardware: str = ""
-
-
-class Kept(NamedTuple):
-    """What is kept of a trained network.
-
-    Attributes:
-        spec: Of its run; None where it had none.
-        tasks: What it has learned, by id, and what it started from had; the last one last. Empty
-            where there was no run.
-        tensors: Of its method's state.
-        meta: JSON data of its method's state.
-        alone: Where there was no run: the task's spec and the learner, as JSON data.
-        about: What it says of itself.
-        contexts: By the id of a task, the one under which the network plays it, where contexts were
-            recognised.
-    """
-
-    spec: RunSpec | None
-    tasks: dict[str, TaskBudget]
-    tensors: dict[str, Tensor]
-    meta: dict[str, Any]
-    alone: dict[str, Any] | None = None
-    about: About = About()
-    contexts: Mapping[str, str] = {}
-
-    def write(self, path: Path) -> None:
-        """Write it to a file that executes nothing, for `read_kept`."""
-        from colonnade.training import write_tensors
-
-        policy: dict[str, Any] = {}
-        if self.spec is not None:
-            tasks = {name: write(budget) for name, budget in self.tasks.items()}
-            # Files keep no order of names, but which task was the last one counts.
-            policy |= {"spec": self.spec.to_json(), "tasks": tasks, "order": list(tasks)}
-        if self.alone is not None:
-            policy["alone"] = self.alone
-        if self.about != About():
-            policy["about"] = write(self.about)
-        if self.contexts:
-            policy["contexts"] = dict(self.contexts)
-        write_tensors(path, self.tensors, {"policy": policy, "method": self.meta})
-
-    @property
-    def name(self) -> str:
-        """Of it as a run's parent; it follows from the weights, and from how they lie."""
-        content = hashlib.sha256(json.dumps(self.meta, sort_keys=True).encode())
-        for name in sorted(self.tensors):
-            content.update(name.encode())
-            content.update(self.tensors[name].detach().cpu().contiguous().numpy().tobytes())
-        return KEPT + content.hexdigest()[:16]
-
-
-def kept_path(suite: Path, name: str) -> Path:
-    """Where a network is kept that runs of an output folder start from.
-
-    Raises:
-        UsageError: It is no name of such a one.
-    """
-    if re.fullmatch(r"[0-9a-f]+", name.removeprefix(KEPT)) is None:
-        raise UsageError(
-            f"{shown(name)} names no network that a folder keeps; name a network of elsewhere by "
-            "its file, as in 'file:DIR/parents/NAME.safetensors'."
-        )
-    return suite / "parents" / f"{name.removeprefix(KEPT)}.safetensors"
-
-
-def read_kept(path: Path) -> Kept:
-    """Read what `Kept.write` wrote.
-
-    Raises:
-        UsageError: It holds something else.
-        ColonnadeError: It is missing or damaged.
-    """
-    from colonnade.training import read_tensors
-
-    check_kind(path)
-    tensors, meta = read_tensors(path)
-    if "policy" not in meta:
-        raise UsageError(
-            f"{path} holds weights, but no policy; give a file that TrainedPolicy.save wrote, or a "
-            "run's folder."
-        )
-    policy, where = meta["policy"], f"The policy in {path}"
-    tasks = {
-        name: read(TaskBudget, value, f"{where}: task {name!r}")
-        for name, value in policy.get("tasks", {}).items()
-    }
-    order = policy.get("order", list(tasks))
-    if not isinstance(order, list) or sorted(map(str, order)) != sorted(tasks):
-        raise UsageError(f"{where} names other tasks than it has learned; restore the file.")
-    tasks = {name: tasks[name] for name in order}
-    spec = RunSpec.from_json(policy["spec"], where) if "spec" in policy else None
-    about = read(About, policy.get("about", {}), f"{where}: 'about'")
-    if wrong := misfit(policy, POLICY):
-        raise UsageError(f"{where} {wrong}; restore the file.")
-    contexts = policy.get("contexts", {})
-    return Kept(spec, tasks, tensors, meta["method"], policy.get("alone"), about, contexts)
 
 
 def read_trained(source: str | Path) -> Kept:
@@ -189,7 +54,7 @@ def read_trained(source: str | Path) -> Kept:
         ColonnadeError: No run is complete, or a file is damaged.
     """
     if str(source).startswith(BUNDLED):
-        return _bundled(str(source).removeprefix(BUNDLED))
+        return read_bundled(str(source).removeprefix(BUNDLED))
     path = Path(source)
     if path.is_file():
         return read_kept(path)
@@ -229,31 +94,11 @@ def task_known(suite: SuiteFolder, spec: RunSpec, name: str) -> TaskBudget:
     return suite.plan.task(spec, name)
 
 
-def _bundled(name: str) -> Kept:
-    from colonnade.training import read_tensors
-
-    if name not in bundled_columns():
-        raise unknown_name("bundled column", name, bundled_columns())
-    with resources.as_file(bundled_folder() / f"{name}.json") as path:
-        record = read_json(path)
-    spec, score = RunSpec.from_json(record["spec"]), record["score"]
-    said = {name: record[name] for name in ("steps", "licence", "note", "versions", "hardware")}
-    about = About(**said, score=Score(spec.target, *(score[name] for name in _SCORED)))
-    with resources.as_file(bundled_folder() / f"{name}.safetensors") as path:
-        tasks = {task.name: task for task in spec.tasks}
-        return Kept(spec, tasks, *read_tensors(path), about=about)
-
-
-_SCORED = ("episodes", "return_mean", "return_std")
-
-
 def _about(folder: RunFolder) -> About:
     """What a complete run's result says of its network."""
     result = folder.result()
     trained = [row for row in result["scores"] if row["policy"] == "trained"]
-    score = (
-        Score(trained[-1]["task"], *(trained[-1][name] for name in _SCORED)) if trained else None
-    )
+    score = Score(trained[-1]["task"], *(trained[-1][name] for name in SCORED)) if trained else None
     machine = result["hardware"]
     return About(
         steps=trained[-1]["step"] if trained else None,
@@ -343,7 +188,7 @@ def read_parent(suite: Path, parent: str) -> tuple[dict[str, Tensor], dict[str, 
         ColonnadeError: The parent is not complete, or its weights are damaged.
     """
     if parent.startswith(BUNDLED):
-        kept = _bundled(parent.removeprefix(BUNDLED))
+        kept = read_bundled(parent.removeprefix(BUNDLED))
         return kept.tensors, kept.meta
     if parent.startswith(KEPT):
         kept = read_kept(kept_path(suite, parent))

@@ -11,7 +11,7 @@ from finished import POLE, poles
 import colonnade
 from colonnade.cli.main import main
 from colonnade.errors import UsageError
-from colonnade.experiments.store.parents import About, Score
+from colonnade.experiments.store.kept import About, Score
 from colonnade.learners import PPO
 from colonnade.networks import ColumnSpec, Dense, ProgressiveNetwork
 from colonnade.training import read_tensors, write_tensors

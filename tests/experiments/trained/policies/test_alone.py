@@ -18,7 +18,8 @@ from colonnade.experiments.launch.suite import begin
 from colonnade.experiments.plans.plan import Plan, Selection, SuiteOptions
 from colonnade.experiments.plans.spec import RunSpec, TaskBudget
 from colonnade.experiments.store.folders import SuiteFolder
-from colonnade.experiments.store.parents import read_kept, read_parent
+from colonnade.experiments.store.kept import read_kept
+from colonnade.experiments.store.parents import read_parent
 from colonnade.experiments.trained.policies.alone import kept_alone
 from colonnade.learners import A2C, PPO
 from colonnade.methods import PathNet, Progressive

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from colonnade.errors import UsageError
-from colonnade.experiments.store.parents import Kept
+from colonnade.experiments.store.kept import Kept
 from colonnade.learners import Acting, LearnerConfig, learner_from_name, name_of_learner
 from colonnade.networks import ColumnView, ProgressiveNetwork, load_weights
 from colonnade.records import shown, write

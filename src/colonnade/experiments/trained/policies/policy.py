@@ -16,7 +16,8 @@ from torch import Tensor
 from colonnade.checks import text
 from colonnade.errors import UsageError, unknown_name
 from colonnade.experiments.plans.build import build_learner, build_method, build_task
-from colonnade.experiments.store.parents import About, Kept, Score, read_trained
+from colonnade.experiments.store.kept import About, Kept, Score
+from colonnade.experiments.store.parents import read_trained
 from colonnade.experiments.trained.load import trusting
 from colonnade.experiments.trained.policies.alone import kept_alone, read_alone
 from colonnade.learners import Acting, Compute
