@@ -20,6 +20,10 @@ class NothingPlayedError(UsageError):
     """A task ended before a method had anything to go by."""
 
 
+class UnfitError(ColonnadeError):
+    """A run has nothing of what is to be measured; others of its folder may have."""
+
+
 class HungError(ColonnadeError):
     """Somebody who was waited for gave no sign of life; the same may go well another time."""
 

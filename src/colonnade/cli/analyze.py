@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from tyro.conf import Positional, arg
 
 from colonnade.checks import AT_LEAST_0, real
+from colonnade.cli.measuring import measure_each, that_play
 from colonnade.errors import ColonnadeError, UsageError
 from colonnade.experiments.trained.analysis_options import AnalysisOptions
 from colonnade.watching import HANG_SECONDS, set_limit
 
 if TYPE_CHECKING:
     from rich.console import Console
-    from rich.status import Status
+
+    from colonnade.experiments.store.folders import RunFolder
+    from colonnade.experiments.trained.analysis import RunAnalysis
 
 
 @dataclass(frozen=True)
@@ -102,28 +105,26 @@ def analyze(
     suite, runs, single = find_runs(path)
     if not single:
         runs = [folder for folder in runs if is_progressive(folder)]
+        runs = that_play(runs, task)
     if not runs:
         raise ColonnadeError(
             f"{path} holds no complete run of the method 'progressive' with several columns, so "
             "there is no progressive network to analyse."
         )
     say = console or Console(quiet=True)
-    analyses = []
     with player_pool(jobs or available_cores()) as pool:
-        for number, folder in enumerate(runs, start=1):
-            found = known_analysis(folder, task, options)
-            if found is None:
-                head = f"{number} of {len(runs)}: {folder.spec.label if folder.done else folder.id}"
-                with say.status(head) as status:
-                    watch = partial(_show, status, head)
-                    found = analyse_run(suite, folder, task, options, pool, watch, trust=trust)
-                found.save(folder.path)
-                say.print(f"{head}: done", highlight=False, soft_wrap=True)
-            analyses.append(found)
+
+        def known(folder: RunFolder) -> RunAnalysis | None:
+            return known_analysis(folder, task, options)
+
+        def measure(folder: RunFolder, say_how_far: Callable[[str], None]) -> RunAnalysis:
+            def watch(done: int, total: int) -> None:
+                say_how_far(f"{done} of {total} plays")
+
+            found = analyse_run(suite, folder, task, options, pool, watch, trust=trust)
+            found.save(folder.path)
+            return found
+
+        analyses = measure_each(runs, known, measure, say)
     results = None if single else Results(suite)
     return write_analysis(runs[0].path if single else suite.path, analyses, suite, results)
-
-
-def _show(status: Status, head: str, done: int, total: int) -> None:
-    """Say how far a run's plays are."""
-    status.update(f"{head}, {done} of {total} plays")

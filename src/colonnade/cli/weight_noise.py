@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -9,12 +10,16 @@ from typing import TYPE_CHECKING, Annotated
 from tyro.conf import Positional, arg
 
 from colonnade.checks import AT_LEAST_0, real
+from colonnade.cli.measuring import measure_each, that_play
 from colonnade.errors import ColonnadeError, UsageError
 from colonnade.experiments.trained.weight_noise_options import WeightNoiseOptions
 from colonnade.watching import HANG_SECONDS, set_limit
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+    from colonnade.experiments.store.folders import RunFolder
+    from colonnade.experiments.trained.weight_noise import WeightNoise as Measured
 
 
 @dataclass(frozen=True)
@@ -93,19 +98,19 @@ def weight_noise(
 
     suite, runs, single = find_runs(path)
     if not single:
-        runs = [folder for folder in runs if folder.done]
+        runs = that_play([folder for folder in runs if folder.done], task)
     if not runs:
         raise ColonnadeError(f"{path} holds no complete run, so there is no agent to disturb.")
     say = console or Console(quiet=True)
-    measured = []
     with player_pool(jobs or available_cores()) as pool:
-        for number, folder in enumerate(runs, start=1):
-            found = known_weight_noise(folder, task, options)
-            if found is None:
-                head = f"{number} of {len(runs)}: {folder.spec.label if folder.done else folder.id}"
-                with say.status(head):
-                    found = disturb_run(suite, folder, task, options, pool, trust=trust)
-                found.save(folder.path)
-                say.print(f"{head}: done", highlight=False, soft_wrap=True)
-            measured.append(found)
+
+        def known(folder: RunFolder) -> Measured | None:
+            return known_weight_noise(folder, task, options)
+
+        def measure(folder: RunFolder, _: Callable[[str], None]) -> Measured:
+            found = disturb_run(suite, folder, task, options, pool, trust=trust)
+            found.save(folder.path)
+            return found
+
+        measured = measure_each(runs, known, measure, say)
     return write_weight_noise(runs[0].path if single else suite.path, measured, suite.name)

@@ -2,11 +2,12 @@
 
 import re
 from dataclasses import replace
+from shutil import rmtree
 
 import numpy as np
 import pytest
 import torch
-from finished import balancing_network, images, poles
+from finished import POLE, balancing_network, images, poles, run_spec, write_suite
 from reading import Balance, charts_of, without_scripts
 
 from colonnade.cli.main import main
@@ -114,3 +115,29 @@ def test_bad_input_is_refused_in_one_sentence(tmp_path, capsys):
     (suite.runs[0].path / "DONE").unlink()
     assert main(["weight-noise", str(suite.runs[0].path)]) == 1
     assert "isn't complete" in capsys.readouterr().err
+
+
+def test_a_run_with_nothing_to_lose_is_left_out_of_a_folder(tmp_path, capsys):
+    lame = balancing_network(1)
+    lame.newest.output.weight.detach().zero_()
+    lame.newest.output.bias.detach()[0] = 20.0  # always to the left
+    specs = [run_spec(label, "scratch", POLE) for label in ("good", "lame", "also good")]
+    nets = [balancing_network(1), lame, balancing_network(1)]
+    runs = [(spec, net, {POLE: 0}) for spec, net in zip(specs, nets, strict=True)]
+    suite = write_suite(tmp_path / "out", runs)
+    options = ["--sizes", "3", "--states", "300", "--episodes", "10", "--jobs", "1"]
+    assert main(["weight-noise", str(suite.path), *options]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "2 of 3: lame: left out. The policy scores" in said
+    assert "3 of 3: also good: done" in said
+    loaded = [WeightNoise.load(folder.path) for folder in suite.runs]
+    assert [found and found.label for found in loaded] == ["good", None, "also good"]
+    page = (suite.path / "weight-noise.html").read_text()
+    assert "also good" in page
+    assert "lame" not in page
+    assert main(["weight-noise", str(suite.path), "--task", "breakout"]) == 2
+    assert "Unknown task of these runs: 'breakout'" in " ".join(capsys.readouterr().err.split())
+    rmtree(suite.runs[0].path)
+    rmtree(suite.runs[2].path)
+    assert main(["weight-noise", str(suite.path), *options]) == 1
+    assert "no better than the random one" in " ".join(capsys.readouterr().err.split())

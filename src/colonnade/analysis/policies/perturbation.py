@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from colonnade.analysis.intervals import bootstrap, percentile_interval
-from colonnade.errors import ColonnadeError
+from colonnade.errors import UnfitError
 from colonnade.networks import Feature
 
 Floats = NDArray[np.float64]
@@ -123,10 +123,10 @@ def check_skill(clean: Floats, floor: float) -> None:
     """Refuse a policy that has nothing to lose.
 
     Raises:
-        ColonnadeError: Its returns [E] are no better than the floor.
+        UnfitError: Its returns [E] are no better than the floor.
     """
     if not clean.mean() > floor:
-        raise ColonnadeError(
+        raise UnfitError(
             f"The policy scores {clean.mean():.4g} on average, no better than the random one "
             f"({floor:.4g}), so noise has nothing to take away; train it first."
         )

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from colonnade.errors import ColonnadeError, unknown_name
+from colonnade.errors import ColonnadeError, UnfitError, unknown_name
 from colonnade.experiments.plans.build import build_method, build_task
 from colonnade.experiments.store.basis import check_parts
 from colonnade.experiments.store.folders import RunFolder, SuiteFolder
@@ -122,7 +122,8 @@ def columns_of(folder: RunFolder) -> tuple[ProgressiveNetwork, dict[str, int]]:
     """Load as `load_network`, code that the run names where `trusting` says so.
 
     Raises:
-        ColonnadeError: The run is not complete, or has no progressive network.
+        ColonnadeError: The run is not complete.
+        UnfitError: It has no progressive network.
     """
     method = column_method(folder)
     return method.network, {task: method.columns[known] for task, known in folder.played_as.items()}
@@ -132,7 +133,8 @@ def column_method(folder: RunFolder) -> ColumnMethod:
     """Load the method of a complete run whose networks are columns; see `load_method`.
 
     Raises:
-        ColonnadeError: The run is not complete, or its networks are others.
+        ColonnadeError: The run is not complete.
+        UnfitError: Its networks are others.
     """
     if not folder.done:
         raise ColonnadeError(
@@ -140,7 +142,7 @@ def column_method(folder: RunFolder) -> ColumnMethod:
         )
     method = build_method(folder.spec)
     if not isinstance(method, ColumnMethod):
-        raise ColonnadeError(
+        raise UnfitError(
             f"Run {folder.id} has no progressive network: its method is {folder.spec.method!r}; "
             "give a run of the method 'progressive'."
         )
@@ -161,12 +163,12 @@ def check_progressive(network: ColumnView, folder: RunFolder) -> None:
     """Refuse a column that reads no other.
 
     Raises:
-        ColonnadeError: There is nothing that could have been reused.
+        UnfitError: There is nothing that could have been reused.
     """
     newest = network.newest
     if not any((*newest.reads, newest.output_reads)):
         count = len(network.columns)
-        raise ColonnadeError(
+        raise UnfitError(
             f"Run {folder.id} has no progressive network to analyse: its column reads no other "
             f"({'it is the only one' if count == 1 else 'it has no laterals'}); give a run of the "
             "method 'progressive' with a source."
