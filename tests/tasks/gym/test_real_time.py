@@ -2,6 +2,8 @@
 
 import time
 from collections import Counter
+from dataclasses import replace
+from functools import partial
 from typing import ClassVar
 
 import gymnasium
@@ -12,12 +14,12 @@ from interrupting import Interrupting
 
 from colonnade.errors import ColonnadeError, UsageError
 from colonnade.learners import A2C, Compute, Lesson
-from colonnade.methods import Finetune
+from colonnade.methods import EWC, Finetune
 from colonnade.networks import mlp_column
 from colonnade.tasks import GymTask
 from colonnade.tasks.arm import Rules
 from colonnade.tasks.arm.reacher import ArmVectorEnv
-from colonnade.tasks.gym.real_time import Pacer, RealTimeVectorEnv
+from colonnade.tasks.gym.real_time import Pacer, RealTimeVectorEnv, Robot
 from colonnade.training import MemoryRecorder, TrainingOptions, train_sequence
 
 ONE_JOINT = """
@@ -132,7 +134,7 @@ def test_it_is_learned_by_one_a2c_whatever_happens_to_it(mjcf):
 
 def test_an_episode_that_is_lost_is_cut_off_where_it_was(mjcf):
     StandIn.lost_in_steps = (3,)
-    env = RealTimeVectorEnv(StandIn(mjcf))
+    env = RealTimeVectorEnv(Robot(partial(StandIn, mjcf)))
     first = env.reset(seed=5)[0]
     seen = [env.step(np.array([[1]])) for _ in range(3)]
     observations, rewards, terminated, truncated, info = seen[-1]
@@ -154,6 +156,37 @@ def test_one_that_never_answers_ends_training_in_a_sentence(mjcf):
 def test_there_is_but_one(mjcf):
     with pytest.raises(UsageError, match="there is one of it, but 2 are asked for; set num_envs=1"):
         task(mjcf).make_vec(2)
+
+
+def test_who_scores_takes_the_robot_and_the_learner_begins_another_episode(mjcf):
+    one = task(mjcf)
+    learner = one.make_vec(1)
+    learner.reset(seed=0)
+    seen = learner.step(np.array([[1]]))[0]
+    judge = one.make_vec(1)
+    judge.reset(seed=0)
+    judge.step(np.array([[2]]))
+    judge.close()
+    steps, resets = StandIn.happened["steps"], StandIn.happened["resets"]
+    observations, rewards, terminated, truncated, info = learner.step(np.array([[1]]))
+    assert (rewards[0], terminated[0], truncated[0]) == (0, False, True)
+    np.testing.assert_array_equal(info["final_obs"], seen)
+    assert (observations != seen).any()
+    assert (StandIn.happened["steps"], StandIn.happened["resets"]) == (steps, resets + 1)
+    assert not learner.step(np.array([[1]]))[3][0]
+    learner.close()
+
+
+def test_it_is_one_also_where_it_is_tested_now_and_then_and_a_fisher_is_taken(mjcf):
+    recorder = MemoryRecorder()
+    options = replace(ONE, test_episodes=2)
+    method = EWC(mlp_column((32,)), samples=50)
+    train_sequence([task(mjcf, 600)], method, A2C_ALONE, seed=0, options=options, recorder=recorder)
+    tests = [row["step"] for row in recorder.history if row["kind"] == "test"]
+    assert tests == [0, 200, 400, 600]
+    # What was learned, but for a step without an action after each of two scores; four times two
+    # episodes of 20 steps or less, and whole episodes of which fifty steps are taken.
+    assert StandIn.happened["steps"] > 598 + 50
 
 
 def test_the_learner_goes_on_exactly_and_the_robot_with_another_episode(mjcf):

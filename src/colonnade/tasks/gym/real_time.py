@@ -14,6 +14,7 @@ what it is, and it may fail to answer. Its side of the bargain:
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 import gymnasium
@@ -42,6 +43,41 @@ def in_real_time(task: object) -> bool:
     return bool(getattr(task, "real_time", False))
 
 
+class Robot:
+    """The one environment that those who play with it take from one another.
+
+    Who scores a policy while another one is learned interrupts an episode that nobody can go on with:
+    the environment is closed and made anew, as after a command that was stopped.
+
+    Args:
+        make: Makes it.
+    """
+
+    def __init__(self, make: Callable[[], gymnasium.Env[Any, Any]]) -> None:
+        self._make = make
+        self._env: gymnasium.Env[Any, Any] | None = None
+        self._player: RealTimeVectorEnv | None = None
+
+    def __reduce__(self) -> tuple[type[Robot], tuple[Any]]:
+        """Take only how it is made to other processes."""
+        return Robot, (self._make,)
+
+    def taken_by(self, player: RealTimeVectorEnv) -> gymnasium.Env[Any, Any]:
+        """Return the environment, which is nobody else's from now on."""
+        if self._player is not None and self._player is not player:
+            self._player.interrupted()
+            self.left_by(self._player)
+        if self._env is None:
+            self._env, self._player = self._make(), player
+        return self._env
+
+    def left_by(self, player: RealTimeVectorEnv) -> None:
+        """Let go of the environment, if it is this player's."""
+        if self._player is player and self._env is not None:
+            self._env.close()
+            self._env = self._player = None
+
+
 class RealTimeVectorEnv(VectorEnv[Any, Any, NDArray[Any]]):
     """A vector environment of one that runs in real time.
 
@@ -50,17 +86,19 @@ class RealTimeVectorEnv(VectorEnv[Any, Any, NDArray[Any]]):
 
     Its `state` is what was seen last. After `load_state`, the first step takes no action: it cuts
     off the episode that was under way when the state was saved, which can't be gone on with, and
-    begins another. So a learner goes on exactly, and values the last state that it saw.
+    begins another. So a learner goes on exactly, and values the last state that it saw. The same
+    happens after somebody else has played with the robot.
 
     Args:
-        env: The environment, which `close` closes.
+        robot: Whose environment it takes, when it is made and whenever somebody else has had it.
     """
 
-    def __init__(self, env: gymnasium.Env[Any, Any]) -> None:
+    def __init__(self, robot: Robot) -> None:
+        self._robot = robot
+        env = robot.taken_by(self)
         self.num_envs = 1
         self.metadata = {**(env.metadata or {}), "autoreset_mode": AutoresetMode.SAME_STEP}
         self.render_mode = env.render_mode
-        self._env = env
         self._space = env.observation_space
         self.single_observation_space = presented_space("", env.observation_space)
         self.single_action_space = env.action_space
@@ -68,16 +106,21 @@ class RealTimeVectorEnv(VectorEnv[Any, Any, NDArray[Any]]):
         self.action_space = batch_space(env.action_space, 1)
         self._seen: Any = None
         self._gone = False  # the episode under way is one that nobody can go on with
+        self._taken: int | None = None  # steps of the episode under way, if there is one
 
     def reset(
         self, *, seed: Any = None, options: dict[str, Any] | None = None
     ) -> tuple[Any, dict[str, Any]]:
-        """Begin an episode, whatever the seed.
+        """Begin an episode, whatever the seed, unless one has just begun.
 
         Raises:
             ColonnadeError: The robot does not answer.
         """
         self._gone = False
+        if self._taken == 0:
+            return self._seen, {}
+        if self._taken:
+            self._robot.left_by(self)  # it can't be reset in the middle of an episode
         return self._begin(), {}
 
     def step(self, actions: Any) -> StepResult:
@@ -91,7 +134,9 @@ class RealTimeVectorEnv(VectorEnv[Any, Any, NDArray[Any]]):
             self._gone = False
         else:
             try:
-                seen, value, terminated, truncated, _ = self._env.step(actions[0])
+                env = self._robot.taken_by(self)
+                self._taken = (self._taken or 0) + 1
+                seen, value, terminated, truncated, _ = env.step(actions[0])
                 reward = float(value)
                 self._seen = self._present(seen)
             except TimeoutError:
@@ -116,26 +161,34 @@ class RealTimeVectorEnv(VectorEnv[Any, Any, NDArray[Any]]):
     def load_state(self, state: dict[str, NDArray[Any]]) -> None:
         """Go on where only the learner can; see above."""
         kept = {name: part.copy() for name, part in state.items()}
+        if self._taken:
+            self._robot.left_by(self)
+        self._taken = None
         dicts = isinstance(self._space, gymnasium.spaces.Dict)
         self._seen, self._gone = (kept if dicts else kept[OBSERVATION]), True
 
     def render(self) -> Any:
         """Return a picture, where the environment draws one."""
-        picture: Any = self._env.render()
+        picture: Any = self._robot.taken_by(self).render()
         return None if picture is None else (picture,)
 
     def close_extras(self, **kwargs: Any) -> None:
         """Let go of the robot."""
-        self._env.close()
+        self._robot.left_by(self)
+
+    def interrupted(self) -> None:
+        """Know that somebody else has taken the robot, in the middle of an episode."""
+        self._gone, self._taken = True, None
 
     def _begin(self) -> Any:
         reason = ""
         for _ in range(RESETS):
             try:
-                self._seen = self._present(self._env.reset()[0])
+                self._seen = self._present(self._robot.taken_by(self).reset()[0])
             except TimeoutError as error:
                 reason = " ".join(str(error).split())
             else:
+                self._taken = 0
                 return self._seen
         raise ColonnadeError(
             f"The robot did not answer {RESETS} times in a row{reason and f' ({reason})'}; see to "

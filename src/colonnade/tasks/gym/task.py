@@ -22,7 +22,7 @@ from colonnade.tasks.episode_seeds import EpisodeSeeds, reset_mask
 from colonnade.tasks.gym.env_processes import EnvProcesses
 from colonnade.tasks.gym.in_turn import InTurn
 from colonnade.tasks.gym.made import Made, has_own_vector, known_of, make_one, vector_sources
-from colonnade.tasks.gym.real_time import RealTimeVectorEnv
+from colonnade.tasks.gym.real_time import RealTimeVectorEnv, Robot
 from colonnade.tasks.gym.seeded_env import make_seeded_vector, seeded_vector
 from colonnade.tasks.gym.sources import Source, label_of, origin_of
 from colonnade.tasks.gym.wrappers import Named, as_json
@@ -130,6 +130,11 @@ class GymTask:
         return known_of(self._made).real_time
 
     @cached_property
+    def _robot(self) -> Robot:
+        """What runs in real time; its own, as `normalization` is."""
+        return Robot(self._made.make)
+
+    @cached_property
     def normalization(self) -> Normalization | None:
         """What was seen while the task was learned, where it is to be normalised.
 
@@ -169,7 +174,7 @@ class GymTask:
                     f"{made.label} runs in real time and there is one of it, but {num_envs} are "
                     "asked for; set num_envs=1, of a learner with one worker."
                 )
-            return RealTimeVectorEnv(made.make())
+            return RealTimeVectorEnv(self._robot)
         as_it_is = self.action_levels is None and not self.wrappers
         if has_own_vector(known.made_of) and not self.processes and as_it_is:
             own = make_seeded_vector(functools.partial(made.make_vec, num_envs))
