@@ -46,8 +46,8 @@ def in_real_time(task: object) -> bool:
 class Robot:
     """The one environment that those who play with it take from one another.
 
-    Who scores a policy while another one is learned interrupts an episode that nobody can go on with:
-    the environment is closed and made anew, as after a command that was stopped.
+    Who scores a policy while another one is learned interrupts an episode that nobody can go on
+    with: the environment is closed and made anew, as after a command that was stopped.
 
     Args:
         make: Makes it.
