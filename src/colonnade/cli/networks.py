@@ -98,10 +98,7 @@ def _facts(kept: Kept, what: str) -> Iterator[tuple[str, str]]:
         yield "learned for", f"{about.steps:,} steps"
     if (score := about.score) is not None:
         over = f"{score.episodes} episodes" if score.episodes > 1 else "the test examples"
-        yield (
-            "score",
-            f"{score.return_mean:.4g} ± {score.return_std:.2g} over {over} of {score.task}",
-        )
+        yield "score", f"{score.words} over {over} of {score.task}"
     else:
         yield "score", "not known; save(path, returns=evaluate(...)) says it"
     yield "licence", about.licence or "not stated; ask whoever made it"

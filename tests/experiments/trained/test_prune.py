@@ -74,7 +74,9 @@ def test_pruned_runs_share_a_folder_and_spare_columns_that_are_not_named(tmp_pat
     second = prune_run(target, PruneOptions(columns=(1,), states=300, episodes=3)).path
     again = prune_run(target, QUICK).path
     assert again == first != second
-    assert len(SuiteFolder.read(suite.path / "pruned").runs) == 2
+    other = prune_run(target, replace(QUICK, seed=1)).path
+    assert other not in {first, second}
+    assert len(SuiteFolder.read(suite.path / "pruned").runs) == 3
     network, _ = load_network(RunFolder(second))
     original, _ = load_network(suite.runs[1])
     assert network.column(0).out_shape(0) == (8,)

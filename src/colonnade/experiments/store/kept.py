@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -33,13 +34,21 @@ class Score:
         task: At what; its id.
         episodes: Over how many episodes; of a data set, 1.
         return_mean: Mean undiscounted return; of a data set, the share that was right.
-        return_std: Standard deviation over the episodes.
+        return_std: Standard deviation of these episodes.
     """
 
     task: str
     episodes: int
     return_mean: float
     return_std: float
+
+    @property
+    def words(self) -> str:
+        """The mean, and ± the sample's standard deviation, which estimates that of all episodes."""
+        if self.episodes < 2:
+            return f"{self.return_mean:.4g}"
+        spread = self.return_std * math.sqrt(self.episodes / (self.episodes - 1))
+        return f"{self.return_mean:.4g} ± {spread:.2g}"
 
 
 @dataclass(frozen=True)

@@ -112,6 +112,8 @@ def write_pruned(
     source = original.spec
     # The label tells choices apart, and with it the id; nothing is trained from this spec.
     words = f"{source.label}, pruned to {report['keep']:.4g}"
+    if seed := report["options"]["seed"]:
+        words += f", seed {seed}"
     if report["options"]["tasks"] or report["options"]["columns"]:
         words += f" for {' '.join(columns)}, columns {report['options']['columns'] or 'all'}"
     spec = replace(
