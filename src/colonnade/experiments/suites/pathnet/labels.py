@@ -129,17 +129,18 @@ DIGITS = LabelDesign(
     source=ANOTHER,
 )
 """The handwritten digits that scikit-learn brings: 230 training images a pair instead of 12,000, so
-that the same noise is learned by heart sooner; a rate of 1e-3 instead of 1e-4 saves time."""
+that the same noise is learned by heart sooner."""
 
 MNIST = LabelDesign(
     tasks=random_pairs("mnist", 100),
     column="mnist",
     generations=1000,
-    learning_rate=1e-4,
+    learning_rate=3e-3,
     goal=0.998,
     source=ANOTHER,
 )
-"""The paper's data, rate and goal."""
+"""The paper's data and goal. Its rate, 1e-4, does not come to the goal in 1,000 generations; at 3e-3
+the de novo path takes about as many as the paper says."""
 
 CIFAR_SVHN = LabelDesign(
     tasks=(("cifar-10/all", "svhn/all"), ("svhn/all", "cifar-10/all")) * 3,
@@ -172,7 +173,7 @@ PATHNET_MNIST = Suite(
 PATHNET_MNIST_FULL = Suite(
     name="pathnet-mnist-full",
     title="PathNet on pairs of MNIST digits",
-    summary="the same on MNIST itself, with the paper's learning rate and 100 pairs",
+    summary="the same on MNIST itself, 100 pairs",
     figure="Fernando et al. 2017, binary MNIST",
     steps_per_second=20_000,
     plan=MNIST.plan,
