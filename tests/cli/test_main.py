@@ -17,6 +17,7 @@ from finished import poles
 import colonnade as package
 from colonnade.__main__ import main as door
 from colonnade.cli.main import main
+from colonnade.cli.train import _failure_lines
 from colonnade.errors import ColonnadeError
 from colonnade.experiments.execution.execute import Failure
 from colonnade.experiments.execution.resources import Resources
@@ -397,3 +398,14 @@ def test_a_long_suite_says_what_it_costs(
     options = ("--budget", "0.1", "--tasks", "boxing", "hero", "--methods", "progressive")
     _, printed, _ = call("run", "atari-transfer", "--out", tmp_path / "two", *options)
     assert "47 runs, about " in printed
+
+
+def test_a_sentence_that_says_all_stands_without_the_lines_that_raised_it(tmp_path: Path) -> None:
+    for last, shown in (
+        ("colonnade.errors.ColonnadeError: The disk is full.", False),
+        ("colonnade.training.recorder.DivergedError: Training diverged.", True),
+    ):
+        log = tmp_path / "log.txt"
+        log.write_text(f"Traceback\n  raise\n{last}\n")
+        lines = _failure_lines([Failure("first", "Why.", log)], retry=False)
+        assert any("raise" in line for line in lines) is shown

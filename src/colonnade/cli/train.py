@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 _LOGS_SHOWN, _LOG_LINES = 3, 3
 """Of how many failed runs the log is shown, and how many of its lines."""
 
+_SENTENCE = "colonnade.errors."
+"""How a log ends where the reason says all; a library's own error has the lines above it."""
+
 
 def train(
     suite: SuiteFolder,
@@ -42,8 +45,11 @@ def train(
     """
     from colonnade.experiments.execution.execute import execute
     from colonnade.experiments.launch.cost import estimate
+    from colonnade.experiments.launch.data import fetch
 
     there = (where.machines, where.words)
+    if where.fetches:
+        fetch(suite, plan)
     if cost := estimate(suite, (spec.id for spec in plan.runs), jobs, *there):
         display.say(cost)
     workers = where.make_workers
@@ -72,7 +78,9 @@ def _failure_lines(failures: Sequence[Failure], *, retry: bool) -> list[str]:
     for number, failure in enumerate(own):
         lines.append(f"  {failure.run}: {failure.reason} ({failure.log})")
         if number < _LOGS_SHOWN and failure.log is not None:
-            lines += [f"    | {line}" for line in last_lines(failure.log, _LOG_LINES)]
+            log = last_lines(failure.log, _LOG_LINES)
+            if not (log and log[-1].startswith(_SENTENCE)):
+                lines += [f"    | {line}" for line in log]
     if waiting := len(failures) - len(own):
         lines.append(f"  {_count(waiting)} not begun: what they start from failed")
     if retry:

@@ -23,11 +23,13 @@ class Executor:
         make_workers: Makes what trains runs from their output folder.
         machines: What there is, now.
         words: What messages call it.
+        fetches: Whether data sets that are at hand here are at hand there.
     """
 
     make_workers: Callable[[Path], Workers]
     machines: Sequence[Resources]
     words: str
+    fetches: bool = False
 
 
 def executor(on: str) -> Executor:
@@ -41,7 +43,7 @@ def executor(on: str) -> Executor:
         UsageError: It is something else, Ray is not installed, or no cluster answers.
     """
     if on == HERE:
-        return Executor(ForkedWorkers, [this_machine()], "this machine")
+        return Executor(ForkedWorkers, [this_machine()], "this machine", fetches=True)
     kind, colon, address = on.partition(":")
     if kind != "ray" or (colon and not address):
         raise UsageError(
