@@ -64,7 +64,7 @@ def write_run(
 ) -> None:
     folder.path.mkdir(parents=True)
     (folder.path / "spec.json").write_text(json.dumps(spec.to_json()))
-    meta = {"network": network.spec_dict(), "tasks": tasks, "features_frozen": False}
+    meta = {"network": network.spec_dict(), "tasks": tasks, "frozen": []}
     write_tensors(folder.path / "weights.safetensors", dict(network.state_dict()), meta)
     (folder.path / "network.json").write_text(json.dumps(meta))
     (folder.path / "result.json").write_text(json.dumps({**AROUND, "scores": []}))

@@ -32,7 +32,13 @@ from colonnade.networks import (
 )
 from colonnade.networks.factories import MissingFactory, import_path
 from colonnade.tasks import MiniPongTask
-from colonnade.training import Interrupted, TrainingOptions, train_sequence
+from colonnade.training import (
+    Interrupted,
+    TrainingOptions,
+    read_tensors,
+    train_sequence,
+    write_tensors,
+)
 
 TASKS = [MiniPongTask("pong", steps=150), MiniPongTask("zoom", steps=90)]
 OPTIONS = TrainingOptions(num_envs=4, segment_steps=60, curve_steps=60, device="cpu")
@@ -44,6 +50,25 @@ def noisy(shape):
     return nn.Sequential(
         nn.Flatten(), nn.LazyLinear(6), nn.BatchNorm1d(6), nn.Dropout(0.3), nn.Linear(6, 5)
     )
+
+
+class Odd(nn.Module):
+    """Keeps a part from learning, shares a weight, and has a name with a slash."""
+
+    def __init__(self):
+        super().__init__()
+        self.held = nn.Linear(5, 5).requires_grad_(False)
+        self.count = nn.Parameter(torch.tensor([3]), requires_grad=False)
+        self.one, self.two = nn.Linear(5, 5), nn.Linear(5, 5)
+        self.two.weight = self.one.weight
+        self.named = nn.ModuleDict({"in/out": nn.Linear(5, 5)})
+
+    def forward(self, x):
+        return self.named["in/out"](self.two(self.one(self.held(x))))
+
+
+def odd(shape):
+    return nn.Sequential(*noisy(shape), Odd())
 
 
 def other(shape):
@@ -72,6 +97,13 @@ def of_task(task, index):
     if "zoom" in task.id:
         return column(lambda shape: nn.Sequential(*noisy(shape), nn.Tanh()))  # of the same weights
     return column(lambda shape: noisy(shape))
+
+
+class Low(Finetune):
+    """Moves on with its first stage as it is."""
+
+    def release(self):
+        self.network.newest.stage(0).freeze()
 
 
 def train(make, learner, stop=10**6):
@@ -104,8 +136,29 @@ def train(make, learner, stop=10**6):
             ),
             A2C(rollout_steps=15),
         ),
+        (lambda: Finetune(column(odd)), PPO_LEARNER),
+        (lambda: EWC(column(odd), samples=40), PPO_LEARNER),
+        (lambda: Low(column(odd)), PPO_LEARNER),
+        (
+            lambda: PathFinetune(ModularSpec((Custom(odd, (5,)), Dense(4)), modules=3, active=2)),
+            PPO_LEARNER,
+        ),
     ],
-    ids=["named", "lambda", "of task", "scratch", "random", "output", "dropout", "ewc", "paths"],
+    ids=[
+        "named",
+        "lambda",
+        "of task",
+        "scratch",
+        "random",
+        "output",
+        "dropout",
+        "ewc",
+        "paths",
+        "odd",
+        "odd ewc",
+        "odd low",
+        "odd paths",
+    ],
 )
 def test_interrupted_training_ends_with_the_same_numbers(make, learner):
     expected, reference = train(make, learner)
@@ -117,6 +170,39 @@ def test_interrupted_training_ends_with_the_same_numbers(make, learner):
     assert tensors.keys() == twins.keys()
     for name, value in tensors.items():
         assert torch.equal(value, twins[name]), name
+
+
+def test_what_a_user_keeps_from_learning_never_learns():
+    weights = odd((3,))[-1].held.weight.detach().clone()
+
+    def same(shape):
+        made = odd(shape)
+        made[-1].held.weight.data.copy_(weights)
+        return made
+
+    for method in (
+        Finetune(column(same)),
+        PathFinetune(ModularSpec((Custom(same, (5,)), Dense(4)), modules=3, active=2)),
+    ):
+        train(lambda method=method: method, PPO_LEARNER)
+        named = dict(method.network.named_parameters())
+        held = {name: value for name, value in named.items() if ".held.weight" in name}
+        assert held
+        assert all(torch.equal(value, weights) for value in held.values())
+        assert any(value.requires_grad for value in named.values())
+
+
+def test_tied_weights_and_names_with_slashes_come_back_from_a_file(tmp_path):
+    method = Finetune(column(odd))
+    method.begin_task(TASKS[0].spec)
+    tensors, meta = method.state()
+    write_tensors(tmp_path / "weights.safetensors", tensors, meta)
+    again = Finetune(column(odd))
+    again.load_state(*read_tensors(tmp_path / "weights.safetensors"))
+    found = again.network.state_dict()
+    assert all(torch.equal(value, found[name]) for name, value in tensors.items())
+    (part,) = (part for part in again.network.modules() if isinstance(part, Odd))
+    assert part.one.weight is part.two.weight
 
 
 def network_of(spec):
@@ -220,6 +306,11 @@ def raising(shape):
     raise KeyError("no such shape")
 
 
+class Extra(nn.Linear):
+    def get_extra_state(self):
+        return {"seen": 3}
+
+
 ONE, HALF = nn.Linear(5, 5), nn.Dropout(0.5)
 
 MISTAKES = {
@@ -244,6 +335,10 @@ MISTAKES = {
     "another output": (
         build(Dense(4), Custom(lambda s: nn.Linear(4, 7), (5,))),
         r"states out_shape \(5,\), but its module gave \(7,\)",
+    ),
+    "other things than tensors": (
+        build(Dense(4), Custom(lambda s: Extra(4, 5), (5,))),
+        "keeps a dict as '_extra_state', but files of weights hold tensors alone",
     ),
     "no batch axis": (
         build(Dense(4), Custom(lambda s: nn.Flatten(0), (5,))),

@@ -162,7 +162,8 @@ class ColumnMethod(ABC):
             "tasks": self.columns,
             "trained": self.trained,
             "heads": list(self.heads),
-            "features_frozen": all(newest.stage(i).frozen for i in range(len(newest.stages))),
+            "frozen": [i for i in range(len(newest.stages)) if newest.stage(i).frozen],
+            "output_frozen": newest.output.frozen,
             **({"rows": self.rows, "row": self.network.row} if self.rows else {}),
         }
         return dict(self.network.state_dict()), meta
@@ -184,8 +185,8 @@ class ColumnMethod(ABC):
         self.network = ProgressiveNetwork.from_spec(
             meta["network"], lambda index: self._own_columns(index, meta["tasks"])
         )
-        # Names with a slash are what other methods keep beside the network.
-        weights = {name: value for name, value in tensors.items() if "/" not in name}
+        # All else is what other methods keep beside the network.
+        weights = {name: value for name, value in tensors.items() if name.startswith("columns.")}
         load_weights(self.network, weights)
         # In the order of the columns, which files do not keep.
         self.columns = dict(sorted(meta["tasks"].items(), key=lambda entry: entry[1]))
@@ -193,8 +194,12 @@ class ColumnMethod(ABC):
         self.heads = tuple(meta.get("heads", ()))
         self.rows = dict(meta.get("rows", {}))
         self.network.learn_row(meta.get("row", 0))
-        if meta["features_frozen"]:
-            self.network.freeze_features()
+        newest = self.network.newest
+        whole = range(len(newest.stages)) if meta.get("features_frozen") else ()  # as it once was
+        for position in meta.get("frozen", whole):
+            newest.stage(position).freeze()
+        if meta.get("output_frozen"):
+            newest.output.freeze()
 
     def load_states(self, states: Sequence[tuple[dict[str, Tensor], dict[str, Any]]]) -> None:
         """Begin with the columns of several networks, which were trained independently.

@@ -188,7 +188,24 @@ def make_module(factory: Factory, shape: Shape) -> nn.Module:
         ) from error
     if not isinstance(module, nn.Module):
         raise FactoryError(f"its factory should make a torch.nn.Module, but made {module!r}")
+    for name, value in module.state_dict().items():
+        if not isinstance(value, Tensor):
+            raise FactoryError(
+                f"its module keeps a {type(value).__name__} as {name!r}, but files of weights hold "
+                "tensors alone; keep it as a buffer, or leave get_extra_state away"
+            )
     return module
+
+
+def held(module: nn.Module) -> frozenset[str]:
+    """Name the parameters that whoever made a module has kept from learning."""
+    return frozenset(n for n, value in module.named_parameters() if not value.requires_grad)
+
+
+def let_learn(module: nn.Module, but: frozenset[str]) -> None:
+    """Let a module's parameters learn, but for some."""
+    for name, value in module.named_parameters():
+        value.requires_grad_(name not in but)
 
 
 def check_new(module: nn.Module, others: Iterable[nn.Module]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,10 @@ def write_tensors(path: Path, tensors: dict[str, Tensor], meta: dict[str, Any]) 
         meta: JSON data, kept in the file's header.
     """
     flat = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    places = Counter(tensor.untyped_storage().data_ptr() for tensor in flat.values())
+    for name, tensor in flat.items():
+        if places[tensor.untyped_storage().data_ptr()] > 1:  # as of tied weights
+            flat[name] = tensor.clone()
     body = json.dumps(meta, sort_keys=True)
     # One key: of several, the order in the file would differ from time to time.
     header = {"colonnade": f"{_checksum(flat, body)} {body}"}

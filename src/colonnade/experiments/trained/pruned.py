@@ -157,7 +157,7 @@ def write_pruned(
         "network": network.spec_dict(),
         "tasks": {known[task]: column for task, column in columns.items()},
         "trained": trained_by(original.network()),
-        "features_frozen": False,
+        "frozen": [],
     }
     with disk_errors(folder.path):
         beside = taken_apart(original.weights()[0])[1]

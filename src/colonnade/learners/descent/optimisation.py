@@ -96,11 +96,20 @@ class Optimisation:
         return tensors, {"taken": self._taken}
 
     def load_state(self, tensors: dict[str, Tensor], meta: dict[str, Any]) -> None:
-        """Return to a state that `state` gave."""
+        """Return to a state that `state` gave.
+
+        Raises:
+            UsageError: It is of parameters that do not learn here.
+        """
         self._taken = meta["taken"]
         state: dict[int, dict[str, Tensor]] = {}
         for key, value in tensors.items():
             name, entry = key.rsplit("|", 1)
+            if name not in self._names:
+                raise UsageError(
+                    f"The checkpoint goes on with {name!r}, which does not learn in the network "
+                    "that was built; give the method and the column that it was trained with."
+                )
             index = self._names.index(name)
             parameter = self.parameters[index]
             # Files hold tensors row by row; fused optimisers walk through memory and so need their

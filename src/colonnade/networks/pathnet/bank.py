@@ -9,6 +9,7 @@ from functools import cached_property
 import torch
 from torch import Tensor, nn
 
+from colonnade.networks.factories import held, let_learn
 from colonnade.types import Shape
 
 
@@ -65,6 +66,7 @@ class ModularLayer(nn.Module, ABC):
         self.bank = nn.ModuleList(bank)
         self.in_shape, self.out_shape = in_shape, out_shape
         self.frozen: set[int] = set()
+        self._held = [held(module) for module in bank]
 
     @abstractmethod
     def reinitialise(self, module: int) -> None:
@@ -98,7 +100,8 @@ class ModularLayer(nn.Module, ABC):
     def unfreeze(self) -> None:
         """Let all modules learn."""
         self.frozen.clear()
-        self.bank.requires_grad_(True)
+        for module, names in zip(self.bank, self._held, strict=True):
+            let_learn(module, but=names)
         self.bank.train(self.training)
 
     def train(self, mode: bool = True) -> ModularLayer:

@@ -11,7 +11,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from colonnade.errors import UsageError
-from colonnade.networks.factories import check_new, checked_output, make_module, try_out
+from colonnade.networks.factories import (
+    check_new,
+    checked_output,
+    held,
+    let_learn,
+    make_module,
+    try_out,
+)
 from colonnade.networks.initialisation import Initialiser, check_room, room
 from colonnade.networks.progressive.laterals import Laterals, build_laterals
 from colonnade.networks.progressive.spec import ColumnSpec
@@ -35,6 +42,7 @@ class Stage(nn.Module):
         lateral: The connections from earlier columns, or None.
         frozen: Whether the stage is frozen; set it by `freeze` and `unfreeze`.
         gains: What each task has of its own here, or None.
+        held: Names of parameters that never learn, since a user's own module came so.
     """
 
     bias: nn.Parameter
@@ -46,6 +54,7 @@ class Stage(nn.Module):
         self.lateral = lateral
         self.frozen = False
         self.gains = None
+        self.held: frozenset[str] = frozenset()
 
     def give_gains(self, units: int, rows: int) -> None:
         """Give each of `rows` tasks gains and biases of its own for `units` units or maps."""
@@ -77,7 +86,7 @@ class Stage(nn.Module):
     def unfreeze(self) -> None:
         """Let the stage learn again."""
         self.frozen = False
-        self.requires_grad_(True)
+        let_learn(self, but=self.held)
         self.train()
 
     def train(self, mode: bool = True) -> Stage:
@@ -185,6 +194,7 @@ class CustomStage(Stage):
         self.activation = ACTIVATIONS[spec.activation]
         self.module = make(in_shape)
         check_new(self.module, [] if lateral is None else [lateral])
+        self.held = held(self)
 
         def run(zeros: Tensor) -> None:
             self(zeros, [zeros.new_zeros(2, *shape) for shape in source_shapes])

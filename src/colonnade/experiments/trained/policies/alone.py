@@ -56,7 +56,7 @@ def kept_alone(
         "network": network.spec_dict(),
         "tasks": {spec.id: column},
         "heads": heads,
-        "features_frozen": False,
+        "frozen": [],
         **rows,
     }
     task = {name: getattr(spec, name) for name in _PLAIN}
