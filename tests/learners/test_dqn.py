@@ -1,7 +1,9 @@
 """DQN against the equations worked by hand, and a slow obvious version of its update."""
 
 from dataclasses import replace
+from functools import partial
 
+import gymnasium
 import numpy as np
 import pytest
 import torch
@@ -11,14 +13,14 @@ from signs import LENGTH, SignsTask
 from colonnade.errors import UsageError
 from colonnade.experiments.plans.build import build_learner
 from colonnade.experiments.plans.spec import RunSpec, TaskBudget
-from colonnade.learners import A2C, DQN
+from colonnade.learners import A2C, DQN, Lesson
 from colonnade.learners.acting.replay import Replay
 from colonnade.learners.acting.transitions import Transitions
 from colonnade.learners.descent.optimisation import clip_gradient
 from colonnade.methods import EWC, Finetune
 from colonnade.networks import LSTM, ColumnSpec, Conv, Dense
 from colonnade.ops import parameter_fisher
-from colonnade.tasks import AtariTask, MiniPongTask
+from colonnade.tasks import AtariTask, GymTask, MiniPongTask
 from colonnade.testing import check_learner
 from colonnade.training import TrainingOptions, evaluate, train_sequence
 
@@ -292,3 +294,61 @@ def test_it_learns_mini_pong():
     train_sequence([task], method, config, seed=0, options=TrainingOptions(num_envs=8))
     network = method.network_for(task.spec.id)
     assert evaluate(task, network, learner=config, episodes=64, seed=1).mean() > -0.3
+
+
+class Planes(gymnasium.Env):
+    """Images whose channels are planes of their own, or colours, all drawn anew in each step."""
+
+    action_space = gymnasium.spaces.Discrete(2)
+
+    def __init__(self, channels: int) -> None:
+        self.observation_space = gymnasium.spaces.Box(0, 255, (channels, 20, 20), np.uint8)
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.steps = 0
+        return self._look(), {}
+
+    def step(self, action):
+        self.steps += 1
+        return self._look(), 1.0, self.steps == 50, False, {}
+
+    def _look(self):
+        shape = self.observation_space.shape
+        return self.np_random.integers(0, 255, shape).astype(np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("channels", "replay", "held"), [(12, 500, 500), (4, 500, range(100, 130))]
+)
+def test_a_replay_holds_what_was_asked_or_says_what_it_holds(channels, replay, held):
+    task = GymTask(partial(Planes, channels), steps=800, name="planes")
+    lesson = Lesson(
+        task,
+        Finetune(ColumnSpec((Dense(8),))).begin_task(task.spec, outputs=2),
+        lambda: None,
+        CPU,
+        num_envs=1,
+    )
+    notes = []
+    learner = DQN(replay=replay, warm_up=100, explore_steps=50)
+    with learner.trainer(lesson) as trainer:
+        trainer.begin(lambda stream: 0)
+        while trainer.replay.seen < 800:
+            notes += trainer.advance().notes
+        found = len(trainer.replay)
+    assert found in held if isinstance(held, range) else found == held
+    said = [note for note in notes if "holds some" in note]
+    assert len(said) == isinstance(held, range)
+    assert all("of its 500 steps: stacks of images" in note for note in said)
+
+
+def test_a_replay_that_can_never_hold_a_batch_ends_training_in_a_sentence():
+    task = GymTask(partial(Planes, 4), steps=800, name="planes")
+    with pytest.raises(UsageError, match=r"can hold some .* of its 100 steps, too few for updates"):
+        train_sequence(
+            [task],
+            Finetune(ColumnSpec((Dense(8),))),
+            DQN(replay=100, warm_up=50, explore_steps=50),
+            options=TrainingOptions(num_envs=1),
+        )

@@ -31,6 +31,9 @@ _ADVANCE = 64
 _MOSTLY = 0.5
 """Chance of random actions at a task's end from which on a user is told of it."""
 
+_MOST = 0.9
+"""Share of the steps asked for that a replay may hold without a word."""
+
 _SAMPLES = 256
 """Remembered steps that are yielded at a time, for estimates."""
 
@@ -193,6 +196,7 @@ class OffPolicyTrainer:
         self._actions = torch.Generator(lesson.compute.device)
         self._draws = torch.Generator()
         self._streams: Streams
+        self._crowded = False
         self._collector = RememberingCollector(
             self._task,
             lesson.network,
@@ -249,6 +253,9 @@ class OffPolicyTrainer:
         notes, self._collector.notes = self._collector.notes, []
         if not begun:
             notes = [*notes, *self._caution()]
+        if self.replay.crowded and self.replay.seen > self._start and not self._crowded:
+            self._crowded = True
+            notes = [*notes, *self._room()]
         return Advance(self.replay.seen - begun, metrics, episodes, notes)
 
     def _caution(self) -> list[str]:
@@ -261,6 +268,26 @@ class OffPolicyTrainer:
             f"At the end of its {steps:,} steps task {spec.id!r} is still explored at random "
             f"with a chance of {chance:.2f}; let that fall sooner (explore_steps)."
         ]
+
+    def _room(self) -> list[str]:
+        """Say so where the replay holds far fewer steps than it was asked to.
+
+        Raises:
+            UsageError: They are too few to learn from.
+        """
+        held, asked, task = len(self.replay), self._config.replay, self._lesson.spec.id
+        why = (
+            "stacks of images whose channels are no frames, each the one before moved on by one, "
+            "or very short episodes, take more room than was made for a step"
+        )
+        if held < self._enough:
+            raise UsageError(
+                f"The replay of task {task!r} can hold some {held} of its {asked:,} steps, too few "
+                f"for updates from {self._enough}: {why}; give it more steps (replay)."
+            )
+        if held > _MOST * asked:
+            return []
+        return [f"The replay of task {task!r} holds some {held:,} of its {asked:,} steps: {why}."]
 
     def _learn(self, before: int, after: int) -> list[Metrics]:
         """Take the updates that are due between two times, and copy the target network if it is."""

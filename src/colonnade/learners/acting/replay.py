@@ -40,10 +40,12 @@ class Replay:
     """The last `capacity` steps of N environments.
 
     Where episodes are so short that the frames that begin and end them fill more than the spare
-    room (2 %; from some 100 steps an episode on they do not), it holds some steps fewer.
+    room (2 %; from some 100 steps an episode on they do not), it holds some steps fewer; where
+    stacks do not move on by one frame, many fewer.
 
     Attributes:
         seen: Steps added since it was made, of all environments; a task's own clock.
+        crowded: Whether steps have had to go for want of room, before `capacity` were held.
     """
 
     def __init__(
@@ -80,6 +82,7 @@ class Replay:
             )
         self._inputs, self._envs, self._actions = dict(inputs), num_envs, actions
         self._share = -(-capacity // num_envs)
+        self.crowded = False
         self._places = places = ring_places(self._share, inputs)
         check_memory(
             replay_bytes(capacity, num_envs, inputs, actions=actions),
@@ -340,10 +343,12 @@ class Replay:
         """Make the next entry, where the oldest may have to go."""
         entry = int(self._newest[env]) + 1
         place = entry % self._places
+        held = self._held[env]
         self._let_go(env, entry - self._places + 1)
         for name, store in self._stores.items():
             store.put(env, entry, inputs[name][env], start=start)
             self._let_go(env, store.oldest(env, int(self._oldest[env])))
+        self.crowded |= bool(self._held[env] < min(held, self._share))
         self._done.put(env, entry, self._nothing, start=start)
         self._rewards[env, place] = 0
         self._acted[env, place] = False

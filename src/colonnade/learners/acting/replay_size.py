@@ -26,8 +26,8 @@ _FLAGS = 7
 
 
 def is_stack(shape: Shape, dtype: torch.dtype) -> bool:
-    """Whether an input is a stack of grey frames: uint8 [C, H, W], where C = 3 is a colour."""
-    return dtype == torch.uint8 and len(shape) == 3 and shape[0] != 3
+    """Whether an input is a stack of grey frames: uint8 [C, H, W], and C no multiple of 3."""
+    return dtype == torch.uint8 and len(shape) == 3 and shape[0] % 3 != 0
 
 
 def replay_bytes(
