@@ -108,6 +108,7 @@ def test_a_suite_of_ones_own_is_trained_in_workers_and_read_without_it(
     assert main(["report", "mine"]) == 0
     for words in ("Shrunk weights", "#117733", "Lines"):
         assert words in page.read_text()
+    assert main(["describe", "mine"]) == 0
     capsys.readouterr()
     for command in (["play", "mine"], ["play", "mine", "--trust"]):
         assert main(command) == 2

@@ -22,7 +22,7 @@ from colonnade.networks import LSTM, ColumnSpec, Conv, Dense
 from colonnade.ops import parameter_fisher
 from colonnade.tasks import AtariTask, GymTask, MiniPongTask
 from colonnade.testing import check_learner
-from colonnade.training import TrainingOptions, evaluate, train_sequence
+from colonnade.training import MemoryRecorder, TrainingOptions, evaluate, train_sequence
 
 
 def transitions(batch=6, seed=0, actions=3):
@@ -352,3 +352,13 @@ def test_a_replay_that_can_never_hold_a_batch_ends_training_in_a_sentence():
             DQN(replay=100, warm_up=50, explore_steps=50),
             options=TrainingOptions(num_envs=1),
         )
+
+
+def test_a_later_task_that_is_too_short_is_refused_before_the_first_is_learned():
+    recorder = MemoryRecorder()
+    tasks = [MiniPongTask("pong", steps=400), MiniPongTask("zoom", steps=40)]
+    with pytest.raises(UsageError, match="zoom"):
+        train_sequence(
+            tasks, Finetune(), DQN(warm_up=100, replay=200, explore_steps=50), recorder=recorder
+        )
+    assert recorder.history == []

@@ -11,8 +11,8 @@ from torch import nn
 
 from colonnade.errors import UsageError
 from colonnade.learners import Compute, Lesson, Supervised, learner_from_name
-from colonnade.methods import PathNet
-from colonnade.networks import ColumnSpec, Dense, ModularSpec, ProgressiveNetwork
+from colonnade.methods import Finetune, PathNet
+from colonnade.networks import ColumnSpec, Custom, Dense, ModularSpec, ProgressiveNetwork
 from colonnade.seeding import derive
 from colonnade.tasks import DataTask, MiniPongTask
 from colonnade.training import TrainingOptions, train_sequence
@@ -283,3 +283,23 @@ def test_momentum_waits_for_modules_that_no_path_has_used_yet():
     options = TrainingOptions(segment_steps=200, curve_steps=200, device="cpu")
     train_sequence([task], method, Supervised(batch_size=10), options=options)
     assert all(p.isfinite().all() for p in method.network.parameters())
+
+
+def test_a_single_example_at_the_end_of_a_pass_is_refused_where_statistics_are_taken():
+    def normalised(shape):
+        return nn.Sequential(nn.Linear(shape[0], 8), nn.BatchNorm1d(8))
+
+    def learn(factory, size):
+        column = ColumnSpec((Custom(factory, (8,)),))
+        train_sequence([TASK], Finetune(column), Supervised(batch_size=size))
+
+    with pytest.raises(UsageError, match=r"50 training examples, .* 7 leave one alone") as raised:
+        learn(normalised, 7)
+    fits = int(str(raised.value).rpartition("such as ")[2].rstrip("."))
+    learn(normalised, fits)
+    learn(lambda shape: nn.Linear(shape[0], 8), 7)
+
+
+def test_early_stopping_without_validation_examples_is_refused_before_training():
+    with pytest.raises(UsageError, match="goes by validation examples, and task 'mine' has none"):
+        train_sequence([TASK], Finetune(), Supervised(), options=TrainingOptions(patience=1))

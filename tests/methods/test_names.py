@@ -3,7 +3,13 @@
 import pytest
 
 from colonnade.errors import UsageError
-from colonnade.methods import METHODS, RandomColumn, method_from_name
+from colonnade.methods import (
+    METHODS,
+    Progressive,
+    RandomColumn,
+    adds_columns,
+    method_from_name,
+)
 
 
 def test_every_name_makes_its_method():
@@ -28,3 +34,11 @@ def test_mistakes_are_named(name, options, message):
 def test_a_task_that_was_never_begun_has_no_network():
     with pytest.raises(UsageError, match="No column plays task 'chess'; tasks begun so far: none"):
         RandomColumn().network_for("chess")
+
+
+def test_a_users_kind_of_progressive_networks_adds_columns_too(monkeypatch):
+    class Mine(Progressive):
+        pass
+
+    monkeypatch.setitem(METHODS, "mine", Mine)
+    assert [name for name in METHODS if adds_columns(name)] == ["progressive", "mine"]

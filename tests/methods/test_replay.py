@@ -280,3 +280,11 @@ def test_a_parents_column_with_memory_is_refused_too():
     method.load_state(*parent.state())
     with pytest.raises(UsageError, match="the column has an LSTM"):
         method.begin_task(data("b").spec)
+
+
+def test_joint_training_keeps_all_of_a_task_however_many():
+    x, y = torch.rand(60_500, 1), torch.arange(60_500) % 2
+    big = DataTask("big", train=(x, y), test=(x[:9], y[:9]), steps=600)
+    method = Joint(COLUMN)
+    train_sequence([big], method, Supervised(batch_size=600))
+    assert len(method.state()[0]["kept/0/targets"]) == 60_500

@@ -9,7 +9,8 @@ from functools import partial
 from typing import Any, Literal
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.utils import clip_grad_norm_
 
 from colonnade.checks import ABOVE_0, AT_LEAST_0, AT_LEAST_1, BELOW_1, check_fields
@@ -142,6 +143,19 @@ def data_set_of(task: Task) -> DatasetTask:
     )
 
 
+def _check_last(network: Network, task: str, examples: int, batch_size: int) -> None:
+    """Refuse passes whose last minibatch is a single example, if its statistics are asked for."""
+    if not isinstance(network, nn.Module) or examples % batch_size != 1 or batch_size == 1:
+        return
+    if any(isinstance(part, _BatchNorm) and part.training for part in network.modules()):
+        fits = next(size for size in range(batch_size + 1, 2 * examples) if examples % size != 1)
+        raise UsageError(
+            f"Task {task!r} has {examples:,} training examples, of which minibatches of "
+            f"{batch_size} leave one alone in each pass, and batch normalisation takes no "
+            f"statistics of one; give another batch_size, such as {fits}."
+        )
+
+
 class SupervisedTrainer:
     """A learner and the training examples of a task.
 
@@ -166,6 +180,7 @@ class SupervisedTrainer:
         if reader is None:
             examples = task.examples("train")
             _check(examples, task.spec)
+            _check_last(lesson.network, task.spec.id, examples.steps, config.batch_size)
             reader = Held(_on(self._device, examples))
         self._reader = reader
         self._passes = Passes(reader, config.batch_size)

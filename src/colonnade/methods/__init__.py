@@ -81,6 +81,18 @@ def follows_paths(name: str) -> bool:
     return "network" in _find(name)[1]
 
 
+def adds_columns(name: str) -> bool:
+    """Whether a method is progressive networks, or a user's kind of them.
+
+    Raises:
+        UsageError: There is no method of that name here.
+    """
+    make = _find(name)[0]
+    if not isinstance(make, type):
+        return False
+    return issubclass(make, Progressive) and not issubclass(make, RandomColumn)
+
+
 def _find(
     name: str,
 ) -> tuple[Callable[..., ColumnMethod | PathMethod], Mapping[str, inspect.Parameter]]:
@@ -127,6 +139,7 @@ __all__ = [
     "RandomColumn",
     "Replay",
     "Scratch",
+    "adds_columns",
     "follows_paths",
     "method_from_name",
 ]

@@ -6,6 +6,7 @@ what all tasks together come to, are the bounds that those are held against.
 
 from __future__ import annotations
 
+import sys
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -193,16 +194,16 @@ class Joint(Replay):
     """
 
     def __init__(
-        self, column: ColumnChoice = None, examples: int = 60_000, batch_size: int = 128
+        self, column: ColumnChoice = None, examples: int | None = None, batch_size: int = 128
     ) -> None:
         """Begin with no column and nothing kept.
 
         Args:
             column: What the column looks like; one without memory.
-            examples: As many as a task has for training, or more.
+            examples: Most that are kept of each task; None keeps all.
             batch_size: As many as a minibatch of the task has.
         """
-        super().__init__(column, examples, batch_size)
+        super().__init__(column, sys.maxsize if examples is None else examples, batch_size)
 
     def begin_task(self, spec: TaskSpec, outputs: int | None = None) -> Network:
         """Take over the newest column, or add the first one.

@@ -236,8 +236,12 @@ def normalized_space(space: Space[Any], normalization: Normalization) -> Space[A
     return _unbounded(space)
 
 
+class NormalizedBox(Box):
+    """What a network is shown where a task normalises: numbers that mean nothing by themselves."""
+
+
 def _unbounded(space: Space[Any]) -> Box:
-    return Box(-np.inf, np.inf, space.shape, np.float32)
+    return NormalizedBox(-np.inf, np.inf, space.shape, np.float32)
 
 
 def _by_name(observations: Any) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from colonnade.checks import ANY, having, whole
 from colonnade.errors import UsageError
 from colonnade.learners import (
     Compute,
+    Demanding,
     LearnerConfig,
     Lesson,
     Trainer,
@@ -43,7 +44,16 @@ from colonnade.training.options import TrainingOptions
 from colonnade.training.playing import Playing
 from colonnade.training.recorder import MemoryRecorder, Recorder
 from colonnade.training.schedule import Visit, checked, so_far
-from colonnade.types import Expecting, Method, Network, Revisiting, Task, TaskSpec
+from colonnade.types import (
+    DatasetTask,
+    Expecting,
+    Method,
+    Network,
+    Revisiting,
+    Task,
+    TaskSpec,
+    has_split,
+)
 
 _LOSSES = 3
 """Times that training returns to the same checkpoint when workers die; one more ends it."""
@@ -109,7 +119,18 @@ def train_sequence(
     contexts = Labels(labels or TrueLabels(), tasks, seed)
     if not contexts.told:
         _check_untold(method, options)
+    if isinstance(learner, Demanding):
+        for task in tasks:
+            steps = sum(visit.steps for visit in visits if visit.task == task.spec.id)
+            learner.check(replace(task.spec, steps=steps), options.num_envs)
     check_normalized(tasks, learner, options, told=contexts.told)
+    if options.patience:
+        for task in tasks:
+            if isinstance(task, DatasetTask) and not has_split(task, "validation"):
+                raise UsageError(
+                    f"Early stopping (patience) goes by validation examples, and task "
+                    f"{task.spec.id!r} has none; give DataTask(validation=...)."
+                )
     if options.test_unseen:
         check_alike(tasks, "Where tasks are tested before they are visited")
     monitor = Monitor(

@@ -42,6 +42,7 @@ from colonnade.types.task import (
     TaskSpec,
     check_heads,
     environments_of,
+    has_split,
 )
 
 __all__ = [
@@ -81,4 +82,5 @@ __all__ = [
     "Twofold",
     "check_heads",
     "environments_of",
+    "has_split",
 ]

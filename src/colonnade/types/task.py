@@ -240,6 +240,11 @@ class DatasetTask(Task, Protocol):
         ...
 
 
+def has_split(task: DatasetTask, split: Split) -> bool:
+    """Whether a data set has a part; one that does not say which (`splits`) has all."""
+    return split in getattr(task, "splits", (split,))
+
+
 class Reader(Protocol):
     """Reads the examples of a part of a data set, pass by pass."""
 

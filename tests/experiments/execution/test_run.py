@@ -29,7 +29,7 @@ from colonnade.learners.a2c import A2CLearner
 from colonnade.networks import column_preset
 from colonnade.reports.suite import write_report
 from colonnade.seeding import derive
-from colonnade.tasks import MiniPongTask, task_from_name
+from colonnade.tasks import DataTask, MiniPongTask, task_from_name
 from colonnade.tasks.vector import AnyVectorEnv
 from colonnade.training import Interrupted, Row, evaluate
 from colonnade.types import Metrics, Penalty, Rollout
@@ -390,3 +390,20 @@ def test_the_worker_names_its_errors_last(tmp_path: Path) -> None:
     )
     assert done.returncode == 1
     assert "spec.json is missing" in done.stderr.splitlines()[-1]
+
+
+def test_a_data_set_without_validation_examples_is_scored_without_them(tmp_path, monkeypatch):
+    spec = RunSpec(
+        "labels", "finetune", (TaskBudget("digits/all", 320),), "supervised", {"preset": "mlp"}
+    )
+    suite = SuiteFolder(tmp_path / "out", "mine", {}, Plan((spec,)))
+    suite.begin()
+    digits = task_from_name("digits/all")
+    parts = [digits.examples(split) for split in ("train", "test")]
+    train, test = ((part.inputs["observation"], part.targets) for part in parts)
+    mine = DataTask("digits/all", train=train, test=test, steps=320)
+    monkeypatch.setattr("colonnade.experiments.execution.run.build_tasks", lambda spec: [mine])
+    train_run(suite.path, spec)
+    scores = suite.run(spec.id).result()["scores"]
+    assert [row["policy"] for row in scores] == ["random", "trained"]
+    assert "labels" in write_report(suite).read_text()

@@ -25,8 +25,8 @@ from colonnade.experiments.trained.play import play
 from colonnade.experiments.trained.prune_options import PruneOptions
 from colonnade.experiments.trained.sensitivity import analyse_run
 from colonnade.learners import A2C
-from colonnade.methods import Progressive
-from colonnade.networks import mlp_column
+from colonnade.methods import Finetune, Progressive
+from colonnade.networks import ColumnSpec, Dense, mlp_column
 from colonnade.seeding import derive
 from colonnade.tasks import GymTask
 from colonnade.training import TrainingOptions, evaluate, train_sequence
@@ -257,3 +257,11 @@ def test_a_run_starts_from_a_file_with_what_its_tasks_have_seen(
     assert again(raw).tolist() == policy(raw).tolist()
     assert np.abs(seen(colonnade.load(folder.path), raw) - seen(policy, raw)).max() > 0.01
     assert play(begun, folder.id, "short", 2, None, seed=5).task == "short"
+
+
+def test_a_network_that_reads_what_is_normalised_is_no_policy_without_what_was_seen():
+    task = GymTask("CartPole-v1", steps=64, normalize_observations=True)
+    network = Finetune(ColumnSpec((Dense(4),))).begin_task(task.spec)
+    with pytest.raises(UsageError, match="give what the task has seen: normalization=task"):
+        colonnade.TrainedPolicy(network, task.spec, A2C())
+    colonnade.TrainedPolicy(network, task.spec, A2C(), normalization=task.normalization)

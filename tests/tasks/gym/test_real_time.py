@@ -245,3 +245,10 @@ def test_a_pacer_keeps_time_and_does_not_hurry_after_a_pause():
     assert pacer.late == late + 1
     pacer.wait()
     assert time.monotonic() - begun > 0.019
+
+
+def test_one_that_is_reset_but_never_steps_ends_training_in_a_sentence(mjcf):
+    StandIn.lost_in_steps = tuple(range(10, 1000))
+    with pytest.raises(ColonnadeError, match=r"did not answer 3 times in a row \(no packet\)"):
+        learn(mjcf, MemoryRecorder())
+    assert StandIn.happened["steps"] == 12

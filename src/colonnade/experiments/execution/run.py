@@ -60,7 +60,7 @@ from colonnade.training import (
     write_tensors,
 )
 from colonnade.training.normalizing import normalizations, taken_apart
-from colonnade.types import DatasetTask, Network, Task
+from colonnade.types import DatasetTask, Network, Task, has_split
 
 _Policy = Literal["random", "trained", "validation"]
 
@@ -198,10 +198,10 @@ def _scores(
 ) -> list[Row]:
     """Give the rows of the random policy, whose returns are known, and of the trained one.
 
-    Of data sets the validation examples are scored too, to choose by.
+    Of data sets the validation examples, if there are any, are scored too, to choose by.
     """
     policies = {"random": by_chance, "trained": returns_of(task, network, "trained")}
-    if isinstance(task, DatasetTask):
+    if isinstance(task, DatasetTask) and has_split(task, "validation"):
         policies["validation"] = returns_of(task, network, "validation")
     return [
         {

@@ -205,7 +205,7 @@ def check_parts(parts: Iterable[Said], folder: Path) -> None:
             )
         raise UsageError(
             f"{folder} has the {said.words} of the plugin {plugin}, which is only imported where "
-            f"you name it; add --plugin {plugin}."
+            f"you name it; add --plugin {plugin} (in Python: colonnade.parts.load_plugin)."
         )
 
 

@@ -7,13 +7,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from colonnade.errors import ColonnadeError, UnfitError, unknown_name
+from colonnade.errors import ColonnadeError, UnfitError, UsageError, unknown_name
 from colonnade.experiments.plans.build import build_method, build_task
 from colonnade.experiments.store.basis import check_parts
 from colonnade.experiments.store.folders import RunFolder, SuiteFolder
 from colonnade.experiments.store.parents import foreign_states, task_known
 from colonnade.experiments.store.reading import is_there
-from colonnade.methods import ColumnMethod, PathMethod
+from colonnade.methods import ColumnMethod, PathMethod, adds_columns
 from colonnade.networks import ColumnView, ModularNetwork, ProgressiveNetwork, custom_factories
 from colonnade.training.normalizing import (
     normalization_of,
@@ -154,9 +154,17 @@ def is_progressive(folder: RunFolder) -> bool:
     """Whether a complete run trained a column beside others."""
     return (
         folder.done
-        and folder.spec.method == "progressive"
+        and _adds_columns(folder.spec.method)
         and len(folder.network()["network"].get("columns", ())) > 1
     )
+
+
+def _adds_columns(method: str) -> bool:
+    """Whether runs of a method add columns, if it is known here."""
+    try:
+        return adds_columns(method)
+    except UsageError:
+        return False
 
 
 def check_progressive(network: ColumnView, folder: RunFolder) -> None:

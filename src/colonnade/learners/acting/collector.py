@@ -236,7 +236,7 @@ class Collector:
             host.rewards[t], host.terminated[t], host.truncated[t] = rewards, terminated, truncated
             host.starts[t + 1] = ended
             if np.count_nonzero(truncated):
-                final = completed(info["final_obs"], observations)
+                final = completed(info, observations)
                 self._check(final, host.rewards[t], truncated)
                 final_values[t] = self._values_of(final)
             self.taken += 1

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from colonnade.errors import UsageError
 from colonnade.types import OBSERVATION, Inputs
 
 _LARGEST = float(np.finfo(np.float32).max)
@@ -29,8 +31,19 @@ def buffer(places: int, like: Tensor, device: torch.device) -> Tensor:
     return torch.empty((places, *like.shape), dtype=dtype, device=device)
 
 
-def completed(final: Any, observations: Any) -> Any:
-    """Make a full batch of Gymnasium's final observations, which may be one object per episode."""
+def completed(info: Mapping[str, Any], observations: Any) -> Any:
+    """Make a full batch of Gymnasium's final observations, which may be one object per episode.
+
+    Raises:
+        UsageError: There are none.
+    """
+    if "final_obs" not in info:
+        raise UsageError(
+            "An episode ended, but the vector environment gave no info['final_obs'], the last "
+            "observation of each episode that ended in a step; let it give them, as Gymnasium's "
+            "own do where they reset in the same step."
+        )
+    final = info["final_obs"]
     if isinstance(final, dict) or final.dtype != object:
         return final
     ended = [env for env, one in enumerate(final) if one is not None]

@@ -149,7 +149,7 @@ class RememberingCollector(Collector):
         ended = episodes_ended(terminated, truncated, info)
         final = None
         if ended.any():
-            last = completed(info["final_obs"], observations)
+            last = completed(info, observations)
             self._check(last, rewards, truncated)
             final = self._now(spare, self._perceive(last, spare))
         self.taken += 1

@@ -146,6 +146,11 @@ class DataTask:
         """What methods and learners need to know."""
         return self._spec
 
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """Which parts there are."""
+        return tuple(self._parts)
+
     def examples(self, split: Split) -> Examples:
         """Return a part of the data, read whole and in order where it does not lie in memory.
 

@@ -29,8 +29,9 @@ from colonnade.tasks.observations import present, presented_space
 from colonnade.tasks.vector import StepResult
 from colonnade.types import OBSERVATION
 
-RESETS = 3
-"""How often in a row a robot may fail to answer before training stops."""
+SILENT = 3
+"""How often in a row a robot may fail to answer before training stops; a reset alone is no
+answer."""
 
 
 def is_real_time(env: gymnasium.Env[Any, Any]) -> bool:
@@ -106,6 +107,7 @@ class RealTimeVectorEnv(VectorEnv[Any, Any, NDArray[Any]]):
         self.action_space = batch_space(env.action_space, 1)
         self._seen: Any = None
         self._gone = False  # the episode under way is one that nobody can go on with
+        self._silent = 0
         self._taken: int | None = None  # steps of the episode under way, if there is one
 
     def reset(
@@ -139,8 +141,10 @@ class RealTimeVectorEnv(VectorEnv[Any, Any, NDArray[Any]]):
                 seen, value, terminated, truncated, _ = env.step(actions[0])
                 reward = float(value)
                 self._seen = self._present(seen)
-            except TimeoutError:
+                self._silent = 0
+            except TimeoutError as error:
                 info["lost"] = np.ones(1, np.bool_)
+                self._note(error)
         observations = self._seen
         if terminated or truncated:
             info["final_obs"] = self._seen
@@ -181,17 +185,23 @@ class RealTimeVectorEnv(VectorEnv[Any, Any, NDArray[Any]]):
         self._gone, self._taken = True, None
 
     def _begin(self) -> Any:
-        reason = ""
-        for _ in range(RESETS):
+        while True:
             try:
                 self._seen = self._present(self._robot.taken_by(self).reset()[0])
             except TimeoutError as error:
-                reason = " ".join(str(error).split())
+                self._note(error)
             else:
                 self._taken = 0
                 return self._seen
+
+    def _note(self, error: TimeoutError) -> None:
+        """Count that the robot was silent, and end training where it stays so."""
+        self._silent += 1
+        if self._silent < SILENT:
+            return
+        reason = " ".join(str(error).split())
         raise ColonnadeError(
-            f"The robot did not answer {RESETS} times in a row{reason and f' ({reason})'}; see to "
+            f"The robot did not answer {SILENT} times in a row{reason and f' ({reason})'}; see to "
             "it and give the same command again, which goes on from the last checkpoint."
         )
 

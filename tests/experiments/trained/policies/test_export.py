@@ -25,6 +25,12 @@ NUMBERS = Box(np.array([-2, 0], np.float32), np.array([2, 5], np.float32))
 CASES = {
     "recurrent": (BOTH, MultiDiscrete([3, 2]), RECURRENT, A2C()),
     "numbers": (Box(-1, 1, (4,), np.float32), NUMBERS, FLAT, A2C()),
+    "numbers without bounds": (
+        Box(-1, 1, (4,), np.float32),
+        Box(np.array([-np.inf, 0], np.float32), np.full(2, np.inf, np.float32)),
+        FLAT,
+        A2C(),
+    ),
     "values": (Box(-1, 1, (4,), np.float32), Discrete(3), FLAT, DQN()),
 }
 
@@ -71,6 +77,8 @@ def test_torch_export_acts_as_the_policy_does(tmp_path: Path, case: str) -> None
         np.testing.assert_allclose(actions.numpy(), expected, rtol=0, atol=1e-5)
         chosen.append(actions)
     assert len(torch.cat(chosen).unique(dim=0)) > 1
+    if "without" in case:  # far beyond where a number with bounds would stop
+        assert torch.cat(chosen).abs().max() > 1.5
 
 
 @pytest.mark.slow

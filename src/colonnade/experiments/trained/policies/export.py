@@ -72,7 +72,9 @@ class Acts(nn.Module):
             low = np.where(bounded, space.low, -1).astype(np.float32)
             high = np.where(bounded, space.high, 1).astype(np.float32)
             self.register_buffer("low", torch.from_numpy(low))
-            self.register_buffer("span", torch.from_numpy((high - low) / 2))
+            self.register_buffer("halfwidth", torch.from_numpy((high - low) / 2))
+            for name, limit in (("least", space.low), ("most", space.high)):
+                self.register_buffer(name, torch.from_numpy(limit.astype(np.float32)))
 
     def forward(self, *tensors: Tensor) -> tuple[Tensor, ...]:
         """Take a step: inputs and state in their order, to actions, output and the next state."""
@@ -90,8 +92,9 @@ class Acts(nn.Module):
         space = self._spec.action_space
         if isinstance(space, gymnasium.spaces.Box):
             numbers = actions.unflatten(-1, space.shape) if len(space.shape) != 1 else actions
-            low, span = self.get_buffer("low"), self.get_buffer("span")
-            return (low + (numbers.clamp(-1, 1) + 1) * span).to(low)
+            low, half = self.get_buffer("low"), self.get_buffer("halfwidth")
+            sent = low + (numbers.to(low) + 1) * half  # as `Actions.sent`
+            return sent.maximum(self.get_buffer("least")).minimum(self.get_buffer("most"))
         if actions.is_floating_point():  # values of actions
             return actions.argmax(-1)
         return actions[..., 0] if isinstance(space, gymnasium.spaces.Discrete) else actions

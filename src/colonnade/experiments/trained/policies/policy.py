@@ -24,7 +24,7 @@ from colonnade.learners import Acting, Compute
 from colonnade.ops import evaluation
 from colonnade.records import shown
 from colonnade.seeding import generator
-from colonnade.tasks.normalization import Normalization
+from colonnade.tasks.normalization import Normalization, NormalizedBox
 from colonnade.training.normalizing import (
     normalization_of,
     restore_normalization,
@@ -77,6 +77,9 @@ class TrainedPolicy:
             kept: What `save` writes; `colonnade.load` gives it.
             normalization: What the network's task has seen, `task.normalization`, where it
                 normalises; the policy itself takes observations as they come.
+
+        Raises:
+            UsageError: The task normalises, and what it has seen is not given.
         """
         self.spec = spec
         self._acting = acting
@@ -86,6 +89,13 @@ class TrainedPolicy:
         self._decide = acting.policy(self.network, spec, self._compute, chance, greedy)
         space = spec.observation_space
         parts = space.spaces if isinstance(space, gymnasium.spaces.Dict) else {OBSERVATION: space}
+        normalizes = any(isinstance(part, NormalizedBox) for part in parts.values())
+        if normalizes and normalization is None:
+            raise UsageError(
+                f"Task {spec.id!r} normalises what it shows, so its network can't read "
+                "observations as they come; give what the task has seen: "
+                "normalization=task.normalization."
+            )
         self._dtypes = {name: part.dtype or np.dtype(np.float32) for name, part in parts.items()}
         self._form = spec.actions
         self._flat = isinstance(spec.action_space, gymnasium.spaces.Discrete)
