@@ -3,6 +3,7 @@
 The numbers are what the code of that time read from them; results/README.md names most of them.
 """
 
+import csv
 import json
 import math
 from functools import cache
@@ -236,6 +237,39 @@ def test_figures_of_permuted_images_are_those_of_their_runs(
         else:
             said = [values[f"{method}/seeds-0-1-2/{number}"] for number in (1, 2, 3)]
             assert said == pytest.approx(by_seed.tolist(), abs=6e-4)
+
+
+@pytest.mark.parametrize("name", ["pathnet-mnist", "pathnet-mnist-full"])
+def test_generations_to_the_goal_are_those_of_their_runs(name: str) -> None:
+    every = json.loads((RECORDED / "figures.json").read_text())["measurements"]
+    (found,) = (each["figures"] for each in every if each["name"] == name)
+    values = {figure["name"]: figure["value"] for figure in found}
+    with (RECORDED / name / "runs.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert all(row["reached"] == "True" for row in rows)
+    taken: dict[str, dict[str, float]] = {}
+    for row in rows:  # 50 minibatches an evaluation, and two of those a tournament
+        steps = float(row["gradient_steps"])
+        contestants = 2 if row["method"].startswith("pathnet") else 1
+        taken.setdefault(row["method"], {})[row["seed"]] = steps / 50 / contestants
+    means = {}
+    for method, key in (
+        ("scratch", "de-novo-path"), ("path-finetune", "finetuned-path"),
+        ("pathnet-alone", "pathnet-without-a-first-task"), ("pathnet", "pathnet"),
+    ):  # fmt: skip
+        assert len(taken[method]) == values[f"{key}/pairs"] == 24
+        means[key] = np.mean(list(taken[method].values()))
+        assert values[f"{key}/generations"] == pytest.approx(means[key], abs=0.51)
+        assert values[f"{key}/95-interval/1"] < means[key] < values[f"{key}/95-interval/2"]
+    if "ratio/reuse" in values:
+        over = means["pathnet"] / means["pathnet-without-a-first-task"]
+        assert values["ratio/reuse"] == pytest.approx(over, abs=6e-3)
+        over = means["pathnet"] / means["de-novo-path"]
+        assert values["ratio/pathnet-over-de-novo"] == pytest.approx(over, abs=6e-3)
+    else:
+        return
+    with (RECORDED / name / "rate-1e-4.csv").open(newline="") as file:
+        assert [row["reached"] for row in csv.DictReader(file)] == ["False"] * 9
 
 
 NEWER = (

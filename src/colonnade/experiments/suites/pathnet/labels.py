@@ -139,8 +139,7 @@ MNIST = LabelDesign(
     goal=0.998,
     source=ANOTHER,
 )
-"""The paper's data and goal. Its rate, 1e-4, does not come to the goal in 1,000 generations; with
-this one the de novo path takes about as many as the paper says."""
+"""The paper's data and goal. Its rate, 1e-4, does not come to the goal in 1,000 tournaments."""
 
 CIFAR_SVHN = LabelDesign(
     tasks=(("cifar-10/all", "svhn/all"), ("svhn/all", "cifar-10/all")) * 3,
