@@ -79,7 +79,7 @@ def test_the_page_of_columns_says_what_their_files_say():
         assert said["column"].endswith(f" {size:,} parameters")
         assert said["learned for"] == f"{about.steps:,} steps"
         score = about.score
-        mean = f"{score.return_mean:.1f} ± {score.return_std:.1f} over {score.episodes} episodes"
+        mean = f"{score.return_mean:.1f} ± {score.spread:.1f} over {score.episodes} episodes"
         assert said["score"].startswith(mean)
         assert said["licence"] == about.licence
         suite = re.match(r"`colonnade run (\S+) --out", said["in a suite"])[1]

@@ -139,7 +139,6 @@ __all__ = [
     "RandomColumn",
     "Replay",
     "Scratch",
-    "adds_columns",
     "follows_paths",
     "method_from_name",
 ]

@@ -43,12 +43,17 @@ class Score:
     return_std: float
 
     @property
-    def words(self) -> str:
-        """The mean, and ± the sample's standard deviation, which estimates that of all episodes."""
+    def spread(self) -> float | None:
+        """The sample's standard deviation, which estimates that of all episodes; None of one."""
         if self.episodes < 2:
-            return f"{self.return_mean:.4g}"
-        spread = self.return_std * math.sqrt(self.episodes / (self.episodes - 1))
-        return f"{self.return_mean:.4g} ± {spread:.2g}"
+            return None
+        return self.return_std * math.sqrt(self.episodes / (self.episodes - 1))
+
+    @property
+    def words(self) -> str:
+        """The mean, and ± the sample's standard deviation."""
+        mean = f"{self.return_mean:.4g}"
+        return mean if self.spread is None else f"{mean} ± {self.spread:.2g}"
 
 
 @dataclass(frozen=True)
