@@ -272,12 +272,25 @@ def test_generations_to_the_goal_are_those_of_their_runs(name: str) -> None:
         assert [row["reached"] for row in csv.DictReader(file)] == ["False"] * 9
 
 
+def test_a_mazes_scores_are_those_of_its_runs() -> None:
+    every = json.loads((RECORDED / "figures.json").read_text())["measurements"]
+    (found,) = (each["figures"] for each in every if each["name"] == "labyrinth-maze-m-long")
+    values = {figure["name"]: figure["value"] for figure in found}
+    for seed in (0, 1):
+        (path,) = (RECORDED / "labyrinth-maze-m-long").glob(f"runs/*seed-{seed}*/result.json")
+        (row,) = (r for r in json.loads(path.read_text())["scores"] if r["policy"] == "trained")
+        assert values[f"seed-{seed}/return"] == pytest.approx(row["return_mean"], abs=6e-3)
+        reach = 1.96 * row["return_std"] / (row["episodes"] - 1) ** 0.5
+        assert values[f"seed-{seed}/reach"] == pytest.approx(reach, abs=6e-3)
+        assert values[f"seed-{seed}/thousand-steps"] == round(row["step"] / 1000)
+
+
 NEWER = (
     "sim-to-real-mini", "sim-to-real-short", "sim-to-real-conveyor", "ewc-stream-mini",
     "ewc-permuted-bounds", "ewc-pong-soup-mini-bounds", "ewc-permuted-mnist",
     "ewc-permuted-mnist-wide", "labyrinth-levels", "labyrinth-mini",
     "ewc-stream-mini-bounds", "labyrinth-maze-m",
-    "pong-outputs-mini",
+    "pong-outputs-mini", "labyrinth-maze-m-long",
 )  # fmt: skip
 
 
