@@ -275,17 +275,26 @@ def test_generations_to_the_goal_are_those_of_their_runs(name: str) -> None:
     assert f"{min(stood):.2f} to {max(stood):.2f}" == "0.63 to 0.99"
 
 
-def test_a_mazes_scores_are_those_of_its_runs() -> None:
+@pytest.mark.parametrize(
+    ("name", "seeds"), [("labyrinth-maze-m-long", 2), ("arm-from-state", 3)]
+)
+def test_each_seeds_score_is_that_of_its_run(name: str, seeds: int) -> None:
     every = json.loads((RECORDED / "figures.json").read_text())["measurements"]
-    (found,) = (each["figures"] for each in every if each["name"] == "labyrinth-maze-m-long")
+    (found,) = (each["figures"] for each in every if each["name"] == name)
     values = {figure["name"]: figure["value"] for figure in found}
-    for seed in (0, 1):
-        (path,) = (RECORDED / "labyrinth-maze-m-long").glob(f"runs/*seed-{seed}*/result.json")
+    for seed in range(seeds):
+        (path,) = (RECORDED / name).glob(f"runs/*seed-{seed}*/result.json")
         (row,) = (r for r in json.loads(path.read_text())["scores"] if r["policy"] == "trained")
         assert values[f"seed-{seed}/return"] == pytest.approx(row["return_mean"], abs=6e-3)
         reach = 1.96 * row["return_std"] / (row["episodes"] - 1) ** 0.5
         assert values[f"seed-{seed}/reach"] == pytest.approx(reach, abs=6e-3)
-        assert values[f"seed-{seed}/thousand-steps"] == round(row["step"] / 1000)
+        if name == "labyrinth-maze-m-long":
+            assert values[f"seed-{seed}/thousand-steps"] == round(row["step"] / 1000)
+            continue
+        lines = [json.loads(line) for line in (path.parent / "metrics.jsonl").open()]
+        curve = [line for line in lines if line["kind"] == "curve" and line["return_mean"]]
+        above = next(line["step"] for line in curve if line["return_mean"] > 30)
+        assert values[f"seed-{seed}/thousand-steps-to-30"] == round(above / 1000)
 
 
 NEWER = (
@@ -293,7 +302,7 @@ NEWER = (
     "ewc-permuted-bounds", "ewc-pong-soup-mini-bounds", "ewc-permuted-mnist",
     "ewc-permuted-mnist-wide", "labyrinth-levels", "labyrinth-mini",
     "ewc-stream-mini-bounds", "labyrinth-maze-m",
-    "pong-outputs-mini", "labyrinth-maze-m-long",
+    "pong-outputs-mini", "labyrinth-maze-m-long", "arm-from-state",
 )  # fmt: skip
 
 
