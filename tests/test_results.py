@@ -208,7 +208,7 @@ def test_the_draws_over_four_gaps_are_summed_up_as_their_table_has_them() -> Non
         (random,) = {float(row["random_score"]) for row in here}
         best = max(above.values()) - random
         for method, name in (("finetune", "finetune"), ("progressive-2", "progressive")):
-            scores = [above[method, job] for job in range(20)]
+            scores = [above[method, job] for job in range(30)]
             own = gains[gap, name] = [(score - random) / best for score in scores]
             key = f"sim-to-real-gaps/{gap.partition('/')[2]}/{name}"
             assert value(f"{key}/learned") == sum(gain >= 0.5 for gain in own)
