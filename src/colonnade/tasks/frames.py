@@ -22,24 +22,25 @@ _FIRST_STEP = 30
 _EXAMPLES = 8
 
 
-def frame_of(observation: object) -> Image | None:
-    """Picture one environment's observation.
+def frame_of(observation: object, *, colour: bool = False) -> Image | None:
+    """Picture one environment's observation: of a stack of frames the newest, the last.
 
     Args:
-        observation: (C, H, W) uint8, or a dict that holds one such. Three channels are taken for
-            colours, any other number for a stack of grey frames, of which the newest is shown.
+        observation: (C, H, W) uint8, or a dict that holds one such.
+        colour: Whether its frames have three channels each; see `in_colour`. Three channels in all
+            are taken for colours even so.
 
     Returns:
         [H, W, 3] uint8; None where the agent sees no image.
     """
     if isinstance(observation, dict):
-        pictures = [frame_of(observation[name]) for name in sorted(observation)]
+        pictures = [frame_of(observation[name], colour=colour) for name in sorted(observation)]
         return next((picture for picture in pictures if picture is not None), None)
     pixels = np.asarray(observation)
     if pixels.ndim != 3 or pixels.dtype != np.uint8:
         return None
-    if pixels.shape[0] == 3:
-        return np.ascontiguousarray(pixels.transpose(1, 2, 0))
+    if pixels.shape[0] == 3 or (colour and pixels.shape[0] % 3 == 0):
+        return np.ascontiguousarray(pixels[-3:].transpose(1, 2, 0))
     return np.repeat(pixels[-1][..., None], 3, axis=-1)
 
 
@@ -87,7 +88,7 @@ def film_strip(task: Task, seed: int) -> Image | None:
         envs.action_space.seed(derive(seed, "film strip actions"))
         frames: list[Image] = []
         for step in range(_FIRST_STEP + _FRAMES * _STEPS_BETWEEN):
-            frame = frame_of(first_of(observations))
+            frame = frame_of(first_of(observations), colour=in_colour(task))
             if frame is None:
                 return None
             if step >= _FIRST_STEP and (step - _FIRST_STEP) % _STEPS_BETWEEN == 0:

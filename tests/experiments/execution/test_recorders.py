@@ -108,3 +108,5 @@ def test_names_are_checked_before_any_work() -> None:
     assert check_recorders(("table", "tensorboard", "table")) == ("table", "tensorboard")
     with pytest.raises(UsageError, match="Unknown recorder 'tensorbord'; did you mean 'tensorboa"):
         check_recorders(("tensorbord",))
+    with pytest.raises(UsageError, match="choose one of: none, tensorboard, wandb"):
+        check_recorders(("nosuch",))

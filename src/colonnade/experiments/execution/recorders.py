@@ -54,9 +54,8 @@ def check_recorders(names: Sequence[str]) -> tuple[str, ...]:
         UsageError: There is none of a name, or what it needs is not installed.
     """
     for name in names:
-        if name != NONE:
-            find("recorders", name, RECORDERS)
-        elif len(set(names)) > 1:
+        find("recorders", name, dict.fromkeys((*RECORDERS, NONE), name))
+        if name == NONE and len(set(names)) > 1:
             raise UsageError(f"--recorder {NONE} stands for no recorder, but others came too.")
     if "wandb" in names:
         from colonnade.training.tracking.weights_and_biases import check_installed

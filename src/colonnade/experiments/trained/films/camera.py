@@ -14,7 +14,7 @@ from colonnade.errors import ColonnadeError, UsageError
 from colonnade.experiments.plans.spec import RunSpec
 from colonnade.experiments.trained.films.ways import Tracker, Way
 from colonnade.learners import LearnerConfig
-from colonnade.tasks.frames import Image, first_of, frame_of
+from colonnade.tasks.frames import Image, first_of, frame_of, in_colour
 from colonnade.tasks.gym.real_time import in_real_time
 from colonnade.tasks.gym.task import GymTask
 from colonnade.tasks.normalization import Normalization
@@ -105,7 +105,10 @@ class FilmedTask:
         """Make the task's environments, before a camera."""
         envs = self._task.make_vec(num_envs, threads)
         self._tracker = Tracker(envs)
-        return _Camera(envs, self.frames, self._episodes, self._most, self._tracker)
+        colour = in_colour(self._task)
+        return _Camera(
+            envs, self.frames, self._episodes, self._most, self._tracker, colour=colour
+        )
 
 
 class _FilmOver(Exception):
@@ -120,8 +123,11 @@ class _Camera(VectorWrapper):
         episodes: int,
         most: float,
         tracker: Tracker,
+        *,
+        colour: bool,
     ) -> None:
         super().__init__(env)
+        self._colour = colour
         self._tracker = tracker
         self._frames = frames
         self._most = most
@@ -154,7 +160,7 @@ class _Camera(VectorWrapper):
             rendered: Any = self.env.render() if self._renders else None
         except gymnasium.error.DependencyNotInstalled as error:
             raise ColonnadeError(f"this task can't be drawn here: {error}") from error
-        frame = frame_of(observation) if rendered is None else rendered[0]
+        frame = frame_of(observation, colour=self._colour) if rendered is None else rendered[0]
         if frame is not None:
             self._frames.append(frame)
         self._looks += 1
