@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from reading import charts_of
 from colonnade.experiments.plans.plan import Plan, SuiteOptions
 from colonnade.experiments.plans.spec import RunSpec, TaskBudget, TaskVisit
 from colonnade.experiments.results.continual import sequences
-from colonnade.experiments.results.stream import recognised, streams
+from colonnade.experiments.results.stream import StreamRun, recognised, streams
 from colonnade.experiments.results.transfer import Results
 from colonnade.experiments.store.folders import SuiteFolder
 from colonnade.experiments.store.measures import MEASURES
@@ -349,3 +350,24 @@ def test_the_fishers_of_two_games_are_compared_over_the_weights_that_they_share(
     assert all(0.3 < row["overlap"] < 1 - 1e-6 for row in rows)
     same = analyses.analyse("fisher-overlap", [tasks[0], tasks[0]], method, learner)
     assert all(row["overlap"] == pytest.approx(1) for row in same)
+
+
+def test_a_renamed_task_keeps_its_scale_and_a_games_name_lends_none():
+    tasks = (
+        TaskBudget("mini-pong/pong", 200, {"name": "left"}),
+        TaskBudget("CartPole-v1", 200, {"name": "pong"}),
+    )
+    visits = (TaskVisit("left", 100), TaskVisit("pong", 100))
+    made = spec("renamed", "finetune", visits, tasks=tasks)
+    rows = [
+        {"kind": "test", "task": "left", "task_index": 0, "visit": 0, "step": 100,
+         "tested": name, "tested_index": n, "return_mean": value}
+        for n, (name, value) in enumerate({"left": 0.4, "pong": 21.0}.items())
+    ]  # fmt: skip
+    run = StreamRun(SimpleNamespace(spec=made), rows, ("left", "pong"))
+    times, total = run.total()
+    assert times.tolist() == [100]
+    assert total == pytest.approx([0.5])
+    assert run.scales == ((RANDOM, HUMAN), None)
+    with pytest.raises(ValueError, match="Task pong has no human score"):
+        run.own_curve(1)

@@ -10,7 +10,7 @@ from itertools import accumulate
 
 import numpy as np
 
-from colonnade.analysis.human_scores import normalised, reference_of
+from colonnade.analysis.human_scores import Reference, normalised, reference_of
 from colonnade.analysis.recognition import confusion, one_to_one_accuracy, owners, purity
 from colonnade.errors import UsageError
 from colonnade.experiments.method_titles import method_of, sequence_title
@@ -52,6 +52,11 @@ class StreamRun:
         """Number [V] of the task of each visit."""
         return self.run.spec.visited
 
+    @cached_property
+    def scales(self) -> tuple[Reference | None, ...]:
+        """The scale of each task's scores, whatever the task is called here; None without one."""
+        return tuple(_scale(task.name) for task in self.run.spec.tasks)
+
     def time_of(self, row: Row) -> float:
         """Steps since the stream began, at a row; a visit may end a few steps past its budget."""
         begin, end = self.begins[row["visit"]], self.begins[row["visit"] + 1]
@@ -62,25 +67,33 @@ class StreamRun:
         """Normalised, clipped score by time and number of the tested task, over time."""
         found: dict[float, dict[int, float]] = {}
         for row in self.rows:
-            if row["kind"] == "test" and scored(row["tested"]):
-                value = float(normalised(row["return_mean"], reference_of(row["tested"])))
+            if row["kind"] != "test":
+                continue
+            scale = self.scales[row["tested_index"]]
+            if scale is not None:
+                value = float(normalised(row["return_mean"], scale))
                 found.setdefault(self.time_of(row), {})[row["tested_index"]] = value
         return dict(sorted(found.items()))
 
     def total(self) -> tuple[Floats, Floats]:
         """Return times [B] at which all tasks were scored, and the sum of their scores [B]."""
-        count = sum(map(scored, self.tasks))
+        count = sum(scale is not None for scale in self.scales)
         whole = {t: sum(s.values()) for t, s in self.scores.items() if len(s) == count}
         return np.array(list(whole)), np.array(list(whole.values()))
 
     def own_curve(self, task: int) -> tuple[Floats, Floats]:
-        """Return the steps [B] that a task was learned for, where it has one visit, and scores."""
+        """Return the steps [B] that a task was learned for, where it has one visit, and scores.
+
+        Raises:
+            ValueError: The task has no scale.
+        """
+        scale = self.scales[task]
+        if scale is None:
+            raise ValueError(f"Task {self.tasks[task]} has no human score.")
         visit = self.visited.index(task)
         begin, end = self.begins[visit], self.begins[visit + 1]
         points = {
-            float(min(row["step"], end - begin)): float(
-                normalised(row["return_mean"], reference_of(row["tested"]))
-            )
+            float(min(row["step"], end - begin)): float(normalised(row["return_mean"], scale))
             for row in self.rows
             if row["kind"] == "test" and row["visit"] == visit and row["tested_index"] == task
         }
@@ -170,8 +183,8 @@ class Stream:
             return None
         times = np.array(run.begins, np.float64)
         total = np.zeros(len(times))
-        for task, name in enumerate(run.tasks):
-            if scored(name):
+        for task, scale in enumerate(run.scales):
+            if scale is not None:
                 own = [0.0]
                 for visit, begin in enumerate(run.begins[1:]):
                     stay = begin - run.begins[visit]
@@ -252,13 +265,12 @@ def _delays(run: StreamRun, names: Sequence[str], table: Floats) -> Floats:
     return delays
 
 
-def scored(task: str) -> bool:
-    """Whether a task has a human score, or what stands for it."""
+def _scale(task: str) -> Reference | None:
+    """Return a task's human score, or what stands for it, if it has one."""
     try:
-        reference_of(task)
+        return reference_of(task)
     except UsageError:
-        return False
-    return True
+        return None
 
 
 def _ids(run: RunResult, rows: Sequence[Row]) -> tuple[str, ...]:
@@ -317,8 +329,9 @@ def _stream(runs: Sequence[StreamRun], own: Sequence[Said]) -> Stream:
         # The schedule that is drawn, and the ceiling's, is the one of long visits.
         for way in sorted(grouped, key=lambda way: way.turns)
     )
-    tasks = runs[0].tasks
-    return Stream(tasks, curves, singles, tuple(task for task in tasks if not scored(task)))
+    tasks, scales = runs[0].tasks, runs[0].scales
+    unscored = tuple(task for task, scale in zip(tasks, scales, strict=True) if scale is None)
+    return Stream(tasks, curves, singles, unscored)
 
 
 def _stay(run: StreamRun) -> int:
