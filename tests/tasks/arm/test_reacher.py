@@ -1,6 +1,9 @@
 """Episodes: their beginning, their reward, their end, their seeds and their state."""
 
 import itertools
+import os
+import sys
+from pathlib import Path
 
 import mujoco
 import numpy as np
@@ -233,3 +236,23 @@ def test_the_target_is_seen_where_it_is():
         columns.append(seen[:, 1].mean())
     assert columns[0] > columns[1] + 15, "the camera looks back at the arm: its left is our right"
     assert rows[3] > rows[2] + 8, "nearer to the camera is lower"
+
+
+def resident():
+    """Bytes of memory that this process holds."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
+def test_ten_thousand_episodes_leave_nothing_behind():
+    env, stream = ArmVectorEnv(64, view="both"), np.random.default_rng(0)
+    env.reset(seed=0)
+    ended, after_a_thousand = 0, 0
+    while ended < 10_000:
+        _, _, terminated, truncated, _ = env.step(stream.integers(0, 3, (64, 9)))
+        ended += int((terminated | truncated).sum())
+        if not after_a_thousand and ended >= 1_000:
+            after_a_thousand = resident()
+    # A frame is 12 kB: one that is kept of each episode would be 110 MB.
+    assert resident() - after_a_thousand < 4e6
