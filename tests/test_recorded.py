@@ -275,9 +275,7 @@ def test_generations_to_the_goal_are_those_of_their_runs(name: str) -> None:
     assert f"{min(stood):.2f} to {max(stood):.2f}" == "0.63 to 0.99"
 
 
-@pytest.mark.parametrize(
-    ("name", "seeds"), [("labyrinth-maze-m-long", 2), ("arm-from-state", 3)]
-)
+@pytest.mark.parametrize(("name", "seeds"), [("labyrinth-maze-m-long", 2), ("arm-from-state", 3)])
 def test_each_seeds_score_is_that_of_its_run(name: str, seeds: int) -> None:
     every = json.loads((RECORDED / "figures.json").read_text())["measurements"]
     (found,) = (each["figures"] for each in every if each["name"] == name)

@@ -41,6 +41,7 @@ def test_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
         ("ray://host:10001", r"is HOST:PORT of its head, .* but 'ray://host:10001' came\."),
         ("host:port", r"but 'host:port' came\."),
         ("host:70000", r"but 'host:70000' came\."),
+        ("10.0.0..1:6379", r"No Ray cluster answers at 10\.0\.0\.\.1:6379 \("),
         ("no-such-host.invalid:6379", r"No Ray cluster answers at no-such-host\.invalid:6379 \("),
     ],
 )

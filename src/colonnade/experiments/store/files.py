@@ -64,6 +64,18 @@ def disk_errors(path: Path) -> Iterator[None]:
         raise ColonnadeError(f"{path} could not be written: {error.strerror or error}.") from error
 
 
+def check_folder(path: Path) -> None:
+    """Say so where the folder that a file is to be written to is not there.
+
+    Raises:
+        ColonnadeError: It is not.
+    """
+    if not path.parent.is_dir():
+        raise ColonnadeError(
+            f"{path} could not be written: there is no folder {path.parent}; make it first."
+        )
+
+
 def write_text(path: Path, text: str) -> None:
     """Write a text as `write_bytes` does; half a pair of surrogates as its escape."""
     write_bytes(path, text.encode(errors="backslashreplace"))

@@ -31,6 +31,8 @@ CASES = {
         FLAT,
         A2C(),
     ),
+    "one number": (Box(-1, 1, (4,), np.float32), Box(0, 3, (), np.float32), FLAT, A2C()),
+    "a matrix": (Box(-1, 1, (4,), np.float32), Box(-2, 3, (2, 3), np.float32), FLAT, A2C()),
     "values": (Box(-1, 1, (4,), np.float32), Discrete(3), FLAT, DQN()),
 }
 
@@ -74,6 +76,7 @@ def test_torch_export_acts_as_the_policy_does(tmp_path: Path, case: str) -> None
         with torch.no_grad():
             actions, _, *state = program(*map(torch.from_numpy, as_given(given)), *state)
         expected = plain(seen if len(seen) > 1 else seen["observation"])
+        assert actions.shape == expected.shape
         np.testing.assert_allclose(actions.numpy(), expected, rtol=0, atol=1e-5)
         chosen.append(actions)
     assert len(torch.cat(chosen).unique(dim=0)) > 1
@@ -82,10 +85,11 @@ def test_torch_export_acts_as_the_policy_does(tmp_path: Path, case: str) -> None
 
 
 @pytest.mark.slow
-def test_onnx_acts_as_the_policy_does(tmp_path: Path) -> None:
+@pytest.mark.parametrize("case", CASES)
+def test_onnx_acts_as_the_policy_does(tmp_path: Path, case: str) -> None:
     onnxruntime = pytest.importorskip("onnxruntime")
     pytest.importorskip("onnxscript")
-    plain = policy("recurrent")
+    plain = policy(case)
     plain.export(tmp_path / "policy.onnx")
     session = onnxruntime.InferenceSession(tmp_path / "policy.onnx")
     names = [*plain.spec.input_shapes, *plain.network.initial_state(1)]
@@ -101,7 +105,8 @@ def test_onnx_acts_as_the_policy_does(tmp_path: Path) -> None:
             {name: seen[name] for name in plain.spec.input_shapes}), strict=True))  # fmt: skip
         actions, _, *after = session.run(None, {**given, **state})
         state = dict(zip(state, after, strict=True))
-        np.testing.assert_array_equal(actions, plain(seen))
+        expected = plain(seen if len(seen) > 1 else seen["observation"])
+        np.testing.assert_allclose(actions, expected, rtol=0, atol=1e-5)
 
 
 def test_what_cannot_be_exported_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -112,3 +117,23 @@ def test_what_cannot_be_exported_says_so(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(export, "_missing", lambda names: ["onnxscript"])
     with pytest.raises(ColonnadeError, match=r"onnxscript, which is not installed; install colon"):
         policy("values").export(tmp_path / "a.onnx")
+    for write in (policy("values").export, policy("values").save):
+        with pytest.raises(ColonnadeError, match=r"there is no folder .*nowhere; make it first"):
+            write(tmp_path / "nowhere" / "a.pt2")
+
+
+def test_a_refused_export_leaves_the_policy_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = policy("values")
+
+    def forward(*tensors: Any) -> Any:
+        raise KeyError("what a user's own module may raise")
+
+    monkeypatch.setattr(plain.network, "forward", forward)
+    moved = []
+    monkeypatch.setattr(plain.network, "to", moved.append)
+    with pytest.raises(UsageError, match=r"'second' can't be exported: .*own module may raise"):
+        plain.export(tmp_path / "a.pt2")
+    assert moved == [torch.device("cpu")]  # back to where it was
+    assert not list(tmp_path.iterdir())

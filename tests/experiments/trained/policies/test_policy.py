@@ -1,5 +1,6 @@
 """`colonnade.load`: a trained network acts in a loop of one's own as it does in ours."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import gymnasium
@@ -7,11 +8,12 @@ import numpy as np
 import pytest
 import torch
 from finished import POLE, poles, run_spec, write_suite
+from gymnasium.spaces import Box, Dict
 
 import colonnade
 from colonnade.errors import ColonnadeError, UsageError
 from colonnade.experiments.plans.spec import RunSpec, TaskBudget
-from colonnade.learners import DQN, PPO
+from colonnade.learners import A2C, DQN, PPO
 from colonnade.networks import LSTM, ColumnSpec, Dense, ProgressiveNetwork
 from colonnade.seeding import generator
 from colonnade.types import TaskSpec
@@ -119,6 +121,11 @@ def test_wrong_use_is_one_sentence(tmp_path: Path) -> None:
     policy = colonnade.load(suite.path)
     with pytest.raises(UsageError, match=r"has the shape \[4\], or \[N, 4\] in batches, but \[3\]"):
         policy(np.zeros(3))
+    two = replace(policy.spec, observation_space=Dict({"a": Box(0, 1, (2,)), "b": Box(0, 1, (3,))}))
+    for sizes, words in (((2,), (5, 3)), "'a' one, 'b' 5"), (((4, 2), (5, 3)), "'a' 4, 'b' 5"):
+        mixed = {name: np.zeros(size) for name, size in zip("ab", sizes, strict=True)}
+        with pytest.raises(UsageError, match=f"or of as many each, but came: {words}"):
+            colonnade.TrainedPolicy(policy.network, two, A2C())(mixed)
     with pytest.raises(UsageError, match="the observation has only 'pixels'"):
         policy({"pixels": np.zeros(4)})
     policy = colonnade.TrainedPolicy(recurrent().view(0), SPEC, PPO())

@@ -174,9 +174,10 @@ def _check_address(address: str) -> None:
                 answer = line.recv(9, socket.MSG_WAITALL)
                 if answer[3:4] != _SETTINGS:
                     raise OSError("it speaks another language than Ray does")
-    except OSError as error:
+    except (OSError, UnicodeError) as error:  # the latter of names that can be no host's
+        reason = getattr(error, "strerror", None) or error
         raise UsageError(
-            f"No Ray cluster answers at {address} ({error.strerror or error}); give HOST:PORT of "
+            f"No Ray cluster answers at {address} ({reason}); give HOST:PORT of "
             "its head, as `ray start --head` printed it."
         ) from error
 

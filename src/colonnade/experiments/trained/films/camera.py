@@ -106,9 +106,7 @@ class FilmedTask:
         envs = self._task.make_vec(num_envs, threads)
         self._tracker = Tracker(envs)
         colour = in_colour(self._task)
-        return _Camera(
-            envs, self.frames, self._episodes, self._most, self._tracker, colour=colour
-        )
+        return _Camera(envs, self.frames, self._episodes, self._most, self._tracker, colour=colour)
 
 
 class _FilmOver(Exception):

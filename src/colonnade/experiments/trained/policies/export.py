@@ -22,6 +22,7 @@ from torch import Tensor, nn
 
 from colonnade.atomic import write_atomically
 from colonnade.errors import ColonnadeError, UsageError
+from colonnade.experiments.store.files import check_folder, disk_errors
 from colonnade.learners import Acting
 from colonnade.ops import evaluation
 from colonnade.tasks.normalization import Normalization
@@ -72,9 +73,9 @@ class Acts(nn.Module):
             low = np.where(bounded, space.low, -1).astype(np.float32)
             high = np.where(bounded, space.high, 1).astype(np.float32)
             self.register_buffer("low", torch.from_numpy(low))
-            self.register_buffer("halfwidth", torch.from_numpy((high - low) / 2))
+            self.register_buffer("halfwidth", torch.from_numpy(np.asarray((high - low) / 2)))
             for name, limit in (("least", space.low), ("most", space.high)):
-                self.register_buffer(name, torch.from_numpy(limit.astype(np.float32)))
+                self.register_buffer(name, torch.from_numpy(np.asarray(limit, np.float32)))
 
     def forward(self, *tensors: Tensor) -> tuple[Tensor, ...]:
         """Take a step: inputs and state in their order, to actions, output and the next state."""
@@ -91,7 +92,7 @@ class Acts(nn.Module):
         actions = self._acting.likelihood(output, self._spec).mode()
         space = self._spec.action_space
         if isinstance(space, gymnasium.spaces.Box):
-            numbers = actions.unflatten(-1, space.shape) if len(space.shape) != 1 else actions
+            numbers = actions.reshape(actions.shape[0], *space.shape)
             low, half = self.get_buffer("low"), self.get_buffer("halfwidth")
             sent = low + (numbers.to(low) + 1) * half  # as `Actions.sent`
             return sent.maximum(self.get_buffer("least")).minimum(self.get_buffer("most"))
@@ -121,7 +122,7 @@ def export(
 
     Raises:
         UsageError: The file's name ends otherwise, or the network cannot be exported.
-        ColonnadeError: A package that ONNX needs is not installed.
+        ColonnadeError: A package that ONNX needs is not installed, or writing failed.
     """
     if path.suffix not in KINDS:
         raise UsageError(
@@ -129,6 +130,7 @@ def export(
         )
     if path.suffix == ".onnx":
         _check_onnx()
+    check_folder(path)
     state = network.initial_state(_BATCH)
     acts = Acts(network, spec, acting, state, seen)
     example = (
@@ -146,15 +148,14 @@ def export(
             program = torch.export.export(
                 acts, example, dynamic_shapes=(tuple({0: batch} for _ in example),), strict=False
             )
-        except (RuntimeError, TypeError, ValueError, AssertionError) as error:
+            content = _saved(program) if path.suffix == ".pt2" else _onnx(program, acts)
+        except Exception as error:  # whatever a user's own module or the exporters raise
             reason = " ".join(str(error).split())[:200]
             raise UsageError(
                 f"The network of {spec.id!r} can't be exported: {type(error).__name__}: {reason}."
             ) from error
-        if path.suffix == ".pt2":
-            write_atomically(path, _saved(program))
-        else:
-            write_atomically(path, _onnx(program, acts))
+    with disk_errors(path):
+        write_atomically(path, content)
 
 
 def _saved(program: Any) -> bytes:

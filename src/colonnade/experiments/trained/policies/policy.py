@@ -16,6 +16,7 @@ from torch import Tensor
 from colonnade.checks import text
 from colonnade.errors import UsageError, unknown_name
 from colonnade.experiments.plans.build import build_learner, build_method, build_task
+from colonnade.experiments.store.files import check_folder, disk_errors
 from colonnade.experiments.store.kept import About, Kept, Score
 from colonnade.experiments.store.parents import read_trained
 from colonnade.experiments.trained.load import trusting
@@ -188,7 +189,9 @@ class TrainedPolicy:
         Raises:
             UsageError: The network is of no run, and has no columns or no learner with a name; or
                 what is said of it is of another kind.
+            ColonnadeError: Writing failed.
         """
+        check_folder(Path(path))
         kept = self._kept or kept_alone(self.network, self.spec, self._acting, self._normalization)
         about = replace(
             kept.about,
@@ -204,7 +207,8 @@ class TrainedPolicy:
         if len(scores):
             mean, std = float(scores.mean()), float(scores.std())
             about = replace(about, score=Score(self.spec.id, len(scores), mean, std))
-        kept._replace(about=about).write(Path(path))
+        with disk_errors(Path(path)):
+            kept._replace(about=about).write(Path(path))
 
     def export(self, path: str | Path) -> None:
         """Write what it does as a program of its own, which needs no Colonnade.
@@ -218,13 +222,15 @@ class TrainedPolicy:
 
         Raises:
             UsageError: The name ends otherwise, or the network can't be exported.
-            ColonnadeError: A package is missing.
+            ColonnadeError: A package is missing, or writing failed.
         """
         from colonnade.experiments.trained.policies.export import export
 
         network, normalization = self.network.cpu(), self._normalization
-        export(Path(path), network, self.spec, self._acting, self._dtypes, normalization)
-        self.network.to(self._compute.device)
+        try:
+            export(Path(path), network, self.spec, self._acting, self._dtypes, normalization)
+        finally:
+            self.network.to(self._compute.device)
 
     def _initial(self, count: int) -> State:
         state = self.network.initial_state(count)
@@ -234,7 +240,7 @@ class TrainedPolicy:
         """Give an observation the axis N that networks want, and say whether it had none."""
         given = observation if isinstance(observation, Mapping) else {OBSERVATION: observation}
         raw: dict[str, Tensor] = {}
-        single = False
+        counts: dict[str, int | None] = {}
         for name, shape in self.spec.input_shapes.items():
             if name not in given:
                 raise UsageError(
@@ -251,11 +257,18 @@ class TrainedPolicy:
                     f"{name!r} of task {self.spec.id!r} has the shape {list(shape)}, or "
                     f"[N, {', '.join(map(str, shape))}] in batches, but {list(value.shape)} came."
                 )
+            counts[name] = None if single else len(value)
             value = value if seen is None else seen.of(name, value)
             tensor = torch.from_numpy(np.ascontiguousarray(value[None] if single else value))
             tensor = tensor.float() if tensor.dtype == torch.float64 else tensor
             raw[name] = tensor.to(self._compute.device)
-        return raw, single
+        if len(set(counts.values())) > 1:
+            came = ", ".join(f"{n!r} {'one' if c is None else c}" for n, c in counts.items())
+            raise UsageError(
+                f"The parts of an observation of task {self.spec.id!r} are of one environment, or "
+                f"of as many each, but came: {came}."
+            )
+        return raw, None in counts.values()
 
 
 def load(
