@@ -14,6 +14,7 @@ from colonnade.networks import mlp_column
 from colonnade.tasks import GymTask
 from colonnade.training import Interrupted, MemoryRecorder, TrainingOptions, train_sequence
 from colonnade.training.tracking import TensorBoard, TrackedRecorder
+from colonnade.training.tracking.trackers import Trackers
 
 
 class Listing:
@@ -75,6 +76,49 @@ def test_what_a_tracker_lacks_is_shown_again_where_training_goes_on() -> None:
     assert second.told[0] == ("begin", 2, 20)
     assert second.rows[0] == first.rows[0] == (10, {"curve/a/return_mean": 10.0})
     assert [place for place, _ in second.rows.values()] == [10, 20, 10, 20, 30]
+
+
+@pytest.mark.parametrize("steps", [None, (100, 100)])
+def test_events_at_one_place_stand_there_once_wherever_training_was_cut_off(
+    tmp_path: Path, steps: tuple[int, int] | None
+) -> None:
+    """A first visit ends 3 steps late; where the second begins, before its first checkpoint."""
+    score = {"kind": "test", "tested": "a", "tested_index": 0}
+    rows = [
+        curve(0, 50, return_mean=1.0),
+        curve(0, 103, return_mean=2.0),
+        {**curve(0, 103), **score, "return_mean": 3.0},
+        {**curve(1, 0), **score, "return_mean": 4.0},
+        {**curve(1, 60), **score, "return_mean": 5.0},
+        {"kind": "evaluation", "task": "a", "policy": "trained", "return_mean": 6.0},
+    ]
+    for kept, end in ((0, 3), (3, 5), (3, 6), (5, 6), (5, 6)):
+        trackers = Trackers([TensorBoard(tmp_path)], lambda: rows, pytest.fail, steps)
+        for number in range(kept, end):
+            trackers.append(rows[number], number)
+        trackers.close(failed=True)
+    begin = 100 if steps else 103
+    events = EventAccumulator(str(tmp_path)).Reload()
+    shown = {
+        name: [(event.step, event.value) for event in events.Scalars(name)]
+        for name in events.Tags()["scalars"]
+    }
+    assert {name: sorted(places) for name, places in shown.items()} == {
+        "curve/a/return_mean": [(50, 1.0), (103, 2.0)],
+        "test/a/a/return_mean": [(103, 3.0)],
+        "test/b/a/return_mean": [(begin, 4.0), (begin + 60, 5.0)],
+        "evaluation/a/trained/return_mean": [(begin + 60, 6.0)],
+    }
+
+
+def test_a_folder_without_events_gets_all_rows(tmp_path: Path) -> None:
+    inner = MemoryRecorder()
+    for trackers in ((), (TensorBoard(tmp_path),)):
+        with TrackedRecorder(*trackers, recorder=inner) as recorder:
+            for step in (10, 20):
+                recorder.append(curve(0, step + 20 * bool(trackers), return_mean=0.0))
+    events = EventAccumulator(str(tmp_path)).Reload().Scalars("curve/a/return_mean")
+    assert [event.step for event in events] == [10, 20, 30, 40]
 
 
 @pytest.mark.parametrize("at", [0, 2])

@@ -31,7 +31,8 @@ class Tracker(Protocol):
 
         Args:
             number: How many rows there are already.
-            reach: How far they go, in steps.
+            reach: The place, in steps of the whole sequence, before which none of the rows to
+                come will stand; some of those that there are may stand at it or after it.
 
         Returns:
             The first row that it does not have yet, `number` at most; those from it on follow.

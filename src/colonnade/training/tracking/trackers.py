@@ -48,7 +48,7 @@ class Trackers:
         if self._placed < number:
             for earlier in self._rows()[self._placed : number]:
                 self._axis.place(earlier)
-        reach, place = self._axis.reach, self._axis.place(row)
+        reach, place = self._axis.settled, self._axis.place(row)
         self._placed = number + 1
         for tracker in list(self._waiting):
             self._waiting.remove(tracker)
@@ -168,6 +168,16 @@ class _Axis:
         self._visit: int | None = None
         self._offset = self.reach = 0
 
+    @property
+    def settled(self) -> int:
+        """The place before which no further row will stand.
+
+        A visit may end a few steps past its budget, and the next begins where that was spent.
+        """
+        if self._offsets is None or self._visit is None:
+            return self.reach
+        return min(self.reach, self._offsets[self._visit + 1])
+
     def place(self, row: Row) -> int:
         """Place a row. What is measured of the networks in the end stands at the end."""
         if "task_index" not in row:
@@ -176,7 +186,8 @@ class _Axis:
         if self._offsets is not None:
             self._offset = self._offsets[visit]
         elif visit != self._visit:
-            self._visit, self._offset = visit, self.reach
+            self._offset = self.reach
+        self._visit = visit
         place: int = self._offset + row.get("step", 0)
         self.reach = max(self.reach, place)
         return place
