@@ -295,12 +295,34 @@ def test_each_seeds_score_is_that_of_its_run(name: str, seeds: int) -> None:
         assert values[f"seed-{seed}/thousand-steps-to-30"] == round(above / 1000)
 
 
+def test_columns_in_simulation_score_as_their_runs() -> None:
+    every = json.loads((RECORDED / "figures.json").read_text())["measurements"]
+    (found,) = (each["figures"] for each in every if each["name"] == "sim-to-real-columns")
+    values = {figure["name"]: figure["value"] for figure in found}
+
+    def scores(folder: str, column: str) -> list[float]:
+        paths = (RECORDED / folder).glob(f"runs/{column}-seed-*/result.json")
+        rows = [row for path in paths for row in json.loads(path.read_text())["scores"]]
+        return [row["return_mean"] for row in rows if row["policy"] == "trained"]
+
+    for column in ("ff-wide", "ff-narrow", "recurrent-wide", "recurrent-narrow"):
+        five = scores("sim-to-real-columns", column)
+        assert len(five) == 5
+        assert values[f"{column}/mean"] == pytest.approx(np.mean(five), abs=6e-3)
+        assert values[f"{column}/deviation"] == pytest.approx(np.std(five, ddof=1), abs=6e-3)
+        assert (values[f"{column}/lowest"], values[f"{column}/highest"]) == (min(five), max(five))
+    for column in ("ff-wide", "recurrent-wide"):
+        assert [values[f"long/{column}"]] == scores("sim-to-real-columns-long", column)
+    assert [values["a3c/ff-wide"]] == scores("sim-to-real-columns-a3c", "ff-wide")
+
+
 NEWER = (
     "sim-to-real-mini", "sim-to-real-short", "sim-to-real-conveyor", "ewc-stream-mini",
     "ewc-permuted-bounds", "ewc-pong-soup-mini-bounds", "ewc-permuted-mnist",
     "ewc-permuted-mnist-wide", "labyrinth-levels", "labyrinth-mini",
     "ewc-stream-mini-bounds", "labyrinth-maze-m",
     "pong-outputs-mini", "labyrinth-maze-m-long", "arm-from-state",
+    "sim-to-real-columns", "sim-to-real-columns-long", "sim-to-real-columns-a3c",
 )  # fmt: skip
 
 
