@@ -91,6 +91,21 @@ def test_another_mujoco_is_named(monkeypatch):
         JacoTask().make_vec(1)
 
 
+@pytest.mark.parametrize("renderer", ["rays", "mujoco"])
+def test_a_graphics_library_that_mujoco_cannot_load_is_named(monkeypatch, renderer):
+    def fails(name):  # as with MUJOCO_GL=osmesa where there is no OSMesa
+        raise AttributeError("'NoneType' object has no attribute\n'glGetError'")
+
+    monkeypatch.setattr(extra.importlib, "import_module", fails)
+    monkeypatch.setenv("MUJOCO_GL", "osmesa")
+    task = JacoTask(renderer=renderer)
+    for work in (task.check_installed, lambda: task.make_vec(1)):
+        with pytest.raises(
+            UsageError, match=r"with MUJOCO_GL=osmesa \(.*attribute 'glGetE.*libosmesa6 .* is unset"
+        ):
+            work()
+
+
 def test_without_graphics_debians_packages_are_named(monkeypatch):
     def fails(*_, **__):
         raise RuntimeError("no display\nat all")

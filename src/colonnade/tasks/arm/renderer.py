@@ -16,11 +16,6 @@ from colonnade.tasks.arm import extra
 from colonnade.tasks.arm.ray_caster import Frames
 from colonnade.tasks.arm.scene import CAMERA, Scene
 
-_PACKAGES = (
-    "install Debian's libegl1 and libgl1-mesa-dri (for MUJOCO_GL=egl) or libosmesa6 (for "
-    'MUJOCO_GL=osmesa), or use renderer="rays", which needs neither'
-)
-
 
 def choose_platform() -> str:
     """Say by which library MuJoCo shall draw; a user's choice stays.
@@ -36,7 +31,7 @@ def choose_platform() -> str:
     if "DISPLAY" not in os.environ and "MUJOCO_GL" not in os.environ:
         found = [name for name in ("EGL", "OSMesa") if find_library(name)]
         if not found:
-            raise UsageError(f"MuJoCo finds no library to draw with here; {_PACKAGES}.")
+            raise UsageError(f"MuJoCo finds no library to draw with here; {extra.DRAWING}.")
         os.environ["MUJOCO_GL"] = found[0].lower()
         if reader := sys.modules.get("mujoco.rendering.classic.gl_context"):
             importlib.reload(reader)
@@ -64,7 +59,7 @@ class Renderer:
             # Which exceptions there are depends on the library that is missing.
             reason = " ".join(str(error).split()) or type(error).__name__
             raise UsageError(
-                f"MuJoCo can't draw here with MUJOCO_GL={platform} ({reason}); {_PACKAGES}."
+                f"MuJoCo can't draw here with MUJOCO_GL={platform} ({reason}); {extra.DRAWING}."
             ) from None
         self._renderer = renderer
         # One that is still open when Python ends prints a traceback.

@@ -79,6 +79,22 @@ class JacoTask:
             steps=self.steps,
         )
 
+    def check_installed(self) -> None:
+        """Look for MuJoCo, and for what its pictures take.
+
+        Raises:
+            UsageError: Something is missing, or of another version.
+        """
+        from colonnade.tasks.arm import extra
+        from colonnade.tasks.arm.renderer import choose_platform
+
+        pictured = self.view in ("pixels", "both")
+        if pictured and self.renderer == "mujoco":
+            choose_platform()
+        extra.mujoco()
+        if pictured and self.renderer == "rays":
+            extra.numba()
+
     def make_vec(self, num_envs: int, threads: int = 1) -> ArmVectorEnv:
         """Make `num_envs` arms on `threads` threads, whose number changes nothing."""
         from colonnade.tasks.arm.reacher import ArmVectorEnv

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from colonnade.tasks.episode_seeds import EpisodeSeeds, reset_mask
-from colonnade.tasks.mazes.doom.engines import Engines
+from colonnade.tasks.mazes.doom.engines import Engines, check_installed
 from colonnade.tasks.mazes.doom.maps import (
     BITS,
     THRUST,
@@ -150,6 +150,14 @@ class DoomLabyrinthTask(MazeTask):
     """
 
     family = "doom-labyrinth"
+
+    def check_installed(self) -> None:
+        """Look for ViZDoom.
+
+        Raises:
+            UsageError: It is not installed.
+        """
+        check_installed()
 
     def make_vec(self, num_envs: int, threads: int = 1) -> AnyVectorEnv:
         """Make `num_envs` copies, each an engine, held by `threads` processes.
