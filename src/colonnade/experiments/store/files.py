@@ -64,7 +64,7 @@ def disk_errors(path: Path) -> Iterator[None]:
         raise ColonnadeError(f"{path} could not be written: {error.strerror or error}.") from error
 
 
-def check_folder(path: Path) -> None:
+def check_place(path: Path) -> None:
     """Say so where the folder that a file is to be written to is not there.
 
     Raises:

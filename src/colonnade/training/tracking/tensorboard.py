@@ -37,17 +37,17 @@ class TensorBoard:
 
         earlier = set(self._folder.glob(_FILES))
         self._from = reach if earlier else 0
-        while True:
+        for attempt in range(2):  # where clocks differ, waiting longer would not help
             events = SummaryWriter(str(self._folder), purge_step=self._from)
             made = set(self._folder.glob(_FILES)) - earlier
             # Files are read by the order of their names: of the second, the process, a count.
-            if not earlier or max(earlier) < min(made):
+            if attempt or not earlier or max(earlier) < min(made):
+                self._events = events
                 break
             events.close()
             for file in made:
                 file.unlink()
             time.sleep(1 - time.time() % 1)
-        self._events = events
         return 0
 
     def add(self, number: int, place: int, numbers: Mapping[str, float]) -> None:

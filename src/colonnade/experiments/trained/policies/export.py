@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from colonnade.atomic import write_atomically
 from colonnade.errors import ColonnadeError, UsageError
-from colonnade.experiments.store.files import check_folder, disk_errors
+from colonnade.experiments.store.files import check_place, disk_errors
 from colonnade.learners import Acting
 from colonnade.ops import evaluation
 from colonnade.tasks.normalization import Normalization
@@ -130,7 +130,7 @@ def export(
         )
     if path.suffix == ".onnx":
         _check_onnx()
-    check_folder(path)
+    check_place(path)
     state = network.initial_state(_BATCH)
     acts = Acts(network, spec, acting, state, seen)
     example = (

@@ -16,7 +16,7 @@ from torch import Tensor
 from colonnade.checks import text
 from colonnade.errors import UsageError, unknown_name
 from colonnade.experiments.plans.build import build_learner, build_method, build_task
-from colonnade.experiments.store.files import check_folder, disk_errors
+from colonnade.experiments.store.files import check_place, disk_errors
 from colonnade.experiments.store.kept import About, Kept, Score
 from colonnade.experiments.store.parents import read_trained
 from colonnade.experiments.trained.load import trusting
@@ -191,7 +191,7 @@ class TrainedPolicy:
                 what is said of it is of another kind.
             ColonnadeError: Writing failed.
         """
-        check_folder(Path(path))
+        check_place(Path(path))
         kept = self._kept or kept_alone(self.network, self.spec, self._acting, self._normalization)
         about = replace(
             kept.about,
