@@ -316,6 +316,29 @@ def test_columns_in_simulation_score_as_their_runs() -> None:
     assert [values["a3c/ff-wide"]] == scores("sim-to-real-columns-a3c", "ff-wide")
 
 
+def test_a_pair_in_vizdoom_is_what_its_runs_came_to() -> None:
+    every = json.loads((RECORDED / "figures.json").read_text())["measurements"]
+    (found,) = (each["figures"] for each in every if each["name"] == "labyrinth-doom-pair")
+    values = {figure["name"]: figure["value"] for figure in found}
+    areas: dict[str, list[float]] = {}
+    for path in (RECORDED / "labyrinth-doom-pair").glob("runs/*/result.json"):
+        spec = json.loads(path.read_text())["spec"]
+        if spec["label"].startswith("source"):
+            continue
+        rows = [json.loads(line) for line in (path.parent / "metrics.jsonl").open()]
+        curve = [row for row in rows if row["kind"] == "curve" and row["task"].endswith("track-4")]
+        returns, widths = zip(*((row["return_mean"], row["width"]) for row in curve), strict=True)
+        ends = {r["policy"]: r["return_mean"] for r in json.loads(path.read_text())["scores"]}
+        above = float(np.average(returns, weights=widths)) - ends["random"]
+        areas.setdefault(spec["method"], []).append(above)
+        final = values[f"{spec['method']}/seed-{spec['seed']}"]
+        assert final == pytest.approx(ends["trained"], abs=6e-3)
+    for method, own in areas.items():
+        assert len(own) == 2
+        ratio = 100 * np.mean(own) / np.mean(areas["scratch"])
+        assert values[f"{method}/transfer"] == pytest.approx(ratio, abs=0.6)
+
+
 NEWER = (
     "sim-to-real-mini", "sim-to-real-short", "sim-to-real-conveyor", "ewc-stream-mini",
     "ewc-permuted-bounds", "ewc-pong-soup-mini-bounds", "ewc-permuted-mnist",
@@ -323,6 +346,7 @@ NEWER = (
     "ewc-stream-mini-bounds", "labyrinth-maze-m",
     "pong-outputs-mini", "labyrinth-maze-m-long", "arm-from-state",
     "sim-to-real-columns", "sim-to-real-columns-long", "sim-to-real-columns-a3c",
+    "labyrinth-doom-pair",
 )  # fmt: skip
 
 
