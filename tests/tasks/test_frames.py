@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from colonnade.experiments.trained.films.camera import FilmedTask
 from colonnade.tasks import task_from_name
 from colonnade.tasks.frames import film_strip, frame_of
 
@@ -27,3 +28,13 @@ def test_mazes_in_colour_are_pictured_in_colour_however_deep_their_stacks() -> N
     assert three is not None
     np.testing.assert_array_equal(one, three)
     assert len({tuple(pixel) for pixel in one.reshape(-1, 3)}) > 100
+
+
+def test_a_film_of_stacked_colours_is_in_colour() -> None:
+    shown = []
+    for stack in (1, 3):
+        stage = FilmedTask(task_from_name("labyrinth/track-1", stack=stack), 1)
+        stage.make_vec(1).reset(seed=0)
+        shown.append(stage.frames[0])
+    np.testing.assert_array_equal(*shown)
+    assert np.ptp(shown[0].astype(int), axis=-1).max() > 20
