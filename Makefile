@@ -49,7 +49,7 @@ test: $(VENV)/.dev
 	@$(MAKE) --no-print-directory -j2 check tests
 
 tests: $(VENV)/.dev
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow and not browser" -q
+	PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow and not browser" -q
 
 test-slow: $(VENV)/.slow
 	$(BIN)/python -m pytest -m "slow or browser" -q

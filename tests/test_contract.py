@@ -19,7 +19,15 @@ TASKS = [MiniPongTask(variant, steps=160) for variant in ("pong", "h-flip", "noi
 pairs = pytest.mark.parametrize(
     ("method", "learner", "column"),
     [
-        (method, learner, column)
+        # A recurrent column has all that a feed-forward one has; where it is tried, that is enough.
+        pytest.param(
+            method,
+            learner,
+            column,
+            marks=[pytest.mark.slow]
+            if column is FEED_FORWARD and learner != "supervised" and method != "replay"
+            else [],
+        )
         for method in METHODS
         if method not in ("ewc-one-anchor", "ewc-online")  # differ from "ewc" in arithmetic alone
         for learner in LEARNERS

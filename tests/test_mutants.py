@@ -91,6 +91,7 @@ def test_every_mutant_of_the_list_is_there():
         )
 
 
+@pytest.mark.slow
 def test_what_is_caught_and_what_is_not():
     symbol, right = "analysis.continual:forgetting", ("analysis/test_continual.py",)
     caught = Mutant(symbol, "negated", right, place=1)

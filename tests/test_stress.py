@@ -71,6 +71,7 @@ def test_a_full_disk_is_gone_on_from(capsys: pytest.CaptureFixture[str]) -> None
 
 
 @needs_linux
+@pytest.mark.slow
 def test_nothing_outlives_a_command_that_is_killed(capsys: pytest.CaptureFixture[str]) -> None:
     assert stress.main(["--orphans", "1", "--only", "a2c"]) == 0
     assert last_line(capsys) == "1 of 1"

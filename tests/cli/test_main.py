@@ -172,7 +172,10 @@ def test_a_failed_run_is_named_and_the_others_complete(tmp_path: Path, call: Cal
     assert "Training diverged" in (tmp_path / "out" / "report.html").read_text()
 
 
-@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("number", "status"),
+    [(signal.SIGINT, 130), pytest.param(signal.SIGTERM, 143, marks=pytest.mark.slow)],
+)
 def test_signals_stop_cleanly_and_the_same_command_goes_on(
     tmp_path: Path, number: int, status: int
 ) -> None:

@@ -505,7 +505,15 @@ while {forever}:
 
 
 @pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="looks at Linux's /proc")
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL, None])
+@pytest.mark.parametrize(
+    "number",
+    [
+        pytest.param(signal.SIGINT, marks=pytest.mark.slow),
+        pytest.param(signal.SIGTERM, marks=pytest.mark.slow),
+        signal.SIGKILL,
+        None,
+    ],
+)
 def test_nothing_outlives_the_process_that_trains(number, tmp_path):
     tests, mark = str(Path(__file__).parents[2] / "support"), str(tmp_path / "stuck")
     script = SCRIPT.format(tests=tests, forever=number is not None)

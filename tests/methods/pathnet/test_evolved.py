@@ -38,7 +38,6 @@ LEARNERS = {
     "a3c": A3C(rollout_steps=10, workers=2),
     "ppo": PPO(rollout_steps=20, minibatches=2, epochs=1),
 }
-REPRODUCIBLE = ("a2c", "ppo")
 
 
 def pathnet(network=SMALL, **options):
@@ -66,8 +65,16 @@ def frames():
     return torch.from_numpy(observations)
 
 
-@pytest.mark.parametrize("network", [SMALL, RECURRENT], ids=["dense", "lstm"])
-@pytest.mark.parametrize("learner", LEARNERS)
+@pytest.mark.parametrize(
+    ("learner", "network"),
+    [
+        pytest.param(learner, network, id=f"{learner}-{kind}", marks=() if tried else pytest.mark.slow)
+        for learner in LEARNERS
+        for kind, network in {"dense": SMALL, "lstm": RECURRENT}.items()
+        # One learner of each kind of network, and one that tries both.
+        for tried in [learner == "ppo" or (learner, kind) in (("a2c", "dense"), ("a3c", "lstm"))]
+    ],
+)
 def test_a_sequence_keeps_the_best_paths_and_renews_the_rest(learner, network, frames):
     method = pathnet(network)
     begun, outputs = {}, {}
@@ -147,9 +154,20 @@ def test_of_a_population_the_best_path_plays():
     assert method.player_for(spec.id).path == paths[2]
 
 
-@pytest.mark.parametrize("network", [SMALL, RECURRENT], ids=["dense", "lstm"])
-@pytest.mark.parametrize("kind", ["pathnet", "path-finetune"])
-@pytest.mark.parametrize("learner", REPRODUCIBLE)
+@pytest.mark.parametrize(
+    ("learner", "kind", "network"),
+    [
+        ("a2c", "pathnet", SMALL),
+        ("ppo", "pathnet", RECURRENT),
+        ("ppo", "path-finetune", SMALL),
+        pytest.param("ppo", "pathnet", SMALL, marks=pytest.mark.slow),
+        pytest.param("a2c", "pathnet", RECURRENT, marks=pytest.mark.slow),
+        pytest.param("a2c", "path-finetune", SMALL, marks=pytest.mark.slow),
+        pytest.param("a2c", "path-finetune", RECURRENT, marks=pytest.mark.slow),
+        pytest.param("ppo", "path-finetune", RECURRENT, marks=pytest.mark.slow),
+    ],
+    ids=lambda value: {id(SMALL): "dense", id(RECURRENT): "lstm"}.get(id(value)),
+)
 def test_interrupted_runs_end_with_the_same_numbers(kind, network, learner):
     def make():
         options = {"duplication": 0.5, "population": 4, "episodes": 2, "rivals": 2}

@@ -42,7 +42,11 @@ MAPS = "model = nn.Conv2d(3, 40, 1); x = torch.randn(32, 3, 8, 8)"
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 @pytest.mark.parametrize(
     ("module", "options"),
-    [(CLASSES, {}), (ATTENTION, {}), (MAPS, {"kind": "sampled"})],
+    [
+        (CLASSES, {}),
+        pytest.param(ATTENTION, {}, marks=pytest.mark.slow),
+        pytest.param(MAPS, {"kind": "sampled"}, marks=pytest.mark.slow),
+    ],
     ids=["500 classes", "attention", "maps"],
 )
 def test_memory_is_held(module, options):

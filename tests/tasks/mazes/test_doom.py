@@ -155,7 +155,10 @@ def test_each_episode_of_a_small_level_has_its_own_layout():
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
-@pytest.mark.parametrize("victim", ["parent", "parent, engines stopped", "worker"])
+@pytest.mark.parametrize(
+    "victim",
+    [pytest.param("parent", marks=pytest.mark.slow), "parent, engines stopped", "worker"],
+)
 def test_engines_end_with_who_is_killed(victim, tmp_path):
     before = doom_names()
     program = (
