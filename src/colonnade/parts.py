@@ -281,7 +281,24 @@ def find_preset(name: str, ours: Mapping[str, Callable[[], _T]], cls: type[_T], 
         raise UsageError(
             f"{words.capitalize()} {name!r} must be a {cls.__name__}, but is {shown(made)}."
         )
+    if name not in ours:
+        _presets[name] = made
     return made
+
+
+_presets: dict[str, Any] = {}
+"""What networks of users' own names look like, as far as this process was asked for them."""
+
+
+def own_presets() -> list[Any]:
+    """Return what networks look like by plugins that are loaded, and by packages' names in use."""
+    columns = [part for parts in _loaded.values() for part in parts if part.kind == "columns"]
+    for part in columns:
+        if part.name not in _presets:
+            # One that cannot be made is refused where it is asked for.
+            with suppress(Exception):
+                _presets[part.name] = part.make() if callable(part.make) else part.make
+    return list(_presets.values())
 
 
 def own_names(kind: Kind) -> list[str]:

@@ -86,6 +86,8 @@ run demo --out x --methods nosuch  ->  Unknown method of the suite 'nosuch'; cho
 run ewc-stream-mini --out x --tasks nosuch  ->  of the suite 'nosuch'; choose one of: black, pong.
 run ewc-stream-mini --out x --methods nosuch  ->  choose one of: ewc, finetune, replay, scratch.
 run ewc-permuted --out x --methods l2 --tasks 8x8-0  ->  has the method l2 and the task 8x8-0; leave
+run pong-soup-mini --out x --tasks atari/zoom  ->  'atari/zoom'; did you mean 'mini-pong/zoom'?
+run pong-soup-mini --out x --methods progressive-3 --tasks noisy  ->  progressive-3 and the task
 run pong-soup-mini --out x --tasks zom  ->  did you mean 'zoom'?
 run pong-soup-mini --out x --methods progresive  ->  did you mean 'progressive'?
 run demo --out x --set learning_rate=1  ->  --set is KIND.NAME=VALUE, as in
@@ -107,6 +109,7 @@ run demo --out x --set column.alpha=abc  ->  alpha of
 run demo --out x --set colum.alpha=1  ->  did you mean 'column'?
 run demo --out x --set ewc.lam=-1  ->  Unknown kind of option in --set 'ewc'; choose one of:
 run demo --out x --only nosuch  ->  No run matches --only nosuch; ids look like
+run demo --out x --only scratch --only nosuch  ->  No run matches --only nosuch; ids look like
 run demo --out x --only  ->  --only needs a value behind it, but none came
 run nosuch.json --out x  ->  The spec can't be read: nosuch.json is missing
 run pipe.json --out x  ->  pipe.json is a pipe, where a file belongs; move it away
@@ -145,6 +148,8 @@ sweep demo --out file.txt  ->  holds no suite.json
 sweep demo --out done  ->  done belongs to suite 'by hand'
 report  ->  `colonnade report` needs: a folder that
 report a b  ->  There is nothing that 'b' could stand for
+report done --port 8000  ->  --port is where --watch serves its page; give --watch, too.
+report done --watch --films  ->  --watch shows no films; leave --films or --watch out.
 report nosuch  ->  nosuch holds no suite.json; give a folder that `colonnade run --out` made
 report file.txt  ->  file.txt holds no suite.json; give a folder
 report empty  ->  empty holds no suite.json; give a folder

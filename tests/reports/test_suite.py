@@ -1,19 +1,24 @@
+import json
 import re
 from collections.abc import Callable
 
 import numpy as np
 import pytest
+from markupsafe import Markup
 from reading import Balance, charts_of, without_scripts
 
 from colonnade.errors import ColonnadeError
 from colonnade.experiments.plans.plan import Plan, SuiteOptions
+from colonnade.experiments.results.findings import findings
+from colonnade.experiments.results.matrix_and_table import _shortened
 from colonnade.experiments.results.transfer import Results
 from colonnade.experiments.store.folders import SuiteFolder
 from colonnade.experiments.suites import suite_from_name
 from colonnade.experiments.suites.progressive.pong_soup import SHORT
-from colonnade.experiments.titles import source_title, task_title
+from colonnade.experiments.titles import option_titles, source_title, task_title
 from colonnade.experiments.words import short_number
 from colonnade.reports.suite import write_report
+from colonnade.reports.transfer.section import CurvesSection
 
 Fabricate = Callable[..., SuiteFolder]
 
@@ -160,3 +165,31 @@ def test_names_for_people() -> None:
     assert task_title("digits/pair-4-9") == "4 or 9"
     assert source_title("pong + h-flip") == "Pong + H-flip"
     assert [short_number(n) for n in (999, 250_000, 1_500_000)] == ["999", "250 k", "1.5 M"]
+
+
+def test_methods_without_a_source_have_curves_too(fabricate: Fabricate) -> None:
+    plan = suite_from_name("pong-soup-mini").plan(SuiteOptions(seeds=3))
+    results = Results(fabricate(plan.narrowed(("zoom",), ("random-column",))))
+    assert results.sources == []
+    section = CurvesSection(results)
+    assert section.applies
+    assert list(section.figures()) == list(section.charts()) == ["curves"]
+    html = " ".join(section.html({"curves": Markup("<svg/>")}).split())
+    assert html.count("<svg/>") == 1
+    assert "<h2>Learning curves</h2>" in html
+    assert "with 3 seeds it covers" in html
+    (finding,) = findings(results)
+    assert finding.pairs == 1
+
+
+def test_methods_are_called_short_where_that_tells_them_apart() -> None:
+    short = {"Baseline 3": 1, "Mine": 2}
+    assert _shortened("Baseline 3 (full finetune)", short) == "Baseline 3"
+    assert _shortened("Mine (lambda 10)", short) == "Mine (lambda 10)"
+
+
+def test_tasks_of_one_given_name_are_told_apart() -> None:
+    hard = json.dumps({"name": "hard"})
+    titles = option_titles([("gym/CartPole-v1", hard), ("gym/Acrobot-v1", hard)])
+    assert len(set(titles.values())) == 2
+    assert "gym/CartPole-v1" in titles["gym/CartPole-v1", hard]

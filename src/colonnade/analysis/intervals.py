@@ -157,7 +157,9 @@ def difference_interval(ours: ArrayLike, theirs: ArrayLike, *, level: float = LE
     errors = np.array([_squared_error(side) for side in sides])
     freedom = _freedom(errors, np.array([side.size - 1.0 for side in sides]))
     reach = _student(freedom, level) * math.sqrt(errors.sum())
-    middle = float(sides[0].mean() - sides[1].mean())
+    means = [float(side.mean()) for side in sides]
+    # Means of equal values differ by the rounding of their sums.
+    middle = 0.0 if math.isclose(*means, rel_tol=1e-12) else means[0] - means[1]
     return interval_of(middle - reach, middle + reach, STUDENT, runs, level)
 
 

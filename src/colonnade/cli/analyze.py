@@ -59,7 +59,7 @@ class Analyze:
             console=console,
             trust=self.trust,
         )
-        console.print(f"Analysis: {page}", highlight=False, soft_wrap=True)
+        console.print(f"Analysis: {page}", markup=False, highlight=False, soft_wrap=True)
 
 
 def analyze(

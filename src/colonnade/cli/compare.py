@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -36,12 +37,12 @@ def show(found: TwoFolders, first: str, second: str) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    console = Console()
+    console = Console(width=None if sys.stdout.isatty() else 200)
     for option, before, after in found.changes:
         console.print(Text(f"{option}: {before} in {first}, {after} in {second}"))
     table = Table()
     for header in ("place", first, second, "difference", ""):
-        table.add_column(Text(header))
+        table.add_column(Text(header), overflow="fold")
     for row in found.rows:
         scores = (f"{each.mean():.4g} ({each.size})" for each in (row.before, row.after))
         reach = f" [{row.interval.low:+.3g} to {row.interval.high:+.3g}]" * row.interval.known
@@ -55,8 +56,9 @@ def show(found: TwoFolders, first: str, second: str) -> None:
     }
     said = " and ".join(words for gained, words in measures.items()
                         if any(row.gained == gained for row in found.rows))  # fmt: skip
-    console.print(
-        f"{said.capitalize()}: means over so many runs; 95 % intervals of the difference."
-    )
+    reaches = "" if found.chosen else "; 95 % intervals of the difference"
+    console.print(f"{said.capitalize()}: means over so many runs{reaches}.")
+    for words in found.chosen:
+        console.print(Text(f"What counts {words}."))
     for words in found.missing:
         console.print(Text(f"Left out: {words}."))

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
+from rich.text import Text
+
 from colonnade.errors import ColonnadeError, UnfitError, unknown_name
 from colonnade.experiments.store.folders import RunFolder
 
@@ -47,19 +49,23 @@ def measure_each(
     Raises:
         ColonnadeError: Measuring failed, or there is nothing to measure in any run.
     """
+
+    def say(line: str) -> None:
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
+
     measured: list[Measured] = []
     refusals: list[UnfitError] = []
     for number, folder in enumerate(runs, start=1):
         if (found := known(folder)) is None:
             head = f"{number} of {len(runs)}: {folder.spec.label if folder.done else folder.id}"
             try:
-                with console.status(head) as status:
+                with console.status(Text(head)) as status:
                     found = measure(folder, _shown(status, head))
             except UnfitError as refusal:
                 refusals.append(refusal)
-                console.print(f"{head}: left out. {refusal}", highlight=False, soft_wrap=True)
+                say(f"{head}: left out. {refusal}")
                 continue
-            console.print(f"{head}: done", highlight=False, soft_wrap=True)
+            say(f"{head}: done")
         measured.append(found)
     if len(refusals) == len(runs) == 1:
         raise refusals[0]
@@ -71,4 +77,4 @@ def measure_each(
 
 
 def _shown(status: Status, head: str) -> Callable[[str], None]:
-    return lambda progress: status.update(f"{head}, {progress}")
+    return lambda progress: status.update(Text(f"{head}, {progress}"))

@@ -172,16 +172,15 @@ def _grouped(
     plan: Plan, networks: dict[str, AnyNetwork], own: Sequence[Said]
 ) -> Iterator[tuple[str, AnyNetwork]]:
     """One network for each method of the plan; methods that share a network are shown once."""
-    examples = {entry.method: entry.run for entry in plan.comparisons}
-    if not examples:
-        examples = {spec.label: spec.id for spec in plan.runs}
-    seen: dict[str, tuple[list[str], AnyNetwork]] = {}
-    for key, run in examples.items():
+    compared = {entry.method: entry.run for entry in plan.comparisons}
+    examples = list(compared.items()) or [(spec.label, spec.id) for spec in plan.runs]
+    seen: dict[str, tuple[dict[str, None], AnyNetwork]] = {}
+    for key, run in examples:
         network = networks[run]
         if isinstance(network, ModularNetwork):
             layout = str(describe_modular(network))
         else:
             layout = str(describe(network))
-        seen.setdefault(layout, ([], network))[0].append(method_of(key, own).title)
+        seen.setdefault(layout, ({}, network))[0][method_of(key, own).title] = None
     for titles, network in seen.values():
         yield "; ".join(titles), network

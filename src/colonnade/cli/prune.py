@@ -44,12 +44,12 @@ class Prune:
         console = Console()
 
         def say(line: str) -> None:
-            console.print(line, highlight=False, soft_wrap=True)
+            console.print(line, markup=False, highlight=False, soft_wrap=True)
 
         pruned = prune_run(self.run, self.options, self.out, say, trust=self.trust)
         console.print(_table(pruned))
         for line in notes(pruned.result()["pruning"]):
-            console.print(line, highlight=False)
+            console.print(line, markup=False, highlight=False)
         say(f"Pruned run: {pruned.path}")
 
 

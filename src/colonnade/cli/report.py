@@ -7,6 +7,8 @@ from pathlib import Path
 
 from tyro.conf import Positional
 
+from colonnade.errors import UsageError
+
 
 @dataclass(frozen=True)
 class Report:
@@ -30,6 +32,10 @@ class Report:
         """Write the report and say where it is, or serve the live page."""
         from colonnade.experiments.store.folders import SuiteFolder
 
+        if self.watch and self.films:
+            raise UsageError("--watch shows no films; leave --films or --watch out.")
+        if self.port and not self.watch:
+            raise UsageError("--port is where --watch serves its page; give --watch, too.")
         suite = SuiteFolder.read(self.dir)
         if self.watch:
             watch(self.dir, self.port)

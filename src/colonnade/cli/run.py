@@ -91,9 +91,9 @@ class Run:
             names = (run, labels[run])
             return any(pattern in name or fnmatch.fnmatch(name, pattern) for name in names)
 
-        chosen = plan.select(lambda run: any(matches(run, pattern) for pattern in self.only))
-        if not chosen.runs:
-            raise UsageError(
-                f"No run matches --only {' '.join(self.only)}; ids look like {plan.runs[0].id!r}."
-            )
-        return chosen
+        for pattern in self.only:
+            if not any(matches(run, pattern) for run in labels):
+                raise UsageError(
+                    f"No run matches --only {pattern}; ids look like {plan.runs[0].id!r}."
+                )
+        return plan.select(lambda run: any(matches(run, pattern) for pattern in self.only))

@@ -55,7 +55,7 @@ class WeightNoise:
         page = weight_noise(
             self.run, self.task, self.options, jobs=self.jobs, console=console, trust=self.trust
         )
-        console.print(f"Weight noise: {page}", highlight=False, soft_wrap=True)
+        console.print(f"Weight noise: {page}", markup=False, highlight=False, soft_wrap=True)
 
 
 def weight_noise(

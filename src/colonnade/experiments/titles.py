@@ -80,7 +80,10 @@ def option_titles(tasks: Iterable[tuple[str, str]]) -> dict[tuple[str, str], str
         found[key] = words
         if several[words] > 1 and options[key]:
             found[key] += f" {json.dumps(options[key])}"
-    return found
+    counts = Counter(found.values())
+    return {
+        key: f"{key[0]}, {words}" if counts[words] > 1 else words for key, words in found.items()
+    }
 
 
 def learner_title(learner: str, own: Iterable[Said] = ()) -> str:

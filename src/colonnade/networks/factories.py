@@ -6,6 +6,7 @@ as a lambda, nothing is written. What reads such data imports nothing unasked; t
 from
 
 - the `ColumnSpec` that the user gives again, in which the same factory stands; or
+- a column of a plugin that the user has loaded, in which it stands; or
 - the import path, where the caller says that what the data names may be imported::
 
     with custom_factories("import"):
@@ -18,13 +19,14 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from typing import Literal, TypeGuard
 
 import torch
 from torch import Tensor, nn
 
 from colonnade.errors import UsageError, unknown_name
+from colonnade.parts import own_presets
 from colonnade.trust import UntrustedError, import_named
 from colonnade.types import Shape
 
@@ -133,8 +135,23 @@ def factory_from_data(path: object) -> Factory:
     if path is None:
         return MissingFactory(None)
     checked, allowed = _checked(path), _allowed.get()
+    for factory in _factories_of(own_presets()):
+        if import_path(factory) == checked:
+            return factory  # the user's own part has it: nothing is imported
     followed = _following.get() == "import" and (allowed is None or checked in allowed)
     return imported(checked) if followed else MissingFactory(checked)
+
+
+def _factories_of(value: object) -> Iterator[Factory]:
+    """Find the factories in specs of networks."""
+    if isinstance(value, list | tuple):
+        for each in value:
+            yield from _factories_of(each)
+    elif is_dataclass(value) and not isinstance(value, type | MissingFactory):
+        if callable(factory := getattr(value, "factory", None)):
+            yield factory
+        for field in fields(value):
+            yield from _factories_of(getattr(value, field.name))
 
 
 def factories_named(data: object) -> set[str]:

@@ -502,3 +502,47 @@ def test_atari_transfer_is_the_papers_design() -> None:
     ]
     tenth = suite.plan(SuiteOptions(budget=0.1))
     assert tenth.steps == pytest.approx(plan.steps / 10)
+
+
+def test_the_best_of_few_jobs_are_measured_by_the_same_jobs(fabricate: Fabricate) -> None:
+    sweep = Sweep(jobs=10, top=2)
+    options = SuiteOptions(tasks=("zoom",), methods=("finetune",))
+    suite = fabricate(plan_sweep(MINI, sweep, options), name=MINI.name, sweep=sweep)
+    whole = Results(suite)
+    assert all(cell.interval.known for cell in whole.cells)
+    place = next(cell for cell in whole.cells if cell.method == "finetune")
+    runs = {
+        method: {
+            sweep.number_of(run.spec.seed): run
+            for run in whole.runs_of(method, source, "mini-pong/zoom")
+        }
+        for method, source in (("finetune", place.source), ("scratch", None))
+    }
+    for job, run in runs["finetune"].items():
+        if job >= 3:
+            (run.folder.path / "DONE").unlink()
+            rows = run.folder.metrics_path.read_text().splitlines()[:4]
+            run.folder.metrics_path.write_text("\n".join(rows) + "\n")
+    results = Results(suite)
+    cells = {(cell.method, cell.source): cell for cell in results.cells}
+    found = cells["finetune", place.source]
+    best = {
+        method: np.mean(sorted(whole.area(own[job]) for job in range(3))[-2:])
+        for method, own in runs.items()
+    }
+    assert found.score == pytest.approx(best["finetune"] / best["scratch"])
+    assert not found.interval.known
+    assert cells["scratch", None].interval.known
+    assert not results.summary("finetune")[1].known
+    (row,) = (row for row in job_rows(results) if row.run == runs["finetune"][5].spec.id)
+    assert (row.state, row.steps) == ("missing", runs["finetune"][5].folder.metrics()[-1]["step"])
+    # A job that failed is over: it has no area, and the others are not waited for.
+    for job in range(3, 10):
+        runs["finetune"][job].folder.path.joinpath("metrics.jsonl").unlink()
+        runs["finetune"][job].folder.path.joinpath("failed.json").write_text(
+            '{"reason": "Diverged."}'
+        )
+    failed = {(c.method, c.source): c for c in Results(suite).cells}["finetune", place.source]
+    top = np.mean(sorted(whole.area(run) for run in runs["scratch"].values())[-2:])
+    assert failed.score == pytest.approx(best["finetune"] / top)
+    assert failed.interval.known

@@ -5,9 +5,11 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from colonnade.experiments.plans.plan import Plan, SuiteOptions
+from colonnade.experiments.results.curves import source_panels
 from colonnade.experiments.results.findings import Finding, findings
 from colonnade.experiments.results.transfer import Results
 from colonnade.experiments.store.folders import SuiteFolder
@@ -125,3 +127,31 @@ def test_nothing_is_found_before_anything_is_complete(
 ) -> None:
     plan: Plan = SHORT.plan(SuiteOptions(seeds=1))
     assert not FindingsSection(Results(fabricate(plan, done=0))).applies
+
+
+def test_a_run_that_ended_at_its_goal_goes_on_as_it_was(write: Write) -> None:
+    results = write(2, scratch=rise(5), finetune=rise(BINS), progressive=rise(BINS))
+    (first, second) = results.runs_of("scratch", None, "pong-soup/zoom")
+    rows = first.folder.metrics_path.read_text().splitlines()[:6]
+    first.folder.metrics_path.write_text("\n".join(rows) + "\n")
+    again = Results(results.suite)
+    (panel,) = source_panels(again, "pong")
+    (line,) = (line for line in panel.lines if line.key == "scratch")
+    assert line.steps[-1] == second.learning.ends[-1]
+    np.testing.assert_allclose(line.each[0, 5:], 0.0)
+    np.testing.assert_allclose(line.mean, line.each.mean(axis=0))
+    (_, finetuned) = again.runs_of("finetune", "pong", "pong-soup/zoom")
+    (finetuned.folder.path / "DONE").unlink()
+    finetuned.folder.metrics_path.write_text("\n".join(rows[:3]) + "\n")
+    (panel,) = source_panels(Results(results.suite), "pong")
+    lengths = {line.key: line.mean.size for line in panel.lines}
+    assert lengths["finetune"] == 3, "the one under way"
+    assert lengths["scratch"] == line.mean.size
+
+
+def test_a_plateau_is_reached_though_its_mean_is_rounded(write: Write) -> None:
+    def flat(seed: int, bin: int) -> float:
+        return 0.97 if bin > 3 else -20.0
+
+    shown = found(write(1, scratch=flat, finetune=flat, progressive=rise(BINS)))
+    assert shown["finetune"].sooner == 1.0

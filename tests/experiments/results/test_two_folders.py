@@ -17,13 +17,19 @@ from colonnade.cli.main import main
 from colonnade.errors import UsageError
 from colonnade.experiments.plans.plan import Comparison, Plan, Selection
 from colonnade.experiments.plans.spec import TaskBudget
+from colonnade.experiments.plans.sweep import Sweep
 from colonnade.experiments.results.two_folders import lay_side_by_side
 from colonnade.experiments.store.folders import SuiteFolder
 
 PLACES = {"scratch": None, "progressive": "pong"}
 
 
-def folder(path: Path, scores: dict[str, Sequence[float]], **changes: object) -> SuiteFolder:
+def folder(
+    path: Path,
+    scores: dict[str, Sequence[float]],
+    sweep: Sweep | None = None,
+    **changes: object,
+) -> SuiteFolder:
     """Runs that end with these scores; scratch always, and progressive from pong."""
     specs, comparisons, ends = [], [], []
     for method, values in scores.items():
@@ -33,7 +39,7 @@ def folder(path: Path, scores: dict[str, Sequence[float]], **changes: object) ->
             place = (method, PLACES[method], "mini-pong/zoom", seed)
             comparisons.append(Comparison(specs[-1].id, *place))
             ends.append(value)
-    suite = SuiteFolder(path, "mine", {}, Plan(tuple(specs), tuple(comparisons)))
+    suite = SuiteFolder(path, "mine", {}, Plan(tuple(specs), tuple(comparisons)), sweep)
     suite.begin()
     for spec, end in zip(specs, ends, strict=True):
         fabricate_run(suite.run(spec.id).path, spec, [0.0, end], done=True)
@@ -218,3 +224,28 @@ def test_both_sides_have_one_measure(tmp_path: Path, capsys) -> None:
     assert "Final scores: means over so many runs" in capsys.readouterr().out
     (row,) = lay_side_by_side(looking, looking).rows
     assert (row.gained, row.before.tolist()) == (True, [21, 22, 23])  # above the random -20
+
+
+def test_equal_scores_are_equal_however_many_they_are(tmp_path: Path) -> None:
+    one = folder(tmp_path / "a", {"scratch": [0.955] * 3})
+    two = folder(tmp_path / "b", {"scratch": [0.955] * 9})
+    assert np.mean([0.955] * 3) != np.mean([0.955] * 9)
+    (row,) = lay_side_by_side(one, two).rows
+    assert row.verdict == "within the seeds' noise"
+
+
+def test_the_best_jobs_of_a_sweep_are_no_sample(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    one = folder(tmp_path / "a", {"scratch": [1, 2, 3, 4, 5]})
+    path, scores = tmp_path / "a folder of a long name", {"scratch": [11, 12, 13, 14, 15]}
+    two = folder(path, scores, Sweep(jobs=5, top=3))
+    found = lay_side_by_side(one, two)
+    (row,) = found.rows
+    assert list(row.after) == [15, 14, 13]
+    assert (row.verdict, row.interval.known) == ("the best jobs are no sample", False)
+    assert main(["compare", str(one.path), str(two.path)]) == 0
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "the best 3 of 5 jobs, by their areas" in printed
+    assert "intervals" not in printed
+    assert "a folder of a long name" in printed

@@ -68,7 +68,9 @@ def frames():
 @pytest.mark.parametrize(
     ("learner", "network"),
     [
-        pytest.param(learner, network, id=f"{learner}-{kind}", marks=() if tried else pytest.mark.slow)
+        pytest.param(
+            learner, network, id=f"{learner}-{kind}", marks=() if tried else pytest.mark.slow
+        )
         for learner in LEARNERS
         for kind, network in {"dense": SMALL, "lstm": RECURRENT}.items()
         # One learner of each kind of network, and one that tries both.

@@ -92,9 +92,12 @@ def _described(
     if isinstance(column, str):
         return preset(column)
     changes = dict(column)
-    if "preset" in changes:
-        changes = write(preset(str(changes.pop("preset")))) | changes
-    return read(cls, changes)
+    if "preset" not in changes:
+        return read(cls, changes)
+    known = preset(str(changes.pop("preset")))
+    changed = read(cls, write(known) | changes)
+    # What stays is the preset's itself: data can't hold all of it, such as a lambda.
+    return replace(known, **{name: getattr(changed, name) for name in changes})
 
 
 def build_method(spec: RunSpec) -> ColumnMethod | PathMethod:

@@ -304,7 +304,7 @@ class Plan:
         Where nothing is compared, keep the runs that learn some tasks with some methods.
 
         Args:
-            tasks: Names of targets, with or without their family; all if empty.
+            tasks: Names of targets, or the last parts of names; all if empty.
             methods: Names of methods; all if empty. Baseline 1 stays in any case.
 
         Raises:
@@ -315,22 +315,24 @@ class Plan:
             for spec in self.runs
             for task in spec.tasks
         )
-        known = {entry.target.rpartition("/")[2] for entry in entries}
-        wanted = _among("task", [name.rpartition("/")[2] for name in tasks], known)
+        last = {entry.target: entry.target.rpartition("/")[2] for entry in entries}
+        for name in tasks:
+            _among("task", [name], {*last} if "/" in name else {*last.values()})
         # "progressive" stands for "progressive-2" and so on.
         plain = {entry.method: re.sub(r"-\d+$", "", entry.method) for entry in entries}
         rows = _among("method", methods, {*plain, *plain.values()}) | {SCRATCH}
         kept = tuple(
             entry
             for entry in entries
-            if (not tasks or entry.target.rpartition("/")[2] in wanted)
+            if (not tasks or {entry.target, last[entry.target]} & {*tasks})
             and (not methods or rows & {entry.method, plain[entry.method]})
         )
         if kept == entries:
             return self
-        if not kept:
+        found = {name for entry in kept for name in (entry.method, plain[entry.method])}
+        if idle := [method for method in methods if method not in found]:
             raise UsageError(
-                f"No run of the suite has the method {' or '.join(methods)} and the task "
+                f"No run of the suite has the method {' or '.join(idle)} and the task "
                 f"{' or '.join(tasks)}; leave --methods or --tasks out."
             )
         plan = self.select({entry.run for entry in kept}.__contains__)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from colonnade.analysis.intervals import FEWEST_RUNS, interval_of
+from colonnade.analysis.intervals import FEWEST_RUNS, STUDENT, interval_of
+from colonnade.experiments.results.mean_lines import MeanLine
 
 
 def caution_of(method: str, sizes: Iterable[int], what: str) -> str:
@@ -26,3 +27,9 @@ def caution_of(method: str, sizes: Iterable[int], what: str) -> str:
     parts = [f"with {' or '.join(counts)} {what} it {words}" for words, counts in found.items()]
     caution = "; ".join(parts)
     return caution.replace("runs are", "returns are") if what == "episodes" else caution
+
+
+def bands_caution(lines: Iterable[MeanLine | None]) -> str:
+    """Say what the bands of lines are worth; empty where there is none, or all cover enough."""
+    sizes = [len(line.each) for line in lines if line is not None and line.banded]
+    return caution_of(STUDENT, sizes, "seeds")

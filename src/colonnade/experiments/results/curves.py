@@ -20,10 +20,11 @@ from colonnade.experiments.words import without_seed
 
 @dataclass(frozen=True, kw_only=True)
 class CurveLine(MeanLine):
-    """A line of a panel: the mean over runs, as far as all of them have come.
+    """A line of a panel: the mean over runs, as far as all have come that are under way.
 
     A bin in which no episode ended takes the value before it, and the first ones the random
-    policy's score.
+    policy's score. A run that is over before its budget is, at a goal or stopped early, is taken to
+    go on as it was, as for areas (`Results.area`), to where the longest one ended.
 
     Attributes:
         key: The method, or the label of the one run; its id where labels are the same. Of runs that
@@ -64,7 +65,12 @@ class CurvePanel:
     random: float
 
 
-def source_panels(results: Results, source: str) -> list[CurvePanel]:
+def curve_sources(results: Results) -> list[str | None]:
+    """Return what curves are told apart by: the sources; None alone where no method has one."""
+    return [*results.sources] or [None] * bool(results.comparisons)
+
+
+def source_panels(results: Results, source: str | None) -> list[CurvePanel]:
     """Collect, for each target begun from a source, all methods' mean curves.
 
     Methods without a source stand in every panel of their target.
@@ -147,12 +153,14 @@ def _lines(
 def _line(
     key: str, width: int, runs: Sequence[RunResult], start: float, *, best: bool
 ) -> CurveLine:
-    bins = min(run.learning.bins_reached for run in runs)
+    longest = max(runs, key=lambda run: run.learning.reached)
+    under_way = [run.learning.bins_reached for run in runs if not run.over]
+    bins = min(under_way, default=longest.learning.bins_reached)
     curves = carry_forward([run.curve[:bins] for run in runs], start)
     low, high = np.full((2, bins), math.nan) if best else band(curves)
     return CurveLine(
         key=key,
-        steps=max((run.learning.ends[:bins] for run in runs), key=lambda ends: float(ends[-1])),
+        steps=longest.learning.ends[:bins],
         mean=curves.mean(axis=0),
         low=low,
         high=high,
@@ -160,5 +168,14 @@ def _line(
         seeds=tuple(run.spec.seed for run in runs),
         ids=tuple(run.spec.id for run in runs),
         each=curves,
-        seconds=np.mean([run.learning.seconds[:bins] for run in runs], axis=0),
+        seconds=np.mean([_spent(run)[:bins] for run in runs], axis=0),
     )
+
+
+def _spent(run: RunResult) -> Floats:
+    """Return the seconds to each bin's end; a run that is over takes no more."""
+    seconds = run.learning.seconds.copy()
+    if run.over:
+        bins = run.learning.bins_reached
+        seconds[bins:] = seconds[bins - 1]
+    return seconds

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from colonnade.analysis.policies.filters import median_filtered
+from colonnade.analysis.transfer import carry_forward
 from colonnade.experiments.plans.plan import Place
 from colonnade.experiments.results.runs import Floats, RunResult
 from colonnade.experiments.results.transfer import Results
@@ -155,7 +156,7 @@ def rewards(results: Results, target: str) -> list[Rewards]:
         width = begun[0].learning.width
         alike = [run for run in begun if run.learning.width == width]
         bins = min(run.curve.size for run in alike)
-        raw = np.array([run.curve[:bins] for run in alike])
+        raw = np.array([_lasting(run)[:bins] for run in alike])
         window = 2 * (bins // _SMOOTHED // 2) + 1
         mean = np.full(bins, np.nan)
         some = ~np.isnan(raw).all(axis=0)
@@ -164,6 +165,14 @@ def rewards(results: Results, target: str) -> list[Rewards]:
         seeds = tuple(run.spec.seed for run in alike)
         found.append(Rewards(place, steps, raw, median_filtered(mean, window), window, seeds))
     return found
+
+
+def _lasting(run: RunResult) -> Floats:
+    """Return a run's curve; one that is over before its budget goes on as it was."""
+    last = run.learning.bins_reached
+    if not run.over or last == run.curve.size:
+        return run.curve
+    return np.concatenate((run.curve[:last], carry_forward(run.curve, math.nan)[last:]))
 
 
 def place_title(results: Results, place: Place, places: Sequence[Place]) -> str:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from colonnade.experiments.plans.plan import SCRATCH
-from colonnade.experiments.results.curves import CurveLine, source_panels
+from colonnade.experiments.results.curves import CurveLine, curve_sources, source_panels
 from colonnade.experiments.results.matrix_and_table import TableRow, transfer_table
 from colonnade.experiments.results.transfer import Results
 
@@ -93,8 +93,8 @@ def _pairs(results: Results, method: str) -> Iterator[_Pair]:
     Curves of runs that are under way end where the least advanced one is.
     """
     seen = set()
-    over = {name for name, run in results.runs.items() if run.done or run.stopped}
-    for source in results.sources:
+    over = {name for name, run in results.runs.items() if run.over}
+    for source in curve_sources(results):
         for panel in source_panels(results, source):
             lines = {line.key: line for line in panel.lines}
             own = results.runs_of(method, source, panel.target)
@@ -117,5 +117,6 @@ def _end(line: CurveLine) -> float:
 
 def steps_to(line: CurveLine, level: float) -> float:
     """Agent steps until a mean curve first comes to a level; infinite where it never does."""
-    there = np.flatnonzero(line.mean >= level)
+    rounding = 1e-9 * abs(level)  # of a level that is a mean over a plateau
+    there = np.flatnonzero(line.mean >= level - rounding)
     return float(line.steps[there[0]]) if there.size else math.inf

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -58,9 +60,11 @@ def matrix_of(results: Results) -> TransferMatrix:
         low[at], high[at] = cell.interval
         complete[at], runs[at] = cell.areas.size > 0, cell.areas.size
     titles = results.target_titles
+    methods = dict.fromkeys(method for method, _ in places)
+    short = Counter(results.title(method).partition(" (")[0] for method in methods)
     return TransferMatrix(
         rows=tuple(
-            results.title(method).partition(" (")[0]
+            _shortened(results.title(method), short)
             + (f" from {source_title(source)}" if source else "")
             for method, source in places
         ),
@@ -73,6 +77,12 @@ def matrix_of(results: Results) -> TransferMatrix:
         runs=runs,
         caution="; ".join(dict.fromkeys(c.interval.caution for c in shown if c.interval.caution)),
     )
+
+
+def _shortened(title: str, short: Mapping[str, int]) -> str:
+    """Leave out what stands in brackets, where the rest still tells methods apart."""
+    words = title.partition(" (")[0]
+    return words if short[words] == 1 else title
 
 
 @dataclass(frozen=True)

@@ -33,6 +33,7 @@ class RunResult:
         done: Whether it is complete.
         stopped: Whether it was stopped early as hopeless; its curve ends there.
         learning: The curve of the last task.
+        taken: Agent steps that its curves show, of all tasks.
         training: The options of training, those of its spec and those that its folder names.
         result: Content of result.json; empty unless complete.
         foreign: The version of its measures where that is not the folder's: nothing of it is read,
@@ -44,6 +45,7 @@ class RunResult:
     done: bool
     stopped: bool
     learning: LearningCurve
+    taken: int
     training: Mapping[str, Any]
     result: dict[str, Any]
     foreign: int | None = None
@@ -54,6 +56,11 @@ class RunResult:
         return self.learning.returns
 
     @property
+    def over(self) -> bool:
+        """Whether nothing more is to come of it: it is taken to go on as it was."""
+        return self.done or self.stopped
+
+    @property
     def reached(self) -> int:
         """Agent steps taken in the last task."""
         return self.learning.reached
@@ -62,7 +69,7 @@ class RunResult:
     def steps(self) -> int:
         """Agent steps taken, of all tasks: fewer than the budgets where a goal ended one."""
         trained = [r["step"] for r in self.result.get("scores", ()) if r["policy"] == "trained"]
-        return sum(trained) or self.spec.steps
+        return sum(trained) or (self.spec.steps if self.done else self.taken)
 
     @property
     def looks_back(self) -> bool:
@@ -125,13 +132,19 @@ def read_run(
     own = result.get("measures", 1) if done else version_of(rows)
     if own not in (None, measures):
         nothing = learning_curve([], last, steps, width)
-        return RunResult(spec, folder, False, False, nothing, options, {}, own)
+        return RunResult(spec, folder, False, False, nothing, 0, options, {}, own)
+    learning = learning_curve(rows, last, steps, width, folder.metrics_path)
+    taken: dict[int, int] = {}
+    for row in rows:
+        if row.get("kind") == "curve":
+            taken[row["task_index"]] = max(row["step"], taken.get(row["task_index"], 0))
     return RunResult(
         spec=spec,
         folder=folder,
         done=done,
         stopped=folder.stopped is not None,
-        learning=learning_curve(rows, last, steps, width, folder.metrics_path),
+        learning=learning,
+        taken=sum(taken.values()),
         training=options,
         result=result,
     )

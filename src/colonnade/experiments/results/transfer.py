@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from colonnade.analysis import top_k, transfer
 from colonnade.analysis.aggregates import interquartile_mean, probability_of_improvement
@@ -19,6 +20,8 @@ from colonnade.experiments.results.runs import Floats, RunResult, read_run
 from colonnade.experiments.store.folders import SuiteFolder
 from colonnade.experiments.titles import distinct, task_title
 from colonnade.parts import Said
+
+Flags = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,20 @@ class RandomScore(NamedTuple):
     mean: float
     error: float
     runs: int
+
+
+class _Jobs(NamedTuple):
+    """A sweep's jobs at a place and at its baseline: the best of few are no match for many's.
+
+    Attributes:
+        own: [J] areas; NaN of a job that failed, and of one that is still to come at either place.
+        below: [J] the same at the baseline.
+        over: Whether no job is to come at either.
+    """
+
+    own: Floats
+    below: Floats
+    over: bool
 
 
 class Results:
@@ -166,7 +183,7 @@ class Results:
 
     def _area_of(self, run: RunResult) -> float:
         key = run.spec.tasks[-1].key
-        if not (run.done or run.stopped) or key not in self.random_scores:
+        if not run.over or key not in self.random_scores:
             return math.nan
         return float(transfer.area_under_curve(run.learning.pooled, self.random_scores[key].mean))
 
@@ -300,27 +317,51 @@ class Results:
         return float(areas.mean() if self.top is None else transfer.top_k_mean(areas, self.top))
 
     def _cell(self, method: str, source: str | None, target: str) -> Cell:
-        areas = self._areas(method, source, target)
+        areas, baseline = self._areas(method, source, target), self.baseline(source, target)
         score = math.nan
-        if areas.size:
-            score = self._ratio(self.mean_area(areas), self.baseline(source, target))
+        if self.top is not None and areas.size:
+            jobs = self._jobs(method, source, target)
+            own, below = (transfer.top_k_mean(side, self.top) for side in (jobs.own, jobs.below))
+            error = self.random_score(target).error
+            score = float(transfer.transfer_score(own, below, minimum=error))
+        elif areas.size:
+            score = self._ratio(self.mean_area(areas), baseline)
         return Cell(method, source, target, areas, score)
 
     def _intervals(self, cells: Sequence[Cell], *, together: bool = False) -> list[Interval]:
-        """Return the intervals of a sweep's transfer scores, or the one of their mean."""
-        assert self.top is not None
-        own = [self._by_job(cell.method, cell.source, cell.target) for cell in cells]
-        below = [self.baseline(cell.source, cell.target) for cell in cells]
-        areas = {place: self._by_job(*place) for place in dict.fromkeys(below)}
-        references = [areas[place] for place in below]
-        return top_k.score_intervals(
-            np.transpose(own), np.transpose(references), self.top, together=together
-        )
+        """Return the intervals of a sweep's transfer scores, or the one of their mean.
 
-    def _by_job(self, method: str, source: str | None, target: str) -> Floats:
-        """Return the areas [J] of all jobs at one place, NaN where a job has none."""
+        There is none while a job is to come.
+        """
+        assert self.top is not None
+        jobs = [self._jobs(cell.method, cell.source, cell.target) for cell in cells]
+        found = top_k.score_intervals(
+            np.transpose([each.own for each in jobs]),
+            np.transpose([each.below for each in jobs]),
+            self.top,
+            together=together,
+        )
+        over = [all(each.over for each in jobs)] if together else [each.over for each in jobs]
+        return [one if known else NO_INTERVAL for one, known in zip(found, over, strict=True)]
+
+    def _jobs(self, method: str, source: str | None, target: str) -> _Jobs:
+        """Set a sweep's jobs at one place beside the same jobs at its baseline."""
+        own, tried = self._by_job(method, source, target)
+        below, too = self._by_job(*self.baseline(source, target))
+        both = tried & too
+        own, below = (np.where(both, side, math.nan) for side in (own, below))
+        return _Jobs(own, below, bool(both.all()))
+
+    def _by_job(self, method: str, source: str | None, target: str) -> tuple[Floats, Flags]:
+        """Return the areas [J] of all jobs at one place, NaN where a job has none; and who is over.
+
+        A job that failed is over, too.
+        """
         assert self.suite.sweep is not None
         areas = np.full(self.suite.sweep.total, math.nan)
+        tried = np.zeros(areas.size, np.bool_)
         for run in self.runs_of(method, source, target):
-            areas[self.suite.sweep.number_of(run.spec.seed)] = self.area(run)
-        return areas
+            number = self.suite.sweep.number_of(run.spec.seed)
+            areas[number] = self.area(run)
+            tried[number] = run.over or run.folder.failure is not None
+        return areas, tried

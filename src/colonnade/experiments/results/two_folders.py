@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from colonnade.analysis.intervals import FEWEST_RUNS, Interval, difference_interval
+from colonnade.analysis.intervals import FEWEST_RUNS, NO_INTERVAL, Interval, difference_interval
 from colonnade.errors import UsageError
 from colonnade.experiments.plans.plan import Place
 from colonnade.experiments.plans.spec import RunSpec
@@ -36,6 +36,7 @@ class Row:
         after: [S] the same in the second.
         interval: 95 % interval of the difference of the means, second less first.
         changes: What was set differently there: option, value in the first, value in the second.
+        chosen: Whether either side's runs are the best of a sweep's jobs, which are no sample.
     """
 
     words: str
@@ -44,6 +45,7 @@ class Row:
     after: Floats
     interval: Interval
     changes: tuple[tuple[str, str, str], ...]
+    chosen: bool
 
     @property
     def difference(self) -> float:
@@ -53,6 +55,8 @@ class Row:
     @property
     def verdict(self) -> str:
         """Whether the difference exceeds what seeds make of it, in words."""
+        if self.chosen:
+            return "the best jobs are no sample"
         if not self.interval.known:
             few = min(self.before.size, self.after.size)
             return f"{few} run{'s' * (few != 1)} can't say; it takes {FEWEST_RUNS}"
@@ -71,11 +75,13 @@ class TwoFolders:
         rows: The places that both have complete runs at, in the order of the first folder.
         missing: Places without a complete run in one of them, in words.
         changes: What was set differently at all places alike, or computed on or with.
+        chosen: What counts of each folder that is a sweep, in words.
     """
 
     rows: tuple[Row, ...]
     missing: tuple[str, ...]
     changes: tuple[tuple[str, str, str], ...]
+    chosen: tuple[str, ...]
 
 
 def lay_side_by_side(first: SuiteFolder, second: SuiteFolder) -> TwoFolders:
@@ -85,7 +91,9 @@ def lay_side_by_side(first: SuiteFolder, second: SuiteFolder) -> TwoFolders:
         UsageError: No place has complete runs in both.
         ColonnadeError: A file of a run is damaged.
     """
-    sides = _matched([_places(Results(suite)) for suite in (first, second)])
+    results = [Results(suite) for suite in (first, second)]
+    sides = _matched([_places(each) for each in results])
+    chosen = any(each.top is not None for each in results)
     every = list(dict.fromkeys([*sides[0], *sides[1]]))
     kinds = Counter(key.place for key in every)
     rows, missing = [], []
@@ -102,8 +110,8 @@ def lay_side_by_side(first: SuiteFolder, second: SuiteFolder) -> TwoFolders:
             np.array([run.gain if gained else run.final_score for run in each]) for each in runs
         )
         changes = tuple(_changes(_settings(runs[0][0]), _settings(runs[1][0])))
-        interval = difference_interval(after, before)
-        rows.append(Row(words, gained, before, after, interval, changes))
+        interval = NO_INTERVAL if chosen else difference_interval(after, before)
+        rows.append(Row(words, gained, before, after, interval, changes, chosen))
     if not rows:
         raise UsageError(
             f"{first.path} and {second.path} have complete runs at no place in common, that is of "
@@ -114,6 +122,12 @@ def lay_side_by_side(first: SuiteFolder, second: SuiteFolder) -> TwoFolders:
         tuple(replace(row, changes=_without(row.changes, common)) for row in rows),
         tuple(missing),
         tuple(change for change in rows[0].changes if change in common),
+        tuple(
+            f"of {suite.path} the best {suite.sweep.top} of {suite.sweep.total} jobs, by their "
+            f"{each.measured}s"
+            for suite, each in zip((first, second), results, strict=True)
+            if suite.sweep
+        ),
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ from colonnade.experiments.store.measures import MEASURES
 from colonnade.experiments.store.metrics import MetricsFile
 from colonnade.experiments.store.parents import task_known, with_learner
 from colonnade.experiments.store.reading import is_there
+from colonnade.experiments.trained.prune_options import PruneOptions
 from colonnade.methods.columns import trained_by
 from colonnade.networks import ProgressiveNetwork
 from colonnade.training import write_tensors
@@ -110,10 +111,12 @@ def write_pruned(
         ColonnadeError: Writing failed.
     """
     source = original.spec
-    # The label tells choices apart, and with it the id; nothing is trained from this spec.
-    words = f"{source.label}, pruned to {report['keep']:.4g}"
-    if seed := report["options"]["seed"]:
-        words += f", seed {seed}"
+    # The label tells originals and choices apart, and with it the id; nothing is trained from this.
+    words = f"{source.label} ({source.id[-8:]}), pruned to {report['keep']:.4g}"
+    usual = asdict(PruneOptions())
+    for name in ("seed", "states", "bound"):
+        if (value := report["options"][name]) != usual[name]:
+            words += f", {name} {value:g}"
     if report["options"]["tasks"] or report["options"]["columns"]:
         words += f" for {' '.join(columns)}, columns {report['options']['columns'] or 'all'}"
     spec = replace(

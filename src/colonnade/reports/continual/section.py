@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 
 from colonnade.analysis.continual import Floats
 from colonnade.experiments.method_titles import PERMUTED
+from colonnade.experiments.results.cautions import bands_caution
 from colonnade.experiments.results.continual import (
     Contender,
     Measured,
@@ -22,6 +23,7 @@ from colonnade.experiments.results.continual import (
     sequences,
     single_scores,
 )
+from colonnade.experiments.results.mean_lines import MeanLine
 from colonnade.experiments.results.transfer import Results
 from colonnade.experiments.titles import distinct
 from colonnade.experiments.words import run_count
@@ -114,6 +116,7 @@ class ContinualSection(Section):
                     "single": _singles(sequence),
                     "labelled": sequence.labelled,
                     "differ": sequence.starts is None,
+                    "bands_caution": bands_caution(_lines(sequence)),
                     **_words(sequence),
                     **{
                         kind: drawings.get(f"continual-{kind}-{sequence.slug}")
@@ -197,6 +200,12 @@ def _words(sequence: TaskSequence) -> dict[str, str]:
     if sequence.labelled:
         return {"score": "accuracy", "steps": "training examples"}
     return {"score": "score", "steps": "agent steps"}
+
+
+def _lines(sequence: TaskSequence) -> Iterator[MeanLine | None]:
+    for contender in sequence.contenders:
+        yield from map(contender.line, range(len(sequence.tasks)))
+        yield contender.average_line
 
 
 def _row(row: Measured) -> _Row:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from colonnade.analysis.intervals import REDRAWN
+from colonnade.analysis.intervals import REDRAWN, STUDENT
 from colonnade.experiments.results.cautions import caution_of
 from colonnade.experiments.results.transfer import Results
 from colonnade.experiments.store.folders import SuiteFolder
@@ -102,7 +102,8 @@ def write_analysis(
         single=single,
         networks=len(groups),
         jobs=suite.sweep is not None and any(len(group) > 1 for group in groups.values()),
-        bars_caution=_bars_caution(analyses),
+        bars_caution=_caution(REDRAWN, analyses),
+        noise_caution=_caution(STUDENT, detailed),
         options=analyses[0].options,
         states=analyses[0].states,
     )
@@ -119,8 +120,8 @@ def _agreement_words(pooled: float, single: Sequence[float]) -> str:
     return f"{words}."
 
 
-def _bars_caution(analyses: Sequence[RunAnalysis]) -> str:
-    """What must be said of the intervals of APS."""
+def _caution(method: str, analyses: Sequence[RunAnalysis]) -> str:
+    """What must be said of intervals over episodes: of APS, or of the curves below noise."""
     curves = [each.curves for each in analyses if each.curves is not None]
     fewest = [played.fewest(played.returns) for played in curves]
-    return caution_of(REDRAWN, fewest, "episodes")
+    return caution_of(method, fewest, "episodes")

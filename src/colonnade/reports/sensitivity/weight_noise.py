@@ -9,8 +9,10 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from colonnade.analysis.intervals import STUDENT
 from colonnade.analysis.policies.perturbation import Floats
 from colonnade.analysis.policies.weight_noise import SHAPES, NoiseShape, sign_test
+from colonnade.experiments.results.cautions import caution_of
 from colonnade.experiments.titles import task_title
 from colonnade.experiments.trained.weight_noise import WeightNoise
 from colonnade.reports.interactive.chart import Chart, Line, Panel, Series
@@ -63,6 +65,7 @@ def write_weight_noise(folder: Path, found: Sequence[WeightNoise], name: str) ->
         lead=f"{len(found)} trained agent{'s' if len(found) > 1 else ''} of {name}.",
         picture=pictures["weight-noise"],
         verdict=verdict(found),
+        bands_caution=caution_of(STUDENT, [first.options.episodes], "episodes"),
         sizes=[f"{size:g}" for size in first.options.sizes],
         rows=[
             (TITLES[shape], [f"{value:.2f}" for value in mean_kept(found, shape)])

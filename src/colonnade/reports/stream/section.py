@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
@@ -11,6 +12,8 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from colonnade.analysis.continual import Floats
+from colonnade.analysis.transfer import transfer_score
+from colonnade.experiments.results.cautions import bands_caution
 from colonnade.experiments.results.stream import (
     Curve,
     Recognised,
@@ -96,6 +99,9 @@ class StreamSection(Section):
                     "single": _single(stream),
                     "unscored": stream.unscored,
                     "turns": _turns(stream),
+                    "bands_caution": bands_caution(
+                        [stream.ceiling_line, *(curve.line for curve in stream.curves)]
+                    ),
                     "claims": _claims(stream),
                     "seeds": [
                         _seed(run, seen)
@@ -121,7 +127,11 @@ def _row(stream: Stream, curve: Curve) -> _Row:
     finals, base = stream.final(curve), _of(stream, "finetune", inferred=False)
     relative = ""
     if base is not None and base is not curve and stream.final(base).size and finals.size:
-        relative = f"{finals.mean() / stream.final(base).mean():.2f}"
+        below = stream.final(base)
+        # What random play comes to is 0; a sum within its error of that divides nothing.
+        error = below.std(ddof=1) / math.sqrt(below.size) if below.size > 1 else 0.0
+        ratio = float(transfer_score(finals.mean(), below.mean(), minimum=error))
+        relative = "?" if math.isnan(ratio) else f"{ratio:.2f}"
     colour = str(style_of(curve)["colour"])
     return _Row(curve.title, colour, _over_seeds(finals), relative, finals.size)
 

@@ -16,11 +16,11 @@ from colonnade.reports.interactive.chart import Chart, Line, Panel, Series, mean
 from colonnade.reports.transfer.curves import words_of
 
 
-def curves_chart(results: Results, source: str, title: str) -> Chart:
+def curves_chart(results: Results, source: str | None, title: str) -> Chart:
     """Show, for each target begun from a source, all methods' curves; see `learning_curves`."""
     panels, (about, x, y) = source_panels(results, source), words_of(results)
     return Chart(
-        title=f"Learning curves from {title}",
+        title=f"Learning curves{f' from {title}' if title else ''}",
         description=about,
         x=x,
         y=y,

@@ -32,7 +32,7 @@ def words_of(results: Results) -> tuple[str, str, str]:
     return _ABOUT, "agent steps", "mean return"
 
 
-def learning_curves(results: Results, source: str) -> Figure | None:
+def learning_curves(results: Results, source: str | None) -> Figure | None:
     """Draw, for each target begun from a source, all methods' mean curves with their intervals.
 
     Returns:

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
-from colonnade.analysis.intervals import FEWEST_RUNS, STUDENT
+from colonnade.analysis.intervals import FEWEST_RUNS
 from colonnade.experiments.plans.plan import SCRATCH
-from colonnade.experiments.results.cautions import caution_of
+from colonnade.experiments.results.cautions import bands_caution
 from colonnade.experiments.results.continual import looks_back
-from colonnade.experiments.results.curves import source_panels
+from colonnade.experiments.results.curves import curve_sources, plain_panels, source_panels
 from colonnade.experiments.results.matrix_and_table import TableRow, matrix_of, transfer_table
 from colonnade.experiments.results.transfer import Results
 from colonnade.experiments.titles import distinct, slugs, source_title
@@ -126,7 +126,11 @@ class CurvesSection(Section):
         results = self.results
         return render(
             "transfer/curves.html.jinja",
-            curves=[(t, drawings[name]) for name, t in self._names.values() if name in drawings],
+            curves=[
+                (title, drawings[name])
+                for name, title in self._names.values()
+                if title and name in drawings
+            ],
             plain=drawings.get("curves"),
             early=any(run.learning.early.any() for run in results.runs.values()),
             about=words_of(results)[0].removesuffix("."),
@@ -135,8 +139,10 @@ class CurvesSection(Section):
         )
 
 
-def _curve_names(results: Results) -> dict[str, tuple[str, str]]:
-    """For each source the name of its picture and its title."""
+def _curve_names(results: Results) -> dict[str | None, tuple[str, str]]:
+    """For each source the name of its picture and its title; none of either where none has one."""
+    if curve_sources(results) == [None]:
+        return {None: ("curves", "")}
     titles = distinct(results.sources, source_title)
     names = slugs([source.replace(" + ", "-") for source in results.sources])
     return {
@@ -180,6 +186,5 @@ def _bands_caution(results: Results) -> str:
     """What must be said of the bands of curves; those of a sweep are no intervals."""
     if results.top is not None:
         return ""
-    panels = (panel for source in results.sources for panel in source_panels(results, source))
-    sizes = [line.runs for panel in panels for line in panel.lines if line.banded]
-    return caution_of(STUDENT, sizes, "seeds")
+    compared = [panel for s in curve_sources(results) for panel in source_panels(results, s)]
+    return bands_caution(line for p in compared or plain_panels(results) for line in p.lines)

@@ -142,3 +142,11 @@ def test_the_page_speaks_of_baseline_1_only_where_it_is(
     assert "Each job's area against what was drawn" in page
     assert "aseline 1" not in page
     assert "Ahead of the first" in page
+
+
+def test_a_target_on_which_nobody_gains_counts_among_all() -> None:
+    rows = [r for r in ROWS if r.target == "x"]
+    rows += [row(r.job, r.method, "y", -10.0 - r.job) for r in rows]
+    lines = found(rows)
+    assert {target for target, _ in lines} == {None, "x"}
+    assert lines[None, "a"].gain == pytest.approx(lines["x", "a"].gain / 2)

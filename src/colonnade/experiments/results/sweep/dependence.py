@@ -69,8 +69,9 @@ def dependences(results: Results, rows: Sequence[JobRow]) -> list[DependencePane
     """Say what became of the jobs: on all targets, if there are several, then on each."""
     gains = _gains(rows)
     targets = [t for t in results.targets if any(row.target == t for row in rows)]
-    panels = [DependencePanel(t, _methods(results, gains, [t])) for t in targets]
-    if len(panels) > 1:
+    gained = [t for t in targets if _any_gain(gains, t)]
+    panels = [DependencePanel(t, _methods(results, gains, [t])) for t in gained]
+    if len(targets) > 1 and gained:
         panels.insert(0, DependencePanel(None, _methods(results, gains, targets)))
     return [panel for panel in panels if panel.methods]
 
@@ -82,12 +83,18 @@ def _gains(rows: Iterable[JobRow]) -> Gains:
         best[row.target] = max(best[row.target], score)  # a NaN is never the larger
     found: dict[tuple[str, int, str], list[float]] = defaultdict(list)
     for row, score in above:
-        if not math.isnan(score) and best[row.target] > 0:
-            found[row.method, row.job, row.target].append(score / best[row.target])
+        if not math.isnan(score):
+            # Where no job came above random play, none gained anything.
+            gain = score / best[row.target] if best[row.target] > 0 else 0.0
+            found[row.method, row.job, row.target].append(gain)
     gains: Gains = defaultdict(lambda: defaultdict(dict))
     for (method, job, target), values in found.items():  # from several sources
         gains[method][job][target] = float(np.mean(values))
     return gains
+
+
+def _any_gain(gains: Gains, target: str) -> bool:
+    return any(job.get(target, 0.0) > 0 for jobs in gains.values() for job in jobs.values())
 
 
 def _above(row: JobRow) -> float:
