@@ -1,8 +1,10 @@
 """Parts of one's own by name: from a plugin, from a package, refused in one sentence."""
 
+import json
 import re
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,15 +15,17 @@ from colonnade import parts
 from colonnade.cli.main import main
 from colonnade.errors import UsageError
 from colonnade.experiments import suites
+from colonnade.experiments.launch.rehearsal import Rehearsal
 from colonnade.experiments.method_titles import in_order, method_of, sequence_title
-from colonnade.experiments.plans.build import build_method
+from colonnade.experiments.plans.build import build_column, build_method
 from colonnade.experiments.plans.spec import RunSpec, TaskBudget
 from colonnade.experiments.store.folders import SuiteFolder
 from colonnade.experiments.suites import suite_from_name
 from colonnade.experiments.titles import learner_title
 from colonnade.learners import learner_from_name
 from colonnade.methods import ColumnMethod, method_from_name
-from colonnade.networks import column_preset, modular_preset
+from colonnade.networks import column_preset, custom_factories, modular_preset
+from colonnade.networks.factories import MissingFactory, factory_from_data
 from colonnade.parts import Part, Said, load_plugin
 from colonnade.recognition import recogniser_from_name
 from colonnade.tasks import task_from_name
@@ -62,6 +66,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A folder for plugins that forgets them afterwards."""
     before = set(sys.modules)
     monkeypatch.setattr(parts, "_loaded", {})
+    monkeypatch.setattr(parts, "_presets", {})
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
     parts._points.cache_clear()
@@ -264,6 +269,11 @@ def test_two_origins_never_share_a_name(place: Path) -> None:
             lambda: task_from_name("x"),
             "Task 'x' cannot be made with {}: wall",
         ),
+        (
+            '"tasks", "x", lambda where: {"short": 2}[where]',
+            lambda: task_from_name("x/middle"),
+            "Task 'x/middle' cannot be made with {}: KeyError: 'middle'",
+        ),
     ],
 )
 def test_parts_that_miss_their_contract_are_refused(
@@ -309,3 +319,79 @@ def test_colours_of_folders_are_checked() -> None:
     with pytest.raises(UsageError, match="colour of method 'x' must be as '#117733', but 'url"):
         Said("methods", "x", colour="url(http://x)")
     assert Part("methods", "x", SimpleNamespace, colour="#AAbb09").said.colour == "#AAbb09"
+
+
+OWN_STAGE = """
+from torch import nn
+from colonnade.networks import LSTM, Custom
+
+def made(shape):
+    return nn.Linear(shape[0], 6)
+
+OWN = ColumnSpec((Custom(made, (6,)), LSTM(4)), activation="tanh")
+NAMELESS = ColumnSpec((Custom(lambda shape: made(shape), (6,)),), activation="tanh")
+"""
+
+
+def test_the_module_of_ones_own_column_is_known_where_its_plugin_is(place: Path) -> None:
+    listed = 'Part("columns", "own", OWN), Part("columns", "nameless", NAMELESS)'
+    (place / "nets.py").write_text(f"{HEAD}{OWN_STAGE}\nPARTS = [{listed}]\n")
+    data = {"kind": "custom", "factory": "nets:made", "out_shape": [6]}
+    assert isinstance(factory_from_data(data["factory"]), MissingFactory)
+    load_plugin("nets.py")
+    own, made = column_preset("own"), sys.modules["nets"].made
+    # Nothing that data names is imported, in or out of such a block: the part holds it.
+    assert factory_from_data("nets:made") is made
+    with custom_factories("import", only=()):
+        assert factory_from_data("nets:made") is made
+        assert isinstance(factory_from_data("os:system"), MissingFactory)
+    changed = build_column({"preset": "own", "alpha": 0.5})
+    assert changed is not None
+    assert (changed.alpha, changed.stages) == (0.5, own.stages)
+    nameless = build_column({"preset": "nameless", "alpha": 0.5})
+    assert nameless is not None
+    assert nameless.stages == column_preset("nameless").stages
+
+
+def test_runs_of_ones_own_column_are_changed_extended_and_played(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (place / "nets.py").write_text(f'{HEAD}{OWN_STAGE}\nPARTS = [Part("columns", "own", OWN)]\n')
+    common = {
+        "learner": "a2c",
+        "training_options": {"num_envs": 2, "segment_steps": 40, "device": "cpu"},
+        "evaluation_episodes": 1,
+    }
+    first = RunSpec(
+        label="plain", method="progressive", tasks=(TaskBudget("t-maze/2", 40),), column="own",
+        **common,  # type: ignore[arg-type]
+    )  # fmt: skip
+    second = replace(
+        first, label="after", tasks=(TaskBudget("t-maze/3", 40),), parent=first.id,
+        column={"preset": "own", "alpha": 0.1},
+    )  # fmt: skip
+    (place / "runs.json").write_text(json.dumps([first.to_json(), second.to_json()]))
+    assert main(["--plugin", "nets.py", "run", "runs.json", "--out", "out"]) == 0
+    assert [run.done for run in SuiteFolder.read(place / "out").runs] == [True, True]
+    assert main(["play", "out", "--run", "after"]) == 0
+    assert "plays t-maze/3" in capsys.readouterr().out
+
+
+def test_what_a_learner_holds_must_fit_into_a_file(place: Path) -> None:
+    shaped = 'type("Shaped", (A2C,), {"__annotations__": {"shaping": object}, "shaping": abs})'
+    load_plugin(plugin(place, f'Part("learners", "shaped", dataclass(frozen=True)({shaped}))'))
+    spec = RunSpec("x", "finetune", (TaskBudget("t-maze/2", 40),), "shaped", "default")
+    with pytest.raises(UsageError, match=r"'shaping' of learner 'shaped' is .*no file can keep"):
+        Rehearsal().check(spec)
+
+
+def test_labels_are_learned_by_a_learner_of_ones_own(place: Path) -> None:
+    (place / "own_parts.py").write_text(
+        f"{HEAD}\nfrom colonnade.learners import Supervised\nclass Own(Supervised):\n    pass\n"
+        'PARTS = [Part("learners", "own", Own)]\n'
+    )
+    load_plugin("own_parts.py")
+    spec = RunSpec("x", "finetune", (TaskBudget("digits/pair-3-5", 40),), "own", "default")
+    Rehearsal().check(spec)
+    with pytest.raises(UsageError, match="t-maze/2"):
+        Rehearsal().check(replace(spec, tasks=(TaskBudget("t-maze/2", 40),)))

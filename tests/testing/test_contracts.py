@@ -7,11 +7,12 @@ import gymnasium
 import numpy as np
 import pytest
 import torch
-from gymnasium.vector import AutoresetMode
+from gymnasium.spaces import Discrete
+from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from torch import nn
 
 from colonnade.learners import A2C, A3C, DQN, PPO, Supervised
-from colonnade.methods import EWC, METHODS, PATH_METHODS, Progressive, method_from_name
+from colonnade.methods import EWC, METHODS, PATH_METHODS, Progressive, Scratch, method_from_name
 from colonnade.networks import LSTM, ColumnSpec, Conv, Custom, Dense, ModularSpec
 from colonnade.tasks import AtariTask, DataTask, GymTask, MiniPongTask, TMazeTask
 from colonnade.testing import (
@@ -149,7 +150,7 @@ class Vector(gymnasium.vector.VectorEnv):
         self._shown += self._rng.normal(size=self._shown.shape).clip(-0.1, 0.1).astype(np.float32)
         ended = self._rng.random(self.num_envs) < 0.2
         shown = self._shown if self._mistake == "written" else self._shown.copy()
-        reward = np.ones(self.num_envs, np.float64 if self._mistake == "reward" else np.float32)
+        reward = np.ones(self.num_envs, np.int64 if self._mistake == "reward" else np.float32)
         info = {"final_obs": shown.copy()} if ended.any() and self._mistake != "final" else {}
         return shown, reward, ended, np.zeros_like(ended), info
 
@@ -187,7 +188,7 @@ def test_a_task_of_ones_own_keeps_the_contract():
         ("actions", r"says actions Discrete\(3\), but they are Discrete\(2\)"),
         ("seed", "same seed and actions should do the same"),
         ("written", "written to by a later step"),
-        ("reward", "rewards of task 'own' should be float32"),
+        ("reward", "rewards of task 'own' should be floating-point"),
         ("final", "final_obs"),
         ("load", "should go on as they do"),
     ],
@@ -220,3 +221,33 @@ def test_a_column_that_mixes_its_batch_is_found():
     column = ColumnSpec((Dense(8), Custom(lambda shape: Mixing(), (8,))))
     with pytest.raises(ContractError, match="one observation by itself"):
         check_column(column, {"observation": (4,)})
+
+
+def test_a_method_is_played_as_its_learner_plays():
+    check_method(
+        lambda: Scratch(COLUMN), learner=DQN(replay=80, warm_up=20, batch_size=4, target_every=40)
+    )
+
+
+class Poles:
+    """Gymnasium's own vector environment, float64 rewards and final observations as objects."""
+
+    spec = TaskSpec("poles", gymnasium.make("CartPole-v1").observation_space, Discrete(2), 400)
+
+    def make_vec(self, num_envs, threads=1):
+        makers = [lambda: gymnasium.make("CartPole-v1")] * num_envs
+        return SyncVectorEnv(makers, autoreset_mode=AutoresetMode.SAME_STEP)
+
+
+class OneNumber(Poles):
+    def make_vec(self, num_envs):
+        return super().make_vec(num_envs)
+
+
+def test_gymnasiums_own_vector_environments_are_tasks():
+    check_task(Poles())
+
+
+def test_environments_are_made_as_training_makes_them():
+    with pytest.raises(ContractError, match=r"make_vec\(3, 1\) failed"):
+        check_task(OneNumber())

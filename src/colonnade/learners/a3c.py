@@ -13,6 +13,7 @@ from colonnade.learners.acting.collector import Collector
 from colonnade.learners.descent.backward import Pass
 from colonnade.learners.descent.optimisation import clip_gradient
 from colonnade.learners.descent.rmsprop import rmsprop_step
+from colonnade.learners.on_policy import OnPolicyTrainer
 from colonnade.learners.processes.parameters import SharedParameters, shared_copy
 from colonnade.learners.processes.trainer import (
     WorkerTrainer,
@@ -20,7 +21,8 @@ from colonnade.learners.processes.trainer import (
     mean_metrics,
     unwatched,
 )
-from colonnade.learners.trainer import Advance, Lesson
+from colonnade.learners.trainer import Advance, Lesson, Trainer
+from colonnade.tasks.gym.real_time import in_real_time
 from colonnade.types import Metrics
 
 _ADVANCE_STEPS = 4096
@@ -44,8 +46,14 @@ class A3C(A2C):
         if not lesson.told:
             raise unwatched("A3C")
 
-    def trainer(self, lesson: Lesson) -> A3CTrainer:
-        """Prepare workers for a task; each has one thread, whatever the lesson says."""
+    def trainer(self, lesson: Lesson) -> Trainer:
+        """Prepare workers for a task; each has one thread, whatever the lesson says.
+
+        A robot, of which there is one, is one process's: it learns as A2C does, which is the same.
+        """
+        if self.workers == 1 and in_real_time(lesson.task):
+            learner = self.build(lesson.network, lesson.spec, lesson.compute)
+            return OnPolicyTrainer(self, lesson, learner)
         return A3CTrainer(self, lesson)
 
 
@@ -109,6 +117,7 @@ class A3CTrainer(WorkerTrainer):
             parameter.grad = None
         through = Pass(self._network, self._compute)
         metrics = self._differentiate(through, rollout, self._task.spec, self._penalty)
+        shared.buffers.settle()
         rate = statistics.anneal(worker, rollout.steps)
         metrics["gradient_norm"] = clip_gradient(shared.parameters, config.clip_norm)
         statistics.step(rate)

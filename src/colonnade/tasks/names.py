@@ -9,7 +9,7 @@ from typing import Any
 import gymnasium
 
 from colonnade.checks import text
-from colonnade.errors import UsageError, unknown_name
+from colonnade.errors import ColonnadeError, UsageError, unknown_name
 from colonnade.parts import find, own_names, parameters
 from colonnade.records import shown
 from colonnade.tasks.arm.domains import DOMAINS, domain
@@ -114,8 +114,12 @@ def _own_task(name: str, options: dict[str, Any]) -> Task:
             raise unknown_name(f"option of {family!r} tasks", key, known)
     try:
         task = make(*([rest] if slash else []), **options)
-    except TypeError as error:
-        raise UsageError(f"Task {name!r} cannot be made with {options}: {error}.") from error
+    except ColonnadeError:
+        raise
+    except Exception as error:
+        kind = "" if isinstance(error, TypeError) else f"{type(error).__name__}: "
+        said = " ".join(f"{kind}{error}".split())
+        raise UsageError(f"Task {name!r} cannot be made with {options}: {said}.") from error
     spec = getattr(task, "spec", None)
     if not isinstance(spec, TaskSpec):
         raise UsageError(

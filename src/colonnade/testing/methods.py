@@ -66,7 +66,7 @@ def check_method(
         not (names := differing(weights, train(make()).state()[0])),
         f"The same seed should give the same weights, but {_some(names)} differ.",
     )
-    _check_playing(method, tasks)
+    _check_playing(method, tasks, config)
     _check_unknown(method)
     _check_file(make, method, ids)
     stopped, others = Interrupting(), make
@@ -89,10 +89,11 @@ def check_method(
         )
 
 
-def _check_playing(method: Method, tasks: Sequence[Task]) -> None:
+def _check_playing(method: Method, tasks: Sequence[Task], learner: LearnerConfig) -> None:
     before = copied(method.state()[0])
     for task in tasks:
-        evaluate(task, method.network_for(task.spec.id), episodes=2, device="cpu")
+        network = method.network_for(task.spec.id)
+        evaluate(task, network, episodes=2, device="cpu", learner=learner)
     names = differing(before, method.state()[0])
     demand(not names, f"Playing should change nothing, but {_some(names)} changed.")
 

@@ -8,7 +8,9 @@ import numpy as np
 import torch
 from gymnasium.vector import AutoresetMode
 
-from colonnade.testing.contract import demand
+from colonnade.learners.acting.observed import completed
+from colonnade.tasks.vector import AnyVectorEnv
+from colonnade.testing.contract import ContractError, demand
 from colonnade.types import DatasetTask, EnvironmentTask, StatefulEnvironments, Task
 
 
@@ -48,9 +50,20 @@ def check_task(task: Task, *, num_envs: int = 3, steps: int = 60, seed: int = 0)
         )
 
 
+def _made(task: EnvironmentTask, num_envs: int) -> AnyVectorEnv:
+    """Make environments as training does."""
+    try:
+        return task.make_vec(num_envs, 1)
+    except TypeError as error:
+        raise ContractError(
+            f"make_vec of task {task.spec.id!r} should take the number of environments and of "
+            f"threads, but make_vec({num_envs}, 1) failed: {error}."
+        ) from error
+
+
 def _check_spaces(task: EnvironmentTask, num_envs: int, seed: int) -> None:
     name = f"task {task.spec.id!r}"
-    env = task.make_vec(num_envs)
+    env = _made(task, num_envs)
     try:
         demand(env.num_envs == num_envs, f"make_vec({num_envs}) of {name} made {env.num_envs}.")
         mode = env.metadata.get("autoreset_mode")
@@ -72,17 +85,18 @@ def _check_spaces(task: EnvironmentTask, num_envs: int, seed: int) -> None:
                 env.observation_space.contains(seen),
                 f"An observation of {name} should lie in {env.observation_space}, but does not.",
             )
-        for what, value, dtype in zip(
+        for what, value, kind, words in zip(
             ("rewards", "terminated", "truncated"),
             outcome,
-            (np.float32, np.bool_, np.bool_),
+            (np.floating, np.bool_, np.bool_),
+            ("floating-point numbers", "bool", "bool"),
             strict=True,
         ):
-            got = (getattr(value, "dtype", None), np.shape(value))
+            dtype = getattr(value, "dtype", None)
             demand(
-                got == (dtype, (num_envs,)),
-                f"The {what} of {name} should be {np.dtype(dtype)} of shape ({num_envs},), but are "
-                f"{got[0]} of shape {got[1]}.",
+                dtype is not None and np.issubdtype(dtype, kind) and np.shape(value) == (num_envs,),
+                f"The {what} of {name} should be {words} of shape ({num_envs},), but are "
+                f"{dtype} of shape {np.shape(value)}.",
             )
     finally:
         env.close()
@@ -90,7 +104,7 @@ def _check_spaces(task: EnvironmentTask, num_envs: int, seed: int) -> None:
 
 def _played(task: EnvironmentTask, num_envs: int, steps: int, seed: int) -> list[tuple[Any, ...]]:
     """Play with random actions: (observation, reward, terminated, truncated, info) of each step."""
-    env = task.make_vec(num_envs)
+    env = _made(task, num_envs)
     try:
         observation, info = env.reset(seed=seed)
         env.action_space.seed(seed)
@@ -113,10 +127,11 @@ def _played(task: EnvironmentTask, num_envs: int, steps: int, seed: int) -> list
 
 def _check_ends(task: EnvironmentTask, trajectory: list[tuple[Any, ...]]) -> None:
     shape = [leaf.shape for leaf in _leaves(trajectory[0][0])]
-    for _, _, terminated, truncated, info in trajectory[1:]:
+    for observation, _, terminated, truncated, info in trajectory[1:]:
         lives_on = info.get("lives_on", np.zeros(len(terminated), bool))
         if ((terminated & ~lives_on) | truncated).any():
-            final = info.get("final_obs")
+            # Gymnasium's own environments give an object for each episode that ended.
+            final = completed(info, observation) if "final_obs" in info else None
             demand(
                 final is not None and [leaf.shape for leaf in _leaves(final)] == shape,
                 f"Where an episode of task {task.spec.id!r} ends, info['final_obs'] should be the "
@@ -125,7 +140,7 @@ def _check_ends(task: EnvironmentTask, trajectory: list[tuple[Any, ...]]) -> Non
 
 
 def _check_state(task: EnvironmentTask, num_envs: int, steps: int, seed: int) -> None:
-    env, other = task.make_vec(num_envs), task.make_vec(num_envs)
+    env, other = _made(task, num_envs), _made(task, num_envs)
     try:
         if not isinstance(env, StatefulEnvironments):
             return

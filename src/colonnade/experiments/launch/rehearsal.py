@@ -10,10 +10,10 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, cast
 
 from torch import Tensor
 
@@ -32,10 +32,11 @@ from colonnade.experiments.plans.spec import RunSpec
 from colonnade.experiments.store.kept import Kept
 from colonnade.experiments.store.parents import read_parent, take_over
 from colonnade.learners import Compute, Demanding, LearnerConfig, Lesson, Remembering
-from colonnade.learners.supervised import data_set_of
+from colonnade.learners.supervised import Supervised, data_set_of
 from colonnade.methods import ColumnMethod, PathMethod
 from colonnade.networks import custom_factories
 from colonnade.networks.initialisation import undrawn
+from colonnade.records import shown
 from colonnade.training.labels import Labels
 from colonnade.training.normalizing import check_normalized
 from colonnade.training.schedule import checked
@@ -131,6 +132,7 @@ class Rehearsal:
         with custom_factories("import"):
             method = self.method(spec)
         learner = build_learner(spec)
+        _check_kept(spec.learner, learner)
         visits = checked(build_visits(spec), tasks, method)
         labels = Labels(build_labels(spec), tasks, spec.seed)
         if isinstance(learner, Demanding):
@@ -178,9 +180,21 @@ def _check_untold(
         )
 
 
+def _check_kept(name: str, learner: LearnerConfig) -> None:
+    """Refuse a learner of which a run could not say what it was."""
+    for field, value in asdict(cast("Any", learner)).items():
+        try:
+            json.dumps(value)
+        except (TypeError, ValueError):
+            raise UsageError(
+                f"{field!r} of learner {name!r} is {shown(value)}, which no file can keep; "
+                "let it be a number, a text, or a list or an object of these."
+            ) from None
+
+
 def _check_kind(spec: RunSpec, task: Task) -> None:
     """Refuse to learn labels from environments, or to act in a data set."""
-    if spec.learner == "supervised":
+    if isinstance(build_learner(spec), Supervised):
         data_set_of(task)
     else:
         environments_of(task)

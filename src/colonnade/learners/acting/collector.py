@@ -17,6 +17,7 @@ from colonnade.learners.compute import Compute
 from colonnade.learners.trainer import Deferring, Policy, Watch, under
 from colonnade.ops import evaluation
 from colonnade.seeding import derive
+from colonnade.tasks.places import places_from
 from colonnade.tasks.vector import environments, episodes_ended, rewards_as_they_came
 from colonnade.types import EnvironmentTask, Episode, Inputs, Network, Rollout, State
 from colonnade.watching import beat
@@ -99,12 +100,13 @@ class Collector:
         self.episodes: list[Episode] = []
         self.notes: list[str] = []
         self._spec = task.spec
-        self._envs = environments(task, num_envs, threads)
+        self._share = share or Share(0, num_envs)
+        with places_from(self._share.first):
+            self._envs = environments(task, num_envs, threads)
         self._network = network
         self._policy = policy if isinstance(policy, Deferring) else AtOnce(policy)
         self._compute = compute
         self._steps = steps
-        self._share = share or Share(0, num_envs)
         self._buffers: Inputs = {}  # T + 2 places: one after the rollout, one for final values
         self._places: dict[str, tuple[Tensor, ...]] = {}  # the same, place by place
         self._arrays: dict[str, np.ndarray[Any, Any]] = {}  # the same, on the host

@@ -20,6 +20,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from colonnade.learners.descent.buffers import Buffers
+
 
 class Randomness:
     """The state of everything that a network may draw random numbers from."""
@@ -74,10 +76,12 @@ class Reference:
 @contextmanager
 def statistics_kept(network: nn.Module) -> Iterator[None]:
     """Put all buffers, such as running means, back after the block to what they were."""
-    before = [(buffer, buffer.clone()) for buffer in network.buffers()]
+    buffers = Buffers(network)
+    before = [buffer.clone() for buffer in buffers.tensors]
     try:
         yield
     finally:
+        buffers.settle()
         with torch.no_grad():
-            for buffer, value in before:
+            for buffer, value in zip(buffers.tensors, before, strict=True):
                 buffer.copy_(value)

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor
 
+from colonnade.learners.descent.buffers import Buffers
 from colonnade.learners.descent.optimisation import trainable
 from colonnade.networks.modes import mode_matters
 from colonnade.types import Network
@@ -23,6 +24,7 @@ class SharedParameters:
         names: Of the parameters that require gradients.
         parameters: These, whatever memory they point to.
         values: Their shared memory.
+        buffers: The network's, in shared memory too.
     """
 
     def __init__(self, network: Network) -> None:
@@ -30,9 +32,9 @@ class SharedParameters:
         named = trainable(network)
         self.names = [name for name, _ in named]
         self.parameters = [parameter for _, parameter in named]
+        self.buffers = Buffers(network)
         self._all: list[Tensor] = [parameter for _, parameter in network.named_parameters()]
-        if isinstance(network, torch.nn.Module):
-            self._all += list(network.buffers())
+        self._all += self.buffers.tensors
         for tensor in self._all:
             tensor.data = shared_copy(tensor.data)
         self.values = [parameter.data for parameter in self.parameters]
@@ -91,9 +93,9 @@ class SharedBuffers:
 
     def __init__(self, network: Network) -> None:
         """Look for buffers of a network that may act otherwise than it learns."""
-        self._buffers: list[Tensor] = []
-        if isinstance(network, torch.nn.Module) and mode_matters(network):
-            self._buffers = list(network.buffers())
+        moves = isinstance(network, torch.nn.Module) and mode_matters(network)
+        self._moving = Buffers(network) if moves else None
+        self._buffers = self._moving.tensors if self._moving else []
         self._passed_on = [shared_copy(buffer.data) for buffer in self._buffers]
 
     @contextmanager
@@ -103,6 +105,8 @@ class SharedBuffers:
         for buffer in self._buffers:
             buffer.data = buffer.data.clone()
         yield
+        if self._moving:
+            self._moving.settle()
         for buffer, kept, passed_on in zip(self._buffers, before, self._passed_on, strict=True):
             if worker == 0:
                 passed_on.copy_(buffer.data)

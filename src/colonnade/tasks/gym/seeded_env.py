@@ -17,6 +17,7 @@ from colonnade.seeding import derive
 from colonnade.tasks.episode_seeds import next_seed
 from colonnade.tasks.gym.global_streams import SOURCES, GlobalStreams, snapshot
 from colonnade.tasks.gym.probing import AnyEnv, Draws, spaces_of
+from colonnade.tasks.places import first_place
 from colonnade.tasks.vector import AnyVectorEnv, StepResult
 
 _SPACES = "spaces"
@@ -139,7 +140,8 @@ class SeededEnv(gymnasium.Wrapper[Any, Any, Any, Any]):
 def make_seeded_vector(make: Callable[[], AnyVectorEnv]) -> AnyVectorEnv:
     """Make a vector environment whose constructor draws from streams of its own."""
     streams = GlobalStreams()
-    streams.seed(derive(0, "constructor", "vector"))
+    first = first_place()
+    streams.seed(derive(0, "constructor", "vector", *([first] if first else [])))
     with streams:
         return make()
 

@@ -28,6 +28,7 @@ from colonnade.tasks.gym.sources import Source, label_of, origin_of
 from colonnade.tasks.gym.wrappers import Named, as_json
 from colonnade.tasks.normalization import Normalization, NormalizedVectorEnv, normalized_space
 from colonnade.tasks.observations import full_batch, present, presented_space
+from colonnade.tasks.places import first_place
 from colonnade.tasks.task_ids import task_id
 from colonnade.tasks.vector import AnyVectorEnv, StepResult
 from colonnade.types import OBSERVATION, TaskSpec
@@ -183,7 +184,8 @@ class GymTask:
                 return seeded_vector(own, lambda: vector_sources(made))
             own.close()
         makers = [
-            functools.partial(make_one, made, known.draws, place) for place in range(num_envs)
+            functools.partial(make_one, made, known.draws, first_place() + place)
+            for place in range(num_envs)
         ]
         if self.processes:
             mode = AutoresetMode.SAME_STEP
