@@ -253,7 +253,7 @@ MUTANTS: list[Mutant] = [
         _JOBS,
         ("Results.counting", "argument", "sorted", "reverse", "zero"),
         ("Results._area_of", "doubled", "#1"),
-        ("Results._by_job", "assigned", "areas[self.suite.sweep.number_of(run.spec.seed)]", "zero"),
+        ("Results._by_job", "assigned", "areas[number]", "zero"),
     ),
     *_of(
         "experiments.results.matrix_and_table",
