@@ -32,6 +32,29 @@ def generator(seed: int, *path: int | str, device: torch.device | str = "cpu") -
     return torch.Generator(device=device).manual_seed(derive(seed, *path))
 
 
+def restore(generator: torch.Generator, state: torch.Tensor) -> bool:
+    """Bring a generator back to a state, if that is one of its kind of device.
+
+    Another kind's generator begins a stream of its own, which follows from the state.
+
+    Returns:
+        Whether it goes on exactly.
+    """
+    if state.shape != generator.get_state().shape:
+        digest = hashlib.sha256(state.cpu().numpy().tobytes()).hexdigest()
+        generator.manual_seed(derive(0, "another device", digest))
+        return False
+    generator.set_state(state)
+    return True
+
+
+MOVED = (
+    "It goes on from a checkpoint of another kind of device: from there on, actions are drawn from "
+    "a stream of their own, and sums come in another order."
+)
+"""What `restore` means for a run, where it says no."""
+
+
 def seed_globals(seed: int) -> None:
     """Seed what any code may draw from unasked: `random`, `numpy.random` and torch.
 
@@ -54,7 +77,7 @@ def globals_state() -> dict[str, Any]:
         "torch": _text(torch.random.get_rng_state()),
     }
     if torch.cuda.is_available() and torch.cuda.is_initialized():
-        state["cuda"] = _text(torch.cuda.get_rng_state())
+        state["cuda"] = [_text(one) for one in torch.cuda.get_rng_state_all()]
     return state
 
 
@@ -66,7 +89,9 @@ def load_globals_state(state: dict[str, Any]) -> None:
     np.random.set_state({**state["numpy"], "state": inner})  # noqa: NPY002
     torch.random.set_rng_state(_tensor(state["torch"]))
     if "cuda" in state and torch.cuda.is_available():
-        torch.cuda.set_rng_state(_tensor(state["cuda"]))
+        kept = state["cuda"] if isinstance(state["cuda"], list) else [state["cuda"]]
+        for device, one in enumerate(kept[: torch.cuda.device_count()]):
+            torch.cuda.set_rng_state(_tensor(one), device)
 
 
 @contextmanager

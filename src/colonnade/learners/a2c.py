@@ -65,6 +65,11 @@ class A2C(ActorCritic):
         """Make a learner for one task over the network's parameters that require gradients."""
         return A2CLearner(self, network, spec, compute)
 
+    @property
+    def on_processor(self) -> bool:
+        """Whether it learns in the processor's memory alone, which its workers share."""
+        return self.workers > 1
+
     def memory(self, lesson: Lesson) -> RecentSteps | None:
         """Keep the last steps, where nobody says when tasks change.
 

@@ -37,6 +37,11 @@ class A3C(A2C):
     """Processes that act and learn, each with an equal share of the environments and one thread;
     one is the single-threaded A2C of Rusu et al. 2017."""
 
+    @property
+    def on_processor(self) -> bool:
+        """Whether it learns in the processor's memory alone, which its workers share."""
+        return True
+
     def memory(self, lesson: Lesson) -> None:
         """Keep nothing.
 

@@ -56,6 +56,28 @@ class Compute:
         return torch.autocast(self.device.type, dtype=torch.bfloat16)
 
 
+def device_for(learner: object, device: str) -> str:
+    """Choose a device for a learner: what is asked for, but "auto" is the processor for workers.
+
+    Args:
+        learner: Those whose workers share the processor's memory say so (`on_processor`).
+        device: A torch device name, or "auto".
+
+    Raises:
+        UsageError: Another device is asked for such a learner.
+    """
+    if not getattr(learner, "on_processor", False):
+        return device
+    if device == "auto":
+        return "cpu"
+    if torch.device(device).type != "cpu":
+        raise UsageError(
+            f"{type(learner).__name__}'s workers share the memory of the processor, but the device "
+            f"is {device!r}; choose device 'cpu', or one worker of 'a2c' or 'ppo'."
+        )
+    return device
+
+
 @contextmanager
 def torch_threads(count: int) -> Iterator[None]:
     """Let torch use `count` threads within the block."""

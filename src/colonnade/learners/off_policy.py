@@ -23,6 +23,7 @@ from colonnade.learners.acting.timing import crossings
 from colonnade.learners.acting.transitions import Transitions
 from colonnade.learners.descent.optimisation import Optimisation
 from colonnade.learners.trainer import Acting, Advance, Lesson, Streams, prefixed, under
+from colonnade.seeding import MOVED, restore
 from colonnade.types import Batch, Metrics, Penalty, environments_of
 
 _ADVANCE = 64
@@ -349,5 +350,6 @@ class OffPolicyTrainer:
         self._learner.load_target(under("target/", tensors))
         # The replay came back before: environments that can't do so begin anew there.
         self._collector.load_state(under("experience/", tensors), meta["experience"])
-        self._actions.set_state(tensors["actions"])
+        if not restore(self._actions, tensors["actions"]):
+            self._collector.notes.append(MOVED)
         self._draws.set_state(tensors["draws"])

@@ -22,6 +22,7 @@ from colonnade.learners.trainer import (
     prefixed,
     under,
 )
+from colonnade.seeding import MOVED, restore
 from colonnade.types import (
     Metrics,
     Penalty,
@@ -128,4 +129,5 @@ class OnPolicyTrainer:
         """Go on from a state that `state` gave."""
         self._learner.optimisation.load_state(under("optimisation/", tensors), meta["optimisation"])
         self._collector.load_state(under("experience/", tensors), meta["experience"])
-        self._generator.set_state(tensors["actions"])
+        if not restore(self._generator, tensors["actions"]):
+            self._collector.notes.append(MOVED)

@@ -233,6 +233,7 @@ class Consolidation:
         if self._anchors == "each":
             self.quadratic.merge(curvature, place)
             return
+        self.quadratic.follow(place)
         old = {name: self._decay * value for name, value in self.quadratic.curvature.items()}
         total = {name: value + old[name] for name, value in curvature.items() if name in old}
         self.quadratic.replace({**old, **curvature, **total}, place)

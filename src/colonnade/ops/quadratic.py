@@ -57,7 +57,7 @@ class Quadratic:
             UsageError: A shape is not as before.
         """
         check_shapes(self.centre, anchor)
-        self._follow(anchor)
+        self.follow(anchor)
         self._product = self._pulled = None
         for name, added in curvature.items():
             place = _wide(anchor[name].detach())
@@ -122,7 +122,7 @@ class Quadratic:
             UsageError: A parameter is missing or has another shape.
         """
         check_shapes(self.centre, parameters)
-        self._follow(parameters)
+        self.follow(parameters)
         names = list(self.curvature)
         weighted = self._weighted(weight)
         curvature = [weighted[name] for name in names]
@@ -150,7 +150,7 @@ class Quadratic:
             UsageError: A parameter is missing or has another shape.
         """
         check_shapes(self.centre, parameters)
-        self._follow(parameters)
+        self.follow(parameters)
         weighted, pull = self._weighted(weight), self._pull(weight)
         for name, curvature in weighted.items():
             theta = parameters[name]
@@ -167,7 +167,7 @@ class Quadratic:
     def gradient(self, name: str, theta: Tensor, weight: float = 1.0) -> Tensor:
         """Return `weight` times the gradient A (theta - m) of one parameter that is held."""
         if self.curvature[name].device != theta.device:
-            self._follow(dict.fromkeys(self.curvature, theta))
+            self.follow(dict.fromkeys(self.curvature, theta))
         return (self._weighted(weight)[name] * theta).sub_(self._pull(weight)[name]).to(theta)
 
     def state(self, prefix: str) -> dict[str, Tensor]:
@@ -210,7 +210,7 @@ class Quadratic:
             self._pulled = weight, pull
         return self._pulled[1]
 
-    def _follow(self, parameters: Mapping[str, Tensor]) -> None:
+    def follow(self, parameters: Mapping[str, Tensor]) -> None:
         """Move to where the parameters are."""
         for part in (self.curvature, self.centre, self.remainder):
             for name, value in part.items():

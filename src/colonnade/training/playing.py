@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from colonnade.learners import Acting, Advance, Collector, Lesson, Streams, prefixed, under
+from colonnade.seeding import MOVED, restore
 from colonnade.types import Batch, environments_of
 
 _STEPS = 16
@@ -71,4 +72,5 @@ class Playing:
     def load_state(self, tensors: dict[str, Tensor], meta: dict[str, Any]) -> None:
         """Go on from a state that `state` gave."""
         self._collector.load_state(under("experience/", tensors), meta["experience"])
-        self._generator.set_state(tensors["actions"])
+        if not restore(self._generator, tensors["actions"]):
+            self._collector.notes.append(MOVED)

@@ -27,6 +27,7 @@ from colonnade.learners import (
     torch_threads,
     under,
 )
+from colonnade.learners.compute import device_for
 from colonnade.recognition import RecogniserConfig, TrueLabels
 from colonnade.records import shown
 from colonnade.seeding import derive, kept_globals, seed_globals
@@ -140,7 +141,7 @@ def train_sequence(
         learner,
         recorder,
         seed=seed,
-        device=options.device,
+        device=device_for(learner, options.device),
         episodes=options.test_episodes,
         patience=options.patience,
         limit=evaluation_limit,
@@ -294,7 +295,8 @@ class _Training:
     def _trainer(self, learning: Learning, network: Network) -> Trainer:
         options, task = self._around.options, learning.task
         seed_globals(learning.stream("constructors"))  # environments may draw while they are made
-        compute = Compute.choose(task.spec, options.device, options.precision)
+        device = device_for(self._config, options.device)
+        compute = Compute.choose(task.spec, device, options.precision)
         network.to(compute.device)
         network.train()
         penalty, labels = self._around.method.penalty, self._around.labels

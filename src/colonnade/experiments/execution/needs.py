@@ -7,6 +7,7 @@ from colonnade.experiments.execution.resources import Resources
 from colonnade.experiments.plans.build import build_learner, build_tasks, build_training_options
 from colonnade.experiments.plans.spec import RunSpec
 from colonnade.learners import Demanding
+from colonnade.learners.compute import device_for
 
 
 def needs(spec: RunSpec) -> Resources:
@@ -21,7 +22,8 @@ def needs(spec: RunSpec) -> Resources:
         if isinstance(learner, Demanding):
             tasks = [task.spec for task in build_tasks(spec)]
             memory = max(learner.memory_bytes(task, options.num_envs) for task in tasks)
+        device = device_for(learner, options.device)
     except ColonnadeError:
         return Resources()  # the run itself will say what is wrong with it
     cores = max(getattr(learner, "workers", 1), options.threads)
-    return Resources(cores, options.device != "cpu", memory)
+    return Resources(cores, device != "cpu", memory)

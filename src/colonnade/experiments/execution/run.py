@@ -48,6 +48,7 @@ from colonnade.experiments.store.parents import (
 from colonnade.experiments.store.reading import is_there
 from colonnade.experiments.store.recorder import RunRecorder
 from colonnade.learners import Acting
+from colonnade.learners.compute import device_for
 from colonnade.networks import custom_factories, factories_named
 from colonnade.seeding import derive
 from colonnade.tasks.frames import film_strip, to_png
@@ -246,7 +247,7 @@ def _returns(
         learner=learner,
         episodes=None if isinstance(task, DatasetTask) else spec.evaluation_episodes,
         seed=seeds[policy],
-        device=options.device,
+        device=device_for(learner, options.device),
         split="validation" if policy == "validation" else "test",
         limit=spec.evaluation_limit,
         env_threads=env_threads,

@@ -48,6 +48,7 @@ from typing import Any
 
 from colonnade.allocation import keep_memory
 from colonnade.errors import ColonnadeError
+from colonnade.experiments.execution.needs import needs
 from colonnade.experiments.execution.processes import PATIENCE_SECONDS, STOPPED
 from colonnade.experiments.execution.run import train_run
 from colonnade.experiments.store.folders import SuiteFolder
@@ -170,8 +171,11 @@ def _fork(
         with open(os.devnull) as nothing, suite.run(run).log_path.open("ab") as log:  # noqa: PTH123
             for file, number in ((nothing, 0), (log, 1), (log, 2)):
                 os.dup2(file.fileno(), number)
-        if gpu:
-            os.environ["CUDA_VISIBLE_DEVICES"] = gpu  # which is read when a GPU is first used
+        # Read when a GPU is first used. Where torch sees one, it lets no fork of a process that has
+        # differentiated, if on the processor, differentiate too.
+        spec = next(spec for spec in suite.plan.runs if spec.id == run)
+        if gpu or not needs(spec).gpu:
+            os.environ["CUDA_VISIBLE_DEVICES"] = gpu
         status = train(suite, run, env_threads, server, patience)
     except BaseException:
         traceback.print_exc()

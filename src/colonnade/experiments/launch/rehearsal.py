@@ -32,6 +32,7 @@ from colonnade.experiments.plans.spec import RunSpec
 from colonnade.experiments.store.kept import Kept
 from colonnade.experiments.store.parents import read_parent, take_over
 from colonnade.learners import Compute, Demanding, LearnerConfig, Lesson, Remembering
+from colonnade.learners.compute import device_for
 from colonnade.learners.supervised import Supervised, data_set_of
 from colonnade.methods import ColumnMethod, PathMethod
 from colonnade.networks import custom_factories
@@ -144,7 +145,8 @@ class Rehearsal:
             _check_untold(learner, tasks[-1], method, spec.steps, options.num_envs)
         check_analysable(spec.analyses, tasks, method, told=labels.told)
         # Taking a GPU that nobody named would keep its memory from the runs.
-        device = "cpu" if options.device == "auto" else options.device
+        device = device_for(learner, options.device)
+        device = "cpu" if device == "auto" else device
         Compute.choose(tasks[-1].spec, device, options.precision)
 
     def _one_of(self, parent: str) -> str:

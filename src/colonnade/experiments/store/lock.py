@@ -96,3 +96,18 @@ def _this_process() -> str:
     name = " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])[:120]
     since = time.strftime("%Y-%m-%d %H:%M")
     return f"{os.getpid()} ({name!r} on {platform.node()}, since {since})"
+
+
+def is_locked(folder: Path) -> bool:
+    """Say whether a process holds the lock of a folder, without a word to who holds it.
+
+    Raises:
+        OSError: The lock's file cannot be opened.
+    """
+    lock = FileLock(folder / LOCK_FILES[0])
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        return True
+    lock.release()
+    return False

@@ -52,7 +52,7 @@ class Records:
 
     def load_state(self, tensors: dict[str, Tensor], spans: list[range]) -> None:
         """Take up what `state` gave."""
-        self._values[self._rows(spans)] = tensors["values"]
+        self._values[self._rows(spans)] = tensors["values"].to(self._values.dtype)
 
     def _rows(self, spans: list[range]) -> Tensor:
         rows = [

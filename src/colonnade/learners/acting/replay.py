@@ -293,7 +293,7 @@ class Replay:
         """Return to a state that `state` gave.
 
         Where it holds other inputs, since another part of the network is frozen now, only the
-        clock is taken up.
+        clock is taken up. What differs in its precision alone, as on another machine, is converted.
 
         Raises:
             UsageError: It is that of a replay of another size.
@@ -304,7 +304,7 @@ class Replay:
                 f"up one of {len(meta['oldest'])} with {meta['share']:,}; give it the same size."
             )
         self.seen = meta["seen"]
-        if meta["inputs"] != self._kinds():
+        if _shapes(meta["inputs"]) != _shapes(self._kinds()):
             return
         self._oldest = np.array(meta["oldest"], np.int64)
         self._newest = np.array(meta["newest"], np.int64)
@@ -379,6 +379,15 @@ class Replay:
 
 def _slots(span: range, places: int) -> NDArray[np.int64]:
     return np.arange(span.start, span.stop, dtype=np.int64) % places
+
+
+def _shapes(kinds: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the shapes of inputs, and what each is but for a floating-point number's precision."""
+    floating = {str(dtype) for dtype in (torch.float16, torch.bfloat16, torch.float32)}
+    return {
+        name: (list(shape), "floating" if dtype in floating else dtype)
+        for name, (shape, dtype) in kinds.items()
+    }
 
 
 def _draw(total: int, count: int, generator: torch.Generator) -> NDArray[np.int64]:

@@ -18,6 +18,7 @@ from torch import Tensor
 from colonnade.errors import UsageError
 from colonnade.learners.acting.collector import Collector, Share
 from colonnade.learners.acting.sampling import whole_episodes
+from colonnade.learners.compute import device_for
 from colonnade.learners.processes.parameters import SharedParameters
 from colonnade.learners.processes.workers import Report, Work, Workers
 from colonnade.learners.trainer import (
@@ -78,11 +79,7 @@ class WorkerTrainer(ABC):
         """
         learner, workers = type(config).__name__, config.workers
         compute, num_envs = lesson.compute, lesson.num_envs
-        if compute.device.type != "cpu":
-            raise UsageError(
-                f"{learner}'s workers share the memory of the processor, but the device is "
-                f"{str(compute.device)!r}; choose device 'cpu', or one worker of 'a2c' or 'ppo'."
-            )
+        device_for(config, str(compute.device))
         if "fork" not in multiprocessing.get_all_start_methods():
             raise UsageError(
                 f"{learner}'s workers need a system that can fork processes; use 'a2c' or 'ppo' "

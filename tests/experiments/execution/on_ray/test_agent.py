@@ -1,10 +1,12 @@
 """What a node says of itself, and which GPU its runs get; no Ray, no processes."""
 
 import asyncio
+import os
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 import colonnade
 from colonnade.errors import ColonnadeError
@@ -12,7 +14,8 @@ from colonnade.experiments.execution.on_ray import agent as agents
 from colonnade.experiments.execution.on_ray.agent import PACKAGES, Agent, Orders
 from colonnade.experiments.execution.resources import Resources
 from colonnade.experiments.execution.workers import Ended
-from colonnade.experiments.store.lock import LOCK_FILES, FolderLock
+from colonnade.experiments.store import lock as agents_lock
+from colonnade.experiments.store.lock import LOCK_FILES, FolderLock, is_locked
 
 
 def orders(suite: Path, holder: str = "me") -> Orders:
@@ -128,3 +131,35 @@ def test_what_is_asked_twice_is_done_once_and_told_until_it_is_seen() -> None:
 
     asyncio.run(go())
     assert workers.begun == [("a", "")]
+
+
+def test_looking_at_a_lock_says_nothing_of_who_holds_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with FolderLock(tmp_path):
+        before = (tmp_path / LOCK_FILES[1]).read_text()
+        assert is_locked(tmp_path)
+        monkeypatch.setattr(agents_lock, "FileLock", lambda path: FileLock(tmp_path / "other"))
+        assert "two nodes could write" in agents.not_shared(orders(tmp_path, before))
+        monkeypatch.undo()
+        assert (tmp_path / LOCK_FILES[1]).read_text() == before
+        assert agents.not_shared(orders(tmp_path, before)) == ""
+
+        def forbidden(_: Path) -> bool:
+            raise PermissionError(13, "Permission denied")
+
+        monkeypatch.setattr(agents_lock, "is_locked", forbidden)
+        said = agents.not_shared(orders(tmp_path, before))
+        assert said == f"cannot write to {tmp_path} (Permission denied)"
+
+
+def test_a_commands_variables_hold_where_a_node_has_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WANDB_MODE", "online")
+    monkeypatch.setenv("WANDB_PROJECT", "")
+    monkeypatch.delenv("WANDB_PROJECT")
+    given = {"WANDB_MODE": "offline", "WANDB_PROJECT": "mine"}
+    told = replace(orders(tmp_path, "nobody"), environment=given)
+    assert "does not see" in asyncio.run(Agent(0).open(told))
+    assert (os.environ["WANDB_MODE"], os.environ["WANDB_PROJECT"]) == ("online", "mine")

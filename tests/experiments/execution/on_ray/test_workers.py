@@ -477,3 +477,32 @@ def test_room_that_nobody_needs_is_given_back(
     made.ended(0.0)
     made.ended(0.0)
     assert cluster.rooms == []
+
+
+def test_who_waits_asks_for_no_more_than_the_nodes_that_are_left_have(tmp_path: Path) -> None:
+    for first, second, shares in (
+        ({"cores": 4, "gpus": 1}, {"cores": 4}, [Resources(2, gpu=True)] * 3),
+        ({"cores": 8}, {"cores": 4}, [Resources(6)] * 2),
+    ):
+        folder = tmp_path / f"{first['cores']}"
+        for number in range(len(shares)):
+            (folder / "runs" / f"r{number}").mkdir(parents=True)
+        with FolderLock(folder):
+            cluster = MadeUp(folder)
+            large = cluster.join(**first)
+            cluster.join(**second)
+            workers = RayWorkers(folder, cluster)
+            limit = time.monotonic() + 5
+            while len(workers.machines(0)) < 2 and time.monotonic() < limit:
+                workers.ended(0.01)
+            for number, share in enumerate(shares):
+                workers.start(f"r{number}", share)
+            for _ in range(5):
+                workers.ended(0.005)
+            waiting = f"r{len(shares) - 1}"
+            assert waiting not in cluster.running
+            cluster.lose(large)
+            while waiting not in cluster.running and time.monotonic() < limit:
+                workers.ended(0.01)
+            assert waiting in cluster.running
+            workers.close()

@@ -13,7 +13,7 @@ import signal
 import sys
 from collections import Counter
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
@@ -47,6 +47,7 @@ class Orders:
         versions: Of `PACKAGES` where the command was given.
         source: Digest of the library's source there.
         holder: What the executor wrote into the output folder as the holder of its lock.
+        environment: Variables of the command that hold on nodes that have none of their own.
     """
 
     suite: str
@@ -57,6 +58,7 @@ class Orders:
     versions: dict[str, str]
     source: str
     holder: str
+    environment: dict[str, str] = field(default_factory=dict)
 
 
 class Agent:
@@ -85,6 +87,8 @@ class Agent:
         Returns:
             What is in the way, as a sentence goes on after the node's name; empty if nothing is.
         """
+        for name, value in orders.environment.items():
+            os.environ.setdefault(name, value)
         if Path(orders.folder).is_dir():
             os.chdir(orders.folder)
         if wrong := other_versions(orders) or not_shared(orders):
@@ -192,8 +196,7 @@ def not_shared(orders: Orders) -> str:
 
     The executor holds the folder's lock meanwhile.
     """
-    from colonnade.errors import ColonnadeError
-    from colonnade.experiments.store.lock import LOCK_FILES, FolderLock
+    from colonnade.experiments.store.lock import LOCK_FILES, is_locked
 
     suite, holder = Path(orders.suite), ""
     if (suite / LOCK_FILES[1]).exists():
@@ -201,13 +204,15 @@ def not_shared(orders: Orders) -> str:
     if not holder or holder != orders.holder:
         return f"does not see {suite}; choose an --out in a folder that all nodes share"
     try:
-        with FolderLock(suite):
-            return (
-                f"does not see that this machine has locked {suite}, so that two nodes could write "
-                "one run; mount the shared folder with locks (NFS: without nolock or local_lock)"
-            )
-    except ColonnadeError:
-        return ""
+        locked = is_locked(suite)
+    except OSError as error:
+        return f"cannot write to {suite} ({error.strerror or error})"
+    if not locked:
+        return (
+            f"does not see that this machine has locked {suite}, so that two nodes could write "
+            "one run; mount the shared folder with locks (NFS: without nolock or local_lock)"
+        )
+    return ""
 
 
 def version_of(name: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import logging
 import math
+import os
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -47,6 +48,10 @@ _AGENTS = 3
 """How often an agent is begun on a node."""
 
 
+_CARRIED = ("WANDB_", "COLONNADE_", "MUJOCO_GL")
+"""How the environment variables begin that runs on nodes should find as the command does."""
+
+
 class RayWorkers:
     """Workers forked on the nodes of a cluster, with their share of a node held there.
 
@@ -85,6 +90,7 @@ class RayWorkers:
             versions=versions,
             source=source_digest(),
             holder=holder,
+            environment={k: v for k, v in os.environ.items() if k.startswith(_CARRIED)},
         )
 
     def machines(self, runs: int) -> Sequence[Resources]:
@@ -320,6 +326,11 @@ class RayWorkers:
             if place.node is None and not self._ready:
                 self._lose([run], "all nodes were lost")
             elif place.node is None:
+                # What it would have had of a node that is gone, none of these may have.
+                largest = max(self._stations[node].node.cores for node in self._ready)
+                share, most = self._shares[run], max(1, int(largest / self._scale))
+                self._shares[run] = replace(share, cores=min(share.cores, most))
+                place.amounts = self._amounts(self._shares[run])
                 self._cluster.release(place.room)
                 place.room = self._cluster.reserve(place.amounts, self._ready)
 
