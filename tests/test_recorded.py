@@ -346,7 +346,7 @@ NEWER = (
     "ewc-stream-mini-bounds", "labyrinth-maze-m",
     "pong-outputs-mini", "labyrinth-maze-m-long", "arm-from-state",
     "sim-to-real-columns", "sim-to-real-columns-long", "sim-to-real-columns-a3c",
-    "labyrinth-doom-pair",
+    "labyrinth-doom-pair", "labyrinth-short",
 )  # fmt: skip
 
 
