@@ -543,6 +543,9 @@ def judge(said: Said, expected: Said, mutation: Mutation) -> str:
             return ""
         if name == "frames.png" and not mutation.file.exists():
             return ""  # another run's picture of the same task, or none
+        begun = (mutation.file.parent / "DONE").exists() or mutation.file.exists()
+        if name == "metrics.jsonl" and not begun:
+            return ""  # the run is one that has shown nothing yet
         if name == "DONE" and re.search("omplete|waiting", said.answer):
             return ""  # the run counts as one that is to be gone on with, and is shown so
         return f"other numbers, without a word: {difference(expected.answer, said.answer)}"
