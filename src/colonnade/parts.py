@@ -293,11 +293,9 @@ _presets: dict[str, Any] = {}
 
 def own_presets() -> list[Any]:
     """Return what networks look like by plugins that are loaded, and by packages' names in use."""
-    columns = [part for parts in _loaded.values() for part in parts if part.kind == "columns"]
-    for part in columns:
-        if part.name not in _presets:
-            # One that cannot be made is refused where it is asked for.
-            with suppress(Exception):
+    for part in (part for parts in _loaded.values() for part in parts):
+        if part.kind == "columns" and part.name not in _presets:
+            with suppress(Exception):  # what cannot be made is refused where it is asked for
                 _presets[part.name] = part.make() if callable(part.make) else part.make
     return list(_presets.values())
 
