@@ -14,7 +14,7 @@ from colonnade.learners.compute import device_for
 from colonnade.methods import Progressive, Scratch
 from colonnade.methods.consolidation import Consolidation
 from colonnade.networks import mlp_column
-from colonnade.seeding import restore
+from colonnade.seeding import globals_state, load_globals_state, restore
 from colonnade.tasks import MiniPongTask, TMazeTask
 from colonnade.training import Interrupted, MemoryRecorder, TrainingOptions, train_sequence
 
@@ -115,3 +115,18 @@ def test_what_is_held_follows_the_module(monkeypatch):
     moved = module.to("meta")  # which stands for a GPU, and has none
     kept.hold({name: torch.ones_like(value) for name, value in moved.named_parameters()})
     assert {value.device.type for value in kept.quadratic.curvature.values()} == {"meta"}
+
+
+def test_the_streams_of_all_gpus_are_kept(monkeypatch):
+    states = [torch.full((16,), device, dtype=torch.uint8) for device in (1, 2, 3)]
+    brought_back = {}
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "is_initialized", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)  # one fewer than there were
+    monkeypatch.setattr(torch.cuda, "get_rng_state_all", lambda: states)
+    monkeypatch.setattr(
+        torch.cuda, "set_rng_state", lambda state, device: brought_back.update({device: state})
+    )
+    load_globals_state(globals_state())
+    assert brought_back.keys() == {0, 1}
+    assert all(torch.equal(brought_back[device], states[device]) for device in (0, 1))
