@@ -23,6 +23,7 @@ from colonnade.experiments.execution.execute import Failure
 from colonnade.experiments.execution.resources import Resources
 from colonnade.experiments.plans.plan import Plan
 from colonnade.experiments.plans.spec import RunSpec, TaskBudget
+from colonnade.experiments.store.folders import SuiteFolder
 from colonnade.experiments.store.reading import read_json
 
 COMMAND = [sys.executable, "-m", "colonnade"]
@@ -308,6 +309,15 @@ def test_describe_prints_the_papers_totals() -> None:
     printed = colonnade("describe", "sim-to-real").stdout
     for total in ("620,620", "298,700", "38,876", "36,940"):
         assert total in printed
+
+
+def test_runs_of_one_label_are_each_described(tmp_path: Path, call: Call) -> None:
+    gains = {"preset": "tiny", "task_gains": True}
+    specs = tiny("one"), tiny("one", column=gains), tiny("one", seed=1)
+    SuiteFolder(tmp_path, "by hand", {}, Plan(specs)).begin()
+    status, printed, wrong = call("describe", tmp_path)
+    assert status == 0, wrong
+    assert printed.count("all columns") == 2  # another seed's is the same network
 
 
 def test_ctrl_c_during_the_imports_leaves_no_traceback(monkeypatch, capsys):

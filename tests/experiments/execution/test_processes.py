@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -229,7 +230,7 @@ def test_a_process_that_cannot_be_forked_fails_its_run_alone(
     suite = begin(tmp_path, tiny("one"))
     monkeypatch.setattr("os.fork", no_memory)
     ours, theirs = multiprocessing.Pipe()
-    thread = threading.Thread(target=server.serve, args=(theirs, suite))
+    thread = threading.Thread(target=server.serve, args=(theirs, suite), daemon=True)
     thread.start()
     assert ours.recv() == {}
     ours.send(("start", suite.runs[0].id, 1))
@@ -245,7 +246,9 @@ def test_a_process_that_cannot_be_forked_fails_its_run_alone(
 
 
 def test_a_run_sees_the_gpu_that_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    suite = begin(tmp_path, tiny("one"))
+    one, beside = tiny("one"), tiny("on the processor")
+    beside = replace(beside, training_options=beside.training_options | {"device": "cpu"})
+    suite = begin(tmp_path, one, beside)
     seen = tmp_path / "seen"
 
     def train(*_: object) -> int:
@@ -255,11 +258,11 @@ def test_a_run_sees_the_gpu_that_is_named(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     monkeypatch.setattr(server, "train", train)
     ours, theirs = multiprocessing.Pipe()
-    thread = threading.Thread(target=server.serve, args=(theirs, suite))
+    thread = threading.Thread(target=server.serve, args=(theirs, suite), daemon=True)
     thread.start()
     assert ours.recv() == {}
-    for gpu, expected in (("3", "3"), ("", "all")):
-        ours.send(("start", suite.runs[0].id, 1, gpu))
+    for spec, gpu, expected in ((one, "3", "3"), (one, "", "all"), (beside, "", "")):
+        ours.send(("start", spec.id, 1, gpu))
         while "run" not in (said := ours.recv()):
             pass
         assert said["status"] == 7

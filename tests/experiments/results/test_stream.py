@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from fabricated import COLUMN
-from reading import charts_of
+from reading import charts_of, table_of
 
 from colonnade.experiments.plans.plan import Plan, SuiteOptions
 from colonnade.experiments.plans.spec import RunSpec, TaskBudget, TaskVisit
@@ -247,6 +247,22 @@ def test_short_turns_are_a_curve_of_their_own_and_no_part_of_what_the_paper_says
         assert words in page, words
     (schedule,) = charts_of(page)["stream-schedule-0"]["panels"]
     assert schedule["lines"][0]["x"] == [0, 99, None, 198, 297, None]
+
+
+def test_a_sum_within_its_error_of_random_play_divides_nothing(tmp_path):
+    stays = tuple(TaskVisit(name, 100) for name in ORDER)
+
+    def ratios(path, *bare):
+        told = scored(3, B, 100, {A: 0.9, B: 1.4})
+        runs = [(spec("EWC, labels", "ewc", stays), told)]
+        for seed, sums in enumerate(bare):
+            rows = scored(3, B, 100, {A: RANDOM + sums, B: RANDOM + sums})
+            runs.append((spec("no penalty", "finetune", stays, seed=seed), rows))
+        table = table_of(write_report(folder(path, runs)).read_text(), "Times no penalty")
+        return table["EWC, tasks told"]["Times no penalty"]
+
+    assert ratios(tmp_path / "apart", 1.0, 1.5) == "1.40"  # 1.75 / 1.25
+    assert ratios(tmp_path / "within", 0.7, -0.5) == "?"  # 0.1, of which the error is 0.6
 
 
 def test_what_was_set_differently_is_no_seed_and_more_rounds_are_no_short_turns(tmp_path):
