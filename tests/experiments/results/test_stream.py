@@ -20,6 +20,8 @@ from colonnade.experiments.suites.designs.stream import StreamDesign, StreamTask
 from colonnade.reports.suite import write_report
 
 A, B = "mini-pong/pong", "mini-pong/black~"
+OTHERS = ("mini-pong/white", "mini-pong/zoom")
+PLACES = {A: 0, B: 1, OTHERS[0]: 0, OTHERS[1]: 1}
 ORDER = (A, B, A, B)
 RANDOM, HUMAN = -0.6, 1.4
 """MiniPong's scale; a return of r counts (r + 0.6) / 2, at most 1."""
@@ -52,7 +54,7 @@ def spec(curve, method, visits, **changes):
 
 
 def visit_row(kind, visit, task, step, **more):
-    place = (A, B).index(task)
+    place = PLACES[task]
     return {
         "kind": kind, "task": task, "task_index": place, "visit": visit, "step": step, **more
     }  # fmt: skip
@@ -263,6 +265,46 @@ def test_a_sum_within_its_error_of_random_play_divides_nothing(tmp_path):
 
     assert ratios(tmp_path / "apart", 1.0, 1.5) == "1.40"  # 1.75 / 1.25
     assert ratios(tmp_path / "within", 0.7, -0.5) == "?"  # 0.1, of which the error is 0.6
+
+
+def test_no_penalty_is_the_same_learners_over_as_many_steps(tmp_path):
+    stays = tuple(TaskVisit(name, 100) for name in ORDER)
+    runs = [
+        (spec("none", "finetune", stays), scored(3, B, 100, {A: -0.2, B: -0.2})),
+        (spec("EWC", "ewc", stays), scored(3, B, 100, {A: 0.4, B: 0.4})),
+        (
+            spec("none by PPO", "finetune", stays, learner="ppo"),
+            scored(3, B, 100, {A: 1.0, B: 1.0}),
+        ),
+        (spec("EWC by PPO", "ewc", stays, learner="ppo"), scored(3, B, 100, {A: 1.0, B: 1.0})),
+    ]
+    page = write_report(folder(tmp_path / "both", runs)).read_text()
+    table = table_of(page, "Times no penalty")
+    ratios = {title: row["Times no penalty"] for title, row in table.items()}
+    assert ratios == {
+        "No penalty (DQN)": "", "EWC, tasks told (DQN)": "2.50",
+        "No penalty (PPO)": "", "EWC, tasks told (PPO)": "1.00",
+    }  # fmt: skip
+    for words in ("DQN: In the end 1.00 of 2, +0.60 against", "PPO: In the end 1.60 of 2, +0.00"):
+        assert words in page, words
+    longer = spec("none", "finetune", stays * 2), scored(7, B, 100, {A: -0.2, B: -0.2})
+    page = write_report(folder(tmp_path / "longer", [longer, runs[1]])).read_text()
+    assert table_of(page, "Times no penalty")["EWC, tasks told"]["Times no penalty"] == ""
+    assert "against no penalty" not in page
+
+
+def test_other_tasks_under_a_seed_are_another_stream(tmp_path):
+    stays = tuple(TaskVisit(name, 100) for name in ORDER)
+    moved = tuple(TaskVisit(name, 100) for name in OTHERS * 2)
+    others = tuple(TaskBudget(name, 200) for name in OTHERS)
+    suite = folder(
+        tmp_path,
+        [
+            (spec("none", "finetune", stays), scored(3, B, 100, {A: -0.2, B: -0.2})),
+            (spec("others", "finetune", moved, tasks=others), []),
+        ],
+    )
+    assert [[len(c.runs) for c in stream.curves] for stream in streams(Results(suite))] == [[1]] * 2
 
 
 def test_what_was_set_differently_is_no_seed_and_more_rounds_are_no_short_turns(tmp_path):

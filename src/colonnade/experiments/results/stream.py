@@ -142,6 +142,11 @@ class Curve:
     colour: str
 
     @property
+    def learner(self) -> str:
+        """Its learner's name."""
+        return self.runs[0].run.spec.learner
+
+    @property
     def done(self) -> list[StreamRun]:
         """The complete runs."""
         return [run for run in self.runs if run.run.done]
@@ -167,6 +172,27 @@ class Stream:
     curves: tuple[Curve, ...]
     singles: Mapping[tuple[str, int], StreamRun]
     unscored: tuple[str, ...]
+
+    @property
+    def learners(self) -> tuple[str, ...]:
+        """Names of the learners."""
+        return tuple(dict.fromkeys(curve.learner for curve in self.curves))
+
+    def only(self, learner: str, method: str, *, inferred: bool = False) -> Curve | None:
+        """Return a learner's curve of long visits by a method; None where there is not one."""
+        asked = learner, method, inferred, False
+        found = [c for c in self.curves if (c.learner, c.method, c.inferred, c.turns) == asked]
+        return found[0] if len(found) == 1 else None
+
+    def below(self, curve: Curve) -> Curve | None:
+        """Return the same learner's curve without a penalty, over as many steps, if it is one."""
+        base = self.only(curve.learner, "finetune")
+        if base is None or base is curve:
+            return None
+        own, other = curve.runs[0].run.spec, base.runs[0].run.spec
+        # Cut into parts, a visit may lose a step less than a part each.
+        same = abs(own.steps - other.steps) < max(len(own.visits), len(other.visits))
+        return base if same else None
 
     def final(self, curve: Curve) -> Floats:
         """Return the sum of scores [R] in the end, of the complete runs."""
@@ -214,7 +240,22 @@ def streams(results: Results) -> list[Stream]:
         made = StreamRun(run, rows, _ids(run, rows))
         family = run.spec.tasks[0].name.partition("/")[0]
         families.setdefault((family, len(made.tasks)), []).append(made)
-    return [_stream(found, results.own) for found in families.values()]
+    return [
+        _stream(found, results.own) for family in families.values() for found in _together(family)
+    ]
+
+
+def _together(runs: Sequence[StreamRun]) -> list[list[StreamRun]]:
+    """Part runs of which those of one seed learn different tasks: no pool gives a seed two sets."""
+    sets = dict[int, set[frozenset[str]]]()
+    for run in runs:
+        sets.setdefault(run.run.spec.seed, set()).add(frozenset(run.tasks))
+    if all(len(found) == 1 for found in sets.values()):
+        return [list(runs)]
+    parted = dict[frozenset[str], list[StreamRun]]()
+    for run in runs:
+        parted.setdefault(frozenset(run.tasks), []).append(run)
+    return list(parted.values())
 
 
 def recognised(run: StreamRun, parts: int = PARTS) -> Recognised | None:

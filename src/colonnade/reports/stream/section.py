@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -23,8 +23,9 @@ from colonnade.experiments.results.stream import (
     streams,
 )
 from colonnade.experiments.results.transfer import Results
-from colonnade.experiments.titles import distinct
+from colonnade.experiments.titles import distinct, learner_title
 from colonnade.experiments.words import run_count
+from colonnade.parts import Said
 from colonnade.reports.interactive.chart import Chart
 from colonnade.reports.page import Section, render
 from colonnade.reports.stream.chart import contexts_chart, schedule_chart, totals_chart
@@ -102,7 +103,11 @@ class StreamSection(Section):
                     "bands_caution": bands_caution(
                         [stream.ceiling_line, *(curve.line for curve in stream.curves)]
                     ),
-                    "claims": _claims(stream),
+                    "claims": [
+                        claim
+                        for learner in stream.learners
+                        for claim in _claims(stream, learner, self.results.own)
+                    ],
                     "seeds": [
                         _seed(run, seen)
                         for run in _inferred(stream)
@@ -124,21 +129,15 @@ def _inferred(stream: Stream) -> list[StreamRun]:
 
 
 def _row(stream: Stream, curve: Curve) -> _Row:
-    finals, base = stream.final(curve), _of(stream, "finetune", inferred=False)
+    finals, base = stream.final(curve), stream.below(curve)
     relative = ""
-    if base is not None and base is not curve and stream.final(base).size and finals.size:
-        below = stream.final(base)
+    if base is not None and (below := stream.final(base)).size and finals.size:
         # What random play comes to is 0; a sum within its error of that divides nothing.
         error = below.std(ddof=1) / math.sqrt(below.size) if below.size > 1 else 0.0
         ratio = float(transfer_score(finals.mean(), below.mean(), minimum=error))
         relative = "?" if math.isnan(ratio) else f"{ratio:.2f}"
     colour = str(style_of(curve)["colour"])
     return _Row(curve.title, colour, _over_seeds(finals), relative, finals.size)
-
-
-def _of(stream: Stream, method: str, *, inferred: bool) -> Curve | None:
-    asked = method, inferred, False
-    return next((c for c in stream.curves if (c.method, c.inferred, c.turns) == asked), None)
 
 
 def _single(stream: Stream) -> str:
@@ -168,44 +167,53 @@ def _seed(run: StreamRun, seen: Recognised) -> _Seed:
     )
 
 
-def _claims(stream: Stream) -> list[tuple[str, str]]:
-    """Set what the paper says of Fig. 3B beside what was measured here."""
-    ends_of = {
-        (method, inferred): ends
-        for method, inferred in (("finetune", False), ("ewc", False), ("ewc", True))
-        if (curve := _of(stream, method, inferred=inferred)) is not None
-        and (ends := stream.final(curve)).size
-    }
-    finals = {key: float(ends.mean()) for key, ends in ends_of.items()}
-    over = {key: f" ({run_count(ends.size)})" for key, ends in ends_of.items()}
-    count = len(stream.tasks) - len(stream.unscored)
+def _claims(stream: Stream, learner: str, own: Sequence[Said]) -> list[tuple[str, str]]:
+    """Set what the paper says of Fig. 3B beside what was measured here with a learner."""
     none, told, found = (
-        finals.get(key) for key in (("finetune", False), ("ewc", False), ("ewc", True))
+        _end(stream, stream.only(learner, method, inferred=inferred))
+        for method, inferred in (("finetune", False), ("ewc", False), ("ewc", True))
     )
+    count = len(stream.tasks) - len(stream.unscored)
     claims = []
     if none is not None:
         claims.append(
             (
                 "Without a penalty the agent never learns to play more than one game.",
-                f"In the end {none:.2f} of {count}{over['finetune', False]}.",
+                f"In the end {none.mean:.2f} of {count}{none.over}.",
             )
         )
-    if none is not None and told is not None:
+    if none is not None and told is not None and stream.below(told.curve) is none.curve:
         claims.append(
             (
                 "With EWC the same network learns to play several games.",
-                f"In the end {told:.2f} of {count}, {told - none:+.2f} against no penalty"
-                f"{over['ewc', False]}.",
+                f"In the end {told.mean:.2f} of {count}, {told.mean - none.mean:+.2f} against no "
+                f"penalty{told.over}.",
             )
         )
     if told is not None and found is not None:
         claims.append(
             (
                 "Being told the game helps only little over recognising it.",
-                f"Recognised {found:.2f}{over['ewc', True]}, told {told:.2f}{over['ewc', False]}.",
+                f"Recognised {found.mean:.2f}{found.over}, told {told.mean:.2f}{told.over}.",
             )
         )
-    return claims
+    by = f"{learner_title(learner, own)}: " if len(stream.learners) > 1 else ""
+    return [(paper, by + here) for paper, here in claims]
+
+
+@dataclass(frozen=True)
+class _End:
+    """What a curve comes to in the end: the mean sum, and over how many runs."""
+
+    curve: Curve
+    mean: float
+    over: str
+
+
+def _end(stream: Stream, curve: Curve | None) -> _End | None:
+    if curve is None or not (ends := stream.final(curve)).size:
+        return None
+    return _End(curve, float(ends.mean()), f" ({run_count(ends.size)})")
 
 
 def _over_seeds(values: Floats) -> str:
