@@ -81,6 +81,8 @@ run ewc-permuted --out x --learner ppo  ->  always learned with 'supervised', bu
 run demo --out x --device meta  ->  Device 'meta' can't be used
 run demo --out x --device gpu  ->  Device 'gpu' can't be used
 run demo --out x --device cuda:99  ->  Device 'cuda:99' can't be used
+run demo --out x --methods  ->  --methods needs a value behind it, but none came; see `colonnade run
+run demo --tasks --out x  ->  --tasks needs a value behind it, but none came
 run demo --out x --tasks nosuch  ->  Unknown task of the suite 'nosuch'; choose one of: h-flip
 run demo --out x --methods nosuch  ->  Unknown method of the suite 'nosuch'; choose one of:
 run ewc-stream-mini --out x --tasks nosuch  ->  of the suite 'nosuch'; choose one of: black, pong.

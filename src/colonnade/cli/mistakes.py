@@ -77,7 +77,11 @@ def parsed(command: Any, names: Sequence[str], description: str, given: Sequence
     options = {
         name: dict(_options(kind)) for name, kind in zip(names, get_args(command), strict=True)
     }
-    words = _gathered(given, options.get(given[0], {}))
+    words, empty = _gathered(given, options.get(given[0], {}))
+    if empty and not asks_help:
+        raise UsageError(
+            f"{empty} needs a value behind it, but none came; see `colonnade {given[0]} --help`."
+        )
     try:
         with contextlib.nullcontext() if asks_help else _quiet(told):
             return tyro.cli(command, prog="colonnade", description=description, args=words)
@@ -98,15 +102,18 @@ def _options(kind: Any) -> Iterator[tuple[str, Any]]:
             yield f"--{name.replace('_', '-')}", hint
 
 
-def _gathered(given: Sequence[str], options: Mapping[str, Any]) -> list[str]:
+def _gathered(given: Sequence[str], options: Mapping[str, Any]) -> tuple[list[str], str]:
     """Put all that is given for an option of several values behind its name, at the end.
 
     Of an option that is given again tyro, like argparse, keeps the last values alone.
+
+    Returns:
+        The words, and the first such option that has nothing behind it, if there is one.
     """
     several = {name for name, hint in options.items() if get_origin(hint) is tuple}
     rest, lists = list[str](), dict[str, list[str]]()
-    place = rest
-    for word in given:
+    place, empty = rest, ""
+    for word, following in zip(given, [*given[1:], "--"], strict=True):
         name, equals, value = word.partition("=")
         if word.startswith("--"):
             place = rest
@@ -116,7 +123,9 @@ def _gathered(given: Sequence[str], options: Mapping[str, Any]) -> list[str]:
             lists.setdefault(name, [name]).append(value)
         else:
             place = lists.setdefault(name, [name])
-    return rest + [word for words in lists.values() for word in words]
+            if following.startswith("--"):
+                empty = empty or name
+    return rest + [word for words in lists.values() for word in words], empty
 
 
 @contextlib.contextmanager
