@@ -188,7 +188,7 @@ analyze done --jobs x  ->  --jobs is a whole number, but 'x' came
 analyze done --states 0  ->  must be a whole number at least 1; got 0
 analyze done --states 1.5  ->  --states is a whole number, but '1.5' came
 analyze done --episodes -1  ->  must be a whole number at least 0; got -1
-analyze done --noise  ->  must be one or more different numbers; got ()
+analyze done --noise  ->  --noise needs a value behind it, but none came
 analyze done --noise nan  ->  must be a number above 0; got nan
 analyze done --noise abc  ->  --noise is a number, but 'abc' came
 analyze done --noise 0  ->  must be a number above 0; got 0.0
