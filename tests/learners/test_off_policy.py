@@ -174,6 +174,24 @@ def refused(config=SMALL, task=TASK, **how):
     return str(caught.value)
 
 
+def test_visits_of_too_few_steps_leave_nothing_to_learn_from_and_say_so():
+    with trainer(replace(SMALL, n=5, warm_up=40), num_envs=4) as one:
+        updates, notes = [], []
+        update = one._learner.update
+        one._learner.update = lambda *a: (updates.append(one.replay.seen), update(*a))[1]
+        one.begin(lambda name: len(name))
+        places = one.replay.places
+        one.replay.places = lambda n: places(n)[:0]  # as after visits of four steps
+        for _ in range(3):
+            notes += one.advance().notes
+        assert not updates
+        assert [note for note in notes if "no environment 5 steps in a row" in note] == notes
+        assert len(notes) == 1
+        one.replay.places = places
+        one.advance()
+        assert updates
+
+
 def test_bad_input_is_refused_in_one_sentence(monkeypatch):
     with pytest.raises(UsageError, match="smaller than a batch of 32"):
         DQN(replay=20)

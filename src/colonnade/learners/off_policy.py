@@ -197,7 +197,7 @@ class OffPolicyTrainer:
         self._actions = torch.Generator(lesson.compute.device)
         self._draws = torch.Generator()
         self._streams: Streams
-        self._crowded = False
+        self._crowded = self._whole = self._waited = False
         self._collector = RememberingCollector(
             self._task,
             lesson.network,
@@ -296,10 +296,25 @@ class OffPolicyTrainer:
         due = 0
         if after > self._start and len(self.replay) >= self._enough:
             due = crossings(max(before, self._start), after, config.update_every)
+        if due and not self._whole:
+            due *= self._has_transitions()
         metrics = [learner.update(self._draw(), self._lesson.penalty) for _ in range(due)]
         if crossings(before, after, config.target_every):
             learner.refresh()
         return metrics
+
+    def _has_transitions(self) -> bool:
+        """Look for a whole transition: visits of fewer than n steps of an environment give none."""
+        n = self._config.n
+        self._whole = bool(len(self.replay.places(n)))
+        if not self._whole and not self._waited:
+            self._waited = True
+            self._collector.notes.append(
+                f"Task {self._lesson.spec.id!r} learns nothing yet: its visits so far gave no "
+                f"environment {n} steps in a row (n); give longer visits, fewer environments "
+                "(num_envs) or a smaller n."
+            )
+        return self._whole
 
     def _draw(self) -> Transitions:
         config = self._config

@@ -158,6 +158,23 @@ def test_what_was_not_filled_is_never_drawn():  # trap 7
         replay.sample(11, torch.Generator())
 
 
+def test_draws_end_where_hardly_any_step_begins_a_transition():
+    replay = Replay(4000, 1, {"observation": ((2,), torch.float32)})
+
+    def visit(steps):
+        replay.begin({"observation": torch.zeros(1, 2)})
+        for _ in range(steps):
+            no, after = torch.tensor([False]), {"observation": torch.ones(1, 2)}
+            replay.add(torch.zeros(1, 1, dtype=torch.long), torch.ones(1), no, no, after)
+
+    for _ in range(600):
+        visit(2)
+    with pytest.raises(UsageError, match="holds no transition of 3"):
+        replay.sample(8, torch.Generator(), n=3)
+    visit(3)
+    assert replay.sample(8, torch.Generator(), n=3, gamma=1.0).returns.tolist() == [3.0] * 8
+
+
 def test_all_are_drawn_equally_often():
     for steps in (40, 3000):  # listed; drawn and repeated
         replay, _, _ = filled(steps, capacity=4000, envs=2, end=0.3)

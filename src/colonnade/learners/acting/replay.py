@@ -35,6 +35,9 @@ from colonnade.types import Inputs, Shape
 _FEW = 1024
 """Of so few entries the transitions are listed; of more, draws of other entries are repeated."""
 
+_ROUNDS = 100
+"""So often; then hardly any entry begins a transition, and they are listed after all."""
+
 
 class Replay:
     """The last `capacity` steps of N environments.
@@ -215,7 +218,7 @@ class Replay:
             Fresh tensors on the host.
 
         Raises:
-            UsageError: It holds fewer steps than the batch has.
+            UsageError: It holds fewer steps than the batch has, or no transition.
         """
         if len(self) < batch:
             raise UsageError(
@@ -226,20 +229,20 @@ class Replay:
         real("gamma of a transition", gamma, SHARE)
         counts = self._newest - self._oldest + 1
         total = int(counts.sum())
-        if total <= max(_FEW, 4 * n * self._envs):
-            listed = self.places(n)
-            if not len(listed):
-                raise UsageError(f"A replay of {len(self)} steps holds no transition of {n}.")
-            return self.at(listed[_draw(len(listed), batch, generator)], n=n, gamma=gamma)
         ends = np.cumsum(counts)
         chosen = np.empty((0, 2), np.int64)
-        while len(chosen) < batch:
+        for _ in range(_ROUNDS if total > max(_FEW, 4 * n * self._envs) else 0):
             numbers = _draw(total, batch, generator)
             envs = np.searchsorted(ends, numbers, side="right")
             entries = numbers - (ends - counts)[envs] + self._oldest[envs]
             drawn = np.stack([envs, entries], 1)
             chosen = np.concatenate([chosen, drawn[self._follow(drawn, n, 1.0)[0]]])
-        return self.at(chosen[:batch], n=n, gamma=gamma)
+            if len(chosen) >= batch:
+                return self.at(chosen[:batch], n=n, gamma=gamma)
+        listed = self.places(n)
+        if not len(listed):
+            raise UsageError(f"A replay of {len(self)} steps holds no transition of {n}.")
+        return self.at(listed[_draw(len(listed), batch, generator)], n=n, gamma=gamma)
 
     def at(self, places: NDArray[np.int64], *, n: int = 1, gamma: float = 0.99) -> Transitions:
         """Return the transitions that begin at entries [B, 2], some of what `places` lists."""
