@@ -191,6 +191,16 @@ def test_every_suite_can_be_swept(name: str) -> None:
     assert {spec.id for spec in plan.runs} == rows | origins
 
 
+def test_sources_of_several_methods_are_rehearsed_and_stopped_apart(tmp_path: Path) -> None:
+    suite = suite_from_name("pathnet-pong-soup-mini")
+    folder = begin_sweep(suite, tmp_path, replace(SMALLEST, jobs=2), SuiteOptions())
+    by_place = dict[str, set[str]]()
+    for spec in folder.plan.runs:
+        by_place.setdefault(folder.plan.place(spec.id).words, set()).add(spec.method)
+    assert {"pathnet source pong", "path-de-novo source pong"} <= by_place.keys()
+    assert all(len(methods) == 1 for methods in by_place.values())
+
+
 def test_methods_options_are_drawn_for_their_own_runs() -> None:
     suite = suite_from_name("ewc-permuted")
     sweep = replace(SMALLEST, ranges=("ewc.lam=7",))

@@ -93,6 +93,38 @@ def test_weights_that_are_missing_or_foreign(
         RunFolder(tmp_path).weights()
 
 
+def test_a_recorded_run_is_not_to_be_deleted_for_its_weights(tmp_path: Path) -> None:
+    run = folder(tmp_path, seeds=1).begin().runs[0]
+    run.path.mkdir()
+    (run.path / "DONE").touch()
+    with pytest.raises(ColonnadeError) as told:
+        run.weights()
+    assert str(told.value) == (
+        f"The weights of {run.path} were not kept, so it can't be played or analysed; train the "
+        "run again in another folder."
+    )
+
+
+@pytest.mark.parametrize(
+    ("plan", "advice"),
+    [
+        ({"measures": 2}, "delete .* to train the run again"),
+        ({}, "train the run again in another folder"),
+    ],
+)
+def test_only_where_a_folder_goes_on_a_run_is_to_be_deleted(
+    tmp_path: Path, plan: dict[str, int], advice: str
+) -> None:
+    write_json(tmp_path / "suite.json", plan)
+    run = RunFolder(tmp_path / "runs" / "a")
+    run.path.mkdir(parents=True)
+    with pytest.raises(ColonnadeError, match=rf"spec\.json is missing.*; restore it, or {advice}\."):
+        run.spec  # noqa: B018
+    (run.path / "weights.safetensors").touch()
+    with pytest.raises(ColonnadeError, match=rf"cut short .* Restore it, or {advice}\."):
+        run.weights()
+
+
 def test_parents_that_cannot_be_read(tmp_path: Path) -> None:
     with pytest.raises(ColonnadeError, match="isn't complete"):
         read_parent(tmp_path, "pong-12345678")
@@ -152,6 +184,14 @@ def test_names_in_every_suite_exist() -> None:
         rehearsal = Rehearsal(plan)
         for spec in plan.runs:
             rehearsal.check(spec)
+
+
+def test_seeds_of_other_sets_of_games_are_each_rehearsed_with_their_own() -> None:
+    plan = suite_from_name("ewc-stream").plan(SuiteOptions(games=2))
+    rehearsal, found = Rehearsal(plan), [spec for spec in plan.runs if spec.labels]
+    assert len({spec.tasks[-1].name for spec in found}) > 1
+    for spec in found:
+        rehearsal.check(spec)
 
 
 @pytest.mark.parametrize("learner", ["a2c", "a3c"])

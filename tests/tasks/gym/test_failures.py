@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -107,6 +108,13 @@ def test_an_environment_in_a_process_of_its_own_is_named_too(how: str, said: str
         learn(GymTask("Failing-v0", steps=1000, options={"how": how}, processes=True))
     assert said in str(raised.value)
     assert "EOFError" not in str(raised.value)
+
+
+@pytest.mark.parametrize("how", ["raises", "four", "nothing"])
+def test_one_that_fails_when_it_is_first_looked_at_is_named_too(how: str) -> None:
+    said = SAID[how].replace("step 31", "step 1")
+    with pytest.raises(UsageError, match=re.escape(said)):
+        _ = GymTask("Failing-v0", options={"how": how, "after": 0}).spec
 
 
 def test_a_run_that_exits_says_where_and_how(tmp_path: Path) -> None:

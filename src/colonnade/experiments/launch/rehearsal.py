@@ -96,8 +96,8 @@ class Rehearsal:
         layout = spec.to_json() | {
             "tasks": [str((task.observation_space, task.action_space)) for task in tasks],
             "outputs": outputs,
-            # What is analysed is asked for by the tasks' ids.
-            "ids": ids if spec.analyses else [],
+            # What is analysed or played untold is asked for by the tasks' ids.
+            "ids": ids if spec.analyses or spec.labels else [],
             "parents": [self._layouts.get(origin, origin) for origin in origins],
         }
         del layout["parent"]

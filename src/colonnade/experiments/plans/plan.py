@@ -74,7 +74,8 @@ class Place(NamedTuple):
     """What all seeds or jobs of a run have in common: a row of a table on a target.
 
     Attributes:
-        method: The row, as in `Comparison`; "source" of runs that only prepare others.
+        method: The row, as in `Comparison`; "source" of runs that only prepare others, and as in
+            "pathnet source" where they do by several methods.
         source: What was learned before, in words; None where nothing was.
         target: Name of the task that is learned last.
     """
@@ -189,6 +190,12 @@ class Plan:
             source = " + ".join(learned[spec.id][:-1]) or None
             method = "source" if spec.id in origins else spec.method
             places[spec.id] = compared.get(spec.id, Place(method, source, spec.target))
+        by = dict[Place, set[str]]()
+        for spec in self.runs:
+            by.setdefault(places[spec.id], set()).add(spec.method)
+        for spec in self.runs:
+            if spec.id not in compared and len(by[place := places[spec.id]]) > 1:
+                places[spec.id] = place._replace(method=f"{spec.method} {place.method}")
         return places
 
     def _learned_in(self, origin: str, learned: dict[str, list[str]]) -> list[str]:

@@ -126,7 +126,7 @@ def _look(made_of: EnvSpec | Factory, made: Made) -> Known:
         if is_real_time(env):  # nobody moves a robot to find out what it is
             nothing = Draws(frozenset(), ignores_seed=False, spaces=False)
             return Known(made_of, observations, env.action_space, nothing, real_time=True)
-        draws = probe(env)
+        draws = probe(NamedEnv(env, env_id, 0))
     finally:
         env.close()
     if not repeats(lambda: SeededEnv(make(), draws)):
