@@ -20,6 +20,13 @@ def test_choices_are_sent_as_they_are():
     assert (one.dtype, one.continuous) == (torch.int64, False)
 
 
+def test_choices_are_sent_from_where_their_space_begins():
+    chosen = np.array([[0], [2]])
+    assert Actions("a", Discrete(3, start=-1)).sent(chosen).tolist() == [-1, 1]
+    several = MultiDiscrete([2, 3], start=[5, -2])
+    assert Actions("a", several).sent(np.array([[0, 0], [1, 2]])).tolist() == [[5, -2], [6, 0]]
+
+
 def test_numbers_are_scaled_to_their_bounds_and_cut_off_there():
     low, high = np.array([[-2.0, 0.0]], np.float32), np.array([[2.0, 10.0]], np.float32)
     actions = Actions("a", Box(low, high))

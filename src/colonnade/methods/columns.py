@@ -6,10 +6,11 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from colonnade.errors import UsageError
 from colonnade.networks import ColumnSpec, ProgressiveNetwork, default_column, load_weights
+from colonnade.networks.progressive.spec import column_spec
 from colonnade.records import shown
 from colonnade.types import Batch, Episode, Likelihood, Network, TaskSpec
 
@@ -28,6 +29,8 @@ class ColumnMethod(ABC):
             one, and None where an older state does not say.
         rows: Number of each task's gains and biases, where columns have some of each task.
         heads: Widths of the heads into which the newest column's output layer is divided.
+        choices: Numbers of choices of the actions that the newest column was made for, none of
+            actions that are numbers; None where an older state does not say.
     """
 
     def __init__(self, column: ColumnChoice = None) -> None:
@@ -36,16 +39,20 @@ class ColumnMethod(ABC):
         Raises:
             UsageError: It is neither a `ColumnSpec` nor a function that gives one.
         """
-        if column is not None and not isinstance(column, ColumnSpec) and not callable(column):
+        module = isinstance(column, nn.Module | type)
+        spec = column is None or isinstance(column, ColumnSpec)
+        if not spec and (module or not callable(column)):
+            own = "; put a module of your own into a Custom stage of one" if module else ""
             raise UsageError(
                 "column of a method must be a ColumnSpec, such as column_preset('tiny'), or a "
-                f"function of a task and an index that gives one; got {shown(column)}."
+                f"function of a task and an index that gives one; got {shown(column)}{own}."
             )
         self.network = ProgressiveNetwork()
         self.columns: dict[str, int] = {}
         self.trained: list[list[str] | None] = []
         self.rows: dict[str, int] = {}
         self.heads: tuple[int, ...] = ()
+        self.choices: tuple[int, ...] | None = None
         self._column = column
         self._expected: tuple[TaskSpec, ...] = ()
 
@@ -61,15 +68,21 @@ class ColumnMethod(ABC):
         return self.network_for(spec.id)
 
     def column_for(self, spec: TaskSpec) -> ColumnSpec:
-        """Say what the next column looks like, if it is for this task."""
+        """Say what the next column looks like, if it is for this task.
+
+        Raises:
+            UsageError: The function that says it gives something else.
+        """
         if callable(self._column):
-            return self._column(spec, len(self.network.columns))
+            return self._asked(self._column, spec, len(self.network.columns))
         return self._column or default_column(spec.input_shapes)
 
     def add_column(self, spec: TaskSpec, column: ColumnSpec, outputs: int | None) -> Network:
         """Add a column for a task, freezing all earlier ones."""
+        if column.output_init == "copy":
+            self._check_actions(spec, "whose output layer is copied")
         index = self.network.add_column(column, spec.input_shapes, outputs or spec.outputs)
-        self.heads = spec.head_widths
+        self.heads, self.choices = spec.head_widths, spec.action_sizes
         return self.assign(spec, index)
 
     def move_on(self, spec: TaskSpec, outputs: int | None) -> Network:
@@ -97,10 +110,21 @@ class ColumnMethod(ABC):
                 f"on has {column.outputs}; give all tasks the same actions (Atari: "
                 "full_action_space), or use the progressive method, whose columns may differ."
             )
+        if not spec.labelled:
+            self._check_actions(spec, "that moves on")
         self.network.unfreeze()
         if column.spec.task_gains and self.columns.get(spec.id) != index:
             self.rows[spec.id] = self.network.add_row()
         return self.assign(spec, index)
+
+    def _check_actions(self, spec: TaskSpec, which: str) -> None:
+        """Refuse outputs that would mean other actions than they were made for."""
+        if self.choices is not None and self.choices != spec.action_sizes:
+            raise UsageError(
+                f"Task {spec.id!r} has actions {spec.action_space}, but the column {which} was "
+                f"made for {_worded(self.choices)}; give all tasks the same actions, or use the "
+                "progressive method with output layers of their own, whose columns may differ."
+            )
 
     def assign(self, spec: TaskSpec, index: int) -> Network:
         """Let a column play a task, with gains and biases of its own if the column has those."""
@@ -164,6 +188,7 @@ class ColumnMethod(ABC):
             "heads": list(self.heads),
             "frozen": [i for i in range(len(newest.stages)) if newest.stage(i).frozen],
             "output_frozen": newest.output.frozen,
+            **({} if self.choices is None else {"choices": list(self.choices)}),
             **({"rows": self.rows, "row": self.network.row} if self.rows else {}),
         }
         return dict(self.network.state_dict()), meta
@@ -192,6 +217,7 @@ class ColumnMethod(ABC):
         self.columns = dict(sorted(meta["tasks"].items(), key=lambda entry: entry[1]))
         self.trained = trained_by(meta)
         self.heads = tuple(meta.get("heads", ()))
+        self.choices = tuple(meta["choices"]) if "choices" in meta else None
         self.rows = dict(meta.get("rows", {}))
         self.network.learn_row(meta.get("row", 0))
         newest = self.network.newest
@@ -238,7 +264,19 @@ class ColumnMethod(ABC):
         if self._column is None:
             return own
         likely = sorted(self._expected, key=lambda spec: tasks.get(spec.id) != index)
-        return [*(self._column(spec, index) for spec in likely), *own]
+        return [*(self._asked(self._column, spec, index) for spec in likely), *own]
+
+    @staticmethod
+    def _asked(
+        choose: Callable[[TaskSpec, int], ColumnSpec], spec: TaskSpec, index: int
+    ) -> ColumnSpec:
+        """Return what a user's function gives, if that is a column."""
+        name = f"What column of a method gives for task {spec.id!r}"
+        return column_spec(name, choose(spec, index))
+
+
+def _worded(choices: Sequence[int]) -> str:
+    return f"choices among {' x '.join(map(str, choices))}" if choices else "numbers (a Box)"
 
 
 def trained_by(meta: Mapping[str, Any]) -> list[list[str] | None]:

@@ -71,9 +71,10 @@ class Actions:
         """Turn the actions [N, A] of a policy into what N environments take."""
         space = self._space
         if isinstance(space, gymnasium.spaces.Discrete):
-            return actions[:, 0]
-        if not isinstance(space, gymnasium.spaces.Box):
-            return actions
+            return actions[:, 0] + space.start if space.start else actions[:, 0]
+        if isinstance(space, gymnasium.spaces.MultiDiscrete):
+            return actions + space.start.ravel() if space.start.any() else actions
+        assert isinstance(space, gymnasium.spaces.Box)
         numbers = actions.reshape(len(actions), *space.shape).astype(np.float64)
         numbers += 1
         numbers *= self._half

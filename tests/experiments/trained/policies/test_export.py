@@ -23,7 +23,7 @@ RECURRENT = ColumnSpec((Conv(4, 4, 2), Join("joints", 3), LSTM(5)), input="obser
 FLAT = ColumnSpec((Dense(6),), activation="tanh")
 NUMBERS = Box(np.array([-2, 0], np.float32), np.array([2, 5], np.float32))
 CASES = {
-    "recurrent": (BOTH, MultiDiscrete([3, 2]), RECURRENT, A2C()),
+    "recurrent": (BOTH, MultiDiscrete([3, 2], start=[2, -1]), RECURRENT, A2C()),
     "numbers": (Box(-1, 1, (4,), np.float32), NUMBERS, FLAT, A2C()),
     "numbers without bounds": (
         Box(-1, 1, (4,), np.float32),
@@ -33,7 +33,7 @@ CASES = {
     ),
     "one number": (Box(-1, 1, (4,), np.float32), Box(0, 3, (), np.float32), FLAT, A2C()),
     "a matrix": (Box(-1, 1, (4,), np.float32), Box(-2, 3, (2, 3), np.float32), FLAT, A2C()),
-    "values": (Box(-1, 1, (4,), np.float32), Discrete(3), FLAT, DQN()),
+    "values": (Box(-1, 1, (4,), np.float32), Discrete(3, start=-1), FLAT, DQN()),
 }
 
 

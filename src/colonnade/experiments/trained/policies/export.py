@@ -76,6 +76,9 @@ class Acts(nn.Module):
             self.register_buffer("halfwidth", torch.from_numpy(np.asarray((high - low) / 2)))
             for name, limit in (("least", space.low), ("most", space.high)):
                 self.register_buffer(name, torch.from_numpy(np.asarray(limit, np.float32)))
+        else:
+            first = np.ravel(getattr(space, "start", 0)).astype(np.int64)
+            self.register_buffer("start", torch.from_numpy(first))
 
     def forward(self, *tensors: Tensor) -> tuple[Tensor, ...]:
         """Take a step: inputs and state in their order, to actions, output and the next state."""
@@ -97,7 +100,8 @@ class Acts(nn.Module):
             sent = low + (numbers.to(low) + 1) * half  # as `Actions.sent`
             return sent.maximum(self.get_buffer("least")).minimum(self.get_buffer("most"))
         if actions.is_floating_point():  # values of actions
-            return actions.argmax(-1)
+            actions = actions.argmax(-1, keepdim=True)
+        actions = actions + self.get_buffer("start")
         return actions[..., 0] if isinstance(space, gymnasium.spaces.Discrete) else actions
 
 
