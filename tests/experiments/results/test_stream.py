@@ -188,6 +188,19 @@ def test_contexts_are_counted_by_task_and_time_and_switches_timed(suite):
     assert recognised(stream.curves[0].runs[0]) is None
 
 
+def test_a_context_that_two_tasks_share_is_right_where_its_own_begins(tmp_path):
+    stays = tuple(TaskVisit(name, 100) for name in (A, B, A))
+    rows = [
+        visit_row("contexts", visit, task, 100, counts={"context-0": 10})
+        for visit, task in enumerate((A, B, A))
+    ]
+    labels = {"kind": "forget-me-not"}
+    (stream,) = streams(
+        Results(folder(tmp_path, [(spec("all", "ewc", stays, labels=labels), rows)]))
+    )
+    assert recognised(stream.curves[0].runs[0]).delays.tolist() == [np.inf, 0]
+
+
 def test_streams_are_no_sequences_and_their_page_says_what_came(suite):
     assert sequences(Results(suite)) == []
     page = write_report(suite).read_text()

@@ -16,6 +16,7 @@ from colonnade.errors import ColonnadeError
 from colonnade.experiments.trained import weight_noise as module
 from colonnade.experiments.trained.weight_noise import WeightNoise, disturb_run
 from colonnade.experiments.trained.weight_noise_options import WeightNoiseOptions
+from colonnade.networks import ColumnSpec, Dense, ProgressiveNetwork
 from colonnade.reports.sensitivity.weight_noise import mean_kept, verdict
 
 QUICK = WeightNoiseOptions(sizes=(3.0, 0.3), states=300, episodes=3)
@@ -61,6 +62,27 @@ def test_one_agent_from_the_command_to_the_page(tmp_path, monkeypatch):
     monkeypatch.setattr(module, "disturb_run", None)  # not measured again
     again = weight_noise(folder.path, None, QUICK, jobs=1).read_text()
     assert again.partition("Written")[0] == page.partition("Written")[0]
+
+
+def test_what_other_tasks_alone_compute_with_is_no_weight_of_the_agents():
+    network = ProgressiveNetwork()
+    network.add_column(ColumnSpec((Dense(3),), task_gains=True), {"observation": (4,)}, 3)
+    network.add_row()
+    network.add_row()
+    view = network.view(0, 1)
+    network.newest.freeze()
+    module.unfreeze_played(view)
+    inputs = {"observation": torch.randn(9, 4)}
+    before = view(inputs)[0]
+    held = {name for name, values in view.named_parameters() if not values.requires_grad}
+    assert sum(values.numel() for n, values in view.named_parameters() if n in held) == 2 * 2 * (
+        3 + 3
+    )
+    with torch.no_grad():
+        for name, values in view.named_parameters():
+            if name in held:
+                values.add_(1.0)
+    assert view(inputs)[0].equal(before)
 
 
 def test_what_is_measured_hangs_on_the_seed_alone(tmp_path):

@@ -123,12 +123,14 @@ def check_skill(clean: Floats, floor: float) -> None:
     """Refuse a policy that has nothing to lose.
 
     Raises:
-        UnfitError: Its returns [E] are no better than the floor.
+        UnfitError: Its returns [E] are no better than the floor, by two of their standard errors.
     """
-    if not clean.mean() > floor:
+    error = clean.std(ddof=1) / math.sqrt(clean.size) if clean.size > 1 else 0.0
+    if not clean.mean() - floor > 2 * error:
+        surely = f" by two standard errors ({2 * error:.2g})" if clean.mean() > floor else ""
         raise UnfitError(
             f"The policy scores {clean.mean():.4g} on average, no better than the random one "
-            f"({floor:.4g}), so noise has nothing to take away; train it first."
+            f"({floor:.4g}){surely}, so noise has nothing to take away; train it first."
         )
 
 

@@ -287,9 +287,11 @@ def recognised(run: StreamRun, parts: int = PARTS) -> Recognised | None:
 def _delays(run: StreamRun, names: Sequence[str], table: Floats) -> Floats:
     """Return how long after each switch of tasks its own context was learned again."""
     owner = owners(table)
-    found: list[tuple[float, int, int]] = []
-    current = 0
-    for row in (row for row in run.rows if row["kind"] == "switch"):
+    switches = [row for row in run.rows if row["kind"] == "switch"]
+    first = switches[0].get("before") if switches else None
+    current = names.index(first) if first in names else 0
+    found = [(0.0, current, run.visited[0])]
+    for row in switches:
         current = names.index(row["context"]) if row["context"] in names else current
         found.append((run.time_of(row), current, row["task_index"]))
     # A context that goes on over a visit's beginning is right at once, and no row says so.

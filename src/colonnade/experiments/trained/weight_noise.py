@@ -36,6 +36,7 @@ from colonnade.experiments.trained.load import (
 from colonnade.experiments.trained.weight_noise_options import WeightNoiseOptions
 from colonnade.learners import Acting, Compute, whole_episodes
 from colonnade.networks import ColumnView
+from colonnade.networks.progressive.task_gains import TaskGains
 from colonnade.ops import parameter_fisher
 from colonnade.seeding import derive, generator
 from colonnade.training import evaluate
@@ -172,7 +173,7 @@ def _disturbed(
     name, known = task_of(folder, task)
     view = method.network_for(known)
     assert isinstance(view, ColumnView)
-    view.unfreeze()  # all that the column has of its own is disturbed
+    unfreeze_played(view)
     stage = environments_of(task_as_learned(suite, folder, name))
     seed = derive(options.seed, "weight noise", folder.id, name)
     limit = folder.spec.evaluation_limit
@@ -238,6 +239,14 @@ class _Play:
 
 def _play(play: _Play, asked: tuple[NoiseShape, float]) -> Floats:
     return play.returns(*asked)
+
+
+def unfreeze_played(view: ColumnView) -> None:
+    """Unfreeze all that a column has of its own, but for what it computes other tasks with."""
+    view.unfreeze()
+    for module in view.modules():
+        if isinstance(module, TaskGains):
+            module.learn(view.row)
 
 
 def _fisher(
