@@ -168,6 +168,15 @@ def test_exploring_that_hardly_ends_is_told_of(explore_steps, all_steps, told):
     assert all("'signs' is still explored at random with a chance of 0.96" in n for n in notes)
 
 
+def test_a_target_network_that_stays_what_it_was_is_told_of():
+    for every, told in ((400, 0), (401, 1)):
+        with trainer(replace(SMALL, target_every=every), steps=400) as one:
+            one.begin(lambda name: len(name))
+            notes = one.advance().notes
+        said = "At the end of its 400 steps task 'signs' still has the target network that it"
+        assert sum(said in note for note in notes) == told, notes
+
+
 def refused(config=SMALL, task=TASK, **how):
     with pytest.raises(UsageError) as caught:
         trainer(config, task, **how)
@@ -201,7 +210,8 @@ def test_bad_input_is_refused_in_one_sentence(monkeypatch):
         learner_from_name("dqn", reduction="median")
     late = "starts after 50,000 steps (warm_up), but task 'signs' has only 1,000; give it more"
     assert late in refused(DQN(), steps=1000)
-    assert "as with warm_up=50 and explore_steps=250." in refused(DQN(), steps=1000)
+    advice = "as with warm_up=50, target_every=50 and explore_steps=250."
+    assert advice in refused(DQN(), steps=1000)
     assert "has only 40" in refused(steps=40)
     assert "holds no transition of 50" in refused(replace(SMALL, n=50), num_envs=4)
     space = gymnasium.spaces.MultiDiscrete([2, 3])

@@ -129,10 +129,11 @@ def check_start(config: ReplayConfig, task: str, steps: int) -> None:
         UsageError: It ends before; the message says what to set.
     """
     if config.warm_up >= steps:
+        target = f", target_every={max(1, steps // 20)}" if config.target_every > steps else ""
         raise UsageError(
             f"Learning starts after {config.warm_up:,} steps (warm_up), but task {task!r} has only "
             f"{steps:,}; give it more, or let learning start and exploring end sooner, as with "
-            f"warm_up={steps // 20} and explore_steps={max(1, steps // 4)}."
+            f"warm_up={steps // 20}{target} and explore_steps={max(1, steps // 4)}."
         )
 
 
@@ -260,15 +261,24 @@ class OffPolicyTrainer:
         return Advance(self.replay.seen - begun, metrics, episodes, notes)
 
     def _caution(self) -> list[str]:
-        """Say so where the network will hardly ever have its way."""
+        """Say so where the network will hardly ever have its way, or has one target for good."""
         spec, steps = self._lesson.spec, self._lesson.all_steps or self._lesson.spec.steps
-        chance = self._config.exploration(steps)
-        if chance <= _MOSTLY:
-            return []
-        return [
-            f"At the end of its {steps:,} steps task {spec.id!r} is still explored at random "
-            f"with a chance of {chance:.2f}; let that fall sooner (explore_steps)."
-        ]
+        # Where contexts are recognised, nobody knows how many of these steps are one's own.
+        end = f"At the end of its {steps:,} steps task {spec.id!r}"
+        if not self._lesson.told:
+            end = f"A context that lasted all {steps:,} steps"
+        cautions = []
+        if (chance := self._config.exploration(steps)) > _MOSTLY:
+            cautions.append(
+                f"{end} is still explored at random with a chance of {chance:.2f}; let that fall "
+                "sooner (explore_steps)."
+            )
+        if self._config.target_every > steps:
+            cautions.append(
+                f"{end} still has the target network that it began with; renew it sooner "
+                f"(target_every, now {self._config.target_every:,})."
+            )
+        return cautions
 
     def _room(self) -> list[str]:
         """Say so where the replay holds far fewer steps than it was asked to.

@@ -386,7 +386,8 @@ def test_a_plan_has_four_curves_a_seed_with_one_schedule_and_its_budget():
     assert double.method_options["start"] == 100
     assert double.learner_options == first.learner_options
     half = DESIGN.plan(SuiteOptions(seeds=1, budget=0.5)).runs[0]
-    assert half.learner_options == {"warm_up": 10, "replay": 60, "learning_rate": 1e-3}
+    given = {"warm_up": 10, "replay": 60, "learning_rate": 1e-3}
+    assert half.learner_options == given | {"target_every": 3_750, "explore_steps": 500_000}
 
 
 def test_sets_are_drawn_from_the_pool_and_seeds_share_them():
@@ -402,7 +403,10 @@ def test_sets_are_drawn_from_the_pool_and_seeds_share_them():
         ATARI.tasks(SuiteOptions(games=20), 0)
     runs = ATARI.plan(SuiteOptions(seeds=1, games=3, budget=0.02)).runs
     assert runs[1].visits[0].steps == 25_000
-    assert runs[1].learner_options == {}
+    assert runs[1].learner_options == {
+        "replay": 1_000, "warm_up": 1_000, "target_every": 150, "explore_steps": 20_000
+    }  # fmt: skip
+    assert ATARI.plan(SuiteOptions(seeds=1, games=3)).runs[1].learner_options == {}
 
 
 def test_the_fishers_of_two_games_are_compared_over_the_weights_that_they_share(monkeypatch):

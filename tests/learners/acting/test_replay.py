@@ -279,6 +279,19 @@ def test_a_machine_says_what_is_free():
     assert free is None or 10**6 < free < 10**15
 
 
+def test_what_a_container_keeps_of_files_is_free(tmp_path, monkeypatch):
+    for name, content in (
+        ("memory.max", "8000000000\n"),
+        ("memory.current", "7900000000\n"),
+        ("memory.stat", "anon 400000000\ninactive_file 7500000000\nactive_file 0\n"),
+    ):
+        (tmp_path / name).write_text(content)
+    monkeypatch.setattr(memory, "_GROUP", tmp_path)
+    assert memory._of_container() == 8_000_000_000 - 400_000_000
+    (tmp_path / "memory.max").write_text("max\n")
+    assert memory._of_container() is None
+
+
 def test_what_makes_no_sense_is_refused():
     with pytest.raises(UsageError, match="capacity of a replay must be a whole number"):
         Replay(0, 1, INPUTS)

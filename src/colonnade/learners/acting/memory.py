@@ -9,6 +9,8 @@ from colonnade.errors import UsageError
 
 _GB = 1e9
 
+_GROUP = Path("/sys/fs/cgroup")
+
 
 def free_memory() -> int | None:
     """Return the bytes of memory that a process may still take, or None where nobody says.
@@ -54,9 +56,13 @@ def _available() -> int | None:
 
 
 def _of_container() -> int | None:
-    group = Path("/sys/fs/cgroup")
     try:
-        limit, used = (group / "memory.max").read_text(), (group / "memory.current").read_text()
+        limit, used, counted = (
+            (_GROUP / name).read_text() for name in ("memory.max", "memory.current", "memory.stat")
+        )
     except OSError:
         return None
-    return None if limit.strip() == "max" else max(0, int(limit) - int(used))
+    # What is kept of files read is given up where memory is wanted.
+    counts = dict(line.split() for line in counted.splitlines())
+    taken = int(used) - int(counts.get("inactive_file", 0))
+    return None if limit.strip() == "max" else max(0, int(limit) - taken)

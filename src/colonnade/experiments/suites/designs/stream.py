@@ -181,8 +181,13 @@ class StreamDesign:
     def _learner_options(self, learner: str, options: SuiteOptions) -> dict[str, Json]:
         """Return the learner's hyperparameters; where visits are shorter, so are its periods."""
         given = dict(self.learner_options.get(learner, {}))
-        for name in self.scaled if options.budget < 1 else ():
-            if isinstance(value := given.get(name), int):
+        if options.budget >= 1:
+            return given
+        from colonnade.learners import learner_from_name
+
+        usual = learner_from_name(learner)
+        for name in self.scaled:
+            if isinstance(value := given.get(name, getattr(usual, name, None)), int):
                 given[name] = max(1, min(value, max(_FEWEST.get(name, 1), options.scaled(value))))
         return given
 
