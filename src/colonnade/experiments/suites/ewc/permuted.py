@@ -275,7 +275,7 @@ EWC_PERMUTED = Suite(
     title="Ten tasks, one network, nothing forgotten",
     summary="EWC, L2, SGD, dropout, replay and joint training on permuted digits; no download",
     figure="after Kirkpatrick et al. 2017, Fig. 2",
-    steps_per_second=20_000,
+    steps_per_second=10_000,
     plan=DIGITS.plan,
     spaces=SPACES,
 )
@@ -285,7 +285,7 @@ EWC_PERMUTED_TUNING = Suite(
     title="Settings for ten permuted tasks",
     summary="ten configurations of each method of ewc-permuted, to choose from",
     figure="after Kirkpatrick et al. 2017, Fig. 2B",
-    steps_per_second=20_000,
+    steps_per_second=10_000,
     plan=DIGITS.tuning_plan,
     job=DIGITS.averages_plan,
     spaces=SPACES,

@@ -132,7 +132,7 @@ EWC_STREAM_MINI = Suite(
     title="Two games that come back, one Q-network",
     summary="EWC told and recognising, no penalty, replay and turns, on two contrary MiniPongs",
     figure="after Kirkpatrick et al. 2017, Fig. 3A and 3B",
-    steps_per_second=1_500,
+    steps_per_second=600,
     plan=MINI.plan,
     spaces=_SPACES,
 )
@@ -142,7 +142,7 @@ EWC_STREAM = Suite(
     title="Five games that come back, one Q-network",
     summary="the same as ewc-stream-mini on five looks of MiniPong and two ways of steering",
     figure="after Kirkpatrick et al. 2017, Fig. 3A and 3B",
-    steps_per_second=1_500,
+    steps_per_second=600,
     plan=FIVE.plan,
     spaces=_SPACES,
 )

@@ -39,6 +39,6 @@ DEMO_SUITE = Suite(
     title="A column that has seen Pong",
     summary="a trained Pong column helps a new one to learn mirrored Pong, against scratch",
     figure="after Rusu et al. 2016, Fig. 4",
-    steps_per_second=4_000,
+    steps_per_second=1_400,
     plan=plan,
 )

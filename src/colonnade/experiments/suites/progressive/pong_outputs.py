@@ -46,7 +46,7 @@ PONG_OUTPUTS_MINI = Suite(
     title="Where output layers start, on MiniPong",
     summary="finetuned and new columns, each with a new output layer and with the source's",
     figure="beside Rusu et al. 2016, Fig. 4",
-    steps_per_second=10_000,
+    steps_per_second=5_000,
     plan=SMALL.plan,
 )
 
@@ -55,6 +55,6 @@ PONG_OUTPUTS = Suite(
     title="Where output layers start",
     summary="the same in the emulator, from the Pong column that ships along",
     figure="beside Rusu et al. 2016, Fig. 4",
-    steps_per_second=4_500,
+    steps_per_second=1_400,
     plan=EMULATOR.plan,
 )

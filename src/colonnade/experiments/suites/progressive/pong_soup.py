@@ -54,7 +54,7 @@ PONG_SOUP = Suite(
     title="Pong Soup",
     summary="8 looks of Pong: 3 sources x all targets x all baselines, 2 and 3 columns",
     figure="Rusu et al. 2016, Fig. 4 and Table 1",
-    steps_per_second=5_000,
+    steps_per_second=1_400,
     plan=FULL.plan,
     paper="Pong Soup",
 )
@@ -64,7 +64,7 @@ PONG_SOUP_SHORT = Suite(
     title="Pong Soup, short",
     summary="Pong to Noisy, White, Zoom and H-flip, 1 M steps each",
     figure="Rusu et al. 2016, part of Fig. 4",
-    steps_per_second=4_500,
+    steps_per_second=1_400,
     plan=SHORT.plan,
     paper="Pong Soup",
 )

@@ -51,7 +51,7 @@ SIM_TO_REAL_CONVEYOR = Suite(
     title="A moving target, seen through other columns",
     summary="a conveyor learned by a second column, or by a third from proprioception alone",
     figure="Rusu et al. 2017, Fig. 7",
-    steps_per_second=2_000,
+    steps_per_second=1_500,
     plan=plan,
     spaces=SPACES,
 )

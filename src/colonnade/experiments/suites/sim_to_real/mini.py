@@ -34,7 +34,7 @@ SIM_TO_REAL_MINI = Suite(
     title="From simulation to a robot's stand-in, mini",
     summary="a trained column helps a narrow one to reach where the arm and the camera differ",
     figure="after Rusu et al. 2017, Fig. 5",
-    steps_per_second=2_000,
+    steps_per_second=1_000,
     plan=plan,
     spaces=SPACES,
 )
