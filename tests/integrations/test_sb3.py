@@ -1,5 +1,7 @@
 """Columns and EWC in Stable-Baselines3's PPO: two tasks, and what each promises of them."""
 
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import gymnasium
@@ -12,6 +14,8 @@ from colonnade.methods import Consolidation
 from colonnade.networks import LSTM, ColumnSpec, Custom, Dense, ProgressiveNetwork
 
 sb3 = pytest.importorskip("stable_baselines3")
+callbacks = pytest.importorskip("stable_baselines3.common.callbacks")
+Monitor = pytest.importorskip("stable_baselines3.common.monitor").Monitor
 integration = pytest.importorskip("colonnade.integrations.sb3")
 
 
@@ -66,6 +70,67 @@ def test_each_model_learns_a_column_that_reads_those_before() -> None:
     with torch.no_grad():
         network.column(0).stage(1).weight.fill_(float("nan"))
     assert second.policy.predict_values(torch.from_numpy(rows)).isnan().all()
+
+
+def values(model: Any) -> torch.Tensor:
+    rows = np.random.default_rng(0).normal(size=(9, 4)).astype(np.float32)
+    told: torch.Tensor = model.policy.predict_values(torch.from_numpy(rows)).detach()
+    return told
+
+
+class Look(callbacks.BaseCallback):  # type: ignore[misc,name-defined]
+    """Keeps what the best model said when it was saved."""
+
+    def _on_step(self) -> bool:
+        self.best = values(self.model)
+        return True
+
+
+def test_models_that_are_saved_and_loaded_go_on_with_their_own_columns(tmp_path: Path) -> None:
+    network = ProgressiveNetwork()
+    first = column_model(network, poles())
+    first.learn(32)
+    first.save(tmp_path / "alone")
+    second = column_model(network, poles(20.0))  # of the live network: a save changes nothing
+    assert len(network.columns) == 2
+    look = Look()
+    second.learn(
+        32,
+        callback=callbacks.EvalCallback(
+            Monitor(poles()), look, eval_freq=32, best_model_save_path=str(tmp_path), verbose=0
+        ),
+    )
+    second.save(tmp_path / "second")
+    first.save(tmp_path / "first")  # whose column is the older of two
+    for name, model, columns in (("alone", first, 1), ("first", first, 2), ("second", second, 2)):
+        again = sb3.PPO.load(tmp_path / name, device="cpu")
+        own = again.policy_kwargs["features_extractor_kwargs"]["network"]
+        assert len(own.columns) == columns
+        assert torch.equal(values(again), values(model))
+        assert again.policy.state_dict().keys() == model.policy.state_dict().keys()
+    policy = type(second.policy)
+    second.policy.save(str(tmp_path / "policy"))
+    alike = policy.load(str(tmp_path / "policy"), device="cpu")
+    assert torch.equal(values(SimpleNamespace(policy=alike)), values(second))
+    best = sb3.PPO.load(tmp_path / "best_model", device="cpu")
+    assert torch.equal(values(best), look.best)
+
+    # It learns on, and a third reads both.
+    again = sb3.PPO.load(tmp_path / "second", env=poles(20.0), device="cpu")
+    own = again.policy_kwargs["features_extractor_kwargs"]["network"]
+    frozen = [p.detach().clone() for p in own.column(0).parameters()]
+    begun = [p.detach().clone() for p in own.column(1).parameters()]
+    again.learn(32)
+    assert all(map(torch.equal, frozen, own.column(0).parameters()))
+    assert not all(map(torch.equal, begun, own.column(1).parameters()))
+    told = values(again)
+    third = column_model(own, poles(5.0))
+    third.learn(32)
+    assert len(own.columns) == 3
+    assert torch.equal(values(again), told)
+    with torch.no_grad():
+        own.column(0).stage(1).weight.fill_(float("nan"))
+    assert values(third).isnan().all()
 
 
 def test_what_columns_cannot_be_features_of_is_refused() -> None:
@@ -166,6 +231,115 @@ def test_continuous_actions_are_held_by_their_means() -> None:
         ewc.consolidation.quadratic.curvature["action_net.bias"], 1 / width.square()
     )
     assert "log_std" not in ewc.consolidation.held()
+
+
+class After(callbacks.BaseCallback):  # type: ignore[misc,name-defined]
+    """Ends a call of `learn` after some steps, or interrupts it."""
+
+    def __init__(self, steps: int, error: type[BaseException] | None = None) -> None:
+        super().__init__()
+        self.steps, self.error = steps, error
+
+    def _on_training_start(self) -> None:
+        self.begun = self.n_calls
+
+    def _on_step(self) -> bool:
+        done = self.n_calls - self.begun >= self.steps
+        if done and self.error:
+            raise self.error
+        return not done
+
+
+def test_after_an_interrupted_call_the_penalty_counts_once() -> None:
+    grown = []
+    for interrupted in (False, True):
+        ewc = integration.EWCCallback(10.0)
+        model = sb3.PPO("MlpPolicy", poles(), policy_kwargs={"net_arch": [5]}, **SMALL)
+        model.learn(32, callback=ewc)
+        if interrupted:
+            with pytest.raises(KeyboardInterrupt):
+                model.learn(32, callback=[ewc, After(3, KeyboardInterrupt)])
+        bias = model.policy.action_net.bias
+        with torch.no_grad():
+            bias += 1.0
+        ewc.init_callback(model)
+        ewc.on_training_start({}, {})
+        bias.grad = None
+        (0.0 * bias).sum().backward()
+        grown.append(bias.grad)
+    curvature = ewc.consolidation.quadratic.curvature["action_net.bias"]
+    torch.testing.assert_close(grown[0], 10.0 * curvature, rtol=1e-3, atol=1e-6)
+    torch.testing.assert_close(grown[1], grown[0])
+
+
+class Named(gymnasium.ObservationWrapper[Any, Any, Any]):
+    """The same observations in a Dict."""
+
+    def __init__(self, env: gymnasium.Env[Any, Any]) -> None:
+        super().__init__(env)
+        self.observation_space = gymnasium.spaces.Dict({"pole": env.observation_space})
+
+    def observation(self, observation: Any) -> Any:
+        return {"pole": observation}
+
+
+@pytest.mark.parametrize("named", [False, True])
+@pytest.mark.parametrize(("stopped", "seen"), [(11, slice(0, 10)), (43, slice(0, 32))])
+def test_the_fisher_of_a_call_that_is_stopped_is_of_what_was_seen(
+    stopped: int, seen: Any, named: bool
+) -> None:
+    ewc, watched = integration.EWCCallback(1.0), []
+
+    class Watching(callbacks.BaseCallback):  # type: ignore[misc,name-defined]
+        def _on_step(self) -> bool:
+            rows = self.locals["obs_tensor"]
+            watched.append((rows["pole"] if named else rows).clone())
+            return True
+
+    kind, env = ("MultiInputPolicy", Named(poles())) if named else ("MlpPolicy", poles())
+    model = sb3.PPO(kind, env, policy_kwargs={"net_arch": [5]}, **SMALL)
+    model.learn(320, callback=[Watching(), After(stopped), ewc])
+    assert len(watched) == stopped
+    slow = Consolidation(
+        model.policy,
+        lam=1.0,
+        forward=lambda policy, rows: policy.get_distribution(rows).distribution.logits,
+        exclude=["*value_net*"],
+    )
+    rows = torch.cat(watched)[seen]
+    expected = slow.fisher([{"pole": rows} if named else rows])
+    for name, value in ewc.consolidation.quadratic.curvature.items():
+        torch.testing.assert_close(value, expected[name], rtol=1e-4, atol=1e-7)
+
+
+def test_a_call_that_saw_nothing_holds_nothing_and_says_so() -> None:
+    ewc = integration.EWCCallback(1.0)
+    model = sb3.PPO("MlpPolicy", poles(), policy_kwargs={"net_arch": [5]}, **SMALL)
+    with pytest.warns(UserWarning, match="no observations of this task and does not hold"):
+        model.learn(32, callback=[After(1), ewc])
+    assert ewc.consolidation.tasks == 0
+    model.learn(32, callback=ewc)
+    with pytest.warns(UserWarning, match="no observations of this task"):
+        model.learn(0, callback=ewc)
+    assert ewc.consolidation.tasks == 1
+
+
+class Buttons(gymnasium.Env[Any, Any]):
+    observation_space = gymnasium.spaces.Box(-1, 1, (3,))
+    action_space = gymnasium.spaces.MultiBinary(2)
+
+    def reset(self, **options: Any) -> tuple[Any, dict[str, Any]]:
+        return np.zeros(3, np.float32), {}
+
+
+def test_policies_that_the_callback_cannot_hold_are_refused_before_they_learn() -> None:
+    for model, message in (
+        (sb3.PPO("MlpPolicy", "Pendulum-v1", use_sde=True, **SMALL), "no state-dependent explor"),
+        (sb3.PPO("MlpPolicy", Buttons(), **SMALL), r"but the policy has MultiBinary\(2\)"),
+    ):
+        with pytest.raises(UsageError, match=message):
+            model.learn(32, callback=integration.EWCCallback(1.0))
+        assert model.num_timesteps == 0
 
 
 def test_models_that_the_callback_cannot_hold_are_refused() -> None:

@@ -294,6 +294,7 @@ def test_options_are_refused_when_they_are_given(make, options, message):
         ({"0.bias": torch.tensor(1.0)}, r"'0.bias' must be .* shape \[6\]; got shape \[\]"),
         ({"0.bias": 1.0}, r"'0.bias' must be .* shape \[6\]; got 1.0"),
         ({"bias": torch.ones(6)}, "Unknown parameter to hold 'bias'; did you mean"),
+        ({}, "The curvature to hold by is of no parameter"),
         ({"0.bias": -torch.ones(6)}, "must be finite and 0 or above"),
         ({"0.bias": torch.full((6,), torch.nan)}, "must be finite and 0 or above"),
     ],

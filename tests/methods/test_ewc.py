@@ -164,6 +164,37 @@ def test_excluded_parts_are_free(method):
     assert held == {"columns.0.stages.0.weight", "columns.0.stages.1.weight"}
 
 
+def test_the_biases_of_each_task_are_free_too():
+    method = L2(ColumnSpec((Dense(8),), task_gains=True), exclude=["biases"])
+    learned(method, TASKS[:2])
+    held = set(method.consolidation.quadratic.curvature)
+    stages = ("stages.0", "output")
+    weights = {f"columns.0.{stage}.weight" for stage in stages}
+    gains = {f"columns.0.{stage}.gains.gains.{row}" for stage in stages for row in (0, 1)}
+    assert held == weights | gains
+
+
+def test_biases_of_modules_of_ones_own_are_free_whatever_they_are_called():
+    class Recurrent(torch.nn.Module):
+        def __init__(self, inputs):
+            super().__init__()
+            self.cell = torch.nn.GRU(inputs, 8, batch_first=True)
+            self.bias_scale = torch.nn.Linear(8, 8)
+
+        def forward(self, x):
+            return self.bias_scale(self.cell(x.flatten(1).unsqueeze(1))[0][:, -1])
+
+    column = ColumnSpec((Custom(lambda shape: Recurrent(math.prod(shape)), (8,)),))
+    method = L2(column, exclude=["biases"])
+    method.begin_task(TASKS[0].spec)
+    assert sorted(method.consolidation.held()) == [
+        "columns.0.output.weight",
+        "columns.0.stages.0.module.bias_scale.weight",
+        "columns.0.stages.0.module.cell.weight_hh_l0",
+        "columns.0.stages.0.module.cell.weight_ih_l0",
+    ]
+
+
 @pytest.mark.parametrize(
     ("config", "summed"),
     [

@@ -66,6 +66,38 @@ def test_so_does_its_gradient():
         torch.testing.assert_close(ours[name].grad, theirs[name].grad.float(), rtol=1e-5, atol=1e-5)
 
 
+def test_its_second_derivative_is_the_curvature():
+    penalties, theta = made(2, 3)
+    theta = {name: value.requires_grad_() for name, value in theta.items()}
+    factor = torch.tensor(3.0, requires_grad=True)
+    total = factor * merged(penalties)(theta) + sum(v.pow(3).sum() for v in theta.values())
+    gradients = torch.autograd.grad(total, list(theta.values()), create_graph=True)
+    for name, gradient in zip(theta, gradients, strict=True):
+        apart = sum(f[name] * (theta[name] - anchor[name]) for f, anchor in penalties).detach()
+        slope = theta[name].detach().square() * 3
+        torch.testing.assert_close(gradient.detach(), 3 * apart + slope, rtol=1e-5, atol=1e-5)
+        second, mixed = torch.autograd.grad(
+            gradient.sum(), [theta[name], factor], retain_graph=True
+        )
+        curvature = sum(f[name] for f, _ in penalties)
+        torch.testing.assert_close(second, 3 * curvature + 6 * theta[name].detach())
+        torch.testing.assert_close(mixed, apart.sum(), rtol=1e-4, atol=1e-4)
+
+
+def test_parameters_may_move_before_the_gradient_is_taken():
+    penalties, theta = made(3, 1)
+    theta = {name: value.requires_grad_() for name, value in theta.items()}
+    value = merged(penalties)(theta)
+    expected = torch.autograd.grad(merged(penalties)(theta), list(theta.values()))
+    with torch.no_grad():
+        for parameter in theta.values():
+            parameter += 1
+    for found, gradient in zip(
+        torch.autograd.grad(value, list(theta.values())), expected, strict=True
+    ):
+        assert torch.equal(found, gradient)
+
+
 def test_the_gradient_adds_to_that_of_the_loss():
     penalties, theta = made(1, 2)
     theta = {name: value.requires_grad_() for name, value in theta.items()}

@@ -20,6 +20,7 @@ and one model that goes from task to task, held near what it has learned::
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -47,12 +48,20 @@ except ImportError as error:
     ) from error
 
 
+_SAVED = "_column_of_saved_model"
+"""The attribute by which a network in a model's file says which of its columns is the model's."""
+
+
 class ProgressiveFeatures(BaseFeaturesExtractor):
     """A new column of a progressive network as the features of a policy.
 
     The column's output layer, with its laterals from the columns before, makes the features; set
     the policy's "net_arch" to [] to have actions and values read them directly. For algorithms
     whose policy makes one features extractor: PPO and A2C.
+
+    A model that is loaded from a file brings a copy of the network, and goes on with its own column
+    there. Later models that are to read it take that copy:
+    `model.policy_kwargs["features_extractor_kwargs"]["network"]`.
     """
 
     def __init__(
@@ -62,7 +71,7 @@ class ProgressiveFeatures(BaseFeaturesExtractor):
         column: ColumnSpec | None = None,
         features: int = 64,
     ) -> None:
-        """Freeze the columns of earlier models, and add one.
+        """Freeze the columns of earlier models, and add one; a loaded model's is there already.
 
         Args:
             observation_space: A Box, or a Dict of Boxes; images channels-first, as policies of
@@ -92,7 +101,10 @@ class ProgressiveFeatures(BaseFeaturesExtractor):
                     "gymnasium.wrappers.FlattenObservation."
                 )
             shapes[name] = tuple(map(int, space.shape))
-        index = network.add_column(column or default_column(shapes), shapes, features)
+        index = network.__dict__.pop(_SAVED, None)
+        if not isinstance(index, int):
+            index = network.add_column(column or default_column(shapes), shapes, features)
+        self._network = (network,)  # in a tuple, for it is no part of this module
         self._view = network.view(index)
         if self._view.initial_state(1):
             raise UsageError(
@@ -110,13 +122,37 @@ class ProgressiveFeatures(BaseFeaturesExtractor):
         """Leave all weights as they are: policies would start frozen columns anew by this."""
         return self
 
+    def _save_to_state_dict(
+        self, destination: dict[str, Any], prefix: str, keep_vars: bool
+    ) -> None:
+        """Tell the network whose state is asked for: models write their arguments after it."""
+        super()._save_to_state_dict(destination, prefix, keep_vars)
+        self._network[0].__dict__[_SAVED] = _Saved(self._view.newest.index)
+
+
+class _Saved:
+    """The column of a model that is being saved: in the file a number, here gone once written."""
+
+    def __init__(self, column: int) -> None:
+        self._column: int | None = column
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        column, self._column = self._column, None
+        return _column, (column,)
+
+
+def _column(index: int | None) -> int | None:
+    return index
+
 
 class EWCCallback(BaseCallback):
     """Elastic weight consolidation of a model that learns one task after another.
 
     From the second call of `learn` on, every gradient has that of the penalty added before it is
     clipped; when a call ends, the Fisher is estimated on the last rollout, of the policy alone:
-    the value function stays free, as does the width of Gaussian policies.
+    the value function stays free, as does the width of Gaussian policies. A rollout that another
+    callback stops midway is left out, unless it is the call's first: then the steps so far count.
+    A call that is stopped at its very first step has seen nothing; it holds nothing, and warns.
 
     Attributes:
         consolidation: The penalties so far; None before the first call of `learn`.
@@ -136,6 +172,7 @@ class EWCCallback(BaseCallback):
         self._options: dict[str, Any] = {"lam": lam, "samples": samples}
         self._exclude = tuple(exclude)
         self._let_go: Callable[[], None] = lambda: None
+        self._whole: Any = None  # the observations of this call's last rollout that came to its end
 
     def _init_callback(self) -> None:
         policy = self.model.policy
@@ -146,6 +183,12 @@ class EWCCallback(BaseCallback):
                 "EWCCallback holds the policy of PPO or A2C, but the model is a "
                 f"{type(self.model).__name__}."
             )
+        if policy.use_sde:
+            raise UsageError(
+                "EWCCallback takes no state-dependent exploration (gSDE), whose width of actions "
+                "hangs on the features; make the model with use_sde=False."
+            )
+        _sizes(policy)
         if self.consolidation is None:
             free = ("value_net.", "mlp_extractor.value_net.", "vf_features_extractor.", "log_std")
             names = [name for name, _ in policy.named_parameters() if name.startswith(free)]
@@ -160,23 +203,43 @@ class EWCCallback(BaseCallback):
 
     def _on_training_start(self) -> None:
         assert self.consolidation is not None
+        self._let_go()  # of a call that was interrupted
+        self._whole = None
         if self.consolidation.tasks:
             self._let_go = self.consolidation.attach()
 
     def _on_step(self) -> bool:
         return True
 
+    def _on_rollout_end(self) -> None:
+        assert isinstance(self.model, OnPolicyAlgorithm)
+        self._whole = self.model.rollout_buffer.observations
+
     def _on_training_end(self) -> None:
         assert self.consolidation is not None
         assert isinstance(self.model, OnPolicyAlgorithm)
         self._let_go()
-        policy = self.model.policy
-        seen = self.model.rollout_buffer.observations
+        policy, buffer = self.model.policy, self.model.rollout_buffer
+        seen, self._whole = self._whole, None
+        if seen is None:
+            seen = buffer.observations
+            steps = 0 if buffer.full else buffer.pos  # a full one is of an earlier call
+            if not steps:
+                warnings.warn(
+                    "The call of learn ended before its first step was over, so EWCCallback has "
+                    "no observations of this task and does not hold the policy to it.",
+                    stacklevel=2,
+                )
+                return
+            if isinstance(seen, dict):
+                seen = {name: part[:steps] for name, part in seen.items()}
+            else:
+                seen = seen[:steps]
         policy.set_training_mode(False)
-        gaussian = isinstance(policy.action_space, gymnasium.spaces.Box)
+        sizes = _sizes(policy)
 
         def likelihood(output: Tensor) -> Any:
-            return Gaussian(output) if gaussian else MultiCategorical(output, _sizes(policy))
+            return Gaussian(output) if sizes is None else MultiCategorical(output, sizes)
 
         self.consolidation.consolidate(_batches(seen, policy), likelihood)
 
@@ -191,8 +254,11 @@ def _meaning_of(policy: nn.Module, observations: Any) -> Tensor:
     return output
 
 
-def _sizes(policy: ActorCriticPolicy) -> tuple[int, ...]:
+def _sizes(policy: ActorCriticPolicy) -> tuple[int, ...] | None:
+    """Return how many choices each action component has, or None for continuous actions."""
     space = policy.action_space
+    if isinstance(space, gymnasium.spaces.Box):
+        return None
     if isinstance(space, gymnasium.spaces.MultiDiscrete):
         return tuple(map(int, space.nvec))
     if isinstance(space, gymnasium.spaces.Discrete):

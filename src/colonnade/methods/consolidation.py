@@ -140,7 +140,9 @@ class Consolidation:
 
         Each parameter's `grad` then holds, as soon as it is there, what the loss and `penalty()`
         together would have given it, so that clipping counts both. The loop must call `backward`
-        once a step.
+        once a step, and scale no loss: unscaling (`GradScaler`) would divide the penalty with the
+        rest. Add `penalty()` to the loss before it is scaled, or call `add_gradient` after
+        `unscale_`, or compute in bfloat16, which takes no scaler.
 
         Returns:
             A function that ends it.
@@ -212,12 +214,17 @@ class Consolidation:
         """End a task with a curvature that is given, in place of an estimated Fisher.
 
         Args:
-            curvature: 0 or above, by parameter name, shaped as the parameter.
+            curvature: 0 or above, by parameter name, shaped as the parameter; of one at least.
 
         Raises:
             UsageError: It is not that, or is of a parameter that is excluded, or the module has
                 changed.
         """
+        if not curvature:
+            raise UsageError(
+                "The curvature to hold by is of no parameter; give that of one at least, as `held` "
+                "names them."
+            )
         place = dict(self.network.named_parameters())
         check_shapes(self.quadratic.centre, place)
         for name, value in curvature.items():

@@ -14,13 +14,12 @@ from colonnade.errors import UsageError, unknown_name
 from colonnade.methods.columns import ColumnChoice, ColumnMethod
 from colonnade.methods.consolidation import Anchors, Consolidation, check_exclude, check_options
 from colonnade.methods.task_penalties import Own, TaskPenalties
+from colonnade.networks import ProgressiveNetwork
 from colonnade.ops import MAX_BYTES, FisherKind, Quadratic, check_fisher_options
 from colonnade.types import Batch, Likelihood, Network, TaskSpec
 
 Part = Literal["head", "biases"]
 """Parts of a column that a penalty may leave free: the output layer; all bias vectors."""
-
-_PATTERNS: dict[str, str] = {"head": "columns.{newest}.output.*", "biases": "*.bias"}
 
 
 class HeldColumn(ColumnMethod):
@@ -48,8 +47,8 @@ class HeldColumn(ColumnMethod):
         check_fisher_options(kind, "auto", samples, MAX_BYTES)
         check_exclude(exclude, "parts")
         for part in exclude:
-            if part not in _PATTERNS:
-                raise unknown_name("part to exclude", part, _PATTERNS)
+            if part not in get_args(Part):
+                raise unknown_name("part to exclude", part, get_args(Part))
         if own not in get_args(Own):
             raise unknown_name("way with a task's own penalty", str(own), get_args(Own))
         self._options: dict[str, Any] = {
@@ -59,7 +58,7 @@ class HeldColumn(ColumnMethod):
             "kind": kind,
             "samples": samples,
         }
-        self._exclude = [_PATTERNS[part] for part in exclude]
+        self._exclude = tuple(exclude)
         self._consolidation: Consolidation | None = None
         self._own: Own = own
         self._start = whole(f"start of {type(self).__name__}", start, AT_LEAST_0)
@@ -71,8 +70,9 @@ class HeldColumn(ColumnMethod):
     def consolidation(self) -> Consolidation:
         """The penalties of tasks that have ended; there must be a column to hold."""
         if self._consolidation is None:
-            newest = len(self.network.columns) - 1
-            exclude = [pattern.format(newest=newest) for pattern in self._exclude]
+            exclude = [
+                pattern for part in self._exclude for pattern in _patterns(part, self.network)
+            ]
             self._consolidation = Consolidation(self.network, exclude=exclude, **self._options)
         return self._consolidation
 
@@ -163,6 +163,20 @@ class HeldColumn(ColumnMethod):
             self._tasks.keep(self.consolidation.quadratic)
 
 
+def _patterns(part: Part, network: ProgressiveNetwork) -> list[str]:
+    """Return patterns of the names of a part's parameters."""
+    if part == "head":
+        return [f"columns.{network.newest.index}.output.*"]
+    # Modules in Custom stages have names of their own: bias_ih_l0, in_proj_bias.
+    found = [
+        name
+        for name, parameter in network.named_parameters()
+        if parameter.dim() == 1 and re.search(r"bias[^.]*(\.\d+)*$", name)
+    ]
+    # Those of later tasks are not there yet.
+    return [*found, *(["*.gains.biases.*"] if network.newest.spec.task_gains else [])]
+
+
 def _moved(name: str, begin: int) -> str:
     """Call a penalty's parameter of one network as it is called where others stand before it."""
     return re.sub(r"/columns\.(\d+)\.", lambda at: f"/columns.{begin + int(at[1])}.", name)
@@ -190,8 +204,8 @@ class EWC(HeldColumn):
             samples: How many examples or steps the Fisher takes of each task.
             exclude: Parts that are left free.
             own: What becomes of a task's own penalty when the task comes back; see `Own`. Other
-                than "added", memory grows by two numbers a parameter with each task; the cost of a
-                gradient step does not.
+                than "added", memory grows by three numbers a parameter with each task; the cost of
+                a gradient step does not.
             start: Steps, or examples, that a task must have been learned for, all its visits
                 together, before it gets a penalty (Kirkpatrick et al. 2017, supplement: 5 million):
                 what is held before it is learned is never learned.

@@ -20,7 +20,7 @@ _UNKNOWN = ""
 
 
 class TaskPenalties:
-    """Quadratic penalties by task id; each costs two numbers a parameter."""
+    """Quadratic penalties by task id; each costs three numbers a parameter."""
 
     def __init__(self) -> None:
         """Begin with none."""

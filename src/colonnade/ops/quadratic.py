@@ -254,10 +254,18 @@ class _Value(torch.autograd.Function):
             gradients.append(gradient)
         assert total is not None
         ctx.gradients = gradients
+        ctx.curvature, ctx.centre = curvature, centre
+        ctx.save_for_backward(*parameters)
         return total + constant
 
     @staticmethod
     def backward(ctx: Any, *grad_outputs: Tensor) -> Any:
+        if torch.is_grad_enabled():  # with create_graph, for second derivatives
+            parts = zip(ctx.curvature, ctx.centre, ctx.saved_tensors, strict=True)
+            return (
+                *[None] * 4,
+                *(grad_outputs[0] * curvature * (theta - m) for curvature, m, theta in parts),
+            )
         # The list is given up, so that autograd may add the loss's gradients in place.
         gradients, ctx.gradients = ctx.gradients, None
         if gradients is None:

@@ -30,6 +30,9 @@ Observation = Mapping[str, Any] | NDArray[Any] | Tensor
 class Recogniser(Protocol):
     """Says which context an agent is in.
 
+    Until its first verdict everything is learned under "context-0": where the first task is to be
+    learned without a break, that is the name of the context which is found first.
+
     Attributes:
         contexts: Known so far, in the order in which they were found.
         current: Of the last verdict; None before the first.

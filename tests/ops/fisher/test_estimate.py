@@ -1,6 +1,7 @@
 """The Fisher against closed forms, against the slow obvious loop, and against itself."""
 
 import copy
+import weakref
 
 import pytest
 import torch
@@ -9,6 +10,8 @@ from torch import nn
 
 from colonnade.errors import UsageError
 from colonnade.ops import Gaussian, MultiCategorical, gaussian, parameter_fisher
+from colonnade.ops.fisher.samples import samples_of
+from colonnade.ops.fisher.squared_gradients import SquaredGradients
 
 EXACT = {"rtol": 1e-5, "atol": 1e-8}
 
@@ -246,3 +249,14 @@ def frozen():
 def test_mistakes_are_named(model, batches, options, message):
     with pytest.raises(UsageError, match=message):
         parameter_fisher(model(), batches, **options)
+
+
+@pytest.mark.parametrize("how", ["auto", "loop"])
+def test_outputs_of_many_forms_of_inputs_are_not_kept_for_ever(how):
+    model = nn.Linear(2, 3)
+    squares = SquaredGradients(model, ["weight", "bias"], how)
+    batches = [torch.randn(1, length, 2) for length in range(1, 81)]
+    kept = [weakref.ref(squares.output(samples_of(x, None, x.device))) for x in batches]
+    assert sum(output() is not None for output in kept) <= 64
+    for x in (batches[0], batches[-1]):  # gone, and kept
+        torch.testing.assert_close(squares.output(samples_of(x, None, x.device)), model(x))

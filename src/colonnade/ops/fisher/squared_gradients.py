@@ -41,7 +41,7 @@ _REASON = 200
 """Letters of an error that a message shows."""
 
 _FORMS = 64
-"""Forms of inputs whose plans are kept."""
+"""Forms of inputs whose plans and outputs are kept."""
 
 
 class SquaredGradients:
@@ -90,6 +90,8 @@ class SquaredGradients:
             first = samples.part(0, 1).inputs
             with _random_numbers_untouched(first):
                 output = self._call.probe(only_one(first), may_narrow=not self._outputs)
+            if len(self._outputs) >= _FORMS:
+                self._outputs.pop(next(iter(self._outputs)))
             self._outputs[form] = output.unsqueeze(0)
         return self._outputs[form]
 
