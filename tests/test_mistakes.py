@@ -43,7 +43,14 @@ from colonnade.tasks import (
     TMazeTask,
     task_from_name,
 )
-from colonnade.training import TrainingOptions, Visit, evaluate, train_sequence
+from colonnade.testing import check_column, check_method, check_task
+from colonnade.training import (
+    TrainingOptions,
+    Visit,
+    evaluate,
+    in_random_order,
+    train_sequence,
+)
 
 pong = MiniPongTask("pong", steps=64)
 good: dict[str, Any] = {
@@ -78,8 +85,9 @@ ColumnSpec((Dense(-1),))  ->  units of Dense must be a whole number at least 1; 
 ColumnSpec((Dense(2.5),))  ->  units of Dense must be a whole number at least 1; got 2.5.
 ColumnSpec((Dense("8"),))  ->  units of Dense must be a whole number at least 1; got '8'.
 ColumnSpec((Dense(8),),laterals="adaptor")  ->  Unknown value for laterals of ColumnSpec: 'adaptor'; did you mean 'adapter'?
-ColumnSpec((Dense(8),),alpha=float("nan"))  ->  alpha of ColumnSpec must be a number; got nan.
-ColumnSpec((Dense(8),),alpha="a")  ->  alpha of ColumnSpec must be a number; got 'a'.
+ColumnSpec((Dense(8),),alpha=float("nan"))  ->  alpha of ColumnSpec must be a number at least 0; got nan.
+ColumnSpec((Dense(8),),alpha="a")  ->  alpha of ColumnSpec must be a number at least 0; got 'a'.
+ColumnSpec((Dense(8),),alpha=-1)  ->  alpha of ColumnSpec must be a number at least 0; got -1.
 ColumnSpec((Conv(8,0,1),))  ->  kernel of Conv must be a whole number at least 1; got 0.
 ColumnSpec((Conv(8,3,0),))  ->  stride of Conv must be a whole number at least 1; got 0.
 ColumnSpec((Conv(0,3,1),))  ->  maps of Conv must be a whole number at least 1; got 0.
@@ -94,6 +102,12 @@ ProgressiveNetwork().add_column(tiny_column(),{"observation":(4,)},2)  ->  Colum
 ProgressiveNetwork().add_column(mlp_column(),{},2)  ->  The task has the inputs none; say with ColumnSpec(input=...) which one the column
 ProgressiveNetwork().add_column(mlp_column(),{"observation":(4,)},0)  ->  A column's output width must be a whole number at least 1; got 0.
 ProgressiveNetwork().add_column(mlp_column(),{"observation":(4,)},2.5)  ->  A column's output width must be a whole number at least 1; got 2.5.
+ProgressiveNetwork().add_column(mlp_column(),(3,),outputs=2)  ->  input_shapes of add_column must be shapes by name, as in {'observation': (4, 84, 84)}; got
+ProgressiveNetwork().add_column(Dense(3),{"observation":(4,)},2)  ->  spec of add_column must be a ColumnSpec, such as column_preset('tiny'), with modules
+ModularNetwork(mini_modules(),(3,))  ->  input_shapes of ModularNetwork must be shapes by name, as in {'observation': (4, 84, 84)}; got
+ModularNetwork(3,{"observation":(4,)})  ->  spec of ModularNetwork must be a ModularSpec, such as mini_modules(); got 3, which
+check_column(Dense(3),{"observation":(4,)})  ->  spec of add_column must be a ColumnSpec, such as column_preset('tiny'), with modules
+check_column(mlp_column(),(3,))  ->  input_shapes of add_column must be shapes by name, as in {'observation': (4, 84, 84)}; got
 ProgressiveNetwork().column(0)  ->  There is no column 0; the network has 0, counted from 0, and `add_column` adds one.
 ProgressiveNetwork().newest  ->  There is no column -1; the network has 0, counted from 0, and `add_column` adds one.
 ProgressiveNetwork().view(3)  ->  There is no column 3; the network has 0, counted from 0, and `add_column` adds one.
@@ -111,6 +125,9 @@ EWC(exclude=["haed.*"])  ->  Unknown part to exclude 'haed.*'; did you mean 'hea
 EWC(column=3)  ->  column of a method must be a ColumnSpec, such as column_preset('tiny'), or a function
 Progressive(column="nosuch")  ->  column of a method must be a ColumnSpec, such as column_preset('tiny'), or a function
 Progressive(column=3)  ->  column of a method must be a ColumnSpec, such as column_preset('tiny'), or a function
+Progressive(torch.nn.Linear(3,2))  ->  column of a method must be a ColumnSpec, such as column_preset('tiny'), or a function of a task and an index that gives one; got Linear(in_features=3, out_features=2, bias=True); put a module of your own into a Custom stage of one.
+Progressive(torch.nn.Linear)  ->  column of a method must be a ColumnSpec, such as column_preset('tiny'), or a function of a task and an index that gives one; got <class
+Progressive(lambda task, index: "mlp").begin_task(pong.spec)  ->  What column of a method gives for task 'mini-pong/pong' must be a ColumnSpec, such as
 PathNet(population=1)  ->  A population of 1 has nobody to compete with; use at least 2 genotypes.
 PathNet(network=3)  ->  network of a path method must be a ModularSpec, such as mini_modules(), or a function
 method_from_name("ewcc")  ->  Unknown method 'ewcc'; did you mean 'ewc'?
@@ -170,6 +187,8 @@ TrainingOptions(num_envs=0)  ->  num_envs of TrainingOptions must be a whole num
 TrainingOptions(precision="fp8")  ->  Unknown value for precision of TrainingOptions: 'fp8'; choose one of: auto, bfloat16,
 TrainingOptions(patience=-1)  ->  patience of TrainingOptions must be a whole number at least 0; got -1.
 TrainingOptions(goal_return=float("nan"))  ->  goal_return of TrainingOptions must be a number; got nan.
+TrainingOptions(goal_return=1.0)  ->  goal_return of TrainingOptions has no effect while goal_episodes is 0; set that too, or leave goal_return at 0.
+TrainingOptions(test_unseen=True)  ->  test_unseen of TrainingOptions has no effect while test_episodes is 0; set that too, or
 TrainingOptions(threads=2.5)  ->  threads of TrainingOptions must be a whole number at least 1; got 2.5.
 train([],Scratch(),A2C())  ->  A sequence needs at least one task, each with its own id; got [].
 train([pong,pong],Scratch(),A2C())  ->  A sequence needs at least one task, each with its own id; got ['mini-pong/pong',
@@ -187,6 +206,12 @@ train([pong],Scratch(),A2C(),schedule=[Visit("x",3)])  ->  Unknown task in the s
 train([pong],Scratch(),A2C(),schedule=[3])  ->  A schedule is a list of Visit(task, steps); got 3.
 train([pong],Scratch(),A2C(),env_threads=0)  ->  env_threads of train_sequence must be a whole number at least 1; got 0.
 train([pong],Scratch(),A2C(),evaluation_limit=0)  ->  evaluation_limit of train_sequence must be a whole number at least 1; got 0.
+train([pong],Scratch(),A2C(),recorder="runs")  ->  recorder of train_sequence must be a recorder, such as MemoryRecorder(); got 'runs', which
+train([pong],Scratch(),A2C(),labels="forget-me-not")  ->  labels of train_sequence must be a recogniser's configuration; got 'forget-me-not', which
+train([pong],Scratch(),A2C(),labels={"kind":"true"})  ->  labels of train_sequence must be a recogniser's configuration; got {'kind': 'true'}, which
+train([pong],Scratch(),A2C(),labels=ForgetMeNot)  ->  labels of train_sequence must be a recogniser's configuration, but the class ForgetMeNot
+in_random_order(["a"],2)  ->  A task of in_random_order must be a task; got 'a', which has no 'spec'.
+in_random_order(pong,2)  ->  tasks of in_random_order must be a list of tasks; got MiniPongTask(variant='pong',
 train([pong],Scratch(),Supervised())  ->  Task 'mini-pong/pong' is no data set, as the learner 'supervised' needs; learn it with
 train([task_from_name("digits/all",steps=100)],Scratch(),PPO())  ->  Task 'digits/all' has no environments to act in; a data set is learned with the learner
 train([pong],Scratch(),A2C(),options=TrainingOptions(device="meta"))  ->  Device 'meta' can't be used (Tensor.item() cannot be called on meta tensors); try 'cpu'.
@@ -196,6 +221,10 @@ evaluate(pong,None,seed="x")  ->  seed of evaluate must be a whole number; got '
 evaluate(pong,None,limit=0)  ->  limit of evaluate must be a whole number at least 1; got 0.
 evaluate(pong,None,num_envs=0)  ->  num_envs of evaluate must be a whole number at least 1; got 0.
 evaluate(3,None)  ->  task of evaluate must be a task; got 3, which has no 'spec'.
+evaluate(pong,None,learner="dqn")  ->  learner of evaluate must be a learner's configuration; got 'dqn', which has no 'policy'.
+evaluate(pong,None,learner=DQN)  ->  learner of evaluate must be a learner's configuration, but the class DQN itself came; make
+check_task(TMazeTask)  ->  task of check_task must be a task, but the class TMazeTask itself came; make one with
+check_method(EWC())  ->  make of check_method must be a function that makes a new method, as in
 evaluate(pong,3)  ->  network of evaluate must be a network or None; got 3.
 evaluate(pong,None,device="meta")  ->  Device 'meta' can't be used (Tensor.item() cannot be called on meta tensors); try 'cpu'.
 evaluate(pong,None,device="nosuch")  ->  Device 'nosuch' can't be used (Expected one of cpu, cuda, ipu, xpu, mkldnn, opengl,
@@ -257,6 +286,7 @@ USED = (
     RunSpec, Dense, ColumnSpec, Visit, colonnade, np, torch, continual, enough_runs, mean_interval,
     fisher_overlap, top_k_mean, parse_ranges, learner_from_name, method_from_name, column_preset,
     mlp_column, tiny_column, parameter_fisher, task_from_name, evaluate,
+    check_column, check_method, check_task, in_random_order,
 )  # fmt: skip
 """What the lines above are made of."""
 

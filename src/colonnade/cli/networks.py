@@ -96,7 +96,8 @@ def _facts(kept: Kept, what: str) -> Iterator[tuple[str, str]]:
         yield "column", spec.column if isinstance(spec.column, str) else json.dumps(spec.column)
         yield "seed", str(spec.seed)
     if about.steps is not None:
-        yield "learned for", f"{about.steps:,} steps"
+        which = "last task learned for" if len(kept.tasks) > 1 else "learned for"
+        yield which, f"{about.steps:,} steps"
     if (score := about.score) is not None:
         over = f"{score.episodes} episodes" if score.episodes > 1 else "the test examples"
         yield "score", f"{score.words} over {over} of {score.task}"

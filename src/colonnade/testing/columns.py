@@ -24,7 +24,8 @@ def check_column(
         batch: How many observations to try it on.
 
     Raises:
-        UsageError: The column does not fit the inputs; see `ProgressiveNetwork.add_column`.
+        UsageError: It is no column, or does not fit the inputs; see
+            `ProgressiveNetwork.add_column`.
         ContractError: An output has another shape, a free parameter has no gradient, a frozen one
             has, what frozen columns compute beforehand differs from what they compute on the way,
             an observation's output hangs on others of its batch, or the spec's JSON data give
@@ -32,7 +33,7 @@ def check_column(
     """
     network = ProgressiveNetwork()
     for _ in range(2):
-        network.add_column(column, dict(input_shapes), outputs)
+        network.add_column(column, input_shapes, outputs)
     view = network.view(1)
     generator = torch.Generator().manual_seed(0)
     inputs = {

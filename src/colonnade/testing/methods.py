@@ -9,6 +9,7 @@ import torch
 
 from colonnade.errors import UsageError
 from colonnade.learners import A2C, LearnerConfig
+from colonnade.records import shown
 from colonnade.testing.contract import (
     OPTIONS,
     TASKS,
@@ -49,8 +50,14 @@ def check_method(
         options: How training runs; several segments a task.
 
     Raises:
+        UsageError: `make` makes nothing.
         ContractError: It can't.
     """
+    if not callable(make):
+        raise UsageError(
+            "make of check_method must be a function that makes a new method, as in "
+            f"check_method(lambda: EWC(lam=10)); got {shown(make)}."
+        )
     config = learner or A2C(rollout_steps=20)
 
     def train(method: Method, recorder: MemoryRecorder | None = None, **more: Any) -> Method:

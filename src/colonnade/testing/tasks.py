@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from gymnasium.vector import AutoresetMode
 
+from colonnade.checks import having
 from colonnade.learners.acting.observed import completed
 from colonnade.tasks.vector import AnyVectorEnv
 from colonnade.testing.contract import ContractError, demand
@@ -24,10 +25,12 @@ def check_task(task: Task, *, num_envs: int = 3, steps: int = 60, seed: int = 0)
         seed: Of environments and actions.
 
     Raises:
+        UsageError: It is no task.
         ContractError: It is not: its description changes or does not fit what comes, resets are not
             in the same step, the same seed gives other numbers, arrays are written to later, or
             environments do not go on from a state that they gave.
     """
+    having("task of check_task", task, "a task", "spec")
     demand(task.spec == task.spec, f"The spec of task {task.spec.id!r} should stay the same.")
     if isinstance(task, EnvironmentTask):
         _check_spaces(task, num_envs, seed)

@@ -109,6 +109,8 @@ def evaluate(
     having("task of evaluate", task, "a task", "spec")
     if network is not None and not isinstance(network, torch.nn.Module):
         raise UsageError(f"network of evaluate must be a network or None; got {shown(network)}.")
+    if learner is not None:
+        having("learner of evaluate", learner, "a learner's configuration", "policy", "likelihood")
     limit, num_envs = whole("limit of evaluate", limit), whole("num_envs of evaluate", num_envs)
     env_threads = whole("env_threads of evaluate", env_threads)
     seed, greedy = whole("seed of evaluate", seed, ANY), flag("greedy of evaluate", greedy)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from colonnade.checks import ANY, AT_LEAST_0, AT_LEAST_1, check_fields
+from colonnade.errors import UsageError
 from colonnade.learners import Precision
 
 
@@ -44,3 +45,12 @@ class TrainingOptions:
         counts = dict.fromkeys(("num_envs", "threads", "segment_steps", "curve_steps"), AT_LEAST_1)
         often = dict.fromkeys(("test_episodes", "patience", "goal_episodes"), AT_LEAST_0)
         check_fields(self, {**counts, **often, "goal_return": ANY})
+        for name, needed, nothing in (
+            ("goal_return", "goal_episodes", "0"),
+            ("test_unseen", "test_episodes", "False"),
+        ):
+            if getattr(self, name) and not getattr(self, needed):
+                raise UsageError(
+                    f"{name} of TrainingOptions has no effect while {needed} is 0; set that too, "
+                    f"or leave {name} at {nothing}."
+                )

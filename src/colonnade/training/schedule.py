@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from colonnade.checks import AT_LEAST_1, check_fields, whole
+from colonnade.checks import AT_LEAST_1, check_fields, having, whole
 from colonnade.errors import UsageError, unknown_name
 from colonnade.records import shown
 from colonnade.seeding import derive
@@ -32,6 +33,22 @@ class Visit:
         check_fields(self, {"steps": AT_LEAST_1})
 
 
+def check_tasks(tasks: Any, where: str) -> None:
+    """Refuse what is no list of tasks.
+
+    Args:
+        tasks: What came.
+        where: Whose argument it is, as in "of train_sequence".
+
+    Raises:
+        UsageError: It is none.
+    """
+    if not isinstance(tasks, Sequence):
+        raise UsageError(f"tasks {where} must be a list of tasks; got {shown(tasks)}.")
+    for task in tasks:
+        having(f"A task {where}", task, "a task", "spec")
+
+
 def each_once(tasks: Sequence[Task]) -> tuple[Visit, ...]:
     """Visit every task once, for its own budget."""
     return tuple(Visit(task.spec.id, task.spec.steps) for task in tasks)
@@ -47,7 +64,11 @@ def in_random_order(tasks: Sequence[Task], rounds: int, seed: int = 0) -> tuple[
         tasks: Their budgets are what all visits of each together may take.
         rounds: How often each is visited.
         seed: Of the order.
+
+    Raises:
+        UsageError: There is no list of tasks, or the number of rounds makes no sense.
     """
+    check_tasks(tasks, "of in_random_order")
     whole("rounds of a schedule", rounds, AT_LEAST_1)
     rng = np.random.default_rng(derive(seed, "schedule"))
     order: list[int] = []

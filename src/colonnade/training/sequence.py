@@ -44,7 +44,7 @@ from colonnade.training.normalizing import (
 from colonnade.training.options import TrainingOptions
 from colonnade.training.playing import Playing
 from colonnade.training.recorder import MemoryRecorder, Recorder
-from colonnade.training.schedule import Visit, checked, so_far
+from colonnade.training.schedule import Visit, check_tasks, checked, so_far
 from colonnade.types import (
     DatasetTask,
     Expecting,
@@ -103,10 +103,7 @@ def train_sequence(
         WorkerDiedError: Worker processes died again and again.
     """
     where = "of train_sequence"
-    if not isinstance(tasks, Sequence):
-        raise UsageError(f"tasks {where} must be a list of tasks; got {shown(tasks)}.")
-    for task in tasks:
-        having(f"A task {where}", task, "a task", "spec")
+    check_tasks(tasks, where)
     having(f"method {where}", method, "a method", "begin_task", "network_for", "state")
     having(f"learner {where}", learner, "a learner's configuration", "trainer", "outputs")
     seed = whole(f"seed {where}", seed, ANY)
@@ -115,6 +112,11 @@ def train_sequence(
         env_threads = whole(f"env_threads {where}", env_threads)
     if not isinstance(options, TrainingOptions | None):
         raise UsageError(f"options {where} must be TrainingOptions; got {shown(options)}.")
+    if recorder is not None:
+        kind = "a recorder, such as MemoryRecorder()"
+        having(f"recorder {where}", recorder, kind, "append", "save_checkpoint", "load_checkpoint")
+    if labels is not None:
+        having(f"labels {where}", labels, "a recogniser's configuration", "build")
     visits = checked(schedule, tasks, method)
     options, recorder = options or TrainingOptions(), recorder or MemoryRecorder()
     contexts = Labels(labels or TrueLabels(), tasks, seed)

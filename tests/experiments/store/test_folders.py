@@ -118,7 +118,7 @@ def test_only_where_a_folder_goes_on_a_run_is_to_be_deleted(
     write_json(tmp_path / "suite.json", plan)
     run = RunFolder(tmp_path / "runs" / "a")
     run.path.mkdir(parents=True)
-    with pytest.raises(ColonnadeError, match=rf"spec\.json is missing.*; restore it, or {advice}\."):
+    with pytest.raises(ColonnadeError, match=rf"json is missing.*; restore it, or {advice}\."):
         run.spec  # noqa: B018
     (run.path / "weights.safetensors").touch()
     with pytest.raises(ColonnadeError, match=rf"cut short .* Restore it, or {advice}\."):

@@ -109,14 +109,14 @@ def learning_curve(
     if any(_NEEDED - row.keys() for row in curve):
         raise ColonnadeError(
             f"{where} holds points of a curve that lack some of {', '.join(sorted(_NEEDED))}; "
-            "restore it, or delete the run's folder to train the run again."
+            "restore it, or train the run again in another folder."
         )
     curve = [row for row in curve if row["task_index"] == task_index]
     widths = {row["width"] for row in curve if "width" in row} or {width}
     if len(widths) > 1:
         raise ColonnadeError(
             f"{where} holds one task's curve in bins of {' and '.join(map(str, sorted(widths)))} "
-            "steps; restore it, or delete the run's folder to train the run again."
+            "steps; restore it, or train the run again in another folder."
         )
     (width,) = widths
     bins = max(1, -(-steps // width))

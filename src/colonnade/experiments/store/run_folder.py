@@ -15,7 +15,7 @@ from colonnade.experiments.store.contents import (
     misfit_of_network,
     misfit_of_result,
 )
-from colonnade.experiments.store.measures import version_of
+from colonnade.experiments.store.measures import MEASURES, version_of
 from colonnade.experiments.store.metrics import read_metrics
 from colonnade.experiments.store.notes import NOTES, read_notes, write_notes
 from colonnade.experiments.store.pictures import is_png
@@ -84,14 +84,13 @@ class RunFolder:
         path = self.path / "spec.json"
         if not is_there(path):
             raise ColonnadeError(
-                f"{path} is missing, so it can't be known what {self.path} holds; restore it, or "
-                "delete the folder to train the run again."
+                f"{path} is missing, so it can't be known what {self.path} holds; {self._advice}."
             )
         spec = _spec_of(json.dumps(read_json(path)), str(path))
         if spec.id != self.id:
             raise ColonnadeError(
                 f"{path} is the spec of run {spec.id}, which does not belong in this folder; "
-                "restore it, or delete the folder to train the run again."
+                f"{self._advice}."
             )
         return spec
 
@@ -292,10 +291,15 @@ class RunFolder:
 
         path = self.path / "weights.safetensors"
         check_kind(path)
+        if self.done and not is_there(path):
+            raise ColonnadeError(
+                f"The weights of {self.path} were not kept, so it can't be played or analysed; "
+                "train the run again in another folder."
+            )
         try:
             tensors, meta = read_tensors(path)
         except ColonnadeError as error:
-            raise ColonnadeError(f"{error} Delete {self.path} to train the run again.") from error
+            raise ColonnadeError(f"{error} Restore it, or {self._again}.") from error
         if self.done:
             self._verify(path.name, self.result())
         return tensors, meta
@@ -311,7 +315,19 @@ class RunFolder:
 
     @property
     def _advice(self) -> str:
-        return f"restore it, or delete {self.path} to train the run again"
+        return f"restore it, or {self._again}"
+
+    @property
+    def _again(self) -> str:
+        """How to train the run again: in its folder, if that is of today's measures."""
+        plan = self.path.parent.parent / "suite.json"
+        try:
+            goes_on = not is_there(plan) or read_json(plan).get("measures", 1) == MEASURES
+        except ColonnadeError:
+            goes_on = False
+        if goes_on:
+            return f"delete {self.path} to train the run again"
+        return "train the run again in another folder"
 
     def _result(self) -> tuple[dict[str, Any], bool]:
         """Read result.json, and say whether it is verified."""

@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from colonnade.checks import having
 from colonnade.errors import UsageError
 from colonnade.networks.factories import FactoryError
 from colonnade.networks.pathnet.bank import ModularLayer
@@ -41,9 +42,13 @@ class ModularNetwork(nn.Module):
         """Draw all modules from PyTorch's global generator; there is no head yet.
 
         Raises:
-            UsageError: The input is missing, or too small for the layers.
+            UsageError: What came is no spec or are no shapes, or the input is missing or too small
+                for the layers.
         """
         super().__init__()
+        having("spec of ModularNetwork", spec, "a ModularSpec, such as mini_modules()", "layers")
+        shapes = "shapes by name, as in {'observation': (4, 84, 84)}"
+        having("input_shapes of ModularNetwork", input_shapes, shapes, "items", "keys")
         self.spec = spec
         self.input = _choose_input(spec, input_shapes)
         self.input_shape = tuple(input_shapes[self.input])

@@ -18,6 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from colonnade.checks import having
 from colonnade.errors import UsageError, unknown_name
 from colonnade.networks.progressive.alignment import Feature
 from colonnade.networks.progressive.column import Column
@@ -30,7 +31,7 @@ from colonnade.networks.progressive.forward import (
     state_keys,
 )
 from colonnade.networks.progressive.recurrent import LSTMStage
-from colonnade.networks.progressive.spec import ColumnSpec
+from colonnade.networks.progressive.spec import ColumnSpec, column_spec
 from colonnade.networks.stage import lacks_factories, with_factories_of
 from colonnade.types import Differentiated, Inputs, Shape, State
 
@@ -211,9 +212,12 @@ class ProgressiveNetwork(ColumnView):
             The new column's index.
 
         Raises:
-            UsageError: The shapes do not fit, or a column that it reads needs an input that the
-                task lacks. The network is then as it was.
+            UsageError: What came is no spec or are no shapes, the shapes do not fit, or a column
+                that it reads needs an input that the task lacks. The network is then as it was.
         """
+        spec = column_spec("spec of add_column", spec)
+        shapes = "shapes by name, as in {'observation': (4, 84, 84)}"
+        having("input_shapes of add_column", input_shapes, shapes, "items", "keys")
         earlier = [*self._built]
         with _random_from(generator):
             column = Column(spec, input_shapes, outputs, earlier, sources)

@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from colonnade.checks import ANY, AT_LEAST_0, AT_LEAST_1, BELOW_1, check_fields
+from colonnade.checks import AT_LEAST_0, AT_LEAST_1, BELOW_1, check_fields
 from colonnade.errors import UsageError
 from colonnade.networks.stage import LSTM, Activation, Join, LateralKind, StageSpec, check_zero_sum
-from colonnade.records import LATER, read, write
+from colonnade.records import LATER, read, shown, write
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ class ColumnSpec:
         check_fields(
             self,
             {
-                "alpha": ANY,
+                "alpha": AT_LEAST_0,
                 "output_gain": AT_LEAST_0,
                 "dropout": BELOW_1,
                 "input_dropout": BELOW_1,
@@ -122,3 +122,21 @@ class ColumnSpec:
             UsageError: A field or a kind of stage is unknown, or a needed field is missing.
         """
         return read(cls, data)
+
+
+def column_spec(name: str, value: object) -> ColumnSpec:
+    """Return what should be a `ColumnSpec`.
+
+    Args:
+        name: What it is, as the sentence begins.
+        value: What came.
+
+    Raises:
+        UsageError: It is none.
+    """
+    if isinstance(value, ColumnSpec):
+        return value
+    raise UsageError(
+        f"{name} must be a ColumnSpec, such as column_preset('tiny'), with modules of your own in "
+        f"Custom stages; got {shown(value)}."
+    )

@@ -60,8 +60,8 @@ class DataTask:
             `DataLoader` of such pairs.
         test: The same, for evaluation, read in order; an `IterableDataset` must end.
         validation: The same, for early stopping; without it the test examples can't stand in.
-        classes: How many labels there are; by default as many as occur, for which data sets are
-            read through once.
+        classes: How many labels there are; by default one more than the largest that occurs, for
+            which data sets are read through once.
         steps: Budget in training examples; by default twenty passes, of a `DataLoader` as long as
             its sampler makes them.
         head: Which part of the output layer is this task's own, where tasks have their own.

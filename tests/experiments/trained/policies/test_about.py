@@ -6,11 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from finished import POLE, poles
+from finished import POLE, balancing_network, poles, write_suite
 
 import colonnade
 from colonnade.cli.main import main
 from colonnade.errors import UsageError
+from colonnade.experiments.plans.spec import RunSpec, TaskBudget
 from colonnade.experiments.store.kept import About, Score
 from colonnade.learners import PPO
 from colonnade.networks import ColumnSpec, Dense, ProgressiveNetwork
@@ -44,6 +45,7 @@ def test_a_runs_network_says_how_well_it_did(
     for source in (folder.path, file):
         said = described(capsys, source)
         assert said["score"] == f"481.5 ± 21 over 30 episodes of {POLE}"
+        assert said["learned for"] == "640 steps"
         assert said["method"] == folder.spec.method
         assert str(folder.spec.seed) == said["seed"]
     assert said["licence"] == "CC-BY-4.0"
@@ -67,6 +69,23 @@ def test_a_runs_network_says_how_well_it_did(
         "Leans to the left.",
         again.about.score,
     )
+
+
+def test_the_steps_of_several_tasks_are_the_last_ones(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = (POLE, "gym/Acrobot-v1")
+    tasks = tuple(TaskBudget(name, 1000) for name in names)
+    spec = RunSpec("both", "finetune", tasks, "ppo", "default")
+    played = dict.fromkeys(names, 0)
+    folder = write_suite(tmp_path / "out", [(spec, balancing_network(1), played)]).runs[0]
+    result = json.loads((folder.path / "result.json").read_text())
+    row = {"kind": "evaluation", "task": names[1], "policy": "trained", "step": 640}
+    result["scores"] = [{**row, "episodes": 30, "return_mean": 1.0, "return_std": 0.0}]
+    (folder.path / "result.json").write_text(json.dumps(result))
+    said = described(capsys, folder.path)
+    assert said["last task learned for"] == "640 steps"
+    assert "learned for" not in said
 
 
 def alone() -> colonnade.TrainedPolicy:
