@@ -132,6 +132,7 @@ def test_the_page_has_the_three_panels_beside_the_claims(trained: SuiteFolder) -
     assert "curves" not in names
     assert "Only EWC keeps old tasks" in page
     assert "less their Fishers overlap in early layers" in page
+    assert "lighter the line" in " ".join(page.split())
     assert "training examples/s" in page
     assert "agent steps" not in page
     assert "How areas are measured" not in page

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -562,6 +563,37 @@ def test_overlaps_of_configurations_of_one_label_are_told_apart_by_their_ids(wri
         specs[0].id: [[0.2]],
         specs[1].id: [[0.8]],
     }
+
+
+def test_the_methods_and_pairs_whose_overlaps_are_shown_are_named(write: Write) -> None:
+    three = [spec_of("finetune", analyses=("fisher-overlap",), seed=seed) for seed in range(2)]
+    two = spec_of("l2", "ad", analyses=("fisher-overlap",))
+    suite = write([(spec, EWC) for spec in (*three, two)])
+    for spec in three:  # each task and the next
+        path = suite.run(spec.id).path / "result.json"
+        result = json.loads(path.read_text())
+        result["scores"] += [
+            {"kind": "overlap", "task": second.name, "other": first.name, "policy": "overlap",
+             "layer": "0", "depth": 0, "overlap": 0.5}
+            for first, second in pairwise(spec.tasks)
+        ]  # fmt: skip
+        path.write_text(json.dumps(result))
+
+    def words(*specs: RunSpec) -> str:
+        part = replace(suite, plan=Plan(specs))
+        section = ContinualSection(Results(part))
+        return " ".join(section.html({"fisher-overlap": Markup("picture")}).split())
+
+    shown = "gym/Task_b-v1 and gym/Task_c-v1"
+    page = words(*three)
+    assert f"Shown, by method: Finetuning: {shown}. Runs of more than two tasks" in page
+    assert "EWC" not in page
+    assert "lighter" not in page, "nothing is said of how much the images differ"
+    add_overlaps(suite, two, {0: 0.5})
+    page = words(*three, two)
+    assert f"Finetuning: {shown}; L2: gym/Task_a-v1 and gym/Task_d-v1. Runs of" in page
+    page = words(two)
+    assert "by method: L2: gym/Task_a-v1 and gym/Task_d-v1.</p>" in page
 
 
 def test_runs_that_never_came_to_a_task_are_not_named_in_its_panel(write: Write) -> None:

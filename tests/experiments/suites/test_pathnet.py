@@ -18,6 +18,7 @@ from colonnade.experiments.execution.run import train_run
 from colonnade.experiments.plans.build import build_method
 from colonnade.experiments.plans.plan import PlanBuilder, SuiteOptions
 from colonnade.experiments.plans.spec import RunSpec, TaskBudget
+from colonnade.experiments.plans.sweep import Sweep
 from colonnade.experiments.results.pathnet.generations import (
     GenerationRow,
     generation_rows,
@@ -173,17 +174,33 @@ FROZEN = ([[], []], [[0, 1], [2, 3]], [[0, 1, 2], [2, 3]])
 OVERLAPS: tuple[list[float], ...] = ([], [(1 / 3 + 1) / 2], [(0 + 1) / 2, (1 / 3 + 1) / 2])
 """Best paths of three tasks, what was frozen before each, and overlaps with the paths before."""
 
-CONTROLS, OWN = (500, 1000, 3000), (500, 1500, 4000)
+CONTROLS, OWN, ALONE = (500, 1000, 3000), (500, 1500, 4000), (400, 1800, 3000)
 """Minibatches that runs took for the last task; those after the last task's first visit."""
 
 
-def goals(path: Path) -> SuiteFolder:
-    """Three seeds of the de novo path and of PathNet through three tasks, to a goal."""
+def goals(
+    path: Path,
+    episodes: int | None = 50,
+    sweep: Sweep | None = None,
+    *,
+    alone: bool = False,
+    turn: int = 0,
+) -> SuiteFolder:
+    """Three seeds of the de novo path and of PathNet through three tasks, to a goal.
+
+    Args:
+        path: Of the folder.
+        episodes: T of PathNet; None leaves it out.
+        sweep: What the runs are jobs of.
+        alone: Whether there are runs of PathNet without a first task, too.
+        turn: The tasks are learned in their order from this one on.
+    """
     builder = PlanBuilder()
     written = []
     for method, row, tasks, counts in (
         ("path-de-novo", "scratch", CHAIN[-1:], CONTROLS),
         ("pathnet", "pathnet", CHAIN, OWN),
+        *([("pathnet", "pathnet-alone", CHAIN[-1:], ALONE)] if alone else []),
     ):
         for seed, minibatches in enumerate(counts):
             spec = RunSpec(
@@ -191,10 +208,11 @@ def goals(path: Path) -> SuiteFolder:
                 tasks=tuple(TaskBudget(name, 1000) for name in tasks),
                 learner="supervised", column="mnist",
                 training_options={"goal_episodes": 50, "goal_return": 0.9},
+                method_options={"episodes": episodes} if episodes and method == "pathnet" else {},
             )  # fmt: skip
-            builder.add(spec, row, None if method == "path-de-novo" else "others")
+            builder.add(spec, row, None if len(tasks) == 1 else "others")
             written.append((spec, minibatches))
-    suite = SuiteFolder(path, "mine.json", {}, builder.build()).begin()
+    suite = SuiteFolder(path, "mine.json", {}, builder.build(), sweep).begin()
     for spec, minibatches in written:
         folder, last = suite.run(spec.id).path, len(spec.tasks) - 1
         folder.mkdir(parents=True)
@@ -215,8 +233,12 @@ def goals(path: Path) -> SuiteFolder:
                 "snapshots": [{"genotypes": [best], "evaluations": 0}], "scores": [],
                 "best": best, "forced": [[], []], "frozen": frozen, "overlap": overlaps,
             }
-            for task, best, frozen, overlaps in zip(CHAIN, BEST, FROZEN, OVERLAPS, strict=True)
+            for task, best, frozen, overlaps in zip(
+                CHAIN[turn:] + CHAIN[:turn], BEST, FROZEN, OVERLAPS, strict=True
+            )
         }  # fmt: skip
+        if last == 0:
+            histories = {CHAIN[-1]: {**histories[CHAIN[-1]], "overlap": []}}
         modular = {"layers": [{}, {}], "modules": 4, "active": 2}
         network = {
             "network": {"modular": [{"modular": modular}]},
@@ -252,6 +274,63 @@ def test_generations_and_speedups_by_hand(tmp_path: Path) -> None:
     (axes,) = report.figures()[AGAINST].axes
     points = np.concatenate([np.asarray(dots.get_offsets()) for dots in axes.collections])
     np.testing.assert_allclose(points, [(2 / 3, speedup) for speedup in speedups])
+
+
+def test_generations_of_pathnet_have_its_own_episodes(tmp_path: Path) -> None:
+    for episodes, counts in ((25, [10, 30, 80]), (None, [25, 75, 200])):  # 10 unless said
+        results = Results(goals(tmp_path / str(episodes), episodes))
+        rows = {row.method: row.generations.tolist() for row in generation_rows(results)}
+        assert rows == {"scratch": [10, 20, 60], "pathnet": counts}
+
+
+def test_what_the_first_task_gave_is_measured_against_pathnet_without_one(tmp_path: Path) -> None:
+    with_them = PathSection(Results(goals(tmp_path / "with", alone=True))).html({PATHS: Markup()})
+    rows = table_of(with_them, "Speedup")
+    assert [rows[f"pathnet, seed {n}"]["By the first task"] for n in range(3)] == [
+        f"{ratio:.2f}" for ratio in (400 / 500, 1800 / 1500, 3000 / 4000)
+    ]
+    without = PathSection(Results(goals(tmp_path / "without"))).html({PATHS: Markup()})
+    assert "By the first task" not in without
+    for page, told in ((with_them, True), (without, False)):
+        words = " ".join(page.split())
+        assert "Above 1 PathNet took fewer generations; but its generation is two" in words
+        assert ("Above 1 PathNet did better after the first task" in words) is told
+        assert ("there are none to compare with" in words) is not told
+    report = PathSection(Results(goals(tmp_path / "drawn")))
+    (axes,) = report.figures()[AGAINST].axes
+    assert axes.get_ylabel() == "speedup over the de novo path"
+    (level,) = report.charts()[AGAINST].to_json()["panels"][0]["levels"]
+    assert level["title"] == "as the de novo path"
+
+
+def test_a_sweeps_jobs_are_measured_by_their_own_controls(tmp_path: Path) -> None:
+    suite = goals(tmp_path / "out", sweep=Sweep(jobs=3, top=2))
+    rows = generation_rows(Results(suite))
+    assert [(row.method, row.generations.tolist(), row.reached) for row in rows] == [
+        ("scratch", [10, 20], 2),
+        ("pathnet", [5, 15], 2),
+    ]
+    assert not any(row.interval.known for row in rows)
+    reuse = Paths(Results(suite)).reuse()
+    assert [row.speedup for row in reuse] == pytest.approx([10 / 5, 20 / 15, 60 / 40])
+    page = " ".join(PathSection(Results(suite)).html({PATHS: Markup()}).split())
+    assert "the 2 of 3 jobs that took the fewest generations" in page
+    assert "Student" not in page
+    control = next(r for r in suite.plan.runs if (r.method, r.seed) == ("path-de-novo", 0))
+    (suite.run(control.id).path / "DONE").unlink()
+    partly = {row.method: row.generations.tolist() for row in generation_rows(Results(suite))}
+    assert partly == {"scratch": [20, 60], "pathnet": [15, 40]}, "job 0 is to come at the control"
+
+
+def test_what_is_reused_is_told_of_the_task_that_was_learned_last(tmp_path: Path) -> None:
+    results = Results(goals(tmp_path / "out", turn=2))
+    reuse = Paths(results).reuse()
+    assert [row.overlap for row in reuse] == pytest.approx([2 / 3] * 3)
+    assert [row.shared for row in reuse] == [((1, 2), (2, 2))] * 3
+    assert np.isnan([row.speedup for row in reuse]).all(), "of a task learned before the others"
+    section = PathSection(results)
+    assert AGAINST not in section.figures()
+    assert table_of(section.html({PATHS: Markup()}), "Speedup")["pathnet, seed 0"]["Speedup"] == ""
 
 
 def test_generations_are_drawn_where_they_were_counted(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 import torch
 from interrupting import Interrupting
 
-from colonnade.errors import UsageError
+from colonnade.errors import NothingPlayedError, UsageError
 from colonnade.learners import A2C, A3C, PPO, Compute, Lesson, Supervised
 from colonnade.methods import PathDeNovo, PathFinetune, PathNet, Scratch, method_from_name
 from colonnade.methods.pathnet.evolution import GenotypeShape, path_of
@@ -230,6 +230,56 @@ def test_finetuning_takes_over_the_path_of_a_pathnet():
         if module is not None:
             on_path = module[1] in path[module[0]]
             assert torch.equal(method.network.state_dict()[name], value) != on_path, name
+
+
+def test_finetuning_keeps_what_was_forced_besides_and_pathnet_needs_modules_to_spare():
+    parent = learn(pathnet(), TASKS[:2])
+    method = PathFinetune()
+    method.load_state(*copy.deepcopy(parent.state()))
+    method.begin_task(TASKS[2].spec, 4)
+    assert any(map(len, parent.last_play().forced))
+    assert replace(method.last_play(), head=0) == replace(parent.last_play(), head=0)
+    for control in (PathDeNovo(SMALL), PathFinetune(SMALL)):
+        control.begin_task(TASKS[0].spec, 4)
+        later = pathnet()
+        later.load_state(*copy.deepcopy(control.state()))
+        with pytest.raises(UsageError, match="capacity is used up"):
+            later.begin_task(TASKS[1].spec, 4)
+
+
+@pytest.mark.parametrize("between", [0, 1])
+def test_a_task_without_a_path_begins_anew_when_it_comes_back(between):
+    lost, *others = (task.spec for task in TASKS[: 1 + between])
+    method = pathnet(episodes=1)
+    method.begin_task(lost, 4)
+    with pytest.raises(NothingPlayedError):
+        method.end_task(iter(()), None)
+    for other in others:
+        method.begin_task(other, 4)
+        method.on_segment([Episode(1.0, 10, i, 10) for i in range(4)])
+        method.end_task(iter(()), None)
+    again = pathnet(episodes=1)
+    again.load_state(*copy.deepcopy(method.state()))
+    before = weights(again.network)
+    network = again.revisit(lost)
+    assert network is not None
+    assert list(again.tasks) == [*(other.id for other in others), lost.id]
+    assert len(again.networks) == 1
+    frozen = [again.tasks[other.id].path for other in others] or [((),) * len(SMALL.layers)]
+    assert again.network.frozen == frozen[0]
+    for name, value in before.items():
+        module = module_of(name)
+        if module is not None and "weight" in name:
+            kept = module[1] in again.network.frozen[module[0]]
+            assert torch.equal(again.network.state_dict()[name], value) == kept, name
+    assert again.network.heads[again.tasks[lost.id].head].bias.requires_grad
+    again.on_segment([Episode(1.0, 10, i, 10) for i in range(4)])
+    again.end_task(iter(()), None)
+    assert list(again.histories) == [*(other.id for other in others), lost.id]
+    assert again.revisit(lost) is None, "it has a path now"
+    again.begin_task(TASKS[2].spec, 4)
+    for layer, path in enumerate(again.tasks[lost.id].path):
+        assert set(path) <= set(again.network.frozen[layer])
 
 
 def test_evaluating_changes_nothing():

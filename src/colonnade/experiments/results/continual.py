@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate
+from typing import NamedTuple
 
 import numpy as np
 
@@ -321,7 +322,7 @@ def overlaps(results: Results) -> dict[str, Sequence[Floats]]:
     found: dict[str, list[Floats]] = {}
     examples: dict[str, RunSpec] = {}
     for run in results.runs.values():
-        rows = [row for row in run.result.get("scores", ()) if row["kind"] == "overlap"]
+        rows = _overlap_rows(run)
         last = rows[-1]["task"] if rows else None
         if rows:
             by_depth = sorted((r for r in rows if r["task"] == last), key=lambda r: r["depth"])
@@ -338,6 +339,39 @@ def overlaps(results: Results) -> dict[str, Sequence[Floats]]:
     named = dict(zip(found, distinct(words, words.__getitem__).values(), strict=True))
     order = sorted(found, key=lambda key: _natural(named[key]))
     return {named[key]: found[key] for key in order}
+
+
+class OverlapPair(NamedTuple):
+    """Two tasks whose overlap `overlaps` collects.
+
+    Attributes:
+        method: Title of the method that learned them.
+        first: Id of one task.
+        second: Id of the next.
+        others: Whether the run has overlaps of earlier pairs, too.
+    """
+
+    method: str
+    first: str
+    second: str
+    others: bool
+
+
+def overlap_pairs(results: Results) -> list[OverlapPair]:
+    """List the pairs of tasks whose overlaps `overlaps` collects, the last one of each run."""
+    found: dict[OverlapPair, None] = {}
+    for run in results.runs.values():
+        if rows := _overlap_rows(run):
+            labelled = run.spec.learner == "supervised"
+            title = sequence_title(run.spec.method, results.own, labelled=labelled)
+            first, second = rows[-1]["other"], rows[-1]["task"]
+            others = any(row["task"] != second for row in rows)
+            found[OverlapPair(title, first, second, others)] = None
+    return list(found)
+
+
+def _overlap_rows(run: RunResult) -> list[Row]:
+    return [row for row in run.result.get("scores", ()) if row["kind"] == "overlap"]
 
 
 def by_layer(runs: Sequence[Floats]) -> MeanLine:

@@ -33,7 +33,8 @@ class PathFinetune(PathDeNovo):
     """One path that moves from task to task, with a new head each (finetuning).
 
     Earlier tasks keep their heads and lose their features. From a state of another path method it
-    takes over the path of the last task.
+    takes over the path of the last task, and what was forced besides. A PathNet can't go on from a
+    control's own network, which has no module beyond its one path.
     """
 
     def begin_task(self, spec: TaskSpec, outputs: int | None = None) -> Network:

@@ -23,6 +23,9 @@ from colonnade.types import Batch, Episode, Likelihood, Network, TaskSpec
 Frozen = Literal["auto", "active", "optional"]
 """Whether frozen modules are active whatever the path."""
 
+EPISODES = 10
+"""T, unless the options say otherwise."""
+
 
 class PathNet(PathMethod):
     """Paths that evolve while they are trained; each task's best is frozen and may be reused.
@@ -36,7 +39,7 @@ class PathNet(PathMethod):
         self,
         network: ModularChoice = None,
         population: int = 16,
-        episodes: int = 10,
+        episodes: int = EPISODES,
         rivals: int = 5,
         spread: int = 2,
         frozen: Frozen = "auto",
@@ -95,6 +98,16 @@ class PathNet(PathMethod):
         self._task = spec.id
         self.tasks[spec.id] = TaskPath(len(self.networks) - 1, head, self._leading(), forced)
         return self.network_for(spec.id)
+
+    def revisit(self, spec: TaskSpec) -> Network | None:
+        """Let a task be played along its path; where none was settled on, begin it anew."""
+        if spec.id not in self._unsettled:
+            return super().revisit(spec)
+        heads = self.network.spec_dict()["heads"]
+        network = self.begin_task(spec, heads[self.tasks[spec.id].head])
+        self.tasks[spec.id] = self.tasks.pop(spec.id)  # behind all others
+        self._unsettled.remove(spec.id)
+        return network
 
     def on_segment(self, episodes: list[Episode]) -> None:
         """Credit the episodes to the genotypes that played them, and let evolution go on."""

@@ -19,6 +19,7 @@ from colonnade.experiments.results.continual import (
     TaskSequence,
     by_layer,
     measured,
+    overlap_pairs,
     overlaps,
     sequences,
     single_scores,
@@ -126,7 +127,18 @@ class ContinualSection(Section):
                 for sequence in self._compared()
             ],
             overlap=drawings.get("fisher-overlap"),
+            permuted=all(words.endswith("pixels permuted") for words in self._overlaps),
+            **self._pairs(),
         )
+
+    def _pairs(self) -> dict[str, object]:
+        """Name the methods and the pairs of tasks whose Fishers are shown."""
+        pairs = overlap_pairs(self.results)
+        titles = distinct(task for pair in pairs for task in (pair.first, pair.second))
+        return {
+            "pairs": [f"{p.method}: {titles[p.first]} and {titles[p.second]}" for p in pairs],
+            "more_pairs": any(pair.others for pair in pairs),
+        }
 
     def _compared(self) -> list[TaskSequence]:
         """The sequences but for those that are there, beside others, for their Fishers alone."""

@@ -135,9 +135,10 @@ def reuse_chart(rows: Sequence[Reuse]) -> Chart:
     series = {target: str(n) for n, target in enumerate(targets)}
     return Chart(
         title="Reuse and speedup",
-        description="Each run's speedup against how far its two best paths overlap.",
+        description="Each run's speedup over the de novo path against how far its two best "
+        "paths overlap.",
         x="overlap of the second task's best path with the first's",
-        y="speedup",
+        y="speedup over the de novo path",
         series=[
             Series(series[target], title, FALLBACK_COLOURS[n % len(FALLBACK_COLOURS)])
             for n, (target, title) in enumerate(targets.items())
@@ -156,7 +157,7 @@ def reuse_chart(rows: Sequence[Reuse]) -> Chart:
                     for target in targets
                     if (own := [row for row in rows if row.run.spec.target == target])
                 ],
-                levels=[(1.0, "as fast as alone")],
+                levels=[(1.0, "as the de novo path")],
             )
         ],
     )

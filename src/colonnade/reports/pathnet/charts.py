@@ -83,7 +83,7 @@ def draw_reuse(rows: list[Reuse]) -> Figure:
                      color=FALLBACK_COLOURS[number % 6 if label else 0])  # fmt: skip
     axes.axhline(1, color=INK, lw=1, ls=":")
     axes.set_xlabel("overlap of the second task's best path with the first's")
-    axes.set_ylabel("speedup")
+    axes.set_ylabel("speedup over the de novo path")
     if len(targets) <= 8:
         axes.legend(fontsize=8)
     return figure

@@ -96,18 +96,15 @@ class PathSection(Section):
             ],
             papers=self._papers,
             distribution=drawings.get(GENERATIONS, ""),
-            measure="Speedup",
-            measure_words=(
-                "generations of the de novo path on the same task over PathNet's."
-                if self._generations
-                else "the area under the learning curve over the de novo path's mean area."
-            ),
+            sweep=self.results.suite.sweep,
+            first=any(not math.isnan(row.first) for row in paths.reuse()),
             reuse=[
                 {
                     "label": reuse.run.spec.label,
                     "shared": reuse.shared,
                     "overlap": f"{reuse.overlap:.2f}",
-                    "speedup": "" if math.isnan(reuse.speedup) else f"{reuse.speedup:.2f}",
+                    "speedup": _ratio(reuse.speedup),
+                    "first": _ratio(reuse.first),
                 }
                 for reuse in paths.reuse()
             ],
@@ -135,6 +132,10 @@ class PathSection(Section):
                     }
                 )
         return entries
+
+
+def _ratio(ratio: float) -> str:
+    return "" if math.isnan(ratio) else f"{ratio:.2f}"
 
 
 def _interval(interval: Interval) -> str:

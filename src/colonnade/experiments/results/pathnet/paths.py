@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from colonnade.analysis.transfer import transfer_score
 from colonnade.experiments.plans.plan import SCRATCH
 from colonnade.experiments.results.pathnet.generations import generations_of
 from colonnade.experiments.results.runs import RunResult
@@ -20,19 +21,21 @@ from colonnade.experiments.results.transfer import Results
 
 @dataclass(frozen=True)
 class Reuse:
-    """What the last task's best path took over.
+    """What the best path of the task learned last took over.
 
     Attributes:
         run: The run.
         shared: For each layer, how many of its modules were frozen before, and how many it has.
         overlap: With the path of the task before, 0 to 1.
         speedup: Against the de novo control; NaN where unknown.
+        first: Against PathNet without a first task, of the same seed; NaN where unknown.
     """
 
     run: RunResult
     shared: tuple[tuple[int, int], ...]
     overlap: float
     speedup: float
+    first: float
 
 
 class Paths:
@@ -53,11 +56,14 @@ class Paths:
         rows = []
         for run in self.runs:
             history = self.last_history(run)
-            if len(self.histories(run)) < 2:
+            if not history["overlap"]:
                 continue
             pairs = zip(history["best"], history["frozen"], strict=True)
             shared = tuple((len(set(best) & set(frozen)), len(best)) for best, frozen in pairs)
-            rows.append(Reuse(run, shared, history["overlap"][-1], self._speedup(run)))
+            ratios = self._speedup(run), self._first(run)
+            if not self._ends_on_target(run):
+                ratios = math.nan, math.nan
+            rows.append(Reuse(run, shared, history["overlap"][-1], *ratios))
         return rows
 
     @property
@@ -72,9 +78,8 @@ class Paths:
         return histories
 
     def last_history(self, run: RunResult) -> dict[str, Any]:
-        """What it did on the last one."""
-        histories = self.histories(run)
-        history: dict[str, Any] = histories[run.spec.tasks[-1].id_among(histories)]
+        """What it did on the one that was learned last."""
+        history: dict[str, Any] = next(reversed(self.histories(run).values()))
         return history
 
     def modular(self, run: RunResult) -> dict[str, Any]:
@@ -82,16 +87,38 @@ class Paths:
         modular: dict[str, Any] = self._layouts[run.spec.id]["network"]["modular"][-1]["modular"]
         return modular
 
+    def _ends_on_target(self, run: RunResult) -> bool:
+        """Whether the last of a run's tasks is the one it learned last."""
+        histories = self.histories(run)
+        return run.spec.tasks[-1].id_among(histories) == next(reversed(histories))
+
     def _speedup(self, run: RunResult) -> float:
-        """Return how much sooner, or higher, it learned than the de novo control's mean."""
+        """Return how much sooner, or higher, it learned than the de novo control's mean.
+
+        Of a sweep, where jobs learn at other rates, than the same job's control.
+        """
         if (own := generations_of(run)) is not None:
             controls = [
                 value
                 for other in self._results.runs_of(SCRATCH, None, run.spec.target)
-                if (value := generations_of(other)) is not None
+                if (self._results.top is None or other.spec.seed == run.spec.seed)
+                and (value := generations_of(other)) is not None
             ]
             return sum(controls) / len(controls) / own if controls else math.nan
         return self._results.relative_area(run)
+
+    def _first(self, run: RunResult) -> float:
+        """Return how much sooner, or higher, it learned than its like without a first task."""
+        results, target = self._results, run.spec.target
+        for other in results.runs_of("pathnet-alone", None, target):
+            if other.spec.seed != run.spec.seed:
+                continue
+            own, alone = generations_of(run), generations_of(other)
+            if own is not None and alone is not None:
+                return alone / own
+            areas = results.area(run), results.area(other)
+            return float(transfer_score(*areas, minimum=results.random_score(target).error))
+        return math.nan
 
 
 def chance_overlap(modules: int, active: int) -> float:
