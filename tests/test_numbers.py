@@ -156,7 +156,7 @@ NUMBERS = {
     "ColumnSpec": (
         COLUMN,
         {
-            "alpha": ANY,
+            "alpha": FROM_0,
             "output_gain": FROM_0,
             "dropout": BELOW_1,
             "input_dropout": BELOW_1,
@@ -203,7 +203,7 @@ def test_the_defaults_and_numpys_numbers_make_sense(kind):
 
 def test_the_ends_of_the_ranges_make_sense():
     PPO(entropy_cost=0, value_cost=0, gamma=1, lam=0, epsilon=0, rollout_steps=1, minibatches=1)
-    ColumnSpec((Conv(1, 1, 1, 0),), alpha=-1, output_gain=0, dropout=0, input_dropout=0.999)
+    ColumnSpec((Conv(1, 1, 1, 0),), alpha=0, output_gain=0, dropout=0, input_dropout=0.999)
     assert LSTM(1, forget_bias=-2).forget_bias == -2
     assert task(head=1, steps=1, reward_clip=1e-9).head == 1
 

@@ -41,7 +41,11 @@ class TrainingOptions:
     """The mean return at which they do."""
 
     def __post_init__(self) -> None:
-        """Refuse numbers that make no sense."""
+        """Refuse what makes no sense.
+
+        Raises:
+            UsageError: A field is of another kind, out of its range or without effect.
+        """
         counts = dict.fromkeys(("num_envs", "threads", "segment_steps", "curve_steps"), AT_LEAST_1)
         often = dict.fromkeys(("test_episodes", "patience", "goal_episodes"), AT_LEAST_0)
         check_fields(self, {**counts, **often, "goal_return": ANY})
