@@ -129,6 +129,7 @@ Progressive(torch.nn.Linear(3,2))  ->  column of a method must be a ColumnSpec, 
 Progressive(torch.nn.Linear)  ->  column of a method must be a ColumnSpec, such as column_preset('tiny'), or a function of a task and an index that gives one; got <class
 Progressive(lambda task, index: "mlp").begin_task(pong.spec)  ->  What column of a method gives for task 'mini-pong/pong' must be a ColumnSpec, such as
 PathNet(population=1)  ->  A population of 1 has nobody to compete with; use at least 2 genotypes.
+PathNet(network=torch.nn.Linear(3,2))  ->  network of a path method must be a ModularSpec, such as mini_modules(), or a function of a task that gives one; got Linear(in_features=3, out_features=2, bias=True); put modules of your own into a Custom layer of one.
 PathNet(network=3)  ->  network of a path method must be a ModularSpec, such as mini_modules(), or a function
 method_from_name("ewcc")  ->  Unknown method 'ewcc'; did you mean 'ewc'?
 method_from_name("ewc",lamb=3)  ->  Unknown ewc option 'lamb'; did you mean 'lam'?

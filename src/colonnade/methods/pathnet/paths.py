@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from colonnade.errors import UsageError
 from colonnade.networks import (
@@ -59,10 +59,13 @@ class PathMethod(ABC):
         Raises:
             UsageError: It is neither a `ModularSpec` nor a function that gives one.
         """
-        if network is not None and not isinstance(network, ModularSpec) and not callable(network):
+        module = isinstance(network, nn.Module | type)
+        spec = network is None or isinstance(network, ModularSpec)
+        if not spec and (module or not callable(network)):
+            own = "; put modules of your own into a Custom layer of one" if module else ""
             raise UsageError(
                 "network of a path method must be a ModularSpec, such as mini_modules(), or a "
-                f"function of a task that gives one; got {shown(network)}."
+                f"function of a task that gives one; got {shown(network)}{own}."
             )
         self.networks: list[ModularNetwork] = []
         self.tasks: dict[str, TaskPath] = {}
