@@ -391,6 +391,10 @@ MUTANTS: list[Mutant] = [
         ("measured", "median for mean"),
         ("single_scores", "median for mean"),
         ("_sequence", "word", "max", "min"),
+    ),
+    *_of(
+        "experiments.results.overlaps",
+        _CONTINUAL,
         ("by_layer", "off by one"),
     ),
     *_of(

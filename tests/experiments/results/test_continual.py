@@ -19,12 +19,11 @@ from colonnade.experiments.method_titles import METHODS
 from colonnade.experiments.plans.plan import Plan, PlanBuilder
 from colonnade.experiments.plans.spec import RunSpec, TaskBudget
 from colonnade.experiments.results.continual import (
-    by_layer,
     measured,
-    overlaps,
     sequences,
     single_scores,
 )
+from colonnade.experiments.results.overlaps import by_layer, overlaps
 from colonnade.experiments.results.transfer import Results
 from colonnade.experiments.store.folders import SuiteFolder
 from colonnade.reports.continual import charts as continual_charts

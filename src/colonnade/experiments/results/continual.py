@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate
-from typing import NamedTuple
 
 import numpy as np
 
@@ -21,14 +19,14 @@ from colonnade.analysis.continual import (
     learned_scores,
     score_matrix,
 )
-from colonnade.analysis.intervals import mean_interval
 from colonnade.experiments.method_titles import in_order, method_of, sequence_title
 from colonnade.experiments.plans.plan import SCRATCH
 from colonnade.experiments.plans.spec import RunSpec
 from colonnade.experiments.results.mean_lines import MeanLine, mean_line
+from colonnade.experiments.results.overlaps import overlap_rows
 from colonnade.experiments.results.runs import RunResult
 from colonnade.experiments.results.transfer import Results
-from colonnade.experiments.titles import distinct, learner_title, slugs
+from colonnade.experiments.titles import learner_title, slugs
 from colonnade.parts import Said
 from colonnade.training import Row
 
@@ -303,7 +301,7 @@ def _validation(runs: list[SequenceRun]) -> float:
 def looks_back(results: Results) -> bool:
     """Whether any run has scored old tasks while it learned new ones, or measured their overlap."""
     return any(
-        any(row["kind"] == "overlap" for row in run.result.get("scores", ()))
+        overlap_rows(run)
         or (_scores_old(run) and any(row.get("kind") == "test" for row in run.folder.metrics()))
         for run in results.runs.values()
     )
@@ -312,85 +310,6 @@ def looks_back(results: Results) -> bool:
 def _scores_old(run: RunResult) -> bool:
     several = len(run.spec.tasks) > 1 and run.foreign is None and not run.spec.visits
     return several and bool(run.training.get("test_episodes"))
-
-
-def overlaps(results: Results) -> dict[str, Sequence[Floats]]:
-    """Collect overlaps by layer of each complete run, by what its tasks are and how it learned.
-
-    NaN where a layer no longer learns.
-    """
-    found: dict[str, list[Floats]] = {}
-    examples: dict[str, RunSpec] = {}
-    for run in results.runs.values():
-        rows = _overlap_rows(run)
-        last = rows[-1]["task"] if rows else None
-        if rows:
-            by_depth = sorted((r for r in rows if r["task"] == last), key=lambda r: r["depth"])
-            values = np.array([row["overlap"] for row in by_depth], dtype=np.float64)
-            configuration = results.suite.plan.configuration(run.spec)
-            found.setdefault(configuration, []).append(values)
-            examples.setdefault(configuration, run.spec)
-    titles = distinct(found, lambda key: _difference(examples[key].target))
-    # Of configurations that learn alike, each is called by its first run: by the label or the id.
-    words = {
-        examples[key].id: text if text != key else examples[key].label
-        for key, text in titles.items()
-    }
-    named = dict(zip(found, distinct(words, words.__getitem__).values(), strict=True))
-    order = sorted(found, key=lambda key: _natural(named[key]))
-    return {named[key]: found[key] for key in order}
-
-
-class OverlapPair(NamedTuple):
-    """Two tasks whose overlap `overlaps` collects.
-
-    Attributes:
-        method: Title of the method that learned them.
-        first: Id of one task.
-        second: Id of the next.
-        others: Whether the run has overlaps of earlier pairs, too.
-    """
-
-    method: str
-    first: str
-    second: str
-    others: bool
-
-
-def overlap_pairs(results: Results) -> list[OverlapPair]:
-    """List the pairs of tasks whose overlaps `overlaps` collects, the last one of each run."""
-    found: dict[OverlapPair, None] = {}
-    for run in results.runs.values():
-        if rows := _overlap_rows(run):
-            labelled = run.spec.learner == "supervised"
-            title = sequence_title(run.spec.method, results.own, labelled=labelled)
-            first, second = rows[-1]["other"], rows[-1]["task"]
-            others = any(row["task"] != second for row in rows)
-            found[OverlapPair(title, first, second, others)] = None
-    return list(found)
-
-
-def _overlap_rows(run: RunResult) -> list[Row]:
-    return [row for row in run.result.get("scores", ()) if row["kind"] == "overlap"]
-
-
-def by_layer(runs: Sequence[Floats]) -> MeanLine:
-    """Average overlaps [L] of runs layer by layer, the first one's number 1; NaN is left out."""
-    depth = np.arange(1.0, len(runs[0]) + 1)
-    known = [values[~np.isnan(values)] for values in np.array(runs).T]
-    mean = np.array([values.mean() if values.size else np.nan for values in known])
-    low, high = np.array([tuple(mean_interval(values)) for values in known]).T
-    return MeanLine(steps=depth, mean=mean, low=low, high=high, each=np.array(runs))
-
-
-def _difference(task: str) -> str:
-    permuted = re.fullmatch(r"permuted-[\w-]+/(\d+x\d+)-\d+", task)
-    return f"{permuted[1]} pixels permuted" if permuted else task
-
-
-def _natural(words: str) -> tuple[int, str]:
-    digits = words.partition("x")[0]
-    return (int(digits) if digits.isdigit() else 0, words)
 
 
 def score_range(matrices: Sequence[Floats], words: Mapping[str, str]) -> tuple[float, float]:

@@ -189,10 +189,7 @@ class Stream:
         base = self.only(curve.learner, "finetune")
         if base is None or base is curve:
             return None
-        own, other = curve.runs[0].run.spec, base.runs[0].run.spec
-        # Cut into parts, a visit may lose a step less than a part each.
-        same = abs(own.steps - other.steps) < max(len(own.visits), len(other.visits))
-        return base if same else None
+        return base if _as_long(curve.runs[0], base.runs[0]) else None
 
     def final(self, curve: Curve) -> Floats:
         """Return the sum of scores [R] in the end, of the complete runs."""
@@ -351,9 +348,7 @@ def _stream(runs: Sequence[StreamRun], own: Sequence[Said]) -> Stream:
     for run in others:
         spec = run.run.spec
         assert longest is not None
-        # Cut into parts, a visit may lose a step less than a part each.
-        lost = longest.run.spec.steps - spec.steps
-        turns = 2 * _stay(run) <= _stay(longest) and 0 <= lost < len(run.visited)
+        turns = 2 * _stay(run) <= _stay(longest) and _as_long(run, longest)
         inferred = spec.labels.get("kind", "true") != "true"
         way = _Way(turns, spec.method, inferred, spec.learner, _other(spec))
         grouped.setdefault(way, []).append(run)
@@ -380,6 +375,12 @@ def _stream(runs: Sequence[StreamRun], own: Sequence[Said]) -> Stream:
 def _stay(run: StreamRun) -> int:
     """Steps of a run's longest visit."""
     return max(visit.steps for visit in run.run.spec.visits)
+
+
+def _as_long(one: StreamRun, other: StreamRun) -> bool:
+    """Whether two runs take as many steps: cut into parts, a visit may lose some of a part each."""
+    apart = abs(one.run.spec.steps - other.run.spec.steps)
+    return apart < max(len(one.visited), len(other.visited))
 
 
 def _other(spec: RunSpec) -> str:

@@ -13,11 +13,11 @@ from colonnade.experiments.method_titles import FALLBACK_COLOURS
 from colonnade.experiments.results.continual import (
     Contender,
     TaskSequence,
-    by_layer,
     score_range,
     score_text,
     single_scores,
 )
+from colonnade.experiments.results.overlaps import by_layer
 from colonnade.experiments.titles import distinct
 from colonnade.experiments.words import run_count
 from colonnade.reports.interactive.chart import (

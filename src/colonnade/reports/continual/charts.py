@@ -18,12 +18,12 @@ from colonnade.experiments.method_titles import FALLBACK_COLOURS
 from colonnade.experiments.results.continual import (
     Contender,
     TaskSequence,
-    by_layer,
     score_range,
     score_text,
     single_scores,
 )
 from colonnade.experiments.results.mean_lines import MeanLine
+from colonnade.experiments.results.overlaps import by_layer
 from colonnade.experiments.titles import distinct
 from colonnade.experiments.words import run_count, short_number
 from colonnade.reports.style import FAINT, INK, PAPER, draw_mean, plain

@@ -17,14 +17,12 @@ from colonnade.experiments.results.continual import (
     Contender,
     Measured,
     TaskSequence,
-    by_layer,
     measured,
-    overlap_pairs,
-    overlaps,
     sequences,
     single_scores,
 )
 from colonnade.experiments.results.mean_lines import MeanLine
+from colonnade.experiments.results.overlaps import by_layer, overlap_pairs, overlaps
 from colonnade.experiments.results.transfer import Results
 from colonnade.experiments.titles import distinct
 from colonnade.experiments.words import run_count

@@ -66,7 +66,7 @@ class PathSection(Section):
 
     def html(self, drawings: Mapping[str, Markup]) -> Markup:
         """Write the section."""
-        paths = self._paths
+        paths, reused = self._paths, self._paths.reuse()
         spec, history = paths.modular(paths.example), paths.last_history(paths.example)
         data = json.dumps(self._slider(), separators=(",", ":")).replace("</", "<\\/")
         return render(
@@ -97,7 +97,7 @@ class PathSection(Section):
             papers=self._papers,
             distribution=drawings.get(GENERATIONS, ""),
             sweep=self.results.suite.sweep,
-            first=any(not math.isnan(row.first) for row in paths.reuse()),
+            first=any(not math.isnan(row.first) for row in reused),
             reuse=[
                 {
                     "label": reuse.run.spec.label,
@@ -106,7 +106,7 @@ class PathSection(Section):
                     "speedup": _ratio(reuse.speedup),
                     "first": _ratio(reuse.first),
                 }
-                for reuse in paths.reuse()
+                for reuse in reused
             ],
         )
 
