@@ -367,6 +367,10 @@ MUTANTS: list[Mutant] = [
         ("StreamRun.own_curve", "word", "return_mean", "return_std"),
         ("Stream.final", "first for last"),
         ("Stream.ceiling", "plus for minus"),
+    ),
+    *_of(
+        "experiments.results.recognised",
+        "experiments/results/test_stream.py",
         ("recognised", "comparison turned"),
         ("_delays", "minus for plus"),
     ),

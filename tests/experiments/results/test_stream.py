@@ -12,7 +12,11 @@ from reading import charts_of, table_of
 from colonnade.experiments.plans.plan import Plan, SuiteOptions
 from colonnade.experiments.plans.spec import RunSpec, TaskBudget, TaskVisit
 from colonnade.experiments.results.continual import sequences
-from colonnade.experiments.results.stream import StreamRun, recognised, streams
+from colonnade.experiments.results.recognised import recognised
+from colonnade.experiments.results.stream import (
+    StreamRun,
+    streams,
+)
 from colonnade.experiments.results.transfer import Results
 from colonnade.experiments.store.folders import SuiteFolder
 from colonnade.experiments.store.measures import MEASURES

@@ -8,7 +8,11 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from colonnade.experiments.method_titles import FALLBACK_COLOURS
-from colonnade.experiments.results.stream import Recognised, Stream, StreamRun
+from colonnade.experiments.results.recognised import Recognised
+from colonnade.experiments.results.stream import (
+    Stream,
+    StreamRun,
+)
 from colonnade.experiments.words import short_number
 from colonnade.reports.interactive.chart import (
     Chart,

@@ -11,7 +11,12 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
 from colonnade.experiments.method_titles import FALLBACK_COLOURS
-from colonnade.experiments.results.stream import Curve, Recognised, Stream, StreamRun
+from colonnade.experiments.results.recognised import Recognised
+from colonnade.experiments.results.stream import (
+    Curve,
+    Stream,
+    StreamRun,
+)
 from colonnade.experiments.words import short_number
 from colonnade.reports.style import FAINT, INK, draw_mean, plain
 

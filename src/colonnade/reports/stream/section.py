@@ -14,12 +14,11 @@ from matplotlib.figure import Figure
 from colonnade.analysis.continual import Floats
 from colonnade.analysis.transfer import transfer_score
 from colonnade.experiments.results.cautions import bands_caution
+from colonnade.experiments.results.recognised import Recognised, recognised
 from colonnade.experiments.results.stream import (
     Curve,
-    Recognised,
     Stream,
     StreamRun,
-    recognised,
     streams,
 )
 from colonnade.experiments.results.transfer import Results
