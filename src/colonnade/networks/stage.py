@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from colonnade.checks import ANY, AT_LEAST_0, AT_LEAST_1, check_fields, whole
+from colonnade.checks import ANY, AT_LEAST_0, AT_LEAST_1, check_fields, having, whole
 from colonnade.errors import UsageError
 from colonnade.networks.factories import (
     Factory,
@@ -226,3 +226,17 @@ def words(stage: StageSpec) -> str:
         case Custom():
             missing = isinstance(stage.factory, MissingFactory)
             return "custom (not imported, so not counted)" if missing else "custom"
+
+
+def check_shapes(where: str, shapes: object) -> None:
+    """Refuse what says no shapes of inputs by their names.
+
+    Args:
+        where: Whose `input_shapes` they are.
+        shapes: What came.
+
+    Raises:
+        UsageError: It has no names.
+    """
+    kind = "shapes by name, as in {'observation': (4, 84, 84)}"
+    having(f"input_shapes of {where}", shapes, kind, "items", "keys")

@@ -23,7 +23,7 @@ from colonnade.networks.pathnet.layers import ConvLayer, CustomLayer, DenseLayer
 from colonnade.networks.pathnet.recurrent import LSTMLayer
 from colonnade.networks.pathnet.spec import ModularSpec, Path
 from colonnade.networks.pathnet.views import PathView, PopulationView
-from colonnade.networks.stage import LSTM, Conv, Custom, Dense
+from colonnade.networks.stage import LSTM, Conv, Custom, Dense, check_shapes
 from colonnade.types import OBSERVATION, Inputs, Shape
 
 
@@ -47,8 +47,7 @@ class ModularNetwork(nn.Module):
         """
         super().__init__()
         having("spec of ModularNetwork", spec, "a ModularSpec, such as mini_modules()", "layers")
-        shapes = "shapes by name, as in {'observation': (4, 84, 84)}"
-        having("input_shapes of ModularNetwork", input_shapes, shapes, "items", "keys")
+        check_shapes("ModularNetwork", input_shapes)
         self.spec = spec
         self.input = _choose_input(spec, input_shapes)
         self.input_shape = tuple(input_shapes[self.input])

@@ -18,7 +18,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from colonnade.checks import having
 from colonnade.errors import UsageError, unknown_name
 from colonnade.networks.progressive.alignment import Feature
 from colonnade.networks.progressive.column import Column
@@ -32,7 +31,7 @@ from colonnade.networks.progressive.forward import (
 )
 from colonnade.networks.progressive.recurrent import LSTMStage
 from colonnade.networks.progressive.spec import ColumnSpec, column_spec
-from colonnade.networks.stage import lacks_factories, with_factories_of
+from colonnade.networks.stage import check_shapes, lacks_factories, with_factories_of
 from colonnade.types import Differentiated, Inputs, Shape, State
 
 
@@ -216,8 +215,7 @@ class ProgressiveNetwork(ColumnView):
                 that it reads needs an input that the task lacks. The network is then as it was.
         """
         spec = column_spec("spec of add_column", spec)
-        shapes = "shapes by name, as in {'observation': (4, 84, 84)}"
-        having("input_shapes of add_column", input_shapes, shapes, "items", "keys")
+        check_shapes("add_column", input_shapes)
         earlier = [*self._built]
         with _random_from(generator):
             column = Column(spec, input_shapes, outputs, earlier, sources)
