@@ -17,7 +17,7 @@ from colonnade.experiments.launch.rehearsal import Rehearsal
 from colonnade.experiments.plans.build import build_learner, build_method, build_tasks
 from colonnade.experiments.plans.plan import Plan
 from colonnade.experiments.plans.spec import RunSpec, TaskBudget
-from colonnade.experiments.results.continual import overlaps
+from colonnade.experiments.results.overlaps import overlaps
 from colonnade.experiments.results.transfer import Results
 from colonnade.experiments.store.folders import SuiteFolder
 from colonnade.reports.suite import write_report
