@@ -9,13 +9,34 @@ where A is the sum of the F_k, m their weighted mean of anchors and C what is le
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
 
 from colonnade.errors import UsageError
+
+T = TypeVar("T")
+
+_SMALL = 4096
+"""Numbers of a parameter that is evaluated together with others: its calls cost more than they."""
+
+
+class _Part(NamedTuple):
+    """A parameter of a penalty by itself, or several end to end [numbers].
+
+    Attributes:
+        names: Of the parameters.
+        curvature: Times the penalty's weight.
+        centre: Rounded.
+        remainder: Of the centre, or None where it is zero.
+    """
+
+    names: list[str]
+    curvature: Tensor
+    centre: Tensor
+    remainder: Tensor | None
 
 
 class Quadratic:
@@ -42,8 +63,7 @@ class Quadratic:
         self.remainder: dict[str, Tensor] = {}
         self.constant = torch.zeros((), dtype=torch.float64)
         self.merged = 0
-        self._product: tuple[float, dict[str, Tensor]] | None = None
-        self._pulled: tuple[float, dict[str, Tensor]] | None = None
+        self._changed()
 
     @torch.no_grad()
     def merge(self, curvature: Mapping[str, Tensor], anchor: Mapping[str, Tensor]) -> None:
@@ -58,7 +78,7 @@ class Quadratic:
         """
         check_shapes(self.centre, anchor)
         self.follow(anchor)
-        self._product = self._pulled = None
+        self._changed()
         for name, added in curvature.items():
             place = _wide(anchor[name].detach())
             added = _wide(added.detach())
@@ -109,7 +129,7 @@ class Quadratic:
                     (self.remainder, torch.zeros_like(place[size:])),
                 ):
                     part[name] = torch.cat([part[name].to(place.device), rest])
-                self._product = self._pulled = None
+                self._changed()
 
     def __call__(self, parameters: Mapping[str, Tensor], weight: float = 1.0) -> Tensor:
         """Evaluate at some parameters, as a scalar that can be differentiated by them.
@@ -123,17 +143,11 @@ class Quadratic:
         """
         check_shapes(self.centre, parameters)
         self.follow(parameters)
-        names = list(self.curvature)
-        weighted = self._weighted(weight)
-        curvature = [weighted[name] for name in names]
-        centre = [self.centre[name] for name in names]
-        remainder = [self.remainder[name] for name in names] if self.merged > 1 else None
+        parts = self._in_parts(weight)
         value: Tensor = _Value.apply(  # type: ignore[no-untyped-call]
-            curvature,
-            centre,
-            remainder,
+            parts,
             weight * float(self.constant),
-            *map(parameters.__getitem__, names),
+            *(parameters[name] for part in parts for name in part.names),
         )
         return value
 
@@ -187,9 +201,34 @@ class Quadratic:
             if key.startswith(prefix) and part in found:
                 found[part][name] = value.clone()
         self.curvature, self.centre, self.remainder = found.values()
-        self._product = self._pulled = None
+        self._changed()
         self.constant = tensors[f"{prefix}constant"].clone()
         self.merged = merged
+
+    def _changed(self) -> None:
+        """Forget what was worked out for many steps."""
+        self._product: tuple[float, dict[str, Tensor]] | None = None
+        self._pulled: tuple[float, dict[str, Tensor]] | None = None
+        self._parts: tuple[float, list[_Part]] | None = None
+
+    def _in_parts(self, weight: float) -> list[_Part]:
+        """Return all that is held, curvatures times a factor, worked out once for many steps."""
+        if self._parts is None or self._parts[0] != weight:
+            weighted, parts = self._weighted(weight), []
+            small: dict[tuple[torch.device, torch.dtype], list[str]] = {}
+            for name, curvature in weighted.items():
+                if curvature.numel() > _SMALL:
+                    parts.append(self._part([name], weighted))
+                else:
+                    small.setdefault((curvature.device, curvature.dtype), []).append(name)
+            parts += [self._part(names, weighted) for names in small.values()]
+            self._parts = weight, parts
+        return self._parts[1]
+
+    def _part(self, names: list[str], weighted: dict[str, Tensor]) -> _Part:
+        remainder = _joined([self.remainder[name] for name in names]) if self.merged > 1 else None
+        curvature, centre = ([values[name] for name in names] for values in (weighted, self.centre))
+        return _Part(names, _joined(curvature), _joined(centre), remainder)
 
     def _weighted(self, weight: float) -> dict[str, Tensor]:
         """Return the curvature times a factor, worked out once for many steps."""
@@ -216,7 +255,7 @@ class Quadratic:
             for name, value in part.items():
                 if value.device != parameters[name].device:
                     part[name] = value.to(parameters[name].device)
-                    self._product = self._pulled = None
+                    self._changed()
 
 
 def _wide(value: Tensor) -> Tensor:
@@ -232,50 +271,73 @@ class _Value(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(
-        ctx: Any,
-        curvature: list[Tensor],
-        centre: list[Tensor],
-        remainder: list[Tensor] | None,
-        constant: float,
-        *parameters: Tensor,
-    ) -> Tensor:
-        gradients = []
+    def forward(ctx: Any, parts: list[_Part], constant: float, *parameters: Tensor) -> Tensor:
+        gradients: list[Tensor] = []
         total: Tensor | None = None
-        for index, theta in enumerate(parameters):
-            apart = theta - centre[index]
-            gradient = curvature[index] * apart
-            part = 0.5 * torch.dot(gradient.reshape(-1), apart.reshape(-1))
-            if remainder is not None:
+        for part, here in _by_part(parts, parameters):
+            apart = _joined(here) - part.centre
+            gradient = part.curvature * apart
+            value = 0.5 * torch.dot(gradient.reshape(-1), apart.reshape(-1))
+            if part.remainder is not None:
                 # 1/2 A (d - r)^2 to first order in r, the last digits of the centre. In the
                 # gradient they are less than those that theta itself was rounded to.
-                part -= torch.dot(gradient.reshape(-1), remainder[index].reshape(-1))
-            total = part if total is None else total + part
+                value -= torch.dot(gradient.reshape(-1), part.remainder.reshape(-1))
+            total = value if total is None else total + value
             gradients.append(gradient)
         assert total is not None
-        ctx.gradients = gradients
-        ctx.curvature, ctx.centre = curvature, centre
+        ctx.gradients, ctx.parts = gradients, parts
+        ctx.shapes = [theta.shape for theta in parameters]
         ctx.save_for_backward(*parameters)
         return total + constant
 
     @staticmethod
     def backward(ctx: Any, *grad_outputs: Tensor) -> Any:
+        factor, wanted = grad_outputs[0], ctx.needs_input_grad[2:]
         if torch.is_grad_enabled():  # with create_graph, for second derivatives
-            parts = zip(ctx.curvature, ctx.centre, ctx.saved_tensors, strict=True)
-            return (
-                *[None] * 4,
-                *(grad_outputs[0] * curvature * (theta - m) for curvature, m, theta in parts),
-            )
-        # The list is given up, so that autograd may add the loss's gradients in place.
+            slopes = [
+                factor * part.curvature * (_joined(here) - part.centre)
+                for part, here in _by_part(ctx.parts, ctx.saved_tensors)
+            ]
+            return None, None, *_divided(ctx.parts, slopes, ctx.shapes, wanted)
+        # They are given up, so that autograd may add the loss's gradients in place.
         gradients, ctx.gradients = ctx.gradients, None
         if gradients is None:
             raise RuntimeError("The penalty's graph has been used; evaluate the penalty again.")
-        factor = grad_outputs[0]
         # One is by far the most common factor. To ask a GPU for it would cost more than it saves.
         if factor.device.type != "cpu" or float(factor) != 1.0:
             for gradient in gradients:
                 gradient.mul_(factor)
-        return (None, None, None, None, *gradients)
+        return None, None, *_divided(ctx.parts, gradients, ctx.shapes, wanted)
+
+
+def _by_part(parts: Sequence[_Part], values: Sequence[T]) -> Iterator[tuple[_Part, Sequence[T]]]:
+    """Yield parts of a penalty, each with what belongs to its parameters."""
+    start = 0
+    for part in parts:
+        yield part, values[start : start + len(part.names)]
+        start += len(part.names)
+
+
+def _joined(values: Sequence[Tensor]) -> Tensor:
+    """Return one tensor as it is, and several end to end."""
+    return values[0] if len(values) == 1 else torch.cat([value.reshape(-1) for value in values])
+
+
+def _divided(
+    parts: Sequence[_Part],
+    values: Sequence[Tensor],
+    shapes: Sequence[torch.Size],
+    wanted: Sequence[bool],
+) -> list[Tensor | None]:
+    """Return of each parameter its share of its part's value, or None where it is not wanted."""
+    shares: list[Tensor | None] = []
+    for value, (part, here) in zip(values, _by_part(parts, shapes), strict=True):
+        pieces = value.split([shape.numel() for shape in here]) if len(part.names) > 1 else (value,)
+        shares += [
+            piece.view(shape) if asked else None
+            for piece, shape, asked in zip(pieces, here, wanted[len(shares) :], strict=False)
+        ]
+    return shares
 
 
 def check_shapes(expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> None:

@@ -137,7 +137,10 @@ def convolutions(**options) -> ColumnSpec:
 @pytest.mark.parametrize("options", [{}, {"activation": "elu"}, {"task_gains": True}])
 @pytest.mark.parametrize("kind", [torch.float32, torch.uint8])
 @pytest.mark.parametrize("batch", [1, 32])
-def test_convolutions_in_few_calls_are_those_of_their_stages_bit_for_bit(options, kind, batch):
+@pytest.mark.parametrize("half", [False, True])
+def test_convolutions_in_few_calls_are_those_of_their_stages_bit_for_bit(
+    options, kind, batch, half
+):
     net = network(convolutions(**options), FRAMES)
     if options.get("task_gains"):
         net.learn_row(net.add_row())
@@ -147,16 +150,35 @@ def test_convolutions_in_few_calls_are_those_of_their_stages_bit_for_bit(options
                     value.add_(torch.randn_like(value))
     inputs = {"observation": (torch.rand(batch, 4, 20, 20) * 255).to(kind)}
     assert net.newest.straight is not None
-    mine = gradients(net, inputs)
     other = {name: torch.randn_like(value) for name, value in net.named_parameters()}
-    with torch.no_grad():
-        both = net.twofold(inputs, other)
-    net.newest.straight = None
-    assert all(map(torch.equal, mine, gradients(net, inputs)))
-    with torch.no_grad():
-        apart = net(inputs)[0], torch.func.functional_call(net, other, (inputs,))[0]
+    with torch.autocast("cpu", torch.bfloat16, enabled=half):
+        mine = gradients(net, inputs)
+        with torch.no_grad():
+            both = net.twofold(inputs, other)
+        net.newest.straight = None
+        assert all(map(torch.equal, mine, gradients(net, inputs)))
+        with torch.no_grad():
+            apart = net(inputs)[0], torch.func.functional_call(net, other, (inputs,))[0]
     assert both is not None
     assert all(map(torch.equal, both, apart))
+
+
+@pytest.mark.parametrize("laterals", [False, True])
+def test_gains_in_half_precision_are_those_of_full(laterals):
+    net = network(convolutions(task_gains=True), FRAMES)
+    if laterals:
+        net.add_column(convolutions(task_gains=True), FRAMES, 3)
+    with torch.no_grad():
+        for name, value in net.named_parameters():
+            if ".gains." in name or name.endswith("bias"):
+                value.add_(torch.randn_like(value))
+    inputs = {"observation": torch.randint(0, 256, (64, 4, 20, 20), dtype=torch.uint8)}
+    full = gradients(net, inputs)
+    with torch.autocast("cpu", torch.bfloat16):
+        half = gradients(net, inputs)
+    for one, other in ((half[:1], full[:1]), (half[1:], full[1:])):
+        apart, whole = (torch.cat([value.flatten() for value in values]) for values in (one, other))
+        assert (apart - whole).norm() < 0.1 * whole.norm()
 
 
 def gradients(net, inputs):

@@ -144,11 +144,22 @@ class ConvStage(Stage):
 
         The weights take the scale, since they are far fewer than the pixels of a batch.
         """
-        weight = self.weight if scale is None else self.weight * scale
-        total = F.conv2d(features, weight, self.bias, self.stride, self.padding)
+        weight: Tensor = self.weight
+        bias: Tensor = self.bias
+        folds = self.folds
+        if folds and self.gains is not None:
+            weight, bias = self.gains.folded(weight, bias, row)
+        weight = weight if scale is None else weight * scale
+        total = F.conv2d(features, weight, bias, self.stride, self.padding)
         if self.lateral is not None:
             total = total + self.lateral(sources)
-        return self.activation(self.of_task(total, row))
+        return self.activation(total if folds else self.of_task(total, row))
+
+    @property
+    def folds(self) -> bool:
+        """Whether a task's gains and biases go into the weights now: see `task_gains.folded`."""
+        alone = self.gains is not None and self.lateral is None
+        return alone and torch.is_autocast_enabled(self.bias.device.type)
 
 
 class DenseStage(Stage):
@@ -259,15 +270,19 @@ class OutputStage(Stage):
 
     def forward(self, features: Tensor, sources: Sequence[Tensor], row: int = 0) -> Tensor:
         """Map [B, ...] and the sources' features to [B, outputs]."""
-        kind = features.device.type
-        if torch.is_autocast_enabled(kind):
-            with torch.autocast(kind, enabled=False):
-                total = F.linear(features.flatten(1).to(self.weight.dtype), self.weight)
-        else:
-            total = F.linear(features.flatten(1), self.weight)
+        total = in_full(features.flatten(1), self.weight)
         if self.lateral is not None:
             total = total + self.lateral(sources)
         return self.of_task(total + self.bias, row)
+
+
+def in_full(features: Tensor, weight: Tensor) -> Tensor:
+    """Multiply [B, inputs] by weights [outputs, inputs] in their precision, under autocast too."""
+    kind = weight.device.type
+    if not torch.is_autocast_enabled(kind):
+        return F.linear(features, weight)
+    with torch.autocast(kind, enabled=False):
+        return F.linear(features.to(weight.dtype), weight)
 
 
 def linear_laterals_into(

@@ -10,8 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from colonnade.networks.progressive.stages import ConvStage, DenseStage, OutputStage
-from colonnade.networks.progressive.task_gains import scaled
+from colonnade.networks.progressive.stages import ConvStage, DenseStage, OutputStage, in_full
+from colonnade.networks.progressive.task_gains import folded, scaled
 from colonnade.networks.stage import ACTIVATIONS
 
 
@@ -66,7 +66,7 @@ class Straight:
                 return False
             if layer._backward_hooks or layer._backward_pre_hooks:
                 return False
-        return not torch.is_autocast_enabled(self._layers[-1].bias.device.type)
+        return True
 
     @property
     def writes_out(self) -> bool:
@@ -77,6 +77,7 @@ class Straight:
             and self._dense
             and all(layer.gains is None for layer in self._layers)
             and self.plain
+            and not torch.is_autocast_enabled(self._layers[-1].bias.device.type)
             and all(p.requires_grad for p in parameters)
             and not any(p._backward_hooks or p._post_accumulate_grad_hooks for p in parameters)
         )
@@ -101,7 +102,7 @@ class Straight:
             The output [B, outputs].
         """
         for place, layer in enumerate(self._layers):
-            values = _held(layer, row)
+            values = _folded(layer, _held(layer, row), row)
             total = self._total(place, features, values, scale if place == 0 else None, read)
             features = self._after(place, total, values, row)
         return features
@@ -128,8 +129,14 @@ class Straight:
         Returns:
             Two outputs [B, outputs]: with the own values, and with the others.
         """
-        kept: list[Values] = [_held(layer, row) for layer in self._layers]
-        replaced: list[Values] = [{**own, **other} for own, other in zip(kept, others, strict=True)]
+        own: list[Values] = [_held(layer, row) for layer in self._layers]
+        kept, replaced = (
+            [
+                _folded(layer, {**values, **instead}, row)
+                for layer, values, instead in zip(self._layers, own, replacing, strict=True)
+            ]
+            for replacing in ([{}] * len(own), others)
+        )
         totals: tuple[Tensor, Tensor]
         if self.convolves_first:
             names = "weight", "bias"
@@ -137,7 +144,7 @@ class Straight:
             maps = len(kept[0]["bias"])
             both = self._total(0, features, joined, scale)
             totals = both[:, :maps], both[:, maps:]
-            if self._activation is not torch.relu or self._layers[0].gains is not None:
+            if self._activation is not torch.relu or f"gains.gains.{row}" in kept[0]:
                 # Apart, since elsewhere kernels compute e^x for lone numbers by other means.
                 apart = partial(torch.clone, memory_format=torch.channels_last)
                 totals = apart(totals[0]), apart(totals[1])
@@ -171,7 +178,7 @@ class Straight:
             read.append(features)
         if place < len(self._layers) - 1:
             return F.linear(features, weight, values["bias"])
-        return F.linear(features, weight) + values["bias"]
+        return in_full(features, weight) + values["bias"]
 
     def _after(self, place: int, total: Tensor, values: Values, row: int) -> Tensor:
         """Apply a task's gains and biases, and the activation below the output."""
@@ -206,3 +213,12 @@ def _held(layer: ConvStage | DenseStage | OutputStage, row: int) -> Values:
         f"gains.gains.{row}": gains.gains[row],
         f"gains.biases.{row}": gains.biases[row],
     }
+
+
+def _folded(layer: ConvStage | DenseStage | OutputStage, values: Values, row: int) -> Values:
+    """Return the layer's values with a task's gains and biases brought in, where it folds them."""
+    if not (isinstance(layer, ConvStage) and layer.folds):
+        return values
+    gain, bias = values[f"gains.gains.{row}"], values[f"gains.biases.{row}"]
+    weight, own = folded(values["weight"], values["bias"], gain, bias)
+    return {"weight": weight, "bias": own}

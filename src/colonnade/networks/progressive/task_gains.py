@@ -48,6 +48,21 @@ class TaskGains(nn.Module):
         bias: Tensor = self.biases[row]
         return scaled(total, gain, bias)
 
+    def folded(self, weight: Tensor, own: Tensor, row: int) -> tuple[Tensor, Tensor]:
+        """Bring a row into the layer's weights and its own bias: see `folded`."""
+        gain: Tensor = self.gains[row]
+        bias: Tensor = self.biases[row]
+        return folded(weight, own, gain, bias)
+
+
+def folded(weight: Tensor, own: Tensor, gain: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
+    """Bring a gain and a bias [units] into weights [units, ...] and their own bias [units].
+
+    g (W h + c) + b = (g W) h + (g c + b): of convolutions in half precision, whose weights are far
+    fewer than what they make, and which are rounded once then instead of twice.
+    """
+    return weight * gain.view(-1, *[1] * (weight.dim() - 1)), torch.addcmul(bias, own, gain)
+
 
 def scaled(total: Tensor, gain: Tensor, bias: Tensor) -> Tensor:
     """Scale and shift pre-activations [B, units, ...] by a gain and a bias [units]."""
