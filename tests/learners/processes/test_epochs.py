@@ -85,7 +85,7 @@ def test_workers_in_step_take_the_steps_of_one_process(column):
         episodes = [e for c in collectors for e in c.episodes]
 
     for name, value in method.network.state_dict().items():
-        torch.testing.assert_close(value, twin_method.network.state_dict()[name], rtol=0, atol=2e-5)
+        torch.testing.assert_close(value, twin_method.network.state_dict()[name], rtol=0, atol=3e-4)
     for advance, metrics in zip(advances, found, strict=True):
         assert advance.steps == 42
         assert set(advance.metrics) == set(metrics)
