@@ -254,3 +254,23 @@ def test_what_is_worked_out_for_many_steps_follows_merges_and_weights():
             for name in ours:
                 expected = exact[name].grad.float()
                 torch.testing.assert_close(ours[name].grad, expected, rtol=1e-5, atol=1e-5)
+
+
+def test_what_rests_counts_as_it_stands():
+    penalties, theta = made(3, 1)
+    quadratic, whole = merged(penalties), [merged(penalties)(theta)]
+    names = sorted(theta)
+    theta[names[0]].requires_grad_()
+    values = [quadratic(theta), quadratic(theta)]
+    assert all(torch.equal(value.detach(), values[0].detach()) for value in values)
+    torch.testing.assert_close(values[0].detach(), whole[0])
+    with torch.no_grad():
+        theta[names[1]].add_(1)
+    again = {name: value.detach().clone() for name, value in theta.items()}
+    for there in (theta, again, {name: value + 1 for name, value in again.items()}):
+        torch.testing.assert_close(quadratic(there).detach(), merged(penalties)(there).detach())
+    with torch.inference_mode():
+        still = {name: value + 2 for name, value in again.items()}
+        first = quadratic(still)
+        still[names[1]].add_(1)
+        assert quadratic(still) != first

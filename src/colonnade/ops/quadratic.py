@@ -9,34 +9,16 @@ where A is the sum of the F_k, m their weighted mean of anchors and C what is le
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple, TypeVar
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor
 
 from colonnade.errors import UsageError
-
-T = TypeVar("T")
+from colonnade.ops.quadratic_parts import Part, Resting, Value, joined
 
 _SMALL = 4096
 """Numbers of a parameter that is evaluated together with others: its calls cost more than they."""
-
-
-class _Part(NamedTuple):
-    """A parameter of a penalty by itself, or several end to end [numbers].
-
-    Attributes:
-        names: Of the parameters.
-        curvature: Times the penalty's weight.
-        centre: Rounded.
-        remainder: Of the centre, or None where it is zero.
-    """
-
-    names: list[str]
-    curvature: Tensor
-    centre: Tensor
-    remainder: Tensor | None
 
 
 class Quadratic:
@@ -143,13 +125,15 @@ class Quadratic:
         """
         check_shapes(self.centre, parameters)
         self.follow(parameters)
-        parts = self._in_parts(weight)
-        value: Tensor = _Value.apply(  # type: ignore[no-untyped-call]
-            parts,
+        learning, resting = self._in_parts(parameters, weight)
+        value: Tensor = Value.apply(  # type: ignore[no-untyped-call]
+            learning,
             weight * float(self.constant),
-            *(parameters[name] for part in parts for name in part.names),
+            *(parameters[name] for part in learning for name in part.names),
         )
-        return value
+        if resting is None:
+            return value
+        return value + resting.value([parameters[name] for name in resting.names])
 
     @torch.no_grad()
     def add_gradient(self, parameters: Mapping[str, Tensor], weight: float = 1.0) -> None:
@@ -209,26 +193,34 @@ class Quadratic:
         """Forget what was worked out for many steps."""
         self._product: tuple[float, dict[str, Tensor]] | None = None
         self._pulled: tuple[float, dict[str, Tensor]] | None = None
-        self._parts: tuple[float, list[_Part]] | None = None
+        self._parts: tuple[object, list[Part], Resting | None] | None = None
 
-    def _in_parts(self, weight: float) -> list[_Part]:
-        """Return all that is held, curvatures times a factor, worked out once for many steps."""
-        if self._parts is None or self._parts[0] != weight:
+    def _in_parts(
+        self, parameters: Mapping[str, Tensor], weight: float
+    ) -> tuple[list[Part], Resting | None]:
+        """Return what is held of parameters that learn, and of those that rest.
+
+        Curvatures are times a factor; all is worked out once for many steps.
+        """
+        learning = [name for name in self.curvature if parameters[name].requires_grad]
+        if self._parts is None or self._parts[0] != (weight, learning):
             weighted, parts = self._weighted(weight), []
             small: dict[tuple[torch.device, torch.dtype], list[str]] = {}
-            for name, curvature in weighted.items():
-                if curvature.numel() > _SMALL:
+            for name in learning:
+                if (curvature := weighted[name]).numel() > _SMALL:
                     parts.append(self._part([name], weighted))
                 else:
                     small.setdefault((curvature.device, curvature.dtype), []).append(name)
             parts += [self._part(names, weighted) for names in small.values()]
-            self._parts = weight, parts
-        return self._parts[1]
+            still = [name for name in weighted if not parameters[name].requires_grad]
+            resting = Resting([self._part([name], weighted) for name in still]) if still else None
+            self._parts = (weight, learning), parts, resting
+        return self._parts[1:]
 
-    def _part(self, names: list[str], weighted: dict[str, Tensor]) -> _Part:
-        remainder = _joined([self.remainder[name] for name in names]) if self.merged > 1 else None
+    def _part(self, names: list[str], weighted: dict[str, Tensor]) -> Part:
+        remainder = joined([self.remainder[name] for name in names]) if self.merged > 1 else None
         curvature, centre = ([values[name] for name in names] for values in (weighted, self.centre))
-        return _Part(names, _joined(curvature), _joined(centre), remainder)
+        return Part(names, joined(curvature), joined(centre), remainder)
 
     def _weighted(self, weight: float) -> dict[str, Tensor]:
         """Return the curvature times a factor, worked out once for many steps."""
@@ -251,93 +243,16 @@ class Quadratic:
 
     def follow(self, parameters: Mapping[str, Tensor]) -> None:
         """Move to where the parameters are."""
-        for part in (self.curvature, self.centre, self.remainder):
-            for name, value in part.items():
-                if value.device != parameters[name].device:
-                    part[name] = value.to(parameters[name].device)
-                    self._changed()
+        for name, centre in self.centre.items():
+            if centre.device != (device := parameters[name].device):
+                for part in (self.curvature, self.centre, self.remainder):
+                    part[name] = part[name].to(device)
+                self._changed()
 
 
 def _wide(value: Tensor) -> Tensor:
     """Return a tensor in 32 bits at least; one that has them, as it is."""
     return value.to(torch.promote_types(value.dtype, torch.float32))
-
-
-class _Value(torch.autograd.Function):
-    """The value, with the gradient A (theta - m) worked out beside it in the same pass.
-
-    Written out because the derivative that autograd would record costs three more passes over all
-    parameters, which at one gradient step is felt.
-    """
-
-    @staticmethod
-    def forward(ctx: Any, parts: list[_Part], constant: float, *parameters: Tensor) -> Tensor:
-        gradients: list[Tensor] = []
-        total: Tensor | None = None
-        for part, here in _by_part(parts, parameters):
-            apart = _joined(here) - part.centre
-            gradient = part.curvature * apart
-            value = 0.5 * torch.dot(gradient.reshape(-1), apart.reshape(-1))
-            if part.remainder is not None:
-                # 1/2 A (d - r)^2 to first order in r, the last digits of the centre. In the
-                # gradient they are less than those that theta itself was rounded to.
-                value -= torch.dot(gradient.reshape(-1), part.remainder.reshape(-1))
-            total = value if total is None else total + value
-            gradients.append(gradient)
-        assert total is not None
-        ctx.gradients, ctx.parts = gradients, parts
-        ctx.shapes = [theta.shape for theta in parameters]
-        ctx.save_for_backward(*parameters)
-        return total + constant
-
-    @staticmethod
-    def backward(ctx: Any, *grad_outputs: Tensor) -> Any:
-        factor, wanted = grad_outputs[0], ctx.needs_input_grad[2:]
-        if torch.is_grad_enabled():  # with create_graph, for second derivatives
-            slopes = [
-                factor * part.curvature * (_joined(here) - part.centre)
-                for part, here in _by_part(ctx.parts, ctx.saved_tensors)
-            ]
-            return None, None, *_divided(ctx.parts, slopes, ctx.shapes, wanted)
-        # They are given up, so that autograd may add the loss's gradients in place.
-        gradients, ctx.gradients = ctx.gradients, None
-        if gradients is None:
-            raise RuntimeError("The penalty's graph has been used; evaluate the penalty again.")
-        # One is by far the most common factor. To ask a GPU for it would cost more than it saves.
-        if factor.device.type != "cpu" or float(factor) != 1.0:
-            for gradient in gradients:
-                gradient.mul_(factor)
-        return None, None, *_divided(ctx.parts, gradients, ctx.shapes, wanted)
-
-
-def _by_part(parts: Sequence[_Part], values: Sequence[T]) -> Iterator[tuple[_Part, Sequence[T]]]:
-    """Yield parts of a penalty, each with what belongs to its parameters."""
-    start = 0
-    for part in parts:
-        yield part, values[start : start + len(part.names)]
-        start += len(part.names)
-
-
-def _joined(values: Sequence[Tensor]) -> Tensor:
-    """Return one tensor as it is, and several end to end."""
-    return values[0] if len(values) == 1 else torch.cat([value.reshape(-1) for value in values])
-
-
-def _divided(
-    parts: Sequence[_Part],
-    values: Sequence[Tensor],
-    shapes: Sequence[torch.Size],
-    wanted: Sequence[bool],
-) -> list[Tensor | None]:
-    """Return of each parameter its share of its part's value, or None where it is not wanted."""
-    shares: list[Tensor | None] = []
-    for value, (part, here) in zip(values, _by_part(parts, shapes), strict=True):
-        pieces = value.split([shape.numel() for shape in here]) if len(part.names) > 1 else (value,)
-        shares += [
-            piece.view(shape) if asked else None
-            for piece, shape, asked in zip(pieces, here, wanted[len(shares) :], strict=False)
-        ]
-    return shares
 
 
 def check_shapes(expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> None:

@@ -144,7 +144,7 @@ class Straight:
             maps = len(kept[0]["bias"])
             both = self._total(0, features, joined, scale)
             totals = both[:, :maps], both[:, maps:]
-            if self._activation is not torch.relu or f"gains.gains.{row}" in kept[0]:
+            if self._activation is not torch.relu or _gain(row) in kept[0]:
                 # Apart, since elsewhere kernels compute e^x for lone numbers by other means.
                 apart = partial(torch.clone, memory_format=torch.channels_last)
                 totals = apart(totals[0]), apart(totals[1])
@@ -182,8 +182,8 @@ class Straight:
 
     def _after(self, place: int, total: Tensor, values: Values, row: int) -> Tensor:
         """Apply a task's gains and biases, and the activation below the output."""
-        if (gain := values.get(f"gains.gains.{row}")) is not None:
-            total = scaled(total, gain, values[f"gains.biases.{row}"])
+        if (gain := values.get(_gain(row))) is not None:
+            total = scaled(total, gain, values[_bias(row)])
         return self._activation(total) if place < len(self._layers) - 1 else total
 
     @torch.no_grad()
@@ -208,17 +208,23 @@ def _held(layer: ConvStage | DenseStage | OutputStage, row: int) -> Values:
     own = cast("dict[str, Tensor]", layer._parameters)
     if (gains := layer.gains) is None:
         return own
-    return {
-        **own,
-        f"gains.gains.{row}": gains.gains[row],
-        f"gains.biases.{row}": gains.biases[row],
-    }
+    key = str(row)
+    gain, bias = gains.gains._parameters[key], gains.biases._parameters[key]
+    return own | cast("dict[str, Tensor]", {_gain(row): gain, _bias(row): bias})
+
+
+def _gain(row: int) -> str:
+    return f"gains.gains.{row}"
+
+
+def _bias(row: int) -> str:
+    return f"gains.biases.{row}"
 
 
 def _folded(layer: ConvStage | DenseStage | OutputStage, values: Values, row: int) -> Values:
     """Return the layer's values with a task's gains and biases brought in, where it folds them."""
     if not (isinstance(layer, ConvStage) and layer.folds):
         return values
-    gain, bias = values[f"gains.gains.{row}"], values[f"gains.biases.{row}"]
+    gain, bias = values[_gain(row)], values[_bias(row)]
     weight, own = folded(values["weight"], values["bias"], gain, bias)
     return {"weight": weight, "bias": own}
