@@ -9,7 +9,7 @@ import pytest
 from colonnade.errors import ColonnadeError, UsageError
 from colonnade.experiments.launch.rehearsal import Rehearsal
 from colonnade.experiments.plans.build import build_learner
-from colonnade.experiments.plans.plan import Plan, SuiteOptions
+from colonnade.experiments.plans.plan import Comparison, Plan, SuiteOptions
 from colonnade.experiments.plans.spec import RunSpec, TaskBudget
 from colonnade.experiments.store.files import write_json
 from colonnade.experiments.store.folders import RunFolder, SuiteFolder
@@ -227,6 +227,10 @@ def test_plans_refuse_orphans_and_repetitions() -> None:
         Plan((first, first))
     with pytest.raises(UsageError, match="starts from run ''"):
         Plan((replace(child, parent=""),))
+    compared = Comparison(first.id, "scratch", None, "pong", 0)
+    assert Plan((first,), (compared,)).comparisons == (compared,)
+    with pytest.raises(UsageError, match="names run 'gone', which is not among the runs; list"):
+        Plan((first,), (replace(compared, run="gone"),))
 
 
 @pytest.mark.parametrize(

@@ -171,6 +171,12 @@ class Plan:
         for name, count in Counter(spec.id for spec in self.runs).items():
             if count > 1:
                 raise UsageError(f"Run {name} is listed {count} times; list it once.")
+        for entry in self.comparisons:
+            if entry.run not in seen:
+                raise UsageError(
+                    f"A comparison of method {shown(entry.method)} names run {shown(entry.run)}, "
+                    "which is not among the runs; list the run, or leave the comparison out."
+                )
 
     @property
     def steps(self) -> int:

@@ -42,7 +42,7 @@ CHECK = "check"
 """Key of a line's check, the last in it."""
 
 _DIGITS = 8
-_ADVICE = "restore the file, or delete the run's folder to train it again"
+_ADVICE = "restore the file, or move the run's folder elsewhere to train it again"
 
 
 def read_metrics(path: Path) -> list[Row]:
@@ -169,7 +169,7 @@ class MetricsFile:
         if rows > self.rows:
             raise ColonnadeError(
                 f"{self._path} holds {self.rows} rows, but its checkpoint was written after "
-                f"{rows}; restore the file, or delete the run's folder to train it again."
+                f"{rows}; restore the file, or move the run's folder elsewhere to train it again."
             )
         with disk_errors(self._path):
             self._file.cut(self._ends[rows])

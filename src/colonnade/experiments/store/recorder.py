@@ -153,7 +153,7 @@ class RunRecorder:
         if own and self._metrics.checksum_at(meta["rows"]) != own.get("metrics"):
             raise ColonnadeError(
                 f"{self.folder.metrics_path} is not as it was when {self._checkpoints.newest} was "
-                "written; restore the file, or delete the run's folder to train it again."
+                "written; restore the file, or move the run's folder elsewhere to train it again."
             )
         return tensors, meta
 
