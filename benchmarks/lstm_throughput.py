@@ -16,6 +16,7 @@ ENVS = 16
 
 import torch  # noqa: E402
 
+from colonnade.allocation import keep_memory  # noqa: E402
 from colonnade.learners import A2C, Compute, Lesson  # noqa: E402
 from colonnade.networks import LSTM, ColumnSpec, ProgressiveNetwork, atari_column  # noqa: E402
 from colonnade.tasks import AtariTask  # noqa: E402
@@ -51,6 +52,7 @@ def training(column: ColumnSpec, rollout_steps: int) -> Callable[[], int]:
 def main() -> None:
     """Measure and report."""
     torch.set_num_threads(ARGS.threads)
+    keep_memory()  # as `train_sequence` does
     sides = {
         "lstm": training(RECURRENT, 5),
         "feed_forward": training(FEED_FORWARD, 5),
