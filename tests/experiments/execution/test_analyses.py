@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from colonnade.errors import ColonnadeError, UsageError
-from colonnade.experiments.execution import analyses, run
+from colonnade.experiments.execution import analyses, run, zero_shot
 from colonnade.experiments.execution.analyses import analyse
 from colonnade.experiments.execution.run import train_run
 from colonnade.experiments.launch.rehearsal import Rehearsal
@@ -134,3 +134,23 @@ def test_scores_that_are_no_numbers_end_a_run_before_its_training(
     with pytest.raises(ColonnadeError, match="one of the random policy's is inf; look at the rew"):
         train_run(suite.path, SPEC)
     assert suite.run(SPEC.id).metrics() == []
+
+
+def test_what_is_played_follows_the_seed_and_the_options_of_its_run(monkeypatch) -> None:
+    spec = replace(SPEC, method="progressive", tasks=PONGS, learner="ppo", column="tiny")
+    tasks, method, learner = build_tasks(spec), build_method(spec), build_learner(spec)
+    for task in tasks:
+        method.begin_task(task.spec)
+    asked: list[dict[str, Any]] = []
+
+    def scored(*_: object, **options: Any) -> np.ndarray[Any, Any]:
+        asked.append(options)
+        return np.zeros(2)
+
+    monkeypatch.setattr(zero_shot, "evaluate", scored)
+    for seed in (0, 0, 1):
+        scoring = zero_shot.Scoring(seed, "cpu", "float32", limit=60)
+        analyse("zero-shot", tasks, method, learner, scoring)
+    assert asked[0] == asked[1]
+    assert asked[0]["seed"] != asked[2]["seed"]
+    assert {(o["device"], o["precision"], o["limit"]) for o in asked} == {("cpu", "float32", 60)}

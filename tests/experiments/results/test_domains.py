@@ -11,6 +11,7 @@ import pytest
 from reading import Balance
 
 from colonnade.experiments.plans.plan import Place, SuiteOptions
+from colonnade.experiments.plans.spec import RunSpec
 from colonnade.experiments.results import domains
 from colonnade.experiments.results.curves import plain_panels
 from colonnade.experiments.results.transfer import Results
@@ -60,6 +61,36 @@ def test_what_was_known_is_the_mean_over_the_runs_that_measured_it(results: Resu
     assert mean == pytest.approx((10 + 12) / 2)
     assert error == pytest.approx(math.sqrt(0.5**2 + 0.5**2) / 2)
     assert math.isnan(domains.zero_shot(results, "jaco/reach")[0])
+
+
+def test_episodes_that_were_played_twice_count_once(fabricate: Fabricate) -> None:
+    suite = fabricate(mini.plan(SMALL), name="sim-to-real-mini")
+    results = give(suite, {name: [1.0, 1.0] for name in ("progressive", "finetune", "scratch")})
+    measured = [r for r in results.runs.values() if "zero-shot" in r.spec.analyses]
+    assert len({run.spec.origins for run in measured}) == 1
+
+    def place(run: RunSpec, mean: float) -> None:
+        path = suite.run(run.id).path / "result.json"
+        result = json.loads(path.read_text())
+        for row in result["scores"]:
+            if row["kind"] == "zero-shot":
+                row["return_mean"] = mean
+        path.write_text(json.dumps(result))
+
+    for run in measured:
+        place(run.spec, 10.0)
+    assert domains.zero_shot(Results(suite), TARGET) == pytest.approx((10.0, 0.5))
+    place(measured[0].spec, 16.0)
+    expected = (13.0, math.sqrt(2 * 0.5**2) / 2)
+    assert domains.zero_shot(Results(suite), TARGET) == pytest.approx(expected)
+
+
+def test_over_several_columns_the_error_is_their_spread(
+    results: Results, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(RunSpec, "origins", property(lambda spec: (str(spec.seed),)))
+    mean, error = domains.zero_shot(results, TARGET)
+    assert (mean, error) == pytest.approx((11.0, math.sqrt(2) / math.sqrt(2)))
 
 
 def test_what_was_learned_by_hand(results: Results) -> None:

@@ -13,6 +13,7 @@ from colonnade.analysis.overlap import fisher_overlap
 from colonnade.analysis.policies.states import policy_states
 from colonnade.errors import UsageError, unknown_name
 from colonnade.experiments.execution.zero_shot import (
+    Scoring,
     check_arm,
     check_first_column,
     domains,
@@ -69,12 +70,20 @@ def check_analysable(
         _check_shared(tasks, method)
 
 
-def analyse(name: str, tasks: Sequence[Task], method: Method, learner: Acting) -> list[Row]:
-    """Measure what `name` stands for, as rows of metrics."""
-    return ANALYSES[name](tasks, method, learner)
+def analyse(
+    name: str,
+    tasks: Sequence[Task],
+    method: Method,
+    learner: Acting,
+    scoring: Scoring | None = None,
+) -> list[Row]:
+    """Measure what `name` stands for, as rows of metrics; what is played, as `scoring` says."""
+    return ANALYSES[name](tasks, method, learner, scoring or Scoring())
 
 
-def _overlaps(tasks: Sequence[Task], method: Method, learner: Acting) -> list[Row]:
+def _overlaps(
+    tasks: Sequence[Task], method: Method, learner: Acting, scoring: Scoring
+) -> list[Row]:
     """Compare the Fishers of each task and the next, layer by layer, at the final parameters.
 
     The paper leaves open where they are taken; here both belong to the network that has learned
@@ -154,7 +163,7 @@ def _examples(task: DatasetTask) -> Iterator[Examples]:
         yield Examples(inputs, examples.targets[chunk])
 
 
-_Analysis = Callable[[Sequence[Task], Method, Acting], list[Row]]
+_Analysis = Callable[[Sequence[Task], Method, Acting, Scoring], list[Row]]
 
 ANALYSES: dict[str, _Analysis] = {
     "fisher-overlap": _overlaps,

@@ -20,6 +20,7 @@ from colonnade.errors import ColonnadeError
 from colonnade.experiments.execution.analyses import analyse
 from colonnade.experiments.execution.recorders import recorders_of
 from colonnade.experiments.execution.resources import available_cores
+from colonnade.experiments.execution.zero_shot import Scoring
 from colonnade.experiments.plans.build import (
     build_labels,
     build_learner,
@@ -154,8 +155,9 @@ def train_run(
             write_tensors(folder.path / "weights.safetensors", tensors | beside, meta)
         write_json(folder.path / "network.json", meta)
         # After the weights: whatever an analysis comes to, what was learned is kept.
+        scoring = Scoring(spec.seed, options.device, options.precision, spec.evaluation_limit)
         for name in spec.analyses:
-            scores += analyse(name, tasks, method, learner)
+            scores += analyse(name, tasks, method, learner, scoring)
         for score in scores:
             recorder.append(score)
         recorder.sync()

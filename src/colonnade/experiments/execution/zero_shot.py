@@ -4,32 +4,55 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from colonnade.errors import UsageError
 from colonnade.learners import Acting
+from colonnade.learners.compute import Precision, device_for
 from colonnade.methods import ColumnMethod
+from colonnade.seeding import derive
 from colonnade.tasks.arm import JacoTask, in_every_domain
 from colonnade.tasks.frames import to_png
 from colonnade.training import Row, evaluate
+from colonnade.training.evaluation import EPISODE_LIMIT
 from colonnade.types import Method, Task
+
+
+@dataclass(frozen=True)
+class Scoring:
+    """How a run plays networks to score them.
+
+    Attributes:
+        seed: Of the run.
+        device: See `Compute.choose`.
+        precision: See `Compute.choose`.
+        limit: Steps of an episode, at the most; see `evaluate`.
+    """
+
+    seed: int = 0
+    device: str = "auto"
+    precision: Precision = "auto"
+    limit: int = EPISODE_LIMIT
+
 
 EPISODES = 100
 _ENVS = 25
 _SHOWN = 3
 
 
-def zero_shot(tasks: Sequence[Task], method: Method, learner: Acting) -> list[Row]:
+def zero_shot(
+    tasks: Sequence[Task], method: Method, learner: Acting, scoring: Scoring
+) -> list[Row]:
     """Score the first column on the last task, which it never learned.
 
     It is frozen, so that it still is what it was when the run began.
     """
-    return [_row("zero-shot", tasks[-1], method, learner)]
+    return [_row("zero-shot", tasks[-1], method, learner, scoring)]
 
 
-def domains(tasks: Sequence[Task], method: Method, learner: Acting) -> list[Row]:
+def domains(tasks: Sequence[Task], method: Method, learner: Acting, scoring: Scoring) -> list[Row]:
     """Score the first column in every domain of the arm, and picture each.
 
     Returns:
@@ -38,7 +61,7 @@ def domains(tasks: Sequence[Task], method: Method, learner: Acting) -> list[Row]
     last = tasks[-1]
     assert isinstance(last, JacoTask)
     return [
-        _row("domain", task, method, learner) | {"picture": _picture(task)}
+        _row("domain", task, method, learner, scoring) | {"picture": _picture(task)}
         for task in in_every_domain(last)
     ]
 
@@ -78,10 +101,20 @@ def _picture(task: JacoTask) -> str:
     return base64.b64encode(to_png(pictures)).decode()
 
 
-def _row(kind: str, task: Task, method: Method, learner: Acting) -> Row:
+def _row(kind: str, task: Task, method: Method, learner: Acting, scoring: Scoring) -> Row:
     assert isinstance(method, ColumnMethod)
     network = method.network.view(0)
-    returns = evaluate(task, network, learner=learner, episodes=EPISODES, num_envs=_ENVS)
+    returns = evaluate(
+        task,
+        network,
+        learner=learner,
+        episodes=EPISODES,
+        num_envs=_ENVS,
+        seed=derive(scoring.seed, kind, task.spec.id),
+        device=device_for(learner, scoring.device),
+        precision=scoring.precision,
+        limit=scoring.limit,
+    )
     return {
         "kind": kind,
         "task": task.spec.id,

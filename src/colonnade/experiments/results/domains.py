@@ -110,21 +110,24 @@ def domain_scores(results: Results) -> list[DomainScore]:
 def zero_shot(results: Results, target: str) -> tuple[float, float]:
     """Return what first columns score on a target without learning, and its standard error.
 
-    All runs on it that measured it count: they may have begun from different columns, or played
-    the same one again. NaN where none did.
+    Of a column that several runs begin from, rows that are alike are the same episodes and count
+    once. Of several columns the error is that of the mean over columns, by their spread. NaN where
+    nothing was measured.
     """
-    rows = [
-        row
-        for run in results.runs.values()
-        if run.spec.target == target
-        for row in _scores(run)
-        if row["kind"] == "zero-shot"
-    ]
-    if not rows:
+    by_column: dict[tuple[str, ...], set[tuple[float, float]]] = {}
+    for run in results.runs.values():
+        if run.spec.target == target:
+            rows = (row for row in _scores(run) if row["kind"] == "zero-shot")
+            found = by_column.setdefault(run.spec.origins, set())
+            found.update((row["return_mean"], _error(row)) for row in rows)
+    columns = [np.array(sorted(found)) for found in by_column.values() if found]
+    if not columns:
         return math.nan, math.nan
-    errors = np.array([_error(row) for row in rows])
-    mean = float(np.mean([row["return_mean"] for row in rows]))
-    return mean, float(np.sqrt((errors**2).sum()) / len(rows))
+    means = [float(rows[:, 0].mean()) for rows in columns]
+    if len(columns) > 1:
+        return float(np.mean(means)), float(np.std(means, ddof=1) / math.sqrt(len(means)))
+    errors = columns[0][:, 1]
+    return means[0], float(np.sqrt((errors**2).sum()) / len(errors))
 
 
 def measured_zero_shot(results: Results) -> bool:
