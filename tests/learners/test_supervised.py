@@ -300,6 +300,39 @@ def test_a_single_example_at_the_end_of_a_pass_is_refused_where_statistics_are_t
     learn(lambda shape: nn.Linear(shape[0], 8), 7)
 
 
+def test_a_single_example_is_refused_in_a_sentence_wherever_it_is_read():
+    def normalised(shape):
+        return nn.Sequential(nn.Linear(shape[0], 8), nn.BatchNorm1d(8))
+
+    def learn(train):
+        task = DataTask("mine", train=train, test=(X, Y), steps=100)
+        column = ColumnSpec((Custom(normalised, (8,)),))
+        train_sequence([task], Finetune(column), Supervised(batch_size=7))
+
+    class Read(torch.utils.data.Dataset):
+        def __len__(self):
+            return len(X)
+
+        def __getitem__(self, place):
+            return X[place], int(Y[place])
+
+    read = Read()
+    with pytest.raises(UsageError, match="A minibatch of a single example came"):
+        learn(read)
+    with pytest.raises(UsageError, match=r"has 1 training example, .* give more examples"):
+        learn((X[:1], Y[:1]))
+
+
+def test_one_picture_has_statistics_enough():
+    def normalised(shape):
+        return nn.Sequential(nn.Conv2d(shape[0], 3, 3), nn.BatchNorm2d(3))
+
+    pictures = torch.rand(50, 1, 8, 8)
+    task = DataTask("pictures", train=(pictures, Y), test=(pictures, Y), steps=100)
+    column = ColumnSpec((Custom(normalised, (3, 6, 6)), Dense(4)))
+    train_sequence([task], Finetune(column), Supervised(batch_size=7))
+
+
 def test_early_stopping_without_validation_examples_is_refused_before_training():
     with pytest.raises(UsageError, match="goes by validation examples, and task 'mine' has none"):
         train_sequence([TASK], Finetune(), Supervised(), options=TrainingOptions(patience=1))

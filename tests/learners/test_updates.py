@@ -11,8 +11,8 @@ from torch import nn
 
 from colonnade.errors import UsageError
 from colonnade.learners import A2C, PPO, Compute, Lesson, learner_from_name, ppo
-from colonnade.methods import Finetune
-from colonnade.networks import ColumnSpec, Conv, Dense
+from colonnade.methods import Finetune, Scratch
+from colonnade.networks import LSTM, ColumnSpec, Conv, Dense
 from colonnade.tasks import MiniPongTask
 from colonnade.training import TrainingOptions, train_sequence
 from colonnade.types import Rollout, TaskSpec
@@ -211,6 +211,14 @@ def test_frozen_network_is_refused(network):
 def test_too_many_minibatches_are_refused(network, rollout):
     with pytest.raises(UsageError, match="can't split 4 steps a rollout into 5"):
         PPO(minibatches=5).build(network, SPEC, CPU).update(rollout, lambda: None)
+
+
+def test_too_few_environments_are_refused_before_any_is_made(monkeypatch):
+    monkeypatch.setattr(MiniPongTask, "make_vec", None)
+    column = ColumnSpec((Dense(8), LSTM(4)))
+    options = TrainingOptions(num_envs=3)
+    with pytest.raises(UsageError, match="can't split 3 environments into 4"):
+        train_sequence([MiniPongTask("pong", steps=100)], Scratch(column), PPO(), options=options)
 
 
 def test_names_and_options():

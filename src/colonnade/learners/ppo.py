@@ -135,11 +135,25 @@ class PPO(ActorCritic):
         return recent_steps(lesson)
 
     def trainer(self, lesson: Lesson) -> Trainer:
-        """Make the environments of a task and a learner, and join them."""
+        """Make the environments of a task and a learner, and join them.
+
+        Raises:
+            UsageError: There is too little to split into minibatches.
+        """
         learner = self.build(lesson.network, lesson.spec, lesson.compute)
         if self.workers > 1:
             return EpochsTrainer(self, lesson, learner.optimisation)
+        self.check_network(lesson.network, lesson.num_envs)
         return OnPolicyTrainer(self, lesson, learner)
+
+    def check_network(self, network: Network, num_envs: int) -> None:
+        """Check that what a worker collects can be split into minibatches; see `Fitting`.
+
+        Raises:
+            UsageError: There are fewer steps, or environments of a recurrent network.
+        """
+        share = num_envs // self.workers
+        self.size(self.rollout_steps, share, bool(network.initial_state(share)))
 
     def size(self, steps: int, environments: int, recurrent: bool) -> int:
         """Say how many are split into minibatches: steps, or environments of a recurrent network.

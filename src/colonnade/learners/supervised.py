@@ -112,8 +112,17 @@ class SupervisedLearner:
         if self._descent is not None and penalty() is None:
             cross_entropy, accuracy = self._descent(examples.inputs, examples.targets)
             return {"cross_entropy": cross_entropy, "accuracy": accuracy}
-        with self._compute.autocast():
-            output = examples.outputs(self._network)
+        try:
+            with self._compute.autocast():
+                output = examples.outputs(self._network)
+        except ValueError as error:
+            if examples.steps > 1 or not _normalises(self._network):
+                raise
+            raise UsageError(
+                f"A minibatch of a single example came, of which batch normalisation takes no "
+                f"statistics ({error}); give another batch_size, or leave the last, shorter "
+                "minibatch out."
+            ) from None
         labels = self._config.likelihood(output, self._spec)
         loss = -labels.log_prob(examples.actions).mean()
         metrics = {} if (held := penalty()) is None else {"penalty": held.detach()}
@@ -145,15 +154,22 @@ def data_set_of(task: Task) -> DatasetTask:
 
 def _check_last(network: Network, task: str, examples: int, batch_size: int) -> None:
     """Refuse passes whose last minibatch is a single example, if its statistics are asked for."""
-    if not isinstance(network, nn.Module) or examples % batch_size != 1 or batch_size == 1:
+    if examples % batch_size != 1 or batch_size == 1 or not _normalises(network, nn.BatchNorm1d):
         return
-    if any(isinstance(part, _BatchNorm) and part.training for part in network.modules()):
-        fits = next(size for size in range(batch_size + 1, 2 * examples) if examples % size != 1)
-        raise UsageError(
-            f"Task {task!r} has {examples:,} training examples, of which minibatches of "
-            f"{batch_size} leave one alone in each pass, and batch normalisation takes no "
-            f"statistics of one; give another batch_size, such as {fits}."
-        )
+    sizes = range(batch_size + 1, 2 * examples)
+    fits = next((size for size in sizes if examples % size != 1), None)
+    advice = "more examples" if fits is None else f"another batch_size, such as {fits}"
+    raise UsageError(
+        f"Task {task!r} has {examples:,} training example{'s' * (examples > 1)}, of which "
+        f"minibatches of {batch_size} leave one alone in each pass, and batch normalisation takes "
+        f"no statistics of one; give {advice}."
+    )
+
+
+def _normalises(network: Network, kind: type[nn.Module] = _BatchNorm) -> bool:
+    """Say whether it takes statistics of minibatches, in layers of a kind."""
+    parts = network.modules() if isinstance(network, nn.Module) else ()
+    return any(isinstance(part, kind) and part.training for part in parts)
 
 
 class SupervisedTrainer:

@@ -291,6 +291,23 @@ class Demanding(Protocol):
         ...
 
 
+@runtime_checkable
+class Fitting(Protocol):
+    """A learner that not every network will do for."""
+
+    def check_network(self, network: Network, num_envs: int) -> None:
+        """Refuse a network before it plays.
+
+        Args:
+            network: That is to learn.
+            num_envs: Environments stepped side by side.
+
+        Raises:
+            UsageError: It does not suit; the message says why and what to do.
+        """
+        ...
+
+
 def prefixed(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     """Put a prefix before the names of tensors."""
     return {prefix + name: value for name, value in tensors.items()}

@@ -28,6 +28,10 @@ class TrainsMany(Protocol):
         ...
 
 
+_EPISODES = 10
+"""Of a played task's validation score, where no test episodes are asked for."""
+
+
 class Monitor:
     """Scores the tasks so far at the ends of segments; ends a task that only does harm.
 
@@ -170,7 +174,7 @@ class Monitor:
             task,
             player(played or name),
             learner=self._learner,
-            episodes=None if isinstance(task, DatasetTask) else max(1, self._episodes),
+            episodes=None if isinstance(task, DatasetTask) else self._episodes or _EPISODES,
             seed=derive(self._seed, split, name),
             device=self._device,
             split=split,

@@ -34,7 +34,8 @@ class TrainingOptions:
     """Whether tasks that were not visited yet are scored too, by what is learned just then."""
     patience: int = 0
     """End a task once the validation score, averaged over the tasks so far, has been below its best
-    for more than this many segments in a row, and return to the best weights; 0 never does."""
+    for more than this many segments in a row, and return to the best weights; 0 never does. Of a
+    task that is played the score is that of `test_episodes`, or of 10 where those are 0."""
     goal_episodes: int = 0
     """Episodes, or minibatches, whose mean return ends a task early; 0 spends every budget."""
     goal_return: float = 0.0

@@ -96,6 +96,22 @@ def test_a_complete_run_says_everything(whole: SuiteFolder) -> None:
     assert not list(folder.path.glob("checkpoint-*")), "a complete run needs none"
 
 
+def test_a_run_that_went_on_began_when_it_was_begun_first(tmp_path: Path) -> None:
+    suite = begin(tmp_path)
+    seen: list[float] = []
+
+    def later() -> bool:
+        seen.append(time.time())
+        return len(seen) > 60 and bool(list(suite.run(SPEC.id).path.glob("checkpoint-*")))
+
+    with pytest.raises(Interrupted):
+        train_run(suite.path, SPEC, stop=later)
+    stopped = time.time()
+    train_run(suite.path, SPEC)
+    timing = suite.run(SPEC.id).result()["timing"]
+    assert timing["started"] <= seen[0] < stopped < timing["finished"]
+
+
 def test_an_episode_without_end_fails_before_training(tmp_path: Path) -> None:
     spec = replace(SPEC, evaluation_limit=3)
     suite = begin(tmp_path, spec)

@@ -43,6 +43,14 @@ SPEC = RunSpec("a run", "progressive", (PONG,), "a2c", "tiny")
         ({"tasks": (PONG, PONG)}, "must differ"),
         ({"tasks": (POLE,)}, r"maps of shape \(C, H, W\)"),
         ({"parent": "bundled:nothing"}, "Unknown bundled column"),
+        (
+            {
+                "learner": "ppo",
+                "column": {"stages": [{"kind": "dense", "units": 4}, {"kind": "lstm", "units": 4}]},
+                "training_options": {"num_envs": 3},
+            },
+            "can't split 3 environments into 4 minibatches",
+        ),
     ],
 )
 def test_mistakes(changes: dict[str, Any], message: str) -> None:

@@ -504,6 +504,28 @@ def test_labels_that_are_no_whole_numbers_are_explained(form, labels, words):
         assert any(word in message for word in words.split("|")), message
 
 
+@pytest.mark.parametrize("form", ["arrays", "dataset"])
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda x, y: (x[:, ::-1], y),
+        lambda x, y: (x[::-1], y[::-1]),
+        lambda x, y: (x.astype(">f4"), y.astype(">i4")),
+        lambda x, y: (x, y.astype(object)),
+    ],
+    ids=["mirrored", "backwards", "big-endian", "objects"],
+)
+def test_arrays_of_every_layout_are_taken_as_they_are(form, change):
+    inputs, labels = change(X, Y)
+    if form == "dataset":
+        rows = torch.cat(read(task_of(Plain(inputs, labels))))
+        assert sorted(rows.tolist()) == sorted(inputs.tolist())
+        return
+    found = task_of((inputs, labels)).examples("train")
+    np.testing.assert_array_equal(found.inputs[OBSERVATION], inputs.astype(np.float32))
+    np.testing.assert_array_equal(found.targets, labels.astype(np.int64))
+
+
 def test_a_label_far_down_is_found_when_it_is_read():
     labels = [*Y[:-1].tolist(), "cat"]
     message = one_sentence(lambda: DataTask("mine", train=Plain(X, labels), test=HELD))

@@ -29,6 +29,18 @@ def fingerprints(examples):
     return [hashlib.sha256(row.tobytes()).hexdigest() for row in flat]
 
 
+@pytest.mark.parametrize("noise", [0.5, 0.125, 0.12, 0.004, 0.29, 0.0])
+def test_a_pair_is_found_again_by_its_name(noise):
+    task = pair_task("digits", (3, 5), noise)
+    again = task_from_name(task.spec.id)
+    assert (again.noise, again.spec.id) == (noise, task.spec.id)
+
+
+def test_noise_is_said_once():
+    with pytest.raises(UsageError, match=r"says how much noise it has, and noise=0\.2 came beside"):
+        task_from_name("digits/pair-3-5-noise-50", noise=0.2)
+
+
 def test_the_digits_are_scikit_learns_in_mnists_form():
     from sklearn.datasets import load_digits
 

@@ -122,7 +122,6 @@ def train_run(
         returns = partial(
             _returns, learner=learner, spec=spec, options=options, env_threads=env_threads
         )
-        started = time.time()
         # First, so that an environment without an end costs no training.
         by_chance = []
         for task in tasks:
@@ -169,7 +168,7 @@ def train_run(
             "scores": scores,
             "versions": _versions(),
             "hardware": _hardware(options.threads),
-            "timing": _timing(folder.metrics(), started),
+            "timing": _timing(folder.metrics(), recorder.started),
             "notes": recorder.notes,
             "files": folder.checksums(),
         }

@@ -31,7 +31,7 @@ from colonnade.experiments.plans.plan import Plan
 from colonnade.experiments.plans.spec import RunSpec
 from colonnade.experiments.store.kept import Kept
 from colonnade.experiments.store.parents import read_parent, take_over
-from colonnade.learners import Compute, Demanding, LearnerConfig, Lesson, Remembering
+from colonnade.learners import Compute, Demanding, Fitting, LearnerConfig, Lesson, Remembering
 from colonnade.learners.compute import device_for
 from colonnade.learners.supervised import Supervised, data_set_of
 from colonnade.methods import ColumnMethod, PathMethod
@@ -41,7 +41,7 @@ from colonnade.records import shown
 from colonnade.training.labels import Labels
 from colonnade.training.normalizing import check_normalized
 from colonnade.training.schedule import checked
-from colonnade.types import Task, environments_of
+from colonnade.types import Network, Task, environments_of
 
 _DECIDES_NO_LAYOUT = (
     "label", "seed", "learner", "learner_options", "training_options", "visits", "labels",
@@ -68,6 +68,7 @@ class Rehearsal:
         self._folder = folder
         self._layouts: dict[str, str] = {}
         self._methods: dict[str, ColumnMethod | PathMethod] = {}
+        self._begun: dict[str, list[Network]] = {}
 
     def method(self, spec: RunSpec) -> ColumnMethod | PathMethod:
         """Return a run's method as it is when the last task begins, but untrained.
@@ -109,8 +110,8 @@ class Rehearsal:
                 if origins:
                     take_over(method, [self._state(origin) for origin in origins])
                 columns = _columns(method)
-                for task, width in zip(tasks, outputs, strict=True):
-                    method.begin_task(task, width)
+                begun = zip(tasks, outputs, strict=True)
+                self._begun[key] = [method.begin_task(task, width) for task, width in begun]
             if spec.parents and _columns(method) == columns:
                 raise UsageError(
                     f"Method {spec.method!r} moves one column on, but the run has "
@@ -140,6 +141,9 @@ class Rehearsal:
             for task in tasks:
                 steps = sum(visit.steps for visit in visits if visit.task == task.spec.id)
                 learner.check(replace(task.spec, steps=steps), options.num_envs)
+        if isinstance(learner, Fitting):
+            for network in self._begun[self._layouts[spec.id]]:
+                learner.check_network(network, options.num_envs)
         check_normalized(tasks, learner, options, told=labels.told)
         if not labels.told:
             _check_untold(learner, tasks[-1], method, spec.steps, options.num_envs)

@@ -77,6 +77,7 @@ class RunRecorder:
         self._trackers = Trackers(shown, lambda: self._metrics.content(), self.note, steps)
         self._progress: Progress | None = None
         self._written = 0.0
+        self.started = time.time()
 
     def __enter__(self) -> RunRecorder:
         """Lock the folder, and begin it or go on in it.
@@ -136,7 +137,11 @@ class RunRecorder:
     def save_checkpoint(self, tensors: dict[str, Tensor], meta: dict[str, Any]) -> None:
         """Keep a checkpoint, and of the older ones the newest."""
         self._metrics.sync()
-        own = {"run": self._spec.id, "metrics": self._metrics.checksum}
+        own = {
+            "run": self._spec.id,
+            "metrics": self._metrics.checksum,
+            "started": self.started,
+        }
         self._checkpoints.save(tensors, {**meta, _OWN: own})
 
     def load_checkpoint(self) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
@@ -155,6 +160,8 @@ class RunRecorder:
                 f"{self.folder.metrics_path} is not as it was when {self._checkpoints.newest} was "
                 "written; restore the file, or move the run's folder elsewhere to train it again."
             )
+        if isinstance(began := own.get("started"), int | float):
+            self.started = min(self.started, began)
         return tensors, meta
 
     def _check_owner(self, path: Path, meta: dict[str, Any]) -> None:

@@ -169,7 +169,7 @@ def forms_of(examples: Examples) -> dict[str, str]:
 
 def _inputs(value: Any, name: str, what: str) -> Tensor:
     try:
-        tensor = torch.as_tensor(value)
+        tensor = torch.as_tensor(_plain(value))
     except (TypeError, ValueError, RuntimeError) as error:
         raise UsageError(
             f"{what} should have inputs that are arrays or tensors of numbers, but {name!r} is "
@@ -191,13 +191,27 @@ def _is_finite(value: Tensor) -> bool:
 def _one_input(value: Any) -> Tensor:
     if isinstance(value, Tensor):
         return value
-    array = np.asarray(value)
+    array = np.asarray(_plain(value))
     return torch.as_tensor(array if array.flags.writeable else array.copy())
+
+
+def _plain(value: Any) -> Any:
+    """Return an array as torch takes it: a view that runs backwards, or other bytes first, copied.
+
+    Of Python objects, as columns of tables have them, whole numbers become an array of them.
+    """
+    if not isinstance(value, np.ndarray):
+        return value
+    if value.dtype == object and all(isinstance(each, int | np.integer) for each in value.flat):
+        return value.astype(np.int64)
+    if not value.dtype.isnative:
+        return value.astype(value.dtype.newbyteorder("="))
+    return value.copy() if any(stride < 0 for stride in value.strides) else value
 
 
 def _labels(labels: Any, what: str) -> Tensor:
     try:
-        tensor = torch.as_tensor(labels)
+        tensor = torch.as_tensor(_plain(labels))
     except (TypeError, ValueError, RuntimeError):
         odd = _odd_one(labels)
         raise UsageError(

@@ -87,14 +87,19 @@ def _split(data: str, number: str, heads: Any, steps: int = 0) -> LabelsTask:
 def _pair(
     data: str, one: str, other: str, percent: str | None, steps: int = 0, noise: float = 0.0
 ) -> LabelsTask:
-    share = int(percent) / 100 if percent else noise
+    if percent and noise:
+        raise UsageError(
+            f"Task '{data}/pair-{one}-{other}-noise-{percent}' says how much noise it has, and "
+            f"noise={noise:g} came beside it; leave one of them out."
+        )
+    share = float(percent) / 100 if percent else noise
     return pair_task(data, (int(one), int(other)), share, steps)
 
 
 _PATTERNS: dict[str, tuple[tuple[str, Callable[..., AnyImageTask]], ...]] = {
     "": (
         (r"all", ImageTask),
-        (r"pair-(\d+)-(\d+)(?:-noise-(\d+))?", _pair),
+        (r"pair-(\d+)-(\d+)(?:-noise-(\d+(?:\.\d+)?))?", _pair),
     ),
     "permuted": ((r"(?:(\d+)x\1-)?(\d+)", _permuted),),
     "split": ((r"(\d+)(?:-(all|own))?", _split),),

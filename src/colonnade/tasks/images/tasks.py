@@ -230,7 +230,7 @@ def pair_task(data: str, labels: Sequence[int], noise: float = 0.0, steps: int =
         steps: Budget in examples; 0 stands for twenty passes.
     """
     name = f"{data}/pair-{'-'.join(map(str, labels))}" + (
-        f"-noise-{noise:.0%}"[:-1] if noise else ""
+        f"-noise-{100 * noise:.6g}" if noise else ""
     )
     return LabelsTask(name, data, tuple(labels), noise=noise, steps=steps)
 
