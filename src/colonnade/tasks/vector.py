@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import gymnasium
 import numpy as np
@@ -118,6 +118,17 @@ def newest_frame(observation: NDArray[Any]) -> NDArray[np.uint8]:
     return np.repeat(observation[-1][..., None], 3, axis=-1)
 
 
+@runtime_checkable
+class ShowsEnds(Protocol):
+    """A vector environment that can draw how an episode ended before it begins the next.
+
+    Attributes:
+        shows_ends: Where true, `info["final_render"]` holds what `render` would have returned then.
+    """
+
+    shows_ends: bool
+
+
 class SingleEnv(gymnasium.Env[Any, Any]):
     """One environment, played by a vector environment of one.
 
@@ -129,7 +140,8 @@ class SingleEnv(gymnasium.Env[Any, Any]):
         vector: A vector environment of size 1 that resets in the same step.
         render_mode: None for no pictures, or "rgb_array".
         draw: Makes a picture [H, W, 3] of an observation; None where the vector environment
-            renders itself, as it is.
+            renders itself, as it is. One that `ShowsEnds` is shown as the last step left it until
+            `reset`; others as the next episode begins.
     """
 
     def __init__(
@@ -148,6 +160,9 @@ class SingleEnv(gymnasium.Env[Any, Any]):
         self._vector = vector
         self._draw = draw
         self._shown: Any = None
+        self._end: NDArray[np.uint8] | None = None
+        if draw is None and render_mode is not None and isinstance(vector, ShowsEnds):
+            vector.shows_ends = True
         self._begun: tuple[Any, dict[str, Any]] | None = None
 
     def reset(
@@ -160,7 +175,7 @@ class SingleEnv(gymnasium.Env[Any, Any]):
         else:
             observations, infos = self._vector.reset(seed=seed)
             observation, info = first_of(observations), _first(infos)
-        self._begun = None
+        self._begun = self._end = None
         self._shown = observation
         return observation, info
 
@@ -172,6 +187,7 @@ class SingleEnv(gymnasium.Env[Any, Any]):
         ended = bool(episodes_ended(terminated, truncated, infos)[0])
         stops = bool(terminated[0]) or bool(truncated[0])
         self._begun = (observation, _first(infos)) if stops else None
+        self._end = next(iter(infos.get("final_render") or ()), None)
         if ended:
             observation = first_of(infos["final_obs"])
         self._shown = observation
@@ -187,6 +203,8 @@ class SingleEnv(gymnasium.Env[Any, Any]):
         """Return a picture [H, W, 3] of what is seen, or None without a render mode."""
         if self.render_mode is None or self._shown is None:
             return None
+        if self._draw is None and self._end is not None:
+            return self._end.copy()
         if self._draw is None:
             return next(iter(self._vector.render() or ()), None)
         return self._draw(self._shown)

@@ -139,6 +139,48 @@ def test_single_and_vector_ids_show_the_same():
         vector.close()
 
 
+def test_a_picture_of_an_episodes_end_shows_its_end():
+    options = {"view": "state", "render_mode": "rgb_array"}
+    env = gymnasium.make(jaco_id("reach"), rules={"max_steps": 3}, **options)
+    longer = gymnasium.make(jaco_id("reach"), **options)
+    for one in (env, longer):
+        one.reset(seed=2)
+    action = np.ones(9, int)
+    for number in range(3):
+        truncated = env.step(action)[3]
+        longer.step(action)
+        assert truncated == (number == 2)
+        np.testing.assert_array_equal(env.render(), longer.render())
+    env.render()[:] = 0
+    np.testing.assert_array_equal(env.render(), longer.render())
+    env.reset()
+    begun = env.render()
+    assert (begun != longer.render()).any()
+    env.step(np.zeros(9, int))
+    assert (env.render() != longer.render()).any()
+    for _ in range(2):
+        env.step(action)
+    env.unwrapped.step(action)  # on, without a reset
+    vector = env.unwrapped._vector
+    np.testing.assert_array_equal(env.render(), vector.render()[0])
+    env.close()
+    longer.close()
+
+
+def test_ends_are_drawn_only_where_they_are_asked_for():
+    vector = JacoTask(view="state", rules={"max_steps": 1}).make_vec(2)
+    vector.reset(seed=0)
+    assert "final_render" not in vector.step(np.zeros((2, 9), int))[4]
+    vector.shows_ends = True
+    assert [p.shape for p in vector.step(np.zeros((2, 9), int))[4]["final_render"]] == [
+        (320, 320, 3)
+    ] * 2
+    vector.close()
+    silent = gymnasium.make(jaco_id("reach"), view="state")
+    assert not silent.unwrapped._vector.shows_ends
+    silent.close()
+
+
 def test_domains_are_as_they_were_fixed_before_any_transfer():
     """Results of transfers hang on these numbers: one of them changed is another domain."""
     numbers = repr(sorted(DOMAINS.items())).encode()

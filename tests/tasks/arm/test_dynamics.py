@@ -1,10 +1,14 @@
 """How arms move: against MuJoCo's own step in a plain loop, and against laws in closed form."""
 
+import re
+from pathlib import Path
+
 import mujoco
 import numpy as np
 import pytest
 
-from colonnade.tasks.arm import DOMAINS, Dynamics
+from colonnade.errors import UsageError
+from colonnade.tasks.arm import DOMAINS, Dynamics, JacoTask, Rules
 from colonnade.tasks.arm.reacher import BACKWARD, FORWARD, STILL, ArmVectorEnv
 
 NO_CONTACT = int(mujoco.mjtDisableBit.mjDSBL_CONTACT)
@@ -81,6 +85,54 @@ def test_a_lagging_joint_takes_up_speed_as_a_first_order_system_does(lag):
         moved, time = moved + told(env, FORWARD)[0, 5], time + 0.1
         law = np.radians(48) * (time - lag * (1 - np.exp(-time / lag)))
         assert moved == pytest.approx(law, rel=0.03)
+
+
+def shares(lag):
+    """What share of its speed each joint has after a step from rest at home, alone."""
+    env = arms(6, lag=lag)
+    state = env.state()
+    state["qpos"][:] = env._home
+    env.load_state(state)
+    env.step(np.eye(6, 9, dtype=int))
+    return (env._qvel[:, env._scene.dofs] / env._scene.speeds).diagonal()
+
+
+def test_a_lag_is_what_the_page_says():
+    page = Path(__file__).parents[3] / "docs" / "sim-to-real.md"
+    rows = re.findall(r"^\| (\d+) ms \| ([\d.]+) \| (\d+) ms \| (.+) \|$", page.read_text(), re.M)
+    assert [int(row[0]) for row in rows] == [10, 30, 100]
+    for milliseconds, first, constant, others in rows:
+        lag = int(milliseconds) / 1000
+        measured = shares(lag)
+        stated = [float(share) for share in (first, *others.split(", "))]
+        np.testing.assert_allclose(measured, stated, atol=5.1e-4)
+        assert -100 / np.log(1 - measured[0]) == pytest.approx(int(constant), abs=0.6)
+        model = arms(1, lag=lag)._scene.model
+        armature = model.dof_armature[model.actuator_trnid[:, 0]]
+        np.testing.assert_allclose(armature / model.actuator_gainprm[:, 0], lag)
+
+
+def test_velocities_are_shares_of_speeds_that_include_the_gains():
+    env = arms(3, gains=(0.7,) * 9)
+    for _ in range(4):
+        told(env, FORWARD)
+    turning = np.degrees(env._qvel[:, env._scene.dofs[0]])
+    np.testing.assert_allclose(turning, 0.7 * 36, rtol=0.01)
+    np.testing.assert_allclose(env._observe(np.ones(3, bool))[:, 9], 1.0, atol=0.01)
+
+
+def test_no_action_may_come_after_its_episodes_end():
+    late, short = Dynamics(latency=10**9), Rules(max_steps=3)
+    for make in (
+        lambda: ArmVectorEnv(1, dynamics=late),
+        lambda: JacoTask(dynamics={"latency": 50}),
+        lambda: JacoTask("robot", dynamics={"latency": 3}, rules=short),
+    ):
+        with pytest.raises(
+            UsageError, match=r"^latency of Dynamics must be below max_steps of Rul"
+        ):
+            make()
+    assert JacoTask("robot", rules=short).dynamics.latency == 2
 
 
 def test_actions_come_late_and_none_of_the_last_episodes_is_left():

@@ -1,11 +1,13 @@
 """Pictures against MuJoCo's renderer, and against its rays, one a pixel."""
 
 import dataclasses
+import sys
 
 import mujoco
 import numpy as np
 import pytest
 
+from colonnade.errors import UsageError
 from colonnade.tasks.arm import DOMAINS, Dynamics, JacoTask, Look
 from colonnade.tasks.arm.jaco import HOME, SPREAD
 from colonnade.tasks.arm.ray_caster import RayCaster
@@ -98,6 +100,36 @@ def test_the_environment_draws_with_mujocos_renderer_when_asked():
         views[-1].append(np.stack(film))
     for one, other in zip(*views, strict=True):
         assert np.abs(one.astype(int) - other).mean() < 0.2
+
+
+@pytest.mark.gl
+def test_mujocos_pictures_have_the_same_noise():
+    """The seeds are the same, and so the noise, but for where it meets other levels."""
+    views = {}
+    for renderer in ("rays", "mujoco"):
+        for noise in (0.0, 8.0):
+            env = JacoTask(view="both", renderer=renderer, look={"noise": noise}).make_vec(3)
+            env.reset(seed=0)
+            env._age[1] = 49
+            seen, *_, info = env.step(np.ones((3, 9), int))
+            views[renderer, noise] = np.stack(
+                [seen["observation"], info["final_obs"]["observation"]]
+            )
+            env.close()
+    for renderer in ("rays", "mujoco"):
+        errors = views[renderer, 8.0].astype(int)[:, 0] - views[renderer, 0.0][:, 0]
+        assert errors.std() == pytest.approx(8.0, rel=0.05)
+    assert np.abs(views["rays", 8.0].astype(int) - views["mujoco", 8.0]).mean() < 0.2
+
+
+@pytest.mark.gl
+def test_noise_on_mujocos_pictures_needs_numba(monkeypatch):
+    noisy = JacoTask(renderer="mujoco", look={"noise": 1.0})
+    monkeypatch.setitem(sys.modules, "numba", None)
+    for work in (noisy.check_installed, lambda: noisy.make_vec(1)):
+        with pytest.raises(UsageError, match="importing numba failed"):
+            work()
+    JacoTask(renderer="mujoco").check_installed()
 
 
 def test_noise_has_the_deviation_asked_for_and_follows_from_its_seed():

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import scripted
 
+from colonnade.errors import UsageError
 from colonnade.tasks.arm import Dynamics, JacoTask, Look, Rules
 from colonnade.tasks.arm.reacher import FORWARD, ArmVectorEnv
 
@@ -170,6 +171,31 @@ def test_the_conveyor_goes_its_way_turns_by_chance_and_never_leaves_the_area():
     turns = np.sign(moved[1:, :, 1]) != np.sign(moved[:-1, :, 1])
     assert turns[inside].mean() == pytest.approx(0.1, abs=0.01)
     assert np.abs(np.array(places)[..., 1]).max() <= 0.2 + 1e-12
+
+
+@pytest.mark.parametrize(
+    ("actions", "came"),
+    [
+        (np.full((2, 9), -1), "numbers from -1 to -1"),
+        (np.full((2, 9), 3, np.uint8), "numbers from 3 to 3"),
+        (np.eye(2, 9, dtype=np.int8) - 3, "numbers from -3 to -2"),
+        (np.eye(2, 9, dtype=np.uint64) * 2**63, "numbers from 0 to 9223372036854775808"),
+        (np.zeros((2, 8), int), r"int64 of shape \(2, 8\)"),
+        (np.zeros((1, 9), int), r"int64 of shape \(1, 9\)"),
+        (np.zeros(9, int), r"int64 of shape \(9,\)"),
+        (np.ones((2, 9)), r"float64 of shape \(2, 9\)"),
+        (np.ones((2, 9), bool), r"bool of shape \(2, 9\)"),
+    ],
+)
+def test_what_are_no_actions_is_refused_and_moves_nothing(actions, came):
+    env = ArmVectorEnv(2, dynamics=Dynamics(noise=0.1), view="state")
+    env.reset(seed=0)
+    before = env.state()
+    sentence = r"^Actions must be whole numbers of shape \(2, 9\), for each .* 0 \(stand.*got "
+    with pytest.raises(UsageError, match=rf"{sentence}{came}\.$"):
+        env.step(actions)
+    assert_same(before, env.state())
+    env.step(np.full((2, 9), 2, np.uint8))
 
 
 def test_threads_change_no_bit():

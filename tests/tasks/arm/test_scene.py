@@ -1,6 +1,7 @@
 """The arm's geometry against chains of transforms written out, and what a user's arm must have."""
 
 import math
+from pathlib import Path
 
 import mujoco
 import numpy as np
@@ -79,6 +80,7 @@ def test_fingers_point_away_from_the_wrist_and_close_towards_each_other(scene):
 
 OWN = """
 <mujoco>
+  <compiler angle="radian"/>
   <worldbody>
     <body name="post">
       <geom type="capsule" fromto="0 0 0 0 0 .3" size=".03"/>
@@ -102,6 +104,12 @@ OWN = """
   <keyframe><key name="home" qpos="0 .5 0"/></keyframe>
 </mujoco>
 """
+
+
+ELBOW = '<velocity joint="elbow" kv="50" ctrlrange="-2 2"/>'
+INTEGRATED = '<intvelocity joint="elbow" kp="50" ctrlrange="-2 2" actrange="-3 3"/>'
+GENERAL = """<general joint="elbow" gainprm="{gain}" biastype="affine" biasprm="{bias}"
+  ctrlrange="-2 2"/>"""
 
 
 @pytest.fixture
@@ -132,12 +140,84 @@ def test_an_arm_of_a_users_own(own):
         ('name="palm"', 'name="hand"', "needs a site named 'palm'"),
         ("<velocity", "<nonsense", "No arm can be read"),
         (' ctrlrange="-2 2"', "", "needs a ctrlrange"),
+        ('qpos="0 .5 0"', 'qpos="0 .5"', r"Keyframe 'home' of .* qpos of 3 numbers, .* has 2\."),
+        ('qpos="0 .5 0"', 'qpos="0 .5 0 1"', r"Keyframe 'home' .* qpos of 3 numbers, .* has 4\."),
+        (
+            'qpos="0 .5 0"',
+            'qpos="0 .5 0" ctrl="1 1 1 1"',
+            "can't be compiled: .* invalid ctrl size",
+        ),
+        (ELBOW, ELBOW.replace("velocity", "motor").replace('kv="50" ', ""), "dynamics 'none' and"),
+        (ELBOW, ELBOW.replace("velocity", "position").replace("kv", "kp"), r"-50\.0, 0\.0\), the "),
+        (ELBOW, INTEGRATED, "the dynamics 'integrator'"),
+        (ELBOW, ELBOW.replace("/>", ' gear="100"/>'), r"'none' and gear 100\.$"),
+        (ELBOW, ELBOW.replace('kv="50"', 'kv="0"'), "has a fixed gain of 0,"),
+        (ELBOW, GENERAL.format(gain=50, bias="0 0 -40"), r"affine bias \(0\.0, 0\.0, -40\.0\)"),
     ],
 )
 def test_an_arm_that_will_not_do_is_explained(own, old, new, said):
+    assert old in OWN
     own.write_text(OWN.replace(old, new))
-    with pytest.raises(UsageError, match=said):
+    with pytest.raises(UsageError, match=said) as caught:
         ArmVectorEnv(1, mjcf=own)
+    assert "\n" not in str(caught.value)
+
+
+def test_an_actuator_that_is_no_velocity_servo_is_named(own):
+    servo = ELBOW.replace("velocity", "motor").replace('kv="50" ', "")
+    own.write_text(OWN.replace(ELBOW, servo))
+    with pytest.raises(UsageError, match=r"^Actuator 3 of .*own\.xml must be a velocity servo of"):
+        ArmVectorEnv(1, mjcf=own)
+    own.write_text(OWN.replace(ELBOW, servo.replace("<motor", '<motor name="push"')))
+    with pytest.raises(UsageError, match=r"^Actuator 'push' of .*own\.xml must be a velocity"):
+        ArmVectorEnv(1, mjcf=own)
+
+
+def test_a_general_actuator_that_is_a_velocity_servo_will_do(own):
+    own.write_text(OWN.replace(ELBOW, GENERAL.format(gain=50, bias="0 0 -50")))
+    assert compile_scene(Look(), Dynamics(), 0.1, own).speeds.tolist() == [1, 1, 2]
+
+
+def test_limits_are_those_that_mujoco_reads(own):
+    def limits(text):
+        own.write_text(text)
+        plain = mujoco.MjModel.from_xml_path(str(own))
+        scene = compile_scene(Look(), Dynamics(), 0.1, own)
+        within = plain.jnt_limited.astype(bool)
+        np.testing.assert_array_equal(scene.low, np.where(within, plain.jnt_range[:, 0], -np.inf))
+        np.testing.assert_array_equal(scene.high, np.where(within, plain.jnt_range[:, 1], np.inf))
+        assert not scene.model.jnt_limited.any()
+        assert not scene.model.actuator_ctrllimited.any()
+        return scene.high.tolist()
+
+    assert limits(OWN) == [2, 1.5, 2]
+    in_degrees = OWN.replace('<compiler angle="radian"/>', "").replace("-2 2", "-114.6 114.6")
+    assert limits(in_degrees) == pytest.approx([2, np.radians(1.5), 2], abs=1e-3)
+    endless = 'range="-1.5 1.5" limited="false"'
+    assert limits(OWN.replace('range="-1.5 1.5"', endless)) == [2, np.inf, 2]
+    assert limits(OWN.replace('range="-1.5 1.5"', "")) == [2, np.inf, 2]
+
+
+def test_the_pages_arm_turns_as_far_as_the_page_means(own):
+    page = Path(__file__).parents[3] / "docs" / "sim-to-real.md"
+    own.write_text(page.read_text().split("```xml")[1].split("```")[0])
+    scene = compile_scene(Look(), Dynamics(), 0.1, own)
+    np.testing.assert_allclose((scene.low, scene.high), ([-2, -1.5], [2, 1.5]))
+    ArmVectorEnv(2, mjcf=own, view="state").reset(seed=0)
+
+
+def test_a_joint_without_limits_ends_no_episode(own):
+    own.write_text(OWN.replace('name="turn"', 'name="turn" limited="false"'))
+    env = ArmVectorEnv(2, mjcf=own, view="proprioception")
+    env.reset(seed=0)
+    state = env.state()
+    state["qpos"][:, 0] = 3.0, -7.0
+    env.load_state(state)
+    assert env.step(np.zeros((2, 3), int))[2].tolist() == [False, False]
+    state["qpos"][1, 2] = 2.1
+    env.load_state(state)
+    assert env.step(np.zeros((2, 3), int))[2].tolist() == [False, True], "its elbow has limits"
+    env.close()
 
 
 def test_a_mesh_is_seen_as_the_box_around_it(own):

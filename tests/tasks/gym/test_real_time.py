@@ -24,6 +24,7 @@ from colonnade.training import MemoryRecorder, TrainingOptions, train_sequence
 
 ONE_JOINT = """
 <mujoco>
+  <compiler angle="radian"/>
   <worldbody>
     <body pos="0 0 .1">
       <joint name="turn" axis="0 0 1" range="-2 2"/>

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from colonnade.checks import ABOVE_0, AT_LEAST_0, AT_LEAST_1, BELOW_1, check_fields, real
 from colonnade.errors import UsageError
+from colonnade.tasks.arm.rules import Rules
 
 
 @dataclass(frozen=True)
@@ -23,8 +24,10 @@ class Dynamics:
         small_speed: Degrees a second of joints 4 to 6.
         finger_speed: Degrees a second of the fingers; the default, 1 rad/s, closes them in 1.2 s.
         gains: By what each joint's speed is multiplied; empty for 1 everywhere.
-        lag: Seconds after which a joint has taken up 63 % of a new velocity.
-        latency: Steps by which actions come late.
+        lag: Seconds: the armature of Jaco's joints divided by their servos' gain, which is the
+            time constant of a motor alone in continuous time. The links' inertia and the steps of
+            the physics lengthen it; docs/sim-to-real.md says by how much.
+        latency: Steps by which actions come late, fewer than an episode has.
         noise: Each commanded speed is multiplied by a factor between 1 - noise and 1 + noise,
             drawn anew for every joint and step.
 
@@ -62,3 +65,16 @@ class Dynamics:
             float(real("Each number in gains of Dynamics", gain, ABOVE_0)) for gain in self.gains
         )
         object.__setattr__(self, "gains", gains)
+
+
+def check_latency(dynamics: Dynamics, rules: Rules) -> None:
+    """Refuse actions that come after their episode's end.
+
+    Raises:
+        UsageError: None of an episode's actions would ever be carried out.
+    """
+    if dynamics.latency >= rules.max_steps:
+        raise UsageError(
+            f"latency of Dynamics must be below max_steps of Rules, {rules.max_steps}, since no "
+            f"action would be carried out before its episode ends; got {dynamics.latency}."
+        )

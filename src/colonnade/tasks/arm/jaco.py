@@ -67,7 +67,7 @@ def jaco_mjcf(look: Look, dynamics: Dynamics) -> str:
 <mujoco model="jaco">
   <compiler angle="radian"/>
   <default>
-    <joint type="hinge" axis="0 0 1" limited="false"/>
+    <joint type="hinge" axis="0 0 1"/>
     <geom type="box"/>
   </default>
   <worldbody>

@@ -20,6 +20,19 @@ from colonnade.tasks.arm.scene import Floats, Scene, camera_frame
 Frames = NDArray[np.uint8]
 
 
+def add_noise(pictures: Frames, seeds: NDArray[np.uint64], deviation: float) -> None:
+    """Add to pictures [N, 3, H, W], in place, the noise that `RayCaster.draw` adds for the seeds.
+
+    Raises:
+        UsageError: numba is not installed.
+    """
+    extra.numba()
+    from colonnade.tasks.arm import ray_kernel
+
+    for picture, seed in zip(pictures, seeds, strict=True):
+        ray_kernel.add_noise(picture, seed, float(deviation))
+
+
 class RayCaster:
     """Draws N scenes.
 

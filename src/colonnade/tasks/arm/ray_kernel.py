@@ -22,7 +22,6 @@ _DEVIATION = math.sqrt(4 / 12) * 65536
 
 
 def _add_noise(picture: Any, seed: Any, strength: float) -> None:
-    """Add to [3, H, W] the sum of four even numbers a pixel, nearly normal; `strength` deviates."""
     flat = picture.reshape(-1)
     state = seed
     for place in range(flat.size):
@@ -124,7 +123,15 @@ def _cast_box(
                 picture[2, row, column] = levels[face, 2]
 
 
-_add_noise = _compiled(_add_noise)
+add_noise = _compiled(_add_noise)
+"""Add the sum of four even numbers to each of a picture's numbers, nearly normal noise.
+
+Args:
+    picture: [3, H, W] uint8, changed in place.
+    seed: uint64, of the noise.
+    strength: Its deviation in grey levels.
+"""
+
 _face_levels = _compiled(_face_levels)
 _cast_box = _compiled(_cast_box)
 
@@ -171,7 +178,7 @@ def _cast(
                 leaves,
             )
         if noise > 0:
-            _add_noise(pictures[scene], seeds[scene], noise)
+            add_noise(pictures[scene], seeds[scene], noise)
 
 
 cast = _compiled(_cast)

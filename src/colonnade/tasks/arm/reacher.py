@@ -11,11 +11,11 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
-from colonnade.errors import ColonnadeError, unknown_name
+from colonnade.errors import ColonnadeError, UsageError, unknown_name
 from colonnade.tasks.arm import extra, jaco
-from colonnade.tasks.arm.dynamics import Dynamics
+from colonnade.tasks.arm.dynamics import Dynamics, check_latency
 from colonnade.tasks.arm.look import Look
-from colonnade.tasks.arm.ray_caster import Frames, RayCaster
+from colonnade.tasks.arm.ray_caster import Frames, RayCaster, add_noise
 from colonnade.tasks.arm.renderer import Renderer, choose_platform
 from colonnade.tasks.arm.rules import Rules
 from colonnade.tasks.arm.scene import Floats, compile_scene, degrees
@@ -64,10 +64,17 @@ class ArmVectorEnv(VectorEnv[Any, NDArray[np.int64], NDArray[Any]]):
         threads: Threads that step and draw.
         render_mode: None, or "rgb_array".
 
+    Attributes:
+        shows_ends: Whether `info["final_render"]` has pictures, as `render` gives them, of a step
+            in which episodes ended, from before the next ones begin. False, since each takes time.
+
     Raises:
         UsageError: MuJoCo or numba is missing; there is no such view or renderer; the file has no
-            arm; no graphics library is there where it was asked for.
+            arm; no graphics library is there where it was asked for; no action would come before
+            its episode's end.
     """
+
+    shows_ends: bool = False
 
     def __init__(
         self,
@@ -84,6 +91,7 @@ class ArmVectorEnv(VectorEnv[Any, NDArray[np.int64], NDArray[Any]]):
     ) -> None:
         if renderer not in get_args(Drawing):
             raise unknown_name("renderer of the arm", str(renderer), get_args(Drawing))
+        check_latency(dynamics or Dynamics(), rules or Rules())
         if renderer == "mujoco":
             choose_platform()
         self.num_envs, self.render_mode = num_envs, render_mode
@@ -120,6 +128,8 @@ class ArmVectorEnv(VectorEnv[Any, NDArray[np.int64], NDArray[Any]]):
         self._film_side = FILM_SIDE
         if view in ("pixels", "both"):
             if renderer == "mujoco":
+                if self._look.noise:
+                    extra.numba()
                 self._drawer = Renderer(scene, SIZE, SIZE)
             else:
                 self._caster = RayCaster(scene, self._look, SIZE, SIZE, threads)
@@ -147,8 +157,12 @@ class ArmVectorEnv(VectorEnv[Any, NDArray[np.int64], NDArray[Any]]):
         return self._observe(self._all), {}
 
     def step(self, actions: Any) -> StepResult:
-        """Take one step with actions [N, n]."""
-        self._command(np.asarray(actions))
+        """Take one step with actions [N, n].
+
+        Raises:
+            UsageError: They are of another shape, or no whole numbers from 0 to 2; nothing moved.
+        """
+        self._command(self._checked(np.asarray(actions)))
         self._move_target()
         # An episode ends where there is contact, so that none has to be found or resolved on the
         # way: that halves the physics' work.
@@ -167,6 +181,8 @@ class ArmVectorEnv(VectorEnv[Any, NDArray[np.int64], NDArray[Any]]):
         info: dict[str, Any] = {}
         if (ended := terminated | truncated).any():
             info["final_obs"] = observations
+            if self.shows_ends:
+                info["final_render"] = self.render()
             self._begin(ended)
             observations = _merged(observations, self._observe(ended), ended)
         return observations, rewards, terminated, truncated, info
@@ -286,6 +302,21 @@ class ArmVectorEnv(VectorEnv[Any, NDArray[np.int64], NDArray[Any]]):
         self._velocity[inside != place] *= -1.0
         self._mocap_pos[:, 0, 1] = np.clip(2 * inside - place, middle - half, middle + half)
 
+    def _checked(self, actions: NDArray[Any]) -> NDArray[Any]:
+        """Return what are actions of these arms, and refuse all else."""
+        shape = self._ctrl.shape
+        if actions.shape != shape or actions.dtype.kind not in "iu":
+            came = f"{actions.dtype} of shape {actions.shape}"
+        # What is below 0 is large without its sign: one look instead of two.
+        elif actions.astype(np.int64, copy=False).view(np.uint64).max() > BACKWARD:
+            came = f"numbers from {actions.min()} to {actions.max()}"
+        else:
+            return actions
+        raise UsageError(
+            f"Actions must be whole numbers of shape {shape}, for each arm and joint {STILL} (stand"
+            f" still), {FORWARD} (forward) or {BACKWARD} (backward); got {came}."
+        )
+
     def _command(self, actions: NDArray[Any]) -> None:
         """Give the servos the velocities that actions ask for, late and noisily."""
         scene, dynamics = self._scene, self._dynamics
@@ -346,11 +377,14 @@ class ArmVectorEnv(VectorEnv[Any, NDArray[np.int64], NDArray[Any]]):
 
     def _pixels(self, chosen: NDArray[np.bool_]) -> Frames:
         seeds = None
-        if self._look.noise and self._caster is not None:
+        if self._look.noise:
             seeds = (self._random.uniform(chosen) * 2.0**53).astype(np.uint64)
         drawer = self._caster or self._drawer
         assert drawer is not None
-        return self._draw(drawer, chosen, seeds)
+        pictures = self._draw(drawer, chosen, seeds)
+        if seeds is not None and drawer is self._drawer:
+            add_noise(pictures, seeds, self._look.noise)
+        return pictures
 
     def _draw(
         self,

@@ -75,32 +75,34 @@ def compile_scene(
         target_side: Side of the square target, metres.
         mjcf: A file with another arm; None for Jaco. It needs a `velocity` actuator with a
             `ctrlrange` for each joint to be turned, each a hinge or a slide, and a site `palm`.
+            Angles are in the file's unit: MJCF's is the degree, unless its `compiler` says
+            `angle="radian"`.
 
     Raises:
-        UsageError: The file is no MJCF, or lacks one of those; or there are gains for another
-            number of joints.
+        UsageError: The file is no MJCF, or lacks one of those, or has another kind of actuator or
+            a keyframe of another length; or there are gains for another number of joints.
     """
     mujoco = extra.mujoco()
     world = mujoco.MjSpec.from_string(_world(look, dynamics, target_side))
     arm = _read(mujoco, mjcf) if mjcf else mujoco.MjSpec.from_string(jaco_mjcf(look, dynamics))
-    for joint in arm.joints:
-        joint.limited = mujoco.mjtLimited.mjLIMITED_FALSE
-    for actuator in arm.actuators:  # gains and noise go beyond
-        actuator.ctrllimited = mujoco.mjtLimited.mjLIMITED_FALSE
     where = str(mjcf or "the Jaco arm")
     if arm.site(PALM) is None or not len(arm.actuators):
         raise UsageError(
             f"{where} needs a site named {PALM!r} and a velocity actuator for each joint; it has "
             f"{len(arm.actuators)} actuators and the sites {[site.name for site in arm.sites]}."
         )
+    _check_keyframes(mujoco, arm, where)
     for light in arm.lights:
         light.active = False
-    world.attach(arm, prefix=_PREFIX, frame=world.worldbody.add_frame())
     try:
+        world.attach(arm, prefix=_PREFIX, frame=world.worldbody.add_frame())
         model = world.compile()
     except ValueError as error:
         raise UsageError(f"{where} can't be compiled: {' '.join(str(error).split())}") from None
-    return _look_up(mujoco, model, where, dynamics)
+    scene = _look_up(mujoco, model, where, dynamics)
+    model.jnt_limited[:] = 0  # `ArmVectorEnv` has them end episodes, or stop
+    model.actuator_ctrllimited[:] = 0  # gains and noise go beyond
+    return scene
 
 
 def _read(mujoco: Any, path: str | Path) -> Any:
@@ -109,6 +111,18 @@ def _read(mujoco: Any, path: str | Path) -> Any:
     except ValueError as error:
         reason = " ".join(str(error).split())
         raise UsageError(f"No arm can be read from {str(path)!r}: {reason}") from None
+
+
+def _check_keyframes(mujoco: Any, arm: Any, where: str) -> None:
+    """Refuse keyframes of the wrong length, of which MuJoCo fills short ones with zeros."""
+    sizes = {mujoco.mjtJoint.mjJNT_FREE: 7, mujoco.mjtJoint.mjJNT_BALL: 4}
+    size = sum(sizes.get(joint.type, 1) for joint in arm.joints)
+    for key in arm.keys:
+        if len(key.qpos) not in (0, size):
+            raise UsageError(
+                f"Keyframe {key.name!r} of {where} needs a qpos of {size} numbers, as many as the "
+                f"joints take; it has {len(key.qpos)}."
+            )
 
 
 def _world(look: Look, dynamics: Dynamics, target_side: float) -> str:
@@ -153,23 +167,22 @@ def _look_up(mujoco: Any, model: Any, where: str, dynamics: Dynamics) -> Scene:
     joint_transmission = int(mujoco.mjtTrn.mjTRN_JOINT)
     turned = model.actuator_trnid[:, 0]
     for i in range(model.nu):
-        name = model.actuator(i).name
+        name = model.actuator(i).name.removeprefix(_PREFIX)
+        named = f"Actuator {repr(name) if name else i + 1} of {where}"
         if model.actuator_trntype[i] != joint_transmission or (
             int(model.jnt_type[turned[i]]) not in hinge
         ):
-            raise UsageError(f"Actuator {name!r} of {where} must turn a hinge or slide joint.")
+            raise UsageError(f"{named} must turn a hinge or slide joint.")
+        _check_servo(mujoco, model, i, named)
         if model.actuator_ctrlrange[i, 1] <= 0:
-            raise UsageError(
-                f"Actuator {name!r} of {where} needs a ctrlrange, whose upper end is its speed."
-            )
+            raise UsageError(f"{named} needs a ctrlrange, whose upper end is its speed.")
     gains = np.array(dynamics.gains or np.ones(model.nu))
     if len(gains) != model.nu:
         raise UsageError(
             f"gains of Dynamics must be empty or as many as {where} has joints, {model.nu}; got "
             f"{len(gains)}."
         )
-    ranges = model.jnt_range[turned]
-    free = ranges[:, 0] >= ranges[:, 1]
+    ranges, limited = model.jnt_range[turned], model.jnt_limited[turned].astype(np.bool_)
     names = [model.joint(int(joint)).name for joint in turned]
     places = model.jnt_qposadr[turned].astype(np.int64)
     home = np.zeros(model.nu)
@@ -184,8 +197,8 @@ def _look_up(mujoco: Any, model: Any, where: str, dynamics: Dynamics) -> Scene:
         joints=places,
         dofs=model.jnt_dofadr[turned].astype(np.int64),
         speeds=model.actuator_ctrlrange[:, 1] * gains,
-        low=np.where(free, -np.inf, ranges[:, 0]),
-        high=np.where(free, np.inf, ranges[:, 1]),
+        low=np.where(limited, ranges[:, 0], -np.inf),
+        high=np.where(limited, ranges[:, 1], np.inf),
         clamped=np.array([_CLAMPED in name for name in names]),
         home=home,
         palm=model.site(_PREFIX + PALM).id,
@@ -194,6 +207,33 @@ def _look_up(mujoco: Any, model: Any, where: str, dynamics: Dynamics) -> Scene:
         halves=model.geom_aabb[drawn, 3:].copy(),
         colours=model.geom_rgba[drawn, :3].astype(np.float64),
         still=_still(mujoco, model, np.flatnonzero(seen & fixed)),
+    )
+
+
+def _check_servo(mujoco: Any, model: Any, i: int, named: str) -> None:
+    """Refuse an actuator whose command is no velocity."""
+    gain_kind = mujoco.mjtGain(int(model.actuator_gaintype[i]))
+    bias_kind = mujoco.mjtBias(int(model.actuator_biastype[i]))
+    dynamics = mujoco.mjtDyn(int(model.actuator_dyntype[i]))
+    gain, gear = float(model.actuator_gainprm[i, 0]), float(model.actuator_gear[i, 0])
+    bias = tuple(model.actuator_biasprm[i, :3].tolist())
+    if (
+        gain_kind == mujoco.mjtGain.mjGAIN_FIXED
+        and bias_kind == mujoco.mjtBias.mjBIAS_AFFINE
+        and dynamics == mujoco.mjtDyn.mjDYN_NONE
+        and gain > 0
+        and bias == (0.0, 0.0, -gain)
+        and gear == 1
+    ):
+        return
+    gain_words, bias_words, dynamics_words = (
+        kind.name.split("_", 1)[1].lower() for kind in (gain_kind, bias_kind, dynamics)
+    )
+    raise UsageError(
+        f"{named} must be a velocity servo of gear 1, <velocity kv=... ctrlrange=.../>, with a "
+        f"fixed gain kv above 0, an affine bias (0, 0, -kv) and no activation dynamics; it has a "
+        f"{gain_words} gain of {gain:g}, the {bias_words} bias {bias}, the dynamics "
+        f"{dynamics_words!r} and gear {gear:g}."
     )
 
 

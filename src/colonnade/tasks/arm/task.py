@@ -11,7 +11,7 @@ from gymnasium.spaces import MultiDiscrete
 from colonnade.checks import AT_LEAST_1, check_fields
 from colonnade.errors import UsageError, unknown_name
 from colonnade.tasks.arm.domains import DOMAINS, domain
-from colonnade.tasks.arm.dynamics import Dynamics
+from colonnade.tasks.arm.dynamics import Dynamics, check_latency
 from colonnade.tasks.arm.look import Look
 from colonnade.tasks.arm.rules import Rules
 from colonnade.tasks.arm.views import Drawing, View, check_view, view_space
@@ -64,9 +64,11 @@ class JacoTask:
         if self.mjcf is not None and not Path(self.mjcf).is_file():
             raise UsageError(f"mjcf of JacoTask must be a file with an arm; got {self.mjcf!r}.")
         task_id(self.name, self.domain)
+        dynamics, rules = _changed(made.dynamics, self.dynamics), _changed(made.rules, self.rules)
+        check_latency(dynamics, rules)
         object.__setattr__(self, "look", _changed(made.look, self.look))
-        object.__setattr__(self, "dynamics", _changed(made.dynamics, self.dynamics))
-        object.__setattr__(self, "rules", _changed(made.rules, self.rules))
+        object.__setattr__(self, "dynamics", dynamics)
+        object.__setattr__(self, "rules", rules)
 
     @property
     def spec(self) -> TaskSpec:
@@ -92,7 +94,8 @@ class JacoTask:
         if pictured and self.renderer == "mujoco":
             choose_platform()
         extra.mujoco()
-        if pictured and self.renderer == "rays":
+        assert isinstance(self.look, Look)
+        if pictured and (self.renderer == "rays" or self.look.noise):
             extra.numba()
 
     def make_vec(self, num_envs: int, threads: int = 1) -> ArmVectorEnv:

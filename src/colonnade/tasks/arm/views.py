@@ -30,10 +30,12 @@ def view_space(view: str, joints: int) -> gymnasium.Space[Any]:
     """Return the space of observations of an arm of n joints.
 
     "pixels" are uint8 [3, 64, 64]. "proprioception" is float32 [2 n]: angles, from the home
-    position in radians, and velocities, as shares of the joints' speeds. "both" is a Dict of the
-    two, pixels as `OBSERVATION`, so that columns made for pixels alone find them. "state" is
-    proprioception, palm and target [3 each] in metres from the middle of the target's area, and
-    the target's velocity [2] in m/s; the numbers 5 times as large, so that they are about 1.
+    position in radians, and velocities, as shares of the joints' speeds, `Dynamics.gains` included:
+    a joint at full speed shows 1 whatever its gain, so that a gap in the gains shows in the angles
+    alone. "both" is a Dict of the two, pixels as `OBSERVATION`, so that columns made for pixels
+    alone find them. "state" is proprioception, palm and target [3 each] in metres from the middle
+    of the target's area, and the target's velocity [2] in m/s; the numbers 5 times as large, so
+    that they are about 1.
 
     Raises:
         UsageError: There is no such view; the nearest is suggested.
