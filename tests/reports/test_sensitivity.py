@@ -1,6 +1,7 @@
 """The analysis of runs whose answer is known, from the command line to the page."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,8 @@ from colonnade.experiments.trained.analysis import FILE, RunAnalysis
 from colonnade.experiments.trained.analysis_options import AnalysisOptions
 from colonnade.experiments.trained.sensitivity import analyse_run, known_analysis
 from colonnade.networks import Feature, ProgressiveNetwork, tiny_column
+from colonnade.reports.findings import section as findings_section
+from colonnade.reports.findings.section import FindingsSection
 from colonnade.reports.network import largest_network, network_drawing
 from colonnade.reports.sensitivity.features import feature_maps
 from colonnade.reports.style import SENSITIVITY
@@ -121,6 +124,45 @@ def test_what_earlier_versions_measured_in_another_way_is_measured_anew(
     write_tensors(folder.path / FILE, tensors, {**meta, **change, "options": options})
     assert RunAnalysis.load(folder.path) is None
     assert known_analysis(folder, None, silent) is None
+
+
+@pytest.mark.parametrize("fault", ["damaged", "another run's"])
+def test_a_report_passes_over_an_analysis_that_is_not_the_runs(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, fault: str
+) -> None:
+    suite = poles(tmp_path / "out")
+    folder, silent = suite.runs[1], AnalysisOptions(states=60, episodes=0)
+    found = analyse_run(suite, folder, None, silent, None)
+    found.save(folder.path)
+    drawn = largest_network(Results(suite))
+    assert drawn is not None
+    assert drawn.shares
+    kept: list[str] = []
+
+    def listed(analyses: Sequence[RunAnalysis], _: SuiteFolder) -> dict[str, list[RunAnalysis]]:
+        kept.extend(each.run for each in analyses)
+        return {}
+
+    monkeypatch.setattr(findings_section, "groups_of", listed)
+    FindingsSection(Results(suite)).html({})
+    assert kept == [folder.id]
+    if fault == "damaged":
+        path = folder.path / FILE
+        path.write_bytes(path.read_bytes()[:-9])
+        words = f"{path}"
+    else:
+        replace(found, run=suite.runs[0].id).save(folder.path)
+        words = f"{folder.path} holds the analysis of run {suite.runs[0].id!r}"
+    drawn = largest_network(Results(suite))
+    assert drawn is not None
+    assert not drawn.shares
+    FindingsSection(Results(suite)).html({})
+    assert kept == [folder.id]
+    assert len(caplog.messages) == 2
+    for message in caplog.messages:
+        assert message.startswith("An analysis is passed over: ")
+        assert words in message
+    check_page(write_report(suite))
 
 
 def test_a_suite_of_image_networks(tmp_path: Path) -> None:

@@ -139,6 +139,20 @@ def test_rows_are_put_on_the_bins_they_close(fabricate: Fabricate, options: Suit
     assert first.curve[1:].tolist() == pytest.approx(expected[1:])
 
 
+def test_durations_are_sorted_by_their_seconds(fabricate: Fabricate, options: SuiteOptions) -> None:
+    suite = fabricate(SHORT.plan(options), done=4)
+    durations = {59.5: "1 min 00 s", 3720.0: "1 h 02 min", 90_000.0: "1 d 1 h", 500.0: "8 min 20 s"}
+    for run, seconds in zip(suite.plan.runs, durations, strict=False):
+        path = suite.run(run.id).path / "result.json"
+        result = json.loads(path.read_text())
+        result["timing"]["training_seconds"] = seconds
+        path.write_text(json.dumps(result))
+    page = write_report(suite).read_text()
+    cells = re.findall(r'<td data-sort="(.*?)">(.*?)</td>', page)
+    assert [(float(seconds), words) for seconds, words in cells[:4]] == [*durations.items()]
+    assert set(cells[4:]) == {("", "")}, "of runs that are not complete"
+
+
 def test_a_damaged_run_is_named(fabricate: Fabricate, options: SuiteOptions) -> None:
     suite = fabricate(SHORT.plan(options))
     path = suite.run(suite.plan.runs[4].id).metrics_path

@@ -17,7 +17,7 @@ from colonnade.experiments.method_titles import METHODS
 from colonnade.experiments.results.runs import RunResult
 from colonnade.experiments.results.transfer import Results
 from colonnade.experiments.titles import distinct
-from colonnade.experiments.trained.analysis import RunAnalysis
+from colonnade.experiments.trained.analysis import stored_analysis
 from colonnade.networks import LSTM, ColumnSpec, Conv, Custom, Join
 from colonnade.networks.progressive.alignment import aligned
 from colonnade.networks.progressive.column import starting_input
@@ -118,7 +118,7 @@ def largest_network(results: Results) -> DrawnNetwork | None:
 
 def _shares(run: RunResult, columns: int) -> dict[tuple[int, int], float]:
     """Return the AFS of a network's layers; nothing where an earlier column was analysed."""
-    found = RunAnalysis.load(run.folder.path)
+    found = stored_analysis(run.folder)
     if found is None or len(found.columns) != columns:
         return {}
     return {(f.column, f.stage + 1): share for f, share in found.layer_afs.items()}

@@ -114,6 +114,7 @@ def _run_row(run: RunResult) -> dict[str, str]:
         "trained": _over_episodes(trained) if trained else "",
         "speed": f"{run.steps / seconds:,.0f}" if seconds else "",
         "time": duration(seconds) if seconds else "",
+        "seconds": f"{seconds:.1f}" if seconds else "",
     }
 
 

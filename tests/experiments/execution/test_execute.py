@@ -261,11 +261,12 @@ def test_the_summary_adds_up() -> None:
         return {"run_step": step, "steps_per_second": 5.0, "recent_return": None}
 
     views = [
-        RunView(spec("a"), "done"),
+        # What those that are over did last says nothing of now.
+        RunView(spec("a"), "done", progress(100)),
         RunView(spec("b"), "running", progress(40)),
         RunView(spec("c"), "running", progress(90)),
-        RunView(spec("d"), "waiting"),
-        RunView(spec("e"), "failed"),
+        RunView(spec("d"), "waiting", progress(0)),
+        RunView(spec("e"), "failed", progress(70)),
     ]
     # Left: 60 + 10 + 100 steps at 10 a second.
     assert summary(views) == "1 of 5 runs complete, 1 failed, 10 steps/s, about 17 s left"

@@ -18,14 +18,14 @@ from colonnade.experiments.results.transfer import Results
 from colonnade.experiments.store.folders import SuiteFolder
 from colonnade.experiments.suites.designs import reaching
 from colonnade.experiments.suites.sim_to_real import columns, conveyor, mini
-from colonnade.experiments.trained.films.writing import animated
+from colonnade.experiments.trained.films.writing import animated, first_frame
 from colonnade.reports.domains.charts import reward_curves
 from colonnade.reports.suite import write_report
 
 Fabricate = Callable[..., SuiteFolder]
 TARGET = "jaco/robot-mild"
 SMALL = SuiteOptions(budget=0.1)
-PICTURE = base64.b64encode(b"a picture").decode()
+PICTURE = base64.b64encode(first_frame(animated([np.zeros((4, 4, 3), np.uint8)] * 2))).decode()
 
 
 def give(suite: SuiteFolder, finals: dict[str, list[float]]) -> Results:

@@ -32,6 +32,7 @@ from colonnade.experiments.suites.pathnet.labels import DIGITS, random_pairs
 from colonnade.experiments.suites.pathnet.pong_soup import MINI, PATHNET_PONG_SOUP_MINI
 from colonnade.methods.pathnet.evolution import GenotypeShape, draw_genotype, overlap, path_of
 from colonnade.networks import ModularSpec, atari_modules
+from colonnade.reports.pathnet import section as section_module
 from colonnade.reports.pathnet.chart import generations_chart
 from colonnade.reports.pathnet.charts import draw_generations
 from colonnade.reports.pathnet.section import AGAINST, PATHS, PathSection
@@ -249,6 +250,16 @@ def goals(
         (folder / "result.json").write_text(json.dumps({**AROUND, "scores": []}))
         (folder / "DONE").touch()
     return suite
+
+
+def test_what_tasks_are_called_begins_no_script(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(section_module, "task_title", lambda _: "<!--<script>")
+    section = PathSection(Results(goals(tmp_path / "out"))).html({PATHS: Markup()})
+    (data,) = re.findall(r'id="paths-data">(.*?)</script>', section, re.DOTALL)
+    assert "<" not in data
+    assert {entry["task"] for entry in json.loads(data)} == {"<!--<script>"}
 
 
 def test_generations_and_speedups_by_hand(tmp_path: Path) -> None:

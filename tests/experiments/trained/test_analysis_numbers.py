@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 
 from colonnade.analysis.intervals import REDRAWN, interval_of
 from colonnade.analysis.policies.perturbation import Estimate, PerturbationCurves
+from colonnade.experiments.method_titles import FALLBACK_COLOURS
 from colonnade.experiments.plans.plan import Plan
 from colonnade.experiments.plans.sweep import Sweep
 from colonnade.experiments.store.folders import SuiteFolder
@@ -312,6 +313,20 @@ def test_spectra_of_the_sources_stand_above_those_of_the_new_column():
     np.testing.assert_allclose(above.get_ydata(), 0.25)
     assert below.get_ydata()[0] == pytest.approx(0.96)
     assert below.get_ydata()[-1] == 0
+
+
+def test_more_numbers_of_columns_than_colours_have_spectra_all_the_same():
+    counts = list(range(2, 3 + len(FALLBACK_COLOURS)))
+    found = [
+        replace(analysis([0.4, 0.4]), columns=tuple(f"t/{k}" for k in range(count)),
+                sensitivity={feature: np.ones(4) for level in LEVELS for feature in level})
+        for count in counts
+    ]  # fmt: skip
+    drawn = [line.get_color() for line in spectra(found).axes[0].lines]
+    assert drawn == [*FALLBACK_COLOURS, FALLBACK_COLOURS[0]]
+    shown = spectra_chart(found).to_json()["series"]
+    assert [each["key"] for each in shown] == list(map(str, counts))
+    assert [each["colour"] for each in shown] == drawn
 
 
 class Known:

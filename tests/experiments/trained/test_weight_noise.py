@@ -14,7 +14,11 @@ from colonnade.cli.main import main
 from colonnade.cli.weight_noise import weight_noise
 from colonnade.errors import ColonnadeError
 from colonnade.experiments.trained import weight_noise as module
-from colonnade.experiments.trained.weight_noise import WeightNoise, disturb_run
+from colonnade.experiments.trained.weight_noise import (
+    WeightNoise,
+    disturb_run,
+    known_weight_noise,
+)
 from colonnade.experiments.trained.weight_noise_options import WeightNoiseOptions
 from colonnade.networks import ColumnSpec, Dense, ProgressiveNetwork
 from colonnade.reports.sensitivity.weight_noise import mean_kept, verdict
@@ -102,6 +106,29 @@ def test_what_is_measured_hangs_on_the_seed_alone(tmp_path):
         WeightNoise.load(tmp_path)
     (tmp_path / "weight_noise.json").write_text('{"format": 0}')
     assert WeightNoise.load(tmp_path) is None
+
+
+@pytest.mark.parametrize("fault", ["damaged", "another run's"])
+def test_what_is_not_of_the_run_is_measured_anew(tmp_path, caplog, fault):
+    suite = poles(tmp_path / "out")
+    folder, options = suite.runs[1], replace(QUICK, states=50, sizes=(1.0,))
+    found = disturb_run(suite, folder, None, options, None)
+    found.save(folder.path)
+    assert known_weight_noise(folder, None, options).run == folder.id
+    if fault == "damaged":
+        path = folder.path / "weight_noise.json"
+        path.write_text(path.read_text().replace("1", "2"))
+        words = str(path)
+    else:
+        replace(found, run=suite.runs[0].id).save(folder.path)
+        words = f"{folder.path} holds the weight noise of run {suite.runs[0].id!r}"
+    assert known_weight_noise(folder, None, options) is None
+    (message,) = caplog.messages
+    assert message.startswith("A measurement of weight noise is passed over: ")
+    assert words in message
+    page = weight_noise(folder.path, None, options, jobs=1).read_text()
+    assert folder.spec.label in page
+    assert WeightNoise.load(folder.path).run == folder.id
 
 
 def agent(uniform, inverse, floor=0.0, clean=10.0):

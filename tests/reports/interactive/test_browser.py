@@ -149,6 +149,56 @@ def test_points_are_read_by_keyboard(tab: Tab, page: Path) -> None:
     quiet(tab)
 
 
+def test_every_dot_is_read_by_keyboard(tab: Tab, fabricate: Callable[..., SuiteFolder]) -> None:
+    page = sweep(fabricate)
+    tab.open(page)
+    tab.place("#score-against")
+    tab.until("document.querySelector('#score-against .main-svg')")
+    tab.run("document.querySelector('#score-against .plot').focus()")
+    panel = charts_of(page.read_text())["score-against"]["panels"][0]
+    points = sum(len(line["y"]) for line in panel["lines"])
+    assert points > len(panel["lines"]) > 1
+
+    def said() -> list[str]:
+        tip = "[...document.querySelectorAll('#score-against .tip')[0].children]"
+        return list(tab.run(f"{tip}.map(p => p.innerText)"))
+
+    tips = []
+    for _ in range(points):
+        tab.press("ArrowRight")
+        tips.append(said())
+    labels = [
+        label for line in panel["lines"] for label in line.get("labels") or [""] * len(line["y"])
+    ]
+    for (_, point), label in zip(tips, labels, strict=True):
+        assert point.endswith(label)
+    assert len(set(map(tuple, tips))) == points
+    tab.press("ArrowRight")
+    assert said() == tips[-1], "there is no more"
+    tab.press("Home")
+    assert said() == tips[0]
+    tab.press("End")
+    assert said() == tips[-1]
+    quiet(tab)
+
+
+def test_durations_are_sorted_as_durations(tab: Tab, fabricate: Callable[..., SuiteFolder]) -> None:
+    suite = fabricate(SHORT.plan(SuiteOptions(seeds=1)), done=4)
+    for run, seconds in zip(suite.plan.runs, (59.0, 3720.0, 90_000.0, 500.0), strict=False):
+        path = suite.run(run.id).path / "result.json"
+        result = json.loads(path.read_text())
+        result["timing"]["training_seconds"] = seconds
+        path.write_text(json.dumps(result))
+    tab.open(write_report(suite))
+    tab.run("document.querySelectorAll('details').forEach(d => d.open = true)")
+    table = "[...document.querySelectorAll('table')].find(t => t.innerText.includes('Final score'))"
+    tab.run(f"{table}.querySelector('th:last-child button').click()")
+    times = tab.run(f"[...{table}.tBodies[0].rows].map(r => r.cells[r.cells.length - 1].innerText)")
+    assert times[:4] == ["1 d 1 h", "1 h 02 min", "8 min 20 s", "59 s"]
+    assert set(times[4:]) == {""}
+    quiet(tab)
+
+
 @pytest.mark.parametrize(("width", "dark"), [(1280, False), (390, False), (390, True)])
 def test_a_page_fits_its_screen_and_bars_nobody(
     tab: Tab, page: Path, width: int, dark: bool

@@ -48,7 +48,8 @@ class RunView:
     @property
     def rate(self) -> float:
         """Agent steps per second of late; 0 where it does not train."""
-        return float(self.progress["steps_per_second"]) if self.progress and not self.hangs else 0.0
+        trains = self.state == "running" and not self.hangs
+        return float(self.progress["steps_per_second"]) if self.progress and trains else 0.0
 
     @property
     def score(self) -> str:

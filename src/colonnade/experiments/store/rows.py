@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import math
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from colonnade.experiments.store.pictures import is_png
 from colonnade.records import shown
 
 _Test = Callable[[Any], bool]
@@ -31,15 +33,27 @@ def is_text(value: Any) -> bool:
     return isinstance(value, str)
 
 
+def is_picture(value: Any) -> bool:
+    """Whether a value is a PNG file in base64, and nothing beside."""
+    if not isinstance(value, str):
+        return False
+    try:
+        content = base64.b64decode(value, validate=True)
+    except ValueError:
+        return False
+    return base64.b64encode(content).decode() == value and is_png(content)
+
+
 def _maybe(test: _Test) -> _Test:
     return lambda value: value is None or test(value)
 
 
 _FIELDS: dict[str, tuple[_Test, str]] = {
     **dict.fromkeys(
-        ("kind", "task", "policy", "tested", "other", "layer", "context", "before", "picture"),
+        ("kind", "task", "policy", "tested", "other", "layer", "context", "before"),
         (is_text, "a text"),
     ),
+    "picture": (is_picture, "a PNG in base64"),
     **dict.fromkeys(
         ("task_index", "tested_index", "step", "depth", "episodes", "visit"),
         (is_count, "a whole number"),

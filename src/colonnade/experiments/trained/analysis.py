@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -13,13 +14,17 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from colonnade.analysis.policies.perturbation import Floats, PerturbationCurves
-from colonnade.errors import UsageError
+from colonnade.errors import ColonnadeError, UsageError
 from colonnade.experiments.store.files import disk_errors
+from colonnade.experiments.store.folders import RunFolder
 from colonnade.experiments.store.parents import foreign_states
 from colonnade.experiments.store.reading import check_kind, is_there
 from colonnade.experiments.trained.analysis_options import AnalysisOptions
 from colonnade.networks import Feature
+from colonnade.records import shown
 from colonnade.training import read_tensors, write_tensors
+
+logger = logging.getLogger(__name__)
 
 FILE = "analysis.safetensors"
 UNTRAINED, ANOTHER = "untrained", "another"
@@ -185,6 +190,21 @@ class RunAnalysis:
             curves=curves,
             pictures=pictures,
         )
+
+
+def stored_analysis(folder: RunFolder) -> RunAnalysis | None:
+    """Read what was kept of a run; None if there is nothing, and, with a warning, if it is no use.
+
+    A page without it is better than none, and it costs no more than to measure it anew.
+    """
+    try:
+        found = RunAnalysis.load(folder.path)
+        if found is not None and found.run != folder.id:
+            raise ColonnadeError(f"{folder.path} holds the analysis of run {shown(found.run)}.")
+    except ColonnadeError as error:
+        logger.warning("An analysis is passed over: %s", error)
+        return None
+    return found
 
 
 def told_apart(names: Sequence[str]) -> tuple[str, ...]:

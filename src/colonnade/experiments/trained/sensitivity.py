@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from dataclasses import replace
@@ -14,7 +13,6 @@ from colonnade.analysis.policies.activations import Change, changed
 from colonnade.analysis.policies.noise import perturbation_curves
 from colonnade.analysis.policies.sensitivity import ActivationFisher, activation_fisher
 from colonnade.analysis.policies.states import joined, policy_states
-from colonnade.errors import ColonnadeError
 from colonnade.experiments.plans.build import build_learner
 from colonnade.experiments.store.folders import RunFolder, SuiteFolder
 from colonnade.experiments.trained.analysis import (
@@ -22,6 +20,7 @@ from colonnade.experiments.trained.analysis import (
     UNTRAINED,
     FeaturePictures,
     RunAnalysis,
+    stored_analysis,
     told_apart,
 )
 from colonnade.experiments.trained.analysis_options import AnalysisOptions
@@ -45,12 +44,9 @@ from colonnade.networks import (
     Site,
 )
 from colonnade.networks.progressive.stages import ConvStage
-from colonnade.records import shown
 from colonnade.seeding import derive
 from colonnade.tasks.frames import in_colour
 from colonnade.types import OBSERVATION, EnvironmentTask, environments_of
-
-logger = logging.getLogger(__name__)
 
 _FRAMES_PER_TASK = 2
 _STEPS_WATCHED = 200
@@ -63,13 +59,7 @@ def known_analysis(
     """What an earlier call measured, if it is what is asked for now."""
     if not folder.done:
         return None
-    try:
-        found = RunAnalysis.load(folder.path)
-        if found is not None and found.run != folder.id:
-            raise ColonnadeError(f"{folder.path} holds the analysis of run {shown(found.run)}.")
-    except ColonnadeError as error:  # it costs no more than to measure it anew
-        logger.warning("An analysis is passed over: %s", error)
-        return None
+    found = stored_analysis(folder)
     asked = task or folder.last_task
     fits = found is not None and found.options == options and found.task == asked
     if found is None or not fits:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Executor
 from dataclasses import asdict, dataclass
@@ -38,9 +39,12 @@ from colonnade.learners import Acting, Compute, whole_episodes
 from colonnade.networks import ColumnView
 from colonnade.networks.progressive.task_gains import TaskGains
 from colonnade.ops import parameter_fisher
+from colonnade.records import shown
 from colonnade.seeding import derive, generator
 from colonnade.training import evaluate
 from colonnade.types import EnvironmentTask, environments_of
+
+logger = logging.getLogger(__name__)
 
 FILE = "weight_noise.json"
 _FORMAT = 1
@@ -129,7 +133,13 @@ def known_weight_noise(
     """What an earlier call measured, if it is what is asked for now."""
     if not folder.done:
         return None
-    found = WeightNoise.load(folder.path)
+    try:
+        found = WeightNoise.load(folder.path)
+        if found is not None and found.run != folder.id:
+            raise ColonnadeError(f"{folder.path} holds the weight noise of run {shown(found.run)}.")
+    except ColonnadeError as error:  # it costs no more than to measure it anew
+        logger.warning("A measurement of weight noise is passed over: %s", error)
+        return None
     asked = task or folder.last_task
     fits = found is not None and found.options == options and found.task == asked
     return found if fits else None

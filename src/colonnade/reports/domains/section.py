@@ -54,7 +54,7 @@ class DomainsSection(Section):
         films, titles = _films(self.results), distinct(score.task for score in self._scores)
         shown = []
         for score in self._scores:
-            beginnings = Markup(f"data:image/png;base64,{score.picture}")
+            beginnings = f"data:image/png;base64,{score.picture}"
             still, film = films.get(score.task, (beginnings, ""))
             shown.append((titles[score.task], still, film, _with_error(score.mean, score.error)))
         return render(

@@ -11,7 +11,7 @@ from markupsafe import Markup
 from colonnade.experiments.results.findings import Finding, findings
 from colonnade.experiments.results.transfer import Results
 from colonnade.experiments.titles import distinct, source_title
-from colonnade.experiments.trained.analysis import RunAnalysis
+from colonnade.experiments.trained.analysis import stored_analysis
 from colonnade.experiments.trained.comparison import groups_of, reuse_words
 from colonnade.reports.page import Section, render
 
@@ -45,7 +45,7 @@ class FindingsSection(Section):
         analyses = [
             found
             for run in results.runs.values()
-            if run.done and (found := RunAnalysis.load(run.folder.path)) is not None
+            if run.done and (found := stored_analysis(run.folder)) is not None
         ]
         groups = groups_of(analyses, results.suite)
         targets = results.target_titles

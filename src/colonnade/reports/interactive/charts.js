@@ -245,11 +245,14 @@
       if (event.key === "Escape") panel.tip.hidden = true;
       if (!step || !panel.seen) return;
       event.preventDefault();
-      const traces = panel.plot.data, at = traces.findIndex((trace) => trace.meta);
-      if (at < 0) return;
-      panel.cursor = Math.max(0, Math.min(traces[at].x.length - 1, panel.cursor + step));
-      const x = traces[at].x[panel.cursor];
-      if (x !== null) this.tip(panel, { x, data: traces[at], pointNumber: panel.cursor });
+      // Where a tip is of one point alone, the cursor walks from trace to trace; else one says all places.
+      const traces = panel.plot.data.filter((trace) => trace.meta), alone = this.view.dots || panel.content.yNames;
+      const points = (alone ? traces : traces.slice(0, 1)).flatMap((data) =>
+        data.x.map((x, pointNumber) => ({ x, data, pointNumber }))
+          .filter(({ x, pointNumber }) => x !== null && (!alone || data.y[pointNumber] !== null)));
+      if (!points.length) return;
+      panel.cursor = Math.max(0, Math.min(points.length - 1, panel.cursor + step));
+      this.tip(panel, points[panel.cursor]);
     }
 
     swatch(colour, dash = "solid") {

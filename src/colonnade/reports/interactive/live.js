@@ -11,8 +11,7 @@
       if (names.join() !== figures.map(({ id }) => id).join()) return location.reload();
       progress.innerHTML = state.html;
       for (const figure of figures) figure.drawn.update(state.charts[figure.id]);
-      when.textContent = "As of " + new Date().toLocaleTimeString() + (state.over ? "." : "; refreshes by itself.");
-      if (state.over) return;
+      when.textContent = "As of " + new Date().toLocaleTimeString() + (state.over ? "; looks again now and then." : "; refreshes by itself.");
       seconds = state.seconds;
     } catch {
       when.textContent = "The server does not answer; it may have been stopped. Trying again.";

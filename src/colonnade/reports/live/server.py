@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -78,6 +79,11 @@ class LiveServer(ThreadingHTTPServer):
 
 class _Handler(BaseHTTPRequestHandler):
     server: LiveServer
+
+    def handle(self) -> None:
+        """Answer, unless the browser leaves meanwhile."""
+        with suppress(ConnectionError):
+            super().handle()
 
     def do_GET(self) -> None:
         # A page from elsewhere may make a browser ask here by a name of its own.

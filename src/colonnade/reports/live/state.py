@@ -22,11 +22,17 @@ SHARE = 0.01
 _OFTEN = 5.0
 """Seconds between two states of a small suite."""
 
+_RARELY = 60.0
+"""Seconds between two states where all runs are over: somebody may begin them again."""
+
 _SHOWN = 40
 """How many runs the page lists at most; those that failed or train come first."""
 
 _SILENT = 120.0
 """After so many seconds without news a run is not taken to train any more."""
+
+_INTERRUPTED = ("Interrupted", "KeyboardInterrupt")
+"""Kinds of errors by which a run ends that the same command goes on with."""
 
 
 class LiveState:
@@ -67,7 +73,7 @@ class LiveState:
         cost = (time.process_time() - begin) / (2 if first else 1)
         self.seconds = max(_OFTEN, cost / SHARE)
         self._due = time.monotonic() + 0.9 * self.seconds
-        self._content["seconds"] = round(self.seconds, 1)
+        self._content["seconds"] = round(max(self.seconds, _RARELY) if over else self.seconds, 1)
         return self._content
 
 
@@ -88,8 +94,10 @@ def _view(spec: RunSpec, folder: RunFolder) -> RunView:
         state = "done"
     elif folder.stopped is not None:
         state = "stopped"
-    elif folder.failure is not None or status.get("error"):
+    elif folder.failure is not None:
         state = "failed"
+    elif status.get("error"):
+        state = "waiting" if status.get("kind") in _INTERRUPTED else "failed"
     elif status.get("progress") and time.time() - _last_news(folder) < _SILENT:
         state = "running"
     return RunView(spec, state, status.get("progress"), status.get("notes") or [])
@@ -127,9 +135,9 @@ def _progress(suite: SuiteFolder, views: list[RunView], *, over: bool) -> str:
                     "label": view.spec.label,
                     "state": view.state,
                     "share": f"{view.step / view.spec.steps:.0%}",
-                    "rate": f"{view.rate:,.0f}" if view.rate and view.state == "running" else "",
+                    "rate": f"{view.rate:,.0f}" if view.rate else "",
                     "left": duration((view.spec.steps - view.step) / view.rate)
-                    if view.rate and view.state == "running"
+                    if view.rate
                     else "",
                     "score": view.score if view.progress else "",
                 }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping
 from typing import Any
@@ -21,7 +20,7 @@ from colonnade.experiments.results.pathnet.paths import (
 )
 from colonnade.experiments.results.transfer import Results
 from colonnade.experiments.titles import task_title
-from colonnade.reports.interactive.chart import Chart
+from colonnade.reports.interactive.chart import Chart, to_script
 from colonnade.reports.page import Section, render, text_of
 from colonnade.reports.pathnet.chart import generations_chart, moments_chart, reuse_chart
 from colonnade.reports.pathnet.charts import draw_generations, draw_moments, draw_reuse
@@ -68,7 +67,6 @@ class PathSection(Section):
         """Write the section."""
         paths, reused = self._paths, self._paths.reuse()
         spec, history = paths.modular(paths.example), paths.last_history(paths.example)
-        data = json.dumps(self._slider(), separators=(",", ":")).replace("</", "<\\/")
         return render(
             "pathnet/section.html.jinja",
             layers=len(spec["layers"]),
@@ -76,7 +74,7 @@ class PathSection(Section):
             active=spec["active"],
             population=len(history["snapshots"][0]["genotypes"]),
             forced=any(map(len, history["forced"])),
-            data=Markup(data),
+            data=to_script(self._slider()),
             script=text_of("pathnet/paths.js"),
             moments=drawings[PATHS],
             against=drawings.get(AGAINST, ""),

@@ -14,7 +14,12 @@ from colonnade.experiments.trained.analysis import RunAnalysis
 from colonnade.experiments.trained.comparison import column_title
 from colonnade.networks import Feature
 from colonnade.reports.interactive.chart import Chart, Line, Panel, Series
-from colonnade.reports.sensitivity.charts import episode_bands, level_colours, spectrum_lines
+from colonnade.reports.sensitivity.charts import (
+    count_colours,
+    episode_bands,
+    level_colours,
+    spectrum_lines,
+)
 
 
 def noise_chart(analysis: RunAnalysis) -> Chart:
@@ -107,7 +112,7 @@ def spectra_chart(analyses: Sequence[RunAnalysis]) -> Chart:
         y="share of sensitivity",
         series=[
             Series(str(count), f"{count} columns", colour)
-            for count, colour in zip(counts, FALLBACK_COLOURS, strict=False)
+            for count, colour in count_colours(counts).items()
         ],
         panels=panels,
     )

@@ -29,6 +29,11 @@ def level_colours(names: Sequence[str]) -> dict[str, str]:
     return {name: FALLBACK_COLOURS[i % len(FALLBACK_COLOURS)] for i, name in enumerate(names)}
 
 
+def count_colours(counts: Sequence[int]) -> dict[int, str]:
+    """One colour for each number of columns."""
+    return {n: FALLBACK_COLOURS[i % len(FALLBACK_COLOURS)] for i, n in enumerate(counts)}
+
+
 def shaded_columns(groups: Mapping[str, Sequence[RunAnalysis]], repeats: str = "seeds") -> Figure:
     """Draw each network's columns, as dark as the policy leans on them (Fig. 5a of the paper).
 
@@ -211,7 +216,7 @@ def spectra(analyses: Sequence[RunAnalysis]) -> Figure:
     """Draw sorted sensitivities of single features, per number of columns (paper's appendix)."""
     names = list(dict.fromkeys(name for each in analyses for name in each.level_names))
     counts = sorted({len(each.columns) for each in analyses})
-    colours = dict(zip(counts, FALLBACK_COLOURS, strict=False))
+    colours = count_colours(counts)
     figure = Figure(figsize=(max(6.0, 2.35 * len(names)), 4.3), layout="constrained")
     panels = figure.subplots(2, len(names), squeeze=False, sharex=True)
     for row, of_sources in enumerate((True, False)):

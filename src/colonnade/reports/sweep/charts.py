@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from colonnade.experiments.results.runs import Floats
 from colonnade.experiments.results.sweep.hyperparameters import (
     BINS,
     Scatter,
@@ -22,7 +22,7 @@ from colonnade.reports.style import FAINT, INK, plain
 from colonnade.reports.transfer.curves import method_legend, panels_of
 
 _CLIP = 4.0
-"""Relative areas above this are drawn at this; the table has them as they are."""
+"""Relative areas above this are drawn at this; the axis says so, the table has them as they are."""
 
 
 def sorted_scores(results: Results, rows: Sequence[JobRow]) -> Figure:
@@ -64,28 +64,36 @@ def score_against(results: Results, rows: Sequence[JobRow]) -> Figure:
         for scatter in panel.scatters:
             place = results.methods.index(scatter.method)
             offset = (place - (len(results.methods) - 1) / 2) * 0.035
-            _draw(axes, scatter, results.colour(scatter.method), offset)
+            most = _CLIP if panel.relative else math.inf
+            _draw(axes, scatter, results.colour(scatter.method), offset, most)
         axes.axhline(1.0 if panel.relative else 0.0, color=FAINT, lw=1, ls=":")
-        axes.set_ylabel(f"relative {results.measured}" if panel.relative else results.measured)
+        axes.set_ylabel(_measure(results, panel))
         _mark_values(axes, panel)
     drawn = {scatter.method for panel in found for scatter in panel.scatters}
     method_legend(figure, results, drawn, random=False)
     return figure
 
 
-def _draw(axes: Axes, scatter: Scatter, colour: str, offset: float) -> None:
-    """Scatter a method's jobs, a little beside those of the others, and join the medians."""
+def _measure(results: Results, panel: ScatterPanel) -> str:
+    """Say what the heights are, and whether some are too great for the picture."""
+    if not panel.relative:
+        return results.measured
+    over = any((scatter.heights > _CLIP).any() for scatter in panel.scatters)
+    return f"relative {results.measured}" + f" (above {_CLIP:g}: at {_CLIP:g})" * over
+
+
+def _draw(axes: Axes, scatter: Scatter, colour: str, offset: float, most: float) -> None:
+    """Scatter a method's jobs, a little beside those of the others, and join the medians.
+
+    What lies above `most` is drawn at it.
+    """
     values, middles = scatter.values, scatter.middles
     places = np.unique(values)
     if places.size <= BINS and places[0] > 0:
         beside = 10 ** (offset * max(1.0, np.log10(places[-1] / places[0])))
         values, middles = values * beside, middles * beside
-    axes.plot(values, _clipped(scatter.heights), ".", color=colour, alpha=0.45, ms=5, mew=0)
-    axes.plot(middles, _clipped(scatter.medians), color=colour, marker="o", ms=3.5)
-
-
-def _clipped(heights: Floats) -> Floats:
-    return np.clip(heights, None, _CLIP)
+    axes.plot(values, np.minimum(scatter.heights, most), ".", color=colour, alpha=0.45, ms=5, mew=0)
+    axes.plot(middles, np.minimum(scatter.medians, most), color=colour, marker="o", ms=3.5)
 
 
 def _mark_values(axes: Axes, panel: ScatterPanel) -> None:

@@ -148,7 +148,9 @@ class SweepSection(Section):
                 origin = f" from {source_title(row.source)}" if row.source else ""
                 place = f"{self.results.title(row.method)}{origin} to {titles[row.target]}"
                 values = ", ".join(
-                    f"{v:g}" for v in row.hyperparameters.values() if not math.isnan(v)
+                    f"{name} {value:g}"
+                    for name, value in row.hyperparameters.items()
+                    if not math.isnan(value)
                 )
                 found.setdefault(place, []).append(f"{row.job} ({values})")
         return [(place, "; ".join(jobs)) for place, jobs in found.items()]

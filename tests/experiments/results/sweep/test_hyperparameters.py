@@ -184,6 +184,39 @@ def test_pictures_show_the_numbers(swept: SuiteFolder) -> None:
             np.testing.assert_allclose(places, scatter.middles, rtol=0.3)
 
 
+@pytest.mark.parametrize(
+    ("relative", "most", "label"),
+    [
+        (True, 4.0, "relative area (above 4: at 4)"),
+        (True, 1e9, "relative area"),
+        (False, 1e9, "area"),
+    ],
+)
+def test_relative_areas_alone_are_cut_and_the_axis_says_so(
+    swept: SuiteFolder, relative: bool, most: float, label: str
+) -> None:
+    results, size = Results(swept), 3.0 if relative and most > 4 else 90.0
+    rows = [
+        replace(row, area=size + row.job, transfer=size + row.job / 9 if relative else math.nan)
+        for row in job_rows(results)
+    ]
+    figure = sweep_charts.score_against(results, rows)
+    panels = scatter_panels(results, rows)
+    assert max(s.heights.max() for panel in panels for s in panel.scatters) == pytest.approx(
+        max(row.transfer if relative else row.area for row in rows)
+    )
+    for axes, panel in zip(figure.axes, panels, strict=True):
+        assert axes.get_ylabel() == label
+        for scatter in panel.scatters:
+            ((_, medians),) = lines_of(axes, METHODS[scatter.method].colour)
+            np.testing.assert_allclose(medians, np.minimum(scatter.medians, most))
+            (dots,) = (
+                line for line in axes.lines
+                if line.get_marker() == "." and line.get_color() == METHODS[scatter.method].colour
+            )  # fmt: skip
+            np.testing.assert_allclose(dots.get_ydata(), np.minimum(scatter.heights, most))
+
+
 def test_the_matrix_of_a_sweep_has_intervals_the_right_way_round(swept: SuiteFolder) -> None:
     results = Results(swept)
     known = [cell for cell in results.cells if not math.isnan(sum(cell.interval))]
@@ -232,12 +265,25 @@ def test_the_page_names_the_best_jobs_and_what_they_drew(fabricate: Fabricate) -
         for run in sorted(runs, key=lambda run: area(suite, run), reverse=True)[:3]:
             spec = spec_of(suite, run)
             assert isinstance(spec.column, dict)
-            drawn = [
-                spec.learner_options[n] for n in ("learning_rate", "entropy_cost", "clip_norm")
-            ]
-            values = ", ".join(f"{value:g}" for value in (*drawn, spec.column["alpha"]))
+            names = ("learning_rate", "entropy_cost", "clip_norm", "alpha")
+            drawn = [spec.learner_options[name] for name in names[:3]]
+            values = ", ".join(
+                f"{name} {value:g}"
+                for name, value in zip(names, (*drawn, spec.column["alpha"]), strict=True)
+            )
             jobs.append(f"{job(suite, run)} ({values})")
         assert shown[title] == "; ".join(jobs)
+
+
+def test_what_was_not_drawn_for_a_job_has_no_number(
+    swept: SuiteFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    values = {"learning_rate": 0.001, "entropy_cost": math.nan, "alpha": 0.1}
+    rows = [replace(row, hyperparameters=values) for row in job_rows(Results(swept))]
+    section = SweepSection(Results(swept))
+    monkeypatch.setattr(section, "rows", rows)
+    for _, jobs in section.content()["best"]:
+        assert re.fullmatch(r"(\d+ \(learning_rate 0\.001, alpha 0\.1\)(; )?)+", jobs)
 
 
 def test_the_middle_mean_divides_all_jobs_by_all_jobs(swept: SuiteFolder) -> None:
