@@ -339,6 +339,22 @@ def test_a_pair_in_vizdoom_is_what_its_runs_came_to() -> None:
         assert values[f"{method}/transfer"] == pytest.approx(ratio, abs=0.6)
 
 
+def test_the_q_networks_pong_is_that_of_its_curve() -> None:
+    every = json.loads((RECORDED / "figures.json").read_text())["measurements"]
+    (own,) = (m for m in every if m["name"] == "dqn-pong")
+    values = {f["name"]: f["value"] for f in own["figures"]}
+    (path,) = (RECORDED / "dqn-pong" / "runs").glob("*/metrics.jsonl")
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    curve = {row["step"]: row for row in rows if row["kind"] == "curve"}
+    for name, value in values.items():
+        if name.startswith("return/"):
+            step = 1000 * int(name.removeprefix("return/").removesuffix("-k"))
+            assert value == pytest.approx(curve[step]["return_mean"], abs=6e-3)
+    assert values["return"] == pytest.approx(curve[max(curve)]["return_mean"], abs=6e-3)
+    seconds = sum(row["width"] / row["steps_per_second"] for row in curve.values())
+    assert values["minutes"] == pytest.approx(seconds / 60, abs=0.5)
+
+
 NEWER = (
     "sim-to-real-mini", "sim-to-real-short", "sim-to-real-conveyor", "ewc-stream-mini",
     "ewc-permuted-bounds", "ewc-pong-soup-mini-bounds", "ewc-permuted-mnist",
@@ -346,7 +362,7 @@ NEWER = (
     "ewc-stream-mini-bounds", "labyrinth-maze-m",
     "pong-outputs-mini", "labyrinth-maze-m-long", "arm-from-state",
     "sim-to-real-columns", "sim-to-real-columns-long", "sim-to-real-columns-a3c",
-    "labyrinth-doom-pair", "labyrinth-short",
+    "labyrinth-doom-pair", "labyrinth-short", "dqn-pong",
 )  # fmt: skip
 
 
