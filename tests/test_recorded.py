@@ -355,6 +355,32 @@ def test_the_q_networks_pong_is_that_of_its_curve() -> None:
     assert values["minutes"] == pytest.approx(seconds / 60, abs=0.5)
 
 
+def test_two_games_that_come_back_are_those_of_their_runs() -> None:
+    every = json.loads((RECORDED / "figures.json").read_text())["measurements"]
+    (found,) = (m for m in every if m["name"] == "ewc-two-games")
+    values = {f["name"]: f["value"] for f in found["figures"]}
+    folder = RECORDED / "ewc-two-games" / "runs"
+    scales = {"atari/krull": (1598.0, 2394.6), "atari/road_runner": (11.5, 7845.0)}
+    checked = 0
+    for way in ("no-penalty", "labels", "forget-me-not"):
+        (path,) = folder.glob(f"{'' if way == 'no-penalty' else 'ewc-'}{way}-*/metrics.jsonl")
+        rows = [json.loads(line) for line in path.read_text().splitlines()]
+        for visit in range(4):
+            # Where the next visit begins, all are tested again.
+            tests = [r for r in rows if r["kind"] == "test" and r["visit"] == visit]
+            tests += [
+                r for r in rows if (r["kind"], r.get("visit"), r["step"]) == ("test", visit + 1, 0)
+            ]
+            total = 0.0
+            for name, (random, human) in scales.items():
+                last = [r for r in tests if r["tested"] == name][-1:]
+                total += sum(min(1, (r["return_mean"] - random) / (human - random)) for r in last)
+            if (said := values.get(f"{way}/visit-{visit + 1}")) is not None:
+                assert said == pytest.approx(total, abs=6e-3)
+                checked += 1
+    assert checked >= 11
+
+
 NEWER = (
     "sim-to-real-mini", "sim-to-real-short", "sim-to-real-conveyor", "ewc-stream-mini",
     "ewc-permuted-bounds", "ewc-pong-soup-mini-bounds", "ewc-permuted-mnist",
@@ -362,7 +388,7 @@ NEWER = (
     "ewc-stream-mini-bounds", "labyrinth-maze-m",
     "pong-outputs-mini", "labyrinth-maze-m-long", "arm-from-state",
     "sim-to-real-columns", "sim-to-real-columns-long", "sim-to-real-columns-a3c",
-    "labyrinth-doom-pair", "labyrinth-short", "dqn-pong",
+    "labyrinth-doom-pair", "labyrinth-short", "dqn-pong", "ewc-two-games",
 )  # fmt: skip
 
 
