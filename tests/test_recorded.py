@@ -365,12 +365,11 @@ def test_two_games_that_come_back_are_those_of_their_runs() -> None:
     for way in ("no-penalty", "labels", "forget-me-not"):
         (path,) = folder.glob(f"{'' if way == 'no-penalty' else 'ewc-'}{way}-*/metrics.jsonl")
         rows = [json.loads(line) for line in path.read_text().splitlines()]
+        scored = [row for row in rows if row["kind"] == "test"]
         for visit in range(4):
+            tests = [r for r in scored if r["visit"] == visit]
             # Where the next visit begins, all are tested again.
-            tests = [r for r in rows if r["kind"] == "test" and r["visit"] == visit]
-            tests += [
-                r for r in rows if (r["kind"], r.get("visit"), r["step"]) == ("test", visit + 1, 0)
-            ]
+            tests += [r for r in scored if (r["visit"], r["step"]) == (visit + 1, 0)]
             total = 0.0
             for name, (random, human) in scales.items():
                 last = [r for r in tests if r["tested"] == name][-1:]
