@@ -377,6 +377,12 @@ def test_two_games_that_come_back_are_those_of_their_runs() -> None:
             if (said := values.get(f"{way}/visit-{visit + 1}")) is not None:
                 assert said == pytest.approx(total, abs=6e-3)
                 checked += 1
+        if (path.parent / "DONE").exists():
+            result = json.loads((path.parent / "result.json").read_text())
+            trained = [row for row in result["scores"] if row["policy"] == "trained"]
+            ends = {row["task"]: row["return_mean"] for row in trained}
+            assert values[f"{way}/krull"] == pytest.approx(ends["atari/krull"], abs=0.5)
+            assert values[f"{way}/road-runner"] == pytest.approx(ends["atari/road_runner"], abs=0.5)
     assert checked >= 11
 
 

@@ -9,7 +9,8 @@ import pytest
 
 from colonnade.errors import UsageError
 from colonnade.tasks.arm import DOMAINS, Dynamics, JacoTask, Rules
-from colonnade.tasks.arm.reacher import BACKWARD, FORWARD, STILL, ArmVectorEnv
+from colonnade.tasks.arm.actions import BACKWARD, FORWARD, STILL
+from colonnade.tasks.arm.reacher import ArmVectorEnv
 
 NO_CONTACT = int(mujoco.mjtDisableBit.mjDSBL_CONTACT)
 

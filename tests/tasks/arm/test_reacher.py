@@ -12,7 +12,8 @@ import scripted
 
 from colonnade.errors import UsageError
 from colonnade.tasks.arm import Dynamics, JacoTask, Look, Rules
-from colonnade.tasks.arm.reacher import FORWARD, ArmVectorEnv
+from colonnade.tasks.arm.actions import FORWARD
+from colonnade.tasks.arm.reacher import ArmVectorEnv
 
 EVERYTHING = {
     "look": Look(noise=4.0),

@@ -11,8 +11,9 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
-from colonnade.errors import ColonnadeError, UsageError, unknown_name
+from colonnade.errors import ColonnadeError, unknown_name
 from colonnade.tasks.arm import extra, jaco
+from colonnade.tasks.arm.actions import SIGNS, checked_actions
 from colonnade.tasks.arm.dynamics import Dynamics, check_latency
 from colonnade.tasks.arm.look import Look
 from colonnade.tasks.arm.ray_caster import Frames, RayCaster, add_noise
@@ -24,13 +25,9 @@ from colonnade.tasks.random_streams import RandomStreams
 from colonnade.tasks.vector import StepResult
 from colonnade.types import OBSERVATION, PROPRIOCEPTION
 
-STILL, FORWARD, BACKWARD = range(3)
-"""What each joint may be told."""
-
 FILM_SIDE = 320
 """Height and width of pictures for films."""
 
-_SIGNS = np.array([0.0, 1.0, -1.0])
 _NO_CONTACT = 1 << 4  # mujoco.mjtDisableBit.mjDSBL_CONTACT
 _TRIES = 1000
 _METRES = 5.0  # by which metres are multiplied in the view "state"
@@ -162,7 +159,7 @@ class ArmVectorEnv(VectorEnv[Any, NDArray[np.int64], NDArray[Any]]):
         Raises:
             UsageError: They are of another shape, or no whole numbers from 0 to 2; nothing moved.
         """
-        self._command(self._checked(np.asarray(actions)))
+        self._command(checked_actions(np.asarray(actions), self._ctrl.shape))
         self._move_target()
         # An episode ends where there is contact, so that none has to be found or resolved on the
         # way: that halves the physics' work.
@@ -302,25 +299,10 @@ class ArmVectorEnv(VectorEnv[Any, NDArray[np.int64], NDArray[Any]]):
         self._velocity[inside != place] *= -1.0
         self._mocap_pos[:, 0, 1] = np.clip(2 * inside - place, middle - half, middle + half)
 
-    def _checked(self, actions: NDArray[Any]) -> NDArray[Any]:
-        """Return what are actions of these arms, and refuse all else."""
-        shape = self._ctrl.shape
-        if actions.shape != shape or actions.dtype.kind not in "iu":
-            came = f"{actions.dtype} of shape {actions.shape}"
-        # What is below 0 is large without its sign: one look instead of two.
-        elif actions.astype(np.int64, copy=False).view(np.uint64).max() > BACKWARD:
-            came = f"numbers from {actions.min()} to {actions.max()}"
-        else:
-            return actions
-        raise UsageError(
-            f"Actions must be whole numbers of shape {shape}, for each arm and joint {STILL} (stand"
-            f" still), {FORWARD} (forward) or {BACKWARD} (backward); got {came}."
-        )
-
     def _command(self, actions: NDArray[Any]) -> None:
         """Give the servos the velocities that actions ask for, late and noisily."""
         scene, dynamics = self._scene, self._dynamics
-        wanted = scene.speeds * _SIGNS[actions]
+        wanted = scene.speeds * SIGNS[actions]
         if dynamics.noise:
             for place in range(wanted.shape[1]):
                 draw = self._random.uniform(self._all)
