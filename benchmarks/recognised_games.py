@@ -21,12 +21,12 @@ from typing import Any
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-import numpy as np  # noqa: E402 - after the threads are told how many they are
+import numpy as np
 
-import colonnade  # noqa: E402
-from colonnade.analysis.recognition import confusion, purity, switch_delays  # noqa: E402
-from colonnade.recognition import ForgetMeNot  # noqa: E402
-from colonnade.tasks import AtariTask  # noqa: E402
+import colonnade
+from colonnade.analysis.recognition import confusion, purity, switch_delays
+from colonnade.recognition import ForgetMeNot
+from colonnade.tasks import AtariTask
 
 GAMES = ("pong", "breakout", "riverraid", "seaquest", "space_invaders")
 GAMES += ("ms_pacman", "boxing", "road_runner", "kangaroo", "qbert")
@@ -72,13 +72,15 @@ def main() -> None:
         for _ in range(length):
             step += 1
             action = play[game](shown[game][0])
-            shown[game], _, _, _, info = envs[game].step(np.array([action]))
+            shown[game], *_ = envs[game].step(np.array([action]))
             found = recogniser.observe({"observation": shown[game][0]}, tasks[game].spec.id)
             if found is not None:
                 times.append(step)
                 contexts.append(int(found.removeprefix("context-")))
                 truth.append(int(game))
-        print(f"{step:6,d} steps, {len(recogniser.contexts):2d} contexts: {GAMES[game]}", flush=True)
+        print(
+            f"{step:6,d} steps, {len(recogniser.contexts):2d} contexts: {GAMES[game]}", flush=True
+        )
     table = confusion(contexts, truth)[0]
     delays = switch_delays(times, contexts, truth, begins)
     split = {GAMES[g]: sorted({c for c, t in zip(contexts, truth, strict=True) if t == g})

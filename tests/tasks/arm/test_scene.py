@@ -173,6 +173,12 @@ def test_an_actuator_that_is_no_velocity_servo_is_named(own):
         ArmVectorEnv(1, mjcf=own)
 
 
+def test_a_joint_that_two_actuators_turn_is_named(own):
+    own.write_text(OWN.replace(ELBOW, ELBOW + ELBOW))
+    with pytest.raises(UsageError, match=r"^Actuator 4 of .* turns joint 'elbow', which another"):
+        ArmVectorEnv(1, mjcf=own)
+
+
 def test_a_general_actuator_that_is_a_velocity_servo_will_do(own):
     own.write_text(OWN.replace(ELBOW, GENERAL.format(gain=50, bias="0 0 -50")))
     assert compile_scene(Look(), Dynamics(), 0.1, own).speeds.tolist() == [1, 1, 2]

@@ -176,6 +176,11 @@ def _look_up(mujoco: Any, model: Any, where: str, dynamics: Dynamics) -> Scene:
         _check_servo(mujoco, model, i, named)
         if model.actuator_ctrlrange[i, 1] <= 0:
             raise UsageError(f"{named} needs a ctrlrange, whose upper end is its speed.")
+        if turned[i] in turned[:i]:
+            joint = model.joint(int(turned[i])).name.removeprefix(_PREFIX)
+            raise UsageError(
+                f"{named} turns joint {joint!r}, which another turns already; give each joint one."
+            )
     gains = np.array(dynamics.gains or np.ones(model.nu))
     if len(gains) != model.nu:
         raise UsageError(
