@@ -381,13 +381,28 @@ def test_two_games_that_come_back_are_those_of_their_runs() -> None:
                 checked += 1
         most = max(total for moment, total in totals.items() if moment != (0, 0))
         assert values[f"{way}/most"] == pytest.approx(most, abs=6e-3)
-        if (path.parent / "DONE").exists():
-            result = json.loads((path.parent / "result.json").read_text())
-            trained = [row for row in result["scores"] if row["policy"] == "trained"]
-            ends = {row["task"]: row["return_mean"] for row in trained}
-            assert values[f"{way}/krull"] == pytest.approx(ends["atari/krull"], abs=0.5)
-            assert values[f"{way}/road-runner"] == pytest.approx(ends["atari/road_runner"], abs=0.5)
-    assert checked >= 11
+        result = json.loads((path.parent / "result.json").read_text())
+        trained = [row for row in result["scores"] if row["policy"] == "trained"]
+        ends = {row["task"]: row["return_mean"] for row in trained}
+        assert values[f"{way}/krull"] == pytest.approx(ends["atari/krull"], abs=0.5)
+        assert values[f"{way}/road-runner"] == pytest.approx(ends["atari/road_runner"], abs=0.5)
+    assert checked == 12
+    hours, runs = 0.0, list(folder.glob("*/result.json"))
+    for path in runs:
+        hours += json.loads(path.read_text())["timing"]["training_seconds"] / 3600
+    assert len(runs) == 4
+    assert values["hours"] == pytest.approx(hours, abs=6e-3)
+    (path,) = folder.glob("single-*/metrics.jsonl")
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    alone, ends = 0.0, {}
+    for name, (random, human) in scales.items():
+        *_, last = (r for r in rows if r["kind"] == "test" and r["tested"] == name)
+        alone += min(1, (last["return_mean"] - random) / (human - random))
+        (row,) = (r for r in rows if (r.get("policy"), r["task"]) == ("trained", name))
+        ends[name] = row["return_mean"]
+    assert values["single-tasks/visit-4"] == pytest.approx(alone, abs=6e-3)
+    assert values["single-tasks/krull"] == pytest.approx(ends["atari/krull"], abs=0.5)
+    assert values["single-tasks/road-runner"] == pytest.approx(ends["atari/road_runner"], abs=0.5)
 
 
 NEWER = (
