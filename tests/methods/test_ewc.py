@@ -391,6 +391,27 @@ def test_penalties_that_came_as_one_sum_hold_beside_those_of_tasks_that_return()
     assert method.consolidation.tasks == 2
 
 
+def test_a_state_between_two_visits_keeps_what_came_as_one_sum():
+    first = EWC(COLUMN, lam=50.0, samples=10)  # keeps one penalty for all
+    train_sequence([TASKS[0], TASKS[2]], first, A2C(rollout_steps=5), options=OPTIONS)
+    method = EWC(COLUMN, lam=50.0, samples=10, own="released")
+    method.load_state(*first.state())
+    train_sequence([TASKS[1]], method, A2C(rollout_steps=5), options=OPTIONS)
+    again = EWC(COLUMN, lam=50.0, samples=10, own="released")
+    again.load_state(*copy.deepcopy(method.state()))
+    with torch.no_grad():
+        for one in (method, again):
+            for parameter in one.network.parameters():
+                parameter.add_(0.1)
+    assert float(again.penalty()) == float(method.penalty())
+    assert float(again.penalty()) > 0
+    for one in (method, again):
+        one.begin_task(TASKS[1].spec) if TASKS[1].spec.id not in one.columns else one.revisit(
+            TASKS[1].spec
+        )
+    assert float(again.penalty()) == float(method.penalty()) > 0
+
+
 def test_the_head_alone_is_left_out_whatever_is_called_output_below():
     class Block(torch.nn.Module):
         def __init__(self, inputs):

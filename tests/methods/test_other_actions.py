@@ -35,6 +35,23 @@ def test_other_actions_of_as_many_outputs_are_refused(method, first, second):
     assert set(later.columns) == {first.id, second.id}
 
 
+@pytest.mark.parametrize("method", [Finetune, EWC], ids=lambda m: m.__name__)
+def test_a_column_that_moves_on_is_given_inputs_of_the_same_shape(method):
+    made = method(PLAIN)
+    made.begin_task(FOUR)
+    wider = TaskSpec("wider", gymnasium.spaces.Box(-1, 1, (5,)), FOUR.action_space, 100)
+    sentence = r"moves on to task 'wider' .* 'observation' of shape \(3,\), .* one of shape \(5,\);"
+    with pytest.raises(UsageError, match=sentence):
+        made.begin_task(wider)
+    two = gymnasium.spaces.Dict({"left": SEEN, "right": SEEN})
+    with pytest.raises(UsageError, match=r"shape \(3,\), but this task has none;"):
+        made.begin_task(TaskSpec("two", two, FOUR.action_space, 100))
+    assert list(made.columns) == [FOUR.id]
+    more = gymnasium.spaces.Dict({"observation": SEEN, "unread": SEEN})
+    made.begin_task(TaskSpec("more", more, FOUR.action_space, 100))
+    assert list(made.columns) == [FOUR.id, "more"]
+
+
 def test_a_column_with_an_output_layer_of_its_own_may_have_others():
     made = Progressive(PLAIN)
     for spec in (FOUR, ARMS, PAIR):

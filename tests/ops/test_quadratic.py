@@ -132,6 +132,22 @@ def test_replacing_forgets_what_was():
     assert quadratic.merged == 4
 
 
+@pytest.mark.parametrize("step", [1e-5, 0.1, 10.0])
+def test_sums_of_sums_are_sums(step):
+    penalties, theta = made(4, 7, step=step)
+    total = Quadratic()
+    for part in (penalties[:3], penalties[3:4], penalties[4:]):
+        total.add(merged(part))
+    value = float(separate(penalties, theta))
+    assert float(total(theta)) == pytest.approx(value, rel=1e-6)
+    assert float(merged(penalties)(theta)) == pytest.approx(value, rel=1e-6)
+    alone = Quadratic()
+    alone.add(merged(penalties))
+    assert float(alone(theta)) == float(merged(penalties)(theta))  # remainders too
+    with pytest.raises(UsageError, match="of shape"):
+        total.add(merged(made(4, 1, size=3)[0]))
+
+
 def test_parameters_may_join_later_and_stay_away():
     first, second = made(4, 2)[0]
     theta = made(4, 2)[1]

@@ -276,6 +276,10 @@ def test_what_cannot_be_recognised_is_explained():
     mazes = [TMazeTask(3), MiniPongTask()]
     with pytest.raises(UsageError, match="need the same actions and observations"):
         train_sequence(mazes, make("finetune"), A2C(), labels=fmn)
+    earlier = make("finetune")
+    learn(earlier, labels=RIGHT)
+    with pytest.raises(UsageError, match="holds 'context-0' already, a context that an earlier"):
+        learn(earlier, labels=RIGHT)
     full = ForgetMeNot(size=16, max_contexts=1, when_full="stop")
     with pytest.raises(UsageError, match="more than the 1 contexts"):
         learn(make("finetune"), labels=full)

@@ -58,6 +58,11 @@ def test_random_actions_fill_the_space_evenly():
     assert int(choices[:, 0].max()) == 1
 
 
+def test_a_box_of_whole_numbers_is_refused():
+    with pytest.raises(TypeError, match=r"'a' has action space .*int64; .* as MultiDiscrete"):
+        Actions("a", Box(0, 3, (1,), np.int64))
+
+
 def test_other_spaces_are_refused():
     with pytest.raises(TypeError, match="need Discrete, MultiDiscrete or Box"):
         Actions("a", Text(3))

@@ -50,7 +50,8 @@ def train(
     there = (where.machines, where.words)
     if where.fetches:
         fetch(suite, plan)
-    if cost := estimate(suite, (spec.id for spec in plan.runs), jobs, *there):
+    runs, retry = (spec.id for spec in plan.runs), options.get("retry", True)
+    if cost := estimate(suite, runs, jobs, *there, retry=retry):
         display.say(cost)
     workers = where.make_workers
     failures = execute(suite, plan, jobs=jobs, display=display, make_workers=workers, **options)

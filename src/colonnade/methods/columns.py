@@ -112,6 +112,14 @@ class ColumnMethod(ABC):
             )
         if not spec.labelled:
             self._check_actions(spec, "that moves on")
+        for name, shape in self.network.raw_inputs().items():
+            if (came := spec.input_shapes.get(name)) != shape:
+                lacks = "none" if came is None else f"one of shape {came}"
+                raise UsageError(
+                    f"The column that moves on to task {spec.id!r} was made for the input {name!r} "
+                    f"of shape {shape}, but this task has {lacks}; give all tasks the same inputs, "
+                    "or use the progressive method, whose columns may differ."
+                )
         self.network.unfreeze()
         if column.spec.task_gains and self.columns.get(spec.id) != index:
             self.rows[spec.id] = self.network.add_row()
@@ -128,6 +136,7 @@ class ColumnMethod(ABC):
 
     def assign(self, spec: TaskSpec, index: int) -> Network:
         """Let a column play a task, with gains and biases of its own if the column has those."""
+        self.columns.pop(spec.id, None)  # one that begins again is the last
         self.columns[spec.id] = index
         self.trained += [[] for _ in self.network.columns[len(self.trained) :]]
         earlier = [task for task in self.trained[index] or () if task != spec.id]

@@ -156,7 +156,7 @@ class HeldColumn(ColumnMethod):
         self._tasks = TaskPenalties()
         if meta.get("penalties"):
             self._tasks.load_state(tensors, meta["penalties"])
-            left_out = self._current if self._own == "released" else None
+            left_out = (self._current or None) if self._own == "released" else None
             self.consolidation.quadratic = self._tasks.merged(without=left_out)
         elif meta.get("consolidated"):
             self.consolidation.quadratic.load_state(tensors, "penalty/", meta["consolidated"])

@@ -52,8 +52,7 @@ class TaskPenalties:
         total = Quadratic()
         for task, part in self._parts.items():
             if task != without:
-                # Places of what this one does not hold are asked for, and not used.
-                total.merge(part.curvature, {**total.centre, **part.centre})
+                total.add(part)
         return total
 
     def state(self) -> tuple[dict[str, Tensor], list[str]]:

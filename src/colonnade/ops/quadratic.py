@@ -59,20 +59,42 @@ class Quadratic:
             UsageError: A shape is not as before.
         """
         check_shapes(self.centre, anchor)
+        self._merge(curvature, anchor, {})
+
+    @torch.no_grad()
+    def add(self, other: Quadratic) -> None:
+        """Add another one, which may hold other parameters.
+
+        Raises:
+            UsageError: A shape is not as before.
+        """
+        # Places of what the other one does not hold are asked for, and not used.
+        places = {**self.centre, **other.centre}
+        check_shapes(self.centre, places)
+        self._merge(other.curvature, places, other.remainder)
+        self.constant = self.constant + other.constant
+
+    def _merge(
+        self,
+        curvature: Mapping[str, Tensor],
+        anchor: Mapping[str, Tensor],
+        remainder: Mapping[str, Tensor],
+    ) -> None:
         self.follow(anchor)
         self._changed()
         for name, added in curvature.items():
             place = _wide(anchor[name].detach())
+            rest = remainder[name] if name in remainder else torch.zeros_like(place)
             added = _wide(added.detach())
             if name not in self.curvature:
                 self.curvature[name] = added.clone()
                 self.centre[name] = place.clone()
-                self.remainder[name] = torch.zeros_like(place)
+                self.remainder[name] = rest.clone()
                 continue
             old, total = self.curvature[name].double(), self.curvature[name].double() + added
             share = torch.where(total > 0, added / total, 1.0)
             before = self.centre[name].double() + self.remainder[name].double()
-            apart = place.double() - before
+            apart = place.double() + rest - before
             centre = before + share * apart
             # Row by row: the order of a sum, and so its rounding, must not hang on the layout in
             # memory, which a checkpoint does not keep.
@@ -218,7 +240,8 @@ class Quadratic:
         return self._parts[1:]
 
     def _part(self, names: list[str], weighted: dict[str, Tensor]) -> Part:
-        remainder = joined([self.remainder[name] for name in names]) if self.merged > 1 else None
+        rest = [self.remainder[name] for name in names]
+        remainder = joined(rest) if any(part.any() for part in rest) else None
         curvature, centre = ([values[name] for name in names] for values in (weighted, self.centre))
         return Part(names, joined(curvature), joined(centre), remainder)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import fields
 from typing import Any
 
@@ -136,24 +136,33 @@ def _own_task(name: str, options: dict[str, Any]) -> Task:
     return made
 
 
-def id_of_name(name: str) -> str:
+def id_of_name(name: str, options: Mapping[str, Any] | None = None) -> str:
     """Return the id of the task that a name stands for, whose user gave it no name of its own.
 
     >>> id_of_name("atari/MsPacman"), id_of_name("t-maze/010"), id_of_name("CartPole-v1")
     ('atari/ms_pacman', 't-maze/10', 'gym/CartPole-v1')
+    >>> id_of_name("permuted-digits/03")
+    'permuted-digits/3'
 
     A name that no task has is returned as it is.
+
+    Args:
+        name: As in `task_from_name`.
+        options: Of the task; the noise of a pair of labels is in its id.
     """
     family, _, rest = name.partition("/")
-    if family not in _TASKS:
-        own = family in DATA_FAMILIES or family in own_names("tasks")
-        return name if own else f"gym/{name}"
-    if family not in ("atari", "t-maze"):
+    if family in own_names("tasks"):
         return name
     try:
-        return f"{family}/{_TASKS[family][1](rest)}"
+        if family in DATA_FAMILIES:
+            return data_task_from_name(family, rest, **(options or {})).spec.id
+        if family in ("atari", "t-maze"):
+            return f"{family}/{_TASKS[family][1](rest)}"
+        if family in ("labyrinth", "doom-labyrinth"):
+            return f"{family}/{level_from_name(rest).name}"
     except UsageError:
         return name
+    return name if family in _TASKS else f"gym/{name}"
 
 
 def _given(steps: int | None) -> dict[str, int]:

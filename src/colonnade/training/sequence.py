@@ -32,7 +32,7 @@ from colonnade.recognition import RecogniserConfig, TrueLabels
 from colonnade.records import shown
 from colonnade.seeding import derive, kept_globals, seed_globals
 from colonnade.training.evaluation import EPISODE_LIMIT
-from colonnade.training.labels import Labels, check_alike
+from colonnade.training.labels import FIRST, Labels, check_alike
 from colonnade.training.learning import FORMAT, Checkpoint, Learning, Surroundings
 from colonnade.training.memories import Memories
 from colonnade.training.monitoring import Monitor
@@ -171,6 +171,12 @@ def _check_untold(method: Method, options: TrainingOptions) -> None:
             f"A context may come back at any time, but {type(method).__name__} does not say what "
             "it does then; give it a method `revisit(spec)` (`colonnade.types.Revisiting`), or use "
             "true labels."
+        )
+    if FIRST in (getattr(method, "columns", None) or getattr(method, "tasks", ())):
+        raise UsageError(
+            f"{type(method).__name__} holds {FIRST!r} already, a context that an earlier run "
+            "recognised; which task it stands for isn't known to this run. Start from a run whose "
+            "tasks were told, or use true labels."
         )
     for name in ("patience", "goal_episodes"):
         if getattr(options, name):

@@ -32,7 +32,7 @@ class Actions:
             space: Of the actions of one environment.
 
         Raises:
-            TypeError: It is none of the three kinds.
+            TypeError: It is none of the three kinds, or a Box of whole numbers.
         """
         self._space = space
         self.sizes: tuple[int, ...] = ()
@@ -44,6 +44,11 @@ class Actions:
             raise TypeError(
                 f"Task {task!r} has action space {space}; Colonnade's policies need Discrete, "
                 "MultiDiscrete or Box actions, so wrap the environment to give it one of these."
+            )
+        elif not np.issubdtype(space.dtype, np.floating):
+            raise TypeError(
+                f"Task {task!r} has action space {space} of {space.dtype}; actions in a Box must "
+                "be floating-point numbers, so give whole ones as MultiDiscrete."
             )
         self.width = len(self.sizes) or int(np.prod(space.shape or ()))
         if isinstance(space, gymnasium.spaces.Box):

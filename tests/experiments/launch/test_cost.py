@@ -70,3 +70,54 @@ def test_a_cluster_counts_by_all_its_machines_but_a_run_by_one(tmp_path: Path) -
     ids = [spec.id for spec in suite.plan.runs]
     said = cost.estimate(suite, ids, None, machines, "a Ray cluster of 3 nodes")
     assert said == "10 runs, about 7 s on a Ray cluster of 3 nodes (6 cores, 3 at once)."
+
+
+def test_runs_wait_for_those_that_they_start_from(tmp_path: Path) -> None:
+    source = run_spec("source", "scratch", "mini-pong/pong")
+    second = replace(run_spec("second", "finetune", "mini-pong/zoom"), parent=source.id)
+    third = replace(run_spec("third", "finetune", "mini-pong/noisy"), parent=second.id)
+    alone = [replace(source, label=f"alone {n}", seed=n) for n in range(2)]
+    plan = Plan((source, second, third, *alone))
+    suite = SuiteFolder(tmp_path, "pong-soup-mini", {}, plan)
+    suite = replace(suite, basis=replace(suite.basis, steps_per_second=200))
+    ids = [spec.id for spec in plan.runs]
+    # 100 steps a second each. Five runs of 1000 on four cores: 12.5 s, but three in a row: 30 s.
+    said = cost.estimate(suite, ids, None, FOUR)
+    assert said is not None
+    assert said.startswith("5 runs, about 30 s")
+    said = cost.estimate(suite, [source.id, third.id, *(one.id for one in alone)], None, FOUR)
+    assert said is not None
+    assert said.startswith("4 runs, about 10 s")
+    said = cost.estimate(suite, ids, 1, FOUR)
+    assert said is not None
+    assert said.startswith("5 runs, about 50 s")
+
+
+def test_runs_that_a_goal_ended_took_fewer_steps(tmp_path: Path) -> None:
+    suite = suite_of(tmp_path, "mine.json", runs=13, done=3)
+    for folder in suite.runs[:3]:
+        result = json.loads((folder.path / "result.json").read_text())
+        rows = [("random", 1000), ("trained", 250)]
+        result["scores"] = [
+            {"kind": "evaluation", "task": "mini-pong/pong", "policy": policy, "step": step,
+             "episodes": 1, "return_mean": 0.0, "return_std": 0.0}
+            for policy, step in rows
+        ]  # fmt: skip
+        (folder.path / "result.json").write_text(json.dumps(result))
+    ids = [spec.id for spec in suite.plan.runs]
+    # 250 steps in 2 seconds: 10 runs of 1000, one after another, are 80 seconds.
+    said = cost.estimate(suite, ids, 1, FOUR)
+    assert said is not None
+    assert said.startswith("10 runs, about 1 min 20 s")
+
+
+def test_what_is_not_begun_again_costs_nothing(tmp_path: Path) -> None:
+    suite = suite_of(tmp_path, "mine.json", runs=13, done=3)
+    ids = [spec.id for spec in suite.plan.runs]
+    for spec, name in zip(suite.plan.runs[3:5], ("failed.json", "stopped.json"), strict=True):
+        suite.run(spec.id).path.mkdir()
+        (suite.run(spec.id).path / name).write_text('{"reason": "so it was"}')
+    for retry, said in ((True, "9 runs, about 18 s"), (False, "8 runs, about 16 s")):
+        text = cost.estimate(suite, ids, 1, FOUR, retry=retry)
+        assert text is not None
+        assert text.startswith(said)

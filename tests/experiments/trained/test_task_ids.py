@@ -13,9 +13,11 @@ import pytest
 from finished import POLE, balancing_network, run_spec, write_suite
 
 from colonnade.cli.analyze import analyze
+from colonnade.errors import UsageError
 from colonnade.experiments.execution.run import train_run
+from colonnade.experiments.plans.build import build_task
 from colonnade.experiments.plans.plan import Plan, SuiteOptions
-from colonnade.experiments.plans.spec import RunSpec, TaskBudget
+from colonnade.experiments.plans.spec import RunSpec, TaskBudget, TaskVisit
 from colonnade.experiments.results.pathnet.paths import Paths
 from colonnade.experiments.results.transfer import Results
 from colonnade.experiments.store.files import write_json
@@ -34,6 +36,7 @@ from colonnade.experiments.trained.prune_options import PruneOptions
 from colonnade.experiments.trained.sensitivity import known_analysis
 from colonnade.records import write
 from colonnade.reports.suite import write_report
+from colonnade.tasks.mazes.paper_levels import LEVELS
 
 Fabricate = Callable[..., SuiteFolder]
 
@@ -57,6 +60,31 @@ def test_a_task_is_called_by_its_users_name_or_by_its_own() -> None:
     assert other.id_among(["mini-pong/pong", "something", "other"]) == "other"
     assert pong.id_among(["a", "b"]) == "b"
     assert set(write(other)) == {"name", "steps", "options"}
+
+
+def test_tasks_of_files_and_of_data_are_called_by_their_own_ids(tmp_path: Path) -> None:
+    level = write(LEVELS["maze-y"])
+    (tmp_path / "mine.json").write_text(json.dumps(level | {"name": "mine"}))
+    (tmp_path / "copy.json").write_text(json.dumps(level | {"name": "track-3"}))
+    tasks = (
+        TaskBudget(f"labyrinth/{tmp_path}/mine.json", 10),
+        TaskBudget(f"doom-labyrinth/{tmp_path}/copy.json", 20),
+        TaskBudget("digits/pair-3-5", 30, {"noise": 0.5}),
+        TaskBudget("permuted-digits/03", 40),
+    )
+    ids = ("labyrinth/mine", "doom-labyrinth/track-3", "digits/pair-3-5-noise-50")
+    ids = (*ids, "permuted-digits/3")
+    for task, own in zip(tasks, ids, strict=True):
+        assert build_task(task).spec.id == own
+        assert [task.is_called(name) for name in ids] == [name == own for name in ids]
+    spec = replace(run_spec("files", "ewc", "x"), tasks=tasks)
+    # A level that is called as a stock one is played, not the stock one.
+    assert [Plan((spec,)).task(spec, own) for own in ids] == [*tasks]
+    spec = replace(spec, visits=tuple(TaskVisit(name, 10) for name in (*ids, tasks[1].name)))
+    assert spec.visited == (0, 1, 2, 3, 1)
+    gone = replace(spec, visits=(TaskVisit("labyrinth/other", 10),))
+    with pytest.raises(UsageError, match=r"^Unknown task in 'visits' 'labyrinth/other'"):
+        _ = gone.visited
 
 
 def test_the_plan_finds_tasks_by_the_names_of_their_users() -> None:

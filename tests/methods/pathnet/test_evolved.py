@@ -218,6 +218,24 @@ def test_finetuning_moves_the_same_path_with_a_new_head():
     assert [play.head for play in method.tasks.values()] == [0, 1]
 
 
+@pytest.mark.parametrize("kind", [pathnet, lambda: PathDeNovo(SMALL), lambda: PathFinetune(SMALL)])
+def test_a_task_that_begins_again_is_the_last(kind, frames):
+    method = learn(kind(), [TASKS[0]])
+    learn(method, [TASKS[1]])
+    learn(method, [TASKS[0]])
+    ids = [TASKS[1].spec.id, TASKS[0].spec.id]
+    assert list(method.tasks) == ids
+    if not isinstance(method, PathDeNovo) or isinstance(method, PathFinetune):
+        assert method.last_play().head == 2
+    played = method.network_for(ids[-1])(frames)[0]
+    again = kind()
+    again.load_state(*copy.deepcopy(method.state()))
+    assert torch.equal(again.network_for(ids[-1])(frames)[0], played)
+    method.begin_task(TASKS[2].spec, 4)
+    if isinstance(method, PathNet):  # what was learned last is kept, not renewed
+        assert torch.equal(method.network_for(ids[-1])(frames)[0], played)
+
+
 def test_finetuning_takes_over_the_path_of_a_pathnet():
     parent = learn(pathnet(), TASKS[:1])
     method = PathFinetune()

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from colonnade.errors import UsageError
+from colonnade.errors import ColonnadeError, UsageError
 from colonnade.networks import Conv, Custom, Dense
 from colonnade.networks.pathnet.layers import _AffineLayer, summing_gain
 from colonnade.networks.pathnet.network import ModularNetwork
@@ -186,6 +186,26 @@ def test_a_custom_module_is_one_of_the_users_own():
     assert again.spec == spec
     path = ((0, 2), (1,))
     assert torch.equal(again(x, path), network(x, path))
+
+
+def test_modules_of_ones_own_that_are_made_anew_are_like_the_first():
+    def lazy(shape):
+        return torch.nn.Sequential(torch.nn.Flatten(), torch.nn.LazyLinear(5))
+
+    network = make(ModularSpec((Custom(lazy, (5,)), Dense(3)), modules=4, active=2))
+    network.freeze(((2,), (0,)))
+    network.reinitialise()
+    assert all(p.isfinite().all() for p in network.parameters())
+    made = []
+
+    def once(shape):  # from the fifth on, the first again
+        made.append(torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(shape[0] * 144, 5)))
+        return made[-1] if len(made) <= 4 else made[2]
+
+    network = make(ModularSpec((Custom(once, (5,)), Dense(3)), modules=4, active=2))
+    network.freeze(((2,), (0,)))
+    with pytest.raises(ColonnadeError, match="a module that is in use already"):
+        network.reinitialise()
 
 
 def test_a_frozen_custom_module_keeps_its_statistics():

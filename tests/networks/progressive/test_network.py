@@ -413,3 +413,50 @@ def test_new_columns_follow_the_network_to_its_precision():
     network = network_of(ColumnSpec((Dense(4), Dense(4)))).double()
     network.add_column(ColumnSpec((Dense(4), Dense(4))), VECTOR, 3)
     assert network(torch.randn(2, 5, dtype=torch.float64))[0].dtype == torch.float64
+
+
+@pytest.mark.parametrize("sources", [[7], [-1], ["x"], 3, "0", [0.0]])
+@pytest.mark.parametrize("init", ["copy", "random"])
+def test_sources_that_are_no_columns_are_named(sources, init):
+    plain = ColumnSpec((Dense(4),))
+    network = network_of(plain)
+    new = ColumnSpec((Dense(4),), output_laterals="linear", output_init=init)
+    with pytest.raises(UsageError, match=r"^sources of a column must be a list of .* 0 to 0; got"):
+        network.add_column(new, VECTOR, 3, sources=sources)
+    assert len(network.columns) == 1
+    with pytest.raises(UsageError, match="of which there are none yet"):
+        ProgressiveNetwork().add_column(plain, VECTOR, 3, sources=[0])
+
+
+def test_a_network_stands_beside_itself_once():
+    network = network_of(ColumnSpec((Dense(4),)), ColumnSpec((Dense(5),)))
+    assert network.stand_beside(network) == 2
+    assert [column.sources for column in network.columns] == [None, None, (), (2,)]
+
+
+def test_an_input_may_be_a_lone_number():
+    shapes = {"image": (2, 8, 8), "speed": ()}
+    network = ProgressiveNetwork()
+    network.add_column(ColumnSpec((Dense(4),), input="speed"), shapes, 3)
+    joined = ColumnSpec((Conv(2, 3, 1), Dense(4), Join("speed", 5), Dense(3)), input="image")
+    network.add_column(joined, shapes, 3)
+    speed, image = torch.randn(6), torch.rand(6, 2, 8, 8)
+    output, _ = network.view(0)({"image": image, "speed": speed}, {})
+    (stage,) = network.column(0).stages
+    hidden = (speed[:, None] * stage.weight.T + stage.bias).relu()
+    last = network.column(0).output
+    torch.testing.assert_close(output, hidden @ last.weight.T + last.bias)
+    inputs = {"image": image, "speed": speed}
+    whole = network(inputs)[0]
+    apart = [network({"image": image[n : n + 1], "speed": speed[n : n + 1]})[0] for n in range(6)]
+    torch.testing.assert_close(whole, torch.cat(apart))
+    kept, _ = network.precompute(inputs, {})
+    torch.testing.assert_close(network(kept)[0], whole)
+
+
+def test_of_silent_stages_the_number_of_rows_is_kept():
+    network = ProgressiveNetwork()
+    network.add_column(ColumnSpec((Dense(4), Dense(1, silent=True))), VECTOR, 3)
+    inputs = {"observation": torch.randn(6, 5)}
+    kept, state = network.precompute(inputs, {})
+    assert torch.equal(network(kept, state)[0], network(inputs)[0])

@@ -6,7 +6,7 @@ import hashlib
 import json
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -253,12 +253,21 @@ class Plan:
     @cached_property
     def _lines(self) -> dict[str, int]:
         """For each run, its steps and those of the longest line of runs behind it."""
-        own = {spec.id: spec.steps for spec in self.runs}
+        return self._lines_within({spec.id: spec.steps for spec in self.runs})
+
+    def _lines_within(self, own: Mapping[str, int]) -> dict[str, int]:
         lines = dict(own)
         for spec in reversed(self.runs):
-            for before in own.keys() & set(self.waits_for(spec)):
-                lines[before] = max(lines[before], own[before] + lines[spec.id])
+            if spec.id in own:
+                for before in own.keys() & set(self.waits_for(spec)):
+                    lines[before] = max(lines[before], own[before] + lines[spec.id])
         return lines
+
+    def longest_line(self, runs: Iterable[str]) -> int:
+        """Agent steps of the longest line of some of the runs, each waiting for the one before."""
+        wanted = set(runs)
+        own = {spec.id: spec.steps for spec in self.runs if spec.id in wanted}
+        return max(self._lines_within(own).values(), default=0)
 
     def line(self, run: str) -> int:
         """Agent steps of a run, and of those that wait for it one after another, at most.

@@ -15,7 +15,7 @@ from functools import cached_property
 from typing import Any, TypeAlias
 
 from colonnade.checks import ABOVE_0, AT_LEAST_1, check_fields
-from colonnade.errors import UsageError
+from colonnade.errors import UsageError, unknown_name
 from colonnade.records import LATER, read, shown, write
 
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
@@ -74,7 +74,7 @@ class TaskBudget:
             return task == (self.name if own is None else own)
         from colonnade.tasks.names import id_of_name
 
-        return task == id_of_name(self.name)
+        return task == id_of_name(self.name, self.options)
 
     def id_among(self, tasks: Iterable[str]) -> str:
         """Find the task's id among those of what a run has learned; the last one if none is."""
@@ -181,11 +181,23 @@ class RunSpec:
 
     @property
     def visited(self) -> tuple[int, ...]:
-        """Number [V] of the task of each visit."""
-        return tuple(
-            next(n for n, b in enumerate(self.tasks) if v.task == b.name or b.is_called(v.task))
-            for v in self.visits
-        )
+        """Number [V] of the task of each visit.
+
+        Raises:
+            UsageError: A visit is to none of the run's tasks.
+        """
+        numbers = []
+        for visit in self.visits:
+            known = (
+                n
+                for n, task in enumerate(self.tasks)
+                if visit.task == task.name or task.is_called(visit.task)
+            )
+            if (number := next(known, None)) is None:
+                names = [task.name for task in self.tasks]
+                raise unknown_name("task in 'visits'", visit.task, names)
+            numbers.append(number)
+        return tuple(numbers)
 
     @property
     def steps(self) -> int:

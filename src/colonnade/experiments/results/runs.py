@@ -23,6 +23,17 @@ from colonnade.training import Row
 Floats = NDArray[np.float64]
 
 
+def steps_taken(spec: RunSpec, result: Mapping[str, Any]) -> int:
+    """Agent steps of a complete run, of all tasks: fewer than the budgets where a goal ended one.
+
+    Args:
+        spec: The run.
+        result: Content of its result.json.
+    """
+    trained = (row["step"] for row in result.get("scores", ()) if row["policy"] == "trained")
+    return sum(trained) or spec.steps
+
+
 @dataclass(frozen=True)
 class RunResult:
     """What a run has shown so far.
@@ -68,8 +79,7 @@ class RunResult:
     @property
     def steps(self) -> int:
         """Agent steps taken, of all tasks: fewer than the budgets where a goal ended one."""
-        trained = [r["step"] for r in self.result.get("scores", ()) if r["policy"] == "trained"]
-        return sum(trained) or (self.spec.steps if self.done else self.taken)
+        return steps_taken(self.spec, self.result) if self.done else self.taken
 
     @property
     def looks_back(self) -> bool:

@@ -25,6 +25,7 @@ class PathDeNovo(PathMethod):
         index = self._add_network(spec, replace(modular, modules=modular.active))
         path: Path = (tuple(range(modular.active)),) * len(modular.layers)
         head = self.networks[index].add_head(outputs or spec.outputs)
+        self.tasks.pop(spec.id, None)  # one that begins again is the last
         self.tasks[spec.id] = TaskPath(index, head, path, ((),) * len(path))
         return self.network_for(spec.id)
 
@@ -45,6 +46,7 @@ class PathFinetune(PathDeNovo):
         network = self.networks[last.network]
         network.unfreeze()
         head = network.add_head(outputs or spec.outputs)
+        self.tasks.pop(spec.id, None)  # one that begins again is the last
         self.tasks[spec.id] = replace(last, head=head)
         return self.network_for(spec.id)
 

@@ -96,6 +96,7 @@ class PathNet(PathMethod):
         self._begin_tournament(network.spec, seed, asynchronous=not spec.labelled)
         head = network.add_head(outputs or spec.outputs)
         self._task = spec.id
+        self.tasks.pop(spec.id, None)  # one that begins again is the last
         self.tasks[spec.id] = TaskPath(len(self.networks) - 1, head, self._leading(), forced)
         return self.network_for(spec.id)
 
@@ -105,7 +106,6 @@ class PathNet(PathMethod):
             return super().revisit(spec)
         heads = self.network.spec_dict()["heads"]
         network = self.begin_task(spec, heads[self.tasks[spec.id].head])
-        self.tasks[spec.id] = self.tasks.pop(spec.id)  # behind all others
         self._unsettled.remove(spec.id)
         return network
 

@@ -208,7 +208,9 @@ class CustomLayer(ModularLayer):
         old = self.bank[module]
         fresh = make_module(self._factory, self.in_shape).train(old.training)
         like = next(iter(old.parameters()), None)
+        check_new(fresh, self.bank)
         self.bank[module] = fresh if like is None else fresh.to(like.device, like.dtype)
+        try_out(self, self.in_shape, lambda zeros: self.along(zeros, [module], None))
 
     def along(self, features: Tensor, active: Sequence[int], scale: float | None) -> Tensor:
         """Map features [R, *in_shape], times `scale`, to the sum over the active modules."""

@@ -65,6 +65,7 @@ class _View(nn.Module):
             )
         scale = 1 / 255 if value.dtype == torch.uint8 else None
         value = value.flatten(0, lead - 1) if lead > 1 else value
+        value = value if self.input_shape else value.unsqueeze(-1)  # a lone number is a feature
         if value.dim() == 4:
             value = value.contiguous(memory_format=torch.channels_last)
         return to_compute_dtype(value, self.head.weight.dtype), scale

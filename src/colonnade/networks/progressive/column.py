@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from numbers import Integral
 
 import torch
 from torch import nn
@@ -24,6 +25,7 @@ from colonnade.networks.progressive.stages import (
 )
 from colonnade.networks.progressive.straight import Straight
 from colonnade.networks.stage import LSTM, Conv, Dense, Join, StageSpec
+from colonnade.records import shown
 from colonnade.types import OBSERVATION, Shape
 
 HiddenStage = ConvStage | DenseStage | CustomStage | JoinStage | LSTMStage
@@ -294,6 +296,24 @@ class Column(nn.Module):
     @staticmethod
     def _shapes(features: Sequence[Feature], earlier: Sequence[Column]) -> list[Shape]:
         return [earlier[feature.column].out_shape(feature.stage) for feature in features]
+
+
+def check_sources(sources: Sequence[int] | None, columns: int) -> None:
+    """Check the columns that a new one may read.
+
+    Raises:
+        UsageError: They are no indices of earlier columns.
+    """
+    if sources is None:
+        return
+    listed = isinstance(sources, Sequence) and not isinstance(sources, str)
+    indices = listed and all(isinstance(source, Integral) for source in sources)
+    if not indices or any(source not in range(columns) for source in sources):
+        known = f"among 0 to {columns - 1}" if columns else "of which there are none yet"
+        raise UsageError(
+            f"sources of a column must be a list of indices of earlier columns, {known}; got "
+            f"{shown(sources)}."
+        )
 
 
 def checked_shape(name: str, shape: Sequence[int]) -> Shape:

@@ -196,6 +196,7 @@ class Evaluation:
                 f"but came as {list(value.shape)}."
             )
         value = value if self.starts is None else value.flatten(0, 1)
+        value = value.unsqueeze(-1) if shape == () else value  # a lone number is a feature
         return value.contiguous(memory_format=torch.channels_last) if value.dim() == 4 else value
 
 

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from colonnade.errors import UsageError, unknown_name
 from colonnade.networks.progressive.alignment import Feature
-from colonnade.networks.progressive.column import Column
+from colonnade.networks.progressive.column import Column, check_sources
 from colonnade.networks.progressive.forward import (
     Evaluation,
     differentiated,
@@ -100,6 +100,8 @@ class ColumnView(nn.Module):
             state with the frozen LSTMs' entries moved on by this step.
         """
         cached, names = self._frontier(self._built)
+        if not (cached or names):  # a column of silent stages: how many rows there are is all
+            names = [self.newest.input]
         evaluation = Evaluation(self._built, inputs, state, row=self.row)
         features = {feature.key: evaluation.feature(feature) for feature in cached}
         return {**{n: inputs[n] for n in names if n in inputs}, **features}, evaluation.state
@@ -211,12 +213,14 @@ class ProgressiveNetwork(ColumnView):
             The new column's index.
 
         Raises:
-            UsageError: What came is no spec or are no shapes, the shapes do not fit, or a column
-                that it reads needs an input that the task lacks. The network is then as it was.
+            UsageError: What came is no spec or are no shapes, the shapes do not fit, a source is
+                no column, or one that it reads needs an input that the task lacks. The network is
+                then as it was.
         """
         spec = column_spec("spec of add_column", spec)
         check_shapes("add_column", input_shapes)
         earlier = [*self._built]
+        check_sources(sources, len(earlier))
         with _random_from(generator):
             column = Column(spec, input_shapes, outputs, earlier, sources)
             self._check_inputs_of_sources(column)
@@ -246,7 +250,7 @@ class ProgressiveNetwork(ColumnView):
             The index that its first column has here.
         """
         begin = len(self.columns)
-        for column in other._built:
+        for column in [*other._built]:
             sources = range(column.index) if column.sources is None else column.sources
             index = self.add_column(
                 column.spec,
@@ -362,6 +366,14 @@ class ProgressiveNetwork(ColumnView):
             for _ in range(entry.get("rows", 1) - 1):
                 network.add_row()
         return network
+
+    def raw_inputs(self) -> dict[str, Shape]:
+        """Return the shape of each input that the newest column and what it reads expect."""
+        return {
+            name: self._built[feature.column].input_shapes[name]
+            for feature in reachable(self._built, self.newest.index)
+            for name in raw_reads(self._built, feature)
+        }
 
     def _check_inputs_of_sources(self, column: Column) -> None:
         columns = [*self._built, column]
