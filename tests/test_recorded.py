@@ -350,7 +350,13 @@ def test_the_q_networks_pong_is_that_of_its_curve() -> None:
         if name.startswith("return/"):
             step = 1000 * int(name.removeprefix("return/").removesuffix("-k"))
             assert value == pytest.approx(curve[step]["return_mean"], abs=6e-3)
-    assert values["return"] == pytest.approx(curve[max(curve)]["return_mean"], abs=6e-3)
+    (goal,) = (row for row in rows if row["kind"] == "goal")
+    assert goal["reached"]
+    assert values["return"] == pytest.approx(goal["return_mean"], abs=6e-3)
+    assert values["million-steps"] == pytest.approx(goal["step"] / 1e6, abs=6e-3)
+    *_, last = (row for row in rows if row["kind"] == "evaluation")
+    assert (last["policy"], last["episodes"]) == ("trained", 30)
+    assert values["evaluation"] == pytest.approx(last["return_mean"], abs=6e-3)
     seconds = sum(row["width"] / row["steps_per_second"] for row in curve.values())
     assert values["minutes"] == pytest.approx(seconds / 60, abs=0.5)
 

@@ -66,6 +66,9 @@ def test_each_family_of_tasks_has_its_scale():
     assert reference_of(PongSoupTask("black").spec.id) == HUMAN_SCORES["pong"]
     assert reference_of(MiniPongTask("zoom").spec.id) == Reference(-0.6, 1.4)
     assert reference_of("pong") == HUMAN_SCORES["pong"]
+    for own in ("gym/pong", "line/boxing", "mine/atari/pong"):
+        with pytest.raises(UsageError, match="has no human score"):
+            reference_of(own)
 
 
 def test_what_has_no_scale_is_named():

@@ -14,6 +14,7 @@ from gymnasium.wrappers.vector import NormalizeReward
 from colonnade.errors import UsageError
 from colonnade.tasks import GymTask
 from colonnade.tasks.normalization import Moments, Normalization, NormalizedVectorEnv
+from colonnade.tasks.vector import RAW_REWARDS
 from colonnade.testing import check_task
 
 
@@ -73,7 +74,7 @@ def test_rewards_are_gymnasiums_and_come_raw_beside() -> None:
             _, rewards, _, cut, info = envs.step(action)
             _, expected, _, _, _ = theirs.step(action)
             np.testing.assert_allclose(rewards, expected, rtol=1e-5)
-            assert info["raw_rewards"].tolist() == [-1, -1, -1]
+            assert info[RAW_REWARDS].tolist() == [-1, -1, -1]
             assert rewards.dtype == np.float32
         assert cut.tolist() == [False] * 3
 

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from colonnade.tasks.observations import full_batch
-from colonnade.tasks.vector import GOING_ON, AnyVectorEnv, StepResult
+from colonnade.tasks.vector import GOING_ON, RAW_REWARDS, AnyVectorEnv, StepResult
 from colonnade.types import OBSERVATION
 
 EPSILON = 1e-8
@@ -142,7 +142,7 @@ class Normalization:
 
 
 class NormalizedVectorEnv(VectorWrapper):
-    """Shows normalised observations and rewards; `info["raw_rewards"]` [N] has them as they came.
+    """Shows normalised observations and rewards; `info[RAW_REWARDS]` [N] has them as they came.
 
     The final observation of an episode and the first of the next both count. A return begins anew
     with each episode.
@@ -208,7 +208,7 @@ class NormalizedVectorEnv(VectorWrapper):
             info["final_obs"] = normalization.normalized(final)
         if self._counts and ended.any():  # the first observations of the next episodes
             normalization.observe(_rows(observations, ended))
-        info["raw_rewards"] = np.asarray(rewards, np.float32)
+        info[RAW_REWARDS] = np.asarray(rewards, np.float32)
         # By all that was seen so far, so that a checkpoint's statistics show the same again.
         shown = normalization.normalized(observations)
         return shown, self._rewards(rewards, terminated, ended), terminated, truncated, info

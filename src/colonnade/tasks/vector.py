@@ -22,9 +22,11 @@ GOING_ON = ("state", "load_state", "episode_seeds", "steps_since_seed")
 """What a vector environment may offer so that training goes on in the middle of its episodes; see
 `colonnade.types.StatefulEnvironments` and `colonnade.types.SeededEpisodes`."""
 
-READ_INFOS = ("lives_on", "raw_rewards")
-"""Of what environments say besides in each step, what is read here; see `episodes_ended` and
-`rewards_as_they_came`."""
+READ_INFOS = ("lives_on",)
+"""Of what environments say besides in each step, what is read here; see `episodes_ended`."""
+
+RAW_REWARDS = "rewards_as_they_came"
+"""Where a wrapper of all environments tells the rewards [N] that it has changed."""
 
 StepResult = tuple[Any, NDArray[Any], NDArray[Any], NDArray[Any], dict[str, Any]]
 
@@ -107,9 +109,9 @@ def rewards_as_they_came(rewards: NDArray[Any], info: dict[str, Any]) -> NDArray
 
     Args:
         rewards: [N], as `step` returned them: to learn from.
-        info: Whose "raw_rewards" [N], if it is there, are those to report.
+        info: Whose `RAW_REWARDS` [N], if they are there, are those to report.
     """
-    raw: NDArray[Any] = info.get("raw_rewards", rewards)
+    raw: NDArray[Any] = info.get(RAW_REWARDS, rewards)
     return raw
 
 

@@ -556,3 +556,11 @@ def test_the_best_of_few_jobs_are_measured_by_the_same_jobs(fabricate: Fabricate
     top = np.mean(sorted(whole.area(run) for run in runs["scratch"].values())[-2:])
     assert failed.score == pytest.approx(best["finetune"] / top)
     assert failed.interval.known
+
+
+@pytest.mark.parametrize("drawn", ["10,-1", "-1,10"])
+def test_what_is_drawn_for_any_job_is_checked_before_the_start(tmp_path: Path, drawn: str) -> None:
+    suite = suite_from_name("ewc-pong-soup-mini")
+    sweep = replace(SMALLEST, jobs=4, ranges=(f"ewc.lam={drawn}",))
+    with pytest.raises(UsageError, match=r"^lam, .* must be 0 or more; got -1"):
+        begin_sweep(suite, tmp_path, sweep, SuiteOptions())

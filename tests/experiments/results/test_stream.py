@@ -9,6 +9,7 @@ import pytest
 from fabricated import COLUMN
 from reading import charts_of, table_of
 
+from colonnade.analysis.human_scores import HUMAN_SCORES
 from colonnade.experiments.plans.plan import Plan, SuiteOptions
 from colonnade.experiments.plans.spec import RunSpec, TaskBudget, TaskVisit
 from colonnade.experiments.results.continual import sequences
@@ -450,3 +451,13 @@ def test_a_renamed_task_keeps_its_scale_and_a_games_name_lends_none():
     assert run.scales == ((RANDOM, HUMAN), None)
     with pytest.raises(ValueError, match="Task pong has no human score"):
         run.own_curve(1)
+
+
+@pytest.mark.parametrize(
+    ("name", "game"),
+    [("atari/MsPacman", "ms_pacman"), ("atari/Breakout", "breakout"), ("gym/pong", None)],
+)
+def test_games_have_their_scale_however_they_are_spelt(name, game):
+    run = SimpleNamespace(spec=spec("one", "ewc", (), tasks=(TaskBudget(name, 100),)))
+    (scale,) = StreamRun(run, (), ()).scales
+    assert scale == HUMAN_SCORES.get(game)

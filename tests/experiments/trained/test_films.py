@@ -132,6 +132,25 @@ def test_what_shows_no_images_is_rendered(tmp_path: Path, monkeypatch: pytest.Mo
     assert [frame[0, 0, 0] for frame in frames_of(film.read_bytes())] == [0, 50, 100, 150, 200]
 
 
+def test_a_film_that_an_environment_cannot_paint_is_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_context(self):
+        raise RuntimeError("no OpenGL context")
+
+    monkeypatch.setattr(gymnasium, "registry", dict(gymnasium.registry))
+    monkeypatch.setattr(registration, "registry", gymnasium.registry)
+    monkeypatch.setattr(Painter, "render", no_context)
+    gymnasium.register("Painter-v0", Painter)
+    spec = run_spec("painter", "scratch", "gym/Painter-v0")
+    network = ProgressiveNetwork()
+    task = GymTask("Painter-v0").spec
+    network.add_column(ColumnSpec((Dense(4),)), task.input_shapes, task.outputs)
+    suite = write_suite(tmp_path / "out", [(spec, network, {"gym/Painter-v0": 0})])
+    ((_, problem),) = make_films(suite)
+    assert "can't be drawn here: RuntimeError: no OpenGL context" in problem
+
+
 def test_each_task_of_a_sequence_is_filmed_with_the_network_that_learned_all(
     tmp_path: Path,
 ) -> None:

@@ -8,6 +8,7 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
 from colonnade.tasks import GymTask
 from colonnade.tasks.gym.in_turn import InTurn
+from colonnade.tasks.vector import rewards_as_they_came
 
 
 class Telling(gymnasium.Env):
@@ -57,10 +58,20 @@ def test_steps_are_those_of_gymnasium(mixed):
             np.testing.assert_array_equal(a, b)
         for a, b in zip(mine[1:4], others[1:4], strict=True):
             np.testing.assert_array_equal(a, b)
-        read = {k for k in others[4] if k.strip("_") in ("lives_on", "raw_rewards", "final_obs")}
+        read = {k for k in others[4] if k.strip("_") in ("lives_on", "final_obs")}
         assert set(mine[4]) == read
         for name in read:
             assert repr(mine[4][name]) == repr(others[4][name])
+
+
+@pytest.mark.parametrize("processes", [False, True])
+def test_rewards_are_those_of_the_steps_whatever_an_environment_calls_raw(processes):
+    envs = GymTask(lambda: Telling(4, False), name="telling", processes=processes).make_vec(2)
+    envs.reset(seed=0)
+    for _ in range(6):
+        _, rewards, _, _, info = envs.step(np.array([0, 1]))
+        assert rewards_as_they_came(rewards, info).tolist() == [0, 1]
+    envs.close()
 
 
 @pytest.mark.parametrize("mixed", [False, True])

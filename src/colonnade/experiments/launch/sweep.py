@@ -70,9 +70,9 @@ def _there(out: Path) -> SuiteFolder | None:
 
 
 def _rehearse(plan: Plan) -> None:
-    """Check one run of each network in full, and the learner of every run."""
+    """Check one run of each network in full, and what is drawn for every run."""
     from colonnade.experiments.launch.rehearsal import Rehearsal
-    from colonnade.experiments.plans.build import build_learner
+    from colonnade.experiments.plans.build import build_learner, build_method
 
     rehearsal = Rehearsal(plan)
     checked: set[Place] = set()
@@ -83,3 +83,4 @@ def _rehearse(plan: Plan) -> None:
             rehearsal.check(spec)
         else:
             build_learner(spec)
+            build_method(spec)

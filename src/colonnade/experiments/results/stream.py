@@ -14,7 +14,7 @@ from colonnade.analysis.human_scores import Reference, normalised, reference_of
 from colonnade.errors import UsageError
 from colonnade.experiments.method_titles import method_of, sequence_title
 from colonnade.experiments.plans.plan import SCRATCH
-from colonnade.experiments.plans.spec import RunSpec
+from colonnade.experiments.plans.spec import RunSpec, TaskBudget
 from colonnade.experiments.results.mean_lines import MeanLine, mean_line
 from colonnade.experiments.results.runs import Floats, RunResult
 from colonnade.experiments.results.transfer import Results
@@ -51,7 +51,7 @@ class StreamRun:
     @cached_property
     def scales(self) -> tuple[Reference | None, ...]:
         """The scale of each task's scores, whatever the task is called here; None without one."""
-        return tuple(_scale(task.name) for task in self.run.spec.tasks)
+        return tuple(_scale(task) for task in self.run.spec.tasks)
 
     def time_of(self, row: Row) -> float:
         """Steps since the stream began, at a row; a visit may end a few steps past its budget."""
@@ -232,10 +232,12 @@ def _together(runs: Sequence[StreamRun]) -> list[list[StreamRun]]:
     return list(parted.values())
 
 
-def _scale(task: str) -> Reference | None:
+def _scale(task: TaskBudget) -> Reference | None:
     """Return a task's human score, or what stands for it, if it has one."""
+    from colonnade.tasks.names import id_of_name
+
     try:
-        return reference_of(task)
+        return reference_of(id_of_name(task.name, task.options))
     except UsageError:
         return None
 

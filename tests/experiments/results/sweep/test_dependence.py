@@ -105,6 +105,16 @@ def test_jobs_of_several_sources_count_as_one():
     assert (line.jobs, line.learned, line.places, line.gain) == (1, 1, 1, 0.5)
 
 
+def test_a_job_of_which_a_source_is_under_way_is_left_out():
+    rows = [
+        row(0, "a", "x", 10.0), row(1, "a", "x", 10.0),
+        *(row(0, "b", "x", score, source=source) for source, score in (("p", 10.0), ("q", -10.0))),
+        row(1, "b", "x", 10.0, source="p"), row(1, "b", "x", math.nan, "training", source="q"),
+    ]  # fmt: skip
+    line = found(rows, targets=("x",))["x", "b"]
+    assert (line.jobs, line.gain, line.ahead) == (1, 0.5, -0.5)
+
+
 def test_where_nobody_gains_nothing_is_said():
     assert not found([row(0, "a", "x", -10.0), row(0, "b", "x", -11.0)])
 

@@ -282,6 +282,7 @@ def test_what_was_not_drawn_for_a_job_has_no_number(
     rows = [replace(row, hyperparameters=values) for row in job_rows(Results(swept))]
     section = SweepSection(Results(swept))
     monkeypatch.setattr(section, "rows", rows)
+    assert section.content()["best"]
     for _, jobs in section.content()["best"]:
         assert re.fullmatch(r"(\d+ \(learning_rate 0\.001, alpha 0\.1\)(; )?)+", jobs)
 

@@ -83,13 +83,13 @@ def _gains(rows: Iterable[JobRow]) -> Gains:
         best[row.target] = max(best[row.target], score)  # a NaN is never the larger
     found: dict[tuple[str, int, str], list[float]] = defaultdict(list)
     for row, score in above:
-        if not math.isnan(score):
-            # Where no job came above random play, none gained anything.
-            gain = score / best[row.target] if best[row.target] > 0 else 0.0
-            found[row.method, row.job, row.target].append(gain)
+        # Where no job came above random play, none gained anything.
+        gain = score / best[row.target] if best[row.target] > 0 else 0.0 * score
+        found[row.method, row.job, row.target].append(gain)
     gains: Gains = defaultdict(lambda: defaultdict(dict))
     for (method, job, target), values in found.items():  # from several sources
-        gains[method][job][target] = float(np.mean(values))
+        if not math.isnan(mean := float(np.mean(values))):  # all of them are through
+            gains[method][job][target] = mean
     return gains
 
 

@@ -156,8 +156,10 @@ class _Camera(VectorWrapper):
             return
         try:
             rendered: Any = self.env.render() if self._renders else None
-        except gymnasium.error.DependencyNotInstalled as error:
-            raise ColonnadeError(f"this task can't be drawn here: {error}") from error
+        except Exception as error:  # the environment is a user's, or asks for what is not there
+            missing = isinstance(error, gymnasium.error.DependencyNotInstalled)
+            kind = "" if missing else f"{type(error).__name__}: "
+            raise ColonnadeError(f"this task can't be drawn here: {kind}{error}") from error
         frame = frame_of(observation, colour=self._colour) if rendered is None else rendered[0]
         if frame is not None:
             self._frames.append(frame)
