@@ -361,6 +361,19 @@ def test_the_q_networks_pong_is_that_of_its_curve() -> None:
     assert values["minutes"] == pytest.approx(seconds / 60, abs=0.5)
 
 
+def test_ten_games_scores_are_those_of_their_runs() -> None:
+    every = json.loads((RECORDED / "figures.json").read_text())["measurements"]
+    (own,) = (m for m in every if m["name"] == "ten-games")
+    values = {f["name"]: f["value"] for f in own["figures"]}
+    paths = list((RECORDED / "ten-games" / "runs").glob("*/result.json"))
+    assert len(paths) == 10
+    for path in paths:
+        for row in json.loads(path.read_text())["scores"]:
+            game = row["task"].removeprefix("atari/").replace("_", "-")
+            said = values[f"score/{game}/{row['policy']}"]
+            assert said == pytest.approx(row["return_mean"], abs=0.06)
+
+
 def test_two_games_that_come_back_are_those_of_their_runs() -> None:
     every = json.loads((RECORDED / "figures.json").read_text())["measurements"]
     (found,) = (m for m in every if m["name"] == "ewc-two-games")
@@ -419,6 +432,7 @@ NEWER = (
     "pong-outputs-mini", "labyrinth-maze-m-long", "arm-from-state",
     "sim-to-real-columns", "sim-to-real-columns-long", "sim-to-real-columns-a3c",
     "labyrinth-doom-pair", "labyrinth-short", "dqn-pong", "ewc-two-games",
+    "ten-games",
 )  # fmt: skip
 
 
