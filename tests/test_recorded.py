@@ -361,6 +361,47 @@ def test_the_q_networks_pong_is_that_of_its_curve() -> None:
     assert values["minutes"] == pytest.approx(seconds / 60, abs=0.5)
 
 
+def test_ppos_marks_on_pong_are_those_of_its_curves() -> None:
+    every = json.loads((RECORDED / "figures.json").read_text())["measurements"]
+    (own,) = (m for m in every if m["name"] == "pong-ppo-again")
+    values = {f["name"]: f["value"] for f in own["figures"]}
+    checked = 0
+    for seed in range(3):
+        (path,) = (RECORDED / "pong-ppo-again" / "runs").glob(
+            f"source-pong-seed-{seed}-*/metrics.jsonl"
+        )
+        rows = [json.loads(line) for line in path.read_text().splitlines()]
+        bins = [row for row in rows if row["kind"] == "curve"]
+        passed: dict[int, float] = {}
+        returns: list[float] = []
+        for row in bins:
+            returns += [row["return_mean"]] * row["episodes"]
+            for mark in (-10, 0, 10, 15, 18):
+                if len(returns) >= 100 and np.mean(returns[-_last(bins, row) :]) >= mark:
+                    passed.setdefault(mark, row["step"] / 1e6)
+        for mark in (-10, 0, 10, 15, 18):
+            name = f"{seed}/steps-to-{str(mark).replace('-', 'minus-')}"
+            assert (name in values) == (mark in passed)
+            if name in values:
+                assert values[name] == pytest.approx(passed[mark], abs=6e-3)
+                checked += 1
+        assert values[f"{seed}/million-steps"] == pytest.approx(bins[-1]["step"] / 1e6, abs=6e-3)
+        seconds = sum(row["width"] / row["steps_per_second"] for row in bins)
+        rate = values[f"{seed}/steps-per-second"]
+        assert rate == pytest.approx(bins[-1]["step"] / seconds, abs=0.6)
+    assert checked == 11
+
+
+def _last(bins: list[dict[str, float]], until: dict[str, float]) -> int:
+    """How many episodes the last bins have that hold a hundred at least."""
+    count = 0
+    for row in reversed(bins[: bins.index(until) + 1]):
+        count += int(row["episodes"])
+        if count >= 100:
+            break
+    return count
+
+
 def test_ten_games_scores_are_those_of_their_runs() -> None:
     every = json.loads((RECORDED / "figures.json").read_text())["measurements"]
     (own,) = (m for m in every if m["name"] == "ten-games")
@@ -432,7 +473,7 @@ NEWER = (
     "pong-outputs-mini", "labyrinth-maze-m-long", "arm-from-state",
     "sim-to-real-columns", "sim-to-real-columns-long", "sim-to-real-columns-a3c",
     "labyrinth-doom-pair", "labyrinth-short", "dqn-pong", "ewc-two-games",
-    "ten-games",
+    "ten-games", "pong-ppo-again",
 )  # fmt: skip
 
 

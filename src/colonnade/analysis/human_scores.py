@@ -96,7 +96,7 @@ def reference_of(task: str) -> Reference:
     family, _, game = task.rpartition("/")
     if family == "mini-pong":
         return FOLLOWER_OF_MINI_PONG
-    name = {"pong-soup": "pong", "atari": game, "": game}.get(family)
+    name = {"pong-soup": "pong", "atari": game, "": game}.get(family, "")
     if name in HUMAN_SCORES:
         return HUMAN_SCORES[name]
     raise UsageError(
