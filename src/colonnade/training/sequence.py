@@ -172,7 +172,8 @@ def _check_untold(method: Method, options: TrainingOptions) -> None:
             "it does then; give it a method `revisit(spec)` (`colonnade.types.Revisiting`), or use "
             "true labels."
         )
-    if FIRST in (getattr(method, "columns", None) or getattr(method, "tasks", ())):
+    held = (getattr(method, name, None) or () for name in ("columns", "tasks"))
+    if any(FIRST in tasks for tasks in held):
         raise UsageError(
             f"{type(method).__name__} holds {FIRST!r} already, a context that an earlier run "
             "recognised; which task it stands for isn't known to this run. Start from a run whose "
