@@ -361,6 +361,33 @@ def test_the_q_networks_pong_is_that_of_its_curve() -> None:
     assert values["minutes"] == pytest.approx(seconds / 60, abs=0.5)
 
 
+def test_starts_of_output_layers_in_the_emulator_are_those_of_their_runs() -> None:
+    every = json.loads((RECORDED / "figures.json").read_text())["measurements"]
+    (own,) = (m for m in every if m["name"] == "pong-outputs")
+    values = {f["name"]: f["value"] for f in own["figures"]}
+    labels = {
+        "scratch": "scratch", "finetune-pong": "finetune",
+        "finetune-fresh-output-pong": "finetune-fresh", "progressive-pong": "progressive",
+        "progressive-2-copied-output-pong": "progressive-copied",
+    }  # fmt: skip
+    checked = 0
+    for path in (RECORDED / "pong-outputs" / "runs").glob("*/result.json"):
+        (label,) = (name for name in labels if path.parent.name.startswith(f"{name}-"))
+        target = path.parent.name.removeprefix(f"{label}-").removeprefix("to-").partition("-")[0]
+        way = f"{labels[label]}/{target}"
+        *_, last = json.loads(path.read_text())["scores"]
+        assert last["policy"] == "trained"
+        assert values[f"{way}/evaluation"] == pytest.approx(last["return_mean"], abs=0.06)
+        lines = (path.parent / "metrics.jsonl").read_text().splitlines()
+        bins = [row for row in map(json.loads, lines) if row["kind"] == "curve"]
+        late = [row for row in bins if row["step"] > 250_000]
+        weights = [row["episodes"] for row in late]
+        mean = np.average([row["return_mean"] for row in late], weights=weights)
+        assert values[f"{way}/last"] == pytest.approx(mean, abs=0.06)
+        checked += 1
+    assert 2 * checked == len(values) >= 10
+
+
 def test_ppos_marks_on_pong_are_those_of_its_curves() -> None:
     every = json.loads((RECORDED / "figures.json").read_text())["measurements"]
     (own,) = (m for m in every if m["name"] == "pong-ppo-again")
@@ -473,7 +500,7 @@ NEWER = (
     "pong-outputs-mini", "labyrinth-maze-m-long", "arm-from-state",
     "sim-to-real-columns", "sim-to-real-columns-long", "sim-to-real-columns-a3c",
     "labyrinth-doom-pair", "labyrinth-short", "dqn-pong", "ewc-two-games",
-    "ten-games", "pong-ppo-again",
+    "ten-games", "pong-ppo-again", "pong-outputs",
 )  # fmt: skip
 
 
