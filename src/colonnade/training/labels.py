@@ -27,6 +27,19 @@ _PROBE, _PROBE_EVERY = 64, 4
 """Random steps by whose pictures a test says what it is in, and how many lie between two."""
 
 
+def contexts_held(what: str) -> UsageError:
+    """Say that contexts would be taken for those of an earlier run, which have the same ids.
+
+    Args:
+        what: What holds those of the earlier one.
+    """
+    return UsageError(
+        f"{what} holds {FIRST!r} already, a context that an earlier run recognised; which task it "
+        "stands for isn't known to this run. Start from a run whose tasks were told, or use true "
+        "labels."
+    )
+
+
 class Labels:
     """Says under which id is learned and played.
 

@@ -32,7 +32,7 @@ from colonnade.recognition import RecogniserConfig, TrueLabels
 from colonnade.records import shown
 from colonnade.seeding import derive, kept_globals, seed_globals
 from colonnade.training.evaluation import EPISODE_LIMIT
-from colonnade.training.labels import FIRST, Labels, check_alike
+from colonnade.training.labels import FIRST, Labels, check_alike, contexts_held
 from colonnade.training.learning import FORMAT, Checkpoint, Learning, Surroundings
 from colonnade.training.memories import Memories
 from colonnade.training.monitoring import Monitor
@@ -174,11 +174,7 @@ def _check_untold(method: Method, options: TrainingOptions) -> None:
         )
     held = (getattr(method, name, None) or () for name in ("columns", "tasks"))
     if any(FIRST in tasks for tasks in held):
-        raise UsageError(
-            f"{type(method).__name__} holds {FIRST!r} already, a context that an earlier run "
-            "recognised; which task it stands for isn't known to this run. Start from a run whose "
-            "tasks were told, or use true labels."
-        )
+        raise contexts_held(type(method).__name__)
     for name in ("patience", "goal_episodes"):
         if getattr(options, name):
             raise UsageError(

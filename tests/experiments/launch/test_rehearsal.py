@@ -8,6 +8,7 @@ import torch
 
 from colonnade.errors import UsageError
 from colonnade.experiments.launch.rehearsal import Rehearsal
+from colonnade.experiments.plans.plan import Plan
 from colonnade.experiments.plans.spec import RunSpec, TaskBudget
 
 PONG, POLE = TaskBudget("mini-pong/pong", 100), TaskBudget("CartPole-v1", 100)
@@ -69,6 +70,19 @@ def test_a_parent_with_other_actions(method: str) -> None:
     with pytest.raises(UsageError, match=r"needs 5 outputs .* has 7; give all tasks the same"):
         rehearsal.check(child)
     rehearsal.check(replace(child, method="progressive"))
+
+
+def test_contexts_that_a_parent_will_recognise_are_refused_before_it_is_trained() -> None:
+    untold = {"kind": "forget-me-not", "size": 16}
+    parent = replace(SPEC, labels=untold)
+    told = replace(SPEC, label="told")
+    child = replace(parent, label="child", parent=parent.id)
+    after = replace(parent, label="after", parent=told.id)
+    rehearsal = Rehearsal(Plan((parent, told, child, after)))
+    for spec in (parent, told, after, replace(child, labels={})):
+        rehearsal.check(spec)
+    with pytest.raises(UsageError, match="starts from holds 'context-0' already"):
+        rehearsal.check(child)
 
 
 def test_networks_are_those_of_training_and_built_once_for_runs_that_are_alike() -> None:

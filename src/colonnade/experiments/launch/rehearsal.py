@@ -37,8 +37,9 @@ from colonnade.learners.supervised import Supervised, data_set_of
 from colonnade.methods import ColumnMethod, PathMethod
 from colonnade.networks import custom_factories
 from colonnade.networks.initialisation import undrawn
+from colonnade.recognition import TrueLabels
 from colonnade.records import shown
-from colonnade.training.labels import Labels
+from colonnade.training.labels import FIRST, Labels, contexts_held
 from colonnade.training.normalizing import check_normalized
 from colonnade.training.schedule import checked
 from colonnade.types import Network, Task, environments_of
@@ -146,12 +147,21 @@ class Rehearsal:
                 learner.check_network(network, options.num_envs)
         check_normalized(tasks, learner, options, told=labels.told)
         if not labels.told:
+            self._check_contexts(spec, method)
             _check_untold(learner, tasks[-1], method, spec.steps, options.num_envs)
         check_analysable(spec.analyses, tasks, method, told=labels.told)
         # Taking a GPU that nobody named would keep its memory from the runs.
         device = device_for(learner, options.device)
         device = "cpu" if device == "auto" else device
         Compute.choose(tasks[-1].spec, device, options.precision)
+
+    def _check_contexts(self, spec: RunSpec, method: ColumnMethod | PathMethod) -> None:
+        """Refuse to start from contexts that an earlier run has recognised, or will."""
+        held = method.columns if isinstance(method, ColumnMethod) else method.tasks
+        line = self._plan.line_of(spec)[1:] if self._plan else []
+        told = (isinstance(build_labels(run), TrueLabels) for run in line)
+        if FIRST in held or not all(told):
+            raise contexts_held("What the run starts from")
 
     def _one_of(self, parent: str) -> str:
         """Take the first run of a selection for its best: their networks are alike."""

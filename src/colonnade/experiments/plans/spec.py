@@ -72,9 +72,13 @@ class TaskBudget:
         own = self.options.get("name")
         if own is not None or task == self.name:
             return task == (self.name if own is None else own)
+        return task == self._id
+
+    @cached_property
+    def _id(self) -> str:
         from colonnade.tasks.names import id_of_name
 
-        return task == id_of_name(self.name, self.options)
+        return id_of_name(self.name, self.options)
 
     def id_among(self, tasks: Iterable[str]) -> str:
         """Find the task's id among those of what a run has learned; the last one if none is."""
@@ -186,18 +190,13 @@ class RunSpec:
         Raises:
             UsageError: A visit is to none of the run's tasks.
         """
-        numbers = []
-        for visit in self.visits:
-            known = (
-                n
-                for n, task in enumerate(self.tasks)
-                if visit.task == task.name or task.is_called(visit.task)
-            )
-            if (number := next(known, None)) is None:
-                names = [task.name for task in self.tasks]
-                raise unknown_name("task in 'visits'", visit.task, names)
-            numbers.append(number)
-        return tuple(numbers)
+        return tuple(self._number_of(visit.task) for visit in self.visits)
+
+    def _number_of(self, name: str) -> int:
+        for number, task in enumerate(self.tasks):
+            if name == task.name or task.is_called(name):
+                return number
+        raise unknown_name("task in 'visits'", name, [task.name for task in self.tasks])
 
     @property
     def steps(self) -> int:
