@@ -58,3 +58,12 @@ def test_a_column_with_an_output_layer_of_its_own_may_have_others():
         made.begin_task(spec)
     assert made.choices == (2, 2)
     assert all(made.network.column(at).outputs == 5 for at in range(3))
+
+
+@pytest.mark.parametrize("method", [Finetune, EWC, Progressive], ids=lambda m: m.__name__)
+def test_a_task_that_begins_again_is_the_last(method):
+    made = method(PLAIN)
+    other = TaskSpec("other", SEEN, FOUR.action_space, 100)
+    for spec in (FOUR, other, FOUR):
+        made.begin_task(spec)
+    assert list(made.columns) == ["other", "four"]

@@ -208,6 +208,24 @@ def test_modules_of_ones_own_that_are_made_anew_are_like_the_first():
         network.reinitialise()
 
 
+def test_an_input_may_be_a_lone_number():
+    network = ModularNetwork(ModularSpec((Dense(3),), modules=3, active=2), {"observation": ()})
+    network.add_head(2)
+    speed, path = torch.randn(6), ((0, 2),)
+    view = network.view(path)
+    output, _ = view({"observation": speed})
+    hidden = sum(
+        (
+            speed[:, None] * network.layers[0].bank[m].weight.T + network.layers[0].bank[m].bias
+        ).relu()
+        for m in path[0]
+    )
+    torch.testing.assert_close(output, network.heads[0](hidden))
+    starts = torch.zeros(3, 2, dtype=torch.bool)
+    unrolled, _ = view.unroll({"observation": speed.view(3, 2)}, {}, starts)
+    torch.testing.assert_close(unrolled.reshape(6, 2), output)
+
+
 def test_a_frozen_custom_module_keeps_its_statistics():
     def factory(shape):
         return torch.nn.Sequential(torch.nn.Flatten(), torch.nn.BatchNorm1d(288))
