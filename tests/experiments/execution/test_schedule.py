@@ -6,6 +6,7 @@ from colonnade.experiments.execution.resources import Machines, Resources
 from colonnade.experiments.execution.schedule import Schedule
 from colonnade.experiments.plans.plan import Plan, Selection
 from colonnade.experiments.plans.spec import RunSpec, TaskBudget
+from colonnade.experiments.store.files import write_json
 from colonnade.experiments.store.folders import SuiteFolder
 
 
@@ -96,3 +97,16 @@ def test_who_comes_from_a_run_that_may_still_succeed_may_too(tmp_path: Path) -> 
     waiting.complete(tries[1].id)
     list(waiting.startable(lambda _: True))
     assert [failure.run for failure in waiting.failures] == [source.id, tries[0].id, child.id]
+
+
+def test_what_a_run_noted_last_is_seen_once_after_its_end(tmp_path: Path) -> None:
+    run = spec("short", 10)
+    going = schedule(tmp_path, Plan((run,)))
+    next(iter(going.startable(lambda _: True)))
+    folder = going._suite.run(run.id).path
+    folder.mkdir(parents=True)
+    write_json(folder / "status.json", {"pid": 1, "progress": None, "notes": ["late"],
+                                        "error": None, "kind": None})  # fmt: skip
+    going.complete(run.id)
+    assert [(view.state, view.notes) for view in going.views()] == [("done", ["late"])]
+    assert [(view.state, view.notes) for view in going.views()] == [("done", [])]

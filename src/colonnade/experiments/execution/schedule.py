@@ -59,6 +59,7 @@ class Schedule:
         self._waiting: list[RunSpec] = []
         self._chosen: set[str | None] = set()
         self._lost: Counter[str] = Counter()
+        self._ended: set[str] = set()  # since views were last asked for
         self._planned = {spec.id for spec in plan.runs}
         for spec in plan.runs:
             folder = suite.run(spec.id)
@@ -111,7 +112,7 @@ class Schedule:
 
     def complete(self, run: str) -> None:
         """Take note that a run is done."""
-        del self.running[run]
+        self._end(run)
         self._done.add(run)
 
     def fail(self, run: str, reason: str, *, final: bool, passing: bool = False) -> None:
@@ -124,7 +125,7 @@ class Schedule:
             passing: Whether it says nothing of the run, which may be the best of some once it is
                 through: until then nobody starts from the best of them.
         """
-        del self.running[run]
+        self._end(run)
         if passing:
             self._passing.add(run)
         folder = self._suite.run(run)
@@ -134,7 +135,7 @@ class Schedule:
 
     def stop(self, run: str, reason: str) -> None:
         """Take note that a run was stopped as hopeless, for good."""
-        del self.running[run]
+        self._end(run)
         write_json(self._suite.run(run).path / "stopped.json", {"reason": reason})
         self._stopped.add(run)
 
@@ -157,11 +158,19 @@ class Schedule:
         views = []
         for spec in self._plan.runs:
             state = states.get(spec.id, "waiting")
-            status = self._suite.run(spec.id).status() if state == "running" else {}
+            # What a run noted last may have come since it was looked at.
+            looked_at = state == "running" or spec.id in self._ended
+            status = self._suite.run(spec.id).status() if looked_at else {}
             silent = self.silent.get(spec.id, 0.0) if state == "running" else 0.0
             notes = status.get("notes") or []
-            views.append(RunView(spec, state, status.get("progress"), notes, silent))
+            progress = status.get("progress") if state == "running" else None
+            views.append(RunView(spec, state, progress, notes, silent))
+        self._ended.clear()
         return views
+
+    def _end(self, run: str) -> None:
+        del self.running[run]
+        self._ended.add(run)
 
     def _fail(self, failure: Failure) -> None:
         self.failures.append(failure)
