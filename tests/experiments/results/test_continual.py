@@ -16,7 +16,8 @@ from reading import charts_of, lines_of, table_of, texts_of
 
 from colonnade.analysis.intervals import mean_interval
 from colonnade.experiments.method_titles import METHODS
-from colonnade.experiments.plans.plan import Plan, PlanBuilder
+from colonnade.experiments.plans.builder import PlanBuilder
+from colonnade.experiments.plans.plan import Plan
 from colonnade.experiments.plans.spec import RunSpec, TaskBudget
 from colonnade.experiments.results.continual import (
     measured,

@@ -16,7 +16,8 @@ from colonnade.cli.networks import print_networks
 from colonnade.errors import UsageError
 from colonnade.experiments.execution.run import train_run
 from colonnade.experiments.plans.build import build_method
-from colonnade.experiments.plans.plan import PlanBuilder, SuiteOptions
+from colonnade.experiments.plans.builder import PlanBuilder
+from colonnade.experiments.plans.plan import SuiteOptions
 from colonnade.experiments.plans.spec import RunSpec, TaskBudget
 from colonnade.experiments.plans.sweep import Sweep
 from colonnade.experiments.results.pathnet.generations import (

@@ -15,7 +15,8 @@ from typing import Any
 
 from colonnade.checks import ANY, check_fields
 from colonnade.errors import UsageError
-from colonnade.experiments.plans.plan import Place, Plan, PlanBuilder
+from colonnade.experiments.plans.builder import PlanBuilder
+from colonnade.experiments.plans.plan import Place, Plan
 from colonnade.experiments.plans.search_space import SearchSpace
 from colonnade.experiments.words import without_seed
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 
 import torch
 from torch import Tensor
 
-from colonnade.errors import UsageError
+from colonnade.errors import UsageError, unknown_name
 from colonnade.networks.precision import to_compute_dtype
 from colonnade.networks.progressive.alignment import Feature
 from colonnade.networks.progressive.column import Column
@@ -306,3 +306,30 @@ def raw_reads(columns: Sequence[Column], feature: Feature) -> list[str]:
     stage = column.stage(feature.stage)
     first = [column.input] if feature.stage == 0 else []
     return [*first, stage.input] if isinstance(stage, JoinStage) else first
+
+
+def raw_readers(columns: Sequence[Column], index: int) -> Iterator[tuple[Column, str]]:
+    """List who reads a raw input on the way to a column's output, and the input's name."""
+    for feature in reachable(columns, index):
+        for name in raw_reads(columns, feature):
+            yield columns[feature.column], name
+
+
+def check_raw_inputs(columns: Sequence[Column]) -> None:
+    """Check that the last column's task has the inputs of the columns that it reads.
+
+    Raises:
+        UsageError: One is missing or has another shape.
+    """
+    last = columns[-1]
+    for source, name in raw_readers(columns, last.index):
+        expected, came = source.input_shapes[name], last.input_shapes.get(name)
+        if came is None:
+            what = f"column {source.index}, which the new column reads, needs"
+            raise unknown_name(f"input among this task's: {what}", name, last.input_shapes)
+        if came != expected:
+            raise UsageError(
+                f"Column {source.index}, which the new column reads, was made for {name!r} of "
+                f"shape {expected}, but this task's has shape {came}; make them equal or set "
+                'laterals="none".'
+            )

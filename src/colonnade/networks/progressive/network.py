@@ -18,14 +18,15 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from colonnade.errors import UsageError, unknown_name
+from colonnade.errors import UsageError
 from colonnade.networks.progressive.alignment import Feature
 from colonnade.networks.progressive.column import Column, check_sources
 from colonnade.networks.progressive.forward import (
     Evaluation,
+    check_raw_inputs,
     differentiated,
     frontier,
-    raw_reads,
+    raw_readers,
     reachable,
     state_keys,
 )
@@ -223,7 +224,7 @@ class ProgressiveNetwork(ColumnView):
         check_sources(sources, len(earlier))
         with _random_from(generator):
             column = Column(spec, input_shapes, outputs, earlier, sources)
-            self._check_inputs_of_sources(column)
+            check_raw_inputs([*earlier, column])
             read = range(len(earlier)) if sources is None else sources
             if spec.output_init == "copy" and read:
                 column.copy_output_of(earlier[read[-1]])
@@ -370,27 +371,9 @@ class ProgressiveNetwork(ColumnView):
     def raw_inputs(self) -> dict[str, Shape]:
         """Return the shape of each input that the newest column and what it reads expect."""
         return {
-            name: self._built[feature.column].input_shapes[name]
-            for feature in reachable(self._built, self.newest.index)
-            for name in raw_reads(self._built, feature)
+            name: column.input_shapes[name]
+            for column, name in raw_readers(self._built, self.newest.index)
         }
-
-    def _check_inputs_of_sources(self, column: Column) -> None:
-        columns = [*self._built, column]
-        for feature in reachable(columns, column.index):
-            source = columns[feature.column]
-            for name in raw_reads(columns, feature):
-                expected, came = source.input_shapes[name], column.input_shapes.get(name)
-                if came is None:
-                    what = f"column {source.index}, which the new column reads, needs"
-                    what = f"input among this task's: {what}"
-                    raise unknown_name(what, name, column.input_shapes)
-                if came != expected:
-                    raise UsageError(
-                        f"Column {source.index}, which the new column reads, was made for "
-                        f"{name!r} of shape {expected}, but this task's has shape {came}; make "
-                        'them equal or set laterals="none".'
-                    )
 
 
 def _field(data: object, name: str, kind: type) -> Any:

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from colonnade.experiments.plans.plan import SCRATCH, Plan, PlanBuilder, SuiteOptions
+from colonnade.experiments.plans.builder import PlanBuilder
+from colonnade.experiments.plans.plan import SCRATCH, Plan, SuiteOptions
 from colonnade.experiments.plans.search_space import (
     PAPER,
     PAPER_FOR_PPO,

@@ -6,8 +6,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from colonnade.experiments.plans.builder import PlanBuilder
 from colonnade.experiments.plans.bundled import bundled_columns
-from colonnade.experiments.plans.plan import SCRATCH, PlanBuilder, SuiteOptions
+from colonnade.experiments.plans.plan import SCRATCH, SuiteOptions
 from colonnade.experiments.plans.search_space import SIM_TO_REAL
 from colonnade.experiments.plans.spec import BUNDLED, Json, RunSpec, TaskBudget
 

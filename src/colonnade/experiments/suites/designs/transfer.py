@@ -9,7 +9,8 @@ from typing import Literal
 
 from colonnade.checks import AT_LEAST_1, Range, check_fields
 from colonnade.errors import UsageError, unknown_name
-from colonnade.experiments.plans.plan import SCRATCH, Plan, PlanBuilder, SuiteOptions
+from colonnade.experiments.plans.builder import PlanBuilder
+from colonnade.experiments.plans.plan import SCRATCH, Plan, SuiteOptions
 from colonnade.experiments.plans.spec import BUNDLED, DEFAULT_COLUMN, Json, RunSpec, TaskBudget
 
 _ALONE = ("scratch", "random-column")

@@ -11,7 +11,8 @@ from itertools import combinations
 import numpy as np
 
 from colonnade.errors import UsageError
-from colonnade.experiments.plans.plan import SCRATCH, Plan, PlanBuilder, SuiteOptions
+from colonnade.experiments.plans.builder import PlanBuilder
+from colonnade.experiments.plans.plan import SCRATCH, Plan, SuiteOptions
 from colonnade.experiments.plans.search_space import LogUniform, SearchSpace
 from colonnade.experiments.plans.spec import Json, RunSpec, TaskBudget
 from colonnade.experiments.suites.designs.paths import EVOLUTION

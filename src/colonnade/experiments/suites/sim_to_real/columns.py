@@ -2,7 +2,8 @@
 
 from typing import get_args
 
-from colonnade.experiments.plans.plan import Plan, PlanBuilder, SuiteOptions
+from colonnade.experiments.plans.builder import PlanBuilder
+from colonnade.experiments.plans.plan import Plan, SuiteOptions
 from colonnade.experiments.suites.designs.reaching import SPACES, Core, ReachingDesign
 from colonnade.experiments.suites.suite import Suite
 

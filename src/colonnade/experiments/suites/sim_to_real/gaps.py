@@ -1,6 +1,7 @@
 """Progressive against finetuning over four gaps and many draws: Rusu et al. 2017, Fig. 6."""
 
-from colonnade.experiments.plans.plan import Plan, PlanBuilder, SuiteOptions
+from colonnade.experiments.plans.builder import PlanBuilder
+from colonnade.experiments.plans.plan import Plan, SuiteOptions
 from colonnade.experiments.suites.designs.reaching import (
     FINETUNE,
     PROGRESSIVE,

@@ -1,6 +1,7 @@
 """From simulation to a robot's stand-in in minutes, from a column that ships along."""
 
-from colonnade.experiments.plans.plan import Plan, PlanBuilder, SuiteOptions
+from colonnade.experiments.plans.builder import PlanBuilder
+from colonnade.experiments.plans.plan import Plan, SuiteOptions
 from colonnade.experiments.suites.designs.reaching import (
     FINETUNE,
     NARROW,
