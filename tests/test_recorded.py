@@ -442,6 +442,44 @@ def test_ten_games_scores_are_those_of_their_runs() -> None:
             assert said == pytest.approx(row["return_mean"], abs=0.06)
 
 
+def test_the_first_goal_of_the_q_network_is_that_of_its_run() -> None:
+    every = json.loads((RECORDED / "figures.json").read_text())["measurements"]
+    (own,) = (m for m in every if m["name"] == "dqn-pong")
+    values = {f["name"]: f["value"] for f in own["figures"]}
+    rows = {}
+    for name in ("dqn-pong", "dqn-pong-20"):
+        (path,) = (RECORDED / name / "runs").glob("*/metrics.jsonl")
+        rows[name] = [json.loads(line) for line in path.read_text().splitlines()]
+    (goal,) = (row for row in rows["dqn-pong-20"] if row["kind"] == "goal")
+    assert values["goal-of-20/return"] == pytest.approx(goal["return_mean"], abs=6e-3)
+    assert values["goal-of-20/million-steps"] == pytest.approx(goal["step"] / 1e6, abs=6e-3)
+    last = rows["dqn-pong-20"][-1]
+    assert (last["policy"], last["episodes"]) == ("trained", 30)
+    assert values["goal-of-20/evaluation"] == pytest.approx(last["return_mean"], abs=6e-3)
+    first, later = (
+        {row["step"]: row["return_mean"] for row in own if row["kind"] == "curve"}
+        for own in rows.values()
+    )
+    same = first.keys() & later.keys()
+    assert len(same) == 20, "the bins up to a million steps"
+    assert all(first[step] == later[step] for step in same)
+
+
+def test_the_demo_is_that_of_its_runs() -> None:
+    every = json.loads((RECORDED / "figures.json").read_text())["measurements"]
+    (own,) = (m for m in every if m["name"] == "pong-ppo-again")
+    values = {f["name"]: f["value"] for f in own["figures"]}
+    seconds = []
+    for way in ("scratch", "progressive"):
+        (path,) = (RECORDED / "demo" / "runs").glob(f"{way}-*/result.json")
+        result = json.loads(path.read_text())
+        seconds.append(result["timing"]["training_seconds"])
+        score = result["scores"][-1]
+        assert score["policy"] == "trained"
+        assert values[f"demo/{way}"] == pytest.approx(score["return_mean"], abs=0.06)
+    assert values["demo-minutes-of-training"] == pytest.approx(max(seconds) / 60, abs=6e-3)
+
+
 def test_two_games_that_come_back_are_those_of_their_runs() -> None:
     every = json.loads((RECORDED / "figures.json").read_text())["measurements"]
     (found,) = (m for m in every if m["name"] == "ewc-two-games")
@@ -501,6 +539,7 @@ NEWER = (
     "sim-to-real-columns", "sim-to-real-columns-long", "sim-to-real-columns-a3c",
     "labyrinth-doom-pair", "labyrinth-short", "dqn-pong", "ewc-two-games",
     "ten-games", "pong-ppo-again", "pong-outputs",
+    "dqn-pong-20", "demo",
 )  # fmt: skip
 
 
