@@ -106,8 +106,10 @@ def train_run(
             return
         for each in told:
             recorder.note(each)
-        tasks, method = build_tasks(spec), build_method(spec)
-        learner = build_learner(with_learner(suite, spec))
+        # As it learns, which what others came to decides; the folder keeps the spec as it was made.
+        learning = with_learner(suite, spec)
+        tasks, method = build_tasks(spec), build_method(learning)
+        learner = build_learner(learning)
         options = build_training_options(spec)
         torch.set_num_threads(options.threads)
         recorder.write_status()

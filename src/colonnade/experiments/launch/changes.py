@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from colonnade.errors import UsageError, unknown_name
-from colonnade.experiments.plans.plan import Plan, Selection
+from colonnade.experiments.plans.plan import Plan
 from colonnade.experiments.plans.spec import KINDS, Json
 
 
@@ -32,7 +32,7 @@ def with_changes(plan: Plan, given: Sequence[str]) -> Plan:
     for spec in plan.runs:
         for choice in map(plan.selection, (*spec.origins, spec.learner_from)):
             if choice is not None and choice.name not in names:
-                renamed = Selection(tuple(names[run] for run in choice.runs))
+                renamed = replace(choice, runs=tuple(names[run] for run in choice.runs))
                 names[choice.name] = renamed.name
                 selections.append(renamed)
         parent = spec.parent if spec.parent is None else names.get(spec.parent, spec.parent)

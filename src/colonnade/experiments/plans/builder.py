@@ -24,9 +24,9 @@ class PlanBuilder:
             self._comparisons.setdefault(entry)
         return spec
 
-    def best_of(self, specs: Iterable[RunSpec]) -> str:
+    def best_of(self, specs: Iterable[RunSpec], rank: int = 0) -> str:
         """Add a selection; return how a spec names it, as `parent` or in `learner_from`."""
-        selection = Selection(tuple(spec.id for spec in specs))
+        selection = Selection(tuple(spec.id for spec in specs), rank)
         self._selections.setdefault(selection)
         return selection.name
 

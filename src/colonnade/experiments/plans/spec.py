@@ -129,6 +129,8 @@ class RunSpec:
             its options, as in {"kind": "forget-me-not"}; by default it is told.
         learner_from: "best:NAME", a selection of the plan whose best run's hyperparameters are
             taken instead of `learner_options`: those that did best where trying costs little.
+        column_too: Whether that run's column is taken as well, as where alpha was drawn with the
+            hyperparameters.
         evaluation_error: Standard error of a mean score that suffices, so that fewer episodes than
             `evaluation_episodes` are played where they are enough; None plays all.
         parents: Instead of a parent: several, each as `parent`, trained independently, whose
@@ -157,6 +159,7 @@ class RunSpec:
     learner_from: str | None = field(default=None, metadata=LATER)
     parents: tuple[str, ...] = field(default=(), metadata=LATER)
     evaluation_error: float | None = field(default=None, metadata=LATER)
+    column_too: bool = field(default=False, metadata=LATER)
 
     def __post_init__(self) -> None:
         counts = dict.fromkeys(("evaluation_episodes", "evaluation_limit"), AT_LEAST_1)
@@ -165,6 +168,11 @@ class RunSpec:
             raise UsageError(
                 "'parents' are two or more different runs, instead of a 'parent'; got "
                 f"{shown(self.parents)} and the parent {self.parent!r}."
+            )
+        if self.column_too and self.learner_from is None:
+            raise UsageError(
+                "'column_too' takes the column of the run that 'learner_from' chooses, but there is "
+                "no 'learner_from'; give both or none."
             )
         if not self.tasks:
             raise UsageError("'tasks' is empty; a run needs at least one task.")

@@ -159,7 +159,7 @@ class SuiteFolder:
         return [line for line in lines if not misfit(line, SESSION)]
 
     def choose(self, selection: Selection) -> str | None:
-        """Choose the best run of a selection, once and for all; None if none is complete.
+        """Choose the run of a selection's rank, once and for all; None if none is complete.
 
         The score is that of the final policy on the last task: "the configuration with the best
         final performance [...] is chosen as first column" (Rusu et al. 2017, section 4.1).
@@ -172,7 +172,8 @@ class SuiteFolder:
         scores = {run: self.run(run).score for run in selection.runs if self.run(run).done}
         if not scores:
             return None
-        best = max(scores, key=lambda run: scores[run])
+        ranked = sorted(scores, key=lambda run: -scores[run])
+        best = ranked[min(selection.rank, len(ranked) - 1)]
         path = self.path / "choices.json"
         known = read_json(path) if is_there(path) else {}
         entry = {"run": best, "score": scores[best], "of": len(scores)}

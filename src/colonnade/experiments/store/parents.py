@@ -244,6 +244,8 @@ def _sees_origins(suite: Path, spec: RunSpec) -> bool:
 def with_learner(suite: Path, spec: RunSpec) -> RunSpec:
     """Give a run the hyperparameters of the best of those that it is to learn like.
 
+    That one may have taken its own from the best of others.
+
     Args:
         suite: The output folder.
         spec: The run; it stays as it is where it names its own.
@@ -253,8 +255,13 @@ def with_learner(suite: Path, spec: RunSpec) -> RunSpec:
     """
     if spec.learner_from is None:
         return spec
-    best = RunFolder(suite / "runs" / _best(suite, spec.learner_from)).spec
-    return replace(spec, learner=best.learner, learner_options=best.learner_options)
+    best = with_learner(suite, RunFolder(suite / "runs" / _best(suite, spec.learner_from)).spec)
+    return replace(
+        spec,
+        learner=best.learner,
+        learner_options=best.learner_options,
+        column=best.column if spec.column_too else spec.column,
+    )
 
 
 def _best(suite: Path, name: str) -> str:

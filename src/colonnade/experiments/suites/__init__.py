@@ -34,6 +34,7 @@ from colonnade.experiments.suites.progressive.labyrinth import (
 )
 from colonnade.experiments.suites.progressive.pong_outputs import PONG_OUTPUTS, PONG_OUTPUTS_MINI
 from colonnade.experiments.suites.progressive.pong_soup import PONG_SOUP, PONG_SOUP_SHORT
+from colonnade.experiments.suites.progressive.pong_soup_best import PONG_SOUP_BEST
 from colonnade.experiments.suites.progressive.pong_soup_mini import PONG_SOUP_MINI
 from colonnade.experiments.suites.sim_to_real.columns import SIM_TO_REAL_COLUMNS
 from colonnade.experiments.suites.sim_to_real.conveyor import SIM_TO_REAL_CONVEYOR
@@ -71,6 +72,7 @@ SUITES: tuple[Suite, ...] = (
     EWC_STREAM,
     PATHNET_LABYRINTH,
     LABYRINTH_SHORT,
+    PONG_SOUP_BEST,
     LABYRINTH,
     PONG_SOUP,
     PATHNET_CIFAR_SVHN,

@@ -127,6 +127,7 @@ def write_pruned(
         parent=None,
         parents=(),
         learner_from=None,
+        column_too=False,
     )
     suite = _begin(out, spec)
     folder = suite.run(spec.id)

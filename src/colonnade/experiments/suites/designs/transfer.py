@@ -142,9 +142,9 @@ class TransferDesign:
         for seed in range(options.seeds or self.seeds):
             parents: dict[tuple[str, ...], str] = {}
             for arm in self.arms():
-                spec = self._spec(arm, options, seed, self._parent(arm, parents))
+                spec = self.spec(arm, options, seed, self.parent(arm, parents))
                 builder.add(spec, arm.row, _words(arm))
-                if arm in self._trunk():
+                if arm in self.trunk():
                     parents[arm.learned] = spec.id
         return builder.build()
 
@@ -154,14 +154,14 @@ class TransferDesign:
         for method in _ALONE:
             if method in self.methods:
                 arms += [self._arm(method, target, (), method) for target in self.targets]
-        arms += [arm for arm in self._trunk() if not arm.sources]
+        arms += [arm for arm in self.trunk() if not arm.sources]
         for source in self.sources:
             for target in (target for target in self.targets if target != source):
                 for method in self._from_source():
                     row = "progressive-2" if method == "progressive" else method
                     arms.append(self._arm(method, target, (source,), row))
         for sources in self._chains():
-            arms += [arm for arm in self._trunk() if arm.learned == sources]
+            arms += [arm for arm in self.trunk() if arm.learned == sources]
             for target in (target for target in self.targets if target not in sources):
                 row = f"progressive-{len(sources) + 1}"
                 arms.append(self._arm("progressive", target, sources, row))
@@ -180,7 +180,7 @@ class TransferDesign:
         lengths = range(2, self.columns)
         return [chain for length in lengths for chain in orders(self.sources, length)]
 
-    def _trunk(self) -> tuple[Arm, ...]:
+    def trunk(self) -> tuple[Arm, ...]:
         """The arms that others start from, by what they have learned; none if one is shipped."""
         chains = self._chains()
         begun = [chain[:length] for chain in chains for length in range(1, len(chain) + 1)]
@@ -205,14 +205,16 @@ class TransferDesign:
     def _arm(self, method: str, target: str, sources: tuple[str, ...], row: str | None) -> Arm:
         return Arm(method, target, sources, row, self.target_steps)
 
-    def _parent(self, arm: Arm, parents: Mapping[tuple[str, ...], str]) -> str | None:
+    def parent(self, arm: Arm, parents: Mapping[tuple[str, ...], str]) -> str | None:
+        """Say what an arm starts from, as `RunSpec.parent`, given the runs of the trunk by name."""
         if not arm.sources:
             return None
         if self.bundled is not None and len(arm.sources) == 1:
             return BUNDLED + self.bundled
         return parents[arm.sources]
 
-    def _spec(self, arm: Arm, options: SuiteOptions, seed: int, parent: str | None) -> RunSpec:
+    def spec(self, arm: Arm, options: SuiteOptions, seed: int, parent: str | None) -> RunSpec:
+        """Make the run of an arm and a seed."""
         learner = options.learner or self.learner
         origin = f"{', '.join(arm.sources)} to " if arm.sources else ""
         source = arm.row is None and not arm.sources and arm.steps != self.target_steps
