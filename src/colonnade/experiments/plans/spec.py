@@ -171,8 +171,8 @@ class RunSpec:
             )
         if self.column_too and self.learner_from is None:
             raise UsageError(
-                "'column_too' takes the column of the run that 'learner_from' chooses, but there is "
-                "no 'learner_from'; give both or none."
+                "'column_too' takes the column of the run that 'learner_from' chooses, but "
+                "there is no 'learner_from'; give both or none."
             )
         if not self.tasks:
             raise UsageError("'tasks' is empty; a run needs at least one task.")

@@ -1,4 +1,4 @@
-"""Pong Soup with each method at its best: part of Fig. 4 of Rusu et al. 2016 by a cheaper protocol."""
+"""Pong Soup with each method at its best, for less: part of Fig. 4 of Rusu et al. 2016."""
 
 from colonnade.experiments.plans.search_space import PAPER_FOR_PPO
 from colonnade.experiments.suites.designs.halving import HalvingDesign, Round
@@ -31,7 +31,7 @@ three full ones take 4.6 M steps, from the Pong column that ships along."""
 PONG_SOUP_BEST = Suite(
     name="pong-soup-best",
     title="Pong Soup, each method at its best",
-    summary="each cell with its own best of 8 draws by successive halving, then 3 seeds of 1 M steps",
+    summary="the best of 8 draws for each cell, by successive halving, then 3 seeds of 1 M steps",
     figure="Rusu et al. 2016, part of Fig. 4",
     steps_per_second=2_000,
     plan=BEST.plan,
