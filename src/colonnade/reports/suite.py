@@ -6,6 +6,7 @@ from pathlib import Path
 
 from colonnade.experiments.results.transfer import Results
 from colonnade.experiments.store.folders import SuiteFolder
+from colonnade.reports.choices.section import ChoicesSection
 from colonnade.reports.continual.section import ContinualSection
 from colonnade.reports.domains.section import DomainsSection, RewardsSection
 from colonnade.reports.films.section import FilmsSection
@@ -32,6 +33,7 @@ SECTIONS: tuple[type[Section], ...] = (
     SweepSection,
     PathSection,
     MazeSection,
+    ChoicesSection,
     RunSection,
 )
 """In the order of the page."""

@@ -105,6 +105,41 @@ def test_changes_reach_what_is_tried_and_the_choice_follows() -> None:
     assert changed.models(child) == tuple(spec.id for spec in tried)
 
 
+def test_the_best_ones_column_is_taken_where_that_is_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried = tuple(
+        replace(tiny(f"alpha {alpha}"), column={"preset": "tiny", "alpha": alpha})
+        for alpha in (0.25, 0.75)
+    )
+    choice = Selection(tuple(spec.id for spec in tried))
+    child = replace(tiny("child"), learner_from=choice.name, column_too=True)
+    suite = SuiteFolder(tmp_path / "out", "test", {}, Plan((*tried, child), (), (choice,)))
+    suite.begin()
+    for spec in tried:
+        train_run(suite.path, spec)
+    monkeypatch.setattr(RunFolder, "score", property(lambda folder: "alpha-0-75" in folder.id))
+    assert suite.choose(choice) == tried[1].id
+    train_run(suite.path, child)
+    network = json.loads((suite.run(child.id).path / "network.json").read_text())
+    (column,) = network["network"]["columns"]
+    assert column["spec"]["alpha"] == 0.75
+    with pytest.raises(UsageError, match="there is no 'learner_from'; give both or none"):
+        replace(child, learner_from=None)
+
+
+def test_a_selection_of_a_rank_has_a_name_and_a_form_of_its_own() -> None:
+    second = replace(CHOICE, rank=1)
+    assert second.name != CHOICE.name == replace(second, rank=0).name
+    assert CHOICE.to_data() == [*CHOICE.runs]
+    assert Selection.from_data(json.loads(json.dumps(second.to_data()))) == second
+    for rank in (-1, 2):
+        with pytest.raises(UsageError, match="'rank' of a selection is from 0 to 1"):
+            replace(CHOICE, rank=rank)
+    with pytest.raises(UsageError, match="Unknown key of a selection 'rnak'"):
+        Selection.from_data({"runs": [*CHOICE.runs], "rnak": 1})
+
+
 def test_specs_without_it_are_written_as_before() -> None:
-    assert "learner_from" not in TRIED[0].to_json()
+    assert not {"learner_from", "column_too"} & TRIED[0].to_json().keys()
     assert RunSpec.from_json(CHILD.to_json()) == CHILD

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from colonnade.experiments.results.choices import as_learned
 from colonnade.experiments.results.runs import RunResult
 from colonnade.experiments.results.transfer import Results
 from colonnade.experiments.titles import learner_title
@@ -20,13 +21,13 @@ def facts(results: Results) -> list[tuple[str, str]]:
 
     stated = [
         ("Runs", f"{len(done)} of {len(runs)} complete"),
-        ("Seeds", _seeds({run.spec.seed for run in runs})),
+        ("Seeds", _seeds({run.spec.seed for run in _reported(results)})),
         (
             _steps_word(runs).capitalize(),
             each([f"{short_number(run.spec.steps)}" for run in runs]) + " a run",
         ),
         ("Learner", each([learner_title(run.spec.learner, results.own) for run in runs])),
-        ("Column", each([_column(run.spec.column) for run in runs])),
+        ("Column", each([_column(as_learned(results.suite, run.spec).column) for run in runs])),
     ]
     if done:
         seconds = sum(result["timing"]["training_seconds"] for result in done)
@@ -62,6 +63,12 @@ def facts(results: Results) -> list[tuple[str, str]]:
         busy = f"{workers} at once, {used / max(there, 1e-9):.0%} of their time on a processor"
         stated.append(("Processes", busy))
     return stated
+
+
+def _reported(results: Results) -> list[RunResult]:
+    """List the runs whose numbers are compared, not what only tries or prepares; all if none is."""
+    compared = {entry.run: results.runs[entry.run] for entry in results.comparisons}
+    return list((compared or results.runs).values())
 
 
 def _seeds(seeds: set[int]) -> str:

@@ -1,0 +1,1 @@
+"""What was chosen while a suite ran, and from what."""

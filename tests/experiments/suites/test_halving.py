@@ -1,0 +1,190 @@
+"""Each cell with its own best of several draws: who goes on is worked out anew from the scores."""
+
+from dataclasses import replace
+
+import pytest
+
+from colonnade.errors import UsageError
+from colonnade.experiments.execution.schedule import Schedule
+from colonnade.experiments.plans.plan import SuiteOptions
+from colonnade.experiments.plans.search_space import PAPER_FOR_PPO, Choice, SearchSpace
+from colonnade.experiments.results.choices import as_learned, choices
+from colonnade.experiments.results.transfer import Results
+from colonnade.experiments.store.folders import SuiteFolder
+from colonnade.experiments.store.parents import with_learner
+from colonnade.experiments.suites import suite_from_name
+from colonnade.experiments.suites.designs.halving import HalvingDesign, Round
+from colonnade.experiments.suites.designs.transfer import TransferDesign
+from colonnade.reports.suite import write_report
+from support.fabricated import fabricate_run
+from support.reading import table_of
+
+SPACE = SearchSpace(
+    learner={"learning_rate": Choice(tuple(1e-4 * n for n in range(1, 90)))},
+    column={"alpha": Choice(tuple(0.01 * n for n in range(1, 90)))},
+)
+DESIGN = HalvingDesign(
+    transfer=TransferDesign(
+        family="mini-pong",
+        sources=("pong",),
+        targets=("zoom",),
+        methods=("scratch", "progressive"),
+        source_steps=900,
+        target_steps=800,
+        seeds=2,
+        column={"preset": "tiny"},
+        training_options={"num_envs": 2, "curve_steps": 100},
+    ),
+    space=SPACE,
+    rounds=(Round(4, 200), Round(2, 400)),
+)
+SCORES = {
+    "scratch zoom, round 1": (-3.0, -1.0, -4.0, -2.0),
+    "scratch zoom, round 2": (-1.5, -1.2),
+    "progressive pong to zoom, round 1": (5.0, 5.0, 1.0, 7.0),
+    "progressive pong to zoom, round 2": (9.0, 8.0),
+}
+"""Of each round's tries, in their order."""
+
+GOES_ON = {"scratch zoom": (1, 3), "progressive pong to zoom": (3, 0)}
+"""Numbers of the two best draws, by hand; of equal ones the first."""
+
+BEST = {"scratch zoom": 3, "progressive pong to zoom": 3}
+"""Of the second round: of scratch the second, of progressive the first."""
+
+
+def complete(suite, plan):
+    """Let every run that can begin end with the score that is meant for it."""
+    schedule, order = Schedule(suite, plan, retry=False), []
+    while not schedule.over:
+        for spec in list(schedule.startable(lambda _: True)):
+            way = spec.label.rpartition(", ")[0]
+            place = [run for run in plan.runs if run.label.startswith(f"{way}, ")].index(spec)
+            score = SCORES[way][place] if way in SCORES else 0.0
+            fabricate_run(suite.run(spec.id).path, spec, [None, score], done=True)
+            schedule.complete(spec.id)
+            order.append(spec)
+    return order
+
+
+@pytest.fixture
+def trained(tmp_path):
+    plan = DESIGN.plan(SuiteOptions())
+    suite = SuiteFolder(tmp_path / "out", "test", {}, plan).begin()
+    return suite, complete(suite, plan)
+
+
+def draw(number):
+    return SPACE.draw(0, number)
+
+
+def options_of(suite, spec):
+    learned = with_learner(suite.path, spec)
+    assert learned.column["preset"] == "tiny"
+    return {**learned.learner_options, "alpha": learned.column["alpha"]}
+
+
+def test_the_best_few_go_on_and_the_best_of_those_is_repeated_with_other_seeds(trained):
+    suite, order = trained
+    assert len(order) == len(suite.plan.runs) == 1 + 2 * (4 + 2 + 2)
+    for way, goes_on in GOES_ON.items():
+        runs = [spec for spec in suite.plan.runs if spec.label.startswith(f"{way}, ")]
+        first, second, reported = runs[:4], runs[4:6], runs[6:]
+        assert [options_of(suite, spec) for spec in first] == [draw(n) for n in range(4)]
+        assert [options_of(suite, spec) for spec in second] == [draw(n) for n in goes_on]
+        assert [options_of(suite, spec) for spec in reported] == [draw(BEST[way])] * 2
+        assert [spec.steps for spec in runs] == [200] * 4 + [400] * 2 + [800] * 2
+        assert [spec.seed for spec in reported] == [0, 1]
+        assert len({spec.seed for spec in runs}) == len(runs)
+        # Nothing waits for what it doesn't need, and nothing begins before what it needs.
+        ends = {spec.id: place for place, spec in enumerate(order)}
+        for spec in runs:
+            assert all(ends[before] < ends[spec.id] for before in suite.plan.waits_for(spec))
+
+
+def test_only_what_is_repeated_is_compared(trained):
+    suite, _ = trained
+    compared = {entry.run for entry in suite.plan.comparisons}
+    assert compared == {spec.id for spec in suite.plan.runs if spec.steps == 800}
+    assert {(e.method, e.source) for e in suite.plan.comparisons} == {
+        ("scratch", None),
+        ("progressive-2", "pong"),
+    }
+    origins = {spec.parent for spec in suite.plan.runs if spec.method == "progressive"}
+    (source,) = (spec for spec in suite.plan.runs if spec.steps == 900)
+    assert origins == {source.id}
+
+
+def test_the_report_says_what_was_chosen_from_what(trained):
+    suite, _ = trained
+    found = {choice.title: choice for choice in choices(Results(suite))}
+    assert list(found) == [
+        "scratch zoom, round 1",
+        "scratch zoom, round 2",
+        "progressive pong to zoom, round 1",
+        "progressive pong to zoom, round 2",
+    ]
+    for title, choice in found.items():
+        assert tuple(each.score for each in choice.tries) == SCORES[title]
+    for way, goes_on in GOES_ON.items():
+        taken = found[f"{way}, round 1"].taken
+        assert [each.name for each in taken] == [f"draw {number}" for number in goes_on]
+        assert [each.values for each in taken] == [draw(number) for number in goes_on]
+        (best,) = found[f"{way}, round 2"].taken
+        assert best.values == draw(BEST[way])
+    page = write_report(suite).read_text()
+    row = table_of(page, "Taken on, the best first")["progressive pong to zoom, round 2"]
+    rate, alpha = draw(3).values()
+    assert row["Final scores"] == "8.00 to 9.00"
+    assert row["Complete"] == "2 of 2"
+    taken = row["Taken on, the best first"]
+    assert taken == f"rank 1 of round 1: learning_rate {rate:.4g}, alpha {alpha:.4g}"
+    # Seeds and columns are those of what is reported, as it learned.
+    assert "<dt>Seeds</dt><dd>2 (0, 1)</dd>" in page
+    assert f"tiny, alpha {alpha}" in page
+
+
+def test_a_choice_that_is_open_is_told_as_that(tmp_path):
+    plan = DESIGN.plan(SuiteOptions())
+    suite = SuiteFolder(tmp_path / "out", "test", {}, plan).begin()
+    spec = plan.runs[0]
+    fabricate_run(suite.run(spec.id).path, spec, [None, 1.0], done=True)
+    assert choices(Results(suite))[0].taken == ()
+    assert as_learned(suite, plan.runs[-1]) == plan.runs[-1]
+    assert table_of(write_report(suite).read_text(), "Complete")["scratch zoom, round 1"] == {
+        "Tries": "scratch zoom, round 1",
+        "Complete": "1 of 4",
+        "Final scores": "1.00 to 1.00",
+        "Taken on, the best first": "not chosen yet",
+    }
+
+
+def test_where_fewer_are_complete_the_last_of_them_goes_on(tmp_path):
+    plan = DESIGN.plan(SuiteOptions())
+    suite = SuiteFolder(tmp_path / "out", "test", {}, plan).begin()
+    first, second = [choice for choice in plan.selections if len(choice.runs) == 4][:2]
+    spec = next(run for run in plan.runs if run.id == first.runs[2])
+    fabricate_run(suite.run(spec.id).path, spec, [None, 1.0], done=True)
+    assert first.rank == 0
+    assert second == replace(first, rank=1)
+    assert suite.choose(first) == suite.choose(second) == spec.id
+
+
+def test_rounds_shrink():
+    for rounds in ((), (Round(2, 100), Round(4, 200))):
+        with pytest.raises(UsageError, match="each with at most as many tries as the one before"):
+            replace(DESIGN, rounds=rounds)
+
+
+def test_pong_soup_at_its_best_is_what_its_page_says():
+    plan = suite_from_name("pong-soup-best").plan(SuiteOptions())
+    cells = {run.label.partition(",")[0] for run in plan.runs}
+    assert len(cells) == 4 * 4
+    for cell in cells:
+        runs = [run for run in plan.runs if run.label.startswith(f"{cell},")]
+        assert [run.steps for run in runs] == [100_000] * 8 + [400_000] * 2 + [1_000_000] * 3
+        for number, run in enumerate(runs[:8]):
+            drawn = PAPER_FOR_PPO.draw(0, number)
+            assert run.column == {"preset": "atari", "alpha": drawn.pop("alpha")}
+            assert run.learner_options == drawn
+        assert {run.parent for run in runs} in ({None}, {"bundled:pong-source"})
