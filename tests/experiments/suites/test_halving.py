@@ -6,9 +6,11 @@ import pytest
 
 from colonnade.errors import UsageError
 from colonnade.experiments.execution.schedule import Schedule
+from colonnade.experiments.launch.changes import with_changes
 from colonnade.experiments.plans.plan import SuiteOptions
 from colonnade.experiments.plans.search_space import PAPER_FOR_PPO, Choice, SearchSpace
 from colonnade.experiments.results.choices import as_learned, choices
+from colonnade.experiments.results.facts import facts
 from colonnade.experiments.results.transfer import Results
 from colonnade.experiments.store.folders import SuiteFolder
 from colonnade.experiments.store.parents import with_learner
@@ -139,9 +141,23 @@ def test_the_report_says_what_was_chosen_from_what(trained):
     assert row["Complete"] == "2 of 2"
     taken = row["Taken on, the best first"]
     assert taken == f"rank 1 of round 1: learning_rate {rate:.4g}, alpha {alpha:.4g}"
-    # Seeds and columns are those of what is reported, as it learned.
-    assert "<dt>Seeds</dt><dd>2 (0, 1)</dd>" in page
-    assert f"tiny, alpha {alpha}" in page
+
+
+def test_seeds_and_columns_are_told_of_what_is_reported_as_it_learned(tmp_path):
+    design = replace(DESIGN, transfer=replace(DESIGN.transfer, methods=("scratch",)))
+    plan = design.plan(SuiteOptions())
+    suite = SuiteFolder(tmp_path / "out", "test", {}, plan).begin()
+    complete(suite, plan)
+    told = dict(facts(Results(suite)))
+    assert told["Seeds"] == "2 (0, 1)"
+    assert told["Column"] == ", ".join(f"tiny, alpha {draw(n)['alpha']}" for n in range(4))
+
+
+def test_options_that_change_every_run_keep_the_ranks():
+    plan = DESIGN.plan(SuiteOptions())
+    changed = with_changes(plan, ["learner.gamma=0.9"])
+    ranks = [choice.rank for choice in plan.selections]
+    assert [choice.rank for choice in changed.selections] == ranks == [0, 1, 0] * 2
 
 
 def test_a_choice_that_is_open_is_told_as_that(tmp_path):
