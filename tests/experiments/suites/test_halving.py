@@ -37,8 +37,8 @@ DESIGN = HalvingDesign(
         column={"preset": "tiny"},
         training_options={"num_envs": 2, "curve_steps": 100},
     ),
-    space=SPACE,
     rounds=(Round(4, 200), Round(2, 400)),
+    spaces={"ppo": SPACE},
 )
 SCORES = {
     "scratch zoom, round 1": (-3.0, -1.0, -4.0, -2.0),
@@ -184,6 +184,7 @@ def test_where_fewer_are_complete_the_last_of_them_goes_on(tmp_path):
     assert first.rank == 0
     assert second == replace(first, rank=1)
     assert suite.choose(first) == suite.choose(second) == spec.id
+    assert [(each.name, each.rank) for each in choices(Results(suite))[0].taken] == [("draw 2", 1)]
 
 
 def test_rounds_shrink():

@@ -7,11 +7,14 @@ A suite as data, in JSON or TOML, has the fields of a `TransferDesign` and a few
      "methods": ["scratch", "finetune", "progressive"],
      "source_steps": 20000, "target_steps": 20000, "seeds": 3,
      "search": {"learner": {"learning_rate": [0.003, 0.001]}}}
+
+With "rounds" each cell is trained with its own best draw, as in a `HalvingDesign`.
 """
 
 from __future__ import annotations
 
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +23,12 @@ from colonnade.experiments.plans.plan import SCRATCH
 from colonnade.experiments.plans.search_space import SearchSpace
 from colonnade.experiments.store.reading import parse_json, read_content
 from colonnade.experiments.suites import Suite, suite_from_name, suite_names
+from colonnade.experiments.suites.designs.halving import HalvingDesign, Round
 from colonnade.experiments.suites.designs.transfer import TransferDesign
 from colonnade.parts import own_names
 from colonnade.records import fitting, read
 
-_OWN = ("suite", "title", "summary", "search")
+_OWN = ("suite", "title", "summary", "search", "rounds")
 """Fields of a suite's file that are none of its design."""
 
 
@@ -109,7 +113,11 @@ def _suite(content: dict[str, Any], where: str) -> Suite:
         if unknown := [key for key in space.methods if key not in design.methods]:
             raise unknown_name(f"method in 'search' of {where}", unknown[0], design.methods)
         search = dict.fromkeys(learners, space)
-    return Suite(name, words["title"] or name, words["summary"], design.plan, spaces=search)
+    suite = Suite(name, words["title"] or name, words["summary"], design.plan, spaces=search)
+    if "rounds" not in given:
+        return suite
+    rounds = fitting(tuple[Round, ...], given["rounds"], "rounds", where)
+    return replace(suite, plan=HalvingDesign(design, rounds, search).plan, job=design.plan)
 
 
 def _space(data: object, where: str) -> SearchSpace:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
 from colonnade.experiments.plans.plan import Plan, SuiteOptions
 from colonnade.experiments.plans.search_space import PAPER, PAPER_FOR_PPO, SearchSpace
-from colonnade.experiments.plans.spec import DEFAULT_COLUMN
+from colonnade.experiments.plans.spec import DEFAULT_COLUMN, RunSpec
 
 if TYPE_CHECKING:
     from colonnade.networks import ProgressiveNetwork
@@ -51,17 +51,31 @@ class Suite:
 
     def space(self, learner: str) -> SearchSpace:
         """Return what is drawn for a learner."""
-        return self.spaces.get(learner, PAPER_FOR_PPO if learner == "ppo" else PAPER)
+        return self.spaces.get(learner) or _of_the_paper(learner)
 
     def drawn(self, plan: Plan) -> SearchSpace:
-        """Return what is drawn for a plan's runs; of the paper's grids, what their parts have."""
-        first = plan.runs[0]
-        space = self.space(first.learner)
-        if first.learner in self.spaces:
-            return space
-        from colonnade.experiments.plans.build import build_learner
+        """Return what is drawn for a plan's runs."""
+        return drawn_for(plan.runs, self.spaces)
 
-        options = vars(build_learner(first))
-        ranges = {name: of for name, of in space.learner.items() if name in options}
-        unnamed = any(spec.column == DEFAULT_COLUMN for spec in plan.runs)
-        return SearchSpace(ranges, {} if unnamed else space.column)
+
+def drawn_for(runs: Sequence[RunSpec], spaces: Mapping[str, SearchSpace]) -> SearchSpace:
+    """Return what is drawn for runs of one learner.
+
+    Args:
+        runs: The runs.
+        spaces: By the learner's name; for any other the paper's grids, of which only that is drawn
+            what the runs' parts have.
+    """
+    learner = runs[0].learner
+    if learner in spaces:
+        return spaces[learner]
+    from colonnade.experiments.plans.build import build_learner
+
+    space, options = _of_the_paper(learner), vars(build_learner(runs[0]))
+    ranges = {name: of for name, of in space.learner.items() if name in options}
+    unnamed = any(spec.column == DEFAULT_COLUMN for spec in runs)
+    return SearchSpace(ranges, {} if unnamed else space.column)
+
+
+def _of_the_paper(learner: str) -> SearchSpace:
+    return PAPER_FOR_PPO if learner == "ppo" else PAPER

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 from colonnade.checks import AT_LEAST_1, check_fields
 from colonnade.errors import UsageError
@@ -11,6 +12,7 @@ from colonnade.experiments.plans.plan import Plan, SuiteOptions
 from colonnade.experiments.plans.search_space import SearchSpace
 from colonnade.experiments.plans.spec import RunSpec
 from colonnade.experiments.suites.designs.transfer import TransferDesign
+from colonnade.experiments.suites.suite import drawn_for
 
 _DRAWS = 0
 """Seed of the draws."""
@@ -49,13 +51,13 @@ class HalvingDesign:
 
     Attributes:
         transfer: What is compared.
-        space: What is drawn.
         rounds: From many short tries to few long ones.
+        spaces: What is drawn, by the learner's name; the paper's grids for any other.
     """
 
     transfer: TransferDesign
-    space: SearchSpace
     rounds: tuple[Round, ...]
+    spaces: Mapping[str, SearchSpace] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         tries = [each.tries for each in self.rounds]
@@ -84,6 +86,7 @@ class HalvingDesign:
 
     def _best(self, usual: RunSpec, options: SuiteOptions, builder: PlanBuilder) -> str:
         """Add the tries of a cell; return how a spec names the best of the last round."""
+        space = drawn_for([usual], self.spaces)
         tried: list[RunSpec] = []
         for number, stage in enumerate(self.rounds):
             tasks = (replace(usual.tasks[-1], steps=options.scaled(stage.steps)),)
@@ -101,7 +104,7 @@ class HalvingDesign:
                     best = builder.best_of(tried, place)
                     run = replace(run, learner_from=best, column_too=True)
                 else:
-                    run = self.space.put(self.space.draw(_DRAWS, place), run)
+                    run = space.put(space.draw(_DRAWS, place), run)
                 runs.append(builder.add(run))
             tried = runs
         return builder.best_of(tried)

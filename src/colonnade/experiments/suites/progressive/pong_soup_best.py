@@ -1,6 +1,5 @@
 """Pong Soup with each method at its best, for less: part of Fig. 4 of Rusu et al. 2016."""
 
-from colonnade.experiments.plans.search_space import PAPER_FOR_PPO
 from colonnade.experiments.suites.designs.halving import HalvingDesign, Round
 from colonnade.experiments.suites.designs.transfer import TransferDesign
 from colonnade.experiments.suites.progressive.demo import SOURCE_COLUMN
@@ -22,7 +21,6 @@ BEST = HalvingDesign(
         training_options={"curve_steps": 25_000},
         bundled=SOURCE_COLUMN,
     ),
-    space=PAPER_FOR_PPO,
     rounds=(Round(tries=8, steps=100_000, episodes=10), Round(tries=2, steps=400_000)),
 )
 """The paper's best 3 of 25 jobs take 25 long runs a cell; eight short ones, two longer ones and
