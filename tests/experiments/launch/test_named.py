@@ -14,6 +14,9 @@ from colonnade.experiments.launch.sweep import plan_sweep
 from colonnade.experiments.plans.plan import SuiteOptions
 from colonnade.experiments.plans.search_space import PAPER, Choice, LogUniform
 from colonnade.experiments.plans.sweep import Sweep
+from colonnade.experiments.results.runs import RunResult
+from colonnade.experiments.results.transfer import Results
+from colonnade.experiments.store.folders import SuiteFolder
 from colonnade.experiments.suites import Suite
 from colonnade.experiments.suites.designs.transfer import TransferDesign
 
@@ -155,6 +158,10 @@ def test_a_suite_as_data_is_begun_and_swept_as_ours(tmp_path: Path) -> None:
             "must be an object; got \\[\\]; a range is a list of numbers",
         ),
         ({"search": 3}, "search of mine.json must be a JSON object; got 3."),
+        ({"rounds": []}, "'rounds' of a halving design are one or more, each with at most as many"),
+        ({"rounds": [{"tries": 0, "steps": 9}]}, "tries of .* must be a whole number at least 1"),
+        ({"rounds": [{"trys": 2, "steps": 9}]}, "'trys'; did you mean 'tries'"),
+        ({"rounds": 3}, "rounds of mine.json must be a list; got 3."),
     ],
 )
 def test_what_is_wrong_with_a_suite_as_data_is_one_sentence(
@@ -177,6 +184,44 @@ def test_files_that_are_no_suites(tmp_path: Path, capsys: pytest.CaptureFixture[
     ):
         assert main(["describe", str(tmp_path / name)]) == 2
         assert sentence in capsys.readouterr().err
+
+
+def test_rounds_train_each_cell_with_its_own_best(tmp_path: Path) -> None:
+    """The real thing, on a suite so small that it is over in seconds."""
+    rates, alphas = [1e-3, 2e-3, 3e-3], [0.4, 0.5, 0.6]
+    path = written(
+        tmp_path,
+        family="mini-pong", sources=["pong"], targets=["zoom"],
+        methods=["scratch", "progressive"], columns=2,
+        column={"preset": "tiny", "alpha": 0.3}, source_steps=100, target_steps=200, seeds=1,
+        learner="ppo", method_options=None, evaluation_episodes=2,
+        search={"learner": {"learning_rate": rates}, "column": {"alpha": alphas}},
+        rounds=[{"tries": 3, "steps": 100, "episodes": 2}, {"tries": 2, "steps": 150}],
+        training_options={"num_envs": 2, "curve_steps": 50, "device": "cpu"},
+    )  # fmt: skip
+    assert main(["run", str(path), "--out", str(tmp_path / "out")]) == 0
+    results = Results(SuiteFolder.read(tmp_path / "out"))
+    runs = [*results.runs.values()]
+    assert len(runs) == 1 + 2 * (3 + 2 + 1)
+    assert all(run.done for run in runs)
+    for cell in ("scratch zoom", "progressive pong to zoom"):
+        first, second, (last,) = (
+            [run for run in runs if run.spec.label.startswith(f"{cell}, {kind}")]
+            for kind in ("round 1", "round 2", "seed 0")
+        )
+        best = sorted(first, key=lambda run: -run.final_score)[:2]
+        for run, model in zip(second, best, strict=True):
+            assert alpha(run) == alpha(model)
+            assert run.result["learner"] == model.result["learner"]
+        model = max(second, key=lambda run: run.final_score)
+        assert alpha(last) == alpha(model)
+        assert last.result["learner"] == model.result["learner"]
+        assert last.spec.seed == 0
+
+
+def alpha(run: RunResult) -> float:
+    *_, column = json.loads((run.folder.path / "network.json").read_text())["network"]["columns"]
+    return float(column["spec"]["alpha"])
 
 
 @pytest.mark.parametrize(

@@ -74,7 +74,8 @@ class HalvingDesign:
         for arm in self.transfer.arms():
             usual = self.transfer.spec(arm, options, 0, self.transfer.parent(arm, parents))
             if arm in self.transfer.trunk():
-                parents[arm.learned] = builder.add(usual).id
+                source = f"source {', '.join(arm.learned)}, seed 0"
+                parents[arm.learned] = builder.add(replace(usual, label=source)).id
             if arm.row is None:
                 continue
             best = self._best(usual, options, builder)
