@@ -29,6 +29,9 @@ class Round:
         tries: How many; in the first round the draws, later the best of the round before.
         steps: Agent steps of each.
         episodes: How many episodes score each, and the random policy beside it.
+
+    Raises:
+        UsageError: One is below 1.
     """
 
     tries: int
@@ -53,6 +56,9 @@ class HalvingDesign:
         transfer: What is compared.
         rounds: From many short tries to few long ones.
         spaces: What is drawn, by the learner's name; the paper's grids for any other.
+
+    Raises:
+        UsageError: There is no round, or one has more tries than the round before.
     """
 
     transfer: TransferDesign
