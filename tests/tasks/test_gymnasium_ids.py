@@ -7,10 +7,12 @@ import gymnasium
 import numpy as np
 import pytest
 from gymnasium.utils.env_checker import check_env
+from gymnasium.vector import AutoresetMode
 
 from colonnade.tasks import LEVELS, VARIANTS, register_envs
 from colonnade.tasks.gymnasium_ids import gymnasium_id, maze_id
 from colonnade.tasks.mazes.t_maze import draw_view
+from colonnade.tasks.vector import SingleEnv
 
 NAMES = ("Pong", "Noisy", "Black", "White", "Zoom", "HFlip", "VFlip", "VHFlip")
 IDS = [f"colonnade/{family}-{name}-v0" for family in ("PongSoup", "MiniPong") for name in NAMES]
@@ -131,3 +133,15 @@ def test_mazes_take_options_and_render_in_colour():
     assert [env.step(4)[3] for _ in range(3)] == [False, False, True]
     many = gymnasium.make_vec(LABYRINTH[7], num_envs=3, colour=False)
     assert many.reset(seed=0)[0].shape == (3, 1, 84, 84)
+
+
+def test_actions_of_a_vector_environment_of_numbers_are_not_cut_to_whole_ones():
+    vector = gymnasium.make_vec(
+        "MountainCarContinuous-v0", 1, vector_kwargs={"autoreset_mode": AutoresetMode.SAME_STEP}
+    )
+    single, alone = SingleEnv(vector, draw=None), gymnasium.make("MountainCarContinuous-v0")
+    single.reset(seed=0)
+    alone.reset(seed=0)
+    for push in (0.75, -0.5):
+        action = np.array([push], np.float32)
+        np.testing.assert_allclose(single.step(action)[0], alone.step(action)[0])

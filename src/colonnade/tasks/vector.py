@@ -183,7 +183,7 @@ class SingleEnv(gymnasium.Env[Any, Any]):
 
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         """Take one action; see `gymnasium.Env.step`."""
-        actions = np.array([action], np.int64)
+        actions = np.array([action], self.action_space.dtype)
         observations, rewards, terminated, truncated, infos = self._vector.step(actions)
         observation = first_of(observations)
         ended = bool(episodes_ended(terminated, truncated, infos)[0])
