@@ -540,7 +540,7 @@ NEWER = (
     "sim-to-real-columns", "sim-to-real-columns-long", "sim-to-real-columns-a3c",
     "labyrinth-doom-pair", "labyrinth-short", "dqn-pong", "ewc-two-games",
     "ten-games", "pong-ppo-again", "pong-outputs",
-    "dqn-pong-20", "demo",
+    "dqn-pong-20", "demo", "pong-soup-best",
 )  # fmt: skip
 
 
