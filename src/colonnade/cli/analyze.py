@@ -104,7 +104,8 @@ def analyze(
 
     suite, runs, single = find_runs(path)
     if not single:
-        runs = [folder for folder in runs if is_progressive(folder)]
+        tries = suite.plan.tries
+        runs = [folder for folder in runs if folder.id not in tries and is_progressive(folder)]
         runs = that_play(runs, task)
     if not runs:
         raise ColonnadeError(

@@ -1,5 +1,7 @@
 """Each cell with its own best of several draws: who goes on is worked out anew from the scores."""
 
+import json
+import shutil
 from dataclasses import replace
 
 import pytest
@@ -9,11 +11,14 @@ from colonnade.experiments.execution.schedule import Schedule
 from colonnade.experiments.launch.changes import with_changes
 from colonnade.experiments.plans.plan import SuiteOptions
 from colonnade.experiments.plans.search_space import PAPER_FOR_PPO, Choice, SearchSpace
-from colonnade.experiments.results.choices import as_learned, choices
+from colonnade.experiments.results.choices import choices
 from colonnade.experiments.results.facts import facts
 from colonnade.experiments.results.transfer import Results
+from colonnade.experiments.results.two_folders import lay_side_by_side
+from colonnade.experiments.store.files import write_json
 from colonnade.experiments.store.folders import SuiteFolder
-from colonnade.experiments.store.parents import with_learner
+from colonnade.experiments.store.parents import as_learned, with_learner
+from colonnade.experiments.store.reading import read_json
 from colonnade.experiments.suites import suite_from_name
 from colonnade.experiments.suites.designs.halving import HalvingDesign, Round
 from colonnade.experiments.suites.designs.transfer import TransferDesign
@@ -150,7 +155,7 @@ def test_seeds_and_columns_are_told_of_what_is_reported_as_it_learned(tmp_path):
     complete(suite, plan)
     told = dict(facts(Results(suite)))
     assert told["Seeds"] == "2 (0, 1)"
-    assert told["Column"] == ", ".join(f"tiny, alpha {draw(n)['alpha']}" for n in range(4))
+    assert told["Column"] == f"tiny, alpha {draw(BEST['scratch zoom'])['alpha']}"
 
 
 def test_options_that_change_every_run_keep_the_ranks():
@@ -166,7 +171,7 @@ def test_a_choice_that_is_open_is_told_as_that(tmp_path):
     spec = plan.runs[0]
     fabricate_run(suite.run(spec.id).path, spec, [None, 1.0], done=True)
     assert choices(Results(suite))[0].taken == ()
-    assert as_learned(suite, plan.runs[-1]) == plan.runs[-1]
+    assert as_learned(suite.path, plan.runs[-1]) == plan.runs[-1]
     assert table_of(write_report(suite).read_text(), "Complete")["scratch zoom, round 1"] == {
         "Tries": "scratch zoom, round 1",
         "Complete": "1 of 4",
@@ -185,6 +190,94 @@ def test_where_fewer_are_complete_the_last_of_them_goes_on(tmp_path):
     assert second == replace(first, rank=1)
     assert suite.choose(first) == suite.choose(second) == spec.id
     assert [(each.name, each.rank) for each in choices(Results(suite))[0].taken] == [("draw 2", 1)]
+
+
+def test_all_ranks_are_chosen_at_once_whatever_is_begun_again_later(tmp_path):
+    """With room for one run alone the second rank would else be chosen after a stop."""
+    plan = DESIGN.plan(SuiteOptions())
+    suite = SuiteFolder(tmp_path / "out", "test", {}, plan).begin()
+    first, second = [choice for choice in plan.selections if len(choice.runs) == 4][:2]
+    *done, failed = (next(run for run in plan.runs if run.id == name) for name in first.runs)
+    for score, spec in enumerate(done):
+        fabricate_run(suite.run(spec.id).path, spec, [None, float(score)], done=True)
+    assert suite.choose(first) == done[2].id
+    fabricate_run(suite.run(failed.id).path, failed, [None, 9.0], done=True)
+    assert suite.choose(second) == suite.chosen(second.name) == done[1].id
+    assert suite.choose(first) == done[2].id
+
+
+def test_options_of_methods_that_were_drawn_go_on_too(tmp_path):
+    lams = Choice((10.0, 20.0, 30.0, 40.0, 50.0, 60.0, 70.0))
+    space = replace(SPACE, methods={"ewc": {"lam": lams}})
+    transfer = replace(
+        DESIGN.transfer, methods=("scratch", "ewc"), method_options={"ewc": {"lam": 1.0}}
+    )
+    plan = replace(DESIGN, transfer=transfer, spaces={"ppo": space}).plan(SuiteOptions())
+    suite = SuiteFolder(tmp_path / "out", "test", {}, plan).begin()
+    complete(suite, plan)
+    runs = [spec for spec in plan.runs if spec.method == "ewc"]
+    drawn = [space.draw(0, number)["ewc.lam"] for number in range(4)]
+    assert len({*drawn}) > 1
+    learned = [with_learner(suite.path, spec).method_options["lam"] for spec in runs]
+    # All score alike, so that the first goes on.
+    assert learned == [*drawn, *drawn[:2], drawn[0], drawn[0]]
+    # Not to another method.
+    scratch = replace(runs[-1], method="finetune", method_options={})
+    assert with_learner(suite.path, scratch).method_options == {}
+
+
+def test_random_scores_are_those_of_runs_that_are_reported(trained):
+    suite, _ = trained
+    for spec in suite.plan.runs:
+        path = suite.run(spec.id).path / "result.json"
+        result = json.loads(path.read_text())
+        result["scores"][0]["return_mean"] = -10.0 if spec.id in suite.plan.tries else -20.0
+        path.write_text(json.dumps(result))
+    score = Results(suite).random_score("mini-pong/zoom")
+    assert (score.mean, score.runs) == (-20.0, 4)
+
+
+def test_a_choice_on_a_data_set_is_made_by_what_is_kept_for_it(trained):
+    suite, _ = trained
+    spec = suite.plan.runs[-1]
+    path = suite.run(spec.id).path / "result.json"
+    result = json.loads(path.read_text())
+    random, tested = result["scores"]
+    kept = {**tested, "policy": "validation", "return_mean": 0.5}
+    path.write_text(json.dumps({**result, "scores": [random, kept, tested]}))
+    assert suite.run(spec.id).score == 0.5
+    assert Results(suite).runs[spec.id].final_score == tested["return_mean"]
+
+
+def test_folders_that_chose_otherwise_differ(trained, tmp_path):
+    suite, _ = trained
+    shutil.copytree(suite.path, tmp_path / "other")
+    other = SuiteFolder.read(tmp_path / "other")
+    content = read_json(other.path / "choices.json")
+    (last,) = (c for c in suite.plan.selections if c.name == suite.plan.runs[-1].learner_from)
+    content[last.name]["run"] = last.runs[1]
+    write_json(other.path / "choices.json", content)
+    found = lay_side_by_side(suite, other)
+    changed = {change[0] for row in found.rows for change in row.changes}
+    assert changed == {"learner_options.learning_rate", "column.alpha"}
+
+
+def test_what_is_drawn_cannot_be_set():
+    plan = DESIGN.plan(SuiteOptions())
+    for change in ("learner.learning_rate=0.1", "column.alpha=7"):
+        with pytest.raises(UsageError, match=r"which is drawn for each try, as for 'scratch zoom"):
+            with_changes(plan, [change])
+
+
+def test_what_was_taken_on_is_named_by_all_that_was_drawn(trained):
+    """Also where those of the last round have it in common."""
+    suite, _ = trained
+    rounds = (Round(4, 200), Round(1, 400))
+    plan = replace(DESIGN, rounds=rounds).plan(SuiteOptions())
+    suite = SuiteFolder(suite.path.parent / "one", "test", {}, plan).begin()
+    complete(suite, plan)
+    (taken,) = choices(Results(suite))[1].taken
+    assert taken.values == draw(GOES_ON["scratch zoom"][0])
 
 
 def test_rounds_shrink():

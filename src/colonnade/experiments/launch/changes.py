@@ -27,6 +27,7 @@ def with_changes(plan: Plan, given: Sequence[str]) -> Plan:
     for kind, _, _ in changes:
         if kind not in kinds:
             raise unknown_name("kind of option in --set", kind, kinds)
+    _check_drawn(plan, changes)
     names: dict[str, str] = {}  # of runs and selections, before and after
     runs, selections = [], []
     for spec in plan.runs:
@@ -49,6 +50,19 @@ def with_changes(plan: Plan, given: Sequence[str]) -> Plan:
         runs.append(changed)
     compared = tuple(replace(entry, run=names[entry.run]) for entry in plan.comparisons)
     return Plan(tuple(runs), compared, tuple(selections))
+
+
+def _check_drawn(plan: Plan, changes: Sequence[tuple[str, str, Json]]) -> None:
+    """Refuse to change what a plan's tries were made to choose."""
+    for choice in plan.selections:
+        runs = [spec for spec in plan.runs if spec.id in plan.tries.intersection(choice.runs)]
+        for kind, name, _ in changes:
+            if len({repr(spec.option(kind, name)) for spec in runs}) > 1:
+                raise UsageError(
+                    f"--set changes {name}, which is drawn for each try, as for "
+                    f"{runs[0].label!r}, to choose the best by; leave it out, or run a suite that "
+                    "draws none."
+                )
 
 
 def check_learner(plan: Plan, learner: str | None) -> None:

@@ -46,6 +46,7 @@ from colonnade.types import Network, Task, environments_of
 
 _DECIDES_NO_LAYOUT = (
     "label", "seed", "learner", "learner_options", "training_options", "visits", "labels",
+    "learner_from", "column_too", "evaluation_episodes",
 )  # fmt: skip
 
 

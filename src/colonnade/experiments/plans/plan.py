@@ -135,7 +135,7 @@ class Selection:
                 f"less one, but {shown(self.rank)} came."
             )
 
-    @property
+    @cached_property
     def name(self) -> str:
         """As in `RunSpec.parent`; it follows from the runs, so that a spec says what it takes."""
         told = [*self.runs, *([str(self.rank)] if self.rank else [])]
@@ -250,7 +250,18 @@ class Plan:
 
     def selection(self, parent: str | None) -> Selection | None:
         """Return the selection that a spec names, if it names one."""
-        return next((choice for choice in self.selections if choice.name == parent), None)
+        return None if parent is None else self._selections.get(parent)
+
+    @cached_property
+    def _selections(self) -> dict[str, Selection]:
+        return {choice.name: choice for choice in self.selections}
+
+    @cached_property
+    def tries(self) -> frozenset[str]:
+        """Ids of runs that are made to choose hyperparameters by; they are no results."""
+        named = filter(None, (self.selection(spec.learner_from) for spec in self.runs))
+        compared = {entry.run for entry in self.comparisons}
+        return frozenset(run for choice in named for run in choice.runs if run not in compared)
 
     def parents(self, spec: RunSpec) -> tuple[str, ...]:
         """Ids of the plan's runs that one starts from, or may start from."""

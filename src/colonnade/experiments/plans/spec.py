@@ -129,8 +129,8 @@ class RunSpec:
             its options, as in {"kind": "forget-me-not"}; by default it is told.
         learner_from: "best:NAME", a selection of the plan whose best run's hyperparameters are
             taken instead of `learner_options`: those that did best where trying costs little.
-        column_too: Whether that run's column is taken as well, as where alpha was drawn with the
-            hyperparameters.
+        column_too: Whether that run's column is taken as well, and the options of its method where
+            that is the same, as where alpha or EWC's lambda was drawn with the hyperparameters.
         evaluation_error: Standard error of a mean score that suffices, so that fewer episodes than
             `evaluation_episodes` are played where they are enough; None plays all.
         parents: Instead of a parent: several, each as `parent`, trained independently, whose

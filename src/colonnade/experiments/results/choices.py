@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 from typing import Any
 
-from colonnade.errors import ColonnadeError
 from colonnade.experiments.plans.spec import RunSpec
+from colonnade.experiments.results.runs import RunResult
 from colonnade.experiments.results.transfer import Results
-from colonnade.experiments.store.folders import SuiteFolder
-from colonnade.experiments.store.parents import with_learner
+from colonnade.experiments.store.parents import as_learned
 
 _BETWEEN = ", "
 
@@ -22,7 +22,7 @@ class Try:
 
     Attributes:
         name: What tells it from the others, e.g. "draw 3".
-        score: Final score on its last task; NaN unless complete.
+        score: What it was chosen by, the final score on its last task; NaN unless complete.
         values: Its hyperparameters that are not the same in all of them, by name.
         rank: Its place among those that were taken on, from 1; None if it was not.
     """
@@ -62,24 +62,10 @@ def choices(results: Results) -> list[Choice]:
     return [_choice(results, runs, chosen) for runs, chosen in ranks.items()]
 
 
-def as_learned(suite: SuiteFolder, spec: RunSpec) -> RunSpec:
-    """Return a run's spec with what it took from the best of others; as it is while that is open.
-
-    Args:
-        suite: The output folder.
-        spec: Of the run.
-    """
-    try:
-        return with_learner(suite.path, spec)
-    except ColonnadeError:
-        return spec
-
-
 def _choice(results: Results, runs: Sequence[str], chosen: dict[int, str | None]) -> Choice:
     specs = [results.runs[run].spec for run in runs]
-    settings = [_settings(as_learned(results.suite, spec)) for spec in specs]
-    names = dict.fromkeys(name for each in settings for name in each)
-    differ = [name for name in names if len({repr(each.get(name)) for each in settings}) > 1]
+    settings = [_settings(as_learned(results.suite.path, spec)) for spec in specs]
+    differ = _drawn(results, specs)
     title, own = _named(specs)
     taken = {run: rank + 1 for rank, run in sorted(chosen.items(), reverse=True)}
     return Choice(
@@ -87,13 +73,28 @@ def _choice(results: Results, runs: Sequence[str], chosen: dict[int, str | None]
         tuple(
             Try(
                 name,
-                results.runs[run].final_score,
+                _score(results.runs[run]),
                 {key: each[key] for key in differ if key in each},
                 taken.get(run),
             )
             for run, name, each in zip(runs, own, settings, strict=True)
         ),
     )
+
+
+def _score(run: RunResult) -> float:
+    """Return what it was chosen by."""
+    return run.folder.score if run.done else math.nan
+
+
+def _drawn(results: Results, specs: Sequence[RunSpec]) -> list[str]:
+    """Name the hyperparameters that tell runs apart, or those that the first tries differed in."""
+    plan = results.suite.plan
+    if (before := plan.selection(specs[0].learner_from)) is not None:
+        return _drawn(results, [results.runs[run].spec for run in before.runs])
+    settings = [_settings(spec) for spec in specs]
+    names = dict.fromkeys(name for each in settings for name in each)
+    return [name for name in names if len({repr(each.get(name)) for each in settings}) > 1]
 
 
 def _settings(spec: RunSpec) -> dict[str, Any]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from colonnade.experiments.results.choices import as_learned
 from colonnade.experiments.results.runs import RunResult
 from colonnade.experiments.results.transfer import Results
+from colonnade.experiments.store.parents import as_learned
 from colonnade.experiments.titles import learner_title
 from colonnade.experiments.words import duration, short_number
 
@@ -27,7 +27,7 @@ def facts(results: Results) -> list[tuple[str, str]]:
             each([f"{short_number(run.spec.steps)}" for run in runs]) + " a run",
         ),
         ("Learner", each([learner_title(run.spec.learner, results.own) for run in runs])),
-        ("Column", each([_column(as_learned(results.suite, run.spec).column) for run in runs])),
+        ("Column", "; ".join(dict.fromkeys(_columns(results)))),
     ]
     if done:
         seconds = sum(result["timing"]["training_seconds"] for result in done)
@@ -63,6 +63,12 @@ def facts(results: Results) -> list[tuple[str, str]]:
         busy = f"{workers} at once, {used / max(there, 1e-9):.0%} of their time on a processor"
         stated.append(("Processes", busy))
     return stated
+
+
+def _columns(results: Results) -> list[str]:
+    """Name the columns of all runs but those that only try, as they learned."""
+    specs = [run.spec for name, run in results.runs.items() if name not in results.suite.plan.tries]
+    return [_column(as_learned(results.suite.path, spec).column) for spec in specs]
 
 
 def _reported(results: Results) -> list[RunResult]:

@@ -194,7 +194,13 @@ class Results:
         By the task's name and options (`TaskBudget.key`): other options are another task.
         """
         found: dict[tuple[str, str], list[tuple[float, float]]] = {}
-        for run in self.runs.values():
+        # What only tries may be scored in fewer episodes; it counts while there is nothing else.
+        tries = self.suite.plan.tries
+        scored = {name: run for name, run in self.runs.items() if run.score("random")}
+        known = {run.spec.tasks[-1].key for name, run in scored.items() if name not in tries}
+        for name, run in scored.items():
+            if name in tries and run.spec.tasks[-1].key in known:
+                continue
             if row := run.score("random"):
                 # Rows hold the population's standard deviation.
                 error = row["return_std"] / math.sqrt(max(1, row["episodes"] - 1))

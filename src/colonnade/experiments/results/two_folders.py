@@ -17,9 +17,10 @@ from colonnade.experiments.plans.spec import RunSpec
 from colonnade.experiments.results.runs import Floats, RunResult
 from colonnade.experiments.results.transfer import Results
 from colonnade.experiments.store.folders import SuiteFolder
+from colonnade.experiments.store.parents import as_learned
 from colonnade.experiments.words import without_seed
 
-_OF_ITS_OWN = ("label", "seed", "parent", "parents", "learner_from")
+_OF_ITS_OWN = ("label", "seed", "parent", "parents", "learner_from", "column_too")
 """Fields of a spec in which runs differ that are the same but for seeds and sources."""
 
 
@@ -170,7 +171,8 @@ def _matched(sides: Sequence[dict[_Key, list[RunResult]]]) -> list[dict[_Key, li
 
 def _settings(run: RunResult) -> dict[str, str]:
     """Flatten what a run was: its spec but for label and seed, versions and hardware."""
-    spec: dict[str, Any] = RunSpec.to_json(run.spec)
+    suite = run.folder.path.parent.parent
+    spec: dict[str, Any] = RunSpec.to_json(as_learned(suite, run.spec))
     own = {key: value for key, value in spec.items() if key not in _OF_ITS_OWN}
     if run.spec.learner_from:
         own["learner_from"] = "the best run of a selection"

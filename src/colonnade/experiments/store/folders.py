@@ -2,7 +2,7 @@
 
     OUT/suite.json                   the plan: all runs, what the report compares, and what its
                                      numbers are measured by
-    OUT/choices.json                 of a sweep: which runs became source columns
+    OUT/choices.json                 which of several runs others start from or learn like
     OUT/sessions.jsonl               when the suite was worked on, and how busy the processors were
     OUT/report.html
     OUT/runs/<run id>/spec.json      the run's spec
@@ -173,12 +173,15 @@ class SuiteFolder:
         if not scores:
             return None
         ranked = sorted(scores, key=lambda run: -scores[run])
-        best = ranked[min(selection.rank, len(ranked) - 1)]
         path = self.path / "choices.json"
         known = read_json(path) if is_there(path) else {}
-        entry = {"run": best, "score": scores[best], "of": len(scores)}
-        write_json(path, known | {selection.name: entry})
-        return best
+        # All ranks at once: what is begun again after a stop may not change the order between them.
+        alike = (each for each in self.plan.selections if each.runs == selection.runs)
+        for each in {each.name: each for each in (selection, *alike)}.values():
+            run = ranked[min(each.rank, len(ranked) - 1)]
+            known[each.name] = {"run": run, "score": scores[run], "of": len(scores)}
+        write_json(path, known)
+        return str(known[selection.name]["run"])
 
     def check(self) -> SuiteFolder:
         """Refuse to go on in a folder that holds something else; write nothing.

@@ -68,7 +68,8 @@ def read_trained(source: str | Path) -> Kept:
     learned = {name: task_known(suite, folder.spec, name) for name in folder.played_as}
     contexts = {task: known for task, known in folder.played_as.items() if known != task}
     about = _about(folder)
-    return Kept(folder.spec, learned, *folder.weights(), about=about, contexts=contexts)
+    spec = as_learned(suite.path, folder.spec)
+    return Kept(spec, learned, *folder.weights(), about=about, contexts=contexts)
 
 
 def task_known(suite: SuiteFolder, spec: RunSpec, name: str) -> TaskBudget:
@@ -256,12 +257,19 @@ def with_learner(suite: Path, spec: RunSpec) -> RunSpec:
     if spec.learner_from is None:
         return spec
     best = with_learner(suite, RunFolder(suite / "runs" / _best(suite, spec.learner_from)).spec)
-    return replace(
-        spec,
-        learner=best.learner,
-        learner_options=best.learner_options,
-        column=best.column if spec.column_too else spec.column,
-    )
+    taken = replace(spec, learner=best.learner, learner_options=best.learner_options)
+    if not spec.column_too:
+        return taken
+    options = best.method_options if best.method == spec.method else spec.method_options
+    return replace(taken, column=best.column, method_options=options)
+
+
+def as_learned(suite: Path, spec: RunSpec) -> RunSpec:
+    """Do the same where it is known which run was best; else return the spec as it is."""
+    try:
+        return with_learner(suite, spec)
+    except ColonnadeError:
+        return spec
 
 
 def _best(suite: Path, name: str) -> str:

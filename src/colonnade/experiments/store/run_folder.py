@@ -179,14 +179,19 @@ class RunFolder:
 
     @property
     def score(self) -> float:
-        """Mean return of the final policy on the last task.
+        """Mean return of the final policy on the last task, by which the best of some is chosen.
+
+        On a data set it is that on the examples for validation, where some are kept for that: those
+        of the test are for what is reported.
 
         Raises:
             ColonnadeError: The run is not complete, or its result is damaged.
         """
-        for row in reversed(self.result()["scores"]):
-            if row["policy"] == "trained":
-                return float(row["return_mean"])
+        scores = self.result()["scores"]
+        for policy in ("validation", "trained"):
+            for row in reversed(scores):
+                if row["policy"] == policy:
+                    return float(row["return_mean"])
         raise ColonnadeError(f"{self.path / 'result.json'} holds no score of the trained policy.")
 
     def network(self) -> dict[str, Any]:

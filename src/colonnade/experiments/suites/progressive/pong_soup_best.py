@@ -1,5 +1,6 @@
 """Pong Soup with each method at its best, for less: part of Fig. 4 of Rusu et al. 2016."""
 
+from colonnade.experiments.plans.search_space import PAPER_FOR_PPO
 from colonnade.experiments.suites.designs.halving import HalvingDesign, Round
 from colonnade.experiments.suites.designs.transfer import TransferDesign
 from colonnade.experiments.suites.progressive.demo import SOURCE_COLUMN
@@ -22,6 +23,7 @@ BEST = HalvingDesign(
         bundled=SOURCE_COLUMN,
     ),
     rounds=(Round(tries=8, steps=100_000, episodes=10), Round(tries=2, steps=400_000)),
+    spaces={"ppo": PAPER_FOR_PPO},
 )
 """The paper's best 3 of 25 jobs take 25 long runs a cell; eight short ones, two longer ones and
 three full ones take 4.6 M steps, from the Pong column that ships along."""
