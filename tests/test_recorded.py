@@ -389,6 +389,48 @@ def test_starts_of_output_layers_in_the_emulator_are_those_of_their_runs() -> No
     assert 2 * checked == len(values) == 30
 
 
+def test_pong_soup_at_its_best_is_what_its_runs_came_to() -> None:
+    every = json.loads((RECORDED / "figures.json").read_text())["measurements"]
+    (own,) = (m for m in every if m["name"] == "pong-soup-best")
+    values = {f["name"]: f["value"] for f in own["figures"]}
+    rows = {(row[1], row[2]): row[-1] for row in own["table"]["rows"]}
+    titles = {
+        "scratch": "baseline 1 (scratch)", "finetune": "baseline 3 (full finetune)",
+        "random-column": "baseline 4 (random column)", "progressive": "progressive, 2 columns",
+    }  # fmt: skip
+    folder, checked = RECORDED / "pong-soup-best", 0
+    by_chance = [
+        spec["scores"][0]["return_mean"]
+        for path in (folder / "runs").glob("*-seed-*/result.json")
+        if (spec := json.loads(path.read_text()))
+    ]
+    for path in (folder / "runs").glob("*-noisy-seed-*/result.json"):
+        result = json.loads(path.read_text())
+        spec = result["spec"]
+        row = "progressive-2" if spec["method"] == "progressive" else spec["method"]
+        way = f"{row}/noisy/{spec['seed']}"
+        assert values[f"{way}/evaluation"] == pytest.approx(
+            result["scores"][-1]["return_mean"], abs=0.06
+        )
+        lines = (path.parent / "metrics.jsonl").read_text().splitlines()
+        bins = [line for line in map(json.loads, lines) if line["kind"] == "curve"]
+        for mark in (100, 250, 500, 750, 1000):
+            late = [b for b in bins if 1000 * (mark - 50) < b["step"] <= 1000 * mark]
+            weights = [b["episodes"] for b in late]
+            mean = np.average([b["return_mean"] for b in late], weights=weights)
+            assert values[f"{way}/{mark}k"] == pytest.approx(mean, abs=0.06)
+        area = np.mean([b["return_mean"] for b in bins]) - np.mean(by_chance)
+        assert values[f"{way}/area"] == pytest.approx(area, abs=0.5)
+        # What it learned with is what its result says, whichever try that came from.
+        used = [result["learner"][name] for name in ("learning_rate", "entropy_cost", "clip_norm")]
+        network = json.loads((path.parent / "network.json").read_text())["network"]
+        if len(network["columns"]) > 1:
+            used.append(network["columns"][-1]["spec"]["alpha"])
+        assert rows[str(spec["seed"]), titles[spec["method"]]] == ", ".join(f"{v:g}" for v in used)
+        checked += 1
+    assert 7 * checked == len(values) >= 42
+
+
 def test_ppos_marks_on_pong_are_those_of_its_curves() -> None:
     every = json.loads((RECORDED / "figures.json").read_text())["measurements"]
     (own,) = (m for m in every if m["name"] == "pong-ppo-again")
