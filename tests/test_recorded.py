@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from colonnade.errors import UsageError
 from colonnade.experiments.results.continual import measured, sequences
@@ -429,6 +430,16 @@ def test_pong_soup_at_its_best_is_what_its_runs_came_to() -> None:
         assert rows[str(spec["seed"]), titles[spec["method"]]] == ", ".join(f"{v:g}" for v in used)
         checked += 1
     assert 7 * checked == len(values) >= 42
+    progressive, finetune = (
+        [values[f"{row}/noisy/{seed}/area"] for seed in range(3)]
+        for row in ("progressive-2", "finetune")
+    )
+    welch = stats.ttest_ind(progressive, finetune, equal_var=False).confidence_interval()
+    page = " ".join((RECORDED / "README.md").read_text().split())
+    apart = np.mean(progressive) - np.mean(finetune)
+    assert (
+        f"a difference of {apart:.1f} on average and of {welch.low:.0f} to {welch.high:.0f}" in page
+    )
 
 
 def test_ppos_marks_on_pong_are_those_of_its_curves() -> None:
