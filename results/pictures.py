@@ -73,13 +73,19 @@ def draw(name: str, title: str, wanted: float, groups: dict[str, list[Path]]) ->
     (IMAGES / name).write_bytes(to_png(figure))
 
 
-def draw_transfer(folder: str) -> None:
-    """Draw the curves and the matrix of a suite, as its report has them."""
+def draw_curves(folder: str) -> Results:
+    """Draw the curves of a suite, as its report has them."""
     results = Results(SuiteFolder.read(HERE / folder))
     (source,) = results.sources
     figure = learning_curves(results, source)
     assert figure is not None, "no run has begun"
     (IMAGES / f"{folder}-curves.png").write_bytes(to_png(figure))
+    return results
+
+
+def draw_transfer(folder: str) -> None:
+    """Draw the curves and the matrix of a suite, as its report has them."""
+    results = draw_curves(folder)
     (IMAGES / f"{folder}-matrix.png").write_bytes(to_png(transfer_matrix(results)))
 
 
@@ -103,6 +109,7 @@ def main() -> None:
         }
         draw("pong-to-15.png", "Atari's Pong with A3C and A2C", 15, learners)
         draw_transfer("pong-soup-short")
+        draw_curves("pong-soup-best")
 
 
 if __name__ == "__main__":

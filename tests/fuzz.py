@@ -52,8 +52,9 @@ from colonnade.errors import ColonnadeError
 from colonnade.experiments.execution.run import train_run
 from colonnade.experiments.execution.schedule import Schedule
 from colonnade.experiments.launch.suite import begin
-from colonnade.experiments.plans.plan import Comparison, Plan, Selection, SuiteOptions
+from colonnade.experiments.plans.plan import Comparison, Plan, SuiteOptions
 from colonnade.experiments.plans.search_space import PAPER_FOR_PPO
+from colonnade.experiments.plans.selection import Selection
 from colonnade.experiments.plans.spec import RunSpec, TaskBudget
 from colonnade.experiments.plans.sweep import Sweep
 from colonnade.experiments.store.basis import Basis

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 from tyro.conf import Positional, arg
 
 from colonnade.checks import AT_LEAST_0, real
-from colonnade.cli.measuring import measure_each, that_play
+from colonnade.cli.measuring import measure_each, results_of, that_play
 from colonnade.errors import ColonnadeError, UsageError
 from colonnade.experiments.trained.analysis_options import AnalysisOptions
 from colonnade.watching import HANG_SECONDS, set_limit
@@ -104,8 +104,7 @@ def analyze(
 
     suite, runs, single = find_runs(path)
     if not single:
-        tries = suite.plan.tries
-        runs = [folder for folder in runs if folder.id not in tries and is_progressive(folder)]
+        runs = [folder for folder in results_of(suite, runs) if is_progressive(folder)]
         runs = that_play(runs, task)
     if not runs:
         raise ColonnadeError(

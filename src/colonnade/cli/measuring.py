@@ -8,13 +8,18 @@ from typing import TYPE_CHECKING, TypeVar
 from rich.text import Text
 
 from colonnade.errors import ColonnadeError, UnfitError, unknown_name
-from colonnade.experiments.store.folders import RunFolder
+from colonnade.experiments.store.folders import RunFolder, SuiteFolder
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.status import Status
 
 Measured = TypeVar("Measured")
+
+
+def results_of(suite: SuiteFolder, runs: Sequence[RunFolder]) -> list[RunFolder]:
+    """Leave out runs that were only made to choose hyperparameters by."""
+    return [folder for folder in runs if folder.id not in suite.plan.tries]
 
 
 def that_play(runs: Sequence[RunFolder], task: str | None) -> list[RunFolder]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 from tyro.conf import Positional, arg
 
 from colonnade.checks import AT_LEAST_0, real
-from colonnade.cli.measuring import measure_each, that_play
+from colonnade.cli.measuring import measure_each, results_of, that_play
 from colonnade.errors import ColonnadeError, UsageError
 from colonnade.experiments.trained.weight_noise_options import WeightNoiseOptions
 from colonnade.watching import HANG_SECONDS, set_limit
@@ -98,7 +98,7 @@ def weight_noise(
 
     suite, runs, single = find_runs(path)
     if not single:
-        runs = that_play([folder for folder in runs if folder.done], task)
+        runs = that_play([run for run in results_of(suite, runs) if run.done], task)
     if not runs:
         raise ColonnadeError(f"{path} holds no complete run, so there is no agent to disturb.")
     say = console or Console(quiet=True)

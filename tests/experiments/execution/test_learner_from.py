@@ -10,7 +10,8 @@ from colonnade.errors import ColonnadeError, UsageError
 from colonnade.experiments.execution.run import train_run
 from colonnade.experiments.execution.schedule import Schedule
 from colonnade.experiments.launch.changes import with_changes
-from colonnade.experiments.plans.plan import Plan, Selection
+from colonnade.experiments.plans.plan import Plan
+from colonnade.experiments.plans.selection import Selection
 from colonnade.experiments.plans.spec import RunSpec, TaskBudget
 from colonnade.experiments.store.folders import RunFolder, SuiteFolder
 

@@ -4,7 +4,8 @@ from pathlib import Path
 
 from colonnade.experiments.execution.resources import Machines, Resources
 from colonnade.experiments.execution.schedule import Schedule
-from colonnade.experiments.plans.plan import Plan, Selection
+from colonnade.experiments.plans.plan import Plan
+from colonnade.experiments.plans.selection import Selection
 from colonnade.experiments.plans.spec import RunSpec, TaskBudget
 from colonnade.experiments.store.files import write_json
 from colonnade.experiments.store.folders import SuiteFolder

@@ -91,6 +91,21 @@ def test_the_suite_of_the_page_is_one(tmp_path: Path) -> None:
     assert suite.space("ppo").names == ("learning_rate", "entropy_cost")
 
 
+def test_the_pages_rounds_try_first_and_reach_the_same_places(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[3] / "docs" / "plugins.md").read_text()
+    (block,) = re.findall(r"```toml\n(suite.*?)```", page, re.DOTALL)
+    (rounds,) = re.findall(r"```toml\n(rounds.*?)```", page, re.DOTALL)
+    (tmp_path / "plain.toml").write_text(block)
+    (tmp_path / "halved.toml").write_text(block.replace("[search]", f"{rounds}\n[search]"))
+    plain, halved = (
+        named_suite(str(tmp_path / f"{name}.toml"), "x").plan(SuiteOptions())
+        for name in ("plain", "halved")
+    )
+    places = {entry.place for entry in plain.comparisons}
+    assert {entry.place for entry in halved.comparisons} == places
+    assert len(halved.tries) == len(places) * (8 + 2)
+
+
 def test_json_and_toml_are_the_suite_that_they_describe(tmp_path: Path) -> None:
     (tmp_path / "mine.toml").write_text(TOML)
     for path in (written(tmp_path), tmp_path / "mine.toml"):

@@ -20,7 +20,8 @@ from colonnade.experiments.execution.schedule import Schedule
 from colonnade.experiments.launch.suite import begin
 from colonnade.experiments.launch.sweep import begin_sweep, plan_sweep
 from colonnade.experiments.plans.build import build_learner, build_method
-from colonnade.experiments.plans.plan import Plan, Selection, SuiteOptions
+from colonnade.experiments.plans.plan import Plan, SuiteOptions
+from colonnade.experiments.plans.selection import Selection
 from colonnade.experiments.plans.spec import RunSpec, TaskBudget
 from colonnade.experiments.plans.sweep import Sweep
 from colonnade.experiments.results.matrix_and_table import transfer_table

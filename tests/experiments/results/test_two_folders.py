@@ -15,7 +15,8 @@ from scipy import stats
 from colonnade.analysis.intervals import difference_interval
 from colonnade.cli.main import main
 from colonnade.errors import UsageError
-from colonnade.experiments.plans.plan import Comparison, Plan, Selection
+from colonnade.experiments.plans.plan import Comparison, Plan
+from colonnade.experiments.plans.selection import Selection
 from colonnade.experiments.plans.spec import TaskBudget
 from colonnade.experiments.plans.sweep import Sweep
 from colonnade.experiments.results.two_folders import lay_side_by_side

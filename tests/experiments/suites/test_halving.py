@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from colonnade.cli.measuring import results_of
 from colonnade.errors import UsageError
 from colonnade.experiments.execution.schedule import Schedule
 from colonnade.experiments.launch.changes import with_changes
@@ -17,7 +18,7 @@ from colonnade.experiments.results.transfer import Results
 from colonnade.experiments.results.two_folders import lay_side_by_side
 from colonnade.experiments.store.files import write_json
 from colonnade.experiments.store.folders import SuiteFolder
-from colonnade.experiments.store.parents import as_learned, with_learner
+from colonnade.experiments.store.parents import as_learned, with_choice
 from colonnade.experiments.store.reading import read_json
 from colonnade.experiments.suites import suite_from_name
 from colonnade.experiments.suites.designs.halving import HalvingDesign, Round
@@ -86,7 +87,7 @@ def draw(number):
 
 
 def options_of(suite, spec):
-    learned = with_learner(suite.path, spec)
+    learned = with_choice(suite.path, spec)
     assert learned.column["preset"] == "tiny"
     return {**learned.learner_options, "alpha": learned.column["alpha"]}
 
@@ -218,12 +219,12 @@ def test_options_of_methods_that_were_drawn_go_on_too(tmp_path):
     runs = [spec for spec in plan.runs if spec.method == "ewc"]
     drawn = [space.draw(0, number)["ewc.lam"] for number in range(4)]
     assert len({*drawn}) > 1
-    learned = [with_learner(suite.path, spec).method_options["lam"] for spec in runs]
+    learned = [with_choice(suite.path, spec).method_options["lam"] for spec in runs]
     # All score alike, so that the first goes on.
     assert learned == [*drawn, *drawn[:2], drawn[0], drawn[0]]
     # Not to another method.
     scratch = replace(runs[-1], method="finetune", method_options={})
-    assert with_learner(suite.path, scratch).method_options == {}
+    assert with_choice(suite.path, scratch).method_options == {}
 
 
 def test_random_scores_are_those_of_runs_that_are_reported(trained):
@@ -247,6 +248,16 @@ def test_a_choice_on_a_data_set_is_made_by_what_is_kept_for_it(trained):
     path.write_text(json.dumps({**result, "scores": [random, kept, tested]}))
     assert suite.run(spec.id).score == 0.5
     assert Results(suite).runs[spec.id].final_score == tested["return_mean"]
+    # That of an earlier task says nothing of the last one.
+    before = {**kept, "task": "another"}
+    path.write_text(json.dumps({**result, "scores": [random, before, tested]}))
+    assert suite.run(spec.id).score == tested["return_mean"]
+
+
+def test_what_only_tries_is_neither_analysed_nor_disturbed(trained):
+    suite, _ = trained
+    runs = [suite.run(spec.id) for spec in suite.plan.runs]
+    assert sorted(run.spec.steps for run in results_of(suite, runs)) == [800] * 4 + [900]
 
 
 def test_folders_that_chose_otherwise_differ(trained, tmp_path):

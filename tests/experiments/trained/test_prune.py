@@ -11,7 +11,8 @@ from finished import POLE, balancing_network, poles, run_spec, write_run, write_
 
 from colonnade.cli.main import main
 from colonnade.errors import UsageError
-from colonnade.experiments.plans.plan import Plan, Selection
+from colonnade.experiments.plans.plan import Plan
+from colonnade.experiments.plans.selection import Selection
 from colonnade.experiments.plans.spec import TaskBudget
 from colonnade.experiments.results.transfer import Results
 from colonnade.experiments.store.files import write_json

@@ -40,11 +40,12 @@ from colonnade.experiments.store.files import (
 from colonnade.experiments.store.folders import RunFolder
 from colonnade.experiments.store.measures import MEASURES
 from colonnade.experiments.store.parents import (
+    as_learned,
     foreign_states,
     lineage,
     read_parent,
     take_over,
-    with_learner,
+    with_choice,
 )
 from colonnade.experiments.store.reading import is_there
 from colonnade.experiments.store.recorder import RunRecorder
@@ -93,7 +94,7 @@ def train_run(
     """
     folder = RunFolder(suite / "runs" / spec.id)
     # What the specs name; not what weights and checkpoints do, which others may have written.
-    named = factories_named([each.column for each in lineage(suite, spec)])
+    named = factories_named([each.column for each in lineage(suite, as_learned(suite, spec))])
     told: list[str] = []
     trackers = recorders_of(suite, folder.path, spec, told.append)
     with (
@@ -107,7 +108,7 @@ def train_run(
         for each in told:
             recorder.note(each)
         # As it learns, which what others came to decides; the folder keeps the spec as it was made.
-        learning = with_learner(suite, spec)
+        learning = with_choice(suite, spec)
         tasks, method = build_tasks(spec), build_method(learning)
         learner = build_learner(learning)
         options = build_training_options(spec)

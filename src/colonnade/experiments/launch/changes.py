@@ -55,7 +55,8 @@ def with_changes(plan: Plan, given: Sequence[str]) -> Plan:
 def _check_drawn(plan: Plan, changes: Sequence[tuple[str, str, Json]]) -> None:
     """Refuse to change what a plan's tries were made to choose."""
     for choice in plan.selections:
-        runs = [spec for spec in plan.runs if spec.id in plan.tries.intersection(choice.runs)]
+        tries = plan.tries.intersection(choice.runs)
+        runs = [spec for spec in plan.runs if spec.id in tries]
         for kind, name, _ in changes:
             if len({repr(spec.option(kind, name)) for spec in runs}) > 1:
                 raise UsageError(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from colonnade.experiments.plans.plan import Comparison, Plan, Selection
+from colonnade.experiments.plans.plan import Comparison, Plan
+from colonnade.experiments.plans.selection import Selection
 from colonnade.experiments.plans.spec import RunSpec
 
 

@@ -196,9 +196,9 @@ class Results:
         found: dict[tuple[str, str], list[tuple[float, float]]] = {}
         # What only tries may be scored in fewer episodes; it counts while there is nothing else.
         tries = self.suite.plan.tries
-        scored = {name: run for name, run in self.runs.items() if run.score("random")}
-        known = {run.spec.tasks[-1].key for name, run in scored.items() if name not in tries}
-        for name, run in scored.items():
+        reported = (run for name, run in self.runs.items() if run.done and name not in tries)
+        known = {run.spec.tasks[-1].key for run in reported}
+        for name, run in self.runs.items():
             if name in tries and run.spec.tasks[-1].key in known:
                 continue
             if row := run.score("random"):

@@ -32,7 +32,8 @@ from typing import Any
 
 from colonnade.atomic import remove_unfinished
 from colonnade.errors import ColonnadeError, UsageError, unknown_name
-from colonnade.experiments.plans.plan import Plan, Selection
+from colonnade.experiments.plans.plan import Plan
+from colonnade.experiments.plans.selection import Selection
 from colonnade.experiments.plans.sweep import Sweep
 from colonnade.experiments.store.basis import Basis, check_parts, suite_called
 from colonnade.experiments.store.contents import (

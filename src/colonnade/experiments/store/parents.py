@@ -242,8 +242,8 @@ def _sees_origins(suite: Path, spec: RunSpec) -> bool:
     return True
 
 
-def with_learner(suite: Path, spec: RunSpec) -> RunSpec:
-    """Give a run the hyperparameters of the best of those that it is to learn like.
+def with_choice(suite: Path, spec: RunSpec) -> RunSpec:
+    """Give a run what was chosen for it: the hyperparameters of the best of some runs.
 
     That one may have taken its own from the best of others.
 
@@ -256,7 +256,7 @@ def with_learner(suite: Path, spec: RunSpec) -> RunSpec:
     """
     if spec.learner_from is None:
         return spec
-    best = with_learner(suite, RunFolder(suite / "runs" / _best(suite, spec.learner_from)).spec)
+    best = with_choice(suite, RunFolder(suite / "runs" / _best(suite, spec.learner_from)).spec)
     taken = replace(spec, learner=best.learner, learner_options=best.learner_options)
     if not spec.column_too:
         return taken
@@ -267,7 +267,7 @@ def with_learner(suite: Path, spec: RunSpec) -> RunSpec:
 def as_learned(suite: Path, spec: RunSpec) -> RunSpec:
     """Do the same where it is known which run was best; else return the spec as it is."""
     try:
-        return with_learner(suite, spec)
+        return with_choice(suite, spec)
     except ColonnadeError:
         return spec
 

@@ -187,12 +187,14 @@ class RunFolder:
         Raises:
             ColonnadeError: The run is not complete, or its result is damaged.
         """
-        scores = self.result()["scores"]
-        for policy in ("validation", "trained"):
-            for row in reversed(scores):
-                if row["policy"] == policy:
-                    return float(row["return_mean"])
-        raise ColonnadeError(f"{self.path / 'result.json'} holds no score of the trained policy.")
+        rows = {(row["policy"], row["task"]): row for row in self.result()["scores"]}
+        trained = [task for policy, task in rows if policy == "trained"]
+        if not trained:
+            where = self.path / "result.json"
+            raise ColonnadeError(f"{where} holds no score of the trained policy.")
+        last = trained[-1]
+        row = rows.get(("validation", last), rows["trained", last])
+        return float(row["return_mean"])
 
     def network(self) -> dict[str, Any]:
         """Read the layout of the run's network, and which column plays which task.

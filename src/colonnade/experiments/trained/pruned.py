@@ -26,7 +26,7 @@ from colonnade.experiments.store.files import (
 from colonnade.experiments.store.folders import RunFolder, SuiteFolder
 from colonnade.experiments.store.measures import MEASURES
 from colonnade.experiments.store.metrics import MetricsFile
-from colonnade.experiments.store.parents import task_known, with_learner
+from colonnade.experiments.store.parents import task_known, with_choice
 from colonnade.experiments.store.reading import is_there
 from colonnade.experiments.trained.prune_options import PruneOptions
 from colonnade.methods.columns import trained_by
@@ -120,7 +120,7 @@ def write_pruned(
     if report["options"]["tasks"] or report["options"]["columns"]:
         words += f" for {' '.join(columns)}, columns {report['options']['columns'] or 'all'}"
     spec = replace(
-        with_learner(within.path, source),
+        with_choice(within.path, source),
         label=words,
         tasks=_tasks(within, source, columns),
         visits=(),

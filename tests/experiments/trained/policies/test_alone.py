@@ -15,7 +15,8 @@ from colonnade.errors import UsageError
 from colonnade.experiments.execution.run import train_run
 from colonnade.experiments.launch.rehearsal import Rehearsal
 from colonnade.experiments.launch.suite import begin
-from colonnade.experiments.plans.plan import Plan, Selection, SuiteOptions
+from colonnade.experiments.plans.plan import Plan, SuiteOptions
+from colonnade.experiments.plans.selection import Selection
 from colonnade.experiments.plans.spec import RunSpec, TaskBudget
 from colonnade.experiments.store.folders import SuiteFolder
 from colonnade.experiments.store.kept import read_kept
