@@ -22,6 +22,7 @@ from colonnade.experiments.plans.spec import RunSpec, TaskBudget
 from colonnade.experiments.store.folders import SuiteFolder
 from colonnade.experiments.suites import suite_from_name
 from colonnade.experiments.titles import learner_title
+from colonnade.experiments.trained.films.kept import make_films
 from colonnade.learners import learner_from_name
 from colonnade.methods import ColumnMethod, method_from_name
 from colonnade.networks import column_preset, custom_factories, modular_preset
@@ -395,3 +396,29 @@ def test_labels_are_learned_by_a_learner_of_ones_own(place: Path) -> None:
     Rehearsal().check(spec)
     with pytest.raises(UsageError, match="t-maze/2"):
         Rehearsal().check(replace(spec, tasks=(TaskBudget("t-maze/2", 40),)))
+
+
+def test_pages_know_labels_by_the_tasks_and_not_by_the_learners_name(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (place / "own_parts.py").write_text(
+        f"{HEAD}\nfrom colonnade.learners import Supervised\nclass Own(Supervised):\n    pass\n"
+        'PARTS = [Part("learners", "own", Own)]\n'
+    )
+    spec = RunSpec(
+        "x", "finetune", (TaskBudget("digits/pair-3-5", 40),), "own", "tiny",
+        training_options={"device": "cpu"},
+    )  # fmt: skip
+    (place / "runs.json").write_text(json.dumps([spec.to_json()]))
+    assert main(["--plugin", "own_parts.py", "run", "runs.json", "--out", "out"]) == 0
+    assert main(["report", "out"]) == 0
+    page = (place / "out" / "report.html").read_text()
+    assert "What is learned from" in page
+    assert "training examples/s in a run" in page
+    assert "agent steps" not in page
+    # There is nothing to film of them, and nobody says that it failed.
+    suite = SuiteFolder.read(place / "out")
+    assert list(make_films(suite, trust=True)) == []
+    # While it's not complete nothing says so.
+    (suite.runs[0].path / "DONE").unlink()
+    assert not suite.runs[0].labelled

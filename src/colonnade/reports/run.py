@@ -43,7 +43,7 @@ class RunSection(Section):
         return render(
             "run.html.jinja",
             frames=_frames(results),
-            labelled=all(run.spec.learner == "supervised" for run in runs),
+            labelled=all(run.labelled for run in runs),
             network=drawings.get("network"),
             columns=0 if self._largest is None else len(self._largest.columns),
             laterals=self._largest is not None and self._largest.laterals > 0,

@@ -168,6 +168,7 @@ def train_run(
             "measures": MEASURES,
             "learner": asdict(cast("Any", learner)),
             "training": asdict(options),
+            "labelled": all(task.spec.labelled for task in tasks),
             "scores": scores,
             "versions": _versions(),
             "hardware": _hardware(options.threads),

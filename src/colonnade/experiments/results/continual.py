@@ -272,13 +272,15 @@ def _sequence(
     own: Sequence[Said],
 ) -> TaskSequence:
     learners = list(dict.fromkeys(learner for _, learner in methods))
-    labelled = learners == ["supervised"]
+    labelled = all(
+        each.run.labelled for found in methods.values() for runs in found.values() for each in runs
+    )
     order = in_order((method for method, _ in methods), own)
     places = sorted(methods, key=lambda place: order.index(place[0]))
     contenders = []
     for method, learner in places:
         found = methods[method, learner]
-        title = sequence_title(method, own, labelled=learner == "supervised")
+        title = sequence_title(method, own, labelled=labelled)
         if len(learners) > 1:
             title += f" ({learner_title(learner, own)})"
         runs = max(found.values(), key=_validation)

@@ -86,8 +86,7 @@ def _seeds(seeds: set[int]) -> str:
 
 
 def _steps_word(runs: list[RunResult]) -> str:
-    labelled = all(run.spec.learner == "supervised" for run in runs)
-    return "training examples" if labelled else "agent steps"
+    return "training examples" if all(run.labelled for run in runs) else "agent steps"
 
 
 def _column(column: str | dict[str, Any]) -> str:

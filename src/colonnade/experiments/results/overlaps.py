@@ -67,8 +67,7 @@ def overlap_pairs(results: Results) -> list[OverlapPair]:
     found: dict[OverlapPair, None] = {}
     for run in results.runs.values():
         if rows := overlap_rows(run):
-            labelled = run.spec.learner == "supervised"
-            title = sequence_title(run.spec.method, results.own, labelled=labelled)
+            title = sequence_title(run.spec.method, results.own, labelled=run.labelled)
             first, second = rows[-1]["other"], rows[-1]["task"]
             others = any(row["task"] != second for row in rows)
             found[OverlapPair(title, first, second, others)] = None

@@ -18,6 +18,7 @@ from colonnade.experiments.store.measures import (
     of_all_visits,
     version_of,
 )
+from colonnade.experiments.store.run_folder import learns_labels
 from colonnade.training import Row
 
 Floats = NDArray[np.float64]
@@ -80,6 +81,11 @@ class RunResult:
     def steps(self) -> int:
         """Agent steps taken, of all tasks: fewer than the budgets where a goal ended one."""
         return steps_taken(self.spec, self.result) if self.done else self.taken
+
+    @property
+    def labelled(self) -> bool:
+        """Whether it learns from labels; see `learns_labels`."""
+        return learns_labels(self.spec, self.result)
 
     @property
     def looks_back(self) -> bool:

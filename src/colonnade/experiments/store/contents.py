@@ -34,6 +34,7 @@ _RESULT: _Form = {
     "learner?": _OBJECT,
     "training?": {"curve_steps?": (lambda value: is_count(value) and value > 0, "a whole number"),
                   "test_episodes?": _COUNT, "goal_episodes?": _COUNT, "*": _ANYTHING},
+    "labelled?": (lambda value: isinstance(value, bool), "true or false"),
     "scores": _ANYTHING,
     "versions": {"*": _TEXT},
     "hardware": {"cpu": _TEXT, "cores": _COUNT, "threads": _COUNT, "gpu": _MAYBE_TEXT,

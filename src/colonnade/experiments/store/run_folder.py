@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -44,6 +45,17 @@ _LISTED = ("metrics.jsonl", "network.json", "weights.safetensors", "frames.png")
 def _spec_of(content: str, where: str) -> RunSpec:
     """Read a spec; a page asks each run's folder several times for what has not changed."""
     return RunSpec.from_json(json.loads(content), where)
+
+
+def learns_labels(spec: RunSpec, result: Mapping[str, Any]) -> bool:
+    """Whether a run learns from labels, so that its steps are examples and its scores accuracies.
+
+    Args:
+        spec: The run's.
+        result: Content of its result.json; where it is empty, or older than this, our own learner
+            of labels is the one that does.
+    """
+    return bool(result.get("labelled", spec.learner == "supervised"))
 
 
 @dataclass(frozen=True)
@@ -176,6 +188,11 @@ class RunFolder:
         if self.done:
             return int(self.result().get("measures", 1))
         return version_of(self.metrics())
+
+    @property
+    def labelled(self) -> bool:
+        """Whether it learns from labels; see `learns_labels`."""
+        return learns_labels(self.spec, self.result() if self.done else {})
 
     @property
     def score(self) -> float:

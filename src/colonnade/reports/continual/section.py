@@ -177,8 +177,8 @@ class ContinualSection(Section):
                     for m in ("ewc", "l2", "dropout", "finetune")
                     if m in done
                 ]
-                single = single_scores(sequence).get("supervised")
-                alone = f" (single tasks: {single:.1%})" if single is not None else ""
+                single = ", ".join(f"{each:.1%}" for each in single_scores(sequence).values())
+                alone = f" (single tasks: {single})" if single else ""
                 claims.append(
                     (
                         "B",

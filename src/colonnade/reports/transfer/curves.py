@@ -27,7 +27,7 @@ _LABELLED = "Training accuracy in each bin of training examples."
 
 def words_of(results: Results) -> tuple[str, str, str]:
     """Say what curves show, and name their axes; returns on labels are accuracies."""
-    if results.runs and all(r.spec.learner == "supervised" for r in results.runs.values()):
+    if results.runs and all(run.labelled for run in results.runs.values()):
         return _LABELLED, "training examples", "accuracy"
     return _ABOUT, "agent steps", "mean return"
 

@@ -67,7 +67,7 @@ def make_films(suite: SuiteFolder, *, trust: bool = False) -> Iterator[tuple[str
         film.
     """
     for folder, task in _chosen(suite):
-        if folder.spec.learner == "supervised" or is_there(_path(folder, task, "after")):
+        if folder.labelled or is_there(_path(folder, task, "after")):
             continue
         label = folder.spec.label
         if len(folder.spec.tasks) > 1:
