@@ -271,6 +271,13 @@ def test_folders_that_chose_otherwise_differ(trained, tmp_path):
     found = lay_side_by_side(suite, other)
     changed = {change[0] for row in found.rows for change in row.changes}
     assert changed == {"learner_options.learning_rate", "column.alpha"}
+    # The source and the two cells that are reported; tries are neither rows nor missing.
+    assert [row.words.partition(" ")[0] for row in found.rows] == [
+        "scratch",
+        "progressive-2",
+        "source",
+    ]
+    assert found.missing == ()
 
 
 def test_what_is_drawn_cannot_be_set():

@@ -148,8 +148,12 @@ def _places(results: Results) -> dict[_Key, list[RunResult]]:
                 run for run in results.counting(*entry.place) if not math.isnan(run.final_score)
             ]
     placed = {entry.run for entry in results.comparisons}
-    for name, run in results.runs.items():
-        if name not in placed and not math.isnan(run.final_score):
+    others = [name for name in results.runs if name not in placed]
+    if placed:  # beside which what only tries is no result
+        others = [name for name in others if name not in results.suite.plan.tries]
+    for name in others:
+        run = results.runs[name]
+        if not math.isnan(run.final_score):
             *earlier, last = (task.name for task in run.spec.tasks)
             method = "source" if placed else run.spec.method  # which only prepares others
             place = Place(method, " + ".join(earlier) or None, last)
