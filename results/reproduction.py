@@ -6,7 +6,8 @@ claims.json lists the papers and what each claims. A claim has the paper's numbe
 in which "{measurement/figure:format}" stands for a figure of figures.json, the measurements that
 those are from, what it was shown "on", what was smaller than in the paper ("budget"), the command,
 a verdict and why. "whole" names the suite that goes further, or "sweep" one and a number of draws;
-what that costs is worked out here.
+what that costs is worked out here. The runs behind a measurement lie in the folder of its name, or
+in those that it names as "folders".
 """
 
 import json
@@ -43,6 +44,15 @@ def ours(claim: Claim) -> str:
 def sources(claim: Claim) -> list[dict[str, Any]]:
     """Return the measurements that a claim's figures are from."""
     return [m for m in _TABLES["read"]() if m["name"] in claim.get("from", ())]
+
+
+def folders(claim: Claim) -> list[str]:
+    """Return the folders beside this file that hold the runs behind a claim's figures."""
+    return list(
+        dict.fromkeys(
+            name for each in sources(claim) for name in each.get("folders", [each["name"]])
+        )
+    )
 
 
 def cost(claim: Claim) -> str:
@@ -98,8 +108,9 @@ def _paragraphs(claim: Claim) -> str:
             for source in behind
         ]
     rows.append(("command", f"`{claim['command']}`"))
-    if "folder" in claim:
-        rows.append(("every run", f"[results/{claim['folder']}](../results/{claim['folder']})"))
+    if kept := folders(claim):
+        links = (f"[results/{name}](../results/{name})" for name in kept)
+        rows.append(("every run", ", ".join(links)))
     if "whole" in claim or "sweep" in claim:
         rows.append(("further", cost(claim)))
     table = "\n".join(["| | |", "|---|---|", *(f"| {name} | {text} |" for name, text in rows)])

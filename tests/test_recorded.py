@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from scipy import stats
 
 from colonnade.errors import UsageError
@@ -20,7 +21,10 @@ from colonnade.experiments.results.stream import streams
 from colonnade.experiments.results.transfer import Results
 from colonnade.experiments.store.folders import SuiteFolder
 from colonnade.experiments.store.reading import read_json
+from colonnade.experiments.trained.analysis import RunAnalysis
+from colonnade.networks import Feature
 from colonnade.reports.suite import write_report
+from colonnade.training import read_tensors
 
 RECORDED = Path(__file__).parents[1] / "results"
 
@@ -441,6 +445,65 @@ def test_pong_soup_at_its_best_is_what_its_runs_came_to() -> None:
     )
 
 
+def test_what_is_reused_is_what_the_kept_sensitivities_come_to() -> None:
+    every = json.loads((RECORDED / "figures.json").read_text())["measurements"]
+    values = {m["name"]: {f["name"]: f["value"] for f in m["figures"]} for m in every}
+    shares, ranks = values["afs-shares"], values["afs-aps"]
+    together: list[tuple[float, float]] = []
+    single, held, checked = [], [], 0
+    for folder in sorted((RECORDED / "afs-aps" / "runs").glob("progressive-*")):
+        tensors, meta = read_tensors(folder / "analysis.safetensors")
+        own: list[tuple[float, float]] = []
+        analysis = RunAnalysis.load(folder)
+        assert analysis is not None
+        assert analysis.curves is not None
+        aps = analysis.curves.aps()
+        words = meta["label"].removeprefix("progressive ").removesuffix(", seed 0")
+        key = words.replace(", ", "+").replace(" to ", "/")
+        for level, name in zip(meta["levels"], ("conv-1", "conv-2", "dense"), strict=True):
+            sums = [float(tensors[f"sensitivity/column{c}/stage{s}"].sum()) for c, s in level]
+            old = 100 * sum(sums[:-1]) / sum(sums)
+            assert shares[f"{key}/{name}"] == pytest.approx(old, abs=0.51)
+            own += [
+                (part / sum(sums), aps[feature].value)
+                for part, feature in zip(sums, map(Feature._make, level), strict=True)
+            ]
+            checked += 1
+        if len(meta["columns"]) == 2:
+            newest = [tensors[f"sensitivity/column{c}/stage{s}"] for (_, (c, s)) in meta["levels"]]
+            held.append([_most(values.numpy()) for values in newest])
+        together += own
+        single.append(stats.spearmanr(*zip(*own, strict=True)).statistic)
+    assert checked + 3 == len(shares) == 33
+    for name, share in zip(("conv-1", "conv-2", "dense"), np.mean(held, 0), strict=True):
+        assert shares[f"held/{name}"] == pytest.approx(100 * share, abs=0.51)
+    assert len(together) == 69
+    assert ranks["together"] == pytest.approx(
+        stats.spearmanr(*zip(*together, strict=True)).statistic, abs=6e-3
+    )
+    assert ranks["network-by-network"] == pytest.approx(np.mean(single), abs=6e-3)
+    assert ranks["network-by-network/least"] == pytest.approx(min(single), abs=6e-3)
+    # Fig. 7b: the largest score of those that there are is that of Pong to Noisy.
+    found = results("afs-aps")
+    scores = {
+        (c.method, c.source, c.target): c.score
+        for c in found.cells
+        if c.source and not math.isnan(c.score)
+    }
+    assert len(scores) == 7
+    assert max(scores, key=scores.__getitem__) == ("progressive-2", "pong", "mini-pong/noisy")
+
+
+def _most(values: NDArray[np.float64]) -> float:
+    """Share of features, the largest first, that hold 95 % of their sum."""
+    count, so_far = 0, 0.0
+    for value in sorted(values, reverse=True):
+        if so_far >= 0.95 * values.sum():
+            break
+        count, so_far = count + 1, so_far + value
+    return count / len(values)
+
+
 def test_ppos_marks_on_pong_are_those_of_its_curves() -> None:
     every = json.loads((RECORDED / "figures.json").read_text())["measurements"]
     (own,) = (m for m in every if m["name"] == "pong-ppo-again")
@@ -592,7 +655,7 @@ NEWER = (
     "sim-to-real-columns", "sim-to-real-columns-long", "sim-to-real-columns-a3c",
     "labyrinth-doom-pair", "labyrinth-short", "dqn-pong", "ewc-two-games",
     "ten-games", "pong-ppo-again", "pong-outputs",
-    "dqn-pong-20", "demo", "pong-soup-best",
+    "dqn-pong-20", "demo", "pong-soup-best", "afs-aps",
 )  # fmt: skip
 
 

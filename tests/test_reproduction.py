@@ -33,8 +33,10 @@ def test_a_verdict_stands_on_something_that_can_be_run_again(claim: dict[str, An
     assert used <= measured
     for suite in re.findall(r"colonnade (?:run|sweep) ([a-z][a-z0-9-]+)(?= )", claim["command"]):
         assert suite in {known.name for known in SUITES}
-    if "folder" in claim:
-        kept = {path.name for path in (ROOT / "results" / claim["folder"]).iterdir()}
+    folders = SCRIPT["folders"](claim)
+    assert bool(folders) == ("ours" in claim), "a number without a folder"
+    for folder in folders:
+        kept = {path.name for path in (ROOT / "results" / folder).iterdir()}
         assert kept & {"suite.json", "runs.csv", "jobs.csv"}
     if claim["verdict"] == "not run":
         assert re.search(r"about .* on two cores", SCRIPT["cost"](claim))

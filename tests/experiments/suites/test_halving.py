@@ -316,3 +316,11 @@ def test_pong_soup_at_its_best_is_what_its_page_says():
             assert run.column == {"preset": "atari", "alpha": drawn.pop("alpha")}
             assert run.learner_options == drawn
         assert {run.parent for run in runs} in ({None}, {"bundled:pong-source"})
+
+
+def test_two_of_its_draws_differ_in_alpha_alone_as_its_page_says():
+    draws = [PAPER_FOR_PPO.draw(0, number) for number in range(8)]
+    alphas = [draw.pop("alpha") for draw in draws]
+    same = [(a, b) for b in range(8) for a in range(b) if draws[a] == draws[b]]
+    assert same == [(5, 7)]
+    assert alphas[5] != alphas[7]
