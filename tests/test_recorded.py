@@ -494,6 +494,39 @@ def test_what_is_reused_is_what_the_kept_sensitivities_come_to() -> None:
     assert max(scores, key=scores.__getitem__) == ("progressive-2", "pong", "mini-pong/noisy")
 
 
+def test_what_is_left_under_noise_is_what_the_kept_games_came_to() -> None:
+    every = json.loads((RECORDED / "figures.json").read_text())["measurements"]
+    (own,) = (m for m in every if m["name"] == "dqn-cart-pole")
+    values = {f["name"]: f["value"] for f in own["figures"]}
+    scores = [run.final_score for run in results("dqn-cart-pole").runs.values()]
+    assert len(scores) == len(own["seeds"]) == 10
+    told = (np.mean(scores), min(scores), max(scores))
+    assert [values[f"score/{name}"] for name in ("mean", "least", "most")] == pytest.approx(
+        told, abs=0.51
+    )
+    left: dict[str, list[list[float]]] = {}
+    for path in (RECORDED / "dqn-cart-pole" / "runs").glob("*/weight_noise.json"):
+        content = json.loads(path.read_text())
+        whole = np.mean(content["clean"]) - content["floor"]
+        for shape, games in content["returns"].items():
+            parts = [(np.mean(each) - content["floor"]) / whole for each in games]
+            left.setdefault(shape, []).append(parts)
+    sizes = [0.03, 0.1, 0.3, 1, 3]
+    for shape, parts in left.items():
+        assert len(parts) == values["agents"] == 9
+        for size, mean in zip(sizes, np.mean(parts, 0), strict=True):
+            assert values[f"{shape}/{size:g}"] == pytest.approx(mean, abs=6e-3)
+    more = np.array(left["inverse-fisher"]) > np.array(left["uniform"])
+    assert [values[f"more/{size:g}"] for size in sizes] == more.sum(0).tolist()
+    tested = [stats.binomtest(int(count), 9).pvalue for count in more.sum(0)]
+    page = " ".join((RECORDED / "README.md").read_text().split())
+    assert (
+        f"a sign test's p is {min(tested):.3f}, or {5 * min(tested):.2f} with Holm's correction"
+        in page
+    )
+    assert all(np.mean(left["inverse-fisher"], 0) > np.mean(left["uniform"], 0))
+
+
 def _most(values: NDArray[np.float64]) -> float:
     """Share of features, the largest first, that hold 95 % of their sum."""
     count, so_far = 0, 0.0
@@ -656,6 +689,7 @@ NEWER = (
     "labyrinth-doom-pair", "labyrinth-short", "dqn-pong", "ewc-two-games",
     "ten-games", "pong-ppo-again", "pong-outputs",
     "dqn-pong-20", "demo", "pong-soup-best", "afs-aps",
+    "dqn-cart-pole",
 )  # fmt: skip
 
 
