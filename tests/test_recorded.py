@@ -398,19 +398,21 @@ def test_pong_soup_at_its_best_is_what_its_runs_came_to() -> None:
     every = json.loads((RECORDED / "figures.json").read_text())["measurements"]
     (own,) = (m for m in every if m["name"] == "pong-soup-best")
     values = {f["name"]: f["value"] for f in own["figures"]}
-    rows = {(row[1], row[2]): row[-1] for row in own["table"]["rows"]}
+    rows = {(row[0].lower(), row[1], row[2]): row[-1] for row in own["table"]["rows"]}
     titles = {
         "scratch": "baseline 1 (scratch)", "finetune": "baseline 3 (full finetune)",
         "random-column": "baseline 4 (random column)", "progressive": "progressive, 2 columns",
     }  # fmt: skip
     folder, checked = RECORDED / "pong-soup-best", 0
     found = results("pong-soup-best")
-    by_chance = found.random_score("pong-soup/noisy").mean
-    for path in (folder / "runs").glob("*-noisy-seed-*/result.json"):
+    for path in (folder / "runs").glob("*-seed-*/result.json"):
         result = json.loads(path.read_text())
         spec = result["spec"]
         row = "progressive-2" if spec["method"] == "progressive" else spec["method"]
-        way = f"{row}/noisy/{spec['seed']}"
+        (task,) = spec["tasks"]
+        target = task["name"].removeprefix("pong-soup/")
+        by_chance = found.random_score(task["name"]).mean
+        way = f"{row}/{target}/{spec['seed']}"
         assert values[f"{way}/evaluation"] == pytest.approx(
             result["scores"][-1]["return_mean"], abs=0.06
         )
@@ -430,9 +432,10 @@ def test_pong_soup_at_its_best_is_what_its_runs_came_to() -> None:
         network = json.loads((path.parent / "network.json").read_text())["network"]
         if len(network["columns"]) > 1:
             used.append(network["columns"][-1]["spec"]["alpha"])
-        assert rows[str(spec["seed"]), titles[spec["method"]]] == ", ".join(f"{v:g}" for v in used)
+        told = rows[target, str(spec["seed"]), titles[spec["method"]]]
+        assert told == ", ".join(f"{value:g}" for value in used)
         checked += 1
-    assert 7 * checked == len(values) >= 42
+    assert 7 * checked == len(values) >= 84
     progressive, finetune = (
         [values[f"{row}/noisy/{seed}/area"] for seed in range(3)]
         for row in ("progressive-2", "finetune")
@@ -450,7 +453,9 @@ def test_what_is_reused_is_what_the_kept_sensitivities_come_to() -> None:
     values = {m["name"]: {f["name"]: f["value"] for f in m["figures"]} for m in every}
     shares, ranks = values["afs-shares"], values["afs-aps"]
     together: list[tuple[float, float]] = []
-    single, held, checked = [], [], 0
+    single: list[float] = []
+    held: dict[tuple[str, int], list[list[float]]] = {}
+    checked = 0
     for folder in sorted((RECORDED / "afs-aps" / "runs").glob("progressive-*")):
         tensors, meta = read_tensors(folder / "analysis.safetensors")
         own: list[tuple[float, float]] = []
@@ -469,14 +474,19 @@ def test_what_is_reused_is_what_the_kept_sensitivities_come_to() -> None:
                 for part, feature in zip(sums, map(Feature._make, level), strict=True)
             ]
             checked += 1
-        if len(meta["columns"]) == 2:
-            newest = [tensors[f"sensitivity/column{c}/stage{s}"] for (_, (c, s)) in meta["levels"]]
-            held.append([_most(values.numpy()) for values in newest])
+        every_one = [
+            [tensors[f"sensitivity/column{c}/stage{s}"].numpy() for c, s in level]
+            for level in meta["levels"]
+        ]
+        count = len(meta["columns"])
+        held.setdefault(("all", count), []).append([_most(np.concatenate(e)) for e in every_one])
+        held.setdefault(("new", count), []).append([_most(e[-1]) for e in every_one])
         together += own
         single.append(stats.spearmanr(*zip(*own, strict=True)).statistic)
-    assert checked + 3 == len(shares) == 33
-    for name, share in zip(("conv-1", "conv-2", "dense"), np.mean(held, 0), strict=True):
-        assert shares[f"held/{name}"] == pytest.approx(100 * share, abs=0.51)
+    assert checked + 12 == len(shares) == 42
+    for (kind, count), parts in held.items():
+        for name, share in zip(("conv-1", "conv-2", "dense"), np.mean(parts, 0), strict=True):
+            assert shares[f"held/{kind}/{count}/{name}"] == pytest.approx(100 * share, abs=0.51)
     assert len(together) == 69
     assert ranks["together"] == pytest.approx(
         stats.spearmanr(*zip(*together, strict=True)).statistic, abs=6e-3
@@ -525,6 +535,26 @@ def test_what_is_left_under_noise_is_what_the_kept_games_came_to() -> None:
         in page
     )
     assert all(np.mean(left["inverse-fisher"], 0) > np.mean(left["uniform"], 0))
+
+
+def test_what_pruning_cost_is_what_the_pruned_run_says() -> None:
+    every = json.loads((RECORDED / "figures.json").read_text())["measurements"]
+    (own,) = (m for m in every if m["name"] == "prune-pong")
+    values = {f["name"]: f["value"] for f in own["figures"]}
+    (run,) = results("prune-pong").runs.values()
+    told = run.result["pruning"]
+    parameters, speed = told["parameters"], told["decisions_per_second"]
+    gone = 1 - parameters["after"] / parameters["before"]
+    assert values["parameters-gone"] == pytest.approx(100 * gone, abs=0.51)
+    assert values["speed"] == pytest.approx(speed["after"] / speed["before"], abs=6e-3)
+    for name, cost in zip(("pong", "noisy"), told["costs"], strict=True):
+        scores = {
+            row["policy"]: row["return_mean"]
+            for row in run.result["scores"]
+            if row["task"] == f"pong-soup/{name}" == cost["task"]
+        }
+        lost = (scores["original"] - scores["trained"]) / (scores["original"] - cost["random"])
+        assert values[f"{name}-lost"] == pytest.approx(100 * lost, abs=0.06)
 
 
 def _most(values: NDArray[np.float64]) -> float:
@@ -689,7 +719,7 @@ NEWER = (
     "labyrinth-doom-pair", "labyrinth-short", "dqn-pong", "ewc-two-games",
     "ten-games", "pong-ppo-again", "pong-outputs",
     "dqn-pong-20", "demo", "pong-soup-best", "afs-aps",
-    "dqn-cart-pole",
+    "dqn-cart-pole", "prune-pong",
 )  # fmt: skip
 
 
