@@ -436,16 +436,24 @@ def test_pong_soup_at_its_best_is_what_its_runs_came_to() -> None:
         assert told == ", ".join(f"{value:g}" for value in used)
         checked += 1
     assert 7 * checked == len(values) >= 84
-    progressive, finetune = (
-        [values[f"{row}/noisy/{seed}/area"] for seed in range(3)]
-        for row in ("progressive-2", "finetune")
-    )
-    welch = stats.ttest_ind(progressive, finetune, equal_var=False).confidence_interval()
     page = " ".join((RECORDED / "README.md").read_text().split())
+    ways = ("progressive-2", "finetune")
+    for target, whose in (("h-flip", "finetuning's "), ("noisy", "")):
+        progressive, finetune = (
+            [values[name] for s in range(3) if (name := f"{way}/{target}/{s}/area") in values]
+            for way in ways
+        )
+        assert f"areas of {_listed(progressive)} beside {whose}{_listed(finetune)}" in page
+    welch = stats.ttest_ind(progressive, finetune, equal_var=False).confidence_interval()
     apart = np.mean(progressive) - np.mean(finetune)
     assert (
         f"a difference of {apart:.1f} on average and of {welch.low:.0f} to {welch.high:.0f}" in page
     )
+
+
+def _listed(areas: list[float]) -> str:
+    *first, last = (f"{area:.1f}" for area in areas)
+    return f"{', '.join(first)} and {last}"
 
 
 def test_what_is_reused_is_what_the_kept_sensitivities_come_to() -> None:
