@@ -444,6 +444,12 @@ def test_pong_soup_at_its_best_is_what_its_runs_came_to() -> None:
             for way in ways
         )
         assert f"areas of {_listed(progressive)} beside {whose}{_listed(finetune)}" in page
+    anew, random = (
+        [values[f"{way}/noisy/{seed}/area"] for seed in range(3)]
+        for way in ("scratch", "random-column")
+    )
+    assert min(progressive) > 10 * max(random)  # as a claim has it
+    assert f"({min(random)} to {max(random)} beside {min(anew)} to {max(anew)})" in page
     welch = stats.ttest_ind(progressive, finetune, equal_var=False).confidence_interval()
     apart = np.mean(progressive) - np.mean(finetune)
     assert (
@@ -543,6 +549,10 @@ def test_what_is_left_under_noise_is_what_the_kept_games_came_to() -> None:
         in page
     )
     assert all(np.mean(left["inverse-fisher"], 0) > np.mean(left["uniform"], 0))
+    told_mean, least, most = (f"{score:.0f}" for score in told)
+    assert f"from {least} to {most} of 500, {told_mean} on average" in page
+    of_dqn = " ".join((RECORDED.parent / "docs" / "dqn.md").read_text().split())
+    assert f"{least} to {most} of 500, {told_mean} on average" in of_dqn
 
 
 def test_what_pruning_cost_is_what_the_pruned_run_says() -> None:
