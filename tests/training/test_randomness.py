@@ -14,7 +14,7 @@ from interrupting import Interrupting, without_clock
 
 from colonnade.errors import UsageError
 from colonnade.learners import A2C, PPO
-from colonnade.methods import Finetune
+from colonnade.methods import Finetune, OutputOnly
 from colonnade.networks import ColumnSpec, Custom, Dense
 from colonnade.seeding import globals_state, kept_globals, seed_globals
 from colonnade.training import (
@@ -62,13 +62,12 @@ class Drawing(VectorEnv):
 class DrawingTask:
     source: str
     steps: int = 400
+    id: str = "drawing"
 
     @property
     def spec(self):
         env = Drawing(1, self.source)
-        return TaskSpec(
-            "drawing", env.single_observation_space, env.single_action_space, self.steps
-        )
+        return TaskSpec(self.id, env.single_observation_space, env.single_action_space, self.steps)
 
     def make_vec(self, num_envs, threads=1):
         return Drawing(num_envs, self.source)
@@ -77,10 +76,10 @@ class DrawingTask:
 OPTIONS = TrainingOptions(num_envs=4, segment_steps=100, curve_steps=20, device="cpu")
 
 
-def returns(source, learner, seed, recorder=None):
+def returns(source, learner, seed, recorder=None, method=Finetune, ids=("drawing",)):
     recorder = recorder or MemoryRecorder()
     train_sequence(
-        [DrawingTask(source)], Finetune(ColumnSpec((Dense(4),))), learner,
+        [DrawingTask(source, id=name) for name in ids], method(ColumnSpec((Dense(4),))), learner,
         seed=seed, options=OPTIONS, recorder=recorder,
     )  # fmt: skip
     return [row["return_mean"] for row in recorder.history if row["kind"] == "curve"]
@@ -127,7 +126,11 @@ class Forgetful(Drawing):
         return observations, *rest
 
 
-def test_environments_that_do_not_come_back_begin_anew_and_it_is_told(monkeypatch):
+# The second of the latter reads what frozen layers make of an observation, and no observation.
+@pytest.mark.parametrize(
+    ("method", "ids"), [(Finetune, ("drawing",)), (OutputOnly, ("other", "drawing"))]
+)
+def test_environments_that_do_not_come_back_begin_anew_and_it_is_told(method, ids, monkeypatch):
     monkeypatch.setattr(
         DrawingTask, "make_vec", lambda self, n, threads=1: Forgetful(n, self.source)
     )
@@ -136,12 +139,13 @@ def test_environments_that_do_not_come_back_begin_anew_and_it_is_told(monkeypatc
         recorder = Interrupting(12)
         for _ in range(20):
             try:
-                returns("numpy", A2C(), seed, recorder)
+                returns("numpy", A2C(), seed, recorder, method, ids)
                 break
             except Interrupted:
                 Forgetful.seeds.clear()
                 recorder.resume_for(12)
-        assert "did not come back to where they were" in recorder.notes[0]
+        told = "Environments of task 'drawing' did not come back to where they were"
+        assert any(told in note for note in recorder.notes)
         anew.append(Forgetful.seeds[-1])
     assert anew[0] != anew[1]  # another run's episodes are others
 

@@ -155,7 +155,8 @@ class Collector:
         if self._to_begin is not None:  # nothing was collected yet, as by a worker without orders
             self._begin(self._to_begin)
         steps = self._steps
-        tensors = {f"inputs/{name}": self._buffers[name][steps].clone() for name in self._needed}
+        seen = dict.fromkeys(self._needed, "inputs") | dict.fromkeys(self._unread, "unread")
+        tensors = {f"{k}/{name}": self._buffers[name][steps].clone() for name, k in seen.items()}
         tensors |= {f"carried/{name}": part.clone() for name, part in self._state.items()}
         under_way = self._under_way.state(self._lengths)
         tensors |= {f"environments/{name}": value for name, value in under_way.items()}
@@ -176,10 +177,10 @@ class Collector:
         self._host.starts[self._steps] = tensors["starts"].numpy()
         self._returns[:], self._lengths[:] = tensors["returns"].numpy(), tensors["lengths"].numpy()
         device = self._compute.device
-        inputs = under("inputs/", tensors)
+        inputs, unread = under("inputs/", tensors), under("unread/", tensors)
         self._state = {k: v.to(device) for k, v in under("carried/", tensors).items()}
         observations = self._under_way.restore(under("environments/", tensors))
-        if observations is not None and not made_of(by_name(observations), inputs):
+        if observations is not None and not made_of(by_name(observations), inputs | unread):
             self.notes.append(
                 f"Environments of task {self._spec.id!r} did not come back to where they were "
                 "when their actions were played again, so their episodes began anew; for runs that "
@@ -188,8 +189,8 @@ class Collector:
             self._begin(derive(self._seed, "begun anew", self.taken))
             return
         self._under_way.count(self._resumable)
-        self._needed = tuple(inputs)
-        for name, value in inputs.items():
+        self._needed, self._unread = tuple(inputs), tuple(unread)
+        for name, value in (inputs | unread).items():
             self._place(name, value, self._steps).copy_(value)
 
     @torch.no_grad()
@@ -304,6 +305,7 @@ class Collector:
             if name not in raw:
                 self._write(name, value, t)
         self._needed = tuple(inputs)
+        self._unread = tuple(name for name in raw if name not in inputs)
         return state
 
     def _precompute(self, raw: Inputs) -> tuple[Inputs, State]:
