@@ -35,9 +35,10 @@ class Suites:
                 continue
             plan = suite.plan(SuiteOptions())
             runs, steps = str(len(plan.runs)), f"{plan.steps / 1e6:,.1f} M"
-            rate = suite.steps_per_second
+            rate, early = suite.steps_per_second, any(spec.may_end_early for spec in plan.runs)
+            time = f"{'up to ' if early else ''}{duration(plan.steps / rate)}" if rate else "?"
             shows = suite.summary + (f" ({suite.figure})" if suite.figure else "")
-            table.add_row(name, runs, steps, duration(plan.steps / rate) if rate else "?", shows)
+            table.add_row(name, runs, steps, time, shows)
         # A pipe has no width: there, lines stay whole.
         Console(width=None if sys.stdout.isatty() else 200).print(table)
         for line in failed:

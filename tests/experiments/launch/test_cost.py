@@ -47,6 +47,20 @@ def test_the_time_that_is_left(tmp_path: Path) -> None:
     assert said.startswith("1 run, about 40 s")
 
 
+def test_runs_that_may_end_early_take_so_long_at_most(tmp_path: Path) -> None:
+    for name, options, words in (
+        ("goal", {"goal_episodes": 10, "goal_return": 5.0}, "3 runs, up to 3 s on"),
+        ("patience", {"patience": 2}, "3 runs, up to 3 s on"),
+        ("neither", {"goal_episodes": 0, "segment_steps": 100}, "3 runs, about 3 s on"),
+    ):
+        # Two of 1000 steps at once, at 500 a second.
+        suite = suite_of(tmp_path / name, "mine.json", runs=6, done=3, training_options=options)
+        ids = [spec.id for spec in suite.plan.runs]
+        said = cost.estimate(suite, ids, 2, FOUR)
+        assert said is not None
+        assert said.startswith(words)
+
+
 def test_runs_of_several_workers_wait_for_one_another(tmp_path: Path) -> None:
     workers = {"learner": "a2c", "learner_options": {"workers": 3}}
     suite = suite_of(tmp_path / "measured", "mine.json", runs=13, done=3, **workers)

@@ -61,11 +61,12 @@ def estimate(
     seconds = max(sum(spec.steps for spec in left) / together, line) / rate
     many = f"{len(left)} runs" if len(left) > 1 else "1 run"
     where = f"{cores} cores, {together} at once" if together > 1 else f"{cores} cores, one at once"
-    text = f"{many}, about {duration(seconds)} on {words} ({where})"
+    much = "up to" if any(spec.may_end_early for spec in left) else "about"
+    text = f"{many}, {much} {duration(seconds)} on {words} ({where})"
     budget = float(suite.options.get("budget", 1.0))
     if seconds > _LONG_SECONDS and len(left) == len(specs):
         shorter = _SHORTER * budget
-        text += f"; --budget {shorter:g} for about {duration(_SHORTER * seconds)}"
+        text += f"; --budget {shorter:g} for {much} {duration(_SHORTER * seconds)}"
     return text + "."
 
 

@@ -212,6 +212,11 @@ class RunSpec:
         return sum(part.steps for part in self.visits or self.tasks)
 
     @property
+    def may_end_early(self) -> bool:
+        """Whether a task can be over before its budget: at a goal, or where nothing gets better."""
+        return any(self.training_options.get(name) for name in ("goal_episodes", "patience"))
+
+    @property
     def target(self) -> str:
         """Name of the last task, the one a transfer experiment asks about.
 
