@@ -72,7 +72,7 @@ def _undefined(results: Results) -> list[tuple[str, list[str]]]:
     titles = results.target_titles
     found: dict[str, list[str]] = {}
     for cell in results.cells:
-        if not cell.areas.size or not math.isnan(cell.score):
+        if not cell.areas.size or cell.awaited or not math.isnan(cell.score):
             continue
         reason = (
             "baseline 1's area does not exceed the error of the random score"

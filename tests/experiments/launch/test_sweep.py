@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from fabricated import fabricate_run
 from finished import AROUND
 
 from colonnade.analysis.top_k import score_intervals
@@ -24,7 +25,7 @@ from colonnade.experiments.plans.plan import Plan, SuiteOptions
 from colonnade.experiments.plans.selection import Selection
 from colonnade.experiments.plans.spec import RunSpec, TaskBudget
 from colonnade.experiments.plans.sweep import Sweep
-from colonnade.experiments.results.matrix_and_table import transfer_table
+from colonnade.experiments.results.matrix_and_table import matrix_of, transfer_table
 from colonnade.experiments.results.sweep.early_stop import MedianRule
 from colonnade.experiments.results.sweep.jobs import hyperparameters, job_rows
 from colonnade.experiments.results.transfer import Results
@@ -92,6 +93,46 @@ def test_more_jobs_keep_the_source_columns_and_the_other_runs() -> None:
     assert more.selections == first.selections
     assert {spec.id for spec in first.runs} < {spec.id for spec in more.runs}
     assert cells(more) == dict.fromkeys(cells(first), 5)
+
+
+def test_jobs_that_count_by_all_tasks_are_not_given_up_by_the_last(tmp_path: Path) -> None:
+    suite = suite_from_name("ewc-permuted")
+    for early_stop in (True, False):
+        sweep = Sweep(jobs=2, top=1, early_stop=early_stop)
+        if early_stop:
+            with pytest.raises(UsageError, match="jobs of 'ewc-permuted' count by what they gain"):
+                begin_sweep(suite, tmp_path / "out", sweep, SuiteOptions(budget=0.01))
+            assert not (tmp_path / "out").exists()
+        else:
+            begin_sweep(suite, tmp_path / "out", sweep, SuiteOptions(budget=0.01))
+    assert begin_sweep(MINI, tmp_path / "mini", Sweep(jobs=2, top=1, early_stop=True), SMALL)
+
+
+def test_what_waits_for_its_baselines_jobs_is_not_ill_defined(tmp_path: Path) -> None:
+    sweep = Sweep(jobs=4, top=2)
+    plan = plan_sweep(MINI, sweep, replace(SMALL, methods=("finetune",)))
+    suite = SuiteFolder(tmp_path / "out", "pong-soup-mini", {}, plan, sweep)
+    suite.begin()
+    by_id = {spec.id: spec for spec in plan.runs}
+
+    def complete(method: str, jobs: set[int]) -> None:
+        for entry in plan.comparisons:
+            spec = by_id[entry.run]
+            if entry.method == method and sweep.number_of(spec.seed) in jobs:
+                fabricate_run(suite.run(spec.id).path, spec, [-20.0, 0.0, 10.0, 20.0], done=True)
+
+    complete("scratch", {0, 1})
+    complete("finetune", {2, 3})
+    results = Results(suite)
+    found = [cell for cell in results.cells if cell.method == "finetune"]
+    assert found
+    assert all(cell.awaited and math.isnan(cell.score) for cell in found)
+    assert "does not exceed the error" not in write_report(suite).read_text()
+    assert not matrix_of(results).complete.any()
+    complete("scratch", {2})
+    found = [cell for cell in Results(suite).cells if cell.method == "finetune"]
+    assert not any(cell.awaited for cell in found)
+    assert [cell.score for cell in found] == [1.0] * len(found)
 
 
 def test_tasks_and_methods_narrow_a_suite() -> None:

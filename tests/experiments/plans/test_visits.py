@@ -55,6 +55,13 @@ def test_what_they_are_made_into():
     by_name = (TaskVisit("mini-pong/pong", 5), TaskVisit("mini-pong/black", 7))
     assert build_visits(spec(visits=by_name))[1] == Visit("mini-pong/black~", 7)
     assert build_visits(spec(visits=())) is None
+    # What one task is called goes before the name that another was made by, in any order.
+    twice = (TaskBudget("mini-pong/pong", 480, {"name": "other", "swapped": True}), TASKS[0])
+    visits = tuple(TaskVisit(name, 240) for name in ("other", "mini-pong/pong") * 2)
+    for tasks, places in ((twice, (0, 1, 0, 1)), (twice[::-1], (1, 0, 1, 0))):
+        both = spec(tasks=tasks, visits=visits)
+        assert both.visited == places
+        assert build_visits(both) == [Visit(visit.task, 240) for visit in visits]
     assert build_labels(spec()) == ForgetMeNot(size=16)
     assert build_labels(spec(labels={})) == TrueLabels()
 

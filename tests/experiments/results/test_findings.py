@@ -1,14 +1,19 @@
 """What a page's first section says: ratios, how much sooner, how sure, against hand-made curves."""
 
 import json
+import math
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from fabricated import fabricate_run
+from finished import run_spec
 
-from colonnade.experiments.plans.plan import Plan, SuiteOptions
+from colonnade.experiments.plans.plan import Comparison, Plan, SuiteOptions
+from colonnade.experiments.plans.spec import TaskBudget
 from colonnade.experiments.results.curves import source_panels
 from colonnade.experiments.results.findings import Finding, findings
 from colonnade.experiments.results.transfer import Results
@@ -155,3 +160,47 @@ def test_a_plateau_is_reached_though_its_mean_is_rounded(write: Write) -> None:
 
     shown = found(write(1, scratch=flat, finetune=flat, progressive=rise(BINS)))
     assert shown["finetune"].sooner == 1.0
+
+
+def test_half_of_the_pairs_make_no_median_with_those_that_never_come(tmp_path: Path) -> None:
+    specs, comparisons, curves = [], [], []
+    heights = {"zoom": (5, 40.0), "h-flip": (20, 20.0), "noisy": (2, 40.0)}
+    for target, (last, height) in heights.items():
+        for method, source in (("scratch", None), ("progressive", "pong")):
+            spec = run_spec(f"{method} {target}", method, f"mini-pong/{target}")
+            spec = replace(spec, tasks=(TaskBudget(f"mini-pong/{target}", 200_000),))
+            specs.append(spec)
+            comparisons.append(Comparison(spec.id, method, source, f"mini-pong/{target}", 0))
+            learns = rise(last, height) if source else rise(BINS, 40.0)
+            curves.append([learns(0, number + 1) for number in range(BINS)])
+    plan = Plan(tuple(specs), tuple(comparisons))
+    suite = SuiteFolder(tmp_path / "out", "mine", {}, plan)
+    suite.begin()
+    for spec, curve in zip(specs, curves, strict=True):
+        fabricate_run(suite.run(spec.id).path, spec, list(curve), done=True)
+    # Zoom is learned 4 times sooner, and H-flip never; of three with Noisy, 10 times sooner, 4.
+    assert found(Results(suite))["progressive"].sooner == pytest.approx(4.0, rel=0.05)
+    wanted = {spec.id for spec in specs if "noisy" not in spec.target}
+    two = Results(replace(suite, plan=plan.select(wanted.__contains__)))
+    (pair,) = findings(two)
+    assert (math.isnan(pair.sooner), pair.pairs) == (True, 2)
+    words = " ".join(FindingsSection(two).html({}).split())
+    assert "In no more than half of 2 pairs it comes" in words
+
+
+def test_what_failed_is_no_end_of_its_methods_line(write: Write) -> None:
+    results = write(3, scratch=rise(BINS), finetune=rise(5), progressive=rise(BINS, 10.0))
+    whole = found(results)["finetune"]
+    (failed,) = (
+        run for run in results.runs_of("finetune", "pong", "pong-soup/zoom") if run.spec.seed == 0
+    )
+    (failed.folder.path / "DONE").unlink()
+    rows = failed.folder.metrics_path.read_text().splitlines()[:2]
+    failed.folder.metrics_path.write_text("\n".join(rows) + "\n")
+    (failed.folder.path / "failed.json").write_text('{"reason": "The disk is full."}')
+    again = Results(results.suite)
+    (panel,) = source_panels(again, "pong")
+    lines = {line.key: line for line in panel.lines}
+    assert lines["finetune"].seeds == (1, 2)
+    assert lines["finetune"].mean.size == lines["scratch"].mean.size
+    assert found(again)["finetune"].sooner == pytest.approx(whole.sooner, rel=0.1)

@@ -1,6 +1,7 @@
 """Numbers of streams, from rows written by hand."""
 
 import json
+import re
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -22,6 +23,7 @@ from colonnade.experiments.results.transfer import Results
 from colonnade.experiments.store.folders import SuiteFolder
 from colonnade.experiments.store.measures import MEASURES
 from colonnade.experiments.suites.designs.stream import StreamDesign, StreamTask
+from colonnade.reports.stream.section import StreamSection
 from colonnade.reports.suite import write_report
 
 A, B = "mini-pong/pong", "mini-pong/black~"
@@ -236,6 +238,43 @@ def test_streams_are_no_sequences_and_their_page_says_what_came(suite):
         for x, y, words in zip(cells["x"], cells["y"], cells.get("texts", []), strict=True):
             shown[y, x] = float(words)
         np.testing.assert_array_equal(shown, counts)
+
+
+def test_tasks_without_a_human_score_have_their_own_in_a_table(suite, monkeypatch):
+    from colonnade.experiments.results import stream as module
+
+    scale = module._scale
+    monkeypatch.setattr(
+        module, "_scale", lambda task: None if "black" in task.name else scale(task)
+    )
+    (stream,) = streams(Results(suite))
+    assert stream.unscored == (B,)
+    assert [stream.last_scores(curve, B).tolist() for curve in stream.curves] == [[3.4], [1.4], [1]]
+    page = " ".join(re.sub(r"<[^>]+>", " ", str(StreamSection(Results(suite)).html({}))).split())
+    assert "Tasks without a human score Curve Black, swapped Seeds No penalty 3.40 1 EWC" in page
+    assert "Sum of scores in the end" in page
+    # Of a user's own there is no sum at all, and complete runs are seeds all the same.
+    monkeypatch.setattr(module, "_scale", lambda task: None)
+    page = " ".join(re.sub(r"<[^>]+>", " ", str(StreamSection(Results(suite)).html({}))).split())
+    assert "Curve Pong Black, swapped Seeds No penalty -0.60 3.40 1 EWC" in page
+    assert "Sum of scores in the end" not in page
+
+
+def test_what_failed_is_no_end_of_a_streams_line(suite, tmp_path):
+    (stream,) = streams(Results(suite))
+    (run,) = stream.curves[0].runs
+    more = replace(run.run.spec, seed=1)
+    plan = Plan((*suite.plan.runs, more))
+    place = suite.run(more.id).path
+    place.mkdir()
+    rows = run.run.folder.metrics_path.read_text().splitlines()
+    (place / "metrics.jsonl").write_text("\n".join(rows[:6]) + "\n")
+    (place / "spec.json").write_text(json.dumps(more.to_json()))
+    (both,) = streams(Results(replace(suite, plan=plan)))
+    assert both.curves[0].line.steps.size < stream.curves[0].line.steps.size
+    (place / "failed.json").write_text('{"reason": "The disk is full."}')
+    (without,) = streams(Results(replace(suite, plan=plan)))
+    assert without.curves[0].line.steps.tolist() == stream.curves[0].line.steps.tolist()
 
 
 def test_short_turns_are_a_curve_of_their_own_and_no_part_of_what_the_paper_says(tmp_path):

@@ -250,3 +250,32 @@ def test_the_best_jobs_of_a_sweep_are_no_sample(
     assert "the best 3 of 5 jobs, by their areas" in printed
     assert "intervals" not in printed
     assert "a folder of a long name" in printed
+
+
+def test_configurations_of_one_name_are_no_seeds_of_each_other(tmp_path: Path) -> None:
+    def rates(path: Path, ends: dict[float, float], **changes: object) -> SuiteFolder:
+        specs, values = [], []
+        for rate, end in ends.items():
+            for seed in range(3):
+                spec = replace(run_spec("ppo", "scratch", "mini-pong/zoom"), seed=seed)
+                options = {"learning_rate": rate, **changes}
+                specs.append(replace(spec, learner_options=options))
+                values.append(end + seed / 100)
+        suite = SuiteFolder(path, "mine", {}, Plan(tuple(specs)))
+        suite.begin()
+        for spec, end in zip(specs, values, strict=True):
+            fabricate_run(suite.run(spec.id).path, spec, [0.0, end], done=True)
+        return suite
+
+    both, one = rates(tmp_path / "a", {1e-3: 10, 0.1: 1}), rates(tmp_path / "b", {1e-3: 9})
+    found = lay_side_by_side(both, one)
+    (row,) = found.rows
+    assert row.words == "scratch zoom: ppo (learner_options.learning_rate 0.001)"
+    assert row.before.tolist() == [10, 10.01, 10.02]
+    assert row.difference == pytest.approx(-1)
+    assert row.verdict == "worse, beyond the seeds' noise"
+    other = "scratch zoom: ppo (learner_options.learning_rate 0.1)"
+    assert found.missing == (f"{other}: no complete run in {one.path}",)
+    # One of a name in each folder match, however they are configured.
+    (row,) = lay_side_by_side(one, rates(tmp_path / "c", {0.1: 8}, gamma=0.9)).rows
+    assert row.difference == pytest.approx(-1)

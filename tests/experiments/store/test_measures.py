@@ -103,6 +103,17 @@ def test_the_area_counts_early_bins_and_carries_empty_ones_forward() -> None:
     assert float(area_under_curve(curve.returns, -1.0)) == pytest.approx((0 + 3 + 3 + 8 + 8) / 5)
 
 
+def test_what_ends_early_goes_on_where_it_stood_and_not_at_the_mean_of_its_rise() -> None:
+    rises = enumerate((-20.0, -10.0, 5.0, 18.0), 1)
+    rows = [point(100 * place, mean, 6, width=100) for place, mean in rises]
+    curve = learning_curve(rows, 0, 3000, 100)
+    assert (curve.bins_reached, curve.returns.size) == (4, 30)
+    # Four bins share their 24 episodes' mean; 26 have that of the last one.
+    assert curve.pooled.tolist() == [-1.75] * 4 + [18.0] * 26
+    area = float(area_under_curve(curve.pooled, -20.0))
+    assert area == pytest.approx((4 * 18.25 + 26 * 38) / 30)
+
+
 def test_rows_of_other_tasks_and_kinds_are_left_out() -> None:
     rows = [point(100, 1.0), point(100, 9.0) | {"task_index": 1}, {"kind": "test", "step": 100}]
     assert learning_curve(rows, 0, 100, 100).returns.tolist() == [1.0]

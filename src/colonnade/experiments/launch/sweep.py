@@ -31,7 +31,8 @@ def begin_sweep(suite: Suite, out: Path, sweep: Sweep, options: SuiteOptions) ->
         options: What to change about the suite.
 
     Raises:
-        UsageError: A name is unknown, a range impossible, or the folder holds something else.
+        UsageError: A name is unknown, a range impossible, or the folder holds something else; or
+            jobs cannot be stopped early.
     """
     if options.seeds is not None:
         raise UsageError("A sweep draws a seed for every job; leave --seeds out, give --jobs.")
@@ -39,6 +40,8 @@ def begin_sweep(suite: Suite, out: Path, sweep: Sweep, options: SuiteOptions) ->
     if there is not None and there.sweep is not None and there.name == suite.name:
         sweep = replace(sweep, added=max(sweep.added, there.sweep.added))
     plan = plan_sweep(suite, sweep, options)
+    if sweep.early_stop:
+        _check_early_stop(suite.name, plan)
     basis = Basis.now(suite, plan, sweep)
     folder = SuiteFolder(out, suite.name, options.given, plan, sweep, basis)
     folder.check()  # before any work
@@ -63,6 +66,18 @@ def plan_sweep(suite: Suite, sweep: Sweep, options: SuiteOptions) -> Plan:
         )
     plan = swept(once, space, sweep.draw(space), sweep.jobs)
     return with_changes(plan.narrowed(options.tasks, options.methods), options.set)
+
+
+def _check_early_stop(name: str, plan: Plan) -> None:
+    """Refuse to give jobs up by what does not count: by the last task what all tasks decide."""
+    by_id = {spec.id: spec for spec in plan.runs}
+    compared = [by_id[entry.run] for entry in plan.comparisons] or plan.runs
+    if all(len(spec.tasks) > 1 and spec.training_options.get("test_episodes") for spec in compared):
+        raise UsageError(
+            f"--early-stop gives jobs up by their curves on the last task, but jobs of {name!r} "
+            "count by what they gain on all tasks in the end, where the slowest on the last may be "
+            "the best; leave it out."
+        )
 
 
 def _there(out: Path) -> SuiteFolder | None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any, TypeVar
 
-from colonnade.errors import UsageError, unknown_name
+from colonnade.errors import UsageError
 from colonnade.experiments.plans.spec import DEFAULT_COLUMN, RunSpec, TaskBudget
 from colonnade.learners import LearnerConfig, learner_from_name
 from colonnade.methods import ColumnMethod, PathMethod, follows_paths, method_from_name
@@ -136,13 +136,11 @@ def build_visits(spec: RunSpec) -> list[Visit] | None:
     """
     if not spec.visits:
         return None
-    ids: dict[str, str] = {}
-    for task, budget in zip(build_tasks(spec), spec.tasks, strict=True):
-        ids |= {budget.name: task.spec.id, task.spec.id: task.spec.id}
-    for visit in spec.visits:
-        if visit.task not in ids:
-            raise unknown_name("task in 'visits'", visit.task, ids)
-    return [Visit(ids[visit.task], visit.steps) for visit in spec.visits]
+    tasks = build_tasks(spec)
+    return [
+        Visit(tasks[number].spec.id, visit.steps)
+        for number, visit in zip(spec.visited, spec.visits, strict=True)
+    ]
 
 
 def build_labels(spec: RunSpec) -> RecogniserConfig:

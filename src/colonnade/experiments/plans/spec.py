@@ -201,10 +201,12 @@ class RunSpec:
         return tuple(self._number_of(visit.task) for visit in self.visits)
 
     def _number_of(self, name: str) -> int:
-        for number, task in enumerate(self.tasks):
-            if name == task.name or task.is_called(name):
-                return number
-        raise unknown_name("task in 'visits'", name, [task.name for task in self.tasks])
+        called = [number for number, task in enumerate(self.tasks) if task.is_called(name)]
+        # It may be what one task is called, and the name of another that has one of its own.
+        named = [number for number, task in enumerate(self.tasks) if task.name == name]
+        if not called + named:
+            raise unknown_name("task in 'visits'", name, [task.name for task in self.tasks])
+        return (called + named)[0]
 
     @property
     def steps(self) -> int:

@@ -143,7 +143,7 @@ class Contender:
 
     def line(self, tested: int) -> MeanLine | None:
         """Average the runs' scores on a task over the sequence, as far as all have come."""
-        return mean_line([run.curve(tested) for run in self.runs])
+        return mean_line([run.curve(tested) for run in self.runs if not run.run.failed])
 
     @property
     def average_line(self) -> MeanLine | None:

@@ -143,6 +143,8 @@ def _lines(
     The best few of a sweep are no sample of anything, so that their mean has no interval.
     """
     begun = [run for run in runs if not np.isnan(run.curve).all()]
+    # What failed ends where it failed, and would end the line there; alone it is all there is.
+    begun = [run for run in begun if not run.failed] or begun
     widths = dict.fromkeys(run.learning.width for run in begun)
     return [
         _line(key, width, [run for run in begun if run.learning.width == width], start, best=best)

@@ -25,7 +25,7 @@ class Finding:
         row: Its row of the table of transfer.
         references: How many runs of baseline 1 it is set against.
         sooner: How many times sooner it came to baseline 1's final return than baseline 1 itself,
-            the median over source-target pairs; NaN where it came to it in less than half of them.
+            the median over source-target pairs; NaN where it came to it in no more than half.
         pairs: Of how many pairs there is such a number, those that never came to it included.
         ends: The final returns of the method and of baseline 1, where there is one pair; else None.
             Both are means over a run's last tenth of bins.
@@ -70,9 +70,9 @@ def findings(results: Results) -> list[Finding]:
             continue
         pairs = list(_pairs(results, row.method))
         factors = np.array([pair.factor for pair in pairs])
-        # What never came to it is later than any that did.
-        middle = float(np.median(factors)) if factors.size else math.nan
-        sooner = middle if middle > 0 else math.nan
+        # What never came to it is later than any that did, by no number to be averaged with one.
+        reached = factors.size and np.percentile(factors, 50, method="lower") > 0
+        sooner = float(np.median(factors)) if reached else math.nan
         ends = (pairs[0].end, pairs[0].level) if len(pairs) == 1 == row.planned else None
         found.append(Finding(row, min(counts), sooner, factors.size, ends))
     return found

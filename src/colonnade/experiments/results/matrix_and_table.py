@@ -29,7 +29,7 @@ class TransferMatrix:
         low: [M, T] lower ends of the scores' intervals; NaN where there is none.
         high: [M, T] upper ends.
         planned: [M, T] whether there is such a cell.
-        complete: [M, T] whether one of its runs is over.
+        complete: [M, T] whether one of its runs is over, of a sweep one whose baseline is too.
         runs: [M, T] how many runs each score stands on, but for baseline 1's.
         caution: What must be said of the intervals; often nothing.
     """
@@ -58,7 +58,7 @@ def matrix_of(results: Results) -> TransferMatrix:
         at = places.index((cell.method, cell.source)), targets.index(cell.target)
         scores[at], planned[at] = cell.score, True
         low[at], high[at] = cell.interval
-        complete[at], runs[at] = cell.areas.size > 0, cell.areas.size
+        complete[at], runs[at] = cell.areas.size > 0 and not cell.awaited, cell.areas.size
     titles = results.target_titles
     methods = dict.fromkeys(method for method, _ in places)
     short = Counter(results.title(method).partition(" (")[0] for method in methods)

@@ -73,6 +73,11 @@ class RunResult:
         return self.done or self.stopped
 
     @property
+    def failed(self) -> bool:
+        """Whether it failed and nobody has asked to try again: its curve ends, and says nothing."""
+        return self.folder.failure is not None
+
+    @property
     def reached(self) -> int:
         """Agent steps taken in the last task."""
         return self.learning.reached

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -77,6 +78,11 @@ class StreamRun:
         whole = {t: sum(s.values()) for t, s in self.scores.items() if len(s) == count}
         return np.array(list(whole)), np.array(list(whole.values()))
 
+    def last_score(self, task: str) -> float:
+        """Return the last score of a task, by its id, as it is; NaN where it has none."""
+        tests = [row for row in self.rows if row["kind"] == "test" and row["tested"] == task]
+        return float(max(tests, key=self.time_of)["return_mean"]) if tests else math.nan
+
     def own_curve(self, task: int) -> tuple[Floats, Floats]:
         """Return the steps [B] that a task was learned for, where it has one visit, and scores.
 
@@ -131,7 +137,7 @@ class Curve:
     @property
     def line(self) -> MeanLine | None:
         """The sum of all tasks' scores over time, averaged over the runs."""
-        return mean_line([run.total() for run in self.runs])
+        return mean_line([run.total() for run in self.runs if not run.run.failed])
 
 
 @dataclass(frozen=True)
@@ -171,6 +177,11 @@ class Stream:
     def final(self, curve: Curve) -> Floats:
         """Return the sum of scores [R] in the end, of the complete runs."""
         return np.array([run.total()[1][-1] for run in curve.done if run.total()[1].size])
+
+    def last_scores(self, curve: Curve, task: str) -> Floats:
+        """Return the last scores [R] of a task, by its id, as they are, of the complete runs."""
+        scores = np.array([run.last_score(task) for run in curve.done], np.float64)
+        return scores[~np.isnan(scores)]
 
     def ceiling(self, run: StreamRun) -> tuple[Floats, Floats] | None:
         """Return times and what single-task networks would come to by then, in a run's schedule.

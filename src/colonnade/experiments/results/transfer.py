@@ -35,6 +35,8 @@ class Cell:
         areas: [R] areas of the complete runs.
         score: Transfer score; NaN where it is ill-defined or nothing is complete.
         interval: Its 95 % interval over the jobs of a sweep; NaN elsewhere.
+        awaited: Whether no job of a sweep is complete both here and at baseline 1, but some are to
+            come.
     """
 
     method: str
@@ -43,6 +45,7 @@ class Cell:
     areas: Floats
     score: float
     interval: Interval = NO_INTERVAL
+    awaited: bool = False
 
 
 class RandomScore(NamedTuple):
@@ -324,15 +327,16 @@ class Results:
 
     def _cell(self, method: str, source: str | None, target: str) -> Cell:
         areas, baseline = self._areas(method, source, target), self.baseline(source, target)
-        score = math.nan
+        score, awaited = math.nan, False
         if self.top is not None and areas.size:
             jobs = self._jobs(method, source, target)
+            awaited = not jobs.over and bool(np.isnan(jobs.own + jobs.below).all())
             own, below = (transfer.top_k_mean(side, self.top) for side in (jobs.own, jobs.below))
             error = self.random_score(target).error
             score = float(transfer.transfer_score(own, below, minimum=error))
         elif areas.size:
             score = self._ratio(self.mean_area(areas), baseline)
-        return Cell(method, source, target, areas, score)
+        return Cell(method, source, target, areas, score, awaited=awaited)
 
     def _intervals(self, cells: Sequence[Cell], *, together: bool = False) -> list[Interval]:
         """Return the intervals of a sweep's transfer scores, or the one of their mean.

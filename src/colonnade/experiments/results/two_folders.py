@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,6 +23,9 @@ from colonnade.experiments.words import without_seed
 
 _OF_ITS_OWN = ("label", "seed", "parent", "parents", "learner_from", "column_too")
 """Fields of a spec in which runs differ that are the same but for seeds and sources."""
+
+
+_DEFAULT = "as by default"
 
 
 @dataclass(frozen=True)
@@ -100,6 +104,7 @@ def lay_side_by_side(first: SuiteFolder, second: SuiteFolder) -> TwoFolders:
     rows, missing = [], []
     for key in every:
         words = key.place.words + (f": {key.label}" if kinds[key.place] > 1 else "")
+        words += _apart(key, every)
         runs = [side.get(key, []) for side in sides]
         if not all(runs):
             lacking = (first if not runs[0] else second).path
@@ -133,17 +138,37 @@ def lay_side_by_side(first: SuiteFolder, second: SuiteFolder) -> TwoFolders:
 
 
 class _Key(NamedTuple):
-    """A place, and what the runs there are called but for their seed; "" of those compared."""
+    """Which runs are of one kind.
+
+    Attributes:
+        place: Where they stand.
+        label: What they are called but for their seed; "" of those compared.
+        configuration: What decides how they go; "" of those compared.
+    """
 
     place: Place
     label: str
+    configuration: str
+
+
+def _apart(key: _Key, every: Sequence[_Key]) -> str:
+    """Say in what a kind differs from others of its place and name, in brackets."""
+    alike = [other for other in every if other[:2] == key[:2]]
+    if len(alike) == 1:
+        return ""
+    settings = [dict(_flat(json.loads(other.configuration))) for other in alike]
+    own = settings[alike.index(key)]
+    names = sorted({name for each in settings for name in each.keys() | own.keys()})
+    differing = [name for name in names if len({each.get(name) for each in settings}) > 1]
+    words = [f"{name} {own.get(name, _DEFAULT)}" for name in differing]
+    return f" ({', '.join(words)})"
 
 
 def _places(results: Results) -> dict[_Key, list[RunResult]]:
     """Return the complete runs that have a score, by place; of a sweep those that count."""
     found: dict[_Key, list[RunResult]] = {}
     for entry in results.comparisons:
-        if (key := _Key(entry.place, "")) not in found:
+        if (key := _Key(entry.place, "", "")) not in found:
             found[key] = [
                 run for run in results.counting(*entry.place) if not math.isnan(run.final_score)
             ]
@@ -157,20 +182,28 @@ def _places(results: Results) -> dict[_Key, list[RunResult]]:
             *earlier, last = (task.name for task in run.spec.tasks)
             method = "source" if placed else run.spec.method  # which only prepares others
             place = Place(method, " + ".join(earlier) or None, last)
-            found.setdefault(_Key(place, without_seed(run.spec.label)), []).append(run)
+            own = results.suite.plan.configuration(run.spec)
+            found.setdefault(_Key(place, without_seed(run.spec.label), own), []).append(run)
     return {key: runs for key, runs in found.items() if runs}
 
 
 def _matched(sides: Sequence[dict[_Key, list[RunResult]]]) -> list[dict[_Key, list[RunResult]]]:
-    """Let runs match whatever they are called where each folder has one kind at their place."""
-    kinds = [Counter(key.place for key in side) for side in sides]
-    return [
-        {
-            _Key(key.place, "") if all(each[key.place] == 1 for each in kinds) else key: runs
-            for key, runs in side.items()
-        }
-        for side in sides
-    ]
+    """Let runs match as far as each folder tells its own apart.
+
+    Where each has one kind at a place, whatever that is called; where each has one of a name, by
+    their names; else those alone that are configured alike.
+    """
+    at_place = [Counter(key.place for key in side) for side in sides]
+    by_name = [Counter(key[:2] for key in side) for side in sides]
+
+    def matched(key: _Key) -> _Key:
+        if all(each[key.place] == 1 for each in at_place):
+            return _Key(key.place, "", "")
+        if all(each[key[:2]] <= 1 for each in by_name):
+            return _Key(key.place, key.label, "")
+        return key
+
+    return [{matched(key): runs for key, runs in side.items()} for side in sides]
 
 
 def _settings(run: RunResult) -> dict[str, str]:
@@ -198,7 +231,7 @@ def _flat(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
 def _changes(one: dict[str, str], other: dict[str, str]) -> Iterator[tuple[str, str, str]]:
     for key in dict.fromkeys([*one, *other]):
         if one.get(key) != other.get(key):
-            yield key, one.get(key, "as by default"), other.get(key, "as by default")
+            yield key, one.get(key, _DEFAULT), other.get(key, _DEFAULT)
 
 
 def _without(

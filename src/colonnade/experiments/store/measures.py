@@ -61,7 +61,8 @@ class LearningCurve:
         width: Of a bin, in agent steps.
         reached: Agent steps taken.
         pooled: [B] the same, of which areas are taken: in version 2 bins with few episodes share
-            their mean (`transfer.pool_bins`); in version 1 they are `returns`.
+            their mean (`transfer.pool_bins`), and those that the run has not come to have that of
+            the last bin with an episode, where it stood; in version 1 they are `returns`.
         seconds: [B] seconds of training from the task's begin to each bin's end; NaN where the run
             has not come yet, or its rows do not say how fast it was.
         exact: Whether rows close at the very end of a bin, as in version 2.
@@ -129,15 +130,20 @@ def learning_curve(
             total[place] += row["return_mean"] * row["episodes"]
             episodes[place] += row["episodes"]
     returns = np.divide(total, episodes, out=np.full(bins, np.nan), where=episodes > 0)
-    return LearningCurve(
+    second = version_of(curve) == 2
+    learning = LearningCurve(
         returns,
         early,
         width,
         reached=max((row["step"] for row in curve), default=0),
-        pooled=pool_bins(returns, episodes) if version_of(curve) == 2 else returns,
+        pooled=pool_bins(returns, episodes) if second else returns,
         seconds=_seconds(curve, bins, width),
-        exact=bool(curve) and all("width" in row for row in curve),
+        exact=second,
     )
+    if second and episodes.any():
+        # Not what it last shared: that is the mean of its way there.
+        learning.pooled[learning.bins_reached :] = returns[episodes > 0][-1]
+    return learning
 
 
 def of_all_visits(rows: Iterable[Row], spec: RunSpec) -> list[Row]:

@@ -95,7 +95,11 @@ def _sooner(finding: Finding) -> str:
         return ""
     pairs = f" (median of {finding.pairs} pairs)" if finding.pairs > 1 else ""
     if math.isnan(finding.sooner):
-        words = f"It does not come to scratch's final return{pairs}."
+        words = (
+            f"In no more than half of {finding.pairs} pairs it comes to scratch's final return."
+            if finding.pairs > 1
+            else "It does not come to scratch's final return."
+        )
     elif abs(finding.sooner - 1) < 0.05:
         words = f"It comes to scratch's final return as soon as scratch does{pairs}."
     elif finding.sooner < 1:

@@ -40,6 +40,7 @@ class _Row:
     total: str
     relative: str
     seeds: int
+    unscored: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,7 @@ class StreamSection(Section):
                     "visits": len(stream.curves[0].runs[0].visited),
                     "rows": [_row(stream, curve) for curve in stream.curves if curve.done],
                     "single": _single(stream),
-                    "unscored": stream.unscored,
+                    "unscored": [distinct(stream.tasks)[task] for task in stream.unscored],
                     "turns": _turns(stream),
                     "bands_caution": bands_caution(
                         [stream.ceiling_line, *(curve.line for curve in stream.curves)]
@@ -136,7 +137,8 @@ def _row(stream: Stream, curve: Curve) -> _Row:
         ratio = float(transfer_score(finals.mean(), below.mean(), minimum=error))
         relative = "?" if math.isnan(ratio) else f"{ratio:.2f}"
     colour = str(style_of(curve)["colour"])
-    return _Row(curve.title, colour, _over_seeds(finals), relative, finals.size)
+    unscored = tuple(_over_seeds(stream.last_scores(curve, task)) for task in stream.unscored)
+    return _Row(curve.title, colour, _over_seeds(finals), relative, len(curve.done), unscored)
 
 
 def _single(stream: Stream) -> str:
