@@ -343,6 +343,20 @@ def test_policies_that_the_callback_cannot_hold_are_refused_before_they_learn() 
         assert model.num_timesteps == 0
 
 
+class Remembering(sb3.common.policies.ActorCriticPolicy):
+    """What it does hangs on a state, as that of sb3-contrib's RecurrentPPO."""
+
+    def get_distribution(self, obs: Any, lstm_states: Any, episode_starts: Any) -> Any:
+        raise AssertionError("nobody may ask it without a state")
+
+
+def test_a_policy_that_remembers_is_refused_before_it_learns() -> None:
+    model = sb3.PPO(Remembering, poles(), **SMALL)
+    with pytest.raises(UsageError, match="of Remembering asks for lstm_states, episode_starts too"):
+        model.learn(32, callback=integration.EWCCallback(1.0))
+    assert model.num_timesteps == 0
+
+
 def test_models_that_the_callback_cannot_hold_are_refused() -> None:
     dqn = sb3.DQN("MlpPolicy", poles(), buffer_size=100, device="cpu")
     with pytest.raises(UsageError, match="holds the policy of PPO or A2C, but the model is a DQN"):

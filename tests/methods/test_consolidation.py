@@ -110,6 +110,25 @@ def test_a_layer_that_is_frozen_after_a_task_stays(optimizer, directly):
     torch.testing.assert_close(model[0].weight.grad, pull, rtol=1e-3, atol=1e-7)
 
 
+@pytest.mark.parametrize("attached", [True, False])
+def test_sparse_gradients_of_an_embedding_get_the_penaltys_too(attached):
+    words, labels = torch.randint(9, (8, 3)), torch.randint(5, (8,))
+    gradients = []
+    for sparse in (False, True):
+        torch.manual_seed(0)
+        model = nn.EmbeddingBag(9, 5, sparse=sparse)
+        consolidation = Consolidation(model, lam=10.0)
+        consolidation.consolidate([(words, labels)])
+        model.weight.data += 0.1
+        if attached:
+            consolidation.attach()
+        F.cross_entropy(model(words), labels).backward()
+        if not attached:
+            consolidation.add_gradient()
+        gradients.append(model.weight.grad)
+    torch.testing.assert_close(*gradients)
+
+
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 def test_modules_of_16_bits_are_held_in_32(dtype):
     """Over two tasks: curvature, anchor, value and gradient against those in 64 bits."""

@@ -10,13 +10,14 @@ from interrupting import Interrupting, without_clock
 from short_sequences import COLUMN, LEARNER, TASKS
 
 from colonnade.errors import UsageError
-from colonnade.learners import A2C, PPO
-from colonnade.methods import Finetune, OutputOnly, Progressive, Scratch
-from colonnade.networks import LSTM, ColumnSpec, Conv
+from colonnade.learners import A2C, DQN, PPO
+from colonnade.methods import EWC, Finetune, OutputOnly, Progressive, Scratch
+from colonnade.networks import LSTM, ColumnSpec, Conv, Dense
 from colonnade.tasks import GymTask, MiniPongTask
 from colonnade.training import (
     DivergedError,
     Interrupted,
+    MemoryRecorder,
     TrainingOptions,
     evaluate,
     read_tensors,
@@ -105,6 +106,67 @@ def test_a_finished_run_trains_no_more():
     assert len(recorder.history) == rows
     for name, value in method.network.state_dict().items():
         assert torch.equal(value, again.network.state_dict()[name])
+
+
+def test_rows_of_one_training_after_another_follow_each_other():
+    recorder = MemoryRecorder()
+    for task in TASKS:
+        train_sequence([task], Finetune(COLUMN), LEARNER, options=OPTIONS, recorder=recorder)
+    shown = list(dict.fromkeys(row["task"] for row in recorder.history))
+    assert shown == [task.spec.id for task in TASKS]
+
+
+class Depth(gymnasium.Env):
+    """A depth camera's numbers of 16 bits, or of more."""
+
+    action_space = gymnasium.spaces.Discrete(2)
+
+    def __init__(self, kind):
+        self.observation_space = gymnasium.spaces.Box(0, 60000, (1, 6, 6), kind)
+
+    def _seen(self):
+        return self.np_random.integers(0, 60000, (1, 6, 6)).astype(self.observation_space.dtype)
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self._age = 0
+        return self._seen(), {}
+
+    def step(self, action):
+        self._age += 1
+        return self._seen(), float(action), self._age > 9, False, {}
+
+
+@pytest.mark.parametrize("kind", [np.uint16, np.uint32, np.uint64])
+@pytest.mark.parametrize(
+    ("make", "learner", "rollouts"),
+    [
+        (lambda: EWC(ColumnSpec((Dense(4),)), samples=16), A2C(), 9),
+        (
+            lambda: Finetune(ColumnSpec((Dense(4),))),
+            DQN(warm_up=16, replay=64, explore_steps=50, target_every=20, batch_size=8),
+            70,
+        ),
+    ],
+    ids=["held", "replayed"],
+)
+def test_unsigned_numbers_are_learned_from_and_gone_on_with(kind, make, learner, rollouts):
+    options = TrainingOptions(num_envs=2, segment_steps=64, curve_steps=32, device="cpu")
+    task = GymTask(lambda: Depth(kind), steps=192, name="depth")
+    found = []
+    for at_once in (10**6, rollouts):
+        recorder = Interrupting(at_once)
+        for _ in range(20):
+            method = make()
+            try:
+                train_sequence([task], method, learner, options=options, recorder=recorder)
+                break
+            except Interrupted:
+                recorder.resume_for(at_once)
+        found.append((method.network.state_dict(), without_clock(recorder.history)))
+    (once, rows), (resumed, other_rows) = found
+    assert rows == other_rows
+    assert all(torch.equal(value, resumed[name]) for name, value in once.items())
 
 
 def test_a_checkpoint_of_other_tasks_is_refused():

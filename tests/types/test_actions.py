@@ -27,6 +27,11 @@ def test_choices_are_sent_from_where_their_space_begins():
     assert Actions("a", several).sent(np.array([[0, 0], [1, 2]])).tolist() == [[5, -2], [6, 0]]
 
 
+def test_tables_of_choices_are_sent_in_the_spaces_shape():
+    table = Actions("a", MultiDiscrete([[2, 3], [4, 5]], start=[[0, 1], [0, 0]]))
+    assert table.sent(np.array([[1, 2, 3, 4]])).tolist() == [[[1, 3], [3, 4]]]
+
+
 def test_numbers_are_scaled_to_their_bounds_and_cut_off_there():
     low, high = np.array([[-2.0, 0.0]], np.float32), np.array([[2.0, 10.0]], np.float32)
     actions = Actions("a", Box(low, high))

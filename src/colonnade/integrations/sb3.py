@@ -20,6 +20,7 @@ and one model that goes from task to task, held near what it has learned::
 
 from __future__ import annotations
 
+import inspect
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -187,6 +188,12 @@ class EWCCallback(BaseCallback):
             raise UsageError(
                 "EWCCallback takes no state-dependent exploration (gSDE), whose width of actions "
                 "hangs on the features; make the model with use_sde=False."
+            )
+        if len(asked := inspect.signature(policy.get_distribution).parameters) > 1:
+            raise UsageError(
+                "EWCCallback holds policies that act on an observation alone, but get_distribution "
+                f"of {type(policy).__name__} asks for {', '.join(list(asked)[1:])} too, as a "
+                "recurrent policy's does; use PPO or A2C without memory."
             )
         _sizes(policy)
         if self.consolidation is None:

@@ -153,7 +153,7 @@ class PPO(ActorCritic):
             UsageError: There are fewer steps, or environments of a recurrent network.
         """
         share = num_envs // self.workers
-        self.size(self.rollout_steps, share, bool(network.initial_state(share)))
+        self.size(self.rollout_steps, share, bool(network.initial_state(num_envs)))
 
     def size(self, steps: int, environments: int, recurrent: bool) -> int:
         """Say how many are split into minibatches: steps, or environments of a recurrent network.

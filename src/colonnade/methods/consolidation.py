@@ -165,6 +165,8 @@ class Consolidation:
 
     def _pull(self, name: str, parameter: Tensor) -> None:
         assert parameter.grad is not None
+        if parameter.grad.is_sparse:  # as of an embedding; what holds it is not
+            parameter.grad = parameter.grad.to_dense()
         parameter.grad.add_(self.quadratic.gradient(name, parameter.detach(), self._lam))
 
     def consolidate(

@@ -178,6 +178,8 @@ class Quadratic:
                 continue
             if theta.grad is None:
                 theta.grad = torch.zeros_like(theta)
+            elif theta.grad.is_sparse:  # as of an embedding; what holds it is not
+                theta.grad = theta.grad.to_dense()
             if theta.grad.dtype == curvature.dtype == theta.dtype:
                 theta.grad.addcmul_(curvature, theta).sub_(pull[name])
             else:  # the difference, of which few of 16 bits would be left, is taken in 32

@@ -87,6 +87,8 @@ class Recorder(Protocol):
 class MemoryRecorder:
     """Keeps the rows in a list and no checkpoint: for scripts and tests.
 
+    It may be given to one training after another, whose rows then follow each other.
+
     Attributes:
         history: All rows.
         notes: What a user should know of the run.
@@ -96,6 +98,7 @@ class MemoryRecorder:
         """Begin with no row."""
         self.history: list[Row] = []
         self.notes: list[str] = []
+        self._before = 0
 
     @property
     def rows(self) -> int:
@@ -107,14 +110,15 @@ class MemoryRecorder:
         self.history.append(row)
 
     def rewind(self, rows: int) -> None:
-        """Drop all but the first `rows` rows."""
-        del self.history[rows:]
+        """Drop all but the first `rows` rows, and those of trainings before."""
+        del self.history[max(rows, self._before) :]
 
     def save_checkpoint(self, tensors: dict[str, Tensor], meta: dict[str, Any]) -> None:
         """Keep nothing."""
 
     def load_checkpoint(self) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
-        """Return None: nothing is kept."""
+        """Return None, since nothing is kept: what begins now begins after the rows so far."""
+        self._before = len(self.history)
         return None
 
     def progress(self, progress: Progress) -> None:

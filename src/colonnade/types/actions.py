@@ -78,7 +78,8 @@ class Actions:
         if isinstance(space, gymnasium.spaces.Discrete):
             return actions[:, 0] + space.start if space.start else actions[:, 0]
         if isinstance(space, gymnasium.spaces.MultiDiscrete):
-            return actions + space.start.ravel() if space.start.any() else actions
+            choices = actions.reshape(len(actions), *space.shape)
+            return choices + space.start if space.start.any() else choices
         assert isinstance(space, gymnasium.spaces.Box)
         numbers = actions.reshape(len(actions), *space.shape).astype(np.float64)
         numbers += 1

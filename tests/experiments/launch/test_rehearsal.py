@@ -95,3 +95,19 @@ def test_networks_are_those_of_training_and_built_once_for_runs_that_are_alike()
     assert len(method.network.columns) == 1, "a child leaves its parent as it is"
     first, grown = method.network.state_dict(), rehearsal.method(child).network.state_dict()
     assert all(torch.equal(grown[name], tensor) for name, tensor in first.items())
+
+
+def test_paths_of_all_environments_fit_workers_that_share_them() -> None:
+    spec = replace(
+        SPEC,
+        method="pathnet",
+        column="default",
+        tasks=(POLE,),
+        method_options={"population": 4},
+        learner="ppo",
+        learner_options={"workers": 2, "rollout_steps": 8, "minibatches": 2},
+        training_options={"num_envs": 4},
+    )
+    Rehearsal().check(spec)
+    with pytest.raises(UsageError, match="2 environments can't follow 4 paths"):
+        Rehearsal().check(replace(spec, training_options={"num_envs": 2}))

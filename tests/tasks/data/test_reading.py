@@ -616,3 +616,17 @@ def test_a_map_without_a_length_is_explained():
             return X[index], Y[index]
 
     assert "does not say by __len__" in one_sentence(lambda: task_of(Lengthless()))
+
+
+def test_small_bytes_are_numbers_and_no_pixels():
+    x = np.arange(60, dtype=np.uint8).reshape(20, 3) % 17
+    y = np.arange(20) % 2
+    task = DataTask("levels", train=(x, y), test=(x[:4] + 100, y[:4]))
+    for part, held in (("train", x), ("test", x[:4] + 100)):  # the training part decides
+        seen = task.examples(part).inputs[OBSERVATION]
+        assert seen.dtype == torch.float32
+        assert seen.tolist() == held.tolist()
+    assert task.spec.observation_space.dtype == np.float32
+    pixels = DataTask("pixels", train=(x + 60, y), test=(x, y))
+    assert pixels.examples("test").inputs[OBSERVATION].dtype == torch.uint8
+    assert pixels.spec.observation_space.high.max() == 255

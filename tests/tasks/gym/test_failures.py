@@ -28,6 +28,10 @@ FAILURES: dict[str, Callable[[], Any]] = {
     "dtype": lambda: (np.zeros(4, np.complex64), 0.0, False, False, {}),
     "text": lambda: ("abcd", 0.0, False, False, {}),
     "reward": lambda: (np.zeros(4, np.float32), None, False, False, {}),
+    "rewards": lambda: (np.zeros(4, np.float32), np.array([1.0]), False, False, {}),
+    "flags": lambda: (np.zeros(4, np.float32), 0.0, np.array([True, False]), False, {}),
+    "no-flag": lambda: (np.zeros(4, np.float32), 0.0, False, None, {}),
+    "info": lambda: (np.zeros(4, np.float32), 0.0, False, False, None),
     "four": lambda: (np.zeros(4, np.float32), 0.0, False, {}),
     "nothing": lambda: None,
     "nan": lambda: (np.full(4, np.nan, np.float32), 0.0, False, False, {}),
@@ -75,6 +79,10 @@ SAID = {
     "dtype": "in step 31 of its episode, gave an observation of complex64, where its space has",
     "text": "in step 31 of its episode, gave an observation of shape (), where its space has (4,)",
     "reward": "in step 31 of its episode, gave None as a reward, where a number belongs",
+    "rewards": "gave array([1.]) as a reward, where a number belongs",
+    "flags": "gave array([ True, False]) as terminated, where True or False belongs",
+    "no-flag": "gave None as truncated, where True or False belongs",
+    "info": "in step 31 of its episode, gave None as info, where a dict belongs",
     "four": "where `step` gives (observation, reward, terminated, truncated, info)",
     "nothing": "gave None where `step` gives",
     "nan": "Environment 0 of task 'gym/Failing-v0' gave NaN or infinity as",
@@ -101,6 +109,7 @@ def test_a_failing_environment_is_named_with_its_step(how: str) -> None:
         ("exits", "A process of 'Failing-v0' ended while its answer was waited for (environment "),
         ("aborts", " by signal 6"),
         ("raises", "in step 31 of its episode, failed: ZeroDivisionError: division by zero"),
+        ("info", "gave None as info, where a dict belongs"),
     ],
 )
 def test_an_environment_in_a_process_of_its_own_is_named_too(how: str, said: str) -> None:
@@ -108,6 +117,12 @@ def test_an_environment_in_a_process_of_its_own_is_named_too(how: str, said: str
         learn(GymTask("Failing-v0", steps=1000, options={"how": how}, processes=True))
     assert said in str(raised.value)
     assert "EOFError" not in str(raised.value)
+
+
+def test_one_that_begins_an_episode_without_info_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Failing, "reset", lambda self, **_: (np.zeros(4, np.float32), None))
+    with pytest.raises(UsageError, match="when it was reset, gave None as info, where a dict"):
+        learn(GymTask("Failing-v0", steps=1000, options={"how": "raises"}))
 
 
 @pytest.mark.parametrize("how", ["raises", "four", "nothing"])

@@ -315,7 +315,7 @@ class Collector:
     def _write_array(self, name: str, value: Any, t: int) -> Tensor:
         known = self._arrays.get(name)
         if known is None or value.ndim == 4:
-            return self._write(name, torch.as_tensor(value), t)
+            return self._write(name, torch.as_tensor(np.ascontiguousarray(value)), t)
         known[t] = value  # in a fraction of the time that a tensor takes to be made and copied
         return self._places[name][t]
 

@@ -21,9 +21,25 @@ def by_name(observations: Any) -> dict[str, Any]:
     return observations if isinstance(observations, dict) else {OBSERVATION: observations}
 
 
+_KEPT = {
+    torch.float64: torch.float32,
+    torch.uint16: torch.int32,
+    torch.uint32: torch.int64,
+    torch.uint64: torch.float32,
+}
+
+
+def kept_dtype(dtype: torch.dtype) -> torch.dtype:
+    """Return the type in which numbers of a type are kept: one that torch can gather and fill.
+
+    Of unsigned whole numbers it can neither but bytes.
+    """
+    return _KEPT.get(dtype, dtype)
+
+
 def buffer(places: int, like: Tensor, device: torch.device) -> Tensor:
     """Make room for [places, *like.shape]; images [N, C, H, W] in channels-last memory."""
-    dtype = torch.float32 if like.dtype == torch.float64 else like.dtype
+    dtype = kept_dtype(like.dtype)
     if like.dim() == 4:
         n, c, h, w = like.shape
         memory = torch.empty((places, n, h, w, c), dtype=dtype, device=device)

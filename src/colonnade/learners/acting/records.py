@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from colonnade.learners.acting.observed import kept_dtype
 from colonnade.types import Shape
 
 
@@ -19,19 +20,17 @@ class Records:
         envs: N.
         places: Entries of a ring.
         shape: Of an entry.
-        dtype: Of an entry; float64 is kept as float32.
+        dtype: Of an entry; see `observed.kept_dtype` for which is kept as another.
     """
 
     def __init__(self, envs: int, places: int, shape: Shape, dtype: torch.dtype) -> None:
         self._places = places
-        kept = torch.float32 if dtype == torch.float64 else dtype
-        self._values = torch.empty((envs * places, *shape), dtype=kept)
+        self._values = torch.empty((envs * places, *shape), dtype=kept_dtype(dtype))
 
     @staticmethod
     def size(envs: int, places: int, shape: Shape, dtype: torch.dtype) -> int:
         """Return the bytes that it takes."""
-        bytes_each = 4 if dtype == torch.float64 else dtype.itemsize
-        return envs * places * math.prod(shape) * bytes_each
+        return envs * places * math.prod(shape) * kept_dtype(dtype).itemsize
 
     def put(self, env: int, entry: int, value: Tensor, *, start: bool) -> None:
         """Keep a value; see `Store`."""

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from colonnade.learners.acting.collector import Collector
-from colonnade.learners.acting.observed import completed
+from colonnade.learners.acting.observed import completed, kept_dtype
 from colonnade.learners.acting.replay import Replay
 from colonnade.learners.compute import Compute
 from colonnade.learners.trainer import Policy, Watch, under
@@ -26,7 +26,7 @@ CARRIED = "carried: "
 def observed_inputs(spec: TaskSpec) -> dict[str, tuple[Shape, torch.dtype]]:
     """Return the shape and the type of each part of a task's observations, as collectors have it.
 
-    float64 is narrowed to float32.
+    See `kept_dtype`: float64 is narrowed to float32.
     """
     space = spec.observation_space
     parts = space.spaces if isinstance(space, gymnasium.spaces.Dict) else None
@@ -34,7 +34,7 @@ def observed_inputs(spec: TaskSpec) -> dict[str, tuple[Shape, torch.dtype]]:
     for name, shape in spec.input_shapes.items():
         kind = (space if parts is None else parts[name]).dtype or np.dtype(np.float32)
         dtype = torch.from_numpy(np.zeros(0, kind)).dtype
-        found[name] = shape, torch.float32 if dtype == torch.float64 else dtype
+        found[name] = shape, kept_dtype(dtype)
     return found
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
@@ -22,6 +23,10 @@ Channels = Literal["first", "last"] | None
 
 _BYTES_SIDE = 8
 """The same as `IMAGE_SIDE` of bytes, which data sets have for pixels: MNIST's are 28 by 28."""
+
+_PIXELS_FROM = 64
+"""Bytes of which none comes up to this are numbers, such as flags and levels: as pixels, which are
+divided by 255, they would be next to nothing."""
 
 _SHOWN = 40
 """Letters of a label that a message shows."""
@@ -157,6 +162,26 @@ def check_labels(labels: Tensor, classes: int, what: str, *, headed: bool = Fals
         f"{what} should have labels from 0 to {classes - 1}, {number}, but "
         f"{low if low < 0 else high} came; {advice}."
     )
+
+
+def numbers_in(examples: Examples) -> set[str]:
+    """Name the inputs of bytes that are no pixels: all of them are small."""
+    return {
+        name
+        for name, value in examples.inputs.items()
+        if value.dtype == torch.uint8 and int(value.max()) < _PIXELS_FROM
+    }
+
+
+def as_numbers(examples: Examples, names: set[str]) -> Examples:
+    """Return examples with some inputs as float32."""
+    if not names:
+        return examples
+    inputs = {
+        name: value.to(torch.float32) if name in names else value
+        for name, value in examples.inputs.items()
+    }
+    return replace(examples, inputs=inputs)
 
 
 def forms_of(examples: Examples) -> dict[str, str]:

@@ -17,9 +17,11 @@ from colonnade.errors import UsageError, unknown_name
 from colonnade.tasks.data.examples import (
     Arrays,
     Channels,
+    as_numbers,
     check_labels,
     examples_of,
     forms_of,
+    numbers_in,
 )
 from colonnade.tasks.data.reading import CheckedReader, batches_of, reader_of
 from colonnade.types import OBSERVATION, Examples, Reader, Shape, Split, TaskSpec, check_heads
@@ -52,7 +54,8 @@ class DataTask:
     on in the middle of a pass of these two, the pass is read again from its beginning.
 
     Images (H, W, C) are turned channels-first, and grey ones (H, W) get a channel: matrices of at
-    least 32 by 32 numbers, or 8 by 8 bytes.
+    least 32 by 32 numbers, or 8 by 8 bytes. Bytes are pixels, which networks divide by 255; arrays
+    of bytes of which none in the training part comes up to 64 are numbers, and kept in float32.
 
     Args:
         id: A name that is unique within a sequence.
@@ -104,11 +107,17 @@ class DataTask:
         counting = classes is None
         self._parts: dict[str, Examples | CheckedReader] = {}
         seen: dict[str, Examples] = {}
+        numbers: set[str] = set()
         for name, given in (("train", train), ("test", test), ("validation", validation)):
             if given is None:
                 continue
             what = f"The {name} part of task {id!r}"
-            self._parts[name] = part = _part(given, what, workers, channels)
+            part = _part(given, what, workers, channels)
+            if isinstance(part, Examples):
+                if name == "train":
+                    numbers = numbers_in(part)
+                part = as_numbers(part, numbers)
+            self._parts[name] = part
             if isinstance(part, CheckedReader):
                 part.forms = forms_of(seen["train"]) if seen else None
             seen[name] = part if isinstance(part, Examples) else _look(part, whole=counting)

@@ -90,6 +90,11 @@ class EnvProcesses(AsyncVectorEnv):
                 "goes on from the last checkpoint."
             ) from error
 
+        except Exception:
+            if self._state is not AsyncState.DEFAULT:  # answers were read, none will come
+                self._hung, self._state = True, AsyncState.DEFAULT
+            raise
+
     def _await(self, what: str) -> None:
         for place, pipe in enumerate(self.parent_pipes):
             process = self.processes[place].pid

@@ -50,6 +50,7 @@ class NamedEnv(gymnasium.Wrapper[Any, Any, Any, Any]):
         if not isinstance(result, tuple) or len(result) != 2:
             raise self._gave(f"{shown(result)} where `reset` gives (observation, info)")
         self._check(self._space, result[0])
+        self._check_info(result[1])
         return result
 
     def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
@@ -67,8 +68,12 @@ class NamedEnv(gymnasium.Wrapper[Any, Any, Any, Any]):
                 "info)"
             )
         self._check(self._space, result[0])
-        if not isinstance(result[1], float | int | np.number | np.ndarray):
+        if not isinstance(result[1], float | int | np.number) and not _is_scalar(result[1]):
             raise self._gave(f"{shown(result[1])} as a reward, where a number belongs")
+        for name, flag in zip(("terminated", "truncated"), result[2:4], strict=True):
+            if not isinstance(flag, bool | np.bool_ | int | np.integer) and not _is_scalar(flag):
+                raise self._gave(f"{shown(flag)} as {name}, where True or False belongs")
+        self._check_info(result[4])
         if result[2] or result[3]:
             # The next episode begins before this is read, and may be written into the same array.
             return deepcopy(result[0]), *result[1:]
@@ -93,6 +98,10 @@ class NamedEnv(gymnasium.Wrapper[Any, Any, Any, Any]):
                 raise self._gave(f"an {what} of {came}, where its space has {space.dtype}")
             self._known.add(form)
 
+    def _check_info(self, info: Any) -> None:
+        if not isinstance(info, dict):
+            raise self._gave(f"{shown(info)} as info, where a dict belongs")
+
     def _gave(self, what: str) -> EnvironmentFailure:
         return EnvironmentFailure(f"{self._where} gave {what}; mend the environment.")
 
@@ -108,6 +117,11 @@ class NamedEnv(gymnasium.Wrapper[Any, Any, Any, Any]):
     def _where(self) -> str:
         when = f"in step {self._taken:,} of its episode" if self._taken else "when it was reset"
         return f"Environment {self._place} of {self._name!r}, {when},"
+
+
+def _is_scalar(value: Any) -> bool:
+    """Whether it is an array of a single number without an axis."""
+    return isinstance(value, np.ndarray) and value.ndim == 0
 
 
 def where_raised(error: Exception) -> str:
