@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from colonnade import parts
+from colonnade.analysis.policies.players import player_pool
 from colonnade.cli.main import main
 from colonnade.errors import UsageError
 from colonnade.experiments import suites
@@ -21,6 +22,7 @@ from colonnade.experiments.plans.build import build_column, build_method
 from colonnade.experiments.plans.spec import RunSpec, TaskBudget
 from colonnade.experiments.store.folders import SuiteFolder
 from colonnade.experiments.suites import suite_from_name
+from colonnade.experiments.suites.progressive.pong_soup import SHORT
 from colonnade.experiments.titles import learner_title
 from colonnade.experiments.trained.films.kept import make_films
 from colonnade.learners import learner_from_name
@@ -123,6 +125,44 @@ def test_a_suite_of_ones_own_is_trained_in_workers_and_read_without_it(
     assert "my_suite" not in sys.modules
     assert main(["play", "mine", "--plugin=my_suite.py"]) == 0
     assert "plays line/left" in capsys.readouterr().out
+
+
+def test_processes_that_play_know_the_plugins_of_the_command(place: Path) -> None:
+    load_plugin(plugin(place, 'Part("tasks", "wall", wall)'))
+    with player_pool(2) as pool:
+        assert pool is not None
+        task = pool.submit(task_from_name, "wall/noisy", steps=10).result()
+    assert (task.spec.id, task.steps) == ("wall/noisy", 10)
+
+
+def test_a_recorder_in_the_suites_own_file_is_known(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    own = 'PARTS = [Part("recorders", "mine", lambda folder, spec: None), '
+    (place / "my_suite.py").write_text(SUITE.replace("PARTS = [", own))
+    for command in ("run", "sweep"):
+        assert main([command, "my_suite.py", "--out=mine", "--recorder=other"]) == 2
+        assert "Unknown recorder 'other'; choose one of: mine" in capsys.readouterr().err
+        assert main([command, "my_suite.py", "--out=mine", "--recorder=mine", "--tasks=no"]) == 2
+        assert "recorder" not in capsys.readouterr().err
+    assert not (place / "mine").exists()
+
+
+def test_a_suite_that_cannot_be_planned_hides_no_other(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (place / "bad.py").write_text(
+        f"{HEAD}\nfrom colonnade.errors import UsageError\n"
+        "from colonnade.experiments.suites import Suite\n"
+        "def plan(options):\n    raise UsageError('My data is not mounted.')\n"
+        'PARTS = [Part("suites", "bad", Suite("bad", "Bad", "", plan))]\n'
+    )
+    assert main(["suites", "--plugin=bad.py"]) == 0
+    printed, errors = capsys.readouterr()
+    assert "pong-soup-mini" in printed
+    assert "My data is not mounted." in errors
+    with pytest.raises(UsageError, match=r"plan of suite 'mine' must be a function.*its `plan`"):
+        suites.Suite("mine", "Mine", "", SHORT)  # type: ignore[arg-type]
 
 
 def test_every_kind_of_part_is_found_by_its_name(place: Path) -> None:

@@ -68,6 +68,7 @@ def test_options_are_the_tasks_fields_or_the_environments_own():
         ("t-maze/0", {}, "corridor of 1 step or more.*got '0'"),
         ("atari/pong", {"frameskip": 2}, "option.*'frameskip'.*'frame_skip'"),
         ("mini-pong/zoom", {"variant": "pong"}, "option.*'variant'"),
+        ("CartPole-v1", {"options": "x"}, "'options' of task 'CartPole-v1' are arg.*but 'x' came"),
     ],
 )
 def test_wrong_names_suggest_the_nearest(name, options, sentence):

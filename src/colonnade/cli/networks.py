@@ -150,7 +150,8 @@ def _networks(what: str, *, trust: bool) -> Iterator[tuple[str, AnyNetwork]]:
         return
     plan = suite.plan(SuiteOptions())
     rehearsal = Rehearsal(plan)
-    networks = {spec.id: rehearsal.method(spec).network for spec in plan.runs}
+    with custom_factories("import"):  # which the suite's own file names, as for `run`
+        networks = {spec.id: rehearsal.method(spec).network for spec in plan.runs}
     yield from _grouped(plan, networks, Basis.now(suite, plan, None).parts)
 
 

@@ -51,9 +51,9 @@ class Run:
 
         if self.jobs is not None and self.jobs < 1:
             raise UsageError(f"--jobs is a number of processes from 1 on, but {self.jobs} came.")
-        recorders = check_recorders(self.recorder)
         set_limit(real("--hang-seconds", self.hang_seconds, AT_LEAST_0))
         what = named(self.suite)
+        recorders = check_recorders(self.recorder)  # whose parts the suite's file may hold
         # Heavy, and of no use to a mistake in the name.
         from rich.console import Console
 

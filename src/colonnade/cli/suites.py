@@ -30,10 +30,10 @@ class Suites:
         for name in suite_names():
             try:
                 suite = suite_from_name(name)
+                plan = suite.plan(SuiteOptions())
             except UsageError as error:  # of a package that others cannot mend
                 failed.append(str(error))
                 continue
-            plan = suite.plan(SuiteOptions())
             runs, steps = str(len(plan.runs)), f"{plan.steps / 1e6:,.1f} M"
             rate, early = suite.steps_per_second, any(spec.may_end_early for spec in plan.runs)
             time = f"{'up to ' if early else ''}{duration(plan.steps / rate)}" if rate else "?"

@@ -64,11 +64,11 @@ class Sweep:
 
         if self.workers is not None and self.workers < 1:
             raise UsageError(f"--workers is a number from 1 on, but {self.workers} came.")
-        recorders = check_recorders(self.recorder)
         set_limit(real("--hang-seconds", self.hang_seconds, AT_LEAST_0))
         sweep = SweepOf(self.jobs, self.top, self.seed, self.add_jobs, self.early_stop, self.range)
         needed = "A sweep is of a suite, whose ranges it draws from"
         named = named_suite(self.suite, needed)
+        recorders = check_recorders(self.recorder)  # whose parts the suite's file may hold
         out = self.out or Path("runs") / f"sweep-{named.name}"
         # Heavy, and of no use to a mistake in the name.
         from rich.console import Console

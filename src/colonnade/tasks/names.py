@@ -92,6 +92,11 @@ def task_from_name(name: str, /, *, steps: int | None = None, **options: Any) ->
     options |= _given(steps)
     own = [field.name for field in fields(task_class)][1:]
     if task_class is GymTask:
+        if not isinstance(options.get("options", {}), Mapping):
+            raise UsageError(
+                f"'options' of task {name!r} are arguments of its environment by their names, but "
+                f"{shown(options['options'])} came."
+            )
         constructor = {key: options.pop(key) for key in list(options) if key not in own}
         options["options"] = {**options.get("options", {}), **constructor}
     for key in options:

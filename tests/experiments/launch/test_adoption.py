@@ -49,7 +49,7 @@ def test_a_folder_goes_on_where_what_it_took_in_is_gone(tmp_path: Path, trained:
     assert begun(tmp_path, third).plan == first.plan
     with pytest.raises(UsageError, match=r"Run 'third' starts from .*elsewhere"):
         begun(tmp_path, third, out="another")
-    with pytest.raises(UsageError, match=r"Run 'fourth' starts from"):
+    with pytest.raises(UsageError, match="run 'third' is no longer planned"):
         begun(tmp_path, {**third, "label": "fourth"})
 
 
@@ -71,5 +71,16 @@ def test_runs_of_a_file_name_each_other_by_their_labels(tmp_path: Path) -> None:
     one, other = suite.plan.runs
     assert other.parent == one.id
     twins = run("first"), run("first", seed=1), second
-    with pytest.raises(UsageError, match="'first', which is not among the runs before it"):
+    with pytest.raises(
+        UsageError, match="'second' starts from 'first', but 2 runs have that label"
+    ):
         begun(tmp_path, *twins, out="twins")
+
+
+def test_another_path_is_no_place_that_a_folder_has_kept(tmp_path: Path, trained: Path) -> None:
+    third = run("third", method="progressive", parent=f"file:{trained}")
+    first = begun(tmp_path, third)
+    for wrong in (tmp_path / "mistyped", tmp_path):  # nothing, and a folder without a network
+        with pytest.raises(UsageError, match=r"Run 'third' starts from"):
+            begun(tmp_path, {**third, "parent": f"file:{wrong}"})
+    assert begun(tmp_path, third).plan == first.plan

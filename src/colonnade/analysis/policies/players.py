@@ -9,7 +9,7 @@ import pickle
 import signal
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -19,6 +19,7 @@ from typing import Any
 import torch
 
 from colonnade.errors import ColonnadeError, HungError, UsageError
+from colonnade.parts import load_plugin, loaded_plugins
 from colonnade.watching import (
     START_SECONDS,
     Watch,
@@ -159,7 +160,8 @@ class Players(Executor):
         fresh = multiprocessing.get_context("spawn")
         ours, theirs = fresh.Pipe()
         signs = fresh.RawArray("Q", 1)
-        given = (os.getpid(), f"{__name__}:{_play.__name__}", theirs, signs, limit())
+        told = theirs, signs, limit(), loaded_plugins()
+        given = os.getpid(), f"{__name__}:{_play.__name__}", *told
         process = fresh.Process(target=call_ending_with, args=given)
         process.daemon = True
         process.start()
@@ -212,12 +214,21 @@ class Players(Executor):
             player.process.join()
 
 
-def _play(line: Connection[Any, Any], signs: Any, seconds: float) -> None:
-    """Do what is asked for over a line, in a process of its own, until that ends."""
+def _play(line: Connection[Any, Any], signs: Any, seconds: float, plugins: Sequence[str]) -> None:
+    """Do what is asked for over a line, in a process of its own, until that ends.
+
+    Args:
+        line: Over which work comes and answers go.
+        signs: Where signs of life are given.
+        seconds: Of silence after which what this process waits for hangs.
+        plugins: Whose parts the work may name.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the process that waits for us answers it
     give_signs(signs)
     set_limit(seconds)
     torch.set_num_threads(1)
+    for plugin in plugins:
+        load_plugin(plugin)
     while True:
         try:
             function, given, named = pickle.loads(line.recv_bytes())

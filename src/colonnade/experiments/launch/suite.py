@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from colonnade.errors import UsageError
-from colonnade.experiments.launch.adoption import adopted, keep
+from colonnade.experiments.launch.adoption import Adopted, adopted, keep
 from colonnade.experiments.launch.changes import check_learner, with_changes
 from colonnade.experiments.launch.named import file_content
 from colonnade.experiments.plans.build import named_code
@@ -40,8 +40,11 @@ def begin(
     from colonnade.experiments.launch.rehearsal import Rehearsal
 
     networks: dict[str, Kept] = {}
+    origins: dict[str, str] = {}
     if isinstance(what, Path):
-        suite, networks = _from_file(what, out, options)
+        found = _from_file(what, out, options)
+        suite = SuiteFolder(out, what.name, {}, Plan(found.specs))
+        networks, origins = found.networks, found.origins
     else:
         plan = what.plan(options).narrowed(options.tasks, options.methods)
         check_learner(plan, options.learner)
@@ -60,11 +63,11 @@ def begin(
             where = f"Run {spec.label!r} of {what.name}: " if isinstance(what, Path) else ""
             raise UsageError(f"{where}{error}") from error
     begun = suite.begin()
-    keep(out, networks)
+    keep(out, networks, origins)
     return begun
 
 
-def _from_file(path: Path, out: Path, options: SuiteOptions) -> tuple[SuiteFolder, dict[str, Kept]]:
+def _from_file(path: Path, out: Path, options: SuiteOptions) -> Adopted:
     if options != SuiteOptions():
         raise UsageError(
             "--seeds, --budget, --learner, --device, --tasks, --methods, --games and --set change "
@@ -75,5 +78,4 @@ def _from_file(path: Path, out: Path, options: SuiteOptions) -> tuple[SuiteFolde
     if not listed:
         raise UsageError(f"{path} lists no run; write at least one spec into it.")
     given = tuple(RunSpec.from_json(value, path.name) for value in listed)
-    specs, networks = adopted(given, out)
-    return SuiteFolder(out, path.name, {}, Plan(specs)), networks
+    return adopted(given, out)

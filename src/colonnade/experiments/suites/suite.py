@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
+from colonnade.errors import UsageError
 from colonnade.experiments.plans.plan import Plan, SuiteOptions
 from colonnade.experiments.plans.search_space import PAPER, PAPER_FOR_PPO, SearchSpace
 from colonnade.experiments.plans.spec import DEFAULT_COLUMN, RunSpec
@@ -44,6 +45,14 @@ class Suite:
     spaces: Mapping[str, SearchSpace] = field(default_factory=dict)
     networks: Callable[[], Iterator[tuple[str, ProgressiveNetwork]]] | None = None
     paper: Literal["", "Pong Soup", "Atari", "Labyrinth", "binary MNIST", "permuted MNIST"] = ""
+
+    def __post_init__(self) -> None:
+        """Refuse what plans nothing."""
+        if not callable(self.plan):
+            raise UsageError(
+                f"The plan of suite {self.name!r} must be a function of its options, but "
+                f"{type(self.plan).__name__} came; of a design give its `plan`."
+            )
 
     def once(self, options: SuiteOptions) -> Plan:
         """Make what each job of a sweep trains."""
