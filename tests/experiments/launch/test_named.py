@@ -164,7 +164,7 @@ def test_a_suite_as_data_is_begun_and_swept_as_ours(tmp_path: Path) -> None:
         ({"target": []}, "Unknown field of mine.json: 'target'; did you mean 'targets'"),
         ({"targets": []}, "mine.json: 'targets' of a transfer design is empty; name at least one."),
         ({"sources": []}, "mine.json: 'sources' of a transfer design is empty; name at least one."),
-        ({"methods": ["ewc"]}, "'methods' of mine.json lacks 'scratch', which every transfer"),
+        ({"methods": ["ewc", "progressive"]}, "'methods' of mine.json lacks 'scratch', which every transfer"),
         ({"methods": ["scratch"] * 2}, "'methods' of a transfer design has 'scratch' twice; name"),
         ({"seeds": 0}, "seeds of .* must be a whole number at least 1; got 0"),
         ({"columns": 1}, "columns of .* must be a whole number at least 2; got 1"),
@@ -267,3 +267,55 @@ def test_of_the_papers_grids_is_drawn_what_the_runs_have(tmp_path: Path) -> None
     plan = plan_sweep(suite, Sweep(jobs=2, top=1), SuiteOptions(learner="dqn"))
     assert {*plan.runs[0].learner_options} == {"learning_rate", "clip_norm"}
     assert all(spec.column == "default" for spec in plan.runs)
+
+
+def test_what_a_suite_says_of_itself_comes_to_its_runs(tmp_path: Path) -> None:
+    training = {"num_envs": 2, "device": "cpu"}
+    path = written(
+        tmp_path,
+        training_options=training, source_options={"goal_episodes": 5, "goal_return": 15.0},
+        source_steps=200, target_steps=200, methods=["scratch", "strong", "progressive"],
+        method_options=None, variants={"strong": {"method": "ewc", "options": {"lam": 7.0}}},
+        search={"methods": {"ewc": {"lam": [1.0, 10.0]}}},
+    )  # fmt: skip
+    suite = named_suite(str(path), "x")
+    runs = suite.plan(SuiteOptions()).runs
+    assert {spec.training_options["device"] for spec in runs} == {"cpu"}
+    other = suite.plan(SuiteOptions(device="cuda")).runs
+    assert {spec.training_options["device"] for spec in other} == {"cuda"}
+    # Pong prepares others alone; the pole is a target too, and its run stands in scratch's row.
+    ends = {spec.target for spec in runs if "goal_episodes" in spec.training_options}
+    assert ends == {"mini-pong/pong"}
+    plan = plan_sweep(suite, Sweep(jobs=6, top=2), SuiteOptions())
+    drawn = {spec.method_options["lam"] for spec in plan.runs if spec.method == "ewc"}
+    assert drawn == {1.0, 10.0}
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        (
+            {"variants": {"ewc": {"method": "ewc"}}},
+            "'ewc' is in 'variants' and in 'method_options'",
+        ),
+        (
+            {"methods": ["scratch", "ewc"]},
+            "3 columns of a transfer design are of progressive networks",
+        ),
+        ({"columns": 4}, "4 columns of a transfer design ask for 3 sources, but it has 2"),
+        (
+            {
+                "methods": ["scratch", "strong", "progressive"],
+                "method_options": None,
+                "variants": {"strong": {"method": "ewc"}},
+                "search": {"methods": {"strong": {"lam": [1.0]}}},
+            },
+            "method in 'search' of mine.json 'strong'; choose one of: ewc, progressive, scratch",
+        ),
+    ],
+)
+def test_what_would_change_nothing_is_refused(
+    tmp_path: Path, changes: dict[str, object], sentence: str
+) -> None:
+    with pytest.raises(UsageError, match=re.escape(sentence)):
+        named_suite(str(written(tmp_path, **changes)), "x")

@@ -110,8 +110,10 @@ def _suite(content: dict[str, Any], where: str) -> Suite:
     search: dict[str, SearchSpace] = {}
     if "search" in given:
         space = _space(given["search"], where)
-        if unknown := [key for key in space.methods if key not in design.methods]:
-            raise unknown_name(f"method in 'search' of {where}", unknown[0], design.methods)
+        # Of a variant its method's: a draw is an option of that.
+        trained = [design.variants[k].method if k in design.variants else k for k in design.methods]
+        if unknown := [key for key in space.methods if key not in trained]:
+            raise unknown_name(f"method in 'search' of {where}", unknown[0], trained)
         search = dict.fromkeys(learners, space)
     suite = Suite(name, words["title"] or name, words["summary"], design.plan, spaces=search)
     if "rounds" not in given:

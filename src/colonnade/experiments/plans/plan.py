@@ -65,6 +65,11 @@ class SuiteOptions:
         values = {key: list(v) if isinstance(v, tuple) else v for key, v in asdict(self).items()}
         return {key: value for key, value in values.items() if value not in (None, [])}
 
+    def placed(self, training: Mapping[str, Json]) -> dict[str, Json]:
+        """Return a design's options of training with the device: the one asked for, or its own."""
+        own = training.get("device", "auto")
+        return {**training, "device": own if self.device == "auto" else self.device}
+
     def scaled(self, steps: int) -> int:
         """Scale a budget in agent steps."""
         return max(1, round(steps * self.budget))

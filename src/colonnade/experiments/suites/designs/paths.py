@@ -111,7 +111,7 @@ class PathDesign:
             seed=seed,
             method_options=self.pathnet if method == "pathnet" else {},
             learner_options=self.learner_options.get(learner, {}),
-            training_options={**self.training_options, "device": options.device},
+            training_options=options.placed(self.training_options),
             evaluation_episodes=self.evaluation_episodes,
             parent=parent,
         )

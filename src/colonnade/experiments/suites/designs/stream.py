@@ -166,11 +166,10 @@ class StreamDesign:
             method_options=(told | {"replay": self.replay or {}}).get(curve.method, {}),
             learner_options=self._learner_options(learner, options),
             training_options={
-                **self.training_options,
+                **options.placed(self.training_options),
                 "curve_steps": tested,
                 "segment_steps": tested,
                 "test_unseen": curve.method != SCRATCH,
-                "device": options.device,
             },
             evaluation_episodes=self.evaluation_episodes,
             visits=visits,

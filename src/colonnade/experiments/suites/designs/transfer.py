@@ -83,8 +83,8 @@ class TransferDesign:
         method_options: Options per method's name.
         variants: Methods with something changed, by the keys of their rows.
         training_options: Fields of `TrainingOptions`.
-        source_options: More of them, such as a return at which to end, for sources alone that are
-            trained for `source_steps` and stand in no row of the report.
+        source_options: More of them, such as a return at which to end, for sources alone that
+            stand in no row of the report.
         task_options: Fields of every task.
         bundled: Name of a shipped column that stands for the one source; None trains the sources.
         evaluation_episodes: How many episodes score the random and the final policy.
@@ -130,6 +130,23 @@ class TransferDesign:
             if unknown := [key for key in getattr(self, name) if key not in self.methods]:
                 where = f"key of {name!r} of a transfer design"
                 raise unknown_name(where, unknown[0], self.methods)
+        if both := self.variants.keys() & self.method_options.keys():
+            key = min(both)
+            raise UsageError(
+                f"{key!r} is in 'variants' and in 'method_options' of a transfer design; give a "
+                "variant's options in its own 'options'."
+            )
+        if self.columns > 2 and "progressive" not in self.methods:
+            raise UsageError(
+                f"{self.columns} columns of a transfer design are of progressive networks; add "
+                "'progressive' to 'methods', or leave 'columns' out."
+            )
+        if self.columns > len(self.sources) + 1 and self._from_source():
+            raise UsageError(
+                f"{self.columns} columns of a transfer design ask for {self.columns - 1} sources, "
+                f"but it has {len(self.sources)}; name more, or say columns="
+                f"{max(2, len(self.sources) + 1)}."
+            )
         if self.bundled is not None and len(self.sources) != 1:
             raise UsageError(
                 f"'bundled' of a transfer design stands for its one source, but it has "
@@ -217,8 +234,8 @@ class TransferDesign:
         """Make the run of an arm and a seed."""
         learner = options.learner or self.learner
         origin = f"{', '.join(arm.sources)} to " if arm.sources else ""
-        source = arm.row is None and not arm.sources and arm.steps != self.target_steps
-        name = "source" if source else arm.method
+        source = arm.row is None and not arm.sources
+        name = "source" if source and arm.steps != self.target_steps else arm.method
         steps = options.scaled(arm.steps)
         training = self.training_options | (self.source_options if source else {})
         plain = Variant(arm.method, options=self.method_options.get(arm.method, {}))
@@ -233,7 +250,7 @@ class TransferDesign:
             seed=seed,
             method_options=variant.options,
             learner_options=self.learner_options.get(learner, {}),
-            training_options={**training, "device": options.device},
+            training_options=options.placed(training),
             evaluation_episodes=self.evaluation_episodes,
             parent=parent,
         )
