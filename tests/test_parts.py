@@ -125,6 +125,12 @@ def test_a_suite_of_ones_own_is_trained_in_workers_and_read_without_it(
     assert "my_suite" not in sys.modules
     assert main(["play", "mine", "--plugin=my_suite.py"]) == 0
     assert "plays line/left" in capsys.readouterr().out
+    (place / "my_suite.py").write_text(SUITE.replace('"shrink"', '"shrunk"'))
+    monkeypatch.setattr(parts, "_loaded", {})
+    del sys.modules["my_suite"]
+    assert main(["play", "mine", "--plugin=my_suite.py"]) == 2
+    said = capsys.readouterr().err
+    assert "has the method 'shrink' of the plugin my_suite.py, which is loaded but has none" in said
 
 
 def test_processes_that_play_know_the_plugins_of_the_command(place: Path) -> None:
@@ -462,3 +468,30 @@ def test_pages_know_labels_by_the_tasks_and_not_by_the_learners_name(
     # While it's not complete nothing says so.
     (suite.runs[0].path / "DONE").unlink()
     assert not suite.runs[0].labelled
+
+
+def test_a_method_of_ones_own_brings_its_stages_to_what_starts_from_it(place: Path) -> None:
+    (place / "own_parts.py").write_text(
+        f"{HEAD}{OWN_STAGE}\nfrom colonnade.methods import Progressive\n"
+        "class Grown(Progressive):\n    def __init__(self, column=None):\n"
+        "        super().__init__(column or OWN)\n"
+        'PARTS = [Part("methods", "grown", Grown)]\n'
+    )
+    common = {
+        "method": "grown",
+        "learner": "a2c",
+        "column": "default",
+        "training_options": {"num_envs": 2, "segment_steps": 40, "device": "cpu"},
+        "evaluation_episodes": 1,
+    }
+    first = RunSpec(label="first", tasks=(TaskBudget("t-maze/2", 40),), **common)  # type: ignore[arg-type]
+    second = replace(
+        first,
+        label="after",
+        method="finetune",
+        tasks=(TaskBudget("t-maze/3", 40),),
+        parent=first.id,
+    )
+    (place / "runs.json").write_text(json.dumps([first.to_json(), second.to_json()]))
+    assert main(["--plugin", "own_parts.py", "run", "runs.json", "--out", "out"]) == 0
+    assert [run.done for run in SuiteFolder.read(place / "out").runs] == [True, True]

@@ -190,6 +190,16 @@ def loaded_plugins() -> tuple[str, ...]:
     return tuple(_loaded)
 
 
+def is_plugins(module: str) -> bool:
+    """Whether a module is that of a plugin of this process, so that somebody has named it."""
+    return module in {Path(n).stem if n.endswith(".py") else n for n in _loaded}
+
+
+def is_loaded(origin: str) -> bool:
+    """Whether parts of an origin, as `Said.origin` has it, come from a plugin of this process."""
+    return origin in map(_short, _loaded)
+
+
 def find(kind: Kind, name: str, ours: Mapping[str, _T], words: str = "") -> _T:
     """Return the part of a name: ours, or else a user's own.
 

@@ -26,7 +26,7 @@ import torch
 from torch import Tensor, nn
 
 from colonnade.errors import UsageError, unknown_name
-from colonnade.parts import own_presets
+from colonnade.parts import is_plugins, own_presets
 from colonnade.trust import UntrustedError, import_named
 from colonnade.types import Shape
 
@@ -138,6 +138,8 @@ def factory_from_data(path: object) -> Factory:
     for factory in _factories_of(own_presets()):
         if import_path(factory) == checked:
             return factory  # the user's own part has it: nothing is imported
+    if is_plugins(checked.partition(":")[0]) and import_path(own := imported(checked)) == checked:
+        return own  # it is of a plugin that was named, and not what that imports from elsewhere
     followed = _following.get() == "import" and (allowed is None or checked in allowed)
     return imported(checked) if followed else MissingFactory(checked)
 

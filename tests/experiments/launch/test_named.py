@@ -164,7 +164,10 @@ def test_a_suite_as_data_is_begun_and_swept_as_ours(tmp_path: Path) -> None:
         ({"target": []}, "Unknown field of mine.json: 'target'; did you mean 'targets'"),
         ({"targets": []}, "mine.json: 'targets' of a transfer design is empty; name at least one."),
         ({"sources": []}, "mine.json: 'sources' of a transfer design is empty; name at least one."),
-        ({"methods": ["ewc", "progressive"]}, "'methods' of mine.json lacks 'scratch', which every transfer"),
+        (
+            {"methods": ["ewc", "progressive"]},
+            "'methods' of mine.json lacks 'scratch', which every transfer",
+        ),
         ({"methods": ["scratch"] * 2}, "'methods' of a transfer design has 'scratch' twice; name"),
         ({"seeds": 0}, "seeds of .* must be a whole number at least 1; got 0"),
         ({"columns": 1}, "columns of .* must be a whole number at least 2; got 1"),

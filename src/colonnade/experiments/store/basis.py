@@ -25,7 +25,7 @@ from colonnade.experiments.plans.plan import Plan
 from colonnade.experiments.plans.search_space import Choice, SearchSpace, parse_ranges
 from colonnade.experiments.plans.sweep import Sweep
 from colonnade.experiments.store.measures import FIRST_TRAINING, MEASURES
-from colonnade.parts import Kind, Said, own_names, said_of
+from colonnade.parts import Kind, Said, is_loaded, own_names, said_of
 from colonnade.records import LATER, as_data, field_kinds, read, write
 
 if TYPE_CHECKING:
@@ -197,6 +197,11 @@ def check_parts(parts: Iterable[Said], folder: Path) -> None:
     for said in parts:
         if said.name in own_names(said.kind):
             continue
+        if is_loaded(said.origin):
+            raise UsageError(
+                f"{folder} has the {said.words} of the {said.origin}, which is loaded but has none "
+                "of that name any more; restore it, or choose another folder."
+            )
         plugin = said.origin.removeprefix("plugin ")
         if plugin == said.origin:
             raise UsageError(
