@@ -557,7 +557,7 @@ class Failing(Plain):
         (lambda: task_of((X * 1j, Y)), "complex numbers"),
         (lambda: task_of(([[1, 2], [3]], Y[:2])), "arrays or tensors of numbers"),
         (lambda: task_of(Plain(["a"] * COUNT)), "tensors or arrays of one shape"),
-        (lambda: DataTask("mine", train=(np.uint8(X > 0), Y), test=HELD), "uint8 [4]"),
+        (lambda: DataTask("mine", train=(np.uint8(255 * (X > 0)), Y), test=HELD), "uint8 [4]"),
         (lambda: DataTask("mine", train=HELD, test=Plain(X[:, :2])), "float32 [2]"),
         (lambda: DataTask("mine", train=Failing(), test=HELD), "FileNotFoundError: no such pic"),
         (
