@@ -33,6 +33,9 @@ class Suite:
             the networks of its plan.
         paper: The experiment of a paper that it repeats and whose numbers may stand beside its own;
             empty for whatever learns something else.
+
+    Raises:
+        UsageError: Its plan is no function.
     """
 
     name: str
