@@ -71,7 +71,7 @@ def cost(claim: Claim) -> str:
     else:
         suite = suite_from_name(claim["whole"])
         plan, command = suite.plan(SuiteOptions()), f"colonnade run {suite.name} --out DIR"
-    much = "up to" if any(spec.may_end_early for spec in plan.runs) else "about"
+    much = "up to" if plan.may_end_early else "about"
     time = duration(plan.steps / suite.steps_per_second)
     return f"`{command}`: {len(plan.runs)} runs, {much} {time} on two cores"
 

@@ -35,8 +35,8 @@ class Suites:
                 failed.append(str(error))
                 continue
             runs, steps = str(len(plan.runs)), f"{plan.steps / 1e6:,.1f} M"
-            rate, early = suite.steps_per_second, any(spec.may_end_early for spec in plan.runs)
-            time = f"{'up to ' if early else ''}{duration(plan.steps / rate)}" if rate else "?"
+            rate, much = suite.steps_per_second, "up to " if plan.may_end_early else ""
+            time = f"{much}{duration(plan.steps / rate)}" if rate else "?"
             shows = suite.summary + (f" ({suite.figure})" if suite.figure else "")
             table.add_row(name, runs, steps, time, shows)
         # A pipe has no width: there, lines stay whole.

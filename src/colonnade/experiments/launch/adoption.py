@@ -121,5 +121,5 @@ def _taken_in(folder: Path, spec: RunSpec, origin: str) -> str | None:
 
 
 def _origins(folder: Path) -> Path:
-    """Where a folder says of which path it keeps what; those of before 0.2 do not."""
+    """Where a folder says of which path it keeps what; older ones do not."""
     return folder / "parents" / "origins.json"

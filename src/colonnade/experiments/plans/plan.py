@@ -163,6 +163,11 @@ class Plan:
         """Agent steps of all runs together."""
         return sum(spec.steps for spec in self.runs)
 
+    @property
+    def may_end_early(self) -> bool:
+        """Whether a run may, so that `steps` are so many at most."""
+        return any(spec.may_end_early for spec in self.runs)
+
     @cached_property
     def _places(self) -> dict[str, Place]:
         """The places of all runs by their ids: the first comparison says it, if there is one."""

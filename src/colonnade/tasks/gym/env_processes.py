@@ -89,7 +89,6 @@ class EnvProcesses(AsyncVectorEnv):
                 "os._exit or runs out of memory; mend it and give the same command again, which "
                 "goes on from the last checkpoint."
             ) from error
-
         except Exception:
             if self._state is not AsyncState.DEFAULT:  # answers were read, none will come
                 self._hung, self._state = True, AsyncState.DEFAULT
