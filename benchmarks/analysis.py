@@ -4,7 +4,8 @@ Figures:
 
 - `afs_states_per_second`: states whose Fisher is taken, over all seconds from reading them on: a
   three-column network of Rusu et al.'s 12-map columns, six actions, exact over actions.
-- `afs_seconds_for_10000_states`: the same for 10,000 states.
+- `afs_seconds_for_10000_states`: the same for 10,000 states. Threads wait busily between
+  operations, as they do in `colonnade analyze`.
 - `sampled_vs_exact`: speed of one sampled action per state over that of all six.
 - `pruned_vs_whole`: decisions per second, 16 environments, of a two-column network that lost the
   share of its features given by `--narrow`, over those of the whole network.
@@ -15,14 +16,13 @@ import os
 import statistics
 import time
 
-from _alternate import alternate, report, rest_threads
+from _alternate import alternate, report
 
 PARSER = argparse.ArgumentParser(description=__doc__)
 PARSER.add_argument("--quick", action="store_true", help="a rough figure in under 50 seconds")
 PARSER.add_argument("--threads", type=int, default=os.cpu_count() or 1)
 PARSER.add_argument("--narrow", type=float, default=0.5, help="share of features that go")
 ARGS = PARSER.parse_args()
-rest_threads()  # before torch is imported
 
 import torch  # noqa: E402
 

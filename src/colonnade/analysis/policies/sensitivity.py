@@ -31,6 +31,9 @@ from colonnade.watching import beat
 
 Floats = NDArray[np.float64]
 
+_TOGETHER = 32
+"""Squares of so many states are added up in the precision of the gradients."""
+
 
 @dataclass(frozen=True)
 class SiteStatistics:
@@ -128,10 +131,10 @@ def activation_fisher(
     """Estimate the Fisher of a policy with respect to its features, in one pass over states.
 
     The expectation over the policy's own actions is exact by default, one backward pass for each
-    choice of each action component; components are independent, so their Fishers add up. Of a
-    network that is no policy, log pi is the log-likelihood that its output means: of a Q-network,
-    half the squared error of its values. What an LSTM remembers belongs to the state: its features
-    are disturbed at the step that decides.
+    choice but one of each action component; components are independent, so their Fishers add up.
+    Of a network that is no policy, log pi is the log-likelihood that its output means: of a
+    Q-network, half the squared error of its values. What an LSTM remembers belongs to the state:
+    its features are disturbed at the step that decides.
 
     Args:
         network: Whose newest column is the policy; `network.view(k)` for column k's.
@@ -165,9 +168,9 @@ def activation_fisher(
             means = likelihood(output)
             for site, activations in seen.items():
                 sums.setdefault(site, _Sums(activations)).add_values(activations)
-            for parts, directions in _directions(means, actions, generator):
+            for said, direction in _directions(means, actions, generator):
                 gradients = torch.autograd.grad(
-                    parts, list(seen.values()), directions, retain_graph=True, allow_unused=True
+                    said, list(seen.values()), direction, retain_graph=True, allow_unused=True
                 )
                 for site, gradient in zip(seen, gradients, strict=True):
                     sums[site].add_gradients(gradient)
@@ -221,13 +224,16 @@ def _flat(values: Tensor) -> Tensor:
 def _squared(values: Tensor) -> Tensor:
     """[n, P] in float64: the squares of values [B, n, P], summed over states.
 
-    32 states at a time in the values' precision, and as they lie in memory: so most of the time
+    Some states at a time in the values' precision, and as they lie in memory: so most of the time
     that it takes is saved, and seven digits are left.
     """
     turned = values.transpose(1, 2)
     rows = turned if turned.is_contiguous() else values
-    parts = [part.sum(0) for part in rows.square().flatten(1).split(32)]
-    total = torch.stack(parts).sum(0, dtype=torch.float64).view(rows.shape[1:])
+    squares = rows.square().flatten(1)
+    count = len(squares) // _TOGETHER
+    grouped, rest = squares.split([count * _TOGETHER, len(squares) % _TOGETHER])
+    parts = grouped.unflatten(0, (count, _TOGETHER)).sum(1)
+    total = (parts.sum(0, dtype=torch.float64) + rest.sum(0)).view(rows.shape[1:])
     return total.t() if rows is turned else total
 
 
@@ -256,38 +262,23 @@ def _policy(action_sizes: Sequence[int], outputs: int) -> Likelihood:
 
 def _directions(
     means: Distribution, actions: str, generator: torch.Generator | None
-) -> Iterator[tuple[list[Tensor], list[Tensor]]]:
-    """Yield directions v in what the output says, with the parts of it they belong to.
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield what the output says, with a direction v in it.
 
-    The sum over directions of `(J^T v)^2`, J being the Jacobian of those parts, is the expectation
-    of the squared gradient of log pi. Of logits, `d log pi(a) / d logits = e_a - p`, times
-    `sqrt(p_a)`; of anything else, the columns of a root of its Fisher matrix.
+    The sum over directions of `(J^T v)^2`, J being the Jacobian of what the output says, is the
+    expectation of the squared gradient of log pi: they are the columns of a root of its Fisher
+    matrix, or the gradient of one sampled action's log pi itself.
     """
-    if not isinstance(means, MultiCategorical):
-        if actions == "sampled":
-            scores = means.log_prob(means.sample(generator).detach())
-            yield [scores], [torch.ones_like(scores)]
-        elif isinstance(means, FactoredDistribution):
-            yield from (([means.parameters], [root]) for root in means.fisher_root())
-        else:
-            raise UsageError(
-                f"The exact Fisher of a {type(means).__name__} is not known, since it has no "
-                "'fisher_root'; use actions='sampled'."
-            )
-        return
-    logits, for_all = means.logits.split(list(means.sizes), 1), []
-    for part in logits:
-        p = part.detach().softmax(1)
-        if actions == "exact":
-            for choice in range(part.shape[1]):
-                chosen = torch.zeros_like(p)
-                chosen[:, choice] = 1
-                yield [part], [p[:, choice, None].sqrt() * (chosen - p)]
-        else:
-            drawn = torch.multinomial(p, 1, generator=generator)
-            for_all.append(torch.zeros_like(p).scatter_(1, drawn, 1) - p)
-    if for_all:
-        yield list(logits), for_all
+    if actions == "sampled":
+        scores = means.log_prob(means.sample(generator).detach())
+        yield scores, torch.ones_like(scores)
+    elif isinstance(means, FactoredDistribution):
+        yield from ((means.parameters, root) for root in means.fisher_root())
+    else:
+        raise UsageError(
+            f"The exact Fisher of a {type(means).__name__} is not known, since it has no "
+            "'fisher_root'; use actions='sampled'."
+        )
 
 
 def _check_all_seen(sites: Sequence[Site], seen: Mapping[Site, Tensor]) -> None:
