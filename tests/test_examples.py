@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from colonnade import parts
 from colonnade.cli.main import main
 from colonnade.experiments.execution.run import train_run
 from colonnade.experiments.launch.suite import begin
 from colonnade.experiments.plans.plan import SuiteOptions
 from colonnade.experiments.store.folders import SuiteFolder
 from colonnade.experiments.suites import suite_from_name
+from colonnade.parts import finding
 from colonnade.reports.suite import write_report
 
 PACKAGE = Path(__file__).parents[1] / "examples" / "corridors"
@@ -35,9 +35,9 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(into)
         patch.setenv("PYTHONPATH", os.pathsep.join([str(into), os.environ.get("PYTHONPATH", "")]))
-        parts._points.cache_clear()
+        finding._points.cache_clear()
         yield into
-    parts._points.cache_clear()
+    finding._points.cache_clear()
     for name in [name for name in sys.modules if name.partition(".")[0] == "corridors"]:
         del sys.modules[name]
 
@@ -88,7 +88,7 @@ def test_a_folder_of_it_needs_it(
     capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
     begin(suite_from_name("corridors"), tmp_path / "out", SuiteOptions(seeds=1))
-    monkeypatch.setattr(parts, "_points", lambda kind: ())
+    monkeypatch.setattr(finding, "_points", lambda kind: ())
     assert main(["report", str(tmp_path / "out")]) == 0
     capsys.readouterr()
     assert main(["describe", str(tmp_path / "out")]) == 2

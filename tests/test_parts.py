@@ -5,6 +5,7 @@ import re
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -29,7 +30,7 @@ from colonnade.learners import learner_from_name
 from colonnade.methods import ColumnMethod, method_from_name
 from colonnade.networks import column_preset, custom_factories, modular_preset
 from colonnade.networks.factories import MissingFactory, factory_from_data
-from colonnade.parts import Part, Said, load_plugin
+from colonnade.parts import Part, Said, finding, load_plugin, plugins
 from colonnade.recognition import recogniser_from_name
 from colonnade.tasks import task_from_name
 
@@ -68,13 +69,13 @@ COLUMN = ColumnSpec((Dense(3),))
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A folder for plugins that forgets them afterwards."""
     before = set(sys.modules)
-    monkeypatch.setattr(parts, "_loaded", {})
-    monkeypatch.setattr(parts, "_presets", {})
+    monkeypatch.setattr(plugins, "_loaded", {})
+    monkeypatch.setattr(finding, "_presets", {})
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
-    parts._points.cache_clear()
+    finding._points.cache_clear()
     yield tmp_path
-    parts._points.cache_clear()
+    finding._points.cache_clear()
     for name in set(sys.modules) - before:
         if str(tmp_path) in str(getattr(sys.modules[name], "__file__", "")):
             del sys.modules[name]
@@ -109,7 +110,7 @@ def test_a_suite_of_ones_own_is_trained_in_workers_and_read_without_it(
     shrunk = [run for run in suite.runs if run.spec.method == "shrink"]
     assert [run.result()["spec"]["method_options"] for run in shrunk] == [{"factor": 0.25}]
     # From here on nobody has loaded it: what pages say stands in the folder.
-    monkeypatch.setattr(parts, "_loaded", {})
+    monkeypatch.setattr(plugins, "_loaded", {})
     del sys.modules["my_suite"]
     page = place / "mine" / "report.html"
     page.unlink()
@@ -126,11 +127,42 @@ def test_a_suite_of_ones_own_is_trained_in_workers_and_read_without_it(
     assert main(["play", "mine", "--plugin=my_suite.py"]) == 0
     assert "plays line/left" in capsys.readouterr().out
     (place / "my_suite.py").write_text(SUITE.replace('"shrink"', '"shrunk"'))
-    monkeypatch.setattr(parts, "_loaded", {})
+    monkeypatch.setattr(plugins, "_loaded", {})
     del sys.modules["my_suite"]
     assert main(["play", "mine", "--plugin=my_suite.py"]) == 2
     said = capsys.readouterr().err
     assert "has the method 'shrink' of the plugin my_suite.py, which is loaded but has none" in said
+
+
+def test_a_plugin_that_was_changed_between_commands_is_told_of(
+    place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (place / "my_suite.py").write_text(SUITE)
+    command = ["run", "my_suite.py", "--out=mine", "--budget=0.05", "--methods=scratch"]
+    assert main([*command, "--tasks=left", "--seeds=1"]) == 0
+    assert "has changed" not in capsys.readouterr().out
+    page = place / "mine" / "report.html"
+    assert "Changed meanwhile" not in page.read_text()
+    (place / "my_suite.py").write_text(SUITE + "# another state\n")
+    monkeypatch.setattr(plugins, "_loaded", {})
+    del sys.modules["my_suite"]
+    assert main([*command, "--tasks=left", "--seeds=1"]) == 0
+    assert "has changed" not in capsys.readouterr().out  # nothing is left to train
+    assert main([*command, "--tasks=left", "--seeds=2"]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    states = {
+        run.result()["versions"]["plugin my_suite.py"]
+        for run in SuiteFolder.read(place / "mine").runs
+    }
+    text = SUITE.encode(), (SUITE + "# another state\n").encode()
+    assert states == {sha256(content).hexdigest()[:12] for content in text}
+    found = re.search(r"The plugin my_suite.py has changed since (\d+) of the runs in mine", said)
+    assert found is not None
+    first = int(found[1])
+    told = " ".join(page.read_text().split())
+    assert "Changed meanwhile" in told
+    for content in text:
+        assert f"{sha256(content).hexdigest()[:12]} in {first} runs" in told
 
 
 def test_processes_that_play_know_the_plugins_of_the_command(place: Path) -> None:
@@ -258,6 +290,21 @@ def test_plugins_that_will_not_do_are_refused(place: Path, listed: str, sentence
     assert "\n" not in str(caught.value)
 
 
+def test_a_file_imports_what_lies_beside_it(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = place / "elsewhere"
+    folder.mkdir()
+    (folder / "beside_it.py").write_text("STRENGTH = 7.0\n")
+    listed = "PARTS = [Part('methods', 'mine', Mine, title=str(beside_it.STRENGTH))]\n"
+    text = HEAD + "import beside_it\n" + listed
+    (folder / "with_neighbours.py").write_text(text)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    (part,) = load_plugin("elsewhere/with_neighbours.py")
+    assert part.title == "7.0"
+    with player_pool(2) as pool:  # in other processes too
+        assert pool is not None
+        assert pool.submit(method_from_name, "mine").result().strength == 1.0
+
+
 def test_files_that_will_not_do_are_refused(place: Path) -> None:
     with pytest.raises(UsageError, match=r"no file .*missing.py to take parts from"):
         load_plugin("missing.py")
@@ -276,7 +323,7 @@ def test_two_origins_never_share_a_name(place: Path) -> None:
     with pytest.raises(UsageError, match=r"^plugin more.py has a method 'mine', but so has plugin"):
         load_plugin(plugin(place, 'Part("methods", "mine", Mine)', "more"))
     package(place, methods="mine = own_parts:Mine")
-    parts._points.cache_clear()
+    finding._points.cache_clear()
     with pytest.raises(UsageError, match=r"own_parts.py and package their-parts both have a meth"):
         method_from_name("mine")
 
@@ -360,6 +407,22 @@ def test_what_a_folder_says_of_parts_decides_titles_colours_and_order() -> None:
     assert in_order(keys, own) == expected
     assert in_order(keys)[-2:] == ["other", "mine"]
     assert [learner_title(name, own) for name in ("slow", "ppo", "x")] == ["Slow A2C", "PPO", "x"]
+
+
+def test_methods_stand_behind_those_that_they_name_in_any_order() -> None:
+    own = [Said("methods", "c", after="b"), Said("methods", "b", after="ewc")]
+    assert in_order(["c", "l2", "b", "ewc"], own) == ["ewc", "b", "c", "l2"]
+
+
+def test_a_method_behind_one_that_nobody_knows_is_refused(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (place / "my_suite.py").write_text(SUITE.replace('after="finetune"', 'after="scrach"'))
+    assert main(["run", "my_suite.py", "--out=mine"]) == 2
+    said = " ".join(capsys.readouterr().err.split())
+    assert "Unknown method that the method 'shrink' of plugin my_suite.py stands after" in said
+    assert "'scrach'; did you mean 'scratch'?" in said
+    assert not (place / "mine").exists()
 
 
 def test_colours_of_folders_are_checked() -> None:

@@ -110,9 +110,10 @@ def in_order(keys: Iterable[str], own: Sequence[Said] = ()) -> list[str]:
             unknown ones do, in the order of `keys`.
     """
     order = list(METHODS)
-    for said in own:
-        if said.kind == "methods" and said.after in order:
-            order.insert(order.index(said.after) + 1, said.name)
+    waiting = [said for said in own if said.kind == "methods" and said.after]
+    while placed := [said for said in waiting if said.after in order]:
+        order.insert(order.index(placed[0].after) + 1, placed[0].name)
+        waiting.remove(placed[0])
 
     def place(key: str) -> tuple[int, int]:
         columns = re.fullmatch(r"progressive-(\d+)", key)

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from colonnade import parts
 from colonnade.errors import UsageError
 from colonnade.experiments.execution.recorders import (
     FILE,
@@ -19,7 +18,7 @@ from colonnade.experiments.execution.run import train_run
 from colonnade.experiments.plans.plan import Plan
 from colonnade.experiments.plans.spec import RunSpec, TaskBudget
 from colonnade.experiments.store.folders import SuiteFolder
-from colonnade.parts import Part
+from colonnade.parts import Part, finding
 
 SPEC = RunSpec(
     "pole",
@@ -60,7 +59,7 @@ def own(monkeypatch: pytest.MonkeyPatch) -> None:
 
     made: dict[str, Callable[..., Any]] = {"table": Table, "broken": broken}
     found = {("recorders", name): Part("recorders", name, make) for name, make in made.items()}
-    monkeypatch.setattr(parts, "own_part", lambda kind, name: found.get((kind, name)))
+    monkeypatch.setattr(finding, "own_part", lambda kind, name: found.get((kind, name)))
     SHOWN.clear()
 
 

@@ -233,7 +233,7 @@ def _squared(values: Tensor) -> Tensor:
     count = len(squares) // _TOGETHER
     grouped, rest = squares.split([count * _TOGETHER, len(squares) % _TOGETHER])
     parts = grouped.unflatten(0, (count, _TOGETHER)).sum(1)
-    total = (parts.sum(0, dtype=torch.float64) + rest.sum(0)).view(rows.shape[1:])
+    total: Tensor = (parts.sum(0, dtype=torch.float64) + rest.sum(0)).view(rows.shape[1:])
     return total.t() if rows is turned else total
 
 

@@ -30,6 +30,7 @@ from colonnade.experiments.plans.build import (
     build_visits,
 )
 from colonnade.experiments.plans.spec import RunSpec
+from colonnade.experiments.store.basis import parts_in
 from colonnade.experiments.store.files import (
     disk_errors,
     memory_errors,
@@ -52,6 +53,7 @@ from colonnade.experiments.store.recorder import RunRecorder
 from colonnade.learners import Acting
 from colonnade.learners.compute import device_for
 from colonnade.networks import custom_factories, factories_named
+from colonnade.parts import states_of
 from colonnade.seeding import derive
 from colonnade.tasks.frames import film_strip, to_png
 from colonnade.training import (
@@ -170,7 +172,7 @@ def train_run(
             "training": asdict(options),
             "labelled": all(task.spec.labelled for task in tasks),
             "scores": scores,
-            "versions": _versions(),
+            "versions": _versions() | states_of(parts_in(spec)),
             "hardware": _hardware(options.threads),
             "timing": _timing(folder.metrics(), recorder.started),
             "notes": recorder.notes,

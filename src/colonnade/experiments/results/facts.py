@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterator
 from typing import Any
 
 from colonnade.experiments.results.runs import RunResult
@@ -9,6 +11,7 @@ from colonnade.experiments.results.transfer import Results
 from colonnade.experiments.store.parents import as_learned
 from colonnade.experiments.titles import learner_title
 from colonnade.experiments.words import duration, short_number
+from colonnade.parts import is_own
 
 
 def facts(results: Results) -> list[tuple[str, str]]:
@@ -52,6 +55,7 @@ def facts(results: Results) -> list[tuple[str, str]]:
                 ),
             ),
         ]
+        stated += [("Changed meanwhile", words) for words in _changed_meanwhile(done)]
         unverified = sum(not run.folder.verified for run in runs if run.done)
         if unverified:
             many = f"{unverified} of {len(done)} complete runs"
@@ -63,6 +67,15 @@ def facts(results: Results) -> list[tuple[str, str]]:
         busy = f"{workers} at once, {used / max(there, 1e-9):.0%} of their time on a processor"
         stated.append(("Processes", busy))
     return stated
+
+
+def _changed_meanwhile(done: list[dict[str, Any]]) -> Iterator[str]:
+    """Name plugins and packages of the user's own of which runs had several states."""
+    for origin in dict.fromkeys(name for result in done for name in result["versions"]):
+        states = Counter(r["versions"][origin] for r in done if origin in r["versions"])
+        if is_own(origin) and len(states) > 1:
+            each = ", ".join(f"{state} in {count} runs" for state, count in states.items())
+            yield f"{origin}: {each}, which stand side by side here as if they were alike"
 
 
 def _columns(results: Results) -> list[str]:

@@ -12,9 +12,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from colonnade.errors import UsageError
+from colonnade.errors import UsageError, unknown_name
 from colonnade.experiments.method_titles import (
     ATARI,
+    METHODS,
     PAIRS,
     PERMUTED,
     PONG_SOUP,
@@ -23,6 +24,7 @@ from colonnade.experiments.method_titles import (
 )
 from colonnade.experiments.plans.plan import Plan
 from colonnade.experiments.plans.search_space import Choice, SearchSpace, parse_ranges
+from colonnade.experiments.plans.spec import RunSpec
 from colonnade.experiments.plans.sweep import Sweep
 from colonnade.experiments.store.measures import FIRST_TRAINING, MEASURES
 from colonnade.parts import Kind, Said, is_loaded, own_names, said_of
@@ -86,6 +88,9 @@ class Basis:
             suite: What is run; None for a user's own specs.
             plan: What is run.
             sweep: What is drawn; None if nothing.
+
+        Raises:
+            UsageError: A method of the user's own stands behind one that nobody knows.
         """
         from colonnade.training import TrainingOptions
 
@@ -93,6 +98,7 @@ class Basis:
         if suite is not None and sweep is not None and plan.runs:
             space = suite.drawn(plan).with_ranges(parse_ranges(sweep.ranges))
         own = said_of(_names(suite, plan))
+        _check_places(own)
         return cls(
             measures=MEASURES,
             training=asdict(TrainingOptions()),
@@ -173,15 +179,28 @@ def _names(suite: Suite | None, plan: Plan) -> Iterator[tuple[Kind, str]]:
     for entry in plan.comparisons:
         yield "methods", entry.method
     for spec in plan.runs:
-        yield "methods", spec.method
-        yield "learners", spec.learner
-        column = spec.column if isinstance(spec.column, str) else spec.column.get("preset")
-        if isinstance(column, str):
-            yield "columns", column
-        if isinstance(kind := spec.labels.get("kind"), str):
-            yield "recognisers", kind
-        for task in spec.tasks:
-            yield "tasks", task.name.partition("/")[0]
+        yield from parts_in(spec)
+
+
+def _check_places(own: Iterable[Said]) -> None:
+    for said in own:
+        known = [*METHODS, *own_names("methods")]
+        if said.kind == "methods" and said.after and said.after not in known:
+            what = f"method that the {said.words} of {said.origin} stands after"
+            raise unknown_name(what, said.after, known)
+
+
+def parts_in(spec: RunSpec) -> Iterator[tuple[Kind, str]]:
+    """List by which names a run knows its parts."""
+    yield "methods", spec.method
+    yield "learners", spec.learner
+    column = spec.column if isinstance(spec.column, str) else spec.column.get("preset")
+    if isinstance(column, str):
+        yield "columns", column
+    if isinstance(kind := spec.labels.get("kind"), str):
+        yield "recognisers", kind
+    for task in spec.tasks:
+        yield "tasks", task.name.partition("/")[0]
 
 
 def check_parts(parts: Iterable[Said], folder: Path) -> None:
