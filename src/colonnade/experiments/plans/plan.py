@@ -27,7 +27,8 @@ class SuiteOptions:
     """What can be changed about a suite.
 
     Attributes:
-        seeds: How many seeds; each repeats every run. The suite's own number if not given.
+        seeds: How many seeds; each repeats every run. The suite's own number if not given. A sweep
+            has jobs instead.
         budget: Factor on every step budget, for quicker or longer versions of a suite.
         learner: Name of the learner, "a2c", "a3c", "ppo" or "dqn". The suite's own if not given.
         device: Where networks live: "auto", "cpu" or "cuda".
