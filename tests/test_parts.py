@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 
-from colonnade import parts
 from colonnade.analysis.policies.players import player_pool
 from colonnade.cli.main import main
 from colonnade.errors import UsageError
@@ -30,7 +29,8 @@ from colonnade.learners import learner_from_name
 from colonnade.methods import ColumnMethod, method_from_name
 from colonnade.networks import column_preset, custom_factories, modular_preset
 from colonnade.networks.factories import MissingFactory, factory_from_data
-from colonnade.parts import Part, Said, finding, load_plugin, plugins
+from colonnade.parts import Part, finding, load_plugin, plugins
+from colonnade.parts.part import Said
 from colonnade.recognition import recogniser_from_name
 from colonnade.tasks import task_from_name
 
@@ -239,10 +239,10 @@ def test_packages_are_imported_when_their_names_are_asked_for(place: Path) -> No
     package(place, methods="plain = their_code:Mine\nsaid = theirs:MINE\nlost = nowhere:Mine")
     assert method_from_name("ewc")
     assert not {"their_code", "theirs"} & set(sys.modules)
-    assert parts.own_names("methods") == ["plain", "said", "lost"]
+    assert finding.own_names("methods") == ["plain", "said", "lost"]
     assert type(method_from_name("plain")).__name__ == "Mine"
     assert "theirs" not in sys.modules
-    assert parts.said_of([("methods", "said"), ("methods", "ewc"), ("methods", "said")]) == (
+    assert finding.said_of([("methods", "said"), ("methods", "ewc"), ("methods", "said")]) == (
         Said("methods", "said", "Theirs", origin="package their-parts"),
     )
     with pytest.raises(
@@ -388,7 +388,7 @@ def test_the_command_line_takes_plugins_anywhere(
 ) -> None:
     plugin(place, 'Part("methods", "mine", Mine)')
     assert main(["--plugin", "own_parts", "describe", "nothing"]) == 2
-    assert parts.loaded_plugins() == ("own_parts",)
+    assert plugins.loaded_plugins() == ("own_parts",)
     assert "Unknown suite 'nothing'" in capsys.readouterr().err
     for given in (["suites", "--plugin"], ["--plugin=", "suites"], ["--plugin", "--debug"]):
         assert main(given) == 2

@@ -34,7 +34,7 @@ from colonnade.networks import (
     format_description,
     format_modular,
 )
-from colonnade.parts import Said
+from colonnade.parts.part import Said
 from colonnade.trust import UntrustedError
 
 AnyNetwork = ProgressiveNetwork | ModularNetwork

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from colonnade.parts import Said
+from colonnade.parts.part import Said
 
 PONG_SOUP, ATARI, LABYRINTH = "Pong Soup", "Atari", "Labyrinth"
 PAIRS, PERMUTED = "binary MNIST", "permuted MNIST"

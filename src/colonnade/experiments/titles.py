@@ -10,7 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 
-from colonnade.parts import Said
+from colonnade.parts.part import Said
 
 _DATA = {"digits": "Digits", "mnist": "MNIST", "cifar-10": "CIFAR-10", "svhn": "SVHN"}
 _PAIR = re.compile(r"(?:digits|mnist)/pair-(\d+)-(\d+)(?:-noise-(\d+))?")

@@ -44,7 +44,7 @@ from colonnade.learners.trainer import (
     prefixed,
     under,
 )
-from colonnade.parts import find_config, own_names, own_part
+from colonnade.parts.finding import find_config, own_names, own_part
 
 LEARNERS: dict[str, type[A2C] | type[PPO] | type[DQN] | type[Supervised]] = {
     "a2c": A2C,

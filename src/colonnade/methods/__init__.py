@@ -22,7 +22,7 @@ from colonnade.methods.pathnet.evolved import PathNet
 from colonnade.methods.pathnet.paths import PathMethod
 from colonnade.methods.progressive import Progressive, RandomColumn, Scratch
 from colonnade.methods.replay import Joint, Replay
-from colonnade.parts import find, parameters
+from colonnade.parts.finding import find, parameters
 from colonnade.records import shown
 
 METHODS: dict[str, Callable[..., ColumnMethod]] = {

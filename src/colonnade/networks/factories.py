@@ -26,7 +26,8 @@ import torch
 from torch import Tensor, nn
 
 from colonnade.errors import UsageError, unknown_name
-from colonnade.parts import is_plugins, own_presets
+from colonnade.parts.finding import own_presets
+from colonnade.parts.plugins import is_plugins
 from colonnade.trust import UntrustedError, import_named
 from colonnade.types import Shape
 

@@ -16,37 +16,7 @@ holds in words what its pages say of a part (`Part.said`), so that to read one t
 docs/plugins.md shows what each kind of part is.
 """
 
-from colonnade.parts.finding import (
-    find,
-    find_config,
-    find_preset,
-    is_own,
-    own_names,
-    own_part,
-    own_presets,
-    parameters,
-    said_of,
-    states_of,
-)
-from colonnade.parts.part import Kind, Part, Said
-from colonnade.parts.plugins import is_loaded, is_plugins, load_plugin, loaded_plugins
+from colonnade.parts.part import Part
+from colonnade.parts.plugins import load_plugin
 
-__all__ = [
-    "Kind",
-    "Part",
-    "Said",
-    "find",
-    "find_config",
-    "find_preset",
-    "is_loaded",
-    "is_own",
-    "is_plugins",
-    "load_plugin",
-    "loaded_plugins",
-    "own_names",
-    "own_part",
-    "own_presets",
-    "parameters",
-    "said_of",
-    "states_of",
-]
+__all__ = ["Part", "load_plugin"]

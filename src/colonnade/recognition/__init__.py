@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from colonnade.parts import find_config
+from colonnade.parts.finding import find_config
 from colonnade.recognition.forget_me_not import FlatForgetMeNot, ForgetMeNot
 from colonnade.recognition.recogniser import Observation, Recogniser, RecogniserConfig
 from colonnade.recognition.true_labels import TrueLabels, TrueTasks

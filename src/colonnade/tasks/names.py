@@ -10,7 +10,7 @@ import gymnasium
 
 from colonnade.checks import text
 from colonnade.errors import ColonnadeError, UsageError, unknown_name
-from colonnade.parts import find, own_names, parameters
+from colonnade.parts.finding import find, own_names, parameters
 from colonnade.records import shown
 from colonnade.tasks.arm.domains import DOMAINS, domain
 from colonnade.tasks.arm.task import JacoTask

@@ -19,7 +19,8 @@ from typing import Any
 import torch
 
 from colonnade.errors import ColonnadeError, HungError, UsageError
-from colonnade.parts import load_plugin, loaded_plugins
+from colonnade.parts import load_plugin
+from colonnade.parts.plugins import loaded_plugins
 from colonnade.watching import (
     START_SECONDS,
     Watch,

@@ -21,7 +21,7 @@ from colonnade.experiments.execution.resources import Resources, this_machine
 from colonnade.experiments.execution.workers import Ended
 from colonnade.experiments.store.files import disk_errors
 from colonnade.experiments.store.folders import RunFolder
-from colonnade.parts import loaded_plugins
+from colonnade.parts.plugins import loaded_plugins
 from colonnade.watching import START_SECONDS, Watch, limit, silence
 
 STOPPED = 143

@@ -13,7 +13,7 @@ from colonnade.errors import ColonnadeError, UsageError
 from colonnade.experiments.plans.spec import RunSpec
 from colonnade.experiments.store.files import write_json
 from colonnade.experiments.store.reading import is_there, read_json
-from colonnade.parts import find
+from colonnade.parts.finding import find
 from colonnade.records import shown
 
 FILE = "recorders.json"

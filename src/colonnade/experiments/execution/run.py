@@ -53,7 +53,7 @@ from colonnade.experiments.store.recorder import RunRecorder
 from colonnade.learners import Acting
 from colonnade.learners.compute import device_for
 from colonnade.networks import custom_factories, factories_named
-from colonnade.parts import states_of
+from colonnade.parts.finding import states_of
 from colonnade.seeding import derive
 from colonnade.tasks.frames import film_strip, to_png
 from colonnade.training import (

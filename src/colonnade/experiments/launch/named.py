@@ -25,7 +25,7 @@ from colonnade.experiments.store.reading import parse_json, read_content
 from colonnade.experiments.suites import Suite, suite_from_name, suite_names
 from colonnade.experiments.suites.designs.halving import HalvingDesign, Round
 from colonnade.experiments.suites.designs.transfer import TransferDesign
-from colonnade.parts import own_names
+from colonnade.parts.finding import own_names
 from colonnade.records import fitting, read
 
 _OWN = ("suite", "title", "summary", "search", "rounds")

@@ -16,7 +16,7 @@ from colonnade.experiments.store.basis import Basis, parts_in
 from colonnade.experiments.store.folders import SuiteFolder
 from colonnade.experiments.store.kept import Kept
 from colonnade.experiments.suites import Suite
-from colonnade.parts import states_of
+from colonnade.parts.finding import states_of
 
 
 def begin(

@@ -27,7 +27,7 @@ from colonnade.experiments.results.overlaps import overlap_rows
 from colonnade.experiments.results.runs import RunResult
 from colonnade.experiments.results.transfer import Results
 from colonnade.experiments.titles import learner_title, slugs
-from colonnade.parts import Said
+from colonnade.parts.part import Said
 from colonnade.training import Row
 
 

@@ -11,7 +11,7 @@ from colonnade.experiments.results.transfer import Results
 from colonnade.experiments.store.parents import as_learned
 from colonnade.experiments.titles import learner_title
 from colonnade.experiments.words import duration, short_number
-from colonnade.parts import is_own
+from colonnade.parts.finding import is_own
 
 
 def facts(results: Results) -> list[tuple[str, str]]:

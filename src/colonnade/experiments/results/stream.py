@@ -21,7 +21,7 @@ from colonnade.experiments.results.runs import Floats, RunResult
 from colonnade.experiments.results.transfer import Results
 from colonnade.experiments.titles import learner_title
 from colonnade.experiments.words import without_seed
-from colonnade.parts import Said
+from colonnade.parts.part import Said
 from colonnade.training import Row
 
 

@@ -19,7 +19,7 @@ from colonnade.experiments.plans.plan import SCRATCH, Comparison, Place
 from colonnade.experiments.results.runs import Floats, RunResult, read_run
 from colonnade.experiments.store.folders import SuiteFolder
 from colonnade.experiments.titles import distinct, task_title
-from colonnade.parts import Said
+from colonnade.parts.part import Said
 
 Flags = NDArray[np.bool_]
 

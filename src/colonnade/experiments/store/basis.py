@@ -27,7 +27,9 @@ from colonnade.experiments.plans.search_space import Choice, SearchSpace, parse_
 from colonnade.experiments.plans.spec import RunSpec
 from colonnade.experiments.plans.sweep import Sweep
 from colonnade.experiments.store.measures import FIRST_TRAINING, MEASURES
-from colonnade.parts import Kind, Said, is_loaded, own_names, said_of
+from colonnade.parts.finding import own_names, said_of
+from colonnade.parts.part import Kind, Said
+from colonnade.parts.plugins import is_loaded
 from colonnade.records import LATER, as_data, field_kinds, read, write
 
 if TYPE_CHECKING:

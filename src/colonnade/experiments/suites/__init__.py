@@ -42,7 +42,8 @@ from colonnade.experiments.suites.sim_to_real.gaps import SIM_TO_REAL_GAPS
 from colonnade.experiments.suites.sim_to_real.mini import SIM_TO_REAL_MINI
 from colonnade.experiments.suites.sim_to_real.robot import SIM_TO_REAL, SIM_TO_REAL_SHORT
 from colonnade.experiments.suites.suite import Suite
-from colonnade.parts import find, load_plugin, own_names
+from colonnade.parts import load_plugin
+from colonnade.parts.finding import find, own_names
 from colonnade.records import shown
 
 SUITES: tuple[Suite, ...] = (

@@ -21,7 +21,7 @@ from colonnade.networks.stage import (
     check_zero_sum,
     with_factories_of,
 )
-from colonnade.parts import find_preset
+from colonnade.parts.finding import find_preset
 from colonnade.records import read, write
 
 ModuleSpec = Conv | Dense | LSTM | Custom

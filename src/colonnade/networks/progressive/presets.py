@@ -11,7 +11,7 @@ from typing import Literal, get_args
 from colonnade.networks.progressive.network import ProgressiveNetwork
 from colonnade.networks.progressive.spec import ColumnSpec
 from colonnade.networks.stage import LSTM, Conv, Dense, Join, StageSpec
-from colonnade.parts import find_preset
+from colonnade.parts.finding import find_preset
 from colonnade.types import OBSERVATION, PROPRIOCEPTION, Shape
 
 Core = Literal["ff", "recurrent"]

@@ -24,7 +24,7 @@ from colonnade.experiments.results.stream import (
 from colonnade.experiments.results.transfer import Results
 from colonnade.experiments.titles import distinct, learner_title
 from colonnade.experiments.words import run_count
-from colonnade.parts import Said
+from colonnade.parts.part import Said
 from colonnade.reports.interactive.chart import Chart
 from colonnade.reports.page import Section, render
 from colonnade.reports.stream.chart import contexts_chart, schedule_chart, totals_chart

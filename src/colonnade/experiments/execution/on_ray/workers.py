@@ -25,7 +25,7 @@ from colonnade.experiments.execution.resources import Resources
 from colonnade.experiments.execution.workers import Ended
 from colonnade.experiments.store.folders import RunFolder
 from colonnade.experiments.store.lock import LOCK_FILES
-from colonnade.parts import loaded_plugins
+from colonnade.parts.plugins import loaded_plugins
 from colonnade.watching import limit, silence
 
 logger = logging.getLogger(__name__)
