@@ -35,10 +35,10 @@ def read() -> list[dict[str, Any]]:
     return papers
 
 
-def ours(claim: Claim) -> str:
-    """Say what was measured here, its figures filled in."""
+def ours(claim: Claim, words: str = "ours") -> str:
+    """Say what was measured here, or other words of a claim, their figures filled in."""
     known = _TABLES["figures"](_TABLES["read"]())
-    return _FIGURE.sub(lambda match: format(known[match[1]]["value"], match[2]), claim["ours"])
+    return _FIGURE.sub(lambda match: format(known[match[1]]["value"], match[2]), claim[words])
 
 
 def sources(claim: Claim) -> list[dict[str, Any]]:
@@ -99,7 +99,7 @@ def _paragraphs(claim: Claim) -> str:
     rows = [("the paper", claim["theirs"])]
     if "ours" in claim:
         rows.append(("here", ours(claim)))
-        rows.append(("how far", claim["budget"]))
+        rows.append(("how far", ours(claim, "budget")))
         behind = sources(claim)
         rows += [
             (
@@ -115,7 +115,7 @@ def _paragraphs(claim: Claim) -> str:
     if "whole" in claim or "sweep" in claim:
         rows.append(("further", cost(claim)))
     table = "\n".join(["| | |", "|---|---|", *(f"| {name} | {text} |" for name, text in rows)])
-    verdict = f"**{claim['verdict'].capitalize()}.** {claim['why']}".strip()
+    verdict = f"**{claim['verdict'].capitalize()}.** {ours(claim, 'why')}".strip()
     return f"### {claim['item']}\n\n{claim['claim']}\n\n{table}\n\n{verdict}\n"
 
 
