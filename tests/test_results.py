@@ -13,7 +13,7 @@ import pytest
 from scipy import stats
 
 from colonnade.experiments.results.continual import measured, sequences
-from colonnade.experiments.results.matrix_and_table import transfer_table
+from colonnade.experiments.results.matrix_and_table import shared_targets, transfer_table
 from colonnade.experiments.results.transfer import Results
 from colonnade.experiments.store.folders import SuiteFolder
 
@@ -143,6 +143,7 @@ def test_tables_are_written_from_values_formats_and_what_was_wanted() -> None:
 
 def test_figures_are_what_the_recorded_folders_hold() -> None:
     mini, short = (recorded(name) for name in ("pong-soup-mini", "pong-soup-short"))
+    scratch = {cell.target: cell.areas.mean() for cell in mini.cells if cell.method == "scratch"}
     rows = {row.method: row for row in transfer_table(mini)}
     for method, name in {
         "output-only": "baseline-2",
@@ -153,6 +154,15 @@ def test_figures_are_what_the_recorded_folders_hold() -> None:
     }.items():
         assert value(f"pong-soup-mini/{name}/mean") == round(rows[method].mean)
         assert value(f"pong-soup-mini/{name}/median") == round(rows[method].median)
+    # By hand: three columns have no Noisy among their targets.
+    same = shared_targets(mini)
+    assert same is not None
+    assert same.targets == ("White", "Zoom", "H-flip")
+    for method in ("output-only", "finetune", "random-column", "progressive-2", "progressive-3"):
+        own = [c for c in mini.cells if c.method == method and not c.target.endswith("noisy")]
+        mean = np.mean([100 * cell.areas.mean() / scratch[cell.target] for cell in own])
+        assert same.means[mini.title(method)] == pytest.approx(mean)
+    assert shared_targets(short) is None
     rows = {row.method: row for row in transfer_table(short)}
     for method, name in {
         "finetune": "baseline-3",

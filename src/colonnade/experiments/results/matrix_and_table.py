@@ -127,6 +127,44 @@ def transfer_table(results: Results) -> list[TableRow]:
     return [_row(results, method) for method in results.methods]
 
 
+@dataclass(frozen=True)
+class SharedTargets:
+    """What methods come to on the targets that all of them have, in per cent.
+
+    Attributes:
+        targets: In words.
+        means: Mean transfer by the method's title.
+    """
+
+    targets: tuple[str, ...]
+    means: Mapping[str, float]
+
+
+def shared_targets(results: Results) -> SharedTargets | None:
+    """Compare methods where the table's means are of other targets for one than for another.
+
+    Returns:
+        None where all have scores on the same targets, or on none together.
+    """
+    scores: dict[str, dict[str, list[float]]] = {}
+    for cell in results.cells:
+        if cell.method != SCRATCH and not math.isnan(cell.score):
+            scores.setdefault(cell.method, {}).setdefault(cell.target, []).append(cell.score)
+    shared = [t for t in results.targets if all(t in targets for targets in scores.values())]
+    if not shared or all(len(targets) == len(shared) for targets in scores.values()):
+        return None
+    titles = results.target_titles
+    return SharedTargets(
+        tuple(titles[target] for target in shared),
+        {
+            results.title(method): 100
+            * float(np.mean([score for t in shared for score in scores[method][t]]))
+            for method in results.methods
+            if method in scores
+        },
+    )
+
+
 def _row(results: Results, method: str) -> TableRow:
     summary, interval = results.summary(method)
     middle, improvement = results.robust_summary(method)

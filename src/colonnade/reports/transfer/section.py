@@ -14,7 +14,12 @@ from colonnade.experiments.plans.plan import SCRATCH
 from colonnade.experiments.results.cautions import bands_caution
 from colonnade.experiments.results.continual import looks_back
 from colonnade.experiments.results.curves import curve_sources, plain_panels, source_panels
-from colonnade.experiments.results.matrix_and_table import TableRow, matrix_of, transfer_table
+from colonnade.experiments.results.matrix_and_table import (
+    TableRow,
+    matrix_of,
+    shared_targets,
+    transfer_table,
+)
 from colonnade.experiments.results.transfer import Results
 from colonnade.experiments.titles import distinct, slugs, source_title
 from colonnade.reports.interactive.chart import Chart
@@ -59,6 +64,7 @@ class TableSection(Section):
             seeds_wanted=_seeds_wanted(results),
             measured=results.measured,
             sweep=results.suite.sweep,
+            shared=shared_targets(results),
         )
 
 
