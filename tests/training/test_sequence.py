@@ -11,7 +11,7 @@ from short_sequences import COLUMN, LEARNER, TASKS
 
 from colonnade.errors import UsageError
 from colonnade.learners import A2C, DQN, PPO
-from colonnade.methods import EWC, Finetune, OutputOnly, Progressive, Scratch
+from colonnade.methods import EWC, Finetune, OutputOnly, PathFinetune, Progressive, Scratch
 from colonnade.networks import LSTM, ColumnSpec, Conv, Dense
 from colonnade.tasks import GymTask, MiniPongTask
 from colonnade.training import (
@@ -53,6 +53,30 @@ def test_interrupted_runs_end_with_the_same_numbers(make, rollouts):
     assert without_clock(recorder.history) == without_clock(reference.history)
     for name, value in expected.network.state_dict().items():
         assert torch.equal(value, method.network.state_dict()[name]), name
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (Finetune, "Task 'b' needs 4 outputs"),
+        (Progressive, "has shape \\(6,\\)"),
+        (PathFinetune, "Task 'b' gives 'observation' of shape \\(6,\\), but the modules were made"),
+    ],
+)
+def test_no_task_is_learned_before_a_later_one_is_refused(make, words):
+    tasks = [GymTask("CartPole-v1", 500, name="a"), GymTask("Acrobot-v1", 500, name="b")]
+    recorder = MemoryRecorder()
+    torch.manual_seed(3)
+    drawn = torch.get_rng_state()
+    with pytest.raises(UsageError, match=words):
+        train_sequence(tasks, make(), PPO(), options=OPTIONS, recorder=recorder)
+    assert recorder.history == []
+    assert torch.equal(torch.get_rng_state(), drawn)
+
+
+def test_an_environment_in_a_tasks_place_is_told_from_one():
+    with pytest.raises(UsageError, match="make an environment a task by GymTask"):
+        train_sequence([gymnasium.make("CartPole-v1")], Finetune(), PPO())
 
 
 class InFiles(Interrupting):

@@ -62,6 +62,11 @@ def undrawn() -> Iterator[None]:
         _DRAWN.reset(token)
 
 
+def is_drawn() -> bool:
+    """Whether weights are drawn; else only the shapes of networks are asked for."""
+    return _DRAWN.get()
+
+
 @dataclass(frozen=True)
 class Initialiser:
     """Draws the weights and biases of one layer from PyTorch's global generator.

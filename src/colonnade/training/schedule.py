@@ -13,7 +13,7 @@ from colonnade.errors import UsageError, unknown_name
 from colonnade.records import shown
 from colonnade.seeding import derive
 from colonnade.training.recorder import Row
-from colonnade.types import Method, Revisiting, Task
+from colonnade.types import Method, Revisiting, Task, TaskSpec
 
 
 @dataclass(frozen=True)
@@ -47,6 +47,11 @@ def check_tasks(tasks: Any, where: str) -> None:
         raise UsageError(f"tasks {where} must be a list of tasks; got {shown(tasks)}.")
     for task in tasks:
         having(f"A task {where}", task, "a task", "spec")
+        if not isinstance(task.spec, TaskSpec):  # an environment of Gymnasium has one of its own
+            raise UsageError(
+                f"A task {where} must have a TaskSpec as its spec, but {shown(task)} came; make "
+                "an environment a task by GymTask(ID, steps=...), or of a function that makes one."
+            )
 
 
 def each_once(tasks: Sequence[Task]) -> tuple[Visit, ...]:

@@ -11,6 +11,7 @@ through the same numbers as training that never stopped.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, replace
 
 from colonnade.allocation import keep_memory
@@ -28,6 +29,8 @@ from colonnade.learners import (
     under,
 )
 from colonnade.learners.compute import device_for
+from colonnade.methods import ColumnMethod, PathMethod
+from colonnade.networks.initialisation import undrawn
 from colonnade.recognition import RecogniserConfig, TrueLabels
 from colonnade.records import shown
 from colonnade.seeding import derive, kept_globals, seed_globals
@@ -136,6 +139,8 @@ def train_sequence(
                 )
     if options.test_unseen:
         check_alike(tasks, "Where tasks are tested before they are visited")
+    if contexts.told:
+        _check_beginnings(tasks, visits, method, learner)
     monitor = Monitor(
         tasks,
         visits,
@@ -162,6 +167,29 @@ def train_sequence(
         while place.visit < len(visits):
             place = training.learn(place)
     return contexts.player_of
+
+
+def _check_beginnings(
+    tasks: Sequence[Task], visits: Sequence[Visit], method: Method, learner: LearnerConfig
+) -> None:
+    """Let a copy of the method begin all tasks, so that none is learned before another is refused.
+
+    A method that is none of ours may do more than that when a task begins, and is left alone.
+
+    Raises:
+        UsageError: The networks do not fit a task.
+    """
+    specs = {task.spec.id: task.spec for task in tasks}
+    order = dict.fromkeys(visit.task for visit in visits)
+    if len(order) < 2 or not isinstance(method, ColumnMethod | PathMethod):
+        return
+    with undrawn(), kept_globals():
+        try:
+            copied = deepcopy(method)
+        except Exception:  # a module of a user's own need not bear it
+            return
+        for name in order:
+            copied.begin_task(specs[name], learner.outputs(specs[name]))
 
 
 def _check_untold(method: Method, options: TrainingOptions) -> None:

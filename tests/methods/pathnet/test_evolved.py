@@ -19,6 +19,7 @@ from colonnade.methods.pathnet.tournaments import (
     SerialTournament,
 )
 from colonnade.networks import LSTM, Conv, Dense, ModularSpec
+from colonnade.networks.initialisation import undrawn
 from colonnade.tasks import DataTask, MiniPongTask, task_from_name
 from colonnade.training import (
     Interrupted,
@@ -263,6 +264,23 @@ def test_finetuning_keeps_what_was_forced_besides_and_pathnet_needs_modules_to_s
         later.load_state(*copy.deepcopy(control.state()))
         with pytest.raises(UsageError, match="capacity is used up"):
             later.begin_task(TASKS[1].spec, 4)
+
+
+def test_capacity_is_not_judged_by_paths_that_nobody_has_learned():
+    many = [replace(TASKS[0].spec, id=f"task {number}") for number in range(40)]
+    method = pathnet()
+    with undrawn():
+        for spec in many:
+            method.begin_task(spec, 4)
+    assert method.network.full
+    method = pathnet()
+    with pytest.raises(UsageError, match="capacity is used up"):
+        all(method.begin_task(spec, 4) for spec in many)
+    full = PathNet(replace(SMALL, modules=SMALL.active))
+    with undrawn():
+        full.begin_task(many[0], 4)
+        with pytest.raises(UsageError, match="capacity is used up"):
+            full.begin_task(many[1], 4)
 
 
 @pytest.mark.parametrize("between", [0, 1])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from colonnade.methods.pathnet.paths import PathMethod, TaskPath
+from colonnade.methods.pathnet.paths import PathMethod, TaskPath, check_inputs
 from colonnade.networks import Path
 from colonnade.types import Network, TaskSpec
 
@@ -39,11 +39,16 @@ class PathFinetune(PathDeNovo):
     """
 
     def begin_task(self, spec: TaskSpec, outputs: int | None = None) -> Network:
-        """Take over the last task's path, or add the first."""
+        """Take over the last task's path, or add the first.
+
+        Raises:
+            UsageError: The task's inputs are others than the path's.
+        """
         if not self.tasks:
             return self._begin_on_new_path(spec, outputs)
         last = self.last_play()
         network = self.networks[last.network]
+        check_inputs(spec, network)
         network.unfreeze()
         head = network.add_head(outputs or spec.outputs)
         self.tasks.pop(spec.id, None)  # one that begins again is the last

@@ -15,9 +15,10 @@ from torch import Tensor
 from colonnade.checks import SHARE, real, whole
 from colonnade.errors import NothingPlayedError, UsageError, unknown_name
 from colonnade.methods.pathnet.evolution import GenotypeShape, draw_duplication, overlap, usefulness
-from colonnade.methods.pathnet.paths import ModularChoice, PathMethod, TaskPath
+from colonnade.methods.pathnet.paths import ModularChoice, PathMethod, TaskPath, check_inputs
 from colonnade.methods.pathnet.tournaments import AsynchronousTournament, SerialTournament
 from colonnade.networks import ModularSpec, Path, PathView, PopulationView
+from colonnade.networks.initialisation import is_drawn
 from colonnade.types import Batch, Episode, Likelihood, Network, TaskSpec
 
 Frozen = Literal["auto", "active", "optional"]
@@ -209,15 +210,12 @@ class PathNet(PathMethod):
 
     def _consolidate(self, spec: TaskSpec) -> None:
         network = self.network
-        shape = spec.input_shapes.get(network.input)
-        if shape != network.input_shape:
-            raise UsageError(
-                f"Task {spec.id!r} gives {network.input!r} of shape {shape}, but the modules were "
-                f"made for {network.input_shape}; give all tasks the same inputs."
-            )
+        check_inputs(spec, network)
         if next(reversed(self.tasks)) not in self._unsettled:
             network.freeze(self.last_play().path)
-        if network.full:
+        # Where only shapes are asked for, paths are not those that training will settle on; but all
+        # are alike where a path has every module.
+        if network.full and (is_drawn() or network.spec.modules == network.spec.active):
             raise UsageError(
                 f"All {network.spec.modules} modules of all {len(network.layers)} layers are "
                 f"frozen after {len(self.tasks)} tasks: the capacity is used up; use more modules "

@@ -175,6 +175,20 @@ class PathMethod(ABC):
         return own if self._choice is None else [*own, *map(self._choice, self._expected)]
 
 
+def check_inputs(spec: TaskSpec, network: ModularNetwork) -> None:
+    """Refuse a task that modules which are there can't read.
+
+    Raises:
+        UsageError: Its inputs have another shape.
+    """
+    shape = spec.input_shapes.get(network.input)
+    if shape != network.input_shape:
+        raise UsageError(
+            f"Task {spec.id!r} gives {network.input!r} of shape {shape}, but the modules were "
+            f"made for {network.input_shape}; give all tasks the same inputs."
+        )
+
+
 def _default_modules(spec: TaskSpec) -> ModularSpec:
     """Choose by the task: the paper's for Atari and for data, or small ones."""
     if spec.labelled:

@@ -147,6 +147,38 @@ def test_wrong_use_is_one_sentence(tmp_path: Path) -> None:
         colonnade.load(suite.runs[0].path)
 
 
+def screen_policy() -> colonnade.TrainedPolicy:
+    network = ProgressiveNetwork()
+    network.add_column(ColumnSpec((Dense(8),), output_gain=5.0), {"observation": (1, 8, 8)}, 5)
+    spec = TaskSpec(
+        "screen", Box(0, 255, (1, 8, 8), np.uint8), gymnasium.spaces.Discrete(4), steps=1
+    )
+    return colonnade.TrainedPolicy(network.view(0), spec, A2C(), greedy=True)
+
+
+def test_numbers_that_a_task_never_shows_are_refused_and_others_taken_as_they_are() -> None:
+    policy = screen_policy()
+    screens = np.random.default_rng(0).integers(0, 256, (40, 1, 8, 8)).astype(np.uint8)
+    acts = [policy(screen) for screen in screens]
+    assert len(set(acts)) > 1
+    assert [policy(screen.astype(np.int64)) for screen in screens] == acts
+    assert [policy(screen.tolist()) for screen in screens] == acts
+    for wrong, words in {
+        "floats": (screens[0] / 255, "'observation' of task 'screen' is uint8, 0 to 255, but floa"),
+        "above": (screens[0].astype(int) + 256, "is uint8, 0 to 255, but numbers from 2"),
+        "below": (screens[0].astype(int) - 255, "but numbers from -2"),
+        "text": ("a", "is uint8, but 'a' came; give what environments give"),
+        "nothing": (None, "is uint8, but None came"),
+        "ragged": ([[1], [1, 2]], "came; give what environments give"),
+    }.values():
+        with pytest.raises(UsageError, match=words):
+            policy(wrong)
+    poles = colonnade.TrainedPolicy(recurrent().view(0), SPEC, A2C())
+    assert poles([0, 0, 1, 0]) in (0, 1)  # whole numbers for real ones lose nothing
+    with pytest.raises(UsageError, match="is float64, but NaN or infinity came"):
+        poles([0.0, 0.0, np.nan, 0.0])
+
+
 def test_modules_that_a_folder_names_are_imported_when_it_is_trusted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

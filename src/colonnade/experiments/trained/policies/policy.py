@@ -119,7 +119,8 @@ class TrainedPolicy:
             of a batch an array [N, ...].
 
         Raises:
-            UsageError: It has another shape than the task's observations.
+            UsageError: It has another shape than the task's observations, or numbers that theirs
+                can't be: floats for bytes, for example.
         """
         raw, single = self._batch(observation)
         count = len(next(iter(raw.values())))
@@ -247,10 +248,7 @@ class TrainedPolicy:
                     f"Task {self.spec.id!r} shows {', '.join(map(repr, self._dtypes))}, but the "
                     f"observation has only {', '.join(map(repr, given)) or 'nothing'}."
                 )
-            seen = self._normalization
-            # In full, as it was seen in training: what is normalised is narrowed afterwards.
-            narrow = None if seen and name in seen.observations else self._dtypes[name]
-            value = np.asarray(given[name], narrow)
+            value = self._numbers(name, given[name])
             single = value.shape == shape
             if not single and value.shape[1:] != shape:
                 raise UsageError(
@@ -258,7 +256,8 @@ class TrainedPolicy:
                     f"[N, {', '.join(map(str, shape))}] in batches, but {list(value.shape)} came."
                 )
             counts[name] = None if single else len(value)
-            value = value if seen is None else seen.of(name, value)
+            if self._normalization is not None:
+                value = self._normalization.of(name, value)
             tensor = torch.from_numpy(np.ascontiguousarray(value[None] if single else value))
             tensor = tensor.float() if tensor.dtype == torch.float64 else tensor
             raw[name] = tensor.to(self._compute.device)
@@ -269,6 +268,34 @@ class TrainedPolicy:
                 f"of as many each, but came: {came}."
             )
         return raw, None in counts.values()
+
+    def _numbers(self, name: str, given: Any) -> np.ndarray[Any, Any]:
+        """Give a part of an observation the type that it has in the task, if no number changes."""
+        dtype = self._dtypes[name]
+        try:
+            value = np.asarray(given)
+        except ValueError:  # lists of several lengths
+            value = np.asarray(None)
+        wanted = f"{name!r} of task {self.spec.id!r} is {dtype}"
+        if value.dtype.kind not in "biuf":
+            raise UsageError(f"{wanted}, but {shown(given)} came; give what environments give.")
+        if dtype.kind in "iu" and value.dtype != dtype:
+            low, high = np.iinfo(dtype).min, np.iinfo(dtype).max
+            if value.dtype.kind == "f":
+                raise UsageError(
+                    f"{wanted}, {low} to {high}, but {value.dtype} came; give it as environments "
+                    "of the task do, not scaled."
+                )
+            if value.size and not low <= value.min() <= value.max() <= high:
+                raise UsageError(
+                    f"{wanted}, {low} to {high}, but numbers from {value.min()} to {value.max()} "
+                    "came; give it as environments of the task do."
+                )
+        if value.dtype.kind == "f" and not np.isfinite(value).all():
+            raise UsageError(f"{wanted}, but NaN or infinity came; look at the environment.")
+        seen = self._normalization
+        # In full, as it was seen in training: what is normalised is narrowed afterwards.
+        return value if seen and name in seen.observations else value.astype(dtype, copy=False)
 
 
 def load(
