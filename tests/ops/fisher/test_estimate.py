@@ -7,11 +7,14 @@ import pytest
 import torch
 from modules import MODULES, Gated, close, conv, fisher_by_loop, mlp
 from torch import nn
+from torch.utils.data import DataLoader, TensorDataset
 
 from colonnade.errors import UsageError
+from colonnade.methods import Consolidation
 from colonnade.ops import Gaussian, MultiCategorical, gaussian, parameter_fisher
 from colonnade.ops.fisher.samples import samples_of
 from colonnade.ops.fisher.squared_gradients import SquaredGradients
+from colonnade.types import Examples
 
 EXACT = {"rtol": 1e-5, "atol": 1e-8}
 
@@ -249,6 +252,53 @@ def frozen():
 def test_mistakes_are_named(model, batches, options, message):
     with pytest.raises(UsageError, match=message):
         parameter_fisher(model(), batches, **options)
+
+
+x, y = torch.zeros(3, 7), torch.tensor([0, 1, 2])
+
+
+@pytest.mark.parametrize(
+    ("batches", "message"),
+    [
+        (x, r"one batch by itself came, a tensor of shape \[3, 7\]; put it into a list"),
+        ((x, y), r"a pair of inputs and labels; put it into a list: \[\(inputs, labels\)\]"),
+        ((x, x), "one batch by itself came, a pair"),
+        (((x, x), y), "one batch by itself came, a pair"),
+        (next(iter(DataLoader(TensorDataset(x, y)))), "one batch by itself came, a pair"),
+        ({"x": x}, "one batch by itself came, of type dict"),
+        (Examples({"x": x}, y), "one batch by itself came, of type Examples"),
+        (5, r"an iterable of batches, such as a DataLoader or \[\(inputs, labels\)\]; got 5"),
+        (None, "an iterable of batches.*got None"),
+        ("data", "an iterable of batches.*got 'data'"),
+        (TensorDataset(x, y), "give a data set by a DataLoader"),
+    ],
+)
+def test_what_is_no_iterable_of_batches_is_refused(batches, message):
+    with pytest.raises(UsageError, match=message):
+        parameter_fisher(mlp(), batches)
+    with pytest.raises(UsageError, match=message):
+        Consolidation(mlp(), lam=1.0).consolidate(batches)
+
+
+@pytest.mark.parametrize(
+    "batches",
+    [
+        [x],
+        [x, x],
+        (x,),
+        (x, x, x),
+        [(x, y)],
+        [[x, y], [x, y]],
+        ((x, y), (x, y)),
+        ([x, y], [x, y]),
+        iter([(x, y)]),
+        {"first": (x, y)}.values(),
+        DataLoader(TensorDataset(x, y)),
+    ],
+)
+def test_any_iterable_of_batches_is_taken(batches):
+    model = mlp()
+    close(parameter_fisher(model, batches), parameter_fisher(model, [x]))
 
 
 @pytest.mark.parametrize("how", ["auto", "loop"])

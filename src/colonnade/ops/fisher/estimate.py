@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from colonnade.errors import UsageError, unknown_name
-from colonnade.ops.fisher.samples import Samples, samples_of
+from colonnade.ops.fisher.samples import Samples, check_batches, samples_of
 from colonnade.ops.fisher.scores import FisherKind, Scores
 from colonnade.ops.fisher.squared_gradients import How, SquaredGradients
 from colonnade.ops.likelihoods import categorical
@@ -59,7 +59,8 @@ def parameter_fisher(
         batches: `Rollout`s or `Examples`; or pairs of inputs [B, ...] and labels [B], as from a
             `DataLoader`; or inputs alone, where the kind needs no labels. Inputs may be nested in
             tuples and dicts, and lengths may differ from batch to batch. Read one at a time, and
-            only as far as needed.
+            only as far as needed. A single batch needs a list around it; a tuple of two tensors
+            is taken for one.
         likelihood: What the network's output means: `categorical` ([B, C] or [B, C, ...]),
             `bernoulli`, `gaussian`, or a function of the output [B, ...]; of a rollout's output,
             [steps, outputs].
@@ -78,9 +79,9 @@ def parameter_fisher(
         By parameter name, shaped as the parameter, in float32 or more: the average over samples.
 
     Raises:
-        UsageError: An option is unknown, no parameter requires gradients, no sample came, the
-            network can't be run on one, an output or a label does not fit the likelihood, or
-            something is not finite.
+        UsageError: An option is unknown, no parameter requires gradients, no sample came or one
+            batch in place of several, the network can't be run on a sample, an output or a label
+            does not fit the likelihood, or something is not finite.
     """
     check_fisher_options(kind, how, samples, max_bytes, forward)
     if not callable(likelihood):
@@ -88,6 +89,7 @@ def parameter_fisher(
             "The likelihood must be a function of the network's output, such as "
             f"colonnade.ops.categorical; got a {type(likelihood).__name__}."
         )
+    check_batches(batches)
     if kind == "batch-squared":
         warnings.warn(
             "The batch-squared Fisher is the square of a mean, not the mean of squares: it shrinks "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves, tree_map
 
 from colonnade.errors import UsageError
+from colonnade.records import shown
 from colonnade.types import Rollout
 
 Forward = Callable[[nn.Module, Any], Tensor]
@@ -41,6 +42,46 @@ class Samples:
         """Select the samples from `begin` up to `end`."""
         labels = None if self.labels is None else self.labels[begin:end]
         return replace(self, inputs=tree_map(lambda x: x[begin:end], self.inputs), labels=labels)
+
+
+def check_batches(batches: object) -> None:
+    """Refuse what is no iterable of batches, such as one batch without a list around it.
+
+    Raises:
+        UsageError: It is not.
+    """
+    repeats = isinstance(batches, Iterable) or hasattr(type(batches), "__getitem__")
+    if isinstance(batches, Tensor):
+        one = f"a tensor of shape {list(batches.shape)}"
+    elif _is_pair(batches):
+        one = "a pair of inputs and labels"
+    elif isinstance(batches, Mapping) or (hasattr(batches, "inputs") and not repeats):
+        one = f"of type {type(batches).__name__}"
+    elif not repeats or isinstance(batches, str):
+        raise UsageError(
+            "The Fisher needs an iterable of batches, such as a DataLoader or [(inputs, labels)]; "
+            f"got {shown(batches)}."
+        )
+    else:
+        return
+    raise UsageError(
+        f"The Fisher needs an iterable of batches, but one batch by itself came, {one}; put it "
+        "into a list: [(inputs, labels)], or [inputs] where there are no labels."
+    )
+
+
+def _is_pair(batches: object) -> bool:
+    """Whether something is inputs and labels, and not a list of two batches of inputs alone."""
+    if not isinstance(batches, (tuple, list)) or len(batches) != 2:
+        return False
+    inputs, labels = batches
+    if not isinstance(labels, Tensor):
+        return False
+    if isinstance(batches, tuple) or not isinstance(inputs, Tensor):
+        return True
+    # A DataLoader's own batches are lists.
+    floating = inputs.is_floating_point(), labels.is_floating_point()
+    return inputs.dim() != labels.dim() or floating[0] != floating[1]
 
 
 def samples_of(batch: Any, forward: Forward | None, device: torch.device) -> Samples:
@@ -73,7 +114,8 @@ def samples_of(batch: Any, forward: Forward | None, device: torch.device) -> Sam
     if not tree_leaves(samples.inputs) or any(not x.dim() for x in tensors):
         raise UsageError(
             "The first axis of each tensor of a batch must run over samples, but one is a single "
-            "number, or there are no inputs; leave such entries out of the batch."
+            "number, or there are no inputs; leave such entries out of the batch, and give a data "
+            "set by a DataLoader."
         )
     sizes = {len(x) for x in tensors}
     if len(sizes) > 1:
