@@ -31,7 +31,7 @@ from colonnade.ops import (
     check_fisher_options,
     parameter_fisher,
 )
-from colonnade.ops.quadratic import check_shapes
+from colonnade.ops.quadratic import check_not_lazy, check_shapes
 from colonnade.types import Likelihood
 
 Anchors = Literal["each", "latest"]
@@ -232,6 +232,7 @@ class Consolidation:
         for name, value in curvature.items():
             if name not in place:
                 raise unknown_name("parameter to hold", name, place)
+            check_not_lazy({name: place[name]})
             if not isinstance(value, Tensor) or value.shape != place[name].shape:
                 found = f"shape {list(value.shape)}" if isinstance(value, Tensor) else repr(value)
                 raise UsageError(

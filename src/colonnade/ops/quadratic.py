@@ -13,6 +13,7 @@ from collections.abc import Mapping
 
 import torch
 from torch import Tensor
+from torch.nn.parameter import is_lazy
 
 from colonnade.errors import UsageError
 from colonnade.ops.quadratic_parts import Part, Resting, Value, joined
@@ -286,6 +287,7 @@ def check_shapes(expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) ->
     Raises:
         UsageError: One is missing or has another shape.
     """
+    check_not_lazy({name: value for name, value in found.items() if name in expected})
     for name, value in expected.items():
         if name not in found:
             raise UsageError(
@@ -297,4 +299,22 @@ def check_shapes(expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) ->
                 f"The penalty was made for {name!r} of shape {list(value.shape)}, but it now has "
                 f"{list(found[name].shape)}; the network must keep its shape from task to task, or "
                 "leave the layers that change out."
+            )
+
+
+def check_not_lazy(parameters: Mapping[str, Tensor]) -> None:
+    """Refuse parameters without a shape.
+
+    Args:
+        parameters: Those that are meant, by name.
+
+    Raises:
+        UsageError: One is a lazy module's that has not been run.
+    """
+    for name, value in parameters.items():
+        if is_lazy(value):
+            raise UsageError(
+                f"Parameter {name!r} is lazy, and has no shape before its layer has been run; run "
+                "the network once first, and leave a layer that it does not use out (by "
+                "parameters= of a Fisher, exclude= of a Consolidation)."
             )

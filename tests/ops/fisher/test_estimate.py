@@ -254,6 +254,40 @@ def test_mistakes_are_named(model, batches, options, message):
         parameter_fisher(model(), batches, **options)
 
 
+class HalfLazy(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.used = nn.Linear(7, 4)
+        self.unused = nn.LazyLinear(3)
+
+    def forward(self, x):
+        return self.used(x)
+
+
+def test_lazy_parameters_are_named():
+    x = torch.randn(5, 7)
+    message = "Parameter 'unused.weight' is lazy, .*; run the network once first"
+    with pytest.raises(UsageError, match=message):
+        parameter_fisher(HalfLazy(), [x])
+    held = Consolidation(HalfLazy(), lam=1.0)
+    with pytest.raises(UsageError, match=message):
+        held.consolidate([x])
+    with pytest.raises(UsageError, match=message):
+        held.hold({"unused.weight": torch.ones(3, 7)})
+    other = HalfLazy()
+    other.unused(x)
+    full = Consolidation(other, lam=1.0)
+    full.consolidate([x])
+    with pytest.raises(UsageError, match=message):
+        held.load_state_dict(full.state_dict())
+    Consolidation(HalfLazy(), lam=1.0, exclude=["unused.*"]).consolidate([x])
+    lazy = nn.Sequential(nn.LazyLinear(4))
+    with pytest.raises(UsageError, match=r"Parameter '0.weight' is lazy"):
+        parameter_fisher(lazy, [x])
+    lazy(x)
+    parameter_fisher(lazy, [x])
+
+
 x, y = torch.zeros(3, 7), torch.tensor([0, 1, 2])
 
 

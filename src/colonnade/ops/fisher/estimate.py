@@ -22,6 +22,7 @@ from colonnade.ops.fisher.samples import Samples, check_batches, samples_of
 from colonnade.ops.fisher.scores import FisherKind, Scores
 from colonnade.ops.fisher.squared_gradients import How, SquaredGradients
 from colonnade.ops.likelihoods import categorical
+from colonnade.ops.quadratic import check_not_lazy
 from colonnade.types import Likelihood, Network
 from colonnade.watching import beat
 
@@ -79,9 +80,9 @@ def parameter_fisher(
         By parameter name, shaped as the parameter, in float32 or more: the average over samples.
 
     Raises:
-        UsageError: An option is unknown, no parameter requires gradients, no sample came or one
-            batch in place of several, the network can't be run on a sample, an output or a label
-            does not fit the likelihood, or something is not finite.
+        UsageError: An option is unknown, no parameter requires gradients or one is lazy still, no
+            sample came or one batch in place of several, the network can't be run on a sample, an
+            output or a label does not fit the likelihood, or something is not finite.
     """
     check_fisher_options(kind, how, samples, max_bytes, forward)
     if not callable(likelihood):
@@ -256,4 +257,5 @@ def _wanted(network: nn.Module, names: Iterable[str] | None) -> list[str]:
             f"{'none' if not names else 'some here that do not'}; unfreeze what was learned, or "
             "name the parameters that are meant."
         )
+    check_not_lazy({name: found[name] for name in names})
     return names
