@@ -267,6 +267,7 @@ def package(tmp_path, monkeypatch):
         "def make(shape):\n"
         "    return nn.Sequential(nn.Flatten(), nn.LazyLinear(5))\n"
         "THREE = 3\n"
+        "LAYER = nn.Linear(6, 5)\n"
     )
     (tmp_path / "broken_nets.py").write_text("raise RuntimeError('no such GPU\\nhere')\n")
     monkeypatch.syspath_prepend(tmp_path)
@@ -316,11 +317,19 @@ ONE, HALF = nn.Linear(5, 5), nn.Dropout(0.5)
 MISTAKES = {
     "no such package": (lambda: Custom("users_nts:make", (5,)), r"\(ModuleNotFoundError: .*PYTHON"),
     "no such name": (lambda: Custom("users_nets:mak", (5,)), "did you mean 'make'"),
-    "no function": (lambda: Custom("users_nets:THREE", (5,)), "should be a function, but is 3"),
+    "no function": (lambda: Custom("users_nets:THREE", (5,)), "must be a function that .*; got 3"),
+    "a module by its path": (
+        lambda: Custom("users_nets:LAYER", (5,)),
+        "'users_nets:LAYER' must be a function that .*; got the module Linear itself",
+    ),
+    "a module for a factory": (
+        lambda: Custom(nn.Linear(6, 4), (4,)),
+        "factory of Custom must be a function that .*; got the module Linear itself",
+    ),
     "a broken module": (lambda: Custom("broken_nets:make", (5,)), r"\(RuntimeError: no such GPU\)"),
     "no path": (lambda: Custom("users_nets", (5,)), "import path as 'my_package.nets:make_stage'"),
     "code for a path": (lambda: Custom("os;x:make", (5,)), "but came as 'os;x:make'"),
-    "no factory": (lambda: Custom(None, (5,)), "factory of Custom must be a function; got None"),
+    "no factory": (lambda: Custom(None, (5,)), "Custom must be a function that .*; got None"),
     "a number for a shape": (lambda: Custom(noisy, 5), "out_shape of Custom must be a list; got 5"),
     "half a unit": (lambda: Custom(noisy, (2.5,)), r"out_shape\[0\] of Custom must be a whole"),
     "a factory that fails": (

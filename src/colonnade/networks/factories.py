@@ -28,6 +28,7 @@ from torch import Tensor, nn
 from colonnade.errors import UsageError, unknown_name
 from colonnade.parts.finding import own_presets
 from colonnade.parts.plugins import is_plugins
+from colonnade.records import shown
 from colonnade.trust import UntrustedError, import_named
 from colonnade.types import Shape
 
@@ -187,9 +188,27 @@ def imported(path: str) -> Factory:
         if not hasattr(found, part):
             raise unknown_name(f"name in {path!r}:", part, dir(found))
         found = getattr(found, part)
-    if not callable(found):
-        raise FactoryError(f"The factory {path!r} should be a function, but is {found!r}.")
-    return found
+    return check_factory(f"The factory {path!r}", found)
+
+
+def check_factory(name: str, factory: object) -> Factory:
+    """Return what makes modules.
+
+    Args:
+        name: What it is, as the sentence begins: "factory of Custom".
+        factory: What came.
+
+    Raises:
+        FactoryError: It is no function, or a module itself.
+    """
+    if callable(factory) and not isinstance(factory, nn.Module):
+        return factory
+    made = isinstance(factory, nn.Module)
+    came = f"the module {type(factory).__name__} itself" if made else shown(factory)
+    raise FactoryError(
+        f"{name} must be a function that makes a module, such as lambda shape: "
+        f"torch.nn.Linear(shape[0], 16); got {came}."
+    )
 
 
 def make_module(factory: Factory, shape: Shape) -> nn.Module:

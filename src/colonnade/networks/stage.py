@@ -15,6 +15,7 @@ from colonnade.errors import UsageError
 from colonnade.networks.factories import (
     Factory,
     MissingFactory,
+    check_factory,
     factory_from_data,
     import_path,
     imported,
@@ -136,8 +137,8 @@ class Custom:
         laterals: Overrides the column's kind of lateral for this stage.
 
     Raises:
-        UsageError: The factory is no function, or its import path leads nowhere; or a side of the
-            shape is below 1.
+        UsageError: The factory is no function but a module, say, or its import path leads nowhere;
+            or a side of the shape is below 1.
     """
 
     factory: Factory = field(metadata=as_data(factory_from_data, import_path))
@@ -149,8 +150,8 @@ class Custom:
         factory: object = self.factory
         if isinstance(factory, str):
             object.__setattr__(self, "factory", imported(factory))
-        elif not callable(factory):
-            raise UsageError(f"factory of Custom must be a function; got {factory!r}.")
+        else:
+            check_factory("factory of Custom", factory)
         for side in self.out_shape:
             whole("Each side in out_shape of Custom", side)
 
