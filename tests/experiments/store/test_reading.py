@@ -138,6 +138,32 @@ def test_every_file_of_a_complete_run_is_checked(half: RunFolder) -> None:
         half.network()
 
 
+@pytest.mark.parametrize("name", ["spec.json", "result.json", "network.json"])
+@pytest.mark.parametrize("damage", ["xxxxxx", "[]", '{"checksum": "0"}', None])
+def test_what_to_do_about_a_damaged_file_is_said(
+    half: RunFolder, name: str, damage: str | None
+) -> None:
+    complete(half)
+    path = half.path / name
+    if damage is None:
+        path.unlink()
+    else:
+        path.write_text(damage)
+    read = {"spec.json": lambda: half.spec, "network.json": half.network}.get(name, half.result)
+    with pytest.raises(ColonnadeError) as raised:
+        read()
+    said = str(raised.value)
+    assert said.startswith(str(path))
+    assert said.endswith(f"; restore it, or delete {half.path} to train the run again.")
+
+
+def test_a_damaged_plan_is_to_be_restored(tmp_path: Path) -> None:
+    poles(tmp_path)
+    (tmp_path / "suite.json").write_text("xxxxxx")
+    with pytest.raises(ColonnadeError, match=r"is damaged and cannot be .*; restore it\.$"):
+        SuiteFolder.read(tmp_path)
+
+
 def test_the_result_of_another_run_is_noticed(half: RunFolder) -> None:
     complete(half)
     result = read_json(half.path / "result.json")

@@ -11,7 +11,7 @@ import hashlib
 import json
 import os
 import stat
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -144,8 +144,14 @@ def read_json(path: Path) -> dict[str, Any]:
     return read_checked(path)[0]
 
 
-def read_checked(path: Path) -> tuple[dict[str, Any], bool]:
+def read_checked(
+    path: Path, advice: Callable[[], str] = lambda: "restore it"
+) -> tuple[dict[str, Any], bool]:
     """Read as `read_json`, and say whether the content was verified by a checksum.
+
+    Args:
+        path: The file.
+        advice: Says what to do about a damaged one.
 
     Raises:
         ColonnadeError: The file is missing or damaged, or does not hold a JSON object.
@@ -154,14 +160,20 @@ def read_checked(path: Path) -> tuple[dict[str, Any], bool]:
     try:
         value = parse_json(content)
     except ValueError as error:
-        raise ColonnadeError(f"{path} cannot be read as JSON: {error}.") from error
+        raise ColonnadeError(
+            f"{path} is damaged and cannot be read as JSON ({error}); {advice()}."
+        ) from error
     if not isinstance(value, dict):
-        raise ColonnadeError(f"{path} holds {type(value).__name__}, where a JSON object belongs.")
+        raise ColonnadeError(
+            f"{path} holds {type(value).__name__}, where a JSON object belongs; {advice()}."
+        )
     if CHECKSUM not in value:
         return value, False
     said = value.pop(CHECKSUM)
     if said != checksum_of(value):
-        raise ColonnadeError(f"{path} is damaged: its checksum does not fit its content.")
+        raise ColonnadeError(
+            f"{path} is damaged: its checksum does not fit its content; {advice()}."
+        )
     return value, True
 
 

@@ -98,7 +98,7 @@ class RunFolder:
             raise ColonnadeError(
                 f"{path} is missing, so it can't be known what {self.path} holds; {self._advice}."
             )
-        spec = _spec_of(json.dumps(read_json(path)), str(path))
+        spec = _spec_of(json.dumps(self._checked(path)[0]), str(path))
         if spec.id != self.id:
             raise ColonnadeError(
                 f"{path} is the spec of run {spec.id}, which does not belong in this folder; "
@@ -220,7 +220,7 @@ class RunFolder:
             ColonnadeError: The run is not complete, or the file is damaged.
         """
         path = self.path / "network.json"
-        value, _ = read_checked(path)
+        value, _ = self._checked(path)
         if self.done:
             self._verify(path.name, self.result())
         if wrong := misfit_of_network(value):
@@ -353,10 +353,16 @@ class RunFolder:
             return f"delete {self.path} to train the run again"
         return "train the run again in another folder"
 
+    def _checked(self, path: Path) -> tuple[dict[str, Any], bool]:
+        """Read a JSON file of the run; see `read_checked`."""
+        if self.done and not is_there(path):
+            raise ColonnadeError(f"{path} is missing, but the run is complete; {self._advice}.")
+        return read_checked(path, lambda: self._advice)
+
     def _result(self) -> tuple[dict[str, Any], bool]:
         """Read result.json, and say whether it is verified."""
         path = self.path / "result.json"
-        value, checked = read_checked(path)
+        value, checked = self._checked(path)
         if wrong := misfit_of_result(value):
             raise ColonnadeError(f"{path} {wrong}; {self._advice}.")
         spec = self.spec
