@@ -242,7 +242,7 @@ RunSpec(**{**good,"parent":3})  ->  parent of RunSpec must be a text; got 3.
 RunSpec(**{**good,"method_options":3})  ->  method_options of RunSpec must be an object; got 3.
 RunSpec(**{**good,"learner_options":{"a":object()}})  ->  learner_options.a of RunSpec must be true or false or a whole number or a number or a
 RunSpec(**{**good,"learner_options":{"a":float("nan")}})  ->  'learner_options' holds what JSON cannot: Out of range float values are not JSON
-RunSpec.from_json({})  ->  RunSpec lacks 'label', 'method', 'tasks', 'learner', 'column'; add it.
+RunSpec.from_json({})  ->  RunSpec lacks 'label', 'method', 'tasks', 'learner'; add it.
 RunSpec.from_json([])  ->  RunSpec must be a JSON object; got [].
 TaskBudget("x",0)  ->  steps of TaskBudget must be a whole number at least 1; got 0.
 TaskBudget(3,3)  ->  name of TaskBudget must be a text; got 3.

@@ -261,6 +261,7 @@ def test_a_failing_report_does_not_hide_the_failed_runs(
         (["describe", "FULL"], "holds no suite.json"),
         (["run", "pong-soup-mini", "--out", "OUT", "--device", "cdua"], "Device 'cdua' can't be"),
         (["run", "WRONG", "--out", "OUT"], "Run 'odd' of wrong.json: Unknown method"),
+        (["run", "LACKING", "--out", "OUT"], "run 'odd' of lacking.json lacks 'learner'; add it."),
         (["run", "pong-soup-mini", "--out", "OUT", "--tasks", "zom"], "did you mean 'zoom'?"),
         (["run", "SPEC", "--out", "OUT", "--tasks", "zoom"], "a spec file states them"),
         (["run", "SPEC", "--out", "OUT", "--set", "learner.gamma=0"], "a spec file states them"),
@@ -282,8 +283,12 @@ def test_wrong_use_gets_status_2_and_one_sentence(
     (full / "thesis.tex").touch()
     broken = tmp_path / "broken.json"
     broken.write_text("{")
+    lacking = tmp_path / "lacking.json"
+    odd = {key: value for key, value in tiny("odd").to_json().items() if key != "learner"}
+    lacking.write_text(json.dumps([tiny("spec").to_json(), odd]))
     paths = {
         "OUT": str(tmp_path / "out"),
+        "LACKING": str(lacking),
         "FULL": str(full),
         "BROKEN": str(broken),
         "WRONG": str(write(tmp_path / "wrong.json", tiny("spec"), tiny("odd", method="od"))),

@@ -124,7 +124,7 @@ def test_runs_that_would_become_the_same_are_refused() -> None:
 
 def test_a_default_column_has_no_fields_to_change() -> None:
     spec = RunSpec("x", "scratch", (TaskBudget("mini-pong/pong", 10),), "ppo", "default")
-    with pytest.raises(UsageError, match="a suite that names its column"):
+    with pytest.raises(UsageError, match="a spec or suite that names its column"):
         with_changes(Plan((spec,)), ["column.alpha=0.5"])
 
 

@@ -7,7 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from colonnade.errors import UsageError
+from colonnade.experiments.plans.build import build_method
 from colonnade.experiments.plans.spec import RunSpec, TaskBudget
+from colonnade.methods import ColumnMethod, Finetune
+from colonnade.tasks import GymTask
 from colonnade.training import evaluate
 
 json_values = st.recursive(
@@ -86,6 +89,22 @@ def test_every_change_changes_the_id(changes: dict[str, Any]) -> None:
     assert example(**changes).id != example().id
 
 
+def test_a_spec_without_a_column_takes_the_default() -> None:
+    data = example().to_json()
+    del data["column"]
+    spec = RunSpec.from_json(data)
+    assert spec == example(column="default")
+    assert spec.id == example(column="default").id
+    method = build_method(spec)
+    assert isinstance(method, ColumnMethod)
+    task = GymTask("CartPole-v1").spec
+    method.begin_task(task)
+    by_hand = Finetune()
+    by_hand.begin_task(task)
+    assert method.network.spec_dict() == by_hand.network.spec_dict()
+    assert build_method(RunSpec.from_json({**data, "method": "pathnet"}))
+
+
 def test_later_changes_of_the_callers_options_do_not_reach_the_spec() -> None:
     given_options = {"layers": [1, 2]}
     spec = example(method_options=given_options)
@@ -98,7 +117,7 @@ def test_later_changes_of_the_callers_options_do_not_reach_the_spec() -> None:
     [
         ([], "must be a JSON object"),
         ({"lable": "x"}, "did you mean 'label'"),
-        ({"label": 3}, "lacks 'method', 'tasks', 'learner', 'column'"),
+        ({"label": 3}, "lacks 'method', 'tasks', 'learner'; add"),
         ({**example().to_json(), "label": 3}, "label of spec.json must be a text; got 3"),
         ({**example().to_json(), "tasks": []}, "at least one task"),
         ({**example().to_json(), "tasks": "pong"}, "tasks of spec.json must be a list"),

@@ -97,5 +97,15 @@ def _from_file(path: Path, out: Path, options: SuiteOptions) -> Adopted:
     listed = content if isinstance(content, list) else [content]
     if not listed:
         raise UsageError(f"{path} lists no run; write at least one spec into it.")
-    given = tuple(RunSpec.from_json(value, path.name) for value in listed)
+    given = tuple(
+        RunSpec.from_json(value, _called(value, number, path) if len(listed) > 1 else path.name)
+        for number, value in enumerate(listed, start=1)
+    )
     return adopted(given, out)
+
+
+def _called(value: object, number: int, path: Path) -> str:
+    """Say which of a file's specs one is: by its label if it has one, by its number else."""
+    label = value.get("label") if isinstance(value, dict) else None
+    name = repr(label) if isinstance(label, str) else number
+    return f"run {name} of {path.name}"

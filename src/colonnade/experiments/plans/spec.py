@@ -111,7 +111,8 @@ class RunSpec:
         method: Name of the method, e.g. "progressive".
         tasks: The sequence of tasks, in order.
         learner: Name of the learner, e.g. "a2c".
-        column: What columns look like; see `build.build_column`.
+        column: What columns look like; see `build.build_column`. By default what suits each task's
+            observations, as where a method is made without one.
         seed: Of every random stream of the run.
         method_options: Keyword options of the method.
         learner_options: Hyperparameters that differ from the learner's defaults.
@@ -145,7 +146,7 @@ class RunSpec:
     method: str
     tasks: tuple[TaskBudget, ...]
     learner: str
-    column: str | dict[str, Json]
+    column: str | dict[str, Json] = DEFAULT_COLUMN
     seed: int = 0
     method_options: dict[str, Json] = field(default_factory=dict)
     learner_options: dict[str, Json] = field(default_factory=dict)
@@ -244,7 +245,7 @@ class RunSpec:
             options = changed.get(field, getattr(self, field))
             if options == DEFAULT_COLUMN:
                 raise UsageError(
-                    f"To change column.{name} takes a suite that names its column; run "
+                    f"To change column.{name} takes a spec or suite that names its column; run "
                     f"{self.label!r} takes the one that suits its task."
                 )
             before = {"preset": options} if isinstance(options, str) else options
