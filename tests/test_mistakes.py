@@ -228,7 +228,9 @@ check_task(TMazeTask)  ->  task of check_task must be a task, but the class TMaz
 check_method(EWC())  ->  make of check_method must be a function that makes a new method, as in
 evaluate(pong,3)  ->  network of evaluate must be a network or None; got 3.
 evaluate(pong,None,device="meta")  ->  Device 'meta' can't be used (Tensor.item() cannot be called on meta tensors); try 'cpu'.
-evaluate(pong,None,device="nosuch")  ->  Device 'nosuch' can't be used (Expected one of cpu, cuda, ipu, xpu, mkldnn, opengl,
+evaluate(pong,None,device="nosuch")  ->  Device 'nosuch' can't be used (PyTorch knows no device of that name); try 'cpu'.
+train([pong],Scratch(),A3C(),options=TrainingOptions(device="tpu"))  ->  Device 'tpu' can't be used (PyTorch knows no device of that name); try 'cpu'.
+evaluate(pong,None,device="vulkan")  ->  Device 'vulkan' can't be used (Could not run
 Visit("x",0)  ->  steps of Visit must be a whole number at least 1; got 0.
 Visit("x",1.5)  ->  steps of Visit must be a whole number at least 1; got 1.5.
 RunSpec(**{**good,"tasks":()})  ->  'tasks' is empty; a run needs at least one task.

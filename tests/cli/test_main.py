@@ -25,6 +25,7 @@ from colonnade.experiments.plans.plan import Plan
 from colonnade.experiments.plans.spec import RunSpec, TaskBudget
 from colonnade.experiments.store.folders import SuiteFolder
 from colonnade.experiments.store.reading import read_json
+from colonnade.learners import LEARNERS
 
 COMMAND = [sys.executable, "-m", "colonnade"]
 
@@ -427,3 +428,9 @@ def test_a_sentence_that_says_all_stands_without_the_lines_that_raised_it(tmp_pa
         log.write_text(f"Traceback\n  raise\n{last}\n")
         lines = _failure_lines([Failure("first", "Why.", log)], retry=False)
         assert any("raise" in line for line in lines) is shown
+
+
+def test_help_names_every_learner_that_an_unknown_one_is_answered_with(call: Call) -> None:
+    _, printed, _ = call("run", "--help")
+    words = " ".join(printed.replace("│", " ").split())
+    assert all(f'"{name}"' in words for name in LEARNERS)

@@ -10,7 +10,7 @@ from colonnade.experiments.execution.needs import needs
 from colonnade.experiments.launch.rehearsal import Rehearsal
 from colonnade.experiments.plans.spec import RunSpec, TaskBudget
 from colonnade.learners import A2C, A3C, DQN, PPO
-from colonnade.learners.compute import device_for
+from colonnade.learners.compute import Compute, device_for
 from colonnade.methods import Progressive, Scratch
 from colonnade.methods.consolidation import Consolidation
 from colonnade.networks import mlp_column
@@ -29,6 +29,18 @@ def test_workers_are_on_the_processor_though_there_is_a_gpu(learner, monkeypatch
     options = TrainingOptions(num_envs=4)
     assert options.device == "auto"
     train_sequence([TMazeTask(2, steps=80)], method, learner, options=options)
+
+
+@pytest.mark.parametrize("device", ["tpu", "", "cuda:x", "vulkan", "hpu"])
+def test_a_device_that_is_not_there_is_refused_in_a_short_sentence(device):
+    with pytest.raises(UsageError, match=r"can't be used \(.*\); try 'cpu'\.$") as raised:
+        Compute.choose(TMazeTask(2, steps=80).spec, device)
+    assert len(str(raised.value)) < 200
+
+
+def test_workers_on_a_device_of_no_name_are_refused_too():
+    with pytest.raises(UsageError, match=r"'tpu' can't be used \(PyTorch knows no device"):
+        device_for(A3C(), "tpu")
 
 
 def test_others_are_wherever_there_is_room():

@@ -36,12 +36,11 @@ class Compute:
         """
         if device == "auto":
             device = "cuda" if torch.cuda.is_available() else "cpu"
+        place = _named(device)
         try:
-            place = torch.device(device)
             torch.zeros(1, device=place).item()  # "meta" holds no numbers
-        except (RuntimeError, AssertionError, NotImplementedError) as error:
-            reason = str(error).splitlines()[0]
-            raise UsageError(f"Device {device!r} can't be used ({reason}); try 'cpu'.") from error
+        except (RuntimeError, AssertionError, NotImplementedError, ImportError) as error:
+            raise _unusable(device, str(error).splitlines()[0].partition(". ")[0]) from error
         if precision not in get_args(Precision):
             raise unknown_name("precision", precision, get_args(Precision))
         if precision == "auto":
@@ -64,13 +63,13 @@ def device_for(learner: object, device: str) -> str:
         device: A torch device name, or "auto".
 
     Raises:
-        UsageError: Another device is asked for such a learner.
+        UsageError: Another device is asked for such a learner, or one that does not exist.
     """
     if not getattr(learner, "on_processor", False):
         return device
     if device == "auto":
         return "cpu"
-    if torch.device(device).type != "cpu":
+    if _named(device).type != "cpu":
         raise UsageError(
             f"{type(learner).__name__}'s workers share the memory of the processor, but the device "
             f"is {device!r}; choose device 'cpu', or one worker of 'a2c' or 'ppo'."
@@ -87,6 +86,22 @@ def torch_threads(count: int) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+def _named(device: str) -> torch.device:
+    """Return the device of a name.
+
+    Raises:
+        UsageError: PyTorch knows none of that name.
+    """
+    try:
+        return torch.device(device)
+    except RuntimeError as error:  # which lists all kinds that there are
+        raise _unusable(device, "PyTorch knows no device of that name") from error
+
+
+def _unusable(device: str, reason: str) -> UsageError:
+    return UsageError(f"Device {device!r} can't be used ({reason}); try 'cpu'.")
 
 
 def _native_bfloat16(device: torch.device) -> bool:

@@ -30,7 +30,8 @@ class SuiteOptions:
         seeds: How many seeds; each repeats every run. The suite's own number if not given. A sweep
             has jobs instead.
         budget: Factor on every step budget, for quicker or longer versions of a suite.
-        learner: Name of the learner, "a2c", "a3c", "ppo" or "dqn". The suite's own if not given.
+        learner: Name of the learner, "a2c", "a3c", "ppo" or "dqn", or "supervised" on data sets.
+            The suite's own if not given.
         device: Where networks live: "auto", "cpu" or "cuda".
         tasks: Only these targets, e.g. "zoom"; all if none is named.
         methods: Only these methods, e.g. "progressive"; baseline 1 always stays.
