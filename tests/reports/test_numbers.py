@@ -429,7 +429,8 @@ def test_pictures_of_a_users_own_names(fabricate: Fabricate, options: SuiteOptio
     twins = (replace(first, tasks=tasks), replace(first, tasks=tasks, learner="a2c"))
     assert twins[0].label == twins[1].label
     suite = fabricate(Plan(twins), name="mine.json")
-    figure = plain_curves(Results(suite))
+    results = Results(suite)
+    figure = plain_curves(results, results.runs.values())
     (axes,) = figure.axes
     assert (axes.get_title(loc="left") or axes.get_title()) == r"gym/a\$b\$c_D-v1"
     labels = [text.get_text() for text in axes.get_legend().get_texts()]  # type: ignore[union-attr]
@@ -448,7 +449,8 @@ def test_one_task_with_several_options_has_a_panel_for_each(
     suite = fabricate(Plan((first, other)), name="mine.json")
     path = suite.run(other.id).path / "result.json"
     path.write_text(path.read_text().replace('"return_mean": -20.0', '"return_mean": -3.0'))
-    one, two = plain_panels(Results(suite))
+    results = Results(suite)
+    one, two = plain_panels(results, results.runs.values())
     assert [len(panel.lines) for panel in (one, two)] == [1, 1]
     assert (one.random, two.random) == (-20.0, -3.0)
     assert two.title == f'{task_title(first.target)} {{"wind": 3}}'

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from colonnade.analysis.transfer import ENOUGH_EPISODES
 from colonnade.errors import ColonnadeError
-from colonnade.experiments.results.continual import looks_back
+from colonnade.experiments.results.continual import forward_runs
 from colonnade.experiments.results.facts import facts
 from colonnade.experiments.results.runs import RunResult
 from colonnade.experiments.results.transfer import Results
@@ -50,7 +50,7 @@ class RunSection(Section):
             layers=layer_table(self._largest) if self._largest else [],
             analysed=self._largest is not None and bool(self._largest.shares),
             facts=facts(results),
-            areas=not results.by_gain and (bool(results.comparisons) or not looks_back(results)),
+            areas=not results.by_gain and bool(results.comparisons or forward_runs(results)),
             gains=results.by_gain,
             random_scores={
                 scored[task]: f"{score.mean:.2f} in {run_count(score.runs)}"

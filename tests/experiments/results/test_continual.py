@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fabricated import COLUMN
+from fabricated import COLUMN, fabricate_run
 from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
@@ -30,6 +30,7 @@ from colonnade.experiments.store.folders import SuiteFolder
 from colonnade.reports.continual import charts as continual_charts
 from colonnade.reports.continual.chart import score_chart
 from colonnade.reports.continual.section import ContinualSection
+from colonnade.reports.live.state import LiveState
 from colonnade.reports.style import INK
 from colonnade.reports.suite import write_report
 
@@ -209,6 +210,35 @@ def test_curves_and_averages_are_drawn_where_they_were_measured(write: Write) ->
     ((numbers, averages),) = lines_of(axes, METHODS["ewc"].colour)
     assert numbers.tolist() == [1, 2, 3]
     np.testing.assert_allclose(averages, [0.9 - 0.2, 0.75 - 0.2, 1.9 / 3 - 0.2])
+
+
+def test_runs_that_do_not_look_back_keep_their_curves_beside_one_that_does(write: Write) -> None:
+    plain = [
+        replace(
+            spec_of(method, name),
+            tasks=(TaskBudget(f"gym/{name}-v1", 40_000),),
+            training_options={},
+        )
+        for method, name in (("progressive", "Pendulum"), ("pathnet", "Acrobot"))
+    ]
+    suite = write([(spec_of("ewc"), EWC)])
+    waiting = spec_of("scratch", "w", training_options={})
+    plan = Plan((*suite.plan.runs, *plain, waiting))
+    suite = replace(suite, plan=plan)
+    suite.begin()
+    for spec in plain:
+        fabricate_run(suite.run(spec.id).path, spec, [1.0, 2.0, 3.0, 4.0], done=True)
+    page = write_report(suite).read_text()
+    panels = charts_of(page)["curves"]["panels"]
+    assert [(panel["title"], len(panel["lines"])) for panel in panels] == [
+        ("gym/Pendulum-v1", 1),
+        ("gym/Acrobot-v1", 1),
+    ]
+    assert panels[0]["lines"][0]["y"] == [1.0, 2.0, 3.0, 4.0]
+    assert "continual-curves-3-gym" in charts_of(page)
+    assert "How areas are measured" in page
+    (curves,) = LiveState(suite.path).content()["charts"].values()
+    assert len(curves["panels"]) == 4, "while runs train there are no others"
 
 
 def band_of(axes: Axes, colour: str) -> dict[float, tuple[float, float]]:

@@ -147,7 +147,7 @@ def test_without_a_first_columns_score_the_page_is_as_it_was(fabricate: Fabricat
 def test_runs_that_differ_in_their_seeds_alone_have_one_line(fabricate: Fabricate) -> None:
     plan = columns.plan(SuiteOptions(seeds=3, budget=0.05))
     results = Results(fabricate(plan, name="sim-to-real-columns"))
-    (panel,) = plain_panels(results)
+    (panel,) = plain_panels(results, results.runs.values())
     assert [line.key for line in panel.lines] == [
         "ff wide, 3 seeds",
         "ff narrow, 3 seeds",

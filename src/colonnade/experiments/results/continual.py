@@ -309,6 +309,22 @@ def looks_back(results: Results) -> bool:
     )
 
 
+def forward_runs(results: Results) -> list[RunResult]:
+    """List the runs whose learning curves a page shows where nothing is compared.
+
+    Where runs look back at old tasks, the curve of the last one alone says little of them, and
+    pictures of their own show more, as of streams; those of the others that have begun are left.
+    """
+    runs = list(results.runs.values())
+    if not looks_back(results):
+        return runs
+    return [
+        run
+        for run in runs
+        if run.reached and not (run.spec.visits or _scores_old(run) or overlap_rows(run))
+    ]
+
+
 def _scores_old(run: RunResult) -> bool:
     several = len(run.spec.tasks) > 1 and run.foreign is None and not run.spec.visits
     return several and bool(run.training.get("test_episodes"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -97,22 +97,22 @@ def source_panels(results: Results, source: str | None) -> list[CurvePanel]:
     return panels
 
 
-def plain_panels(results: Results) -> list[CurvePanel]:
+def plain_panels(results: Results, runs: Iterable[RunResult]) -> list[CurvePanel]:
     """Collect the curves of runs that are not compared: a panel per task, a line per run.
 
     Runs that differ in their seeds alone have a line of their mean.
     """
     grouped: dict[tuple[str, str], list[RunResult]] = {}
-    for run in results.runs.values():
+    for run in runs:
         grouped.setdefault(run.spec.tasks[-1].key, []).append(run)
     titles = option_titles(grouped)
     labels = distinct(results.runs, lambda run: results.runs[run].spec.label)
     panels = []
-    for key, runs in grouped.items():
-        scores = [row["return_mean"] for run in runs if (row := run.score("random"))]
+    for key, alone in grouped.items():
+        scores = [row["return_mean"] for run in alone if (row := run.score("random"))]
         random = float(np.mean(scores)) if scores else math.nan
         alike: dict[str, list[RunResult]] = {}
-        for run in runs:
+        for run in alone:
             alike.setdefault(results.suite.plan.configuration(run.spec), []).append(run)
         lines = [
             line

@@ -114,7 +114,8 @@ def _charts(suite: SuiteFolder) -> dict[str, Any] | None:
     """Return the newest curves; None where a file is being written just now."""
     try:
         results = Results(suite)
-        charts = CurvesSection(results).charts() or {"curves": plain_chart(results)}
+        compared = CurvesSection(results).charts() if results.comparisons else {}
+        charts = compared or {"curves": plain_chart(results, results.runs.values())}
         return {name: chart.to_json() for name, chart in charts.items()}
     except ColonnadeError:
         return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Collection
 
 from colonnade.experiments.method_titles import FALLBACK_COLOURS
 from colonnade.experiments.results.curves import (
@@ -11,6 +12,7 @@ from colonnade.experiments.results.curves import (
     plain_panels,
     source_panels,
 )
+from colonnade.experiments.results.runs import RunResult
 from colonnade.experiments.results.transfer import Results
 from colonnade.reports.interactive.chart import Chart, Line, Panel, Series, mean_of
 from colonnade.reports.transfer.curves import words_of
@@ -18,7 +20,7 @@ from colonnade.reports.transfer.curves import words_of
 
 def curves_chart(results: Results, source: str | None, title: str) -> Chart:
     """Show, for each target begun from a source, all methods' curves; see `learning_curves`."""
-    panels, (about, x, y) = source_panels(results, source), words_of(results)
+    panels, (about, x, y) = source_panels(results, source), words_of(results.runs.values())
     return Chart(
         title=f"Learning curves{f' from {title}' if title else ''}",
         description=about,
@@ -32,9 +34,9 @@ def curves_chart(results: Results, source: str | None, title: str) -> Chart:
     )
 
 
-def plain_chart(results: Results) -> Chart:
+def plain_chart(results: Results, runs: Collection[RunResult]) -> Chart:
     """Show the curves of runs that are not compared; see `plain_curves`."""
-    panels, (about, x, y) = plain_panels(results), words_of(results)
+    panels, (about, x, y) = plain_panels(results, runs), words_of(runs)
     colours: dict[str, str] = {}
     for panel in panels:
         shades = itertools.cycle(FALLBACK_COLOURS)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -13,6 +13,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from colonnade.experiments.method_titles import FALLBACK_COLOURS
 from colonnade.experiments.results.curves import CurvePanel, plain_panels, source_panels
+from colonnade.experiments.results.runs import RunResult
 from colonnade.experiments.results.transfer import Results
 from colonnade.experiments.words import short_number
 from colonnade.reports.style import INK, draw_mean, plain
@@ -25,9 +26,9 @@ _ABOUT = "Mean return of the episodes that ended in each bin of agent steps."
 _LABELLED = "Training accuracy in each bin of training examples."
 
 
-def words_of(results: Results) -> tuple[str, str, str]:
+def words_of(runs: Collection[RunResult]) -> tuple[str, str, str]:
     """Say what curves show, and name their axes; returns on labels are accuracies."""
-    if results.runs and all(run.labelled for run in results.runs.values()):
+    if runs and all(run.labelled for run in runs):
         return _LABELLED, "training examples", "accuracy"
     return _ABOUT, "agent steps", "mean return"
 
@@ -44,19 +45,19 @@ def learning_curves(results: Results, source: str | None) -> Figure | None:
     figure, panels = panels_of(len(found))
     for axes, panel in zip(panels, found, strict=True):
         colours = {line.key: results.colour(line.key) for line in panel.lines}
-        _draw_panel(axes, panel, colours, words_of(results))
+        _draw_panel(axes, panel, colours, words_of(results.runs.values()))
     method_legend(figure, results, {line.key for panel in found for line in panel.lines})
     return figure
 
 
-def plain_curves(results: Results) -> Figure:
+def plain_curves(results: Results, runs: Collection[RunResult]) -> Figure:
     """Draw the curves of runs that are not compared: a panel per task, a line per run."""
-    found = plain_panels(results)
+    found = plain_panels(results, runs)
     figure, panels = panels_of(len(found))
     for axes, panel in zip(panels, found, strict=True):
         shades = itertools.cycle(FALLBACK_COLOURS)
         colours = {line.key: next(shades) for line in panel.lines}
-        _draw_panel(axes, panel, colours, words_of(results), labelled=True)
+        _draw_panel(axes, panel, colours, words_of(runs), labelled=True)
         if panel.lines:
             axes.legend(fontsize=8)
     return figure

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from markupsafe import Markup
@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from colonnade.analysis.intervals import FEWEST_RUNS
 from colonnade.experiments.plans.plan import SCRATCH
 from colonnade.experiments.results.cautions import bands_caution
-from colonnade.experiments.results.continual import looks_back
+from colonnade.experiments.results.continual import forward_runs
 from colonnade.experiments.results.curves import curve_sources, plain_panels, source_panels
 from colonnade.experiments.results.matrix_and_table import (
     TableRow,
@@ -20,6 +20,7 @@ from colonnade.experiments.results.matrix_and_table import (
     shared_targets,
     transfer_table,
 )
+from colonnade.experiments.results.runs import RunResult
 from colonnade.experiments.results.transfer import Results
 from colonnade.experiments.titles import distinct, slugs, source_title
 from colonnade.reports.interactive.chart import Chart
@@ -102,15 +103,14 @@ class CurvesSection(Section):
     def __init__(self, results: Results) -> None:
         super().__init__(results)
         self._names = _curve_names(results)
-        # Where runs look back at old tasks, the curve of the last one alone says little.
-        self._plain = not (results.comparisons or looks_back(results))
+        self._plain = [] if results.comparisons else forward_runs(results)
         begun = any(source_panels(results, source) for source in self._names)
-        self.applies = self._plain or (begun and len(results.targets) <= _MOST_TARGETS)
+        self.applies = bool(self._plain) or (begun and len(results.targets) <= _MOST_TARGETS)
 
     def figures(self) -> dict[str, Figure]:
         """Draw a picture for each source, or one for all runs."""
         if self._plain:
-            return {"curves": plain_curves(self.results)}
+            return {"curves": plain_curves(self.results, self._plain)}
         drawn = {
             name: learning_curves(self.results, source) for source, (name, _) in self._names.items()
         }
@@ -119,7 +119,7 @@ class CurvesSection(Section):
     def charts(self) -> dict[str, Chart]:
         """Show every picture as a chart."""
         if self._plain:
-            return {"curves": plain_chart(self.results)}
+            return {"curves": plain_chart(self.results, self._plain)}
         named = {name: (source, title) for source, (name, title) in self._names.items()}
         return {
             name: curves_chart(self.results, source, title)
@@ -130,6 +130,7 @@ class CurvesSection(Section):
     def html(self, drawings: Mapping[str, Markup]) -> Markup:
         """Write the section."""
         results = self.results
+        runs = self._plain or list(results.runs.values())
         return render(
             "transfer/curves.html.jinja",
             curves=[
@@ -138,9 +139,9 @@ class CurvesSection(Section):
                 if title and name in drawings
             ],
             plain=drawings.get("curves"),
-            early=any(run.learning.early.any() for run in results.runs.values()),
-            about=words_of(results)[0].removesuffix("."),
-            bands_caution=_bands_caution(results),
+            early=any(run.learning.early.any() for run in runs),
+            about=words_of(runs)[0].removesuffix("."),
+            bands_caution=_bands_caution(results, self._plain),
             sweep=results.suite.sweep,
         )
 
@@ -188,9 +189,10 @@ def _percent(value: float) -> str:
     return "?" if math.isnan(value) else f"{value:.0f}"
 
 
-def _bands_caution(results: Results) -> str:
+def _bands_caution(results: Results, plain: Iterable[RunResult]) -> str:
     """What must be said of the bands of curves; those of a sweep are no intervals."""
     if results.top is not None:
         return ""
     compared = [panel for s in curve_sources(results) for panel in source_panels(results, s)]
-    return bands_caution(line for p in compared or plain_panels(results) for line in p.lines)
+    panels = compared or plain_panels(results, plain)
+    return bands_caution(line for panel in panels for line in panel.lines)
