@@ -63,6 +63,7 @@ class RunSection(Section):
             undefined=_undefined(results) if results.relative else [],
             notes=[(r.spec.label, note) for r in runs for note in r.result.get("notes", ())],
             total=len(runs),
+            several=any(len(run.spec.tasks) > 1 for run in runs),
             runs=[_run_row(run) for run in runs],
         )
 

@@ -172,6 +172,15 @@ def three(
     ]
 
 
+def test_the_table_of_all_runs_says_of_which_task_its_scores_are(write: Write) -> None:
+    spec = spec_of("ewc")
+    suite = write([(spec, EWC)])
+    row = table_of(write_report(suite).read_text(), "State")[spec.label]
+    assert row["Random, last task"] == f"{CHANCE[2]:.2f}"
+    assert row["Final score, last task"].startswith(f"{EWC[-1][-1]:.2f} ")
+    assert "Final score" not in row
+
+
 def test_matrices_are_drawn_the_right_way_round(write: Write) -> None:
     suite = write(three())
     (sequence,) = sequences(Results(suite))
