@@ -125,9 +125,17 @@ def test_the_unit_of_areas_makes_no_difference():
 
 
 def test_a_ratio_without_an_end():
-    assert not ratio_interval([("a", [1.0, 2, 3])], {"a": [-1.0, 1.0, 0.5]}).known
-    assert not ratio_interval([("a", [1.0, 2, 3])], {"a": [-3.0, -2.0, -2.5]}).known
-    assert not ratio_interval([], {"a": [1.0, 1.0, 1.0]}).known
+    for below in ([-1.0, 1.0, 0.5], [-3.0, -2.0, -2.5]):
+        found = ratio_interval([("a", [1.0, 2, 3])], {"a": below}).scaled(100)
+        assert (found.known, found.endless) == (False, True)
+    few = ratio_interval([("a", [1.0, 2, 3])], {"a": [-1.0, 1.0]})
+    none = ratio_interval([], {"a": [1.0, 1.0, 1.0]})
+    for found in (few, none):
+        assert (found.known, found.endless) == (False, False)
+    samples = [np.nan] * 6 + [1.0] * 94
+    assert [top_k_interval(1.0, samples, 1, jobs).endless for jobs in (2, 3)] == [False, True]
+    assert not top_k_interval(np.nan, samples, 1, 3).endless
+    assert not ratio_interval([("a", [1.0, 2, 3])], {"a": [1.0, 1.1, 1.2]}).endless
 
 
 def test_the_bootstrap_equals_the_slow_loop_and_redraws_groups_apart():
@@ -149,7 +157,8 @@ def test_expanded_percentiles_have_students_width():
         bootstrap([data], lambda redrawn: redrawn.mean(1), resamples=20_000), 12
     )
     assert (low, high) == pytest.approx(tuple(mean_interval(data)), abs=0.07 * data.std())
-    assert not percentile_interval([np.nan] * 6 + [1.0] * 94, 5).known
+    unknown = percentile_interval([np.nan] * 6 + [1.0] * 94, 5)
+    assert (unknown.known, unknown.endless) == (False, True)
     assert percentile_interval([np.nan] * 5 + [1.0] * 95, 5).known
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -64,6 +64,7 @@ class Interval:
         level: Nominal coverage.
         normal: Simulated coverage where runs are normal; None where it was not simulated.
         skewed: The same where runs are lognormal (log-standard deviation 1).
+        endless: Whether there are runs enough, and none is given since it would have no end.
     """
 
     low: float
@@ -72,6 +73,7 @@ class Interval:
     level: float = LEVEL
     normal: float | None = None
     skewed: float | None = None
+    endless: bool = False
 
     def __iter__(self) -> Iterator[float]:
         """Yield the lower end, then the upper one."""
@@ -96,9 +98,7 @@ class Interval:
 
     def scaled(self, factor: float) -> Interval:
         """Return the interval in another unit, such as per cent."""
-        return Interval(
-            factor * self.low, factor * self.high, self.method, self.level, self.normal, self.skewed
-        )
+        return replace(self, low=factor * self.low, high=factor * self.high)
 
 
 NO_INTERVAL = Interval(math.nan, math.nan, "none")
@@ -205,15 +205,18 @@ def ratio_interval(
 
     Returns:
         The interval; NaN where there are no cells, where some mean has fewer than `FEWEST_RUNS`
-        runs, or where a reference is too near 0 for the interval to have an end.
+        runs, or where a reference is too near 0 for the interval to have an end, as `endless` says.
     """
     check_level(level)
     below = {target: np.asarray(references[target], np.float64) for target, _ in cells}
     above = [(target, np.asarray(areas, np.float64)) for target, areas in cells]
     fewest = min((v.size for v in (*below.values(), *(v for _, v in above))), default=0)
     nothing = interval_of(math.nan, math.nan, FIELLER, fewest, level)
-    if fewest < FEWEST_RUNS or any(values.mean() <= 0 for values in below.values()):
+    if fewest < FEWEST_RUNS:
         return nothing
+    endless = replace(nothing, endless=True)
+    if any(values.mean() <= 0 for values in below.values()):
+        return endless
     parts: list[tuple[float, float]] = []  # variance of the sum of scores, degrees of freedom
     sums: list[tuple[float, float, float, float]] = []  # N, its variance, B, its variance
     for target, reference in below.items():
@@ -232,7 +235,7 @@ def ratio_interval(
         # (B^2 - t^2 V_B) s^2 - 2 N B s + (N^2 - t^2 V_N) <= 0
         a = bottom**2 - quantile**2 * bottom_spread
         if a <= 0:
-            return nothing
+            return endless
         root = math.sqrt(max(0.0, (top * bottom) ** 2 - a * (top**2 - quantile**2 * top_spread)))
         total += score
         lower += (score - (top * bottom - root) / a) ** 2
@@ -286,7 +289,8 @@ def percentile_interval(samples: ArrayLike, runs: int, *, level: float = LEVEL) 
     """
     values = _samples(samples, level)
     if values is None or runs < FEWEST_RUNS:
-        return interval_of(math.nan, math.nan, REDRAWN, runs, level)
+        nothing = interval_of(math.nan, math.nan, REDRAWN, runs, level)
+        return replace(nothing, endless=runs >= FEWEST_RUNS)
     quantile = _student(runs - 1, level) * math.sqrt(runs / (runs - 1))
     tail = 100 * float(ndtr(-quantile))
     low, high = np.percentile(values, [tail, 100 - tail])
@@ -312,11 +316,12 @@ def top_k_interval(
 
     Returns:
         The interval; NaN for fewer than `FEWEST_RUNS` jobs, or where more than 1 - `level` of the
-        samples are NaN.
+        samples are NaN, for then the interval has no end.
     """
     values = _samples(samples, level)
     if values is None or jobs < FEWEST_RUNS or math.isnan(value):
-        return interval_of(math.nan, math.nan, TOP_K, jobs, level)
+        nothing = interval_of(math.nan, math.nan, TOP_K, jobs, level)
+        return replace(nothing, endless=jobs >= FEWEST_RUNS and not math.isnan(value))
     reach = _student(min(k, jobs - 1), level) * float(values.std(ddof=1))
     return interval_of(value - reach, value + reach, TOP_K, jobs, level)
 

@@ -6,20 +6,25 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import numpy as np
 import pytest
 from fabricated import fabricate_run
 from finished import run_spec
+from reading import table_of
 
 from colonnade.experiments.plans.plan import Comparison, Plan, SuiteOptions
 from colonnade.experiments.plans.spec import TaskBudget
+from colonnade.experiments.plans.sweep import Sweep
 from colonnade.experiments.results.curves import source_panels
 from colonnade.experiments.results.findings import Finding, findings
 from colonnade.experiments.results.transfer import Results
 from colonnade.experiments.store.folders import SuiteFolder
 from colonnade.experiments.suites.progressive.pong_soup import SHORT
-from colonnade.reports.findings.section import FindingsSection
+from colonnade.reports.findings.section import FindingsSection, _sure
+from colonnade.reports.suite import write_report
 
 Write = Callable[..., Results]
 BINS = 20
@@ -88,12 +93,13 @@ def test_curves_of_runs_under_way_say_nothing_of_the_end(write: Write) -> None:
 
 
 def test_what_may_be_said_follows_the_interval(write: Write) -> None:
-    shown = found(write(3, scratch=rise(BINS), finetune=rise(5), progressive=rise(BINS, 10.0)))
+    results = write(3, scratch=rise(BINS), finetune=rise(5), progressive=rise(BINS, 10.0))
+    shown = found(results)
     assert shown["finetune"].verdict == "faster"
     assert shown["progressive-2"].verdict == "slower"
     assert shown["progressive-2"].ratio == pytest.approx(0.5, abs=0.02)
     assert (shown["finetune"].row.runs, shown["finetune"].references) == (3, 3)
-    assert shown["finetune"].repeated
+    assert FindingsSection(results).html({}).count("ratio main") == 2
 
 
 def test_what_the_interval_holds_is_not_told_apart(write: Write) -> None:
@@ -107,12 +113,63 @@ def test_what_the_interval_holds_is_not_told_apart(write: Write) -> None:
 def test_one_run_a_side_says_nothing_of_how_sure_it_is(write: Write) -> None:
     results = write(1, scratch=rise(BINS), finetune=rise(5), progressive=rise(5))
     shown = found(results)["finetune"]
-    assert (shown.verdict, shown.repeated, shown.row.runs) == ("not known", False, 1)
+    assert (shown.verdict, shown.row.runs) == ("not known", 1)
     words = " ".join(FindingsSection(results).html({}).split())
     assert "pairs; their mean" not in words
     assert "One run a side shows what happened, not what will: 1 run, 1 from scratch." in words
     assert "ratio main" not in words
     assert "learned Pong before learns Zoom" in words
+
+
+def test_an_interval_without_an_end_is_no_want_of_runs(write: Write) -> None:
+    def uneven(seed: int, bin: int) -> float:
+        return rise(BINS, (1.0, 10.0, 40.0)[seed])(seed, bin)
+
+    results = write(3, scratch=uneven, finetune=rise(5), progressive=rise(BINS))
+    shown = found(results)["finetune"]
+    assert (shown.verdict, shown.row.runs, shown.references) == ("not known", 3, 3)
+    words = " ".join(FindingsSection(results).html({}).split())
+    assert words.count(
+        "Scratch&#39;s area may be 0 by what its seeds differ by, so that the ratio has no upper "
+        "end: 3 runs, 3 from scratch."
+    ) == len(found(results))
+    assert "Too few runs" not in words
+    assert "ratio main" not in words
+    page = write_report(results.suite).read_text()
+    row = table_of(page, "95 % interval")[shown.row.title]
+    assert row["95 % interval"] == "no upper end"
+    assert "It has no upper end where baseline 1's area may be 0" in " ".join(page.split())
+
+
+def test_two_runs_a_side_are_too_few_and_not_in_bold(write: Write) -> None:
+    results = write(2, scratch=rise(BINS), finetune=rise(5), progressive=rise(BINS))
+    words = " ".join(FindingsSection(results).html({}).split())
+    assert "Too few runs to say how sure that is: 2 runs, 2 from scratch." in words
+    assert "no upper end" not in words
+    assert "ratio main" not in words
+
+
+@pytest.mark.parametrize(
+    ("endless", "pairs", "total", "words"),
+    [
+        (
+            True,
+            2,
+            None,
+            "area on a task may be 0 by what its seeds differ by, so that the mean has",
+        ),
+        (True, 1, 25, "area may be 0 by what its jobs differ by, so that the ratio has"),
+        (False, 1, 25, "How sure that is can be said once all jobs are over: 6 jobs, 6 from"),
+        (False, 1, 2, "Too few runs to say how sure that is: 6 jobs, 6 from"),
+    ],
+)
+def test_why_it_is_not_known_how_sure_a_ratio_is(
+    write: Write, endless: bool, pairs: int, total: int | None, words: str
+) -> None:
+    shown = found(write(2, scratch=rise(BINS), finetune=rise(5), progressive=rise(5)))["finetune"]
+    row = replace(shown.row, endless=endless, pairs=pairs, runs=6)
+    sweep = cast("Sweep", SimpleNamespace(total=total)) if total else None
+    assert words in _sure(replace(shown, row=row, references=6), sweep=sweep)
 
 
 def test_one_pair_does_not_make_the_headline() -> None:

@@ -201,10 +201,15 @@ def test_runs_are_compared_with_those_on_their_own_target() -> None:
 
 
 def test_a_row_of_the_page_has_each_number_in_its_column() -> None:
-    row = TableRow("ewc", "EWC", 1.0, 2.0, 3.0, "c", 4.0, 5.0, 0.06, 7, 8, 11, (9, 10), "#112233")
+    row = TableRow(
+        "ewc", "EWC", 1.0, 2.0, 3.0, False, "c", 4.0, 5.0, 0.06, 7, 8, 11, (9, 10), "#112233"
+    )
     shown = _table_row(row)
     assert shown.colour == "#112233"
     assert (shown.mean, shown.interval, shown.median, shown.middle) == ("1", "2 to 3", "4", "5")
     assert (shown.improvement, shown.pairs, shown.paper) == ("0.06", "7 of 8", "9 / 10")
     assert shown.runs == 11
     assert _table_row(replace(row, improvement=math.nan)).improvement == ""
+    few = replace(row, low=math.nan, high=math.nan)
+    assert _table_row(few).interval == ""
+    assert _table_row(replace(few, endless=True)).interval == "no upper end"

@@ -46,12 +46,6 @@ class Finding:
         return self.row.median / 100
 
     @property
-    def repeated(self) -> bool:
-        """Whether both sides stand on more than one run for each pair."""
-        pairs = max(1, self.row.pairs)
-        return self.row.runs > pairs and self.references > 1
-
-    @property
     def verdict(self) -> str:
         """What may be said: "faster", "slower", "not told apart" or "not known"."""
         if math.isnan(self.row.low + self.row.high):

@@ -95,6 +95,7 @@ class TableRow:
         mean: Mean transfer over source-target pairs; NaN where none is defined.
         low: Lower end of the mean's interval; NaN where there is none.
         high: Upper end.
+        endless: Whether there is none since it would have no end; see `Interval.endless`.
         caution: What must be said of the interval; often nothing.
         median: Median transfer.
         middle: Interquartile mean over all runs.
@@ -111,6 +112,7 @@ class TableRow:
     mean: float
     low: float
     high: float
+    endless: bool
     caution: str
     median: float
     middle: float
@@ -176,6 +178,7 @@ def _row(results: Results, method: str) -> TableRow:
         mean=summary.mean,
         low=interval.low,
         high=interval.high,
+        endless=interval.endless,
         caution=interval.caution,
         median=summary.median,
         middle=middle,

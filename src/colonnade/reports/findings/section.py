@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
+from colonnade.analysis.intervals import FEWEST_RUNS
+from colonnade.experiments.plans.sweep import Sweep
 from colonnade.experiments.results.findings import Finding, findings
 from colonnade.experiments.results.transfer import Results
 from colonnade.experiments.titles import distinct, source_title
@@ -69,9 +71,9 @@ class FindingsSection(Section):
             colour=self.results.colour(row.method),
             ratio=_short(finding.ratio),
             what=_what(finding),
-            strong=finding.repeated,
+            strong=finding.verdict != "not known",
             words=_sooner(finding),
-            sure=_sure(finding, jobs=self.results.top is not None),
+            sure=_sure(finding, sweep=self.results.suite.sweep),
         )
 
 
@@ -111,21 +113,15 @@ def _sooner(finding: Finding) -> str:
     return words
 
 
-def _sure(finding: Finding, *, jobs: bool) -> str:
+def _sure(finding: Finding, *, sweep: Sweep | None) -> str:
     """Say how sure a ratio is, and on how many runs it stands."""
-    row, what = finding.row, "jobs" if jobs else "runs"
+    row, what = finding.row, "jobs" if sweep else "runs"
     stands = (
         f"{row.runs} {what if row.runs > 1 else what[:-1]}, "
         f"{finding.references} from scratch{' for each task' if row.pairs > 1 else ''}"
     )
     if finding.verdict == "not known":
-        lone = row.runs <= row.pairs or finding.references == 1
-        words = (
-            "One run a side shows what happened, not what will"
-            if lone
-            else ("Too few runs to say how sure that is")
-        )
-        return f"{words}: {stands}."
+        return f"{_unsure(finding, sweep)}: {stands}."
     what = "95 % interval of the mean" if row.pairs > 1 else "95 % interval"
     reach = f"{what} {row.low / 100:.2f} to {row.high / 100:.2f}"
     verdict = {
@@ -135,3 +131,19 @@ def _sure(finding: Finding, *, jobs: bool) -> str:
     }[finding.verdict]
     caution = f" ({row.caution})" if row.caution else ""
     return f"{verdict}: {reach}{caution}; {stands}."
+
+
+def _unsure(finding: Finding, sweep: Sweep | None) -> str:
+    """Say why there is no interval."""
+    row = finding.row
+    if row.runs <= row.pairs or finding.references == 1:
+        return "One run a side shows what happened, not what will"
+    if row.endless:
+        whose, what = "jobs" if sweep else "seeds", "mean" if row.pairs > 1 else "ratio"
+        return (
+            f"Scratch's area{' on a task' if row.pairs > 1 else ''} may be 0 by what its {whose} "
+            f"differ by, so that the {what} has no upper end"
+        )
+    if sweep and sweep.total >= FEWEST_RUNS:
+        return "How sure that is can be said once all jobs are over"
+    return "Too few runs to say how sure that is"

@@ -61,6 +61,7 @@ class TableSection(Section):
         return render(
             "transfer/table.html.jinja",
             table=[_table_row(row) for row in rows],
+            endless=any(row.endless for row in rows),
             paper=results.suite.basis.paper if any(row.paper for row in rows) else "",
             seeds_wanted=_seeds_wanted(results),
             measured=results.measured,
@@ -163,7 +164,7 @@ def _table_row(row: TableRow) -> _TableRow:
         title=row.title,
         colour=row.colour,
         mean=_percent(row.mean),
-        interval="" if math.isnan(row.low) else f"{row.low:.0f} to {row.high:.0f}",
+        interval=_interval(row),
         caution=row.caution,
         median=_percent(row.median),
         middle=_percent(row.middle),
@@ -172,6 +173,12 @@ def _table_row(row: TableRow) -> _TableRow:
         runs=row.runs,
         paper=f"{row.paper[0]} / {row.paper[1]}" if row.paper else "",
     )
+
+
+def _interval(row: TableRow) -> str:
+    if row.endless:
+        return "no upper end"
+    return "" if math.isnan(row.low) else f"{row.low:.0f} to {row.high:.0f}"
 
 
 def _seeds_wanted(results: Results) -> str:
