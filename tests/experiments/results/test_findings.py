@@ -23,7 +23,7 @@ from colonnade.experiments.results.findings import Finding, findings
 from colonnade.experiments.results.transfer import Results
 from colonnade.experiments.store.folders import SuiteFolder
 from colonnade.experiments.suites.progressive.pong_soup import SHORT
-from colonnade.reports.findings.section import FindingsSection, _sure
+from colonnade.reports.findings.section import FindingsSection, _learned, _sure
 from colonnade.reports.suite import write_report
 
 Write = Callable[..., Results]
@@ -170,6 +170,46 @@ def test_why_it_is_not_known_how_sure_a_ratio_is(
     row = replace(shown.row, endless=endless, pairs=pairs, runs=6)
     sweep = cast("Sweep", SimpleNamespace(total=total)) if total else None
     assert words in _sure(replace(shown, row=row, references=6), sweep=sweep)
+
+
+@pytest.mark.parametrize(
+    ("sources", "words"),
+    [
+        ((), "learned before"),
+        (("pong",), "learned Pong before"),
+        (("pong", "noisy"), "learned Pong or Noisy before"),
+        (("pong", "noisy", "zoom"), "learned Pong, Noisy or Zoom before"),
+        (("pong + noisy",), "learned Pong and then Noisy before"),
+        (
+            ("pong", "noisy", "pong + noisy"),
+            "learned Pong or Noisy before, or Pong and then Noisy,",
+        ),
+        (
+            ("pong", "pong + noisy + zoom"),
+            "learned Pong before, or Pong, Noisy and then Zoom,",
+        ),
+        (
+            ("pong", "noisy", "pong + noisy", "noisy + pong"),
+            "learned Pong or Noisy before, or several one after another,",
+        ),
+    ],
+)
+def test_sources_are_said_to_be_learned_one_or_the_other(
+    sources: tuple[str, ...], words: str
+) -> None:
+    assert _learned(sources) == words
+
+
+def test_no_network_is_said_to_have_learned_all_there_is() -> None:
+    words = [
+        " ".join(FindingsSection(Results(SuiteFolder.read(RECORDED / name))).html({}).split())
+        for name in ("pong-soup-mini", "atari-pairs")
+    ]
+    assert (
+        "A network that has learned Pong or Noisy before, or Pong and then Noisy, learns Noisy, "
+        "White, Zoom or H-flip." in words[0]
+    )
+    assert "or several one after another, learns one of 12 new tasks." in words[1]
 
 
 def test_one_pair_does_not_make_the_headline() -> None:

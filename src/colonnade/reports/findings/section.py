@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from markupsafe import Markup
@@ -19,6 +19,10 @@ from colonnade.reports.page import Section, render
 
 _MOST_REUSED = 4
 """Of how many networks the section says what they reuse; analysis.html has all."""
+
+
+_MOST_TARGETS = 6
+"""With more, their number stands for them."""
 
 
 @dataclass(frozen=True)
@@ -50,14 +54,13 @@ class FindingsSection(Section):
             if run.done and (found := stored_analysis(run.folder)) is not None
         ]
         groups = groups_of(analyses, results.suite)
-        targets = results.target_titles
-        # Of sources that were learned one after another, each has learned alone too, as a rule.
-        alone = [source for source in results.sources if " + " not in source]
-        sources = distinct(alone or results.sources, source_title)
+        targets = list(results.target_titles.values())
         return render(
             "findings/section.html.jinja",
-            targets=list(targets.values()),
-            sources=list(sources.values()),
+            learned=_learned(results.sources),
+            targets=_listed(targets, "or")
+            if len(targets) <= _MOST_TARGETS
+            else f"one of {len(targets)} new tasks",
             cards=[self._card(finding) for finding in self._findings],
             reused=[reuse_words(*group) for group in groups.values()][:_MOST_REUSED],
             grows=any(finding.row.method.startswith("progressive") for finding in self._findings),
@@ -75,6 +78,27 @@ class FindingsSection(Section):
             words=_sooner(finding),
             sure=_sure(finding, sweep=self.results.suite.sweep),
         )
+
+
+def _learned(sources: Sequence[str]) -> str:
+    """Say what networks had learned: one source, another, or several one after another."""
+    if not sources:
+        return "learned before"
+    chains = [source.split(" + ") for source in sources]
+    titles = distinct((part for chain in chains for part in chain), source_title)
+    alone = [titles[chain[0]] for chain in chains if len(chain) == 1]
+    joined = [
+        _listed([titles[part] for part in chain], "and then") for chain in chains if len(chain) > 1
+    ]
+    if not (alone and joined):
+        return f"learned {_listed(alone or joined, 'or')} before"
+    one_by_one = joined[0] if len(joined) == 1 else "several one after another"
+    return f"learned {_listed(alone, 'or')} before, or {one_by_one},"
+
+
+def _listed(words: Sequence[str], last: str) -> str:
+    """List words with another one before the last: "Pong, Noisy or Zoom"."""
+    return f"{', '.join(words[:-1])} {last} {words[-1]}" if len(words) > 1 else "".join(words)
 
 
 def _what(finding: Finding) -> str:
