@@ -277,7 +277,7 @@ MUTANTS: list[Mutant] = [
         f"{_TABLE} reports/test_suite.py",
         ("_table_row", "word", "mean", "median"),
         ("_table_row", "word", "median", "mean"),
-        ("_table_row", "word", "low", "high", "#1"),
+        ("_interval", "word", "low", "high", "#1"),
         ("_table_row", "word", "middle", "mean"),
         ("_table_row", "argument", "_TableRow", "improvement", "one"),
         ("_table_row", "word", "pairs", "planned"),
