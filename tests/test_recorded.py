@@ -737,7 +737,7 @@ NEWER = (
     "labyrinth-doom-pair", "labyrinth-short", "dqn-pong", "ewc-two-games",
     "ten-games", "pong-ppo-again", "pong-outputs",
     "dqn-pong-20", "demo", "pong-soup-best", "afs-aps",
-    "dqn-cart-pole", "prune-pong", "atari-pairs",
+    "dqn-cart-pole", "prune-pong", "atari-pairs", "pathnet-atari-pair",
 )  # fmt: skip
 
 
