@@ -738,6 +738,7 @@ NEWER = (
     "ten-games", "pong-ppo-again", "pong-outputs",
     "dqn-pong-20", "demo", "pong-soup-best", "afs-aps",
     "dqn-cart-pole", "prune-pong", "atari-pairs", "pathnet-atari-pair",
+    "pathnet-labyrinth-pair",
 )  # fmt: skip
 
 
