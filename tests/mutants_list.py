@@ -269,6 +269,20 @@ MUTANTS: list[Mutant] = [
     ),
     *_of(
         "experiments.results.matrix_and_table",
+        "test_results.py::test_figures_are_what_the_recorded_folders_hold",
+        ("shared_targets", "median for mean"),
+        ("shared_targets", "off by one"),
+        ("shared_targets", "comparison turned"),
+        ("shared_targets", "over for times"),
+    ),
+    *_of(
+        "experiments.results.facts",
+        "test_parts.py::test_a_plugin_that_was_changed_between_commands_is_told_of",
+        ("_changed_meanwhile", "comparison turned"),
+        ("_changed_meanwhile", "word", "count", "state"),
+    ),
+    *_of(
+        "experiments.results.matrix_and_table",
         f"{_JOBS} {_NUMBERS}",
         ("matrix_of", "assigned", "(low[at], high[at])", "reverse"),
     ),
