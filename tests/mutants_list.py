@@ -240,7 +240,7 @@ MUTANTS: list[Mutant] = [
     *_of(
         "experiments.results.transfer",
         f"{_INTERVALS} {_NUMBERS}",
-        ("Results._ratio", "doubled"),
+        ("Results._ratio", "doubled", "#1"),
         ("Results.mean_area", "median for mean"),
         ("Results.summary", "argument", "scaled", 0, "double"),
         ("Results.robust_summary", "word", "mean", "max"),

@@ -190,6 +190,20 @@ def test_redraws_take_means_of_their_episodes():
     assert len(set(means.values())) > 2
 
 
+def test_redraws_take_means_of_the_undisturbed_episodes():
+    """Of three episodes 6, 6, 15 a redraw's mean is one of 6, 9, 12, 15; its median is 6 or 15."""
+    feature = Feature(0, 0)
+    returns = {feature: np.array([[4.0], [0.0]])}
+
+    def curves(*clean):
+        return PerturbationCurves((1.0, 2.0), np.array(clean), 0.0, returns, [(feature,)])
+
+    found = curves(6.0, 6.0, 15.0)._redrawn([feature])
+    values = [curves(mean).precision(feature).value for mean in (6.0, 9.0, 12.0, 15.0)]
+    assert {round(value, 9) for value in found.ravel()} == {round(value, 9) for value in values}
+    assert len(set(values)) > 2
+
+
 WRONG_NOISE = [
     ((0, 1), "A noise level must be a number above 0; got 0"),
     ((1, math.nan), "A noise level must be a number above 0; got nan"),
