@@ -18,8 +18,8 @@ from reading import table_of
 from colonnade.experiments.plans.plan import Comparison, Plan, SuiteOptions
 from colonnade.experiments.plans.spec import TaskBudget
 from colonnade.experiments.plans.sweep import Sweep
-from colonnade.experiments.results.curves import source_panels
-from colonnade.experiments.results.findings import Finding, findings
+from colonnade.experiments.results.curves import CurveLine, source_panels
+from colonnade.experiments.results.findings import Finding, _end, findings
 from colonnade.experiments.results.transfer import Results
 from colonnade.experiments.store.folders import SuiteFolder
 from colonnade.experiments.suites.progressive.pong_soup import SHORT
@@ -60,6 +60,11 @@ def found(results: Results) -> dict[str, Finding]:
 def rise(last: int, height: float = 20.0) -> Callable[[int, int], float]:
     """From the random policy's -20 in a straight line to a height above it, in so many bins."""
     return lambda seed, bin: -20 + height * min(1.0, bin / last) + 0.1 * seed
+
+
+def test_a_curve_ends_with_the_mean_of_its_last_tenth() -> None:
+    line = cast("CurveLine", SimpleNamespace(mean=np.array([0.0] * 27 + [1.0, 2.0, 6.0])))
+    assert _end(line) == 3
 
 
 def test_how_much_sooner_is_read_off_the_mean_curves(write: Write) -> None:
