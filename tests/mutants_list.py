@@ -570,7 +570,7 @@ MUTANTS: list[Mutant] = [
     ),
     *_of(
         "experiments.launch.cost",
-        "experiments/trained/test_analysis_numbers.py",
+        "experiments/launch/test_cost.py",
         ("estimate", "over for times"),
         ("estimate", "times for over"),
         ("_measured", "times for over"),
