@@ -25,6 +25,7 @@ from colonnade.experiments.suites import suite_from_name
 from colonnade.experiments.suites.progressive.pong_soup import SHORT
 from colonnade.experiments.titles import learner_title
 from colonnade.experiments.trained.films.kept import make_films
+from colonnade.experiments.words import run_count
 from colonnade.learners import learner_from_name
 from colonnade.methods import ColumnMethod, method_from_name
 from colonnade.networks import column_preset, custom_factories, modular_preset
@@ -162,7 +163,22 @@ def test_a_plugin_that_was_changed_between_commands_is_told_of(
     told = " ".join(page.read_text().split())
     assert "Changed meanwhile" in told
     for content in text:
-        assert f"{sha256(content).hexdigest()[:12]} in {first} runs" in told
+        assert f"{sha256(content).hexdigest()[:12]} in {run_count(first)}" in told
+
+
+def test_a_sweep_tells_of_a_plugin_that_was_changed_too(
+    place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (place / "my_suite.py").write_text(SUITE)
+    sweep = ["sweep", "my_suite.py", "--out=mine", "--jobs=1", "--top=1", "--budget=0.05"]
+    less = ["--methods=scratch", "--tasks=left"]
+    assert main([*sweep, *less]) == 0
+    (place / "my_suite.py").write_text(SUITE + "# another state\n")
+    monkeypatch.setattr(plugins, "_loaded", {})
+    del sys.modules["my_suite"]
+    capsys.readouterr()
+    assert main([*sweep, *less, "--add-jobs=1"]) == 0
+    assert "The plugin my_suite.py has changed since" in " ".join(capsys.readouterr().out.split())
 
 
 def test_processes_that_play_know_the_plugins_of_the_command(place: Path) -> None:

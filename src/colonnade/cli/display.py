@@ -96,7 +96,12 @@ class Display:
 
     def say(self, text: str) -> None:
         """Print a line, above the table where there is one."""
-        self._console.print(text, highlight=False, markup=False, soft_wrap=True)
+        say(self._console, text)
+
+
+def say(console: Console, text: str) -> None:
+    """Print a line as it is."""
+    console.print(text, highlight=False, markup=False, soft_wrap=True)
 
 
 def silent_words(view: RunView) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -57,18 +58,14 @@ class Run:
         # Heavy, and of no use to a mistake in the name.
         from rich.console import Console
 
-        from colonnade.cli.display import Display
+        from colonnade.cli.display import Display, say
         from colonnade.cli.train import train
         from colonnade.experiments.execution.executors import executor
         from colonnade.experiments.launch.suite import begin
 
         console = Console()
-
-        def say(line: str) -> None:
-            console.print(line, markup=False, highlight=False, soft_wrap=True)
-
         where = executor(self.on)
-        suite = begin(what, self.out, self.options, say, self._accept)
+        suite = begin(what, self.out, self.options, partial(say, console), self._accept)
         display = Display(console, suite.name)
         selected = self._selected(suite.plan)
         own: dict[str, Any] = {"films": self.films, "recorders": recorders}

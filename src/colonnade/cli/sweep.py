@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -73,15 +74,16 @@ class Sweep:
         # Heavy, and of no use to a mistake in the name.
         from rich.console import Console
 
-        from colonnade.cli.display import Display, job_columns
+        from colonnade.cli.display import Display, job_columns, say
         from colonnade.cli.train import train
         from colonnade.experiments.execution.executors import executor
         from colonnade.experiments.launch.sweep import begin_sweep
         from colonnade.experiments.results.sweep.early_stop import MedianRule
 
+        console = Console()
         where = executor(self.on)
-        suite = begin_sweep(named, out, sweep, self.options)
-        display = Display(Console(), f"Sweep of {suite.name}", job_columns(suite))
+        suite = begin_sweep(named, out, sweep, self.options, partial(say, console))
+        display = Display(console, f"Sweep of {suite.name}", job_columns(suite))
         display.say(f"Sweep of {suite.name} in {out}.")
         judge = MedianRule(suite) if self.early_stop else None
         own: dict[str, Any] = {"retry": self.retry, "judge": judge, "recorders": recorders}

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 from colonnade.errors import UsageError
 from colonnade.experiments.launch.adoption import Adopted, adopted, keep
 from colonnade.experiments.launch.changes import check_learner, with_changes
 from colonnade.experiments.launch.named import file_content
+from colonnade.experiments.launch.own_parts import changed_since
 from colonnade.experiments.plans.build import named_code
 from colonnade.experiments.plans.plan import Plan, SuiteOptions
 from colonnade.experiments.plans.spec import RunSpec
-from colonnade.experiments.store.basis import Basis, parts_in
+from colonnade.experiments.store.basis import Basis
 from colonnade.experiments.store.folders import SuiteFolder
 from colonnade.experiments.store.kept import Kept
 from colonnade.experiments.suites import Suite
-from colonnade.parts.finding import states_of
 
 
 def begin(
@@ -64,27 +64,10 @@ def begin(
             where = f"Run {spec.label!r} of {what.name}: " if isinstance(what, Path) else ""
             raise UsageError(f"{where}{error}") from error
     begun = suite.begin()
-    for line in _changed_since(begun):
+    for line in changed_since(begun):
         say(line)
     keep(out, networks, origins)
     return begun
-
-
-def _changed_since(suite: SuiteFolder) -> Iterator[str]:
-    """Say which of the user's own parts have another state than complete runs were trained with."""
-    specs = suite.plan.runs
-    now = states_of(name for spec in specs for name in parts_in(spec))
-    if not now:
-        return
-    done = [run.result()["versions"] for run in map(suite.run, (s.id for s in specs)) if run.done]
-    for origin, state in now.items():
-        other = sum(versions.get(origin, state) != state for versions in done)
-        if other and len(done) < len(specs):
-            yield (
-                f"The {origin} has changed since {other} of the runs in {suite.path} were trained; "
-                "those to come are trained with what it is now. To train all alike choose another "
-                "--out."
-            )
 
 
 def _from_file(path: Path, out: Path, options: SuiteOptions) -> Adopted:

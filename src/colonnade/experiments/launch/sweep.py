@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from colonnade.experiments.launch.changes import (
     check_learner,
     with_changes,
 )
+from colonnade.experiments.launch.own_parts import changed_since
 from colonnade.experiments.plans.plan import Place, Plan, SuiteOptions
 from colonnade.experiments.plans.search_space import parse_ranges
 from colonnade.experiments.plans.sweep import Sweep, swept
@@ -21,7 +23,13 @@ from colonnade.experiments.store.reading import is_there
 from colonnade.experiments.suites import Suite
 
 
-def begin_sweep(suite: Suite, out: Path, sweep: Sweep, options: SuiteOptions) -> SuiteFolder:
+def begin_sweep(
+    suite: Suite,
+    out: Path,
+    sweep: Sweep,
+    options: SuiteOptions,
+    say: Callable[[str], None] = lambda line: None,
+) -> SuiteFolder:
     """Draw the jobs of a sweep, check them and begin the output folder, or go on in it.
 
     Args:
@@ -29,6 +37,7 @@ def begin_sweep(suite: Suite, out: Path, sweep: Sweep, options: SuiteOptions) ->
         out: The output folder. Jobs that were added to it before stay.
         sweep: How many jobs, drawn how.
         options: What to change about the suite.
+        say: Is told which of the user's own parts have changed since jobs were trained.
 
     Raises:
         UsageError: A name is unknown, a range impossible, or the folder holds something else; or
@@ -46,7 +55,10 @@ def begin_sweep(suite: Suite, out: Path, sweep: Sweep, options: SuiteOptions) ->
     folder = SuiteFolder(out, suite.name, options.given, plan, sweep, basis)
     folder.check()  # before any work
     _rehearse(plan)
-    return folder.begin()
+    begun = folder.begin()
+    for line in changed_since(begun):
+        say(line)
+    return begun
 
 
 def plan_sweep(suite: Suite, sweep: Sweep, options: SuiteOptions) -> Plan:

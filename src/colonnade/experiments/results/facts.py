@@ -10,7 +10,7 @@ from colonnade.experiments.results.runs import RunResult
 from colonnade.experiments.results.transfer import Results
 from colonnade.experiments.store.parents import as_learned
 from colonnade.experiments.titles import learner_title
-from colonnade.experiments.words import duration, short_number
+from colonnade.experiments.words import duration, run_count, short_number
 from colonnade.parts.finding import is_own
 
 
@@ -74,7 +74,7 @@ def _changed_meanwhile(done: list[dict[str, Any]]) -> Iterator[str]:
     for origin in dict.fromkeys(name for result in done for name in result["versions"]):
         states = Counter(r["versions"][origin] for r in done if origin in r["versions"])
         if is_own(origin) and len(states) > 1:
-            each = ", ".join(f"{state} in {count} runs" for state, count in states.items())
+            each = ", ".join(f"{state} in {run_count(count)}" for state, count in states.items())
             yield f"{origin}: {each}, which stand side by side here as if they were alike"
 
 
